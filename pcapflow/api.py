@@ -1,0 +1,78 @@
+"""The public Python interface: the same run as the command line's.
+
+Contract: `analyze` and `iter_records` take one path or several (one trace, in that order), raise `CaptureError` for an input
+that is no capture and `AccountError` for a defect of ours, and nothing for what the wire said.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from pcapflow import pipeline, records
+from pcapflow.errors import AccountError
+from pcapflow.limits import Limits
+
+Path = str | os.PathLike[str]
+
+_QUEUE_RECORDS = 1024
+
+
+def _paths(path: Path | Sequence[Path]) -> list[str]:
+    return [os.fspath(path)] if isinstance(path, str | os.PathLike) else [os.fspath(p) for p in path]
+
+
+def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> records.Summary:
+    """The summary of a capture, or of several that are one trace."""
+    result = pipeline.run(_paths(path), limits)
+    if result.unbalanced:
+        raise AccountError("; ".join(result.unbalanced[:3]))
+    return result.summary
+
+
+def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Iterator[records.Record]:
+    """Every record as it completes, the summary last. A reader that stops early stops the run."""
+    lines: queue.Queue[bytes | None | BaseException] = queue.Queue(_QUEUE_RECORDS)
+    stopped = threading.Event()
+
+    def put(item: bytes | None | BaseException) -> None:
+        while not stopped.is_set():
+            try:
+                lines.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+        raise _Stopped
+
+    def work() -> None:
+        try:
+            result = pipeline.run(_paths(path), limits, write=put)
+            put(msgspec.json.encode(result.summary))
+            put(AccountError("; ".join(result.unbalanced[:3])) if result.unbalanced else None)
+        except _Stopped:
+            pass
+        except BaseException as e:
+            put(e)
+
+    worker = threading.Thread(target=work, name="pcapflow", daemon=True)
+    worker.start()
+    decode = msgspec.json.Decoder(records.Record).decode
+    try:
+        while True:
+            item = lines.get()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield decode(item)
+    finally:
+        stopped.set()
+        worker.join()
+
+
+class _Stopped(Exception):
+    """The reader of the records went away."""

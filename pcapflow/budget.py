@@ -1,0 +1,98 @@
+"""One budget for every byte that a capture makes pcapflow keep.
+
+Contract: a component asks its `Account` before it stores (`reserve`) and tells it when it no longer does (`release`).
+A refused reservation changes nothing. Invariant: the ledger's use is the sum of its accounts' use, and neither is ever
+above its limit. The ledger keeps each high-water mark with the packet at which it was reached; the packet comes from
+whoever is working, by `Ledger.at`, so that time is capture time.
+
+What is not counted: Python itself, numpy, code and the objects of one packet while it is being looked at. docs/memory.md
+has the figure.
+"""
+
+from __future__ import annotations
+
+from pcapflow.limits import Limits
+
+
+class Account:
+    """The reservations of one component, in bytes."""
+
+    __slots__ = ("_ledger", "limit", "name", "peak", "peak_packet", "peak_ts", "used")
+
+    def __init__(self, ledger: Ledger, name: str, limit: int) -> None:
+        self._ledger = ledger
+        self.name = name
+        self.limit = limit
+        self.used = 0
+        self.peak = 0
+        self.peak_packet = 0
+        self.peak_ts = 0
+
+    def reserve(self, n: int) -> bool:
+        """Take n bytes; False, with nothing changed, where this account or the whole has too little left."""
+        ledger = self._ledger
+        used = self.used + n
+        total = ledger.used + n
+        if used > self.limit or total > ledger.limit:
+            ledger.pressure = True
+            return False
+        self.used = used
+        ledger.used = total
+        if used > self.peak:
+            self.peak = used
+            self.peak_packet = ledger.packet
+            self.peak_ts = ledger.ts
+            if total > ledger.peak:
+                ledger.peak = total
+                ledger.peak_packet = ledger.packet
+                ledger.peak_ts = ledger.ts
+        elif total > ledger.peak:
+            ledger.peak = total
+            ledger.peak_packet = ledger.packet
+            ledger.peak_ts = ledger.ts
+        return True
+
+    def release(self, n: int) -> None:
+        """Give n bytes back."""
+        self.used -= n
+        self._ledger.used -= n
+        if self.used < 0:
+            raise AssertionError(f"account {self.name} gave back more than it took")
+
+
+class Ledger:
+    """All accounts of one run under one limit."""
+
+    __slots__ = (
+        "blocks", "connections", "content", "history", "http", "json", "limit", "output",
+        "packet", "peak", "peak_packet", "peak_ts", "pressure", "rings", "ts", "used",
+    )  # fmt: skip
+
+    NAMES = ("rings", "connections", "history", "http", "content", "json", "output", "blocks")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limit = limits.memory_limit
+        self.used = 0
+        self.peak = 0
+        self.peak_packet = 0
+        self.peak_ts = 0
+        self.pressure = False
+        self.packet = 0
+        self.ts = 0
+        self.rings = Account(self, "rings", min(limits.rings_total, limits.memory_limit))
+        self.connections = Account(self, "connections", min(limits.connections_total, limits.memory_limit))
+        self.history = Account(self, "history", min(limits.history_total, limits.memory_limit))
+        self.http = Account(self, "http", min(limits.http_total, limits.memory_limit))
+        self.content = Account(self, "content", min(limits.content_total, limits.memory_limit))
+        self.json = Account(self, "json", min(limits.json_total, limits.memory_limit))
+        self.output = Account(self, "output", min(limits.output_total, limits.memory_limit))
+        self.blocks = Account(self, "blocks", limits.memory_limit)
+
+    def accounts(self) -> list[Account]:
+        """The accounts in the order of the report."""
+        return [getattr(self, name) for name in self.NAMES]
+
+    def at(self, packet: int, ts: int) -> None:
+        """The packet number and time (ns) that further high-water marks are put down to."""
+        self.packet = packet
+        self.ts = ts

@@ -1,0 +1,1 @@
+"""Stage 1: capture files to `PacketBlock`. Input happens here and nowhere else."""

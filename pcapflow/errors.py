@@ -1,0 +1,48 @@
+"""The exceptions that end a run; what the wire said never raises.
+
+    PcapflowError
+    |-- UsageError            an option that is not what it should be             status 2
+    |-- CaptureError          an input that cannot be opened or is no capture     status 3
+    |-- OutputError           a report that cannot be written                     status 73
+    `-- AccountError          an account that does not balance: a defect of ours  status 70
+
+Each carries the exit status that the command line returns (docs/exit-status.md). A stream that is given up is no
+exception: it is a `pcapflow.drops.Drop`, and the run goes on.
+"""
+
+from __future__ import annotations
+
+
+class PcapflowError(Exception):
+    """Base of all errors that pcapflow raises on purpose."""
+
+    exit_status = 70
+
+
+class UsageError(PcapflowError):
+    """An option or argument that is not of its form."""
+
+    exit_status = 2
+
+
+class CaptureError(PcapflowError):
+    """An input that could not be opened, or is not a capture."""
+
+    exit_status = 3
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+
+class OutputError(PcapflowError):
+    """A report that could not be written. 73 is EX_CANTCREAT of sysexits.h."""
+
+    exit_status = 73
+
+
+class AccountError(PcapflowError):
+    """The conservation law does not hold for a stream: a defect of pcapflow, to be reported."""
+
+    exit_status = 70

@@ -1,0 +1,228 @@
+"""Every bound of pcapflow, in one frozen value.
+
+Invariant: nothing that a capture controls is kept, repeated or recursed into without a field here that bounds it. Each
+field says its unit, why the default is what it is, and what happens when it is reached; `docs/limits.md` is printed from
+these fields. Sizes are bytes, durations are nanoseconds of capture time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+KIB = 1 << 10
+MIB = 1 << 20
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+
+
+def _limit(default: int, unit: str, reached: str, reason: str) -> Any:
+    return field(default=default, metadata={"unit": unit, "reached": reached, "reason": reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one run. Change some with `dataclasses.replace(Limits(), ring_size=...)`."""
+
+    memory_limit: int = _limit(
+        64 * MIB,
+        "bytes",
+        "the stream that holds most gives up its oldest hole (gap cause `memory`)",
+        "the sum of all accounts; leaves a 128 MB container room for Python and numpy",
+    )
+    block_size: int = _limit(
+        2 * MIB,
+        "bytes",
+        "the next block begins",
+        "one read of the capture; large enough that the cost per block vanishes, small enough for the processor's cache",
+    )
+    block_packets: int = _limit(
+        16_384,
+        "packets",
+        "the next block begins",
+        "bounds the columns of a block of tiny packets to about 8 MB",
+    )
+    record_max_bytes: int = _limit(
+        1 * MIB,
+        "bytes",
+        "the capture is damaged there: reading stops, exit status 4",
+        "the largest packet record believed; tcpdump and Wireshark write at most 256 KiB",
+    )
+    max_connections: int = _limit(
+        10_000,
+        "connections",
+        "closed connections leave first, then the one that was silent longest (`end`: `evicted`)",
+        "connections tracked at one time; each may cost 2 to 3 KB",
+    )
+    idle_timeout: int = _limit(
+        3600 * SECOND,
+        "nanoseconds",
+        "the connection is reported with `end`: `idle`; later packets begin a new one",
+        "longer than the keep-alive interval of common stacks would be 2 h; an hour of silence is rarely the same work",
+    )
+    linger: int = _limit(
+        5 * SECOND,
+        "nanoseconds",
+        "the record of a closed connection is written",
+        "late retransmissions after the FIN belong to the connection; 5 s covers several retransmission timeouts",
+    )
+    ring_size: int = _limit(
+        1 * MIB,
+        "bytes",
+        "the stream's oldest hole is given up (gap cause `ring_full`)",
+        "data held behind holes in one stream: a receive window of a fast path, since a loss puts a window behind the hole",
+    )
+    ring_ranges: int = _limit(
+        256,
+        "ranges",
+        "the stream's oldest hole is given up (gap cause `ring_full`)",
+        "disjoint ranges held in one stream; a window of 1 MiB in which every third segment is missing has 240",
+    )
+    rings_total: int = _limit(
+        32 * MIB,
+        "bytes",
+        "as memory_limit",
+        "the account of all rings; half of the memory limit, so that holes never starve the parsers",
+    )
+    gap_timeout: int = _limit(
+        30 * SECOND,
+        "nanoseconds",
+        "the hole is given up (gap cause `timeout`)",
+        "capture time that data waits behind a hole; longer than the retransmission back-off of a live transfer",
+    )
+    ack_grace: int = _limit(
+        1 * MILLISECOND,
+        "nanoseconds",
+        "a hole that the peer acknowledged is given up (gap cause `acknowledged`)",
+        "an acknowledgement can be captured before its data; in lossy captures by at most 22 packets and 19 us",
+    )
+    ack_grace_packets: int = _limit(
+        64,
+        "packets",
+        "a hole that the peer acknowledged is given up (gap cause `acknowledged`)",
+        "as ack_grace; both must have passed",
+    )
+    late_ranges: int = _limit(
+        64,
+        "ranges",
+        "bytes for an older gap count as retransmitted",
+        "gaps of one stream remembered, to tell late data from retransmitted data",
+    )
+    history_bytes: int = _limit(
+        4 * KIB,
+        "bytes",
+        "an older retransmission is counted without being compared",
+        "delivered bytes of one stream kept to compare retransmissions with; the last segments are the ones retransmitted",
+    )
+    history_total: int = _limit(
+        8 * MIB,
+        "bytes",
+        "retransmissions of that stream are counted without being compared",
+        "the account of all histories: 2,000 streams with a full one",
+    )
+    connections_total: int = _limit(
+        24 * MIB,
+        "bytes",
+        "as max_connections",
+        "the account of the connection table",
+    )
+    http_head_max_bytes: int = _limit(
+        64 * KIB,
+        "bytes",
+        "drop `http_head_too_large`; the stream is picked up at its next message",
+        "a request or response head; servers accept 8 to 32 KiB",
+    )
+    http_head_max_lines: int = _limit(
+        256,
+        "lines",
+        "drop `http_too_many_headers`; the stream is picked up at its next message",
+        "header lines of one head; servers accept about 100",
+    )
+    http_chunk_line_max_bytes: int = _limit(
+        4 * KIB,
+        "bytes",
+        "drop `http_chunk_line_too_long`; the stream is picked up at its next message",
+        "a chunk-size line with extensions, or one trailer line",
+    )
+    http_pipeline_max: int = _limit(
+        256,
+        "requests",
+        "the oldest request is reported without a response",
+        "requests of one connection that wait for their response; a one-sided capture never shows any",
+    )
+    http_total: int = _limit(
+        16 * MIB,
+        "bytes",
+        "drop `http_memory`",
+        "the account of partial heads and of requests that wait",
+    )
+    content_max_bytes: int = _limit(
+        1024 * MIB,
+        "bytes",
+        "drop `content_too_large`",
+        "decoded bytes of one compressed body; bounds time, since nothing decoded is kept",
+    )
+    content_max_ratio: int = _limit(
+        200,
+        "decoded bytes per encoded byte",
+        "drop `content_ratio`",
+        "DEFLATE reaches 1,032 on zeros; JSON of the most repetitive kind stays under 100",
+    )
+    content_ratio_floor: int = _limit(
+        1 * MIB,
+        "bytes",
+        "the ratio begins to count",
+        "small bodies may repeat themselves",
+    )
+    content_total: int = _limit(
+        16 * MIB,
+        "bytes",
+        "drop `content_memory`",
+        "the account of decompressors: about 350 at one time",
+    )
+    json_slice: int = _limit(
+        8 * KIB,
+        "bytes",
+        "the slice goes to ijson",
+        "ijson is fastest while its event list stays in the cache; slices begin at fixed offsets of the body",
+    )
+    json_scalar_max_bytes: int = _limit(
+        1 * MIB,
+        "bytes",
+        "drop `json_scalar_too_large`",
+        "one string or number; ijson keeps an unfinished one whole",
+    )
+    json_max_depth: int = _limit(
+        512,
+        "levels",
+        "drop `json_too_deep`",
+        "nesting; other parsers stop between 100 and 1,000",
+    )
+    json_path_max_depth: int = _limit(
+        32,
+        "levels",
+        "the path in an error message ends there",
+        "levels of the path that an error message names",
+    )
+    json_total: int = _limit(
+        16 * MIB,
+        "bytes",
+        "drop `json_memory`",
+        "the account of parsers: unfinished slices and scalars",
+    )
+    output_total: int = _limit(
+        8 * MIB,
+        "bytes",
+        "records of a block go to a temporary file until they are put in order",
+        "records that wait for the end of their block",
+    )
+    map_keys: int = _limit(
+        64,
+        "keys",
+        "further keys are counted under `...`",
+        "keys of a map in the report that the traffic chooses, such as request methods",
+    )
+
+    def as_dict(self) -> dict[str, int]:
+        """Name to value, in the order of this page; `limits` in the report."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}

@@ -1,0 +1,411 @@
+"""A body of JSON, parsed as its bytes arrive, in fixed memory.
+
+Contract: `feed` takes the next bytes of a body in pieces of any size; `finish` says how the body ended and returns what was
+found. Neither raises for what the bytes are. ijson's push parser sees slices that begin at fixed offsets of the body
+(`json_slice`), so the result does not depend on how the bytes were cut. Scalars and depth are bounded before ijson sees
+them (`structure.Outline`): a string longer than a slice is kept here until it ends and handed over once, so that ijson
+never scans it again and again.
+
+Invariant: what is kept between two calls is one slice begun, one unfinished scalar, the slice in which the open document
+began, and a path of bounded depth; all of it is reserved in the `json` account.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pcapflow.budget import Account
+from pcapflow.drops import Drop, DropReason
+from pcapflow.limits import Limits
+from pcapflow.payload import locate
+from pcapflow.payload.structure import Outline
+from pcapflow.records import JsonBody, JsonError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PARSER_BYTES = 6 << 10
+"""Reserved for a parser: the state of ijson and yajl, and the path."""
+SMALL = 512
+"""A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""
+_KEY_CHARS = 64
+"""Characters of a key kept for the path."""
+
+_OPENING = frozenset(("start_map", "start_array"))
+_CLOSING = frozenset(("end_map", "end_array"))
+
+
+@cache
+def backend() -> str:
+    """Name of the ijson backend that runs."""
+    import ijson
+
+    return str(ijson.backend_name)
+
+
+@cache
+def _tools() -> tuple[Callable[..., Any], type[list[Any]]]:
+    """ijson's push parser and the list it fills; imported when the first body of JSON comes."""
+    import ijson
+    from ijson.utils import sendable_list
+
+    return ijson.basic_parse_coro, sendable_list
+
+
+class _Place(NamedTuple):
+    """A slice and the state in which it began."""
+
+    data: bytes
+    at: int
+    in_string: bool
+    in_scalar: bool
+    containers: str
+    expect: int
+
+
+_NOWHERE = _Place(b"", 0, False, False, "", locate.VALUE)
+
+
+class JsonParser:
+    """One body."""
+
+    __slots__ = (
+        "_account", "_begun", "_coroutine", "_cut", "_events", "_fed", "_held", "_last", "_level", "_limits", "_outline", "_pending",
+        "_pending_place", "_stack", "_tail", "bytes", "documents", "drop", "error", "events", "max_depth",
+    )  # fmt: skip
+
+    def __init__(self, limits: Limits, account: Account) -> None:
+        make, event_list = _tools()
+        self._limits = limits
+        self._account = account
+        self._events = event_list()
+        self._coroutine = make(self._events, multiple_values=True)
+        self._outline = Outline()
+        self._tail = b""
+        """A slice begun."""
+        self._pending: list[bytes] = []
+        """Slices that lie within one unfinished scalar, and where they began."""
+        self._pending_place = _NOWHERE
+        self._fed = 0
+        """Bytes taken in whole slices."""
+        self._level = 0
+        """Depth after the last event."""
+        self._stack: list[tuple[str, str]] = []
+        """Open containers, outermost first: `{` or `[`, and the last key seen in it."""
+        self._last = b""
+        """The last byte before the end of the slices that is no white space and in no scalar."""
+        self._begun = _NOWHERE
+        """The slice in which the open document began."""
+        self._held = 0
+        self._cut = False
+        """The error says where the body was cut, not that the text is wrong."""
+        self.bytes = 0
+        self.documents = 0
+        self.events = 0
+        self.max_depth = 0
+        self.error: JsonError | None = None
+        self.drop: Drop | None = None
+
+    # --- bytes in
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the body."""
+        self.bytes += len(data)
+        if self.error is not None or self.drop is not None:
+            return
+        size = self._limits.json_slice
+        at = 0
+        if self._tail:
+            at = size - len(self._tail)
+            data_first = self._tail + data[:at]
+            if len(data_first) < size:
+                self._tail = data_first
+                self._hold()
+                return
+            self._tail = b""
+            self._slice(data_first)
+        end = len(data) - size
+        while at <= end:
+            if self.error is not None or self.drop is not None:
+                return
+            self._slice(data[at : at + size])
+            at += size
+        self._tail = data[at:]
+        self._hold()
+
+    def _hold(self) -> None:
+        """Reserve what is kept until the next call."""
+        if self.error is not None or self.drop is not None:
+            return
+        held = PARSER_BYTES + len(self._tail) + len(self._begun.data) + sum(map(len, self._pending))
+        if held > self._held:
+            if not self._account.reserve(held - self._held):
+                self._give_up(DropReason.JSON_MEMORY, "json_total", self._account.limit, f"a parser that holds {held} bytes")
+                return
+        else:
+            self._account.release(self._held - held)
+        self._held = held
+
+    def release(self) -> None:
+        """Give all memory back."""
+        self._account.release(self._held)
+        self._held = 0
+        self._tail = b""
+        self._pending = []
+        self._begun = self._pending_place = _NOWHERE
+        self._coroutine = None
+        self._events.clear()
+
+    def _give_up(self, reason: DropReason, limit: str, value: int, detail: str) -> None:
+        self.drop = Drop(reason, limit, value, detail)
+        self.release()
+
+    def _slice(self, data: bytes) -> None:
+        """The next slice: whole, or the body's last."""
+        outline = self._outline
+        limits = self._limits
+        in_string, depth = outline.in_string, outline.depth
+        in_scalar = not in_string and outline.scalar_bytes > 0
+        at = self._fed
+        self._fed += len(data)
+        outline.scan(data)
+        if outline.highest > limits.json_max_depth:
+            self._give_up(
+                DropReason.JSON_TOO_DEEP, "json_max_depth", limits.json_max_depth, f"in the {len(data)} bytes from offset {at} of the body"
+            )
+            return
+        if outline.scalar_bytes > limits.json_scalar_max_bytes:
+            detail = f"a scalar that begins at offset {self._fed - outline.scalar_bytes} of the body"
+            self._give_up(DropReason.JSON_SCALAR_TOO_LARGE, "json_scalar_max_bytes", limits.json_scalar_max_bytes, detail)
+            return
+        if outline.whole and (in_string or in_scalar):
+            if not self._pending:
+                self._pending_place = self._place(data, at, in_string, in_scalar)
+            self._pending.append(data)
+            self._hold()
+            return
+        if self._pending:
+            joined = b"".join((*self._pending, data))
+            self._pending = []
+            place = self._pending_place._replace(data=joined)
+        else:
+            place = self._place(data, at, in_string, in_scalar)
+        self._parse(place, depth)
+
+    def _place(self, data: bytes, at: int, in_string: bool, in_scalar: bool) -> _Place:
+        return _Place(data, at, in_string, in_scalar, "".join([kind for kind, _ in self._stack]), self._expect())
+
+    def _expect(self) -> int:
+        """What the grammar lets come after the last byte."""
+        in_map = bool(self._stack) and self._stack[-1][0] == "{"
+        match self._last:
+            case b"":
+                return locate.VALUE
+            case b",":
+                return locate.KEY if in_map else locate.VALUE
+            case b":":
+                return locate.VALUE
+            case b"[":
+                return locate.VALUE_OR_END
+            case b"{":
+                return locate.KEY_OR_END
+            case b"K":
+                return locate.COLON
+            case _:
+                return locate.COMMA_OR_END
+
+    def _parse(self, place: _Place, depth: int) -> None:
+        events = self._events
+        data = place.data
+        try:
+            self._coroutine.send(data)
+        except Exception as e:
+            self._refused(e, place)
+            return
+        outline = self._outline
+        self.events += len(events)
+        if depth == 0 or outline.lowest <= 0:
+            self._count_documents()
+            self._begun = place
+        else:
+            if outline.highest > self.max_depth:
+                self.max_depth = outline.highest
+            self._level = outline.depth
+        self._follow_path(max(0, outline.lowest))
+        self._remember_last(data)
+        events.clear()
+
+    def _remember_last(self, data: bytes) -> None:
+        outline = self._outline
+        rest = data[: len(data) - outline.scalar_bytes].rstrip() if outline.scalar_bytes else data[-64:].rstrip() or data.rstrip()
+        last = rest[-1:]
+        if last == b'"' and not outline.scalar_bytes and self._events and self._events[-1][0] == "map_key":
+            last = b"K"
+        if last:
+            self._last = last
+
+    def _count_documents(self) -> None:
+        """Walk the events of a slice in which a document begins or ends."""
+        level = self._level
+        highest = self.max_depth
+        for name, _ in self._events:
+            if name in _OPENING:
+                level += 1
+                if level > highest:
+                    highest = level
+            elif name in _CLOSING:
+                level -= 1
+                if level == 0:
+                    self.documents += 1
+            elif level == 0:
+                self.documents += 1
+        self._level = level
+        self.max_depth = highest
+
+    def _follow_path(self, lowest: int) -> None:
+        """Bring the open containers up to the end of the slice. lowest: the least depth in it; what was open at that depth
+        still is. Goes backwards over the events and stops as soon as nothing earlier can matter."""
+        stack = self._stack
+        del stack[lowest:]
+        persists = stack[-1][0] if stack else "["
+        new: list[tuple[str, str]] = []
+        wanted = self._level - lowest
+        key: str | None = None
+        closed = 0
+        events = self._events
+        for i in range(len(events) - 1, -1, -1):
+            name, value = events[i]
+            if name in _CLOSING:
+                closed += 1
+            elif name in _OPENING:
+                if closed:
+                    closed -= 1
+                else:
+                    new.append(("{" if name == "start_map" else "[", key or ""))
+                    key = None
+            elif name == "map_key" and not closed and key is None:
+                key = value[:_KEY_CHARS]
+            if len(new) == wanted and (key is not None or persists == "[") and not closed:
+                break
+        if stack and key is not None and len(new) == wanted:
+            stack[-1] = (stack[-1][0], key)
+        stack.extend(reversed(new))
+
+    # --- how it ends
+
+    def _refused(self, problem: Exception, place: _Place) -> None:
+        """ijson raised at a slice: for the text (an error), or for a number that Python does not convert (a drop)."""
+        from ijson.common import JSONError
+
+        events = self._events
+        if isinstance(problem, SystemError):
+            # the event that broke has no value: it must not be looked at
+            del events[-1:]
+        taken = len(events)
+        self.events += taken
+        self._count_documents()
+        for name, value in events:
+            if name == "map_key":
+                self._stack[-1] = (self._stack[-1][0], value[:_KEY_CHARS])
+            elif name in _OPENING:
+                self._stack.append(("{" if name == "start_map" else "[", ""))
+            elif name in _CLOSING:
+                self._stack.pop()
+        if not isinstance(problem, JSONError):
+            self._give_up(DropReason.JSON_NUMBER_UNSUPPORTED, "", 0, f"in the {len(place.data)} bytes from offset {place.at} of the body")
+            return
+        offset, start = self._locate(place, taken)
+        begins = place.at + start if start >= 0 else self._document_start()
+        self.error = JsonError(_first_line(problem), place.at + offset - begins, self.path())
+        self.release()
+
+    @staticmethod
+    def _locate(place: _Place, events: int) -> tuple[int, int]:
+        return locate.error_offset(
+            place.data,
+            in_string=place.in_string,
+            in_scalar=place.in_scalar,
+            containers=place.containers,
+            expect=place.expect,
+            events=events,
+        )
+
+    def _document_start(self) -> int:
+        """Offset in the body of the document that is open."""
+        begun = self._begun
+        start = self._locate(begun, 1 << 62)[1]
+        return begun.at + max(start, 0)
+
+    def path(self) -> str:
+        """Where the parser is, as an ijson prefix: keys, and `item` for an array."""
+        levels = self._stack[: self._limits.json_path_max_depth]
+        return ".".join(key if kind == "{" else "item" for kind, key in levels if key or kind == "[")
+
+    def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
+        """The body is over. whole: all of it came; gapped: bytes are missing in it. Gives all memory back."""
+        if self.error is None and self.drop is None:
+            tail, self._tail = self._tail, b""
+            if tail:
+                self._slice(tail)
+        if self.error is None and self.drop is None and self._pending:
+            place = self._pending_place._replace(data=b"".join(self._pending))
+            self._pending = []
+            self._parse(place, self._outline.depth)
+        if self.error is None and self.drop is None:
+            self._close(whole=whole)
+        status = "complete" if whole else "gapped" if gapped else "truncated"
+        if self.drop is not None:
+            status = "dropped"
+        elif self.error is not None and not self._cut:
+            status = "invalid"
+        self.release()
+        reason = self.drop.reason.value if self.drop is not None else None
+        return JsonBody(self.documents, self.events, self.max_depth, self.bytes, status, self.error, reason)
+
+    def _close(self, *, whole: bool) -> None:
+        if whole:
+            try:
+                self._coroutine.close()
+            except Exception as e:
+                end = _Place(b"", self._fed, False, False, "", locate.VALUE)
+                self._refused(e, end)
+                return
+            self.events += len(self._events)
+            self._count_documents()
+        elif self._level or self._outline.scalar_bytes:
+            self.error = JsonError("the body ends inside a document", self._fed - self._document_start(), self.path())
+            self._cut = True
+
+
+def _first_line(problem: Exception) -> str:
+    """The first line of what ijson says; the others quote the payload."""
+    message = problem.args[0] if problem.args else ""
+    if isinstance(message, bytes):
+        message = message.decode("utf-8", "replace")
+    return str(message).split("\n", 1)[0].strip()
+
+
+def parse_small(data: bytes) -> JsonBody | None:
+    """A whole body of at most SMALL bytes; None where the text is not valid, and `JsonParser` tells why."""
+    make, event_list = _tools()
+    events = event_list()
+    try:
+        coroutine = make(events, multiple_values=True)
+        coroutine.send(data)
+        coroutine.close()
+    except Exception:
+        return None
+    level = highest = documents = 0
+    for name, _ in events:
+        if name in _OPENING:
+            level += 1
+            if level > highest:
+                highest = level
+        elif name in _CLOSING:
+            level -= 1
+            if level == 0:
+                documents += 1
+        elif level == 0:
+            documents += 1
+    return JsonBody(documents, len(events), highest, len(data), "complete", None, None)

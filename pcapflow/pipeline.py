@@ -1,0 +1,192 @@
+"""The whole flow on one page: capture -> decode -> reassembly -> protocols -> payload -> report.
+
+Contract: `run` takes capture paths and limits, gives records to a writer as they complete, and returns the summary. It raises
+`CaptureError` before anything was analysed, and `AccountError` (with the summary as its `summary`) where the conservation law
+fails; damage after a capture's first packet is said in the summary. Only this module knows all stages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pcapflow import __version__, records
+from pcapflow.budget import Account, Ledger
+from pcapflow.capture import pcap
+from pcapflow.capture.source import Source, open_source
+from pcapflow.decode import columns, slow
+from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
+from pcapflow.limits import Limits
+from pcapflow.process import resident_bytes
+from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.flow_table import FlowTable
+from pcapflow.records import seconds
+from pcapflow.report.collector import Collector, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. bytes_total: None where an input's size is not known."""
+
+    packets: int
+    bytes_done: int
+    bytes_total: int | None
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run, beside the limits."""
+
+    drop_streams: bool = False
+    """`--overload drop`: over budget, give up a stream instead of its oldest hole."""
+    walk_all: bool = False
+    """Take every segment row by row; the column path is tested against it."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run leaves."""
+
+    summary: records.Summary
+    warnings: list[str] = field(default_factory=list)
+    damaged: bool = False
+    unbalanced: list[str] = field(default_factory=list)
+    nothing_decoded: bool = False
+    """Every packet had a link type that is not supported."""
+
+
+def run(
+    paths: Sequence[str],
+    limits: Limits | None = None,
+    options: Options | None = None,
+    *,
+    write: Write | None = None,
+    flush: Callable[[], object] | None = None,
+    progress: Callable[[Progress], object] | None = None,
+) -> Result:
+    """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written."""
+    limits = limits or Limits()
+    options = options or Options()
+    began = time.perf_counter()
+    start_rss = resident_bytes()[1]
+    ledger = Ledger(limits)
+    collector = Collector(limits, ledger, write)
+    table = FlowTable(Context(limits, ledger, collector, drops_streams=options.drop_streams), walk_all=options.walk_all)
+    counts = DecodeCounts()
+    captured = 0
+    last_packet, last_ts = 0, 0
+    interrupted = False
+
+    with ExitStack() as stack:
+        readers = _open(paths, limits, ledger, stack)
+        sizes = [source.size for source, _ in readers]
+        total = sum(s for s in sizes if s is not None) if None not in sizes else None
+        before = 0
+        try:
+            for source, reader in readers:
+                for block in reader.blocks(last_packet + 1):
+                    ledger.at(block.first_packet, int(block.ts[0]))
+                    segments = columns.decode(block, counts)
+                    captured += int(segments.payload_len.sum())
+                    _count_flags(collector.tcp, segments.flags)
+                    table.process(block, segments)
+                    last_packet = block.first_packet + len(block) - 1
+                    last_ts = int(block.ts[-1])
+                    collector.flush()
+                    if flush is not None:
+                        flush()
+                    if progress is not None:
+                        progress(Progress(last_packet, before + source.position, total, ledger.used))
+                before += source.position
+        except KeyboardInterrupt:
+            interrupted = True
+    ledger.at(last_packet, last_ts)
+    table.finish(last_packet, last_ts)
+    collector.close()
+    if captured != collector.tcp.payload_bytes.captured:
+        collector.tcp.payload_bytes.balanced = False
+        collector.unbalanced.append(f"the whole: {captured} bytes decoded, {collector.tcp.payload_bytes.captured} accounted for")
+    elapsed = time.perf_counter() - began
+    bytes_read = sum(reader.info.bytes for _, reader in readers)
+    summary = records.Summary(
+        schema=records.SCHEMA,
+        pcapflow=__version__,
+        interrupted=interrupted,
+        captures=[_capture(reader.info) for _, reader in readers],
+        decode=records.Decode(
+            counts.packets, counts.tcp, counts.udp, counts.other, counts.malformed, counts.unsupported_link, counts.fragments, counts.snapped
+        ),
+        tcp=collector.tcp,
+        http=collector.http_summary,
+        json=collector.json_summary,
+        drops=collector.drops,
+        memory=_memory(ledger, start_rss),
+        advice=[],
+        limits=limits.as_dict(),
+        run=records.Run(round(elapsed, 6), int(counts.packets / elapsed), int(bytes_read / elapsed), 1),
+    )
+    return _result(summary, [reader for _, reader in readers], collector.unbalanced)
+
+
+def _open(paths: Sequence[str], limits: Limits, ledger: Ledger, stack: ExitStack) -> list[tuple[Source, pcap.PcapReader]]:
+    readers = []
+    for path in paths:
+        source = open_source(path)
+        stack.callback(source.close)
+        readers.append((source, pcap.PcapReader(source, limits, ledger)))
+    return readers
+
+
+def _count_flags(tcp: records.Tcp, flags: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
+    tcp.segments += len(flags)
+    tcp.syn += int(np.count_nonzero(flags & SYN))
+    tcp.fin += int(np.count_nonzero(flags & FIN))
+    tcp.rst += int(np.count_nonzero(flags & RST))
+
+
+def _capture(info: pcap.CaptureInfo) -> records.Capture:
+    return records.Capture(
+        path=info.path,
+        format=info.format,
+        compression=None,
+        link_types=pcap.link_type_names(info),
+        snaplen=info.snaplen,
+        bytes=info.bytes,
+        packets=info.packets,
+        first_ts=seconds(info.first_ts) if info.first_ts is not None else None,
+        last_ts=seconds(info.last_ts) if info.last_ts is not None else None,
+        cut_short=info.cut_short,
+        damaged_at=info.damaged_at,
+        dropped_by_capture=None,
+    )
+
+
+def _memory(ledger: Ledger, start_rss: int) -> records.Memory:
+    def reached(peak: Account | Ledger) -> records.PacketTime | None:
+        return records.PacketTime(seconds(peak.peak_ts), peak.peak_packet) if peak.peak else None
+
+    components = {a.name: records.Component(a.peak, a.limit, a.used, reached(a)) for a in ledger.accounts()}
+    return records.Memory(
+        ledger.limit, ledger.peak, reached(ledger), ledger.pressure, components, records.Process(resident_bytes()[0], start_rss)
+    )
+
+
+def _result(summary: records.Summary, readers: list[pcap.PcapReader], unbalanced: list[str]) -> Result:
+    result = Result(summary, unbalanced=unbalanced)
+    for reader in readers:
+        info = reader.info
+        if info.damaged_at is not None:
+            result.damaged = True
+            result.warnings.append(f"{info.path}: damaged at byte {info.damaged_at}: {info.damage}; {info.packets} packets before it were read")
+        elif info.cut_short:
+            result.warnings.append(f"{info.path}: its last record is cut short; {info.packets} whole packets were read")
+        if reader.link_type not in slow.SUPPORTED_LINK_TYPES:
+            name = pcap.link_type_names(info)[0]
+            result.warnings.append(f"{info.path}: link type {reader.link_type} ({name}) is not supported; {info.packets} packets were counted, none decoded")
+    result.nothing_decoded = bool(readers) and all(r.link_type not in slow.SUPPORTED_LINK_TYPES for r in readers)
+    return result

@@ -1,0 +1,1 @@
+"""Stage 4: stream events to messages. One file a protocol; `handler` decides which one a connection speaks."""

@@ -1,0 +1,41 @@
+"""Which protocol a stream speaks, from its first bytes: by content, never by port.
+
+Contract: `classify` takes the bytes from a stream's start, however many there are, and returns a verdict or None where more
+are needed. Invariant: a verdict on some bytes stays the same for every continuation of them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, STATUS_LINE
+
+REQUEST, RESPONSE, TLS, HTTP2, OTHER = "request", "response", "tls", "http2", "other"
+
+MOST_BYTES = 16 << 10
+"""A first line that is longer than this is none."""
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t]+[^\r\n]*\r?)?)?\Z")
+_UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\n]*)\Z")
+
+
+def classify(data: bytes) -> str | None:
+    """What the stream that begins with data speaks."""
+    if data[:1] == b"\x16":
+        # a TLS handshake record: type, version 3.x, length (RFC 8446 section 5.1)
+        if len(data) < 3:
+            return None
+        return TLS if data[1] == 3 and data[2] <= 4 else OTHER
+    if data.startswith(b"PRI ") or _PREFACE.startswith(data):
+        if len(data) < len(_PREFACE) and _PREFACE.startswith(data):
+            return None
+        if data.startswith(_PREFACE):
+            return HTTP2
+    if REQUEST_LINE.match(data):
+        return REQUEST
+    if STATUS_LINE.match(data):
+        return RESPONSE
+    if len(data) < MOST_BYTES and (_UNFINISHED_REQUEST.match(data) or _UNFINISHED_STATUS.match(data)):
+        return None
+    return OTHER

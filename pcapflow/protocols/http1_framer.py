@@ -1,0 +1,395 @@
+"""HTTP/1 message framing of one direction (RFC 9112 sections 6 and 7), which survives gaps.
+
+Contract: `feed` takes `StreamData` from a position and returns the position up to which it was consumed: the end, or
+earlier where the owner paused it. `gap` and `end` take the other two events. What it finds goes to the owner (`Owner`): a
+head, body bytes, a body's end. Body bytes that nobody wants are skipped by counting and never joined.
+
+Invariant: kept between calls is at most one unfinished line or head (`http_head_max_bytes`), reserved in the `http` account.
+What it does depends on offsets, never on how the stream was cut. The one thing that looks at segments is the search for a
+message after a gap: a head that begins at the first byte of a segment is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from enum import Enum, auto
+from typing import Protocol
+
+from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.http1_head import HEAD_END, METHOD
+from pcapflow.protocols.services import Services
+from pcapflow.reassembly.connection import Connection
+from pcapflow.reassembly.events import StreamData, StreamEnd, StreamGap
+
+WINDOW = 4 << 10
+WINDOW_MAX = 64 << 10
+_LARGEST_WINDOW = 256 << 10
+NEWLINE = b"\n"
+_CHUNK_LINE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
+_BEGINS = {
+    "client": re.compile(METHOD + rb" [^\s]+ HTTP/1\.[0-9][ \t]*\r?\n"),
+    "server": re.compile(rb"HTTP/1\.[0-9] [1-9][0-9]{2}[ \r\n]"),
+}
+"""What a message looks like where a search finds it: stricter than what is accepted in sequence."""
+
+
+class State(Enum):
+    """Where in a message the stream is."""
+
+    HEAD = auto()
+    BODY = auto()
+    CHUNK_LINE = auto()
+    CHUNK_DATA = auto()
+    CHUNK_END = auto()
+    TRAILER = auto()
+    SEARCH = auto()
+    OPAQUE = auto()
+
+
+class Where:
+    """A byte of the stream: its offset, and the packet, time (ns) and raw acknowledgement number that came with it."""
+
+    __slots__ = ("ack", "offset", "packet", "ts")
+
+    def __init__(self, offset: int, packet: int, ts: int, ack: int) -> None:
+        self.offset = offset
+        self.packet = packet
+        self.ts = ts
+        self.ack = ack
+
+
+class Owner(Protocol):
+    """Who takes what the framer finds. Positions are (data, position) pairs; see `Framer.where`."""
+
+    def head(self, framer: Framer, head: bytes, data: StreamData, begin: int, end: int) -> bool:
+        """A head, from begin to end. The owner calls `Framer.body` or `Framer.opaque`; False where it is no head."""
+        ...
+
+    def body_bytes(self, framer: Framer, n: int, data: bytes) -> None:
+        """n bytes of the body; data is empty where nobody looks at them."""
+        ...
+
+    def body_gap(self, framer: Framer, n: int) -> None: ...
+
+    def whole_body(self, framer: Framer, body: bytes, data: StreamData, last: int) -> None:
+        """A whole body at once; last: the position of its last byte."""
+        ...
+
+    def body_end(self, framer: Framer, packet: int, ts: int, *, whole: bool) -> None: ...
+
+    def lost(self, framer: Framer, offset: int) -> None:
+        """One or more heads were lost from that offset on."""
+        ...
+
+
+class Framer:
+    """One direction of an HTTP/1 connection."""
+
+    __slots__ = (
+        "_direction", "_stash", "_stash_where", "connection", "owner", "paused", "remaining", "reserved", "resynchronised",
+        "services", "side", "skip_until", "state", "until_close", "wanted",
+    )  # fmt: skip
+
+    def __init__(self, services: Services, connection: Connection, owner: Owner, direction: int, side: str, *, search: bool) -> None:
+        self.services = services
+        self.connection = connection
+        self.owner = owner
+        self.side = side
+        self._direction = direction
+        self.state = State.SEARCH if search else State.HEAD
+        self.paused = False
+        self.resynchronised = search
+        """The next message was found by a search."""
+        self.remaining = 0
+        self.until_close = False
+        self.wanted = False
+        """Somebody looks at the body."""
+        self.skip_until = 0
+        """Data of earlier packets came before it was known that this is HTTP."""
+        self._stash = b""
+        self._stash_where: Where | None = None
+        self.reserved = 0
+
+    # --- what the owner says of a message
+
+    def body(self, framing: str, length: int, *, wanted: bool) -> None:
+        """The head that was just given has a body: `none`, `length`, `chunked` or `close`."""
+        self.wanted = wanted
+        self.until_close = framing == "close"
+        if framing == "chunked":
+            self.state = State.CHUNK_LINE
+        elif framing == "none":
+            self.state = State.HEAD
+        else:
+            self.state = State.BODY
+            self.remaining = length
+
+    def opaque(self) -> None:
+        """What follows is not HTTP/1."""
+        self.state = State.OPAQUE
+        self._clear_stash()
+
+    # --- events in
+
+    def feed(self, data: StreamData, position: int) -> int:
+        """Data from a position; the position up to which it was consumed."""
+        n = data.length
+        window = WINDOW
+        if self.skip_until:
+            if position == 0:
+                position = self._skip(data)
+            if position == n:
+                return n
+            self.skip_until = 0
+        while position < n:
+            state = self.state
+            if state is State.OPAQUE:
+                return n
+            if state is State.HEAD and self.paused:
+                return position
+            if state is State.SEARCH:
+                position = self._search(data, position)
+                window = WINDOW
+                continue
+            if state is State.BODY or state is State.CHUNK_DATA:
+                position, jumped = self._body(data, position)
+                if jumped:
+                    window = WINDOW
+                continue
+            size = min(window, n - position)
+            stashed = len(self._stash)
+            view = self._stash + data.take(position, size) if stashed else data.take(position, size)
+            used = self._messages(data, position - stashed, view)
+            if used:
+                self._clear_stash()
+                position += used - stashed
+            elif size == n - position:
+                self._keep(data, position - stashed, view)
+                return n
+            window = min(window * 4, _LARGEST_WINDOW)
+        return position
+
+    def gap(self, gap: StreamGap) -> None:
+        """Bytes are missing."""
+        n = gap.length
+        state = self.state
+        if state is State.OPAQUE or state is State.SEARCH:
+            return
+        if state is State.BODY:
+            if self.until_close or n <= self.remaining:
+                self.owner.body_gap(self, n)
+                if not self.until_close:
+                    self.remaining -= n
+                    if self.remaining == 0:
+                        self._end_body(gap.packet, gap.ts, whole=True)
+                return
+            self.owner.body_gap(self, self.remaining)
+            inside = self.remaining
+            self._end_body(gap.packet, gap.ts, whole=True)
+            self.lose(gap.start + inside)
+            return
+        if state is not State.HEAD:
+            self.owner.body_gap(self, n)
+            self._end_body(gap.packet, gap.ts, whole=False)
+        self.lose(gap.start)
+
+    def end(self, end: StreamEnd) -> None:
+        """The stream ended."""
+        if self.state is State.BODY and self.until_close:
+            self._end_body(end.packet, end.ts, whole=end.kind == "fin")
+        elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
+            self._end_body(end.packet, end.ts, whole=False)
+        self.opaque()
+
+    def lose(self, offset: int) -> None:
+        """Framing is lost from an offset on: look for the next message."""
+        self._clear_stash()
+        self.state = State.SEARCH
+        self.resynchronised = True
+        self.owner.lost(self, offset)
+
+    def prepend(self, stash: bytes, where: Where) -> None:
+        """Bytes of a first line that came before it was known that this is HTTP."""
+        if not self.services.ledger.http.reserve(len(stash)):
+            self.lose(where.offset)
+            return
+        self.reserved = len(stash)
+        self._stash = stash
+        self._stash_where = where
+
+    def where(self, data: StreamData, position: int) -> Where:
+        """The place of a byte at a position of data; a position below 0 is in what was kept from before."""
+        if position < 0:
+            assert self._stash_where is not None
+            return self._stash_where
+        piece = data.piece(position)
+        return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
+
+    # --- inside
+
+    def _skip(self, data: StreamData) -> int:
+        """The position of the first byte that a packet after `skip_until` brought."""
+        ends = data.piece_ends()
+        for i in range(len(ends)):
+            if data.packet(i) > self.skip_until:
+                return ends[i - 1] if i else 0
+        return data.length
+
+    def _messages(self, data: StreamData, base: int, view: bytes) -> int:
+        """Heads, lines and short bodies that lie whole in view, which begins at position base. The bytes consumed."""
+        at = 0
+        size = len(view)
+        owner = self.owner
+        limits = self.services.limits
+        while at < size:
+            state = self.state
+            if state is State.HEAD:
+                if self.paused:
+                    return at
+                while at < size and view[at] in b"\r\n":
+                    at += 1  # empty lines before a message (RFC 9112 section 2.2)
+                begin = at
+                found = HEAD_END.search(view, begin)
+                stop = found.end() if found is not None else size
+                if stop - begin > limits.http_head_max_bytes:
+                    most = limits.http_head_max_bytes
+                    self._refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base + begin, f"no end within {most} bytes")
+                    return begin + most
+                if found is None:
+                    return at
+                head = view[begin:stop]
+                if len(head) > limits.http_head_max_lines and head.count(b"\n") - 2 > limits.http_head_max_lines:
+                    most = limits.http_head_max_lines
+                    detail = f"{head.count(NEWLINE) - 2} header lines"
+                    self._refuse(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", most, data, base + begin, detail)
+                    return stop
+                if not owner.head(self, head, data, base + begin, base + stop):
+                    self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base + begin, repr(head[:40]))
+                    return stop
+                at = stop
+                if self.state is State.BODY and not self.until_close and at + self.remaining <= size:
+                    stop = at + self.remaining
+                    self.state = State.HEAD
+                    owner.whole_body(self, view[at:stop], data, base + stop - 1)
+                    at = stop
+            elif state is State.CHUNK_DATA:
+                stop = min(size, at + self.remaining)
+                owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
+                self.remaining -= stop - at
+                at = stop
+                if not self.remaining:
+                    self.state = State.CHUNK_END
+            elif state is State.CHUNK_END:
+                if view.startswith(b"\r\n", at):
+                    at += 2
+                elif view.startswith(b"\n", at):
+                    at += 1
+                elif at + 1 == size and view.endswith(b"\r"):
+                    return at
+                else:
+                    self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, "a chunk does not end with a line break")
+                    return at + 1
+                self.state = State.CHUNK_LINE
+            elif state is State.CHUNK_LINE or state is State.TRAILER:
+                most = limits.http_chunk_line_max_bytes
+                stop = view.find(b"\n", at, at + most) + 1
+                if not stop:
+                    if size - at < most:
+                        return at
+                    detail = f"no end within {most} bytes"
+                    self._refuse(DropReason.HTTP_CHUNK_LINE_TOO_LONG, "http_chunk_line_max_bytes", most, data, base + at, detail)
+                    return at + most
+                if state is State.TRAILER:
+                    if view[at:stop] in (b"\r\n", b"\n"):
+                        last = self.where(data, base + stop - 1)
+                        self._end_body(last.packet, last.ts, whole=True)
+                else:
+                    line = _CHUNK_LINE.match(view, at, stop)
+                    if line is None:
+                        self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, repr(view[at : min(stop, at + 40)]))
+                        return stop
+                    self.remaining = int(line[1], 16)
+                    self.state = State.CHUNK_DATA if self.remaining else State.TRAILER
+                at = stop
+            else:
+                return at
+        return at
+
+    def _body(self, data: StreamData, position: int) -> tuple[int, bool]:
+        """Body bytes from a position. Where it is then, and whether a long way was skipped."""
+        n = data.length - position
+        if not self.until_close:
+            n = min(n, self.remaining)
+            self.remaining -= n
+        stop = position + n
+        if self.wanted:
+            at = position
+            while at < stop:
+                size = min(WINDOW_MAX, stop - at)
+                self.owner.body_bytes(self, size, data.take(at, size))
+                at += size
+        else:
+            self.owner.body_bytes(self, n, b"")
+        if not self.until_close and self.remaining == 0:
+            if self.state is State.CHUNK_DATA:
+                self.state = State.CHUNK_END
+            else:
+                last = self.where(data, stop - 1)
+                self._end_body(last.packet, last.ts, whole=True)
+        return stop, n > WINDOW and not self.wanted
+
+    def _end_body(self, packet: int, ts: int, *, whole: bool) -> None:
+        self.state = State.HEAD
+        self.until_close = False
+        self.owner.body_end(self, packet, ts, whole=whole)
+
+    def _search(self, data: StreamData, position: int) -> int:
+        """The position of the next segment that begins with a message, or the end."""
+        found = find_message(data, position, self.side)
+        if found < data.length:
+            self.state = State.HEAD
+        return found
+
+    def _refuse(self, reason: DropReason, limit: str, value: int, data: StreamData, position: int, detail: str) -> None:
+        """Give the message up and look for the next one."""
+        where = self.where(data, position)
+        if self.state is not State.HEAD:
+            self._end_body(where.packet, where.ts, whole=False)
+        self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), where.packet, where.ts, where.offset, value)
+        self.lose(where.offset)
+
+    def _keep(self, data: StreamData, base: int, view: bytes) -> None:
+        """Keep an unfinished line or head until more comes; where memory is short, give it up."""
+        account = self.services.ledger.http
+        more = len(view) - self.reserved
+        if more > 0:
+            if not account.reserve(more):
+                self._refuse(DropReason.HTTP_MEMORY, "http_total", account.limit, data, base, f"{len(view)} bytes of a head")
+                return
+            self.reserved += more
+        if base >= 0:
+            self._stash_where = self.where(data, base)
+        self._stash = view
+
+    def _clear_stash(self) -> None:
+        if self._stash:
+            self._stash = b""
+            self._stash_where = None
+        if self.reserved:
+            self.services.ledger.http.release(self.reserved)
+            self.reserved = 0
+
+
+def find_message(data: StreamData, position: int, side: str) -> int:
+    """The first position at or after `position` at which a segment begins with a message of that side; the length if none."""
+    begins = _BEGINS[side]
+    ends = data.piece_ends()
+    piece = bisect_right(ends, position)
+    if piece < len(ends) and (ends[piece - 1] if piece else 0) < position:
+        piece += 1
+    for i in range(piece, len(ends)):
+        start = ends[i - 1] if i else 0
+        if begins.match(data.take(start, min(ends[i] - start, WINDOW))):
+            return start
+    return data.length

@@ -1,0 +1,66 @@
+"""What the protocols stage needs from whoever runs it. Values go in, nothing is read or written here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pcapflow.budget import Ledger
+from pcapflow.drops import Drop
+from pcapflow.limits import Limits
+from pcapflow.reassembly.connection import Connection
+from pcapflow.reassembly.events import StreamGap
+from pcapflow.records import Http, Json, JsonBody
+
+
+class BodySink(Protocol):
+    """Takes the bytes of one body that somebody wants to look into."""
+
+    decoded_bytes: int
+    drop: Drop | None
+    json: JsonBody | None
+
+    def feed(self, data: bytes) -> None: ...
+
+    def gap(self) -> None: ...
+
+    def finish(self, *, whole: bool) -> None: ...
+
+
+class Services(Protocol):
+    """The run, as the protocols see it."""
+
+    limits: Limits
+    ledger: Ledger
+    wants_records: bool
+
+    def open_body(self, coding: str | None) -> BodySink:
+        """A sink for a body of JSON under that content coding."""
+        ...
+
+    def whole_body(self, data: bytes, coding: str | None) -> BodySink | JsonBody:
+        """What a body of JSON that is there at once holds: the answer, or a finished sink."""
+        ...
+
+    def request(self, method: str) -> None:
+        """A request head was seen."""
+        ...
+
+    def response(self, status: int) -> None:
+        """A response head was seen, interim ones too."""
+        ...
+
+    def body(self, status: str) -> None:
+        """A message body ended with that status."""
+        ...
+
+    def json_body(self, json: JsonBody) -> None:
+        """A body of JSON ended."""
+        ...
+
+    def http(self, packet: int, record: Http) -> None: ...
+
+    def json(self, packet: int, record: Json) -> None: ...
+
+    def gap(self, connection: Connection, direction: int, gap: StreamGap) -> None: ...
+
+    def drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None: ...

@@ -1,0 +1,1 @@
+"""Stage 3: `SegmentColumns` to `StreamData`, `StreamGap` and `StreamEnd`."""

@@ -1,0 +1,53 @@
+"""The capture clock: time as the capture tells it, never the machine's.
+
+Invariant: the clock follows the highest timestamp seen, so timestamps that go back fire nothing. A step of more than
+STEP, in either direction, counts only once CONFIRM packets in a row agree with it: one packet a year ahead neither fires
+every timer nor freezes the clock.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+STEP = 600 * 1_000_000_000
+CONFIRM = 3
+
+
+class CaptureClock:
+    """Timestamps in, clock out; ns since the epoch."""
+
+    __slots__ = ("_agreeing", "_candidate", "now")
+
+    def __init__(self) -> None:
+        self.now = -1
+        self._candidate = 0
+        self._agreeing = 0
+
+    def advance(self, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The clock at each of the packets with these timestamps; int64 (n,)."""
+        if not len(ts):
+            return ts
+        if self.now < 0:
+            self.now = int(ts[0])
+        clock = np.maximum.accumulate(np.maximum(ts, self.now))
+        steps = int(np.max(np.diff(clock, prepend=self.now)))
+        if self._agreeing == 0 and steps <= STEP and int(np.max(clock - ts)) <= STEP:
+            self.now = int(clock[-1])
+            return clock
+        return np.array([self._step(t) for t in ts.tolist()], dtype=np.int64)
+
+    def _step(self, t: int) -> int:
+        if abs(t - self.now) <= STEP:
+            self._agreeing = 0
+            self.now = max(self.now, t)
+            return self.now
+        if self._agreeing and abs(t - self._candidate) <= STEP:
+            self._agreeing += 1
+        else:
+            self._agreeing = 1
+        self._candidate = t
+        if self._agreeing > CONFIRM:
+            self._agreeing = 0
+            self.now = t
+        return self.now

@@ -1,0 +1,284 @@
+"""One TCP connection: two half streams, who is client and who server, and how it ends.
+
+Contract: `walk` takes rows of one connection in packet order, one at a time; this is the meaning of reassembly. The
+column path of `flow_table` may take whole runs instead where a test on the columns has shown that the result is the
+same. What ends something is tied to a packet number: an acknowledgement past a hole plus its grace, a timeout, a new SYN.
+
+Invariant: events are handed to the consumer with both directions up to the same packet.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pcapflow.drops import GapCause
+from pcapflow.reassembly.context import Consumer, Context
+from pcapflow.reassembly.events import StreamData
+from pcapflow.reassembly.half_stream import NEVER, HalfStream
+from pcapflow.reassembly.seqspace import unwrap
+
+_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
+_CONTROL = _FIN | _SYN | _RST
+_ACK_AHEAD_MAX = 1 << 30
+
+CONNECTION_BYTES = 2400
+"""Reserved for each tracked connection in the `connections` account: its objects and its place in the table, measured
+with tracemalloc over 10,000 connections (tests/reassembly/test_memory_of_connections.py)."""
+
+
+class Endpoint(NamedTuple):
+    """An address, as a 128-bit number, and a port."""
+
+    address: int
+    port: int
+    is_ipv6: bool
+
+
+class Rows(NamedTuple):
+    """Columns of rows as lists, for walking."""
+
+    packet: list[int]
+    ts: list[int]
+    clock: list[int]
+    direction: list[int]
+    flags: list[int]
+    seq: list[int]
+    ack: list[int]
+    at: list[int]
+    n: list[int]
+    snapped: list[int]
+
+
+class Connection:
+    """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
+
+    __slots__ = (
+        "client", "closed", "consumer", "end", "endpoints", "fire", "first_ts", "key", "last_clock", "last_packet", "last_ts",
+        "number", "packets", "rst", "start", "streams", "roles", "vlan",
+    )  # fmt: skip
+
+    def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], vlan: list[int], number: int, ts: int, clock: int) -> None:
+        self.key = key
+        self.endpoints = endpoints
+        self.vlan = vlan
+        self.number = number
+        self.first_ts = ts
+        self.last_ts = ts
+        self.last_clock = clock
+        self.last_packet = number
+        self.packets = 0
+        self.streams = (HalfStream(self), HalfStream(self))
+        self.client = -1
+        """Direction of the client's bytes; -1 until it is known."""
+        self.roles = ""
+        self.start = "midstream"
+        self.end = ""
+        self.rst = False
+        self.closed = False
+        self.fire = NEVER
+        """The first packet of the block at which a timer of a stream runs out."""
+        self.consumer: Consumer | None = None
+
+    # --- roles
+
+    def set_client(self, direction: int, roles: str) -> None:
+        """Fix which direction is the client's; the first word counts."""
+        if self.client < 0:
+            self.client = direction
+            self.roles = roles
+
+    def fix_roles(self) -> None:
+        """Somebody needs to know now: the higher port, else who sent first, is the client."""
+        if self.client >= 0:
+            return
+        a, b = self.endpoints
+        if a.port != b.port:
+            self.set_client(0 if a.port > b.port else 1, "port")
+        else:
+            self.set_client(0 if self.streams[0].base >= 0 else 1, "order")
+
+    def stream_name(self, direction: int) -> str:
+        """`client` or `server`."""
+        self.fix_roles()
+        return "client" if direction == self.client else "server"
+
+    # --- rows, one at a time
+
+    def walk(self, ctx: Context, rows: Rows, begin: int, end: int) -> int:
+        """Take rows[begin:end]. Returns end, or the index of the row that belongs to another connection: `self.end` then
+        says why (`reused`, `idle`, or closed and lingered enough) and the caller finishes this one."""
+        streams = self.streams
+        limits = ctx.limits
+        for i in range(begin, end):
+            packet = rows.packet[i]
+            clock = rows.clock[i]
+            if clock - self.last_clock >= (limits.linger if self.closed else limits.idle_timeout):
+                self.end = self.end or "idle"
+                return i
+            if packet >= self.fire:
+                self.run_timers(ctx, packet)
+            d = rows.direction[i]
+            stream = streams[d]
+            flags = rows.flags[i]
+            seq = rows.seq[i]
+            n = rows.n[i]
+            ts = rows.ts[i]
+            if flags & _SYN:
+                seq += 1
+                if not self._synchronise(stream, d, seq & 0xFFFF_FFFF, flags):
+                    self.end = self.end or "reused"
+                    return i
+            elif stream.base < 0:
+                stream.begin(seq, syn=False)
+            self.packets += 1
+            self.last_packet = packet
+            self.last_ts = ts
+            self.last_clock = clock
+            offset = unwrap(seq, stream.base, stream.next)
+            if flags & _RST:
+                stream.captured += n
+                stream.out_of_window += n  # text in a RST (RFC 9293 section 3.10.7) is not the stream's
+                self._reset(ctx, packet, ts)
+                continue
+            if n:
+                if n == 1 and offset == stream.next - 1 and not flags & _CONTROL and stream.drop_reason is None and not stream.ended:
+                    stream.keep_alive(n)
+                else:
+                    stream.segment(ctx, offset, rows.at[i], n, packet, ts, clock, rows.ack[i])
+            if rows.snapped[i]:
+                stream.snapped += rows.snapped[i]
+                n += rows.snapped[i]
+            if flags & _FIN:
+                stream.finished_at(ctx, offset + n)
+            if flags & _ACK:
+                self._acknowledge(ctx, streams[1 - d], rows.ack[i], packet, clock)
+            if stream.fin >= 0:
+                self._reached_fin(ctx, stream, packet, ts)
+            if stream.ring is not None or stream.armed_ack:
+                self.arm(ctx)
+        return end
+
+    def _synchronise(self, stream: HalfStream, direction: int, base: int, flags: int) -> bool:
+        """A SYN. False where it begins another connection on the same ports."""
+        if stream.base < 0:
+            stream.begin(base, syn=True)
+            if self.packets == 0:
+                self.start = "syn"
+            if flags & _ACK:
+                self.set_client(1 - direction, "synack")
+            else:
+                self.set_client(direction, "syn")
+        elif stream.base != base or not stream.syn:
+            if not flags & _ACK or self.closed:
+                return False
+            if stream.next == 0 and stream.captured == 0:
+                stream.begin(base, syn=True)
+        return True
+
+    def _acknowledge(self, ctx: Context, peer: HalfStream, ack: int, packet: int, clock: int) -> None:
+        """The sender of this row acknowledges the peer's bytes."""
+        if peer.base < 0:
+            return
+        offset = unwrap(ack, peer.base, peer.next)
+        if offset <= peer.acked or offset - peer.next > _ACK_AHEAD_MAX:
+            return
+        peer.acked = offset
+        if offset <= peer.next or peer.ended or peer.drop_reason is not None or (peer.fin >= 0 and peer.next >= peer.fin):
+            return
+        limits = ctx.limits
+        if not peer.armed_ack:
+            peer.armed_ack, peer.armed_packet, peer.armed_ts = offset, packet + limits.ack_grace_packets, clock + limits.ack_grace
+            self.arm(ctx)
+        else:
+            peer.waiting_ack, peer.waiting_packet, peer.waiting_ts = offset, packet + limits.ack_grace_packets, clock + limits.ack_grace
+
+    def _reached_fin(self, ctx: Context, stream: HalfStream, packet: int, ts: int) -> None:
+        if stream.reached_fin(ctx, packet, ts) and all(s.ended for s in self.streams):
+            self._close("fin")
+
+    def _reset(self, ctx: Context, packet: int, ts: int) -> None:
+        if self.closed:
+            return
+        self.rst = True
+        for stream in self.streams:
+            stream.finish(ctx, "rst", packet, ts)
+        self._close("rst")
+
+    def _close(self, how: str) -> None:
+        if not self.closed:
+            self.closed = True
+            self.end = how
+
+    # --- timers
+
+    def arm(self, ctx: Context) -> None:
+        """Work out at which packet of the block the next timer of a stream runs out."""
+        fire = NEVER
+        for stream in self.streams:
+            if stream.armed_ack:
+                fire = min(fire, max(stream.armed_packet, ctx.packet_at_clock(stream.armed_ts)))
+            if stream.assembler is not None:
+                fire = min(fire, ctx.packet_at_clock(stream.assembler.since[0] + ctx.limits.gap_timeout))
+        self.fire = fire
+        if fire != NEVER:
+            ctx.armed[self] = None
+
+    def run_timers(self, ctx: Context, until: int) -> None:
+        """Everything that runs out at or before packet `until` of the block."""
+        while self.fire <= until and self.fire <= ctx.last_packet:
+            packet = self.fire
+            ts = ctx.ts_of(packet)
+            clock = ctx.clock_of(packet)
+            for stream in self.streams:
+                if stream.armed_ack and packet >= stream.armed_packet and clock >= stream.armed_ts:
+                    stream.give_up_below(ctx, stream.armed_ack, GapCause.ACKNOWLEDGED, packet, ts)
+                    stream.armed_ack = 0
+                    if stream.waiting_ack > stream.next and not stream.ended:
+                        stream.armed_ack, stream.armed_packet, stream.armed_ts = (
+                            stream.waiting_ack, stream.waiting_packet, stream.waiting_ts,
+                        )  # fmt: skip
+                    stream.waiting_ack = 0
+                while stream.assembler is not None and clock >= stream.assembler.since[0] + ctx.limits.gap_timeout:
+                    stream.give_up_oldest(ctx, GapCause.TIMEOUT, packet, ts)
+                self._reached_fin(ctx, stream, packet, ts)
+            self.arm(ctx)
+        if self.fire == NEVER:
+            ctx.armed.pop(self, None)
+
+    # --- handing on
+
+    def flush(self, ctx: Context) -> None:
+        """Hand what both directions have to the consumer."""
+        a, b = self.streams
+        if a.p_at:
+            a.close_pieces(ctx)
+        if b.p_at:
+            b.close_pieces(ctx)
+        if a.events or b.events:
+            events = (a.events, b.events)
+            a.events = []
+            b.events = []
+            if self.consumer is None:
+                self.consumer = ctx.observer.consumer(self)
+            self.consumer.consume(self, events)
+
+    def hand_run(self, ctx: Context, direction: int, data: StreamData) -> None:
+        """A whole run that begins at `next`: what `walk` would have made of its rows. The caller flushes."""
+        stream = self.streams[direction]
+        n = data.length
+        stream.next += n
+        stream.captured += n
+        stream.delivered += n
+        stream.events.append(data)
+        stream.remember_tail(ctx, data)
+
+    def finish(self, ctx: Context, end: str, packet: int, ts: int) -> None:
+        """Nothing more belongs to this connection: its last events, then its record."""
+        self.end = self.end or end
+        for stream in self.streams:
+            stream.finish(ctx, "cut", packet, ts)
+        self.flush(ctx)
+        self.fire = NEVER
+        ctx.armed.pop(self, None)
+        self.fix_roles()
+        ctx.observer.gone(self, packet, ts)

@@ -1,0 +1,111 @@
+"""What the reassembly stage shares during one run: limits, budget, the block at hand, and who holds memory.
+
+Invariant: `holding` has exactly the streams that hold bytes behind a hole, in the order in which they began to (a dict
+used as an ordered set, so that ties are the same in every run); `armed` has every connection one of whose timers runs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pcapflow.budget import Ledger
+from pcapflow.capture.block import PacketBlock
+from pcapflow.drops import DropReason, GapCause
+from pcapflow.limits import Limits
+from pcapflow.reassembly.events import StreamEvent
+
+if TYPE_CHECKING:
+    from pcapflow.reassembly.connection import Connection
+    from pcapflow.reassembly.half_stream import HalfStream
+
+
+class Consumer(Protocol):
+    """Who takes the stream events of one connection: in order within a direction, the directions side by side."""
+
+    def consume(self, connection: Connection, events: tuple[list[StreamEvent], list[StreamEvent]]) -> None: ...
+
+
+class Observer(Protocol):
+    """Who is told about connections as a whole."""
+
+    def consumer(self, connection: Connection) -> Consumer: ...
+
+    def gone(self, connection: Connection, packet: int, ts: int) -> None: ...
+
+    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None: ...
+
+    def untracked(self, packet: int, ts: int, captured: int) -> None: ...
+
+
+class Context:
+    """One run's shared state."""
+
+    __slots__ = (
+        "_clock_list", "armed", "clock", "drops_streams", "first_packet", "holding", "last_packet", "ledger", "limits", "observer",
+        "ts", "view",
+    )  # fmt: skip
+
+    def __init__(self, limits: Limits, ledger: Ledger, observer: Observer, *, drops_streams: bool = False) -> None:
+        self.limits = limits
+        self.ledger = ledger
+        self.observer = observer
+        self.drops_streams = drops_streams
+        self.view = memoryview(b"")
+        self.first_packet = 1
+        self.last_packet = 0
+        self.clock: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.ts: npt.NDArray[np.int64] = self.clock
+        self.holding: dict[HalfStream, None] = {}
+        self.armed: dict[Connection, None] = {}
+        self._clock_list: list[int] | None = None
+
+    def enter(self, block: PacketBlock, clock: npt.NDArray[np.int64]) -> None:
+        """A new block begins. clock: int64 (n,), the running capture clock at each of its packets."""
+        self.view = memoryview(block.buffer)
+        self.first_packet = block.first_packet
+        self.last_packet = block.first_packet + len(block) - 1
+        self.clock = clock
+        self.ts = block.ts
+        self._clock_list = None
+
+    def leave(self) -> None:
+        """The block is done with: nothing may look into it any more."""
+        self.view = memoryview(b"")
+
+    def packet_at_clock(self, clock: int) -> int:
+        """The first packet of the block at which the capture clock is at least that; one beyond the block if none is."""
+        times = self._clock_list
+        if times is None:
+            times = self._clock_list = self.clock.tolist()
+        return self.first_packet + bisect_left(times, clock)
+
+    def ts_of(self, packet: int) -> int:
+        """Timestamp of a packet of the block."""
+        return int(self.ts[packet - self.first_packet])
+
+    def clock_of(self, packet: int) -> int:
+        """The capture clock at a packet of the block."""
+        return int(self.clock[packet - self.first_packet])
+
+    def fattest(self) -> HalfStream | None:
+        """The stream that holds most; the one that began to hold first among equals."""
+        return max(self.holding, key=_held, default=None)
+
+    def relieve(self, victim: HalfStream, packet: int, ts: int) -> None:
+        """Memory is short: the victim gives up its oldest hole, or, where that was asked for, itself."""
+        connection = victim.owner
+        if self.drops_streams:
+            held = victim.held
+            victim.drop(self, DropReason.HOLE_MEMORY)
+            self.observer.stream_dropped(connection, victim, DropReason.HOLE_MEMORY, held, packet, ts)
+        else:
+            victim.give_up_oldest(self, GapCause.MEMORY, packet, ts)
+        connection.flush(self)
+
+
+def _held(stream: HalfStream) -> int:
+    return stream.held

@@ -1,0 +1,444 @@
+"""One direction of a TCP connection: segments in, ordered `StreamEvent` values out.
+
+Contract: `segment` takes one data segment at its 64-bit offset; the other methods tell the stream what ends a hole. What
+comes out collects in `events` until the connection hands it on. In-order data is never copied: it stays in the block and
+is only remembered as pieces. Only data behind a hole is copied, into the stream's ring.
+
+Invariants, for every prefix of the input:
+  captured = delivered + retransmitted + conflicting + late + out_of_window + dropped + held
+  next = delivered + missing
+  everything below `next` was delivered or given up; everything held is above it.
+
+Overlaps: the first copy wins. Which bucket a repeated byte falls into: `late` if its offset was given up (the last
+`late_ranges` gaps are remembered), else compared with the ring or the history of the last delivered bytes:
+`conflicting` where the byte differs, `retransmitted` where it is the same or no longer at hand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pcapflow.drops import DropReason, GapCause
+from pcapflow.reassembly.assembler import Assembler
+from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
+from pcapflow.reassembly.ring import Ring
+
+if TYPE_CHECKING:
+    from pcapflow.reassembly.connection import Connection
+    from pcapflow.reassembly.context import Context
+
+NEVER = 1 << 62
+"""A packet number or time that does not come."""
+_JUMP_MAX = 1 << 30
+"""The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
+
+
+class HalfStream:
+    """One direction. Offsets and counts are bytes; times are ns of capture time."""
+
+    __slots__ = (
+        "acked", "armed_ack", "armed_packet", "armed_ts", "assembler", "base", "captured", "conflicting", "delivered", "drop_reason",
+        "dropped", "ended", "events", "fin", "gaps", "given_up", "history", "jump_end", "late", "missing", "next", "out_of_order",
+        "out_of_window", "owner", "p_acks", "p_at", "p_ends", "p_packets", "p_start", "p_times", "protocol_drop", "retransmitted", "ring", "ring_peak",
+        "snapped", "syn", "waiting_ack", "waiting_packet", "waiting_ts",
+    )  # fmt: skip
+
+    def __init__(self, owner: Connection) -> None:
+        self.owner = owner
+        self.base = -1
+        """Wire number of offset 0; -1 until something of this direction was seen."""
+        self.next = 0
+        self.syn = False
+        self.fin = -1
+        """Offset of the FIN; -1 until one was seen."""
+        self.ended = ""
+        self.acked = 0
+        """Highest offset that the peer acknowledged."""
+        self.armed_ack = 0
+        """An acknowledgement past the hole whose grace runs: until packet and time; 0 for none."""
+        self.armed_packet = 0
+        self.armed_ts = 0
+        self.waiting_ack = 0
+        """The latest one after it, whose grace begins to count when the first is done."""
+        self.waiting_packet = 0
+        self.waiting_ts = 0
+        self.jump_end = -1
+        self.assembler: Assembler | None = None
+        self.ring: Ring | None = None
+        self.history = b""
+        self.given_up: deque[tuple[int, int]] | None = None
+        self.captured = 0
+        self.delivered = 0
+        self.retransmitted = 0
+        self.conflicting = 0
+        self.late = 0
+        self.out_of_window = 0
+        self.dropped = 0
+        self.missing = 0
+        self.gaps = 0
+        self.out_of_order = 0
+        self.ring_peak = 0
+        self.snapped = 0
+        self.drop_reason: DropReason | None = None
+        self.protocol_drop: DropReason | None = None
+        """Why the protocol above gave the stream up, if it did; its bytes stay delivered."""
+        self.events: list[StreamEvent] = []
+        self.p_start = 0
+        self.p_at: list[int] = []
+        self.p_ends: list[int] = []
+        self.p_packets: list[int] = []
+        self.p_times: list[int] = []
+        self.p_acks: list[int] = []
+
+    # --- what is there
+
+    @property
+    def held(self) -> int:
+        """Bytes held behind holes."""
+        return self.ring.held if self.ring is not None else 0
+
+    @property
+    def plain(self) -> bool:
+        """Nothing is held, armed, ended or given up: a run that begins at `next` can be taken whole."""
+        return self.ring is None and self.armed_ack == 0 and self.fin < 0 and not self.ended and self.drop_reason is None
+
+    def balanced(self) -> bool:
+        """The conservation law for this stream."""
+        return (
+            self.captured
+            == self.delivered + self.retransmitted + self.conflicting + self.late + self.out_of_window + self.dropped + self.held
+            and self.next == self.delivered + self.missing
+        )
+
+    def begin(self, base: int, *, syn: bool) -> None:
+        """The first packet of this direction was seen; offset 0 has the wire number base."""
+        self.base = base
+        self.syn = syn
+
+    # --- segments
+
+    def segment(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
+        """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block."""
+        self.captured += n
+        if offset == self.next and self.ring is None and self.fin < 0 and not self.ended and self.drop_reason is None:
+            self._append(at, n, packet, ts, ack)
+            return
+        if self.drop_reason is not None:
+            self.dropped += n
+            return
+        end = offset + n
+        if self.ended or 0 <= self.fin < end:
+            # beyond the end of the stream: after FIN or RST nothing belongs to it
+            limit = self.fin if self.fin >= 0 else self.next
+            beyond = min(n, end - max(limit, self.next))
+            if beyond > 0:
+                self.out_of_window += beyond
+                n -= beyond
+                end -= beyond
+                if n == 0:
+                    return
+        if offset > self.next:
+            self.out_of_order += 1
+            if not self._plausible(ctx, offset, end):
+                self.out_of_window += n
+                return
+        self._place(ctx, offset, end, at, packet, ts, clock, ack)
+
+    def finished_at(self, ctx: Context, offset: int) -> None:
+        """A FIN at that offset. The first plausible one counts: not below what was delivered, not beyond belief."""
+        ahead = offset - self.next
+        if self.fin < 0 and not self.ended and ahead >= 0 and (ahead <= ctx.limits.ring_size or self.acked >= offset):
+            self.fin = offset
+
+    def keep_alive(self, n: int) -> None:
+        """A keep-alive probe of n garbage bytes just below `next` (RFC 9293 section 3.8.4)."""
+        self.captured += n
+        self.retransmitted += n
+
+    def _append(self, at: int, n: int, packet: int, ts: int, ack: int) -> None:
+        if not self.p_at:
+            self.p_start = self.next
+        self.next += n
+        self.delivered += n
+        self.p_at.append(at)
+        self.p_ends.append(self.next - self.p_start)
+        self.p_packets.append(packet)
+        self.p_times.append(ts)
+        self.p_acks.append(ack)
+
+    def _plausible(self, ctx: Context, offset: int, end: int) -> bool:
+        """Whether data so far ahead can belong to the stream. Beyond the ring it must be acknowledged by the peer or
+        continue the segment before, so that one wrong sequence number does not carry the stream away."""
+        ahead = end - self.next
+        if ahead <= ctx.limits.ring_size:
+            return True
+        if ahead > _JUMP_MAX:
+            return False
+        if self.acked >= offset - ctx.limits.ring_size or offset == self.jump_end:
+            return True
+        self.jump_end = end
+        return False
+
+    def _place(self, ctx: Context, offset: int, end: int, at: int, packet: int, ts: int, clock: int, ack: int) -> None:
+        """Deliver, hold or count each byte of [offset, end)."""
+        limits = ctx.limits
+        while True:
+            if offset < self.next:
+                old = min(end, self.next) - offset
+                self._repeated(ctx, offset, at, old)
+                offset += old
+                at += old
+                if offset == end:
+                    return
+            assembler = self.assembler
+            if assembler is None:
+                if offset == self.next:
+                    self._append(at, end - offset, packet, ts, ack)
+                    return
+                if end - self.next > limits.ring_size:
+                    # not even an empty ring can hold it: what lies between is given up
+                    self._give_up(ctx, offset, GapCause.RING_FULL, packet, ts)
+                    continue
+                assembler = self.assembler = Assembler(limits.ring_ranges)
+                self.ring = Ring(ctx.ledger.rings)
+                ctx.holding[self] = None
+            elif end - self.next > limits.ring_size or (offset > self.next and len(assembler) >= assembler.capacity):
+                self._give_up(ctx, min(offset, assembler.starts[0]), GapCause.RING_FULL, packet, ts)
+                continue
+            break
+        new, known = assembler.split(offset, end)
+        for low, high in known:
+            self._compare(ctx, at + low - offset, self._ring().read(low, high))
+        for low, high in new:
+            self._put(ctx, low, high, at + low - offset, packet, ts, clock, ack)
+
+    def _put(self, ctx: Context, low: int, high: int, at: int, packet: int, ts: int, clock: int, ack: int) -> None:
+        """[low, high) was never seen before: deliver it if it comes next, else hold it."""
+        while True:
+            if low == self.next:
+                self._append(at, high - low, packet, ts, ack)
+                self._drain(ctx, packet, ts)
+                return
+            assembler = self.assembler
+            if assembler is None:  # memory was short and this stream gave its holes up
+                self._give_up(ctx, low, GapCause.MEMORY, packet, ts)
+                continue
+            if not self._ring().write(low, ctx.view[at : at + high - low]):
+                victim = ctx.fattest()
+                if victim is not None and (victim is not self or ctx.drops_streams):
+                    ctx.relieve(victim, packet, ts)
+                else:
+                    self._give_up(ctx, min(low, assembler.starts[0]) if assembler.starts else low, GapCause.MEMORY, packet, ts)
+                if self.drop_reason is not None:
+                    self.dropped += high - low
+                    return
+                continue
+            assembler.add(low, high, clock)
+            if self.held > self.ring_peak:
+                self.ring_peak = self.held
+            return
+
+    def _ring(self) -> Ring:
+        assert self.ring is not None
+        return self.ring
+
+    # --- holes
+
+    def give_up_oldest(self, ctx: Context, cause: GapCause, packet: int, ts: int) -> None:
+        """End the first hole: what is held behind it is delivered."""
+        assert self.assembler is not None
+        self._give_up(ctx, self.assembler.starts[0], cause, packet, ts)
+
+    def give_up_below(self, ctx: Context, offset: int, cause: GapCause, packet: int, ts: int) -> None:
+        """End all holes below an offset, whether or not data is held behind them."""
+        if self.fin >= 0:
+            offset = min(offset, self.fin)
+        while self.next < offset:
+            assembler = self.assembler
+            if assembler is not None and assembler.starts[0] <= offset:
+                self._give_up(ctx, assembler.starts[0], cause, packet, ts)
+            elif assembler is None and offset == self.next + 1 and self.fin < 0:
+                return  # more likely a FIN that was not captured than a byte
+            else:
+                self._give_up(ctx, offset, cause, packet, ts)
+
+    def _give_up(self, ctx: Context, until: int, cause: GapCause, packet: int, ts: int) -> None:
+        """[next, until) is missing for good. until is not beyond the first range held."""
+        n = until - self.next
+        self.close_pieces(ctx)
+        if cause is GapCause.RING_FULL and self.acked >= until:
+            cause = GapCause.ACKNOWLEDGED
+        self.events.append(StreamGap(self.next, n, cause, packet, ts))
+        self.missing += n
+        self.gaps += 1
+        if self.given_up is None:
+            self.given_up = deque(maxlen=ctx.limits.late_ranges)
+        if self.given_up and self.given_up[-1][1] == self.next:
+            self.given_up[-1] = (self.given_up[-1][0], until)
+        else:
+            self.given_up.append((self.next, until))
+        self.next = until
+        self._forget_history(ctx)
+        self._drain(ctx, packet, ts)
+
+    def _drain(self, ctx: Context, packet: int, ts: int) -> None:
+        """Deliver what is held from `next` on."""
+        assembler = self.assembler
+        if assembler is None or not assembler.starts or assembler.starts[0] != self.next:
+            return
+        start, end = assembler.pop_front()
+        self.close_pieces(ctx)
+        data, marks = self._ring().take(start, end, assembler.starts[0] if assembler.starts else None)
+        at = [m - start for m in marks]
+        count = len(at)
+        ends = [*at[1:], end - start]
+        self.events.append(StreamData(memoryview(data), start, end - start, at, ends, [packet] * count, [ts] * count, [-1] * count))
+        self.delivered += end - start
+        self.next = end
+        self._remember(ctx, data[-ctx.limits.history_bytes :])
+        if not assembler.starts:
+            self.assembler = None
+            self.ring = None
+            ctx.holding.pop(self, None)
+
+    # --- bytes seen before
+
+    def _repeated(self, ctx: Context, offset: int, at: int, n: int) -> None:
+        """[offset, offset + n) lies below `next`: put each byte into its bucket."""
+        if offset < 0:
+            before = min(n, -offset)
+            if self.syn:
+                self.out_of_window += before
+            else:
+                self.late += before
+            offset += before
+            at += before
+            n -= before
+        if n == 0:
+            return
+        if self.given_up:
+            for low, high in self.given_up:
+                if high <= offset:
+                    continue
+                if low >= offset + n:
+                    break
+                if low > offset:
+                    self._seen(ctx, offset, at, low - offset)
+                    at += low - offset
+                    n -= low - offset
+                    offset = low
+                size = min(high, offset + n) - offset
+                self.late += size
+                offset += size
+                at += size
+                n -= size
+                if n == 0:
+                    return
+        self._seen(ctx, offset, at, n)
+
+    def _seen(self, ctx: Context, offset: int, at: int, n: int) -> None:
+        """[offset, offset + n) was delivered: compare with what of it is still at hand."""
+        history = self._recent(ctx)
+        oldest = self.next - len(history)
+        if offset < oldest:
+            unknown = min(n, oldest - offset)
+            self.retransmitted += unknown
+            offset += unknown
+            at += unknown
+            n -= unknown
+        if n:
+            self._compare(ctx, at, history[offset - oldest : offset - oldest + n])
+
+    def _compare(self, ctx: Context, at: int, first: bytes) -> None:
+        second = bytes(ctx.view[at : at + len(first)])
+        differing = 0 if first == second else sum(map(int.__ne__, first, second))
+        self.conflicting += differing
+        self.retransmitted += len(first) - differing
+
+    def _recent(self, ctx: Context) -> bytes:
+        """The last bytes delivered, `history_bytes` at the most, not reaching over a gap."""
+        if not self.p_at:
+            return self.history
+        keep = ctx.limits.history_bytes
+        length = self.p_ends[-1]
+        if length >= keep:
+            return self._pieces(ctx).take(length - keep, keep)
+        return (self.history + self._pieces(ctx).take(0, length))[-keep:]
+
+    def _pieces(self, ctx: Context) -> StreamData:
+        return StreamData(ctx.view, self.p_start, self.p_ends[-1], self.p_at, self.p_ends, self.p_packets, self.p_times, self.p_acks)
+
+    def remember_tail(self, ctx: Context, data: StreamData) -> None:
+        """Data was delivered: keep its tail."""
+        keep = ctx.limits.history_bytes
+        size = min(keep, data.length)
+        self._remember(ctx, data.take(data.length - size, size))
+
+    def _remember(self, ctx: Context, tail: bytes) -> None:
+        history = self.history
+        keep = ctx.limits.history_bytes
+        new = tail if len(tail) >= keep else (history + tail)[-keep:]
+        more = len(new) - len(history)
+        account = ctx.ledger.history
+        if more > 0 and not account.reserve(more):
+            account.release(len(history))
+            self.history = b""
+            return
+        if more < 0:
+            account.release(-more)
+        self.history = new
+
+    def _forget_history(self, ctx: Context) -> None:
+        if self.history:
+            ctx.ledger.history.release(len(self.history))
+            self.history = b""
+
+    # --- handing on
+
+    def close_pieces(self, ctx: Context) -> None:
+        """Turn the pieces collected so far into one event."""
+        if self.p_at:
+            data = self._pieces(ctx)
+            self.events.append(data)
+            self.remember_tail(ctx, data)
+            self.p_at, self.p_ends, self.p_packets, self.p_times, self.p_acks = [], [], [], [], []
+
+    def reached_fin(self, ctx: Context, packet: int, ts: int) -> bool:
+        """Whether the FIN is next; the stream then has ended."""
+        if self.fin < 0 or self.fin != self.next or self.ended:
+            return False
+        self._end(ctx, "fin", packet, ts)
+        return True
+
+    def finish(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
+        """The connection ends: give up what is still missing, deliver what is held."""
+        if self.ended:
+            return
+        while self.assembler is not None:
+            until = self.assembler.starts[0]
+            self._give_up(ctx, until, GapCause.ACKNOWLEDGED if self.acked >= until else GapCause.END, packet, ts)
+        known = self.fin if self.fin >= 0 else self.acked
+        if known > self.next and self.drop_reason is None:
+            self.give_up_below(ctx, known, GapCause.ACKNOWLEDGED if self.acked >= known else GapCause.END, packet, ts)
+        self._end(ctx, "fin" if self.fin >= 0 and self.fin == self.next else kind, packet, ts)
+
+    def drop(self, ctx: Context, reason: DropReason) -> None:
+        """Give the whole stream up: what is held is dropped, and so is all that still comes."""
+        self.close_pieces(ctx)
+        self.drop_reason = reason
+        if self.ring is not None:
+            self.dropped += self.ring.held
+            self.ring.clear()
+            self.ring = None
+            self.assembler = None
+            ctx.holding.pop(self, None)
+        self._forget_history(ctx)
+        self.armed_ack = self.waiting_ack = 0
+
+    def _end(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
+        self.close_pieces(ctx)
+        self.ended = kind
+        self.events.append(StreamEnd(kind, packet, ts, self.next))
+        self._forget_history(ctx)
+        self.armed_ack = self.waiting_ack = 0

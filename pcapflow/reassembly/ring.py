@@ -1,0 +1,88 @@
+"""The fixed-size ring that keeps what lies behind a stream's holes. Knows offsets and bytes, not TCP.
+
+A ring covers the offsets [floor, floor + capacity). It commits memory page by page as bytes come and gives a page back
+once the floor has passed it, so its cost is what is in it. Contract: `write` copies bytes to offsets inside the ring or,
+where the budget refuses a page, changes nothing and says so. Invariant: what is reserved in the `rings` account is
+PAGE bytes for each committed page plus MARK bytes for each remembered segment start.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from pcapflow.budget import Account
+
+PAGE = 4096
+MARK = 8
+_MARKS_MAX = 4096
+"""Segment starts remembered in one ring; further ones are not, and a search for a message head skips them."""
+
+
+class Ring:
+    """Bytes at offsets, in pages."""
+
+    __slots__ = ("_account", "_marks", "_pages", "held")
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._pages: dict[int, bytearray] = {}
+        self._marks = array("q")
+        self.held = 0
+        """Bytes held, not pages."""
+
+    def write(self, offset: int, data: memoryview) -> bool:
+        """Copy data to the offsets from `offset` on, which hold nothing yet; False, and nothing changed, if over budget."""
+        n = len(data)
+        pages = self._pages
+        first, last = offset // PAGE, (offset + n - 1) // PAGE
+        fresh = [p for p in range(first, last + 1) if p not in pages]
+        mark = len(self._marks) < _MARKS_MAX
+        if not self._account.reserve(len(fresh) * PAGE + mark * MARK):
+            return False
+        for p in fresh:
+            pages[p] = bytearray(PAGE)
+        if mark:
+            self._marks.append(offset)
+        at = offset
+        done = 0
+        while done < n:
+            p, inside = divmod(at, PAGE)
+            size = min(PAGE - inside, n - done)
+            pages[p][inside : inside + size] = data[done : done + size]
+            at += size
+            done += size
+        self.held += n
+        return True
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes of [start, end), all of which were written."""
+        first, last = start // PAGE, (end - 1) // PAGE
+        if first == last:
+            return bytes(self._pages[first][start - first * PAGE : end - first * PAGE])
+        parts = [memoryview(self._pages[first])[start - first * PAGE :]]
+        parts.extend(memoryview(self._pages[p]) for p in range(first + 1, last))
+        parts.append(memoryview(self._pages[last])[: end - last * PAGE])
+        return b"".join(parts)
+
+    def take(self, start: int, end: int, keep_from: int | None) -> tuple[bytes, list[int]]:
+        """The bytes of [start, end) and where segments began in them (offsets, start among them). They leave the ring;
+        pages before keep_from, the next offset still held, are given back (all pages where it is None)."""
+        data = self.read(start, end)
+        self.held -= end - start
+        keep = None if keep_from is None else keep_from // PAGE
+        gone = [p for p in range(start // PAGE, (end - 1) // PAGE + 1) if keep is None or p < keep]
+        for p in gone:
+            del self._pages[p]
+        marks = sorted(m for m in self._marks if m < end)
+        rest = array("q", (m for m in self._marks if m >= end))
+        self._account.release(len(gone) * PAGE + len(marks) * MARK)
+        self._marks = rest
+        inside = [m for m in marks if m > start]
+        return data, [start, *inside]
+
+    def clear(self) -> None:
+        """Give everything back."""
+        self._account.release(len(self._pages) * PAGE + len(self._marks) * MARK)
+        self._pages.clear()
+        self._marks = array("q")
+        self.held = 0

@@ -1,0 +1,359 @@
+"""The report's records, as types: one definition for encoding, decoding and JSON Schema.
+
+These are pcapflow's public interface (docs/report.md). Invariant: a key is never missing; what is absent is null. Times
+are seconds since the epoch, rounded to microseconds; byte counts are integers.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An address and a port."""
+
+    ip: str
+    port: int
+
+
+class Stream(msgspec.Struct):
+    """One direction of a connection. Byte counts are explained in docs/report.md; they obey the conservation law."""
+
+    captured_bytes: int
+    delivered_bytes: int
+    retransmitted_bytes: int
+    conflicting_bytes: int
+    late_bytes: int
+    out_of_window_bytes: int
+    dropped_bytes: int
+    missing_bytes: int
+    gaps: int
+    out_of_order_segments: int
+    ring_peak_bytes: int
+    status: str
+    drop_reason: str | None
+
+
+class Streams(msgspec.Struct):
+    """Both directions: bytes sent by the client, bytes sent by the server."""
+
+    client: Stream
+    server: Stream
+
+
+class Connection(msgspec.Struct, tag="connection", tag_field="record"):
+    """A TCP connection, written when nothing more can belong to it."""
+
+    connection: int
+    client: Endpoint
+    server: Endpoint
+    vlan: list[int]
+    tunnel: str | None
+    roles: str
+    start: str
+    end: str
+    first_ts: float
+    last_ts: float
+    packets: int
+    protocol: str
+    streams: Streams
+
+
+class JsonError(msgspec.Struct):
+    """Where a JSON text broke: offset in the document that was open, and the path to it."""
+
+    message: str
+    offset: int
+    path: str
+
+
+class JsonBody(msgspec.Struct):
+    """What was found in a body of JSON."""
+
+    documents: int
+    events: int
+    max_depth: int
+    bytes: int
+    status: str
+    error: JsonError | None
+    drop_reason: str | None
+
+
+class Body(msgspec.Struct):
+    """The body of a message. bytes: without chunk framing, before the content coding is undone."""
+
+    framing: str
+    bytes: int
+    decoded_bytes: int | None
+    missing_bytes: int
+    content_type: str | None
+    content_encoding: str | None
+    status: str
+    drop_reason: str | None
+    json: JsonBody | None
+
+
+class Request(msgspec.Struct):
+    """An HTTP request."""
+
+    method: str
+    target: str
+    host: str | None
+    version: str
+    body: Body
+
+
+class Response(msgspec.Struct):
+    """An HTTP response."""
+
+    status: int
+    reason: str
+    version: str
+    body: Body
+
+
+class Http(msgspec.Struct, tag="http", tag_field="record"):
+    """An HTTP exchange: a request and its final response, or one of them alone."""
+
+    connection: int
+    index: int
+    ts: float
+    duration: float | None
+    anomalies: list[str]
+    resynchronised: bool
+    request: Request | None
+    response: Response | None
+
+
+class Json(msgspec.Struct, tag="json", tag_field="record"):
+    """A body of JSON, as a record of its own."""
+
+    connection: int
+    stream: str
+    source: str
+    http_index: int | None
+    ts: float
+    documents: int
+    events: int
+    max_depth: int
+    bytes: int
+    status: str
+    error: JsonError | None
+    drop_reason: str | None
+
+
+class Gap(msgspec.Struct, tag="gap", tag_field="record"):
+    """Bytes of a stream that were given up as missing."""
+
+    connection: int
+    stream: str
+    stream_offset: int
+    bytes: int
+    cause: str
+    ts: float
+    packet: int
+
+
+class LimitValue(msgspec.Struct):
+    """A limit and what it was."""
+
+    name: str
+    value: int
+
+
+class Drop(msgspec.Struct, tag="drop", tag_field="record"):
+    """Something that was given up on purpose."""
+
+    connection: int
+    stream: str
+    layer: str
+    reason: str
+    ts: float
+    packet: int
+    stream_offset: int
+    bytes: int
+    limit: LimitValue | None
+    detail: str
+
+
+class PacketTime(msgspec.Struct):
+    """A packet and its capture time."""
+
+    ts: float
+    packet: int
+
+
+class Capture(msgspec.Struct):
+    """One capture file."""
+
+    path: str
+    format: str
+    compression: str | None
+    link_types: list[str]
+    snaplen: int
+    bytes: int
+    packets: int
+    first_ts: float | None
+    last_ts: float | None
+    cut_short: bool
+    damaged_at: int | None
+    dropped_by_capture: int | None
+
+
+class Decode(msgspec.Struct):
+    """What became of the packets: the first five after `packets` sum to it."""
+
+    packets: int = 0
+    tcp: int = 0
+    udp: int = 0
+    other: int = 0
+    malformed: int = 0
+    unsupported_link: int = 0
+    fragments: int = 0
+    snapped: int = 0
+
+
+class PayloadBytes(msgspec.Struct):
+    """The conservation law over all streams."""
+
+    captured: int = 0
+    delivered: int = 0
+    retransmitted: int = 0
+    conflicting: int = 0
+    late: int = 0
+    out_of_window: int = 0
+    dropped: int = 0
+    balanced: bool = True
+
+
+class Tcp(msgspec.Struct):
+    """What the reassembly saw."""
+
+    connections: int = 0
+    segments: int = 0
+    syn: int = 0
+    fin: int = 0
+    rst: int = 0
+    payload_bytes: PayloadBytes = msgspec.field(default_factory=PayloadBytes)
+    missing_bytes: int = 0
+    gaps: int = 0
+    gaps_by_cause: dict[str, int] = msgspec.field(default_factory=dict)
+    out_of_order_segments: int = 0
+
+
+class Bodies(msgspec.Struct):
+    """HTTP bodies by status."""
+
+    complete: int = 0
+    gapped: int = 0
+    truncated: int = 0
+    dropped: int = 0
+
+
+class HttpSummary(msgspec.Struct):
+    """What was said over HTTP. responses counts 1xx answers too."""
+
+    requests: int = 0
+    responses: int = 0
+    by_method: dict[str, int] = msgspec.field(default_factory=dict)
+    by_status: dict[str, int] = msgspec.field(default_factory=dict)
+    bodies: Bodies = msgspec.field(default_factory=Bodies)
+
+
+class JsonSummary(msgspec.Struct):
+    """What was in the JSON bodies."""
+
+    bodies: int = 0
+    documents: int = 0
+    events: int = 0
+    bytes: int = 0
+    complete: int = 0
+    invalid: int = 0
+    truncated: int = 0
+    gapped: int = 0
+    dropped: int = 0
+    backend: str = ""
+
+
+class DropCount(msgspec.Struct):
+    """How often a reason occurred, and how many bytes were held when it did."""
+
+    count: int = 0
+    bytes: int = 0
+
+
+class Drops(msgspec.Struct):
+    """All drops by reason."""
+
+    streams: int = 0
+    bytes: int = 0
+    by_reason: dict[str, DropCount] = msgspec.field(default_factory=dict)
+
+
+class Component(msgspec.Struct):
+    """One account of the memory budget."""
+
+    peak_bytes: int
+    limit_bytes: int
+    at_end_bytes: int
+    peak_at: PacketTime | None
+
+
+class Process(msgspec.Struct):
+    """Resident memory of the process: at its highest, and before the first capture was opened."""
+
+    peak_rss_bytes: int
+    start_rss_bytes: int
+
+
+class Memory(msgspec.Struct):
+    """High-water marks. pressure: a limit shared between connections was reached."""
+
+    limit_bytes: int
+    peak_bytes: int
+    peak_at: PacketTime | None
+    pressure: bool
+    components: dict[str, Component]
+    process: Process
+
+
+class Run(msgspec.Struct):
+    """How long it took; the only part with `memory.process` that differs between equal runs."""
+
+    seconds: float
+    packets_per_second: int
+    bytes_per_second: int
+    workers: int
+
+
+class Summary(msgspec.Struct, tag="summary", tag_field="record"):
+    """The last record of a run, and the document without its records."""
+
+    schema: str
+    pcapflow: str
+    interrupted: bool
+    captures: list[Capture]
+    decode: Decode
+    tcp: Tcp
+    http: HttpSummary
+    json: JsonSummary
+    drops: Drops
+    memory: Memory
+    advice: list[str]
+    limits: dict[str, int]
+    run: Run
+
+
+Record = Connection | Http | Json | Gap | Drop | Summary
+
+SCHEMA = "pcapflow.report/1"
+
+
+def seconds(ns: int) -> float:
+    """Nanoseconds as seconds, rounded to microseconds."""
+    return (ns + 500) // 1000 / 1_000_000
+
+
+def text(raw: bytes) -> str:
+    """Bytes from the wire as UTF-8, with U+FFFD for what is not."""
+    return raw.decode("utf-8", "replace")

@@ -1,0 +1,275 @@
+"""Gathers what the stages find into the report's summary and its records.
+
+Contract: implements what the reassembly stage calls `Observer` and the protocols stage calls `Services`. Counts always;
+builds and encodes a record only where somebody asked for records. Invariant: what is kept does not grow with the traffic: maps are
+capped at `map_keys`, the rest are counters. The conservation law is checked for each stream as it ends.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+
+import msgspec
+
+from pcapflow import records
+from pcapflow.budget import Ledger
+from pcapflow.drops import Drop, DropReason, GapCause
+from pcapflow.errors import AccountError
+from pcapflow.limits import Limits
+from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.payload.json_body import backend
+from pcapflow.protocols.handler import Handler
+from pcapflow.reassembly.connection import Connection, Endpoint
+from pcapflow.reassembly.events import StreamGap
+from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.records import JsonBody, seconds
+from pcapflow.report.ordering import RecordSorter
+
+Write = Callable[[bytes], object]
+
+LIMIT_OF = {DropReason.CONNECTION_MEMORY: "max_connections", DropReason.HOLE_MEMORY: "memory_limit"}
+
+
+class Collector:
+    """One run's findings."""
+
+    def __init__(self, limits: Limits, ledger: Ledger, write: Write | None) -> None:
+        """write takes each record's JSON, in order, without a line end; None where nobody wants records."""
+        self.limits = limits
+        self.ledger = ledger
+        self.wants_records = write is not None
+        self._sorter = RecordSorter(ledger.output, write) if write is not None else None
+        self._encode = msgspec.json.Encoder().encode
+        self.tcp = records.Tcp()
+        self.http_summary = records.HttpSummary()
+        self.json_summary = records.JsonSummary()
+        self.drops = records.Drops()
+        self.unbalanced: list[str] = []
+
+    def flush(self) -> None:
+        """A block is done: its records can be written."""
+        if self._sorter is not None:
+            self._sorter.flush()
+
+    def close(self) -> None:
+        """The run is over."""
+        if self._sorter is not None:
+            self._sorter.flush()
+            self._sorter.close()
+        self.json_summary.backend = backend()
+        self.tcp.gaps_by_cause = {cause.value: self.tcp.gaps_by_cause[cause] for cause in GapCause if cause in self.tcp.gaps_by_cause}
+        by_reason = self.drops.by_reason
+        self.drops.by_reason = {reason.value: by_reason[reason] for reason in DropReason if reason in by_reason}
+
+    def raise_if_unbalanced(self) -> None:
+        """AccountError where the conservation law does not hold."""
+        if self.unbalanced:
+            raise AccountError(f"the account does not balance for {'; '.join(self.unbalanced[:3])}; please report this with the capture")
+
+    def _record(self, packet: int, connection: int, record: records.Record) -> None:
+        assert self._sorter is not None
+        self._sorter.add(packet, connection, self._encode(record))
+
+    # --- Observer: connections
+
+    def consumer(self, connection: Connection) -> Handler:
+        """The consumer of a new connection's events."""
+        return Handler(self)
+
+    def gone(self, connection: Connection, packet: int, ts: int) -> None:
+        """A connection is over, at that packet."""
+        handler = connection.consumer
+        protocol = "empty"
+        if isinstance(handler, Handler):
+            handler.finish(connection, packet)
+            protocol = handler.protocol
+        tcp = self.tcp
+        tcp.connections += 1
+        total = tcp.payload_bytes
+        for direction, stream in enumerate(connection.streams):
+            total.captured += stream.captured
+            total.delivered += stream.delivered
+            total.retransmitted += stream.retransmitted
+            total.conflicting += stream.conflicting
+            total.late += stream.late
+            total.out_of_window += stream.out_of_window
+            total.dropped += stream.dropped
+            tcp.missing_bytes += stream.missing
+            tcp.gaps += stream.gaps
+            tcp.out_of_order_segments += stream.out_of_order
+            if stream.drop_reason is not None:
+                self.drops.bytes += stream.dropped
+            if not stream.balanced() or stream.held:
+                total.balanced = False
+                if len(self.unbalanced) < 100:
+                    self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")
+        if not self.wants_records:
+            return
+        client = connection.client
+        record = records.Connection(
+            connection.number,
+            _endpoint(connection.endpoints[client]),
+            _endpoint(connection.endpoints[1 - client]),
+            connection.vlan,
+            None,
+            connection.roles,
+            connection.start,
+            connection.end,
+            seconds(connection.first_ts),
+            seconds(connection.last_ts),
+            connection.packets,
+            protocol,
+            records.Streams(_stream(connection, client), _stream(connection, 1 - client)),
+        )
+        self._record(packet, connection.number, record)
+
+    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None:
+        """Reassembly gave a stream up."""
+        direction = 0 if connection.streams[0] is stream else 1
+        limit = LIMIT_OF[reason]
+        drop = Drop(reason, limit, getattr(self.limits, limit), f"{held} bytes were held behind a hole")
+        self.drops.streams += 1
+        self._count_drop(connection, direction, drop, packet, ts, stream.next, held)
+
+    def untracked(self, packet: int, ts: int, captured: int) -> None:
+        """Segments of a connection for which there was no room."""
+        total = self.tcp.payload_bytes
+        total.captured += captured
+        total.dropped += captured
+        self.drops.streams += 1
+        self.drops.bytes += captured
+        reason = DropReason.CONNECTION_MEMORY
+        count = self.drops.by_reason.setdefault(reason, records.DropCount())
+        count.count += 1
+        count.bytes += captured
+        if self.wants_records:
+            limit = records.LimitValue("max_connections", self.limits.max_connections)
+            self._record(packet, packet, records.Drop(packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, captured, limit, ""))
+
+    # --- Services: protocols
+
+    def open_body(self, coding: str | None) -> BodyReader:
+        """See `Services`."""
+        return BodyReader(coding, self.limits, self.ledger)
+
+    def whole_body(self, data: bytes, coding: str | None) -> BodyReader | JsonBody:
+        """See `Services`."""
+        return read_whole(data, coding, self.limits, self.ledger)
+
+    def request(self, method: str) -> None:
+        """See `Services`."""
+        self.http_summary.requests += 1
+        self._count(self.http_summary.by_method, method)
+
+    def response(self, status: int) -> None:
+        """See `Services`."""
+        self.http_summary.responses += 1
+        self._count(self.http_summary.by_status, str(status))
+
+    def _count(self, counts: dict[str, int], key: str) -> None:
+        if key not in counts and len(counts) >= self.limits.map_keys:
+            key = "..."
+        counts[key] = counts.get(key, 0) + 1
+
+    def body(self, status: str) -> None:
+        """See `Services`."""
+        bodies = self.http_summary.bodies
+        if status == "complete":
+            bodies.complete += 1
+        elif status == "gapped":
+            bodies.gapped += 1
+        elif status == "truncated":
+            bodies.truncated += 1
+        else:
+            bodies.dropped += 1
+
+    def json_body(self, json: JsonBody) -> None:
+        """See `Services`."""
+        total = self.json_summary
+        total.bodies += 1
+        total.documents += json.documents
+        total.events += json.events
+        total.bytes += json.bytes
+        status = json.status
+        if status == "complete":
+            total.complete += 1
+        elif status == "invalid":
+            total.invalid += 1
+        elif status == "truncated":
+            total.truncated += 1
+        elif status == "gapped":
+            total.gapped += 1
+        else:
+            total.dropped += 1
+
+    def http(self, packet: int, record: records.Http) -> None:
+        """See `Services`."""
+        self._record(packet, record.connection, record)
+
+    def json(self, packet: int, record: records.Json) -> None:
+        """See `Services`."""
+        self._record(packet, record.connection, record)
+
+    def gap(self, connection: Connection, direction: int, gap: StreamGap) -> None:
+        """See `Services`."""
+        causes = self.tcp.gaps_by_cause
+        causes[gap.cause] = causes.get(gap.cause, 0) + 1
+        if self.wants_records:
+            name = connection.stream_name(direction)
+            record = records.Gap(connection.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet)
+            self._record(gap.packet, connection.number, record)
+
+    def drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
+        """See `Services`."""
+        stream = connection.streams[direction]
+        if drop.reason.layer == "http" and stream.protocol_drop is None:
+            stream.protocol_drop = drop.reason
+            self.drops.streams += 1
+        self._count_drop(connection, direction, drop, packet, ts, offset, held)
+
+    def _count_drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
+        count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
+        count.count += 1
+        count.bytes += held
+        if self.wants_records:
+            limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
+            name = connection.stream_name(direction)
+            reason = drop.reason
+            record = records.Drop(
+                connection.number, name, reason.layer, reason.value, seconds(ts), packet, offset, held, limit, drop.detail
+            )
+            self._record(packet, connection.number, record)
+
+
+def _endpoint(end: Endpoint) -> records.Endpoint:
+    address = ipaddress.IPv6Address(end.address) if end.is_ipv6 else ipaddress.IPv4Address(end.address)
+    return records.Endpoint(str(address), end.port)
+
+
+def _stream(connection: Connection, direction: int) -> records.Stream:
+    stream = connection.streams[direction]
+    reason = stream.drop_reason or stream.protocol_drop
+    if reason is not None:
+        status = "dropped"
+    elif stream.missing or stream.snapped:
+        status = "gapped"
+    elif not stream.syn or not (stream.ended == "fin" or connection.rst):
+        status = "partial"
+    else:
+        status = "complete"
+    return records.Stream(
+        stream.captured,
+        stream.delivered,
+        stream.retransmitted,
+        stream.conflicting,
+        stream.late,
+        stream.out_of_window,
+        stream.dropped,
+        stream.missing,
+        stream.gaps,
+        stream.out_of_order,
+        stream.ring_peak,
+        status,
+        reason.value if reason is not None else None,
+    )

@@ -1,0 +1,118 @@
+"""Puts a block's records into the order of the packets that completed them, in bounded memory.
+
+Contract: `add` takes encoded records in any order; `flush` hands them on sorted by packet, then connection, then the order in
+which they came. Connections are worked on one after the other within a block, so records come out of order only within a
+block. Invariant: what waits in memory is reserved in the `output` account; beyond its limit it goes to one temporary file in
+sorted runs, which `flush` merges.
+"""
+
+from __future__ import annotations
+
+import heapq
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+
+from pcapflow.budget import Account
+
+Entry = tuple[int, int, int, bytes]
+OVERHEAD = 200
+"""Bytes of an entry beside its text: a tuple, three integers and the object header of the text."""
+FLOOR = 256 << 10
+"""Reserved from the start, so that records flow, if slowly, when everything else has taken the memory."""
+STEP = 64 << 10
+
+
+class RecordSorter:
+    """Encoded records in, the same in order out."""
+
+    def __init__(self, account: Account, write: Callable[[bytes], object]) -> None:
+        self._account = account
+        self._write = write
+        self._entries: list[Entry] = []
+        self._held = 0
+        self._reserved = FLOOR if account.reserve(FLOOR) else 0
+        self._file: IO[bytes] | None = None
+        self._runs: list[tuple[int, int]] = []
+        self._count = 0
+
+    def add(self, packet: int, connection: int, line: bytes) -> None:
+        """A record that packet completed."""
+        self._held += len(line) + OVERHEAD
+        if self._held > self._reserved:
+            self._grow()
+        self._entries.append((packet, connection, self._count, line))
+        self._count += 1
+
+    def flush(self) -> None:
+        """Write everything that was added."""
+        entries = self._entries
+        entries.sort()
+        write = self._write
+        if self._file is None:
+            for entry in entries:
+                write(entry[3])
+        else:
+            self._file.flush()
+            runs = [_read(self._file.fileno(), *run) for run in self._runs]
+            for entry in heapq.merge(*runs, entries):
+                write(entry[3])
+            self._file.close()
+            self._file = None
+            self._runs = []
+        self._entries = []
+        self._held = 0
+        if self._reserved > FLOOR:
+            self._account.release(self._reserved - FLOOR)
+            self._reserved = FLOOR
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._account.release(self._reserved)
+        self._reserved = 0
+
+    def _grow(self) -> None:
+        account = self._account
+        more = -(-(self._held - self._reserved) // STEP) * STEP
+        if account.used + more <= account.limit and account.reserve(more):
+            self._reserved += more
+        elif self._entries:
+            self._spill()
+
+    def _spill(self) -> None:
+        self._entries.sort()
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="pcapflow-")  # noqa: SIM115 - lives until the block's flush
+        file = self._file
+        start = file.tell()
+        for packet, connection, count, line in self._entries:
+            file.write(b"%d %d %d %d\n" % (packet, connection, count, len(line)))
+            file.write(line)
+        self._runs.append((start, file.tell()))
+        self._entries = []
+        self._held = 0
+
+
+class _Part(io.RawIOBase):
+    """A part of a file, read by position, so that several can be read side by side."""
+
+    def __init__(self, fd: int, at: int, end: int) -> None:
+        self._fd, self._at, self._end = fd, at, end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = os.pread(self._fd, min(len(buffer), self._end - self._at), self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _read(fd: int, at: int, end: int) -> Iterator[Entry]:
+    part = io.BufferedReader(_Part(fd, at, end), 16 << 10)
+    while head := part.readline():
+        packet, connection, count, length = map(int, head.split())
+        yield packet, connection, count, part.read(length)
