@@ -48,9 +48,13 @@ def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -
             return
         raise _Stopped
 
+    def put_all(items: list[bytes]) -> None:
+        for item in items:
+            put(item)
+
     def work() -> None:
         try:
-            result = pipeline.run(_paths(path), limits, write=put)
+            result = pipeline.run(_paths(path), limits, write=put_all)
             put(msgspec.json.encode(result.summary))
             put(AccountError("; ".join(result.unbalanced[:3])) if result.unbalanced else None)
         except _Stopped:

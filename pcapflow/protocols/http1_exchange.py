@@ -15,65 +15,81 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 
-from pcapflow.drops import Drop
-from pcapflow.protocols.http1_framer import Framer, State, Where
-from pcapflow.protocols.http1_head import Head, RequestHead, parse_request, parse_response
+from pcapflow.protocols.http1_framer import Framer
+from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, NOTHING, Head, RequestHead, ResponseHead, encoded
 from pcapflow.protocols.services import BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
 from pcapflow.reassembly.seqspace import unwrap
-from pcapflow.records import Body, Http, Json, JsonBody, Request, Response, seconds
+from pcapflow.records import Body, Http, Json, JsonBody, Request, Response
 
 WAITING_BYTES = 700
-"""Reserved for each request that waits for its response, beside its head."""
+"""Reserved for each request that waits for its response, beside a head that is too large for the cache."""
 
 
 class _BodyState:
-    """A body that is under way."""
+    """A body that is under way: the head it follows, where its message began."""
 
-    __slots__ = ("begin", "bytes", "head", "missing", "framing", "sink")
+    __slots__ = ("bytes", "framing", "head", "missing", "offset", "sink", "ts")
 
-    def __init__(self, head: Head, framing: str, begin: Where) -> None:
+    def __init__(self, head: Head, framing: str, offset: int, ts: int) -> None:
         self.head = head
         self.framing = framing
-        self.begin = begin
+        self.offset = offset
+        self.ts = ts
         self.bytes = 0
         self.missing = 0
         self.sink: BodySink | None = None
 
 
+def _keep_answer(head: ResponseHead, body: bytes, json: JsonBody | None) -> tuple[JsonBody | None, Response]:
+    """What `_answers` has for a small body, now that it has been looked at."""
+    decoded = len(body) if json is not None else None
+    response = head.with_body(
+        Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json)
+    )
+    if len(_answers) >= CACHED_ANSWERS:
+        _answers.clear()
+    known = _answers[head, body] = json, encoded(response)
+    return known
+
+
+SMALL_ANSWER = 128
+CACHED_ANSWERS = 512
+"""Small bodies that were looked at, by head and bytes: some 2 KB each, a fixed cost (docs/memory.md)."""
+_answers: dict[tuple[ResponseHead, bytes], tuple[JsonBody | None, Response]] = {}
+_BODILESS = frozenset((204, 304))
+
+
 class Exchange:
-    """A request, its response, or both."""
+    """A request, its response, or both. What most exchanges never change stands on the class."""
 
-    __slots__ = (
-        "ack", "anomalies", "begin_offset", "body", "done_packet", "done_ts", "index", "packet", "request", "request_done", "reserved",
-        "response", "response_done", "resynchronised", "ts", "head",
-    )  # fmt: skip
+    head: RequestHead | None = None
+    request: Request | None = None
+    response: Response | None = None
+    request_done = True
+    response_done = False
+    resynchronised = False
+    anomalies: list[str] = NOTHING
+    done_packet = 0
+    done_ts = 0
+    head_bytes = 0
+    """Bytes of a request head that is too large for the cache and so belongs to this exchange."""
 
-    def __init__(self, packet: int, ts: int) -> None:
+    def __init__(self, index: int, offset: int, packet: int, ts: int, ack: int) -> None:
+        self.index = index
+        self.offset = offset
         self.packet = packet
         self.ts = ts
-        self.head: RequestHead | None = None
-        self.request: Request | None = None
-        self.response: Response | None = None
-        self.request_done = True
-        self.response_done = False
-        self.begin_offset = 0
-        self.ack = -1
-        self.index = 0
-        self.done_packet = packet
-        self.done_ts = ts
-        self.resynchronised = False
-        self.anomalies: tuple[str, ...] = ()
-        self.reserved = 0
+        self.ack = ack
 
 
 class HttpConnection:
     """Both framers and the requests that wait."""
 
     __slots__ = (
-        "_begun", "_bodies", "_client_lost", "_connection", "_direction", "_later", "_lost_from", "_pause_for", "_services",
+        "_begun", "_bodies", "_client_lost", "_connection", "_direction", "_later", "_lost_from", "_pause_for", "_reserved", "_services",
         "_waiting", "client", "answering", "asking", "server", "tunnel",
     )  # fmt: skip
 
@@ -93,11 +109,12 @@ class HttpConnection:
         self._bodies: list[_BodyState | None] = [None, None]
         self._begun = 0
         """Exchanges begun."""
-        self._later: list[tuple[int, int, Exchange, JsonBody, Where]] = []
+        self._later: list[tuple[int, Exchange, JsonBody, int]] = []
         """Records of JSON in request bodies: written when the server is up to the same packet, which settles the index."""
         self._lost_from = -1
         """Server offset from which on a response head was lost; -1 while none was since the last response."""
         self._client_lost = False
+        self._reserved = 0
         self._pause_for: Exchange | None = None
         """The CONNECT or Upgrade whose answer says what the client's next bytes are."""
         self.tunnel = ""
@@ -126,9 +143,11 @@ class HttpConnection:
             else:
                 client.end(event)
         self._run_server(server, NEVER)
-        for packet, side, exchange, json, begin in self._later:
-            self._json_record(side, exchange, json, begin, packet)
-        self._later.clear()
+        for packet, exchange, json, ts in self._later:
+            self._json_record("client", "http-request", exchange, json, ts, packet)
+        if self._later:
+            self._later = []
+        self._settle()
 
     def _run_server(self, cursor: _Cursor, before: int) -> None:
         """The server's events of packets before that one."""
@@ -184,124 +203,116 @@ class HttpConnection:
             framer.opaque()
         while self._waiting:
             self._unanswered(self._waiting.popleft(), packet)
+        self._settle()
 
     # --- what the framers find
 
-    def head(self, framer: Framer, head: bytes, data: StreamData, begin: int, end: int) -> bool:
+    def head(self, framer: Framer, head: Head, size: int, offset: int, packet: int, ts: int, ack: int) -> str:
         """See `Owner.head`."""
-        return self._request(head, data, begin) if framer is self.client else self._response(head, data, begin)
+        if type(head) is RequestHead:
+            return self._request(head, size, Exchange(self._begun, offset, packet, ts, ack))
+        assert type(head) is ResponseHead
+        return self._response(head, offset, packet, ts, ack)
 
-    def _request(self, raw: bytes, data: StreamData, begin: int) -> bool:
-        head = parse_request(raw)
-        if head is None:
-            return False
+    def _request(self, head: RequestHead, size: int, exchange: Exchange) -> str:
         services = self._services
         framer = self.client
         services.request(head.method)
-        where = framer.where(data, begin)
-        exchange = Exchange(where.packet, where.ts)
-        exchange.head = head
-        exchange.index = self._begun
         self._begun += 1
-        exchange.begin_offset = where.offset
-        exchange.ack = where.ack
-        exchange.anomalies = head.anomalies
+        exchange.head = head
+        if head.anomalies:
+            exchange.anomalies = head.anomalies
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
-        self._reserve(exchange, len(raw))
-        self._waiting.append(exchange)
+        if size > CACHED_HEAD_BYTES:
+            exchange.head_bytes = size
+        waiting = self._waiting
+        waiting.append(exchange)
         if head.framing == "none":
             exchange.request = head.bodiless
-            framer.state = State.HEAD
         else:
             exchange.request_done = False
             self.asking = exchange
-            self._begin_body(0, framer, head, head.framing, where)
         if head.connect or head.upgrade:
             framer.paused = True
             self._pause_for = exchange
-        elif len(self._waiting) >= services.limits.http_pipeline_max:
+        elif len(waiting) >= services.limits.http_pipeline_max:
             framer.paused = True
-        return True
+        if exchange.head_bytes:
+            self._settle()
+        return head.framing
 
-    def _reserve(self, exchange: Exchange, head_bytes: int) -> None:
+    def _settle(self) -> None:
+        """Bring the reservation to what waits; where that is refused, the oldest requests are reported without a response."""
         account = self._services.ledger.http
-        size = WAITING_BYTES + head_bytes
-        while not account.reserve(size):
-            if not self._waiting:
-                return
-            self._unanswered(self._waiting.popleft(), exchange.packet)
-        exchange.reserved = size
+        while True:
+            waiting = self._waiting
+            needed = len(waiting) * WAITING_BYTES + sum([e.head_bytes for e in waiting])
+            more = needed - self._reserved
+            if more <= 0 or account.reserve(more):
+                break
+            self._unanswered(waiting.popleft(), waiting[-1].packet if waiting else 0)
+        if more < 0:
+            account.release(-more)
+        self._reserved = needed
 
-    def _response(self, raw: bytes, data: StreamData, begin: int) -> bool:
-        head = parse_response(raw)
-        if head is None:
-            return False
-        services = self._services
+    def _response(self, head: ResponseHead, offset: int, packet: int, ts: int, ack: int) -> str:
         framer = self.server
-        services.response(head.status)
-        where = framer.where(data, begin)
-        exchange = self._match(where)
-        request = exchange.head if exchange is not None else None
-        if head.status < 200 and head.status != 101:
-            framer.state = State.HEAD
-            return True
+        self._services.response(head.status_text)
+        exchange = self._match(offset, packet, ack)
+        status = head.status
+        if status < 200 and status != 101:
+            return "none"
         if exchange is None:
-            exchange = Exchange(where.packet, where.ts)
+            exchange = Exchange(0, offset, packet, ts, ack)
             self._orphan(exchange)
+            request = None
         else:
             self._waiting.popleft()
+            request = exchange.head
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
         if head.anomalies:
-            exchange.anomalies = tuple(dict.fromkeys((*exchange.anomalies, *head.anomalies)))
+            exchange.anomalies = list(dict.fromkeys((*exchange.anomalies, *head.anomalies)))
         self.answering = exchange
-        exchange.response = Response(head.status, head.reason, head.version, head.empty)
-        framing = head.framing
-        if head.status == 101 or (request is not None and request.connect and head.status < 300):
+        if status == 101 or (request is not None and request.connect and status < 300):
             # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol
             self.tunnel = "websocket" if head.upgrade == "websocket" else "opaque"
-            self._answered(where.packet, where.ts)
-            framer.opaque()
-            return True
-        if (request is not None and request.method == "HEAD") or head.status in (204, 304):
-            framing = "none"
-        if framing == "none":
-            framer.state = State.HEAD
-            self._answered(where.packet, where.ts)
-        else:
-            self._begin_body(1, framer, head, framing, where)
-        return True
+            self._answered(exchange, head.bodiless, packet, ts)
+            return "opaque"
+        if status in _BODILESS or (request is not None and request.method == "HEAD"):
+            self._answered(exchange, head.bodiless, packet, ts)
+            return "none"
+        return head.framing
 
-    def _match(self, where: Where) -> Exchange | None:
-        """The request that a response beginning there answers."""
+    def _match(self, offset: int, packet: int, ack: int) -> Exchange | None:
+        """The request that a response with its head there answers."""
         waiting = self._waiting
         if self._lost_from >= 0:
             # answers were lost: skip the requests whose client had moved on when it sent the next one
             stream = self._connection.streams[1 - self._direction]
-            while len(waiting) > 1 and waiting[1].packet <= where.packet and waiting[1].ack >= 0:
-                acked = unwrap(waiting[1].ack, stream.base, where.offset)
-                if not self._lost_from < acked <= where.offset:
+            while len(waiting) > 1 and waiting[1].packet <= packet and waiting[1].ack >= 0:
+                acked = unwrap(waiting[1].ack, stream.base, offset)
+                if not self._lost_from < acked <= offset:
                     break
                 waiting[1].resynchronised = True
-                self._unanswered(waiting.popleft(), where.packet)
+                self._unanswered(waiting.popleft(), packet)
             self._lost_from = -1
-        if not waiting or waiting[0].packet > where.packet:
+        if not waiting or waiting[0].packet > packet:
             return None
-        if self._client_lost and where.ack >= 0:
+        if self._client_lost and ack >= 0:
             stream = self._connection.streams[self._direction]
-            if unwrap(where.ack, stream.base, waiting[0].begin_offset) <= waiting[0].begin_offset:
+            if unwrap(ack, stream.base, waiting[0].offset) <= waiting[0].offset:
                 return None  # the server had not seen this request yet: the one that it answers was lost
         return waiting[0]
 
     # --- bodies
 
-    def _begin_body(self, side: int, framer: Framer, head: Head, framing: str, where: Where) -> None:
-        state = _BodyState(head, framing, where)
-        self._bodies[side] = state
-        framer.body(framing, head.length, wanted=head.json)
+    def body_begin(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> None:
+        """See `Owner.body_begin`."""
+        self._bodies[framer is self.server] = _BodyState(head, framing, offset, begun)
 
     def body_bytes(self, framer: Framer, n: int, data: bytes) -> None:
         """See `Owner.body_bytes`."""
@@ -324,17 +335,34 @@ class HttpConnection:
                 state.sink = self._services.open_body(state.head.coding)
             state.sink.gap()
 
-    def whole_body(self, framer: Framer, body: bytes, data: StreamData, last: int) -> None:
+    def whole_body(self, framer: Framer, head: Head, body: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
         """See `Owner.whole_body`."""
-        side = int(framer is self.server)
-        state = self._bodies[side]
-        assert state is not None
-        state.bytes = len(body)
-        where = framer.where(data, last)
-        found: BodySink | JsonBody | None = None
-        if framer.wanted and body:
-            found = self._services.whole_body(body, state.head.coding)
-        self._body_over(side, state, found, "complete", where.packet, where.ts)
+        services = self._services
+        if type(head) is not ResponseHead or len(body) > SMALL_ANSWER:
+            state = _BodyState(head, "length", offset, begun)
+            state.bytes = len(body)
+            found = services.whole_body(body, head.coding) if body and head.json else None
+            self._body_over(int(framer is self.server), state, found, "complete", packet, ts)
+            return
+        # answers repeat as heads do: what a small body holds, and the response as it is written, are kept
+        known = _answers.get((head, body))
+        if known is None:
+            looked_at = services.whole_body(body, head.coding) if body and head.json else None
+            if looked_at is not None and type(looked_at) is not JsonBody:
+                state = _BodyState(head, "length", offset, begun)
+                state.bytes = len(body)
+                self._body_over(1, state, looked_at, "complete", packet, ts)
+                return
+            known = _keep_answer(head, body, looked_at)
+        json, response = known
+        services.body("complete")
+        exchange = self.answering
+        assert exchange is not None
+        if json is not None:
+            services.json_body(json)
+            if services.wants_records:
+                self._json_record("server", "http-response", exchange, json, begun, packet)
+        self._answered(exchange, response, packet, ts)
 
     def body_end(self, framer: Framer, packet: int, ts: int, *, whole: bool) -> None:
         """See `Owner.body_end`."""
@@ -351,77 +379,73 @@ class HttpConnection:
         self._bodies[side] = None
         exchange = self.answering if side else self.asking
         assert exchange is not None
-        json: JsonBody | None
-        decoded: int | None
-        drop: Drop | None = None
+        json: JsonBody | None = None
+        decoded: int | None = None
+        reason: str | None = None
         if found is None:
-            json, decoded = None, None
-        elif isinstance(found, JsonBody):
+            pass
+        elif type(found) is JsonBody:
             json, decoded = found, found.bytes
         else:
+            assert not isinstance(found, JsonBody)
             json, decoded, drop = found.json, found.decoded_bytes, found.drop
-        if drop is not None:
-            status = "dropped"
-            direction = self._direction if side == 0 else 1 - self._direction
-            services.drop(self._connection, direction, drop, packet, ts, state.begin.offset, state.bytes)
+            if drop is not None:
+                status = "dropped"
+                reason = drop.reason.value
+                direction = self._direction if side == 0 else 1 - self._direction
+                services.drop(self._connection, direction, drop, packet, ts, state.offset, state.bytes)
         services.body(status)
-        head = state.head
-        body = Body(
-            state.framing,
-            state.bytes,
-            decoded,
-            state.missing,
-            head.content_type,
-            head.content_encoding,
-            status,
-            drop.reason.value if drop is not None else None,
-            json,
-        )
         if json is not None:
             services.json_body(json)
-            if services.wants_records:
+        if services.wants_records:
+            head = state.head
+            body = Body(
+                state.framing, state.bytes, decoded, state.missing, head.content_type, head.content_encoding, status, reason, json
+            )
+            if json is not None:
                 if side:
-                    self._json_record(side, exchange, json, state.begin, packet)
+                    self._json_record("server", "http-response", exchange, json, state.ts, packet)
                 else:
-                    self._later.append((packet, side, exchange, json, state.begin))
-        if side:
-            assert exchange.response is not None
-            exchange.response.body = body
-            self._answered(packet, ts)
+                    self._later.append((packet, exchange, json, state.ts))
         else:
-            request = exchange.head
-            assert request is not None
-            exchange.request = Request(request.method, request.target, request.host, request.version, body)
-            exchange.request_done = True
-            self.asking = None
-            if exchange.response_done:
-                exchange.done_packet = max(exchange.done_packet, packet)
-                self._write(exchange)
+            body = NO_BODY
+        if side:
+            assert type(state.head) is ResponseHead
+            self._answered(exchange, state.head.with_body(body), packet, ts)
+            return
+        request = exchange.head
+        assert request is not None
+        exchange.request = Request(request.method, request.target, request.host, request.version, body)
+        exchange.request_done = True
+        self.asking = None
+        if exchange.response_done:
+            exchange.done_packet = max(exchange.done_packet, packet)
+            self._write(exchange)
 
-    def _json_record(self, side: int, exchange: Exchange, json: JsonBody, begin: Where, packet: int) -> None:
-        stream, source = ("server", "http-response") if side else ("client", "http-request")
-        record = Json(
-            self._connection.number,
-            stream,
-            source,
-            exchange.index,
-            seconds(begin.ts),
-            json.documents,
-            json.events,
-            json.max_depth,
-            json.bytes,
-            json.status,
-            json.error,
-            json.drop_reason,
+    def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:
+        self._services.json(
+            packet,
+            Json(
+                self._connection.number,
+                stream,
+                source,
+                exchange.index,
+                (ts + 500) // 1000 / 1_000_000,
+                json.documents,
+                json.events,
+                json.max_depth,
+                json.bytes,
+                json.status,
+                json.error,
+                json.drop_reason,
+            ),
         )
-        self._services.json(packet, record)
 
     # --- how an exchange ends
 
-    def _answered(self, packet: int, ts: int) -> None:
-        exchange = self.answering
-        assert exchange is not None
+    def _answered(self, exchange: Exchange, response: Response, packet: int, ts: int) -> None:
         self.answering = None
+        exchange.response = response
         exchange.response_done = True
         exchange.done_packet = packet
         exchange.done_ts = ts
@@ -430,36 +454,33 @@ class HttpConnection:
 
     def _unanswered(self, exchange: Exchange, packet: int) -> None:
         """No answer can come any more."""
-        if exchange is self.asking:
-            state = self._bodies[0]
-            if state is not None:
-                exchange.response_done = True
-                exchange.done_packet = packet
-                return  # written when its own body ends
+        exchange.response_done = True
         exchange.done_packet = packet
-        self._write(exchange)
+        if exchange.request_done:
+            self._write(exchange)
 
     def _write(self, exchange: Exchange) -> None:
+        """Both sides are done."""
         services = self._services
-        if exchange.reserved:
-            services.ledger.http.release(exchange.reserved)
-            exchange.reserved = 0
         if not services.wants_records:
             return
+        begun = (exchange.ts + 500) // 1000
         duration = None
         if exchange.response is not None and exchange.request is not None:
-            duration = round(seconds(exchange.done_ts) - seconds(exchange.ts), 6)
-        record = Http(
-            self._connection.number,
-            exchange.index,
-            seconds(exchange.ts),
-            duration,
-            list(exchange.anomalies),
-            exchange.resynchronised,
-            exchange.request,
-            exchange.response,
+            duration = ((exchange.done_ts + 500) // 1000 - begun) / 1_000_000
+        services.http(
+            exchange.done_packet,
+            Http(
+                self._connection.number,
+                exchange.index,
+                begun / 1_000_000,
+                duration,
+                exchange.anomalies,
+                exchange.resynchronised,
+                exchange.request,
+                exchange.response,
+            ),
         )
-        services.http(exchange.done_packet, record)
 
     def _orphan(self, exchange: Exchange) -> None:
         """A response without a request. Requests of later packets may have been taken already: they come after it."""

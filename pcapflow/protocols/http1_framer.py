@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Protocol
 
 from pcapflow.drops import Drop, DropReason
-from pcapflow.protocols.http1_head import HEAD_END, METHOD
+from pcapflow.protocols.http1_head import HEAD_END, METHOD, Head, known_requests, known_responses, parse_request, parse_response
 from pcapflow.protocols.services import Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamGap
@@ -25,7 +26,6 @@ from pcapflow.reassembly.events import StreamData, StreamEnd, StreamGap
 WINDOW = 4 << 10
 WINDOW_MAX = 64 << 10
 _LARGEST_WINDOW = 256 << 10
-NEWLINE = b"\n"
 _CHUNK_LINE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _BEGINS = {
     "client": re.compile(METHOD + rb" [^\s]+ HTTP/1\.[0-9][ \t]*\r?\n"),
@@ -60,23 +60,32 @@ class Where:
 
 
 class Owner(Protocol):
-    """Who takes what the framer finds. Positions are (data, position) pairs; see `Framer.where`."""
+    """Who takes what the framer finds. packet and ts are those of the byte that is spoken of."""
 
-    def head(self, framer: Framer, head: bytes, data: StreamData, begin: int, end: int) -> bool:
-        """A head, from begin to end. The owner calls `Framer.body` or `Framer.opaque`; False where it is no head."""
+    def head(self, framer: Framer, head: Head, size: int, offset: int, packet: int, ts: int, ack: int) -> str:
+        """A head of so many bytes that begins at that offset. Returns what follows it: `none`, `length`, `chunked`, `close`,
+        or `opaque` for what is not HTTP/1."""
+        ...
+
+    def whole_body(self, framer: Framer, head: Head, body: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
+        """The whole body of the head that begins at that offset and time (ns), and the packet of its last byte."""
+        ...
+
+    def body_begin(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> None:
+        """The head that begins at that offset and time (ns) has a body, of which some may come later."""
         ...
 
     def body_bytes(self, framer: Framer, n: int, data: bytes) -> None:
         """n bytes of the body; data is empty where nobody looks at them."""
         ...
 
-    def body_gap(self, framer: Framer, n: int) -> None: ...
-
-    def whole_body(self, framer: Framer, body: bytes, data: StreamData, last: int) -> None:
-        """A whole body at once; last: the position of its last byte."""
+    def body_gap(self, framer: Framer, n: int) -> None:
+        """n bytes of the body are missing."""
         ...
 
-    def body_end(self, framer: Framer, packet: int, ts: int, *, whole: bool) -> None: ...
+    def body_end(self, framer: Framer, packet: int, ts: int, *, whole: bool) -> None:
+        """The body is over; whole: as its framing says, though bytes may be missing in it."""
+        ...
 
     def lost(self, framer: Framer, offset: int) -> None:
         """One or more heads were lost from that offset on."""
@@ -87,7 +96,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_direction", "_stash", "_stash_where", "connection", "owner", "paused", "remaining", "reserved", "resynchronised",
+        "_cache", "_direction", "_parse", "_stash", "_stash_where", "connection", "owner", "paused", "remaining", "reserved", "resynchronised",
         "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
@@ -109,21 +118,9 @@ class Framer:
         """Data of earlier packets came before it was known that this is HTTP."""
         self._stash = b""
         self._stash_where: Where | None = None
+        self._parse: Callable[[bytes], Head | None] = parse_request if side == "client" else parse_response
+        self._cache: Mapping[bytes, Head] = known_requests if side == "client" else known_responses
         self.reserved = 0
-
-    # --- what the owner says of a message
-
-    def body(self, framing: str, length: int, *, wanted: bool) -> None:
-        """The head that was just given has a body: `none`, `length`, `chunked` or `close`."""
-        self.wanted = wanted
-        self.until_close = framing == "close"
-        if framing == "chunked":
-            self.state = State.CHUNK_LINE
-        elif framing == "none":
-            self.state = State.HEAD
-        else:
-            self.state = State.BODY
-            self.remaining = length
 
     def opaque(self) -> None:
         """What follows is not HTTP/1."""
@@ -242,37 +239,49 @@ class Framer:
         size = len(view)
         owner = self.owner
         limits = self.services.limits
+        known = self._cache.get
+        ends = data.piece_ends()
+        packets, times, acks = data.origins()
+        piece = bisect_right(ends, max(base, 0))
         while at < size:
             state = self.state
             if state is State.HEAD:
                 if self.paused:
                     return at
-                while at < size and view[at] in b"\r\n":
-                    at += 1  # empty lines before a message (RFC 9112 section 2.2)
-                begin = at
-                found = HEAD_END.search(view, begin)
-                stop = found.end() if found is not None else size
-                if stop - begin > limits.http_head_max_bytes:
-                    most = limits.http_head_max_bytes
-                    self._refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base + begin, f"no end within {most} bytes")
-                    return begin + most
-                if found is None:
-                    return at
-                head = view[begin:stop]
-                if len(head) > limits.http_head_max_lines and head.count(b"\n") - 2 > limits.http_head_max_lines:
-                    most = limits.http_head_max_lines
-                    detail = f"{head.count(NEWLINE) - 2} header lines"
-                    self._refuse(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", most, data, base + begin, detail)
-                    return stop
-                if not owner.head(self, head, data, base + begin, base + stop):
-                    self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base + begin, repr(head[:40]))
-                    return stop
+                # a head seen before ends where its bytes end, so the plain search is enough for it
+                stop = view.find(b"\r\n\r\n", at) + 4
+                head = known(view[at:stop]) if stop > 3 else None
+                if head is None:
+                    while at < size and view[at] in b"\r\n":
+                        at += 1  # empty lines before a message (RFC 9112 section 2.2)
+                    stop, head = self._unknown_head(data, base + at, view, at)
+                    if head is None:
+                        return stop
+                position = base + at
+                if position >= 0:
+                    while ends[piece] <= position:
+                        piece += 1
+                    offset, packet, ts, ack = data.start + position, packets[piece], times[piece], acks[piece]
+                else:
+                    where = self.where(data, position)
+                    offset, packet, ts, ack = where.offset, where.packet, where.ts, where.ack
+                framing = owner.head(self, head, stop - at, offset, packet, ts, ack)
                 at = stop
-                if self.state is State.BODY and not self.until_close and at + self.remaining <= size:
-                    stop = at + self.remaining
-                    self.state = State.HEAD
-                    owner.whole_body(self, view[at:stop], data, base + stop - 1)
+                if framing == "none":
+                    continue
+                if framing == "length" and at + head.length <= size:
+                    stop = at + head.length
+                    position = base + stop - 1
+                    while ends[piece] <= position:
+                        piece += 1
+                    owner.whole_body(self, head, view[at:stop], offset, ts, packets[piece], times[piece])
                     at = stop
+                elif framing == "opaque":
+                    self.opaque()
+                    return size
+                else:
+                    self._begin_body(head, framing)
+                    owner.body_begin(self, head, framing, offset, ts)
             elif state is State.CHUNK_DATA:
                 stop = min(size, at + self.remaining)
                 owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
@@ -315,6 +324,35 @@ class Framer:
             else:
                 return at
         return at
+
+    def _begin_body(self, head: Head, framing: str) -> None:
+        self.wanted = head.json
+        self.until_close = framing == "close"
+        self.remaining = head.length
+        self.state = State.CHUNK_LINE if framing == "chunked" else State.BODY
+
+    def _unknown_head(self, data: StreamData, base: int, view: bytes, at: int) -> tuple[int, Head | None]:
+        """The head at `at`, which has the position base, and where it ends. Without a head: how much of view was consumed."""
+        limits = self.services.limits
+        most = limits.http_head_max_bytes
+        size = len(view)
+        found = HEAD_END.search(view, at)
+        stop = found.end() if found is not None else size
+        if stop - at > most:
+            self._refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base, f"no end within {most} bytes")
+            return at + most, None
+        if found is None:
+            return at, None
+        raw = view[at:stop]
+        lines = raw.count(b"\n") - 2
+        if lines > limits.http_head_max_lines:
+            most = limits.http_head_max_lines
+            self._refuse(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", most, data, base, f"{lines} header lines")
+            return stop, None
+        head = self._parse(raw)
+        if head is None:
+            self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, repr(raw[:40]))
+        return stop, head
 
     def _body(self, data: StreamData, position: int) -> tuple[int, bool]:
         """Body bytes from a position. Where it is then, and whether a long way was skipped."""

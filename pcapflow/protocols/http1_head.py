@@ -9,9 +9,11 @@ Invariant: the same bytes give the same value; a value is never changed after it
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from pcapflow.records import Body, Request, text
+import msgspec
+
+from pcapflow.records import Body, Request, Response, text
 
 METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}"
 REQUEST_LINE = re.compile(rb"(?:\r?\n)*(" + METHOD + rb")[ \t]+([^\s]+)[ \t]+HTTP/(1\.[0-9])[ \t]*\r?\n")
@@ -26,7 +28,12 @@ CACHED_HEAD_BYTES = 1 << 10
 CACHED_HEADS = 512
 """Heads kept parsed, of each kind: half a megabyte at the most, a fixed cost (docs/memory.md)."""
 
+NOTHING: list[str] = []
+"""No anomalies: one list for all, never changed."""
 NO_BODY = Body("none", 0, None, 0, None, None, "complete", None, None)
+
+
+R = TypeVar("R", Request, Response)
 
 
 class Head:
@@ -38,7 +45,7 @@ class Head:
 
     __slots__ = ("anomalies", "coding", "content_encoding", "content_type", "empty", "framing", "json", "length", "version")
 
-    anomalies: tuple[str, ...]
+    anomalies: list[str]
     coding: str | None
     content_encoding: str | None
     content_type: str | None
@@ -66,16 +73,30 @@ class RequestHead(Head):
 class ResponseHead(Head):
     """A status line and its fields."""
 
-    __slots__ = ("reason", "status", "upgrade")
+    __slots__ = ("bodiless", "reason", "status", "status_text", "upgrade")
+
+    bodiless: Response
+    """The record of this response where it has no body: made once, shared by all."""
 
     status: int
+    status_text: str
     reason: str
     upgrade: str
+
+    def with_body(self, body: Body) -> Response:
+        """The record of this response."""
+        return Response(self.status, self.reason, self.version, body)
+
+
+def encoded(record: R) -> R:
+    """A record that is written many times, encoded once: msgspec puts a Raw value into what it encodes as it is. Typed as what
+    it stands for; nobody reads its fields."""
+    return cast("R", msgspec.Raw(msgspec.json.encode(record)))
 
 
 def parse_request(head: bytes) -> RequestHead | None:
     """A request head; None where it does not begin with a request line."""
-    cached = _requests.get(head)
+    cached = known_requests.get(head)
     if cached is not None:
         return cached
     line = REQUEST_LINE.match(head)
@@ -92,14 +113,14 @@ def parse_request(head: bytes) -> RequestHead | None:
     result.upgrade = b"upgrade" in fields and b"upgrade" in fields.get(b"connection", b"").lower()
     if result.framing == "close":
         result.framing = "none"  # a request without a length has no body (RFC 9112 section 6.3, rule 7)
-    result.bodiless = Request(result.method, result.target, result.host, result.version, result.empty)
-    _keep(_requests, head, result)
+    result.bodiless = encoded(Request(result.method, result.target, result.host, result.version, result.empty))
+    _keep(known_requests, head, result)
     return result
 
 
 def parse_response(head: bytes) -> ResponseHead | None:
     """A response head; None where it does not begin with a status line."""
-    cached = _responses.get(head)
+    cached = known_responses.get(head)
     if cached is not None:
         return cached
     line = STATUS_LINE.match(head)
@@ -109,16 +130,20 @@ def parse_response(head: bytes) -> ResponseHead | None:
     fields = _fields(head, line.end(), result)
     result.version = text(line[1])
     result.status = int(line[2])
+    result.status_text = str(result.status)
     result.reason = text(line[3] or b"")
     result.upgrade = text(fields.get(b"upgrade", b"")).lower()
-    _keep(_responses, head, result)
+    result.bodiless = encoded(result.with_body(result.empty))
+    _keep(known_responses, head, result)
     return result
 
 
-_H = TypeVar("_H", bound=Head)
+known_requests: dict[bytes, RequestHead] = {}
+"""Heads by their bytes."""
+known_responses: dict[bytes, ResponseHead] = {}
 
-_requests: dict[bytes, RequestHead] = {}
-_responses: dict[bytes, ResponseHead] = {}
+
+_H = TypeVar("_H", bound=Head)
 
 
 def _keep(cache: dict[bytes, _H], head: bytes, value: _H) -> None:
@@ -161,7 +186,7 @@ def _fields(head: bytes, at: int, result: Head) -> dict[bytes, bytes]:
     coding = (result.content_encoding or "").strip().lower()
     result.coding = None if coding in ("", "identity") else coding
     result.json = content_type is not None and is_json((result.content_type or "").partition(";")[0].strip().lower())
-    result.anomalies = tuple(dict.fromkeys(anomalies))
+    result.anomalies = list(dict.fromkeys(anomalies)) if anomalies else NOTHING
     result.empty = (
         Body("none", 0, None, 0, result.content_type, result.content_encoding, "complete", None, None)
         if content_type is not None or encoding is not None

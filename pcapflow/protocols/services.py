@@ -45,7 +45,7 @@ class Services(Protocol):
         """A request head was seen."""
         ...
 
-    def response(self, status: int) -> None:
+    def response(self, status: str) -> None:
         """A response head was seen, interim ones too."""
         ...
 

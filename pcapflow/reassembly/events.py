@@ -33,7 +33,8 @@ class StreamData:
         self._times = times
         self._acks = acks
 
-    def _lists(self) -> list[int]:
+    def piece_ends(self) -> list[int]:
+        """Where each piece ends, counted from start."""
         ends = self._ends
         if type(ends) is not list:
             self._ends = ends = ends.tolist()
@@ -41,43 +42,51 @@ class StreamData:
         result: list[int] = ends
         return result
 
-    def piece_ends(self) -> list[int]:
-        """Where each piece ends, counted from start."""
-        return self._lists()
+    def origins(self) -> tuple[list[int], list[int], list[int]]:
+        """Packet numbers, times and raw acknowledgement numbers of the pieces."""
+        if type(self._packets) is not list:
+            self._packets = self._packets.tolist()
+            self._times = self._times.tolist()
+            self._acks = self._acks.tolist()
+        return self._packets, self._times, self._acks
 
     def take(self, position: int, n: int) -> bytes:
         """n bytes from a position counted from start."""
-        ends = self._lists()
+        ends = self.piece_ends()
         at = self._at
         view = self.view
-        first = bisect_right(ends, position)
-        skip = position - (ends[first - 1] if first else 0)
-        begin = at[first] + skip
-        room = ends[first] - position
+        i = bisect_right(ends, position)
+        begin = at[i] + position - (ends[i - 1] if i else 0)
+        room = ends[i] - position
         if n <= room:
             return bytes(view[begin : begin + n])
+        last = bisect_right(ends, position + n - 1)
+        if last - i > 8:
+            # whole pieces between the first and the last, at C speed
+            starts = at[i + 1 : last]
+            before = ends[i : last - 1]
+            sizes = map(int.__sub__, ends[i + 1 : last], before)
+            stops = map(int.__add__, starts, sizes)
+            middle = map(view.__getitem__, map(slice, starts, stops))
+            tail = at[last]
+            return b"".join([view[begin : begin + room], *middle, view[tail : tail + position + n - ends[last - 1]]])
         pieces = [view[begin : begin + room]]
         left = n - room
-        i = first + 1
-        previous = ends[first]
         while left > 0:
-            size = ends[i] - previous
-            previous = ends[i]
-            if size > left:
-                size = left
+            size = min(ends[i + 1] - ends[i], left)
+            i += 1
             begin = at[i]
             pieces.append(view[begin : begin + size])
             left -= size
-            i += 1
         return b"".join(pieces)
 
     def piece(self, position: int) -> int:
         """Index of the piece that holds the byte at a position counted from start."""
-        return bisect_right(self._lists(), position)
+        return bisect_right(self.piece_ends(), position)
 
     def first(self, pieces: int) -> StreamData:
         """The same without what comes after so many pieces."""
-        ends = self._lists()
+        ends = self.piece_ends()
         return StreamData(self.view, self.start, ends[pieces - 1], self._at, ends[:pieces], self._packets, self._times, self._acks)
 
     def packet(self, piece: int) -> int:

@@ -8,7 +8,6 @@ capped at `map_keys`, the rest are counters. The conservation law is checked for
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
 
 import msgspec
 
@@ -24,9 +23,7 @@ from pcapflow.reassembly.connection import Connection, Endpoint
 from pcapflow.reassembly.events import StreamGap
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.records import JsonBody, seconds
-from pcapflow.report.ordering import RecordSorter
-
-Write = Callable[[bytes], object]
+from pcapflow.report.ordering import RecordSorter, Write
 
 LIMIT_OF = {DropReason.CONNECTION_MEMORY: "max_connections", DropReason.HOLE_MEMORY: "memory_limit"}
 
@@ -35,7 +32,7 @@ class Collector:
     """One run's findings."""
 
     def __init__(self, limits: Limits, ledger: Ledger, write: Write | None) -> None:
-        """write takes each record's JSON, in order, without a line end; None where nobody wants records."""
+        """write takes records' JSON, in order, without line ends; None where nobody wants records."""
         self.limits = limits
         self.ledger = ledger
         self.wants_records = write is not None
@@ -162,15 +159,18 @@ class Collector:
         self.http_summary.requests += 1
         self._count(self.http_summary.by_method, method)
 
-    def response(self, status: int) -> None:
+    def response(self, status: str) -> None:
         """See `Services`."""
         self.http_summary.responses += 1
-        self._count(self.http_summary.by_status, str(status))
+        self._count(self.http_summary.by_status, status)
 
     def _count(self, counts: dict[str, int], key: str) -> None:
-        if key not in counts and len(counts) >= self.limits.map_keys:
-            key = "..."
-        counts[key] = counts.get(key, 0) + 1
+        if key in counts:
+            counts[key] += 1
+        elif len(counts) < self.limits.map_keys:
+            counts[key] = 1
+        else:
+            counts["..."] = counts.get("...", 0) + 1
 
     def body(self, status: str) -> None:
         """See `Services`."""

@@ -13,11 +13,13 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import IO, Any
 
 from pcapflow.budget import Account
 
 Entry = tuple[int, int, int, bytes]
+Write = Callable[[list[bytes]], object]
 OVERHEAD = 200
 """Bytes of an entry beside its text: a tuple, three integers and the object header of the text."""
 FLOOR = 256 << 10
@@ -28,7 +30,7 @@ STEP = 64 << 10
 class RecordSorter:
     """Encoded records in, the same in order out."""
 
-    def __init__(self, account: Account, write: Callable[[bytes], object]) -> None:
+    def __init__(self, account: Account, write: Write) -> None:
         self._account = account
         self._write = write
         self._entries: list[Entry] = []
@@ -50,15 +52,15 @@ class RecordSorter:
         """Write everything that was added."""
         entries = self._entries
         entries.sort()
-        write = self._write
         if self._file is None:
-            for entry in entries:
-                write(entry[3])
+            if entries:
+                self._write([entry[3] for entry in entries])
         else:
             self._file.flush()
             runs = [_read(self._file.fileno(), *run) for run in self._runs]
-            for entry in heapq.merge(*runs, entries):
-                write(entry[3])
+            merged = heapq.merge(*runs, entries)
+            while some := [entry[3] for entry in islice(merged, 256)]:
+                self._write(some)
             self._file.close()
             self._file = None
             self._runs = []
