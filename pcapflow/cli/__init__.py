@@ -1,0 +1,27 @@
+"""The command line: click, options, exit statuses, which renderer. Output happens here and nowhere else.
+
+Invariant: nothing heavy is imported before a command needs it, so that `pcapflow --help` answers at once; every error becomes
+one line on standard error and an exit status, in `errors.exit_with`.
+"""
+
+from __future__ import annotations
+
+import click
+
+from pcapflow import __version__
+from pcapflow.cli.analyze import analyze
+from pcapflow.cli.errors import exit_with
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="pcapflow")
+def cli() -> None:
+    """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
+
+
+cli.add_command(analyze)
+
+
+def main() -> None:
+    """The console script."""
+    exit_with(cli)

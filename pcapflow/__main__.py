@@ -1,0 +1,5 @@
+"""`python -m pcapflow`."""
+
+from pcapflow.cli import main
+
+main()

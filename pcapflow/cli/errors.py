@@ -1,0 +1,62 @@
+"""The one place where an error becomes a line on standard error and an exit status (docs/exit-status.md)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from pcapflow.errors import PcapflowError
+
+INTERRUPTED = 130
+OUT_OF_MEMORY = 71
+INTERNAL = 70
+DAMAGED = 4
+NOT_A_CAPTURE = 3
+DIFFERENT = 1
+
+
+class Finished(Exception):
+    """The command is done and has said what it had to; the process ends with that status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def say(message: str) -> None:
+    """One line on standard error."""
+    click.echo(f"pcapflow: {message}", err=True)
+
+
+def exit_with(command: click.Command) -> None:
+    """Run the command line and leave the process with the documented status."""
+    try:
+        status = command.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        status = INTERRUPTED
+    except click.ClickException as e:
+        e.show()
+        status = e.exit_code
+    except Finished as e:
+        status = e.status
+    except PcapflowError as e:
+        say(str(e))
+        status = e.exit_status
+    except BrokenPipeError:
+        status = 0
+        # whoever read the output has left: nothing more to say, and nothing to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except MemoryError:
+        say("out of memory")
+        status = OUT_OF_MEMORY
+    except Exception as e:  # noqa: BLE001 - a defect of ours must not end in a traceback
+        say(f"internal error: {type(e).__name__}: {e}; please report it with the capture (PCAPFLOW_TRACEBACK=1 shows where)")
+        if os.environ.get("PCAPFLOW_TRACEBACK"):
+            raise
+        status = INTERNAL
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,86 @@
+"""Where a report goes: standard output, or a file that is written beside its place and renamed when it is whole.
+
+Contract: `open_output` is a context; `write` takes bytes. If the context is left by an exception, a file that was there
+before is still there, untouched. A closed pipe raises BrokenPipeError, any other failure `OutputError`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from pcapflow.errors import OutputError
+
+
+class Output:
+    """Bytes out."""
+
+    def __init__(self, name: str, stream: BinaryIO) -> None:
+        self._name = name
+        self._stream = stream
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._stream.write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
+
+
+@contextmanager
+def open_output(path: str | None) -> Iterator[Output]:
+    """Standard output for None or `-`, else a file that appears when the context is left without an error."""
+    if path is None or path == "-":
+        output = Output("standard output", sys.stdout.buffer)
+        yield output
+        output.flush()
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"{path}: is a directory")
+    if target.exists() and not target.is_file():
+        # a device or a named pipe cannot be replaced
+        try:
+            with target.open("wb") as special:
+                output = Output(path, special)
+                yield output
+                output.flush()
+        except OSError as e:
+            raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
+        return
+    try:
+        fd, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
+    except OSError as e:
+        raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            output = Output(path, stream)
+            yield output
+            output.flush()
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        Path(beside).chmod(mode)
+        Path(beside).replace(target)
+    except BaseException:
+        with suppress(OSError):
+            Path(beside).unlink()
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

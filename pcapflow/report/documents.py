@@ -1,0 +1,56 @@
+"""The report as NDJSON and as one JSON document. Both are written as records come, so neither needs memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from pcapflow.records import SCHEMA, Summary
+
+Out = Callable[[bytes], object]
+
+
+class NdjsonWriter:
+    """One record a line."""
+
+    def __init__(self, out: Out) -> None:
+        self._out = out
+
+    def records(self, lines: list[bytes]) -> None:
+        """Encoded records, in order."""
+        self._out(b"\n".join(lines) + b"\n")
+
+
+class DocumentWriter:
+    """One document: `schema`, then `records`, then what the summary says. The array is open while the capture is read."""
+
+    def __init__(self, out: Out, *, with_records: bool) -> None:
+        self._out = out
+        self._with_records = with_records
+        self._begun = False
+        self._separator = b"\n"
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._out(b'{"schema":' + msgspec.json.encode(SCHEMA))
+            if self._with_records:
+                self._out(b',"records":[')
+
+    def records(self, lines: list[bytes]) -> None:
+        """Encoded records, in order."""
+        self._begin()
+        self._out(self._separator + b",\n".join(lines))
+        self._separator = b",\n"
+
+    def summary(self, summary: Summary) -> None:
+        """The rest of the document."""
+        self._begin()
+        if self._with_records:
+            self._out(b"\n]")
+        fields = msgspec.json.decode(msgspec.json.encode(summary), type=dict[str, msgspec.Raw])
+        del fields["record"], fields["schema"]
+        for name, value in fields.items():
+            self._out(b",\n" + msgspec.json.encode(name) + b":" + bytes(value))
+        self._out(b"}\n")

@@ -1,0 +1,184 @@
+"""The summary for a person at a terminal, drawn by rich: what was there, what was recovered, what was lost and why, memory.
+
+Contract: `render` takes the typed summary and returns text for a given width; it prints nothing. Captured text is put in as
+`Text`, never as markup, and control characters are replaced, so that a payload cannot write to the terminal.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import sys
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pcapflow.drops import DropReason, GapCause
+from pcapflow.records import Summary
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_BAR = 20
+
+
+def plain(captured: str) -> Text:
+    """Text from the wire or the file system, with nothing in it that a terminal would obey."""
+    return Text(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", captured))
+
+
+def render(summary: Summary, *, width: int | None = None, color: bool | None = None) -> str:
+    """The summary as text. width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
+    console = Console(
+        file=sys.stdout if color is None else io.StringIO(),
+        width=width or min(shutil.get_terminal_size((80, 24)).columns, 120),
+        force_terminal=color,
+        no_color=True if color is False else None,
+        highlight=False,
+        legacy_windows=False,
+        markup=False,
+    )
+    with console.capture() as captured:
+        console.print(Group(*_parts(summary)))
+    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+
+
+def _size(n: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n >= size:
+            return f"{n / size:.1f} {unit}"
+    return f"{n} B"
+
+
+def _mebibytes(n: int) -> str:
+    return f"{n / (1 << 20):.1f} MiB" if n >= 1 << 16 else f"{n / (1 << 10):.1f} KiB" if n >= 1 << 10 else f"{n} B"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f}%" if whole else "-"
+
+
+def _heading(title: str) -> Text:
+    return Text(f"\n{title}", style="bold")
+
+
+def _grid(*rows: tuple[str | Text, str | Text, str | Text]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(width=15, style="cyan")
+    table.add_column(justify="right", min_width=12)
+    table.add_column()
+    for name, value, remark in rows:
+        table.add_row(Text(f"  {name}") if isinstance(name, str) else name, value, remark)
+    return table
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{plain(key)} {n:,}" for key, n in counts.items())
+
+
+def _parts(s: Summary) -> list[RenderableType]:
+    return [*_captures(s), *_recovered(s), *_lost(s), *_memory(s), *_run(s)]
+
+
+def _captures(s: Summary) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for capture in s.captures:
+        line = plain(capture.path)
+        line.stylize("bold")
+        seconds = (capture.last_ts or 0.0) - (capture.first_ts or 0.0)
+        line.append(f"  {capture.format}, {', '.join(capture.link_types)}, {_size(capture.bytes)}", style="not bold")
+        parts.append(line)
+        parts.append(_grid(("packets", f"{capture.packets:,}", f"over {seconds:,.3f} s of capture time")))
+        if capture.damaged_at is not None:
+            parts.append(Text(f"  damaged at byte {capture.damaged_at:,}: what follows was not read", style="red"))
+        elif capture.cut_short:
+            parts.append(Text("  the last record is cut short", style="yellow"))
+    d = s.decode
+    others = [
+        f"{n:,} {name}"
+        for n, name in (
+            (d.udp, "UDP"), (d.other, "other"), (d.malformed, "malformed"), (d.unsupported_link, "of an unsupported link type"),
+            (d.fragments, "fragments"), (d.snapped, "cut by the snap length"),
+        )
+        if n
+    ]  # fmt: skip
+    parts.append(_grid(("TCP segments", f"{d.tcp:,}", "beside " + ", ".join(others) if others else "")))
+    parts.append(_grid(("connections", f"{s.tcp.connections:,}", "")))
+    return parts
+
+
+def _recovered(s: Summary) -> list[RenderableType]:
+    payload = s.tcp.payload_bytes
+    whole = payload.delivered + s.tcp.missing_bytes
+    rows: list[tuple[str | Text, str | Text, str | Text]] = [
+        ("payload", _size(payload.captured), "captured"),
+        ("delivered", _size(payload.delivered), f"in order, {_percent(payload.delivered, whole)} of what was sent"),
+    ]
+    http = s.http
+    if http.requests or http.responses:
+        rows.append(("HTTP requests", f"{http.requests:,}", _counts(http.by_method)))
+        rows.append(("HTTP responses", f"{http.responses:,}", _counts(http.by_status)))
+    json = s.json
+    if json.bodies:
+        rows.append(("JSON bodies", f"{json.bodies:,}", f"{_size(json.bytes)}, {json.documents:,} documents, {json.events:,} events"))
+    return [_heading("Recovered"), _grid(*rows)]
+
+
+def _lost(s: Summary) -> list[RenderableType]:
+    rows: list[tuple[str | Text, str | Text, str | Text]] = []
+    payload = s.tcp.payload_bytes
+    if s.tcp.missing_bytes:
+        rows.append(("missing", _size(s.tcp.missing_bytes), f"in {s.tcp.gaps:,} gaps"))
+    for cause, n in s.tcp.gaps_by_cause.items():
+        rows.append((f"  {cause}", f"{n:,}", Text(GapCause(cause).sentence, style="dim")))
+    for name, n, remark in (
+        ("retransmitted", payload.retransmitted, "captured again, the same bytes"),
+        ("conflicting", payload.conflicting, "captured again with other bytes: the first copy was kept"),
+        ("late", payload.late, "came after its gap was given up"),
+        ("out of window", payload.out_of_window, "cannot belong to its stream"),
+        ("dropped", payload.dropped, "of streams that were given up"),
+    ):
+        if n:
+            rows.append((name, _size(n), remark))
+    bodies = s.http.bodies
+    for name, n in (("gapped", bodies.gapped), ("truncated", bodies.truncated), ("dropped", bodies.dropped)):
+        if n:
+            rows.append((f"{name} bodies", f"{n:,}", "HTTP message bodies"))
+    if s.json.invalid:
+        rows.append(("invalid JSON", f"{s.json.invalid:,}", "bodies that came whole and are no JSON"))
+    for reason, count in s.drops.by_reason.items():
+        label = Text(f"  {reason}", style="red")
+        rows.append((label, f"{count.count:,}", Text(DropReason(reason).sentence, style="dim")))
+    if not rows:
+        return [_heading("Lost"), Text("  nothing")]
+    return [_heading("Lost"), _grid(*rows)]
+
+
+def _memory(s: Summary) -> list[RenderableType]:
+    memory = s.memory
+    table = Table.grid(padding=(0, 2))
+    table.add_column(width=15, style="cyan")
+    table.add_column(justify="right", min_width=10)
+    table.add_column(min_width=_BAR)
+    table.add_column(justify="right")
+    rows = [("all accounts", memory.peak_bytes, memory.limit_bytes)]
+    rows += [(name, c.peak_bytes, c.limit_bytes) for name, c in memory.components.items() if c.peak_bytes]
+    for name, peak, limit in rows:
+        full = peak / limit if limit else 0.0
+        style = "red" if full > 0.9 else "yellow" if full > 0.5 else "green"
+        bar = Text("\N{BLACK SQUARE}" * max(1, round(full * _BAR)) if peak else "", style=style)
+        table.add_row(f"  {name}", _mebibytes(peak), bar, f"of {_mebibytes(limit)}")
+    table.add_row("  process", _mebibytes(memory.process.peak_rss_bytes), "", "resident peak")
+    parts: list[RenderableType] = [_heading("Memory high-water marks"), table]
+    if memory.pressure:
+        parts.append(Text("  a limit shared between connections was reached", style="yellow"))
+    return parts
+
+
+def _run(s: Summary) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if s.interrupted:
+        parts.append(Text("\ninterrupted: this covers what was read", style="red"))
+    if not s.tcp.payload_bytes.balanced:
+        parts.append(Text("\nthe account does not balance: an error of pcapflow", style="red"))
+    return parts
