@@ -30,8 +30,18 @@ class _Side:
         self.stash = b""
         self.where: Where | None = None
         self.reserved = 0
-        self.searching = False
-        """The beginning was missed: what is looked for is a message at a segment's first byte."""
+        self.searching = NEVER
+        """The packet at which it was clear that the beginning was missed; then a message at a segment's first byte is looked for."""
+
+
+class _Before:
+    """What was kept of a side before the events at hand."""
+
+    __slots__ = ("stash", "where")
+
+    def __init__(self, side: _Side) -> None:
+        self.stash = side.stash
+        self.where = side.where
 
 
 class Handler:
@@ -73,6 +83,7 @@ class Handler:
 
     def _detect(self, connection: Connection, events: Events, sides: tuple[_Side, _Side]) -> None:
         rest: list[list[StreamEvent]] = [[], []]
+        before = (_Before(sides[0]), _Before(sides[1]))
         for d in (0, 1):
             side = sides[d]
             for i, event in enumerate(events[d]):
@@ -83,23 +94,24 @@ class Handler:
                         self._look(side, event, midstream=connection.start == "midstream")
                 elif isinstance(event, StreamGap):
                     if side.verdict is None:
-                        self._search_from_now(side)
+                        self._search_from_now(side, event.packet)
                 if side.verdict is not None:
                     rest[d] = events[d][i:]
                     break
         first = min((0, 1), key=lambda d: (sides[d].packet if sides[d].verdict in _MEANS_SOMETHING else NEVER, d))
         verdict = sides[first].verdict
         if verdict in (detect.REQUEST, detect.RESPONSE):
-            self._begin_http(connection, first, sides, rest)
+            self._begin_http(connection, first, sides, before, (events, rest))
         elif verdict in (detect.TLS, detect.HTTP2):
             self.protocol = verdict
             self._decided()
         elif sides[0].verdict is not None and sides[1].verdict is not None:
             self._decided()
 
-    def _search_from_now(self, side: _Side) -> None:
-        """The stream's beginning was missed: a message may begin at any later segment."""
-        side.searching = True
+    def _search_from_now(self, side: _Side, packet: int) -> None:
+        """The stream's beginning was missed, as that packet told: a message may begin at any later segment."""
+        if side.searching > packet:
+            side.searching = packet
         side.stash = b""
         if side.reserved:
             self._services.ledger.http.release(side.reserved)
@@ -107,7 +119,7 @@ class Handler:
 
     def _look(self, side: _Side, data: StreamData, *, midstream: bool) -> None:
         """Look at what begins the stream; keep it while that does not tell."""
-        if side.searching:
+        if side.searching < NEVER:
             found = [(position, verdict) for name, verdict in _ROLES if (position := find_message(data, 0, name)) < data.length]
             if found:
                 position, side.verdict = min(found)
@@ -121,7 +133,8 @@ class Handler:
             side.packet = data.packet(self._telling_piece(side, data))
             if side.verdict == detect.OTHER and midstream:
                 side.verdict = None
-                self._search_from_now(side)
+                self._search_from_now(side, side.packet)
+                side.packet = NEVER
                 self._look(side, data, midstream=True)
             return
         more = len(view) - side.reserved
@@ -145,29 +158,55 @@ class Handler:
                 high = middle
         return low
 
-    def _begin_http(self, connection: Connection, first: int, sides: tuple[_Side, _Side], rest: list[list[StreamEvent]]) -> None:
-        request = sides[first].verdict == detect.REQUEST
-        connection.set_client(first if request else 1 - first, "content")
-        client = connection.client
+    def _begin_http(
+        self,
+        connection: Connection,
+        first: int,
+        sides: tuple[_Side, _Side],
+        before: tuple[_Before, _Before],
+        events: tuple[Events, list[list[StreamEvent]]],
+    ) -> None:
+        """Direction `first` showed that this is HTTP. It goes on where it did so. What the other direction said in earlier
+        packets may have been passed over already, so it is passed over in any case; the rest is framed from its beginning."""
         told = sides[first].packet
-        services = self._services
-        http = HttpConnection(
-            services,
-            connection,
-            search_client=_must_search(sides[client], detect.REQUEST),
-            search_server=_must_search(sides[1 - client], detect.RESPONSE),
-        )
+        connection.set_client(first if sides[first].verdict == detect.REQUEST else 1 - first, "content")
+        client = connection.client
+        midstream = connection.start == "midstream"
+        searches = [midstream, midstream]
+        passed_over = [False, False]
+        skips = [0, 0]
+        stashes: list[tuple[bytes, Where | None]] = [(b"", None), (b"", None)]
+        replay: list[list[StreamEvent]] = [[], []]
+        for d in (0, 1):
+            side = sides[d]
+            passed = side.searching < told or (side.verdict == detect.OTHER and side.packet < told)
+            if passed:
+                searches[d] = passed_over[d] = True
+            if d == first:
+                replay[d] = events[1][d]
+                if not passed:
+                    searches[d] = False
+                    stashes[d] = (side.stash, side.where)
+            else:
+                replay[d] = events[0][d]
+                if passed:
+                    skips[d] = told
+                else:
+                    stashes[d] = (before[d].stash, before[d].where)
+        expected = detect.REQUEST if first == client else detect.RESPONSE
+        if sides[first].verdict != expected:
+            searches[first] = True  # the SYN said that the other side is the client
+        http = HttpConnection(self._services, connection, search_client=searches[client], search_server=searches[1 - client])
         self._decided()
         for d, framer in ((client, http.client), (1 - client, http.server)):
-            side = sides[d]
-            if side.verdict is None and side.searching or side.verdict == detect.OTHER:
-                framer.skip_until = told
-            if side.stash:
-                assert side.where is not None
-                framer.prepend(side.stash, side.where)
+            framer.skip_until = skips[d]
+            framer.resynchronised = passed_over[d]
+            stash, where = stashes[d]
+            if stash and where is not None and not searches[d]:
+                framer.prepend(stash, where)
         self.protocol = "http"
         self._http = http
-        http.run(rest[client], rest[1 - client])
+        http.run(replay[client], replay[1 - client])
         if http.tunnel == "websocket":
             self.protocol = "websocket"
 
@@ -178,11 +217,6 @@ class Handler:
             for side in sides:
                 if side.reserved:
                     self._services.ledger.http.release(side.reserved)
-
-
-def _must_search(side: _Side, expected: str) -> bool:
-    """Whether the direction does not stand at the beginning of a message."""
-    return side.searching or side.verdict not in (expected, None)
 
 
 _ROLES = (("client", detect.REQUEST), ("server", detect.RESPONSE))

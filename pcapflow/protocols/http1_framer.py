@@ -108,8 +108,8 @@ class Framer:
         self._direction = direction
         self.state = State.SEARCH if search else State.HEAD
         self.paused = False
-        self.resynchronised = search
-        """The next message was found by a search."""
+        self.resynchronised = False
+        """The next message was found by a search that passed something over."""
         self.remaining = 0
         self.until_close = False
         self.wanted = False
@@ -385,6 +385,8 @@ class Framer:
     def _search(self, data: StreamData, position: int) -> int:
         """The position of the next segment that begins with a message, or the end."""
         found = find_message(data, position, self.side)
+        if found > position:
+            self.resynchronised = True
         if found < data.length:
             self.state = State.HEAD
         return found

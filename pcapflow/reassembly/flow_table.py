@@ -109,7 +109,8 @@ class _Runs:
         bounds = np.searchsorted(stream, np.arange(groups * 2 + 1))
         self.low, self.high = bounds[:-1].tolist(), bounds[1:].tolist()
         self.at, self.packets, self.times, self.acks = s.at[data], s.packet[data], s.ts[data], s.ack[data]
-        bad = ((s.flags & _CONTROL) != 0) | (s.snapped > 0)
+        # a direction seen for the first time gets its offset 0 from whatever its first row is
+        bad = ((s.flags & _CONTROL) != 0) | (s.snapped > 0) | (expected[s.group, s.direction] < 0)
         if len(data) > 1:
             broken = (stream[1:] == stream[:-1]) & (difference(seq[1:], after[:-1]) != 0)
             bad[data[1:][broken]] = True
@@ -119,8 +120,7 @@ class _Runs:
             begin[0] = True
             begin[1:] = stream[1:] != stream[:-1]
             first = np.flatnonzero(begin)
-            expects = expected.reshape(-1)[stream[first]]
-            bad[data[first][(expects < 0) | (difference(seq[first], expects) != 0)]] = True
+            bad[data[first][difference(seq[first], expected.reshape(-1)[stream[first]]) != 0]] = True
         # an acknowledgement past what of the peer had been captured at that row
         starts = np.array(s.bounds[:-1], dtype=np.int64)[s.group]
         index = np.arange(len(s.n))

@@ -64,9 +64,9 @@ class Collector:
         if self.unbalanced:
             raise AccountError(f"the account does not balance for {'; '.join(self.unbalanced[:3])}; please report this with the capture")
 
-    def _record(self, packet: int, connection: int, record: records.Record) -> None:
+    def _record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
         assert self._sorter is not None
-        self._sorter.add(packet, connection, self._encode(record))
+        self._sorter.add(packet, connection, self._encode(record), rank)
 
     # --- Observer: connections
 
@@ -119,7 +119,7 @@ class Collector:
             protocol,
             records.Streams(_stream(connection, client), _stream(connection, 1 - client)),
         )
-        self._record(packet, connection.number, record)
+        self._record(packet, connection.number, record, 3)
 
     def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None:
         """Reassembly gave a stream up."""
@@ -218,7 +218,7 @@ class Collector:
         if self.wants_records:
             name = connection.stream_name(direction)
             record = records.Gap(connection.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet)
-            self._record(gap.packet, connection.number, record)
+            self._record(gap.packet, connection.number, record, 1 + (name == "server"))
 
     def drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """See `Services`."""

@@ -1,7 +1,7 @@
 """Puts a block's records into the order of the packets that completed them, in bounded memory.
 
-Contract: `add` takes encoded records in any order; `flush` hands them on sorted by packet, then connection, then the order in
-which they came. Connections are worked on one after the other within a block, so records come out of order only within a
+Contract: `add` takes encoded records in any order; `flush` hands them on sorted by packet, then connection, then rank, then the
+order in which they came. Connections are worked on one after the other within a block, so records come out of order only within a
 block. Invariant: what waits in memory is reserved in the `output` account; beyond its limit it goes to one temporary file in
 sorted runs, which `flush` merges.
 """
@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from pcapflow.budget import Account
 
-Entry = tuple[int, int, int, bytes]
+Entry = tuple[int, int, int, int, bytes]
 Write = Callable[[list[bytes]], object]
 OVERHEAD = 200
 """Bytes of an entry beside its text: a tuple, three integers and the object header of the text."""
@@ -40,12 +40,12 @@ class RecordSorter:
         self._runs: list[tuple[int, int]] = []
         self._count = 0
 
-    def add(self, packet: int, connection: int, line: bytes) -> None:
-        """A record that packet completed."""
+    def add(self, packet: int, connection: int, line: bytes, rank: int = 0) -> None:
+        """A record that packet completed. rank: for records whose order among those of one packet and connection has to be told."""
         self._held += len(line) + OVERHEAD
         if self._held > self._reserved:
             self._grow()
-        self._entries.append((packet, connection, self._count, line))
+        self._entries.append((packet, connection, rank, self._count, line))
         self._count += 1
 
     def flush(self) -> None:
@@ -54,12 +54,12 @@ class RecordSorter:
         entries.sort()
         if self._file is None:
             if entries:
-                self._write([entry[3] for entry in entries])
+                self._write([entry[4] for entry in entries])
         else:
             self._file.flush()
             runs = [_read(self._file.fileno(), *run) for run in self._runs]
             merged = heapq.merge(*runs, entries)
-            while some := [entry[3] for entry in islice(merged, 256)]:
+            while some := [entry[4] for entry in islice(merged, 256)]:
                 self._write(some)
             self._file.close()
             self._file = None
@@ -89,8 +89,8 @@ class RecordSorter:
             self._file = tempfile.TemporaryFile(prefix="pcapflow-")  # noqa: SIM115 - lives until the block's flush
         file = self._file
         start = file.tell()
-        for packet, connection, count, line in self._entries:
-            file.write(b"%d %d %d %d\n" % (packet, connection, count, len(line)))
+        for packet, connection, rank, count, line in self._entries:
+            file.write(b"%d %d %d %d %d\n" % (packet, connection, rank, count, len(line)))
             file.write(line)
         self._runs.append((start, file.tell()))
         self._entries = []
@@ -116,5 +116,5 @@ class _Part(io.RawIOBase):
 def _read(fd: int, at: int, end: int) -> Iterator[Entry]:
     part = io.BufferedReader(_Part(fd, at, end), 16 << 10)
     while head := part.readline():
-        packet, connection, count, length = map(int, head.split())
-        yield packet, connection, count, part.read(length)
+        packet, connection, rank, count, length = map(int, head.split())
+        yield packet, connection, rank, count, part.read(length)
