@@ -121,7 +121,7 @@ class Limits:
         "the account of all histories: 2,000 streams with a full one",
     )
     connections_total: int = _limit(
-        24 * MIB,
+        28 * MIB,
         "bytes",
         "as max_connections",
         "the account of the connection table",
@@ -181,7 +181,7 @@ class Limits:
         "the account of decompressors: about 350 at one time",
     )
     json_slice: int = _limit(
-        8 * KIB,
+        16 * KIB,
         "bytes",
         "the slice goes to ijson",
         "ijson is fastest while its event list stays in the cache; slices begin at fixed offsets of the body",

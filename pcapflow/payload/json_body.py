@@ -54,17 +54,36 @@ def _tools() -> tuple[Callable[..., Any], type[list[Any]]]:
 
 
 class _Place(NamedTuple):
-    """A slice and the state in which it began."""
+    """A slice and the state in which it began; looked into only where a text breaks."""
 
     data: bytes
     at: int
     in_string: bool
     in_scalar: bool
-    containers: str
-    expect: int
+    stack: tuple[tuple[str, str], ...]
+    last: bytes
+
+    def expect(self) -> int:
+        """What the grammar lets come first."""
+        in_map = bool(self.stack) and self.stack[-1][0] == "{"
+        match self.last:
+            case b"":
+                return locate.VALUE
+            case b",":
+                return locate.KEY if in_map else locate.VALUE
+            case b":":
+                return locate.VALUE
+            case b"[":
+                return locate.VALUE_OR_END
+            case b"{":
+                return locate.KEY_OR_END
+            case b"K":
+                return locate.COLON
+            case _:
+                return locate.COMMA_OR_END
 
 
-_NOWHERE = _Place(b"", 0, False, False, "", locate.VALUE)
+_NOWHERE = _Place(b"", 0, False, False, (), b"")
 
 
 class JsonParser:
@@ -181,7 +200,7 @@ class JsonParser:
             return
         if outline.whole and (in_string or in_scalar):
             if not self._pending:
-                self._pending_place = self._place(data, at, in_string, in_scalar)
+                self._pending_place = _Place(data, at, in_string, in_scalar, tuple(self._stack), self._last)
             self._pending.append(data)
             self._hold()
             return
@@ -190,30 +209,8 @@ class JsonParser:
             self._pending = []
             place = self._pending_place._replace(data=joined)
         else:
-            place = self._place(data, at, in_string, in_scalar)
+            place = _Place(data, at, in_string, in_scalar, tuple(self._stack), self._last)
         self._parse(place, depth)
-
-    def _place(self, data: bytes, at: int, in_string: bool, in_scalar: bool) -> _Place:
-        return _Place(data, at, in_string, in_scalar, "".join([kind for kind, _ in self._stack]), self._expect())
-
-    def _expect(self) -> int:
-        """What the grammar lets come after the last byte."""
-        in_map = bool(self._stack) and self._stack[-1][0] == "{"
-        match self._last:
-            case b"":
-                return locate.VALUE
-            case b",":
-                return locate.KEY if in_map else locate.VALUE
-            case b":":
-                return locate.VALUE
-            case b"[":
-                return locate.VALUE_OR_END
-            case b"{":
-                return locate.KEY_OR_END
-            case b"K":
-                return locate.COLON
-            case _:
-                return locate.COMMA_OR_END
 
     def _parse(self, place: _Place, depth: int) -> None:
         events = self._events
@@ -226,8 +223,13 @@ class JsonParser:
         outline = self._outline
         self.events += len(events)
         if depth == 0 or outline.lowest <= 0:
-            self._count_documents()
             self._begun = place
+            if self._one_document(depth):
+                self.documents += outline.ended
+                self.max_depth = max(self.max_depth, outline.highest)
+                self._level = outline.depth
+            else:
+                self._count_documents()
         else:
             if outline.highest > self.max_depth:
                 self.max_depth = outline.highest
@@ -235,6 +237,14 @@ class JsonParser:
         self._follow_path(max(0, outline.lowest))
         self._remember_last(data)
         events.clear()
+
+    def _one_document(self, depth: int) -> bool:
+        """Whether the slice holds bytes of one array or object and nothing beside it, so that its brackets tell all."""
+        events = self._events
+        if not events or (depth == 0 and events[0][0] not in _OPENING):
+            return False
+        ended = self._outline.ended
+        return ended == 0 or (ended == 1 and self._outline.depth == 0 and events[-1][0] in _CLOSING)
 
     def _remember_last(self, data: bytes) -> None:
         outline = self._outline
@@ -273,21 +283,24 @@ class JsonParser:
         wanted = self._level - lowest
         key: str | None = None
         closed = 0
-        events = self._events
-        for i in range(len(events) - 1, -1, -1):
-            name, value = events[i]
-            if name in _CLOSING:
-                closed += 1
-            elif name in _OPENING:
-                if closed:
-                    closed -= 1
-                else:
+        # with nothing new and an array around everything there is nothing to look for
+        if wanted or persists == "{":
+            for name, value in reversed(self._events):
+                if name == "map_key":
+                    if not closed and key is None:
+                        key = value[:_KEY_CHARS]
+                        if len(new) == wanted:
+                            break
+                elif name in _CLOSING:
+                    closed += 1
+                elif name in _OPENING:
+                    if closed:
+                        closed -= 1
+                        continue
                     new.append(("{" if name == "start_map" else "[", key or ""))
                     key = None
-            elif name == "map_key" and not closed and key is None:
-                key = value[:_KEY_CHARS]
-            if len(new) == wanted and (key is not None or persists == "[") and not closed:
-                break
+                    if len(new) == wanted and persists == "[":
+                        break
         if stack and key is not None and len(new) == wanted:
             stack[-1] = (stack[-1][0], key)
         stack.extend(reversed(new))
@@ -326,8 +339,8 @@ class JsonParser:
             place.data,
             in_string=place.in_string,
             in_scalar=place.in_scalar,
-            containers=place.containers,
-            expect=place.expect,
+            containers="".join([kind for kind, _ in place.stack]),
+            expect=place.expect(),
             events=events,
         )
 
@@ -368,7 +381,7 @@ class JsonParser:
             try:
                 self._coroutine.close()
             except Exception as e:
-                end = _Place(b"", self._fed, False, False, "", locate.VALUE)
+                end = _NOWHERE._replace(at=self._fed)
                 self._refused(e, end)
                 return
             self.events += len(self._events)

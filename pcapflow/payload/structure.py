@@ -15,18 +15,18 @@ import numpy as np
 _OUTLINE = b'{}[]"'
 _DELETE = bytes(c for c in range(256) if c not in _OUTLINE)
 _STRING = re.compile(rb'"[^"]*(?:"|\Z)')
+_QUOTE = ord('"')
 _SCALAR = b"0123456789+-.eEtrufalsnINy"
 """Bytes that numbers and literals are made of; a run of them at a slice's end is an unfinished scalar."""
 
-_STEP = np.zeros(256, dtype=np.int64)
-_STEP[[ord("{"), ord("[")]] = 1
-_STEP[[ord("}"), ord("]")]] = -1
+_STEP = bytes(1 if c in b"{[" else 255 if c in b"}]" else 0 for c in range(256))
+"""Brackets as signed bytes: what each does to the depth."""
 
 
 class Outline:
     """Follows one JSON text."""
 
-    __slots__ = ("_escaped", "depth", "highest", "in_string", "lowest", "scalar_bytes", "whole")
+    __slots__ = ("_escaped", "depth", "ended", "highest", "in_string", "lowest", "scalar_bytes", "whole")
 
     def __init__(self) -> None:
         self.depth = 0
@@ -35,6 +35,8 @@ class Outline:
         """The greatest depth within the last slice."""
         self.lowest = 0
         """The least depth within the last slice, its beginning included."""
+        self.ended = 0
+        """Arrays and objects that ended at depth 0 in the last slice."""
         self.in_string = False
         self.scalar_bytes = 0
         """Bytes of the scalar that the last slice left unfinished."""
@@ -62,24 +64,30 @@ class Outline:
         if quotes:
             if began_in_string:
                 outline = b'"' + outline
-            outline = outline.replace(b'""', b"")
-            if b'"' in outline:
-                outline = _STRING.sub(b"", outline)
+                quotes += 1
+            if outline.count(b'""') * 2 == quotes - (outline[-1] == _QUOTE and quotes & 1):
+                # no string has a bracket in it, which is the rule
+                outline = outline.translate(None, b'"')
+            else:
+                outline = _STRING.sub(b"", outline.replace(b'""', b""))
         elif began_in_string:
             outline = b""
         if outline:
-            depths = _STEP[np.frombuffer(outline, dtype=np.uint8)].cumsum()
-            self.highest = self.depth + max(0, int(depths.max()))
-            self.lowest = self.depth + min(0, int(depths.min()))
-            self.depth += int(depths[-1])
+            depths = np.add.accumulate(np.frombuffer(outline.translate(_STEP), dtype=np.int8), dtype=np.int32)
+            depth = self.depth
+            self.highest = depth + max(0, int(np.maximum.reduce(depths)))
+            self.lowest = depth + min(0, int(np.minimum.reduce(depths)))
+            self.depth = depth + int(depths[-1])
+            self.ended = int(np.count_nonzero(depths == -depth)) if self.lowest <= 0 else 0
         else:
+            self.ended = 0
             self.highest = self.lowest = self.depth
-        self._measure_scalar(data, began_in_string, quotes)
+        self._measure_scalar(data, began_in_string, bool(quotes))
 
     def _odd_backslashes(self, plain: bytes) -> bool:
         return bool((len(plain) - len(plain.rstrip(b"\\"))) & 1)
 
-    def _measure_scalar(self, data: bytes, began_in_string: bool, quotes: int) -> None:
+    def _measure_scalar(self, data: bytes, began_in_string: bool, quotes: bool) -> None:
         if self.in_string:
             if began_in_string and not quotes:
                 self.whole = True

@@ -12,7 +12,7 @@ from pcapflow.protocols.http1_exchange import HttpConnection
 from pcapflow.protocols.http1_framer import Where, find_message
 from pcapflow.protocols.services import Services
 from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
+from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
 
 Events = tuple[list[StreamEvent], list[StreamEvent]]
@@ -47,12 +47,13 @@ class _Before:
 class Handler:
     """The consumer of one connection."""
 
-    __slots__ = ("_http", "_services", "_sides", "protocol")
+    __slots__ = ("_ends", "_http", "_services", "_sides", "protocol")
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._sides: tuple[_Side, _Side] | None = (_Side(), _Side())
         self._http: HttpConnection | None = None
+        self._ends = 0
         self.protocol = "empty"
 
     def consume(self, connection: Connection, events: Events) -> None:
@@ -71,13 +72,19 @@ class Handler:
             for event in events[d]:
                 if type(event) is StreamGap:
                     services.gap(connection, d, event)
+                elif type(event) is StreamEnd:
+                    self._ends += 1
+                    if self._ends == 2:
+                        other = events[1 - d][-1] if events[1 - d] else event
+                        self._finish(max(event.packet, other.packet if isinstance(other, StreamEnd) else 0))
 
-    def finish(self, connection: Connection, packet: int) -> None:
-        """The connection is over."""
+    def _finish(self, packet: int) -> None:
+        """Both streams are over, at that packet: no answer can come any more."""
         if self._sides is not None:
             self._decided()
         if self._http is not None:
             self._http.finish(packet)
+            self._http = None
 
     # --- finding out
 

@@ -13,7 +13,6 @@ Invariant: at most `http_pipeline_max` requests wait, each reserved in the `http
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 
 from pcapflow.protocols.http1_framer import Framer
 from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, NOTHING, Head, RequestHead, ResponseHead, encoded
@@ -100,7 +99,7 @@ class HttpConnection:
         self._direction = direction
         self.client = Framer(services, connection, self, direction, "client", search=search_client)
         self.server = Framer(services, connection, self, 1 - direction, "server", search=search_server)
-        self._waiting: deque[Exchange] = deque()
+        self._waiting: list[Exchange] = []
         """Requests without a response, oldest first."""
         self.asking: Exchange | None = None
         """Whose request body is under way."""
@@ -195,14 +194,15 @@ class HttpConnection:
                 self.tunnel = self.tunnel or "opaque"
             return
         while len(self._waiting) >= self._services.limits.http_pipeline_max:
-            self._unanswered(self._waiting.popleft(), packet)
+            self._unanswered(self._waiting.pop(0), packet)
 
     def finish(self, packet: int) -> None:
         """The connection is over."""
         for framer in (self.client, self.server):
             framer.opaque()
+            framer.let_go()
         while self._waiting:
-            self._unanswered(self._waiting.popleft(), packet)
+            self._unanswered(self._waiting.pop(0), packet)
         self._settle()
 
     # --- what the framers find
@@ -252,7 +252,7 @@ class HttpConnection:
             more = needed - self._reserved
             if more <= 0 or account.reserve(more):
                 break
-            self._unanswered(waiting.popleft(), waiting[-1].packet if waiting else 0)
+            self._unanswered(waiting.pop(0), waiting[-1].packet if waiting else 0)
         if more < 0:
             account.release(-more)
         self._reserved = needed
@@ -269,7 +269,7 @@ class HttpConnection:
             self._orphan(exchange)
             request = None
         else:
-            self._waiting.popleft()
+            self._waiting.pop(0)
             request = exchange.head
         if framer.resynchronised:
             exchange.resynchronised = True
@@ -298,7 +298,7 @@ class HttpConnection:
                 if not self._lost_from < acked <= offset:
                     break
                 waiting[1].resynchronised = True
-                self._unanswered(waiting.popleft(), packet)
+                self._unanswered(waiting.pop(0), packet)
             self._lost_from = -1
         if not waiting or waiting[0].packet > packet:
             return None

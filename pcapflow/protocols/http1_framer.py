@@ -24,7 +24,6 @@ from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamGap
 
 WINDOW = 4 << 10
-WINDOW_MAX = 64 << 10
 _LARGEST_WINDOW = 256 << 10
 _CHUNK_LINE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _BEGINS = {
@@ -126,6 +125,10 @@ class Framer:
         """What follows is not HTTP/1."""
         self.state = State.OPAQUE
         self._clear_stash()
+
+    def let_go(self) -> None:
+        """The connection is over: the owner and this framer no longer hold on to each other."""
+        del self.owner, self.connection
 
     # --- events in
 
@@ -364,7 +367,7 @@ class Framer:
         if self.wanted:
             at = position
             while at < stop:
-                size = min(WINDOW_MAX, stop - at)
+                size = min(_LARGEST_WINDOW, stop - at)
                 self.owner.body_bytes(self, size, data.take(at, size))
                 at += size
         else:

@@ -40,7 +40,7 @@ class HalfStream:
     __slots__ = (
         "acked", "armed_ack", "armed_packet", "armed_ts", "assembler", "base", "captured", "conflicting", "delivered", "drop_reason",
         "dropped", "ended", "events", "fin", "gaps", "given_up", "history", "jump_end", "late", "missing", "next", "out_of_order",
-        "out_of_window", "owner", "p_acks", "p_at", "p_ends", "p_packets", "p_start", "p_times", "protocol_drop", "retransmitted", "ring", "ring_peak",
+        "out_of_window", "owner", "pieces", "pieces_start", "protocol_drop", "retransmitted", "ring", "ring_peak",
         "snapped", "syn", "waiting_ack", "waiting_packet", "waiting_ts",
     )  # fmt: skip
 
@@ -84,12 +84,9 @@ class HalfStream:
         self.protocol_drop: DropReason | None = None
         """Why the protocol above gave the stream up, if it did; its bytes stay delivered."""
         self.events: list[StreamEvent] = []
-        self.p_start = 0
-        self.p_at: list[int] = []
-        self.p_ends: list[int] = []
-        self.p_packets: list[int] = []
-        self.p_times: list[int] = []
-        self.p_acks: list[int] = []
+        self.pieces: list[tuple[int, int, int, int, int]] = []
+        """In-order payload not handed on yet: where in the block, end (from pieces_start), packet, time, acknowledgement."""
+        self.pieces_start = 0
 
     # --- what is there
 
@@ -157,15 +154,12 @@ class HalfStream:
         self.retransmitted += n
 
     def _append(self, at: int, n: int, packet: int, ts: int, ack: int) -> None:
-        if not self.p_at:
-            self.p_start = self.next
+        pieces = self.pieces
+        if not pieces:
+            self.pieces_start = self.next
         self.next += n
         self.delivered += n
-        self.p_at.append(at)
-        self.p_ends.append(self.next - self.p_start)
-        self.p_packets.append(packet)
-        self.p_times.append(ts)
-        self.p_acks.append(ack)
+        pieces.append((at, self.next - self.pieces_start, packet, ts, ack))
 
     def _plausible(self, ctx: Context, offset: int, end: int) -> bool:
         """Whether data so far ahead can belong to the stream. Beyond the ring it must be acknowledged by the peer or
@@ -358,16 +352,17 @@ class HalfStream:
 
     def _recent(self, ctx: Context) -> bytes:
         """The last bytes delivered, `history_bytes` at the most, not reaching over a gap."""
-        if not self.p_at:
+        if not self.pieces:
             return self.history
         keep = ctx.limits.history_bytes
-        length = self.p_ends[-1]
-        if length >= keep:
-            return self._pieces(ctx).take(length - keep, keep)
-        return (self.history + self._pieces(ctx).take(0, length))[-keep:]
+        data = self._pieces_event(ctx)
+        if data.length >= keep:
+            return data.take(data.length - keep, keep)
+        return (self.history + data.take(0, data.length))[-keep:]
 
-    def _pieces(self, ctx: Context) -> StreamData:
-        return StreamData(ctx.view, self.p_start, self.p_ends[-1], self.p_at, self.p_ends, self.p_packets, self.p_times, self.p_acks)
+    def _pieces_event(self, ctx: Context) -> StreamData:
+        at, ends, packets, times, acks = map(list, zip(*self.pieces, strict=True))
+        return StreamData(ctx.view, self.pieces_start, ends[-1], at, ends, packets, times, acks)
 
     def remember_tail(self, ctx: Context, data: StreamData) -> None:
         """Data was delivered: keep its tail."""
@@ -398,11 +393,11 @@ class HalfStream:
 
     def close_pieces(self, ctx: Context) -> None:
         """Turn the pieces collected so far into one event."""
-        if self.p_at:
-            data = self._pieces(ctx)
+        if self.pieces:
+            data = self._pieces_event(ctx)
+            self.pieces = []
             self.events.append(data)
             self.remember_tail(ctx, data)
-            self.p_at, self.p_ends, self.p_packets, self.p_times, self.p_acks = [], [], [], [], []
 
     def reached_fin(self, ctx: Context, packet: int, ts: int) -> bool:
         """Whether the FIN is next; the stream then has ended."""

@@ -77,10 +77,7 @@ class Collector:
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
         handler = connection.consumer
-        protocol = "empty"
-        if isinstance(handler, Handler):
-            handler.finish(connection, packet)
-            protocol = handler.protocol
+        protocol = handler.protocol if isinstance(handler, Handler) else "empty"
         tcp = self.tcp
         tcp.connections += 1
         total = tcp.payload_bytes
