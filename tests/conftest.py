@@ -1,0 +1,75 @@
+"""Shared by all tests: running a capture that is made of bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+
+from pcapflow import pipeline, records
+from pcapflow.limits import Limits
+
+settings.register_profile("default", max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile("large", max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("default")
+
+
+@dataclass
+class Ran:
+    """One run: its lines, and both as Python values."""
+
+    result: pipeline.Result
+    lines: list[bytes]
+
+    @property
+    def summary(self) -> records.Summary:
+        return self.result.summary
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [r for r in map(json.loads, self.lines) if r["record"] == kind]
+
+    def comparable(self) -> tuple[list[bytes], Any]:
+        """Everything that must not depend on block sizes."""
+        summary = msgspec.to_builtins(self.summary)
+        for volatile in ("run", "memory", "limits", "captures"):
+            del summary[volatile]
+        return self.lines, summary
+
+
+Run = Callable[..., Ran]
+
+
+def check(ran: Ran) -> Ran:
+    """What holds after every run."""
+    assert ran.result.unbalanced == []
+    summary = ran.summary
+    decode = summary.decode
+    assert decode.tcp + decode.udp + decode.other + decode.malformed + decode.unsupported_link == decode.packets
+    for name, component in summary.memory.components.items():
+        assert component.at_end_bytes == 0, name
+        assert component.peak_bytes <= component.limit_bytes, name
+    assert summary.memory.peak_bytes <= summary.memory.limit_bytes
+    return ran
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Analyse a capture given as bytes or as a path."""
+
+    def go(capture: bytes | str | Path, limits: Limits | None = None, **options: bool) -> Ran:
+        if isinstance(capture, bytes):
+            path = tmp_path / "capture.pcap"
+            path.write_bytes(capture)
+        else:
+            path = Path(capture)
+        lines: list[bytes] = []
+        result = pipeline.run([str(path)], limits, pipeline.Options(**options), write=lines.extend)
+        return check(Ran(result, lines))
+
+    return go
