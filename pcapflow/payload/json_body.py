@@ -59,7 +59,8 @@ class _Place(NamedTuple):
     data: bytes
     at: int
     in_string: bool
-    in_scalar: bool
+    begun: int
+    """Bytes of the scalar that it begins inside of, quote and all."""
     stack: tuple[tuple[str, str], ...]
     last: bytes
 
@@ -83,7 +84,7 @@ class _Place(NamedTuple):
                 return locate.COMMA_OR_END
 
 
-_NOWHERE = _Place(b"", 0, False, False, (), b"")
+_NOWHERE = _Place(b"", 0, False, 0, (), b"")
 
 
 class JsonParser:
@@ -184,8 +185,7 @@ class JsonParser:
         """The next slice: whole, or the body's last."""
         outline = self._outline
         limits = self._limits
-        in_string, depth = outline.in_string, outline.depth
-        in_scalar = not in_string and outline.scalar_bytes > 0
+        in_string, depth, begun = outline.in_string, outline.depth, outline.scalar_bytes
         at = self._fed
         self._fed += len(data)
         outline.scan(data)
@@ -198,9 +198,9 @@ class JsonParser:
             detail = f"a scalar that begins at offset {self._fed - outline.scalar_bytes} of the body"
             self._give_up(DropReason.JSON_SCALAR_TOO_LARGE, "json_scalar_max_bytes", limits.json_scalar_max_bytes, detail)
             return
-        if outline.whole and (in_string or in_scalar):
+        if outline.whole and begun:
             if not self._pending:
-                self._pending_place = _Place(data, at, in_string, in_scalar, tuple(self._stack), self._last)
+                self._pending_place = _Place(data, at, in_string, begun, tuple(self._stack), self._last)
             self._pending.append(data)
             self._hold()
             return
@@ -209,7 +209,7 @@ class JsonParser:
             self._pending = []
             place = self._pending_place._replace(data=joined)
         else:
-            place = _Place(data, at, in_string, in_scalar, tuple(self._stack), self._last)
+            place = _Place(data, at, in_string, begun, tuple(self._stack), self._last)
         self._parse(place, depth)
 
     def _parse(self, place: _Place, depth: int) -> None:
@@ -338,7 +338,7 @@ class JsonParser:
         return locate.error_offset(
             place.data,
             in_string=place.in_string,
-            in_scalar=place.in_scalar,
+            begun=place.begun,
             containers="".join([kind for kind, _ in place.stack]),
             expect=place.expect(),
             events=events,

@@ -25,17 +25,17 @@ def document_start(data: bytes, at: int = 0) -> int:
     return len(data) - len(data[at:].lstrip(_WHITE))
 
 
-def error_offset(data: bytes, *, in_string: bool, in_scalar: bool, containers: str, expect: int, events: int) -> tuple[int, int]:
+def error_offset(data: bytes, *, in_string: bool, begun: int, containers: str, expect: int, events: int) -> tuple[int, int]:
     """Where the text broke, and where the document began that was open there; offsets in data, the second -1 if it began
-    before. in_string, in_scalar: the slice begins inside one. containers: `{` and `[` open before the slice, outermost
+    before. in_string: the slice begins inside one; begun: bytes of the string, number or literal that it begins inside of. containers: `{` and `[` open before the slice, outermost
     first. expect: what may come at its beginning. events: how many of the slice's tokens ijson took."""
     stack = list(containers)
     start = -1
     at = 0
-    if in_string or in_scalar:
+    if begun:
         rest = _REST_OF_STRING.match(data) if in_string else _REST_OF_SCALAR.match(data)
         if events == 0 or rest is None:
-            return 0, start
+            return -begun, start
         events -= 1
         at = rest.end()
         expect = COLON if in_string and expect in (KEY, KEY_OR_END) else COMMA_OR_END

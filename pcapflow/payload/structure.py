@@ -65,8 +65,10 @@ class Outline:
             if began_in_string:
                 outline = b'"' + outline
                 quotes += 1
-            if outline.count(b'""') * 2 == quotes - (outline[-1] == _QUOTE and quotes & 1):
-                # no string has a bracket in it, which is the rule
+            # an odd one is the last: it begins the string that the slice leaves open
+            unpaired = quotes & 1
+            if outline.count(b'""', 0, len(outline) - unpaired) * 2 == quotes - unpaired and (not unpaired or outline[-1] == _QUOTE):
+                # every quote stands beside its partner: no string has a bracket in it, which is the rule
                 outline = outline.translate(None, b'"')
             else:
                 outline = _STRING.sub(b"", outline.replace(b'""', b""))

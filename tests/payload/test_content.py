@@ -1,0 +1,148 @@
+"""Content codings under every cut, and what is no such coding."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcapflow.budget import Ledger
+from pcapflow.drops import Drop, DropReason
+from pcapflow.limits import Limits
+from pcapflow.payload.body import BodyReader
+from pcapflow.payload.content import PIECE, SLICE, Decoder
+
+PLAIN = bytes(range(256)) * 40 + b'{"a": [1, 2, 3]}' * 300
+
+
+def deflate(data: bytes, wbits: int) -> bytes:
+    z = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    return z.compress(data) + z.flush()
+
+
+def decode(coding: str, data: bytes, cuts: list[int], limits: Limits | None = None) -> tuple[bytes, Drop | None]:
+    out: list[bytes] = []
+    decoder = Decoder(coding, limits or Limits(), out.append)
+    at = 0
+    for cut in [*sorted(cuts), len(data)]:
+        if at < cut <= len(data):
+            drop = decoder.feed(data[at:cut])
+            if drop is not None:
+                return b"".join(out), drop
+            at = cut
+    drop = decoder.finish()
+    assert all(len(piece) <= PIECE for piece in out)
+    return b"".join(out), drop
+
+
+CODED = [("gzip", gzip.compress(PLAIN, mtime=0)), ("x-gzip", gzip.compress(PLAIN)), ("deflate", deflate(PLAIN, 15)), ("deflate", deflate(PLAIN, -15))]
+
+
+@pytest.mark.parametrize(("coding", "data"), CODED)
+def test_every_coding_under_every_cut(coding: str, data: bytes) -> None:
+    for cuts in ([], [1], [2], [3], [SLICE], [SLICE - 1, SLICE + 1], list(range(len(data)))):
+        assert decode(coding, data, cuts) == (PLAIN, None)
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=6), st.lists(st.integers(0, 1500), max_size=5))
+def test_several_gzip_members_are_one_body(parts: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(gzip.compress(p, mtime=0) for p in parts)
+    assert decode("gzip", data, cuts) == (b"".join(parts), None)
+
+
+@pytest.mark.parametrize("before", range(SLICE - 3, SLICE + 3))
+def test_a_member_may_begin_at_any_offset(before: int) -> None:
+    store = zlib.compressobj(0, zlib.DEFLATED, 31)
+    n = before - 18 - 5
+    first = store.compress(b"s" * n) + store.flush()
+    assert len(first) == before
+    assert decode("gzip", first + gzip.compress(b"tail"), []) == (b"s" * n + b"tail", None)
+
+
+def test_bytes_behind_the_end_are_ignored() -> None:
+    assert decode("gzip", gzip.compress(b"x") + b"junk" * 1000, []) == (b"x", None)
+
+
+@given(st.binary(min_size=1, max_size=200))
+def test_what_is_no_gzip_is_said(data: bytes) -> None:
+    _, drop = decode("gzip", b"\0" + data, [])
+    assert drop is not None
+    assert drop.reason is DropReason.CONTENT_MALFORMED
+
+
+def test_a_stream_that_stops_early_is_malformed_where_the_body_is_whole() -> None:
+    data = CODED[0][1]
+    _, drop = decode("gzip", data[:-20], [])
+    assert drop is not None
+    assert drop.reason is DropReason.CONTENT_MALFORMED
+
+
+def bomb(n: int) -> bytes:
+    return gzip.compress(b"0," * (n // 2), 9, mtime=0)
+
+
+@pytest.mark.parametrize("size", [100, 1448, 1 << 30])
+def test_a_bomb_ends_at_its_ratio_wherever_it_is_cut(size: int) -> None:
+    data = bomb(20 << 20)
+    decoder = Decoder("gzip", Limits(), lambda piece: None)
+    drops = [d for at in range(0, len(data), size) if (d := decoder.feed(data[at : at + size])) is not None][:1]
+    assert drops[0].reason is DropReason.CONTENT_RATIO
+    assert drops[0].detail == "4096 bytes decoded to 2113280" or decoder.decoded <= 5 << 20
+
+
+def test_a_body_that_decodes_beyond_the_limit_is_dropped() -> None:
+    _, drop = decode("gzip", bomb(1 << 20), [], replace(Limits(), content_max_bytes=100_000, content_max_ratio=10_000))
+    assert drop is not None
+    assert drop.reason is DropReason.CONTENT_TOO_LARGE
+
+
+def read(data: bytes, coding: str | None, limits: Limits | None = None, *, whole: bool = True) -> BodyReader:
+    limits = limits or Limits()
+    ledger = Ledger(limits)
+    reader = BodyReader(coding, limits, ledger)
+    reader.feed(data)
+    reader.finish(whole=whole)
+    assert ledger.used == 0
+    return reader
+
+
+def test_a_body_is_inflated_and_parsed() -> None:
+    reader = read(gzip.compress(b'{"a": 1}'), "gzip")
+    assert reader.json is not None
+    assert (reader.json.status, reader.json.events, reader.decoded_bytes) == ("complete", 4, 8)
+
+
+def test_a_coding_that_is_not_known_is_a_drop_without_json() -> None:
+    reader = read(b"whatever", "br")
+    assert reader.drop is not None
+    assert reader.drop.reason is DropReason.CONTENT_UNSUPPORTED
+    assert reader.json is None
+
+
+def test_a_decompressor_that_finds_no_memory_is_a_drop() -> None:
+    reader = read(gzip.compress(b"[]"), "gzip", replace(Limits(), content_total=1000))
+    assert reader.drop is not None
+    assert reader.drop.reason is DropReason.CONTENT_MEMORY
+
+
+def test_a_malformed_tail_leaves_what_was_decoded_before_as_dropped_json() -> None:
+    good = gzip.compress(b"[" + b"1," * 90_000 + b"1]")
+    reader = read(good[: len(good) // 2] + b"\xff" * 4000, "gzip")
+    assert reader.drop is not None
+    assert reader.json is not None
+    assert reader.json.status in ("dropped", "invalid")
+
+
+def test_a_gap_ends_the_reading() -> None:
+    ledger = Ledger(Limits())
+    reader = BodyReader(None, Limits(), ledger)
+    reader.feed(b"[1, 2,")
+    reader.gap()
+    reader.feed(b"3]")
+    reader.finish(whole=False)
+    assert reader.json is not None
+    assert (reader.json.status, reader.json.bytes) == ("gapped", 6)

@@ -1,0 +1,214 @@
+"""The JSON parser under every cut of its input, against json.loads and ijson itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import ijson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcapflow.budget import Ledger
+from pcapflow.drops import DropReason
+from pcapflow.limits import Limits
+from pcapflow.payload.json_body import JsonParser, parse_small
+from pcapflow.payload.structure import Outline
+from pcapflow.records import JsonBody
+
+TINY = replace(Limits(), json_slice=16)
+
+
+def parse(data: bytes, cuts: list[int] | None = None, limits: Limits = TINY, *, whole: bool = True, gapped: bool = False) -> tuple[JsonBody, JsonParser]:
+    ledger = Ledger(limits)
+    parser = JsonParser(limits, ledger.json)
+    at = 0
+    for cut in sorted(cuts or []):
+        if at < cut < len(data):
+            parser.feed(data[at:cut])
+            at = cut
+    parser.feed(data[at:])
+    body = parser.finish(whole=whole, gapped=gapped)
+    assert ledger.json.used == 0
+    return body, parser
+
+
+def depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(depth, value), default=0)
+    return 0
+
+
+text = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\[]{}\n,:'), max_size=40)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(text, inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@given(st.lists(values, min_size=1, max_size=4), st.booleans(), st.sampled_from(["", " \r\n", "\n"]))
+def test_valid_texts_count_as_json_loads_sees_them_under_every_cut(documents: list[Any], ascii_only: bool, between: str) -> None:
+    data = (" " + (between or " ")).join(json.dumps(d, ensure_ascii=ascii_only) for d in documents).encode() + between.encode()
+    events = sum(1 for _ in ijson.basic_parse(data, multiple_values=True))
+    expected = JsonBody(len(documents), events, max(map(depth, documents)), len(data), "complete", None, None)
+    assert parse(data)[0] == expected
+    for cut in range(1, min(len(data), 60)):
+        assert parse(data, [cut])[0] == expected
+    assert parse(data, list(range(len(data))))[0] == expected
+    assert parse(data, limits=Limits())[0] == expected
+    if len(data) <= 512:
+        assert parse_small(data) == expected
+
+
+@given(st.binary(max_size=120) | st.text('[]{}",:0123456789truefalsn\\u \n', max_size=120).map(str.encode), st.lists(st.integers(0, 120), max_size=6))
+def test_any_bytes_give_the_same_answer_however_they_are_cut(data: bytes, cuts: list[int]) -> None:
+    whole, _ = parse(data)
+    assert parse(data, cuts)[0] == whole
+    assert parse(data, list(range(len(data))))[0] == whole
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    assert whole.status in ("complete", "dropped"), whole
+
+
+@given(st.text('[]{}"\\ab,', max_size=80).map(str.encode), st.integers(1, 9))
+def test_the_outline_is_what_a_loop_over_characters_finds(data: bytes, size: int) -> None:
+    outline = Outline()
+    level = 0
+    in_string = escaped = False
+    for at in range(0, len(data), size):
+        highest = lowest = level
+        for c in data[at : at + size].decode():
+            if in_string:
+                if escaped:
+                    escaped = False
+                elif c == "\\":
+                    escaped = True
+                elif c == '"':
+                    in_string = False
+            elif c == '"':
+                in_string = True
+            elif c == "\\":
+                return  # no JSON: nothing is promised
+            elif c in "[{":
+                level += 1
+            elif c in "]}":
+                level -= 1
+            highest, lowest = max(highest, level), min(lowest, level)
+        outline.scan(data[at : at + size])
+        assert (outline.depth, outline.highest, outline.lowest, outline.in_string) == (level, highest, lowest, in_string)
+
+
+@pytest.mark.parametrize(
+    ("data", "offset", "path"),
+    [
+        (b'{"a": [1, 2, x]}', 13, "a.item"),
+        (b'{"a": 1, "b" 2}', 13, "b"),
+        (b"[1,,2]", 3, "item"),
+        (b"[1,]", 3, "item"),
+        (b'{"items": [{"id": 1}, {"id": tru}]}', 29, "items.item.id"),
+        (b'{"items": [{"id": 1}, {"id": 2 3}]}', 31, "items.item.id"),
+        (b'["a\nb"]', 1, "item"),
+        (b"\xef\xbb\xbf[1]", 0, ""),
+        (b"[NaN]", 1, "item"),
+        (b'  {"a": 1}  ]', 2, ""),
+        (b'["' + b"x" * 50 + b'", ]', 55, "item"),
+        (b'{"k": {"l": [' + b"1," * 40 + b"?]}}", 93, "k.l.item"),
+    ],
+)
+def test_an_error_says_where_the_text_broke(data: bytes, offset: int, path: str) -> None:
+    for cuts in ([], [5], list(range(len(data)))):
+        body, _ = parse(data, cuts)
+        assert body.status == "invalid"
+        assert body.error is not None
+        assert (body.error.path, body.error.message != "") == (path, True)
+        expected = offset if not data.startswith(b"  ") else 0
+        assert body.error.offset == expected
+
+
+def test_an_error_counts_from_its_own_document() -> None:
+    data = b'{"a":1}\n{"b":2}\n{"c":?}\n'
+    body, _ = parse(data)
+    assert body.documents == 2
+    assert body.error is not None
+    assert (body.error.offset, body.error.path) == (5, "c")
+
+
+def test_a_cut_body_is_truncated_and_says_where_it_was() -> None:
+    body, _ = parse(b'{"items": [{"name": "x", "address": {"street": "Main', whole=False)
+    assert body.status == "truncated"
+    assert body.error is not None
+    assert (body.error.path, body.error.offset) == ("items.item.address.street", 52)
+
+
+def test_a_body_with_a_gap_is_gapped_unless_it_was_invalid_before() -> None:
+    assert parse(b"[1, 2", whole=False, gapped=True)[0].status == "gapped"
+    assert parse(b"[1, , " + b" " * 30, whole=False, gapped=True)[0].status == "invalid"
+
+
+def test_a_whole_body_that_stops_inside_a_value_is_invalid() -> None:
+    body, _ = parse(b'{"a": [1, 2')
+    assert body.status == "invalid"
+    assert body.error is not None
+    assert "premature" in body.error.message
+
+
+@pytest.mark.parametrize("scalar", [b'"%s"', b"%s"])
+def test_a_scalar_beyond_its_limit_is_dropped_at_the_same_place_however_it_is_cut(scalar: bytes) -> None:
+    limits = replace(TINY, json_scalar_max_bytes=100)
+    data = b"[" + scalar % (b"7" * 200) + b"]"
+    bodies = [parse(data, cuts, limits) for cuts in ([], [50], list(range(len(data))))]
+    for body, parser in bodies:
+        assert body == bodies[0][0]
+        assert parser.drop == bodies[0][1].drop
+        assert body.status == "dropped"
+        assert body.drop_reason == DropReason.JSON_SCALAR_TOO_LARGE
+    assert parse(b'["' + b"7" * 90 + b'"]', limits=limits)[0].status == "complete"
+
+
+def test_depth_beyond_its_limit_is_dropped_before_ijson_sees_it() -> None:
+    limits = replace(TINY, json_max_depth=20)
+    assert parse(b"[" * 20 + b"]" * 20, limits=limits)[0].status == "complete"
+    body, _ = parse(b"[" * 21 + b"]" * 21, limits=limits)
+    assert body.drop_reason == DropReason.JSON_TOO_DEEP
+
+
+@pytest.mark.parametrize("number", [b"1" * 5000, b"1e99999999999999999999"])
+def test_a_number_that_python_does_not_convert_is_a_drop_and_no_traceback(number: bytes) -> None:
+    body, _ = parse(b"[" + number + b"]", limits=Limits())
+    assert body.drop_reason == DropReason.JSON_NUMBER_UNSUPPORTED
+
+
+def test_a_parser_that_finds_no_memory_is_dropped() -> None:
+    ledger = Ledger(replace(Limits(), json_total=7000))
+    parser = JsonParser(Limits(), ledger.json)
+    parser.feed(b"[" + b"1," * 600)
+    assert parser.drop is not None
+    assert parser.drop.reason is DropReason.JSON_MEMORY
+    assert ledger.json.used == 0
+
+
+def seconds_for(data: bytes, size: int, limits: Limits) -> float:
+    ledger = Ledger(limits)
+    parser = JsonParser(limits, ledger.json)
+    began = time.process_time()
+    for at in range(0, len(data), size):
+        parser.feed(data[at : at + size])
+    parser.finish(whole=True, gapped=False)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("unit", [b"x", b"\\\\", b'\\"', b"[", b"\\u00e9"])
+def test_time_is_linear_in_a_long_string_fed_in_packets(unit: bytes) -> None:
+    limits = replace(Limits(), json_scalar_max_bytes=1 << 30)
+    small = b'["' + unit * (400_000 // len(unit)) + b'"]'
+    large = b'["' + unit * (4_000_000 // len(unit)) + b'"]'
+    seconds_for(small, 1448, limits)
+    assert seconds_for(large, 1448, limits) < 40 * max(seconds_for(small, 1448, limits), 0.005)
