@@ -88,7 +88,7 @@ class HttpConnection:
     """Both framers and the requests that wait."""
 
     __slots__ = (
-        "_begun", "_bodies", "_client_lost", "_connection", "_direction", "_later", "_lost_from", "_pause_for", "_reserved", "_services",
+        "_answered_below", "_begun", "_bodies", "_client_lost", "_connection", "_direction", "_later", "_lost_from", "_pause_for", "_reserved", "_services",
         "_waiting", "client", "answering", "asking", "server", "tunnel",
     )  # fmt: skip
 
@@ -108,6 +108,8 @@ class HttpConnection:
         self._bodies: list[_BodyState | None] = [None, None]
         self._begun = 0
         """Exchanges begun."""
+        self._answered_below: list[int] = []
+        """Of answers without a request: the client offset up to which the server had acknowledged."""
         self._later: list[tuple[int, Exchange, JsonBody, int]] = []
         """Records of JSON in request bodies: written when the server is up to the same packet, which settles the index."""
         self._lost_from = -1
@@ -228,12 +230,15 @@ class HttpConnection:
         if size > CACHED_HEAD_BYTES:
             exchange.head_bytes = size
         waiting = self._waiting
-        waiting.append(exchange)
         if head.framing == "none":
             exchange.request = head.bodiless
         else:
             exchange.request_done = False
             self.asking = exchange
+        if self._answered_below and self._had_its_answer(exchange):
+            self._unanswered(exchange, exchange.packet)
+        else:
+            waiting.append(exchange)
         if head.connect or head.upgrade:
             framer.paused = True
             self._pause_for = exchange
@@ -489,6 +494,27 @@ class HttpConnection:
             waiting.index += 1
         exchange.index = self._begun - len(later)
         self._begun += 1
+        if exchange.ack >= 0:
+            # its request is not known; if it comes after all, out of a hole, it has had its answer
+            stream = self._connection.streams[self._direction]
+            self._answered_below.append(unwrap(exchange.ack, stream.base, stream.next))
+            del self._answered_below[: -self._services.limits.http_pipeline_max]
+            for waiting in later:
+                if self._had_its_answer(waiting):
+                    self._waiting.remove(waiting)
+                    self._unanswered(waiting, waiting.packet)
+
+    def _had_its_answer(self, exchange: Exchange) -> bool:
+        """Whether an answer without a request, from before this request was delivered, must have been to this one: the server
+        had acknowledged it. Takes that answer off the list."""
+        owed = self._answered_below
+        while owed and owed[0] <= exchange.offset:
+            del owed[0]
+        if not owed:
+            return False
+        del owed[0]
+        exchange.resynchronised = True
+        return True
 
     def lost(self, framer: Framer, offset: int) -> None:
         """See `Owner.lost`."""

@@ -1,0 +1,476 @@
+"""HTTP/1 through the whole pipeline: framing, pairs and gaps, whatever the segmentation."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from typing import Any
+
+import h11
+import httptools
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pcapflow.drops import DropReason
+from pcapflow.limits import Limits
+from tests.conftest import Run
+from tests.craft import ACK, FIN, RST, Talk, chunked, filler, pcap, request, response
+
+OK = b'{"ok":true}'
+
+
+def talk(client: bytes, server: bytes, *, size: int = 1448, close: bool = True) -> Talk:
+    t = Talk().open().send(0, client, size=size).acknowledge(1).send(1, server, size=size).acknowledge(0)
+    return t.close() if close else t
+
+
+def exchanges(ran: Any) -> list[dict[str, Any]]:
+    """The records of exchanges without what depends on packets."""
+    found = ran.of("http")
+    for record in found:
+        del record["ts"], record["duration"]
+    return found
+
+
+CONVERSATION = talk(
+    request("/a") + request("/b", method="POST", body=b'{"x": [1, 2]}', fields="Content-Type: application/json\r\n") + request("/c", method="HEAD") + request("/d") + request("/e") + request("/f"),
+    response(OK)
+    + b"HTTP/1.1 100 Continue\r\n\r\n"
+    + chunked(b'{"y": [' + b"1," * 50 + b"2]}", [3, 50, 1])
+    + b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n"
+    + b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    + response(gzip.compress(b'[{"z": null}]', mtime=0), fields="Content-Encoding: gzip\r\n")
+    + b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n[1,2,3]",
+)
+
+
+def resized(size: int) -> Talk:
+    client = b"".join(f[54:] for us, f in CONVERSATION.frames if f[34:36] == (40000).to_bytes(2, "big"))
+    server = b"".join(f[54:] for us, f in CONVERSATION.frames if f[34:36] == (80).to_bytes(2, "big"))
+    return talk(client, server, size=size)
+
+
+def test_a_conversation_is_framed_and_paired(run: Run) -> None:
+    found = exchanges(run(CONVERSATION.bytes()))
+    assert [(r["index"], r["request"]["method"], r["request"]["target"], r["response"]["status"]) for r in found] == [
+        (0, "GET", "/a", 200),
+        (1, "POST", "/b", 200),
+        (2, "HEAD", "/c", 200),
+        (3, "GET", "/d", 304),
+        (4, "GET", "/e", 200),
+        (5, "GET", "/f", 200),
+    ]
+    bodies = [r["response"]["body"] for r in found]
+    assert [b["framing"] for b in bodies] == ["length", "chunked", "none", "none", "length", "close"]
+    assert [b["bytes"] for b in bodies] == [11, 110, 0, 0, len(gzip.compress(b'[{"z": null}]')), 7]
+    assert [b["decoded_bytes"] for b in bodies] == [11, 110, None, None, 13, 7]
+    assert [b["json"]["events"] if b["json"] else None for b in bodies] == [4, 56, None, None, 6, 5]
+    assert found[1]["request"]["body"]["json"]["events"] == 7
+    assert {b["status"] for b in bodies} == {"complete"}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 17, 100])
+def test_segment_sizes_change_nothing(run: Run, size: int) -> None:
+    assert exchanges(run(resized(size).bytes())) == exchanges(run(CONVERSATION.bytes()))
+
+
+@pytest.mark.parametrize("size", [1, 40])
+@pytest.mark.parametrize("packets", [1, 2, 3, 7])
+def test_block_sizes_change_nothing(run: Run, size: int, packets: int) -> None:
+    capture = resized(size).bytes()
+    assert run(capture, replace(Limits(), block_packets=packets)).comparable() == run(capture).comparable()
+
+
+def test_nested_json_and_its_own_record_say_the_same(run: Run) -> None:
+    ran = run(CONVERSATION.bytes())
+    own = [{k: r[k] for k in ("documents", "events", "max_depth", "bytes", "status", "error", "drop_reason")} for r in ran.of("json")]
+    nested = [m["body"]["json"] for r in ran.of("http") for m in (r["request"], r["response"]) if m["body"]["json"]]
+    assert sorted(own, key=str) == sorted(nested, key=str)
+    assert {r["source"] for r in ran.of("json")} == {"http-request", "http-response"}
+
+
+bodies = st.binary(max_size=60)
+
+
+@st.composite
+def server_streams(draw: st.DrawFn) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """Responses to GET requests, and what they are."""
+    out, truth = [], []
+    for body in draw(st.lists(bodies, min_size=1, max_size=6)):
+        kind = draw(st.sampled_from(["length", "chunked", "interim"]))
+        if kind == "interim":
+            out.append(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+        if kind == "chunked":
+            out.append(chunked(body, draw(st.lists(st.integers(1, 20), max_size=4)), kind="text/plain"))
+        else:
+            out.append(response(body, kind="text/plain"))
+        truth.append((200, body))
+    return b"".join(out), truth
+
+
+class ByHttptools:
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int]] = []
+        self.size = 0
+
+    def on_message_begin(self) -> None:
+        self.size = 0
+
+    def on_body(self, body: bytes) -> None:
+        self.size += len(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.get_status_code() >= 200:
+            self.found.append((self.parser.get_status_code(), self.size))
+
+
+def by_h11(data: bytes, count: int) -> list[tuple[int, int]]:
+    found = []
+    connection = h11.Connection(h11.CLIENT)
+    connection.receive_data(data)
+    for _ in range(count):
+        connection.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+        connection.send(h11.EndOfMessage())
+        size, status = 0, 0
+        while True:
+            event = connection.next_event()
+            if isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                size += len(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                break
+        found.append((status, size))
+        connection.start_next_cycle()
+    return found
+
+
+@settings(max_examples=60)
+@given(server_streams(), st.integers(1, 80))
+def test_framing_agrees_with_h11_and_httptools(run: Run, stream: tuple[bytes, list[tuple[int, bytes]]], size: int) -> None:
+    data, truth = stream
+    count = len(truth)
+    ours = [(r["response"]["status"], r["response"]["body"]["bytes"]) for r in run(talk(request() * count, data, size=size).bytes()).of("http")]
+    assert ours == [(status, len(body)) for status, body in truth]
+    assert by_h11(data, count) == ours
+    theirs = ByHttptools()
+    theirs.parser = httptools.HttpResponseParser(theirs)  # type: ignore[attr-defined]
+    theirs.parser.feed_data(data)  # type: ignore[attr-defined]
+    assert theirs.found == ours
+
+
+def test_a_response_without_a_request_is_an_orphan(run: Run) -> None:
+    (record,) = run(Talk().open().send(1, response(OK)).close().bytes()).of("http")
+    assert record["request"] is None
+    assert record["duration"] is None
+    assert record["response"]["status"] == 200
+
+
+def test_a_request_without_a_response_is_reported_when_none_can_come(run: Run) -> None:
+    (record,) = run(Talk().open().send(0, request("/lonely")).close().bytes()).of("http")
+    assert record["response"] is None
+    assert record["request"]["target"] == "/lonely"
+
+
+def test_indexes_count_requests_and_orphans_in_the_order_in_which_they_began(run: Run) -> None:
+    t = Talk().open().send(1, response(b"1")).send(0, request("/a")).send(1, response(b"2")).send(1, response(b"3")).send(0, request("/b"))
+    for packets in (16384, 1):
+        found = run(t.send(1, b"").bytes(), replace(Limits(), block_packets=packets)).of("http")
+        assert sorted((r["index"], (r["request"] or {}).get("target")) for r in found) == [(0, None), (1, "/a"), (2, None), (3, "/b")]
+
+
+@pytest.mark.parametrize("packets", [16384, 1, 3])
+def test_a_full_pipeline_reports_the_oldest_request_without_a_response(run: Run, packets: int) -> None:
+    limits = replace(Limits(), http_pipeline_max=3, block_packets=packets)
+    t = Talk().open()
+    for i in range(6):
+        t.send(0, request(f"/{i}"))
+    t.send(1, response(OK) * 2).close()
+    found = run(t.bytes(), limits).of("http")
+    assert sorted((r["request"]["target"], r["response"] is not None) for r in found) == [
+        ("/0", False), ("/1", False), ("/2", False), ("/3", True), ("/4", True), ("/5", False),
+    ]  # fmt: skip
+
+
+def test_a_full_pipeline_that_is_answered_in_time_loses_nothing(run: Run) -> None:
+    limits = replace(Limits(), http_pipeline_max=3)
+    t = Talk().open()
+    for i in range(20):
+        t.send(0, request(f"/{i}")).send(1, response(OK))
+    found = run(t.close().bytes(), limits).of("http")
+    assert all(r["response"] for r in found)
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize("packets", [16384, 1])
+def test_connect_makes_the_rest_opaque_once_it_is_granted(run: Run, packets: int) -> None:
+    t = Talk().open().send(0, b"CONNECT a:443 HTTP/1.1\r\n\r\n").send(1, b"HTTP/1.1 200 Fine\r\n\r\n")
+    t.send(0, request("/inside")).send(1, response(OK)).close()
+    ran = run(t.bytes(), replace(Limits(), block_packets=packets))
+    assert [r["request"]["method"] for r in ran.of("http")] == ["CONNECT"]
+
+
+@pytest.mark.parametrize("packets", [16384, 1])
+def test_connect_that_is_refused_changes_nothing(run: Run, packets: int) -> None:
+    t = Talk().open().send(0, b"CONNECT a:443 HTTP/1.1\r\n\r\n").send(1, response(b"no", status="403 Forbidden"))
+    t.send(0, request("/outside")).send(1, response(OK)).close()
+    ran = run(t.bytes(), replace(Limits(), block_packets=packets))
+    assert [r["request"]["target"] for r in ran.of("http")] == ["a:443", "/outside"]
+
+
+def test_an_upgrade_to_websocket_is_named(run: Run) -> None:
+    t = Talk().open().send(0, request("/ws", fields="Connection: Upgrade\r\nUpgrade: websocket\r\n"))
+    t.send(1, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x02hi").send(0, b"\x81\x02hi").close()
+    ran = run(t.bytes())
+    assert ran.of("connection")[0]["protocol"] == "websocket"
+    assert ran.of("drop") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "protocol"),
+    [
+        (b"\x16\x03\x01\x00\x05hello", "tls"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2"),
+        (b"SSH-2.0-OpenSSH\r\n", "opaque"),
+        (b"EHLO example.org\r\n", "opaque"),
+        (request(), "http"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1448])
+def test_protocols_are_told_by_content(run: Run, first: bytes, protocol: str, size: int) -> None:
+    assert run(Talk().open().send(0, first, size=size).close().bytes()).of("connection")[0]["protocol"] == protocol
+
+
+def test_a_connection_without_payload_is_empty(run: Run) -> None:
+    assert run(Talk().open().close().bytes()).of("connection")[0]["protocol"] == "empty"
+
+
+@pytest.mark.parametrize(
+    ("fields", "anomalies"),
+    [
+        ("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", ["length_and_chunked"]),
+        ("Content-Length: 2\r\nContent-Length: 2\r\n", ["repeated_length"]),
+        ("Content-Length: 2\r\nContent-Length: 3\r\n", ["repeated_length", "conflicting_lengths"]),
+        ("Content-Length: +2\r\n", ["malformed_length"]),
+        ("Transfer-Encoding: chunked, identity\r\n", ["unknown_transfer_encoding"]),
+        ("X: a\r\n folded\r\n", ["obsolete_folding"]),
+        ("X : a\r\n", ["space_before_colon"]),
+        ("nonsense\r\n", ["line_without_colon"]),
+        ("X: a\n", ["bare_lf"]),
+    ],
+)
+def test_what_is_suspicious_in_a_head_is_named(run: Run, fields: str, anomalies: list[str]) -> None:
+    data = f"GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode()
+    (record, *_) = run(Talk().open().send(0, data).close().bytes()).of("http")
+    assert record["anomalies"] == anomalies
+
+
+@pytest.mark.parametrize(("ending", "status"), [(FIN | ACK, "complete"), (RST | ACK, "truncated"), (0, "truncated")])
+def test_a_body_until_close_is_complete_only_by_fin(run: Run, ending: int, status: str) -> None:
+    t = Talk().open().send(0, request()).send(1, b"HTTP/1.1 200 OK\r\n\r\nsome bytes")
+    if ending:
+        t.packet(1, ending)
+    (record,) = run(t.bytes()).of("http")
+    assert record["response"]["body"]["status"] == status
+    assert record["response"]["body"]["bytes"] == 10
+
+
+def test_a_length_that_is_not_reached_is_truncated(run: Run) -> None:
+    t = Talk().open().send(0, request()).send(1, response(b'{"a": [1, 2, 3]}')[:-4]).close()
+    (record,) = run(t.bytes()).of("http")
+    assert record["response"]["body"]["status"] == "truncated"
+    assert record["response"]["body"]["json"]["status"] == "truncated"
+    assert record["response"]["body"]["json"]["error"]["path"] == "a.item"
+
+
+def lossy(client: bytes, server: bytes, lost: range, *, size: int = 20) -> bytes:
+    """The server's segments whose index is in lost are not captured, but acknowledged."""
+    t = Talk().open().send(0, client).acknowledge(1)
+    for i, at in enumerate(range(0, len(server), size)):
+        t.send(1, server[at : at + size], keep=i not in lost)
+    t.acknowledge(0)
+    return pcap([*t.frames, *filler(100, t.us + 2000)])
+
+
+def test_a_gap_inside_a_length_body_is_counted_over(run: Run) -> None:
+    server = response(b"x" * 200, kind="text/plain") + response(OK)
+    found = run(lossy(request() * 2, server, range(6, 8))).of("http")
+    assert [r["response"]["body"]["status"] for r in found] == ["gapped", "complete"]
+    assert found[0]["response"]["body"]["missing_bytes"] == 40
+    assert found[0]["response"]["body"]["bytes"] == 160
+    assert [r["resynchronised"] for r in found] == [False, False]
+
+
+def test_json_with_a_gap_is_gapped(run: Run) -> None:
+    server = response(b"[" + b"1," * 100 + b"1]")
+    (record,) = [r for r in run(lossy(request(), server, range(6, 7))).of("http")]
+    assert record["response"]["body"]["json"]["status"] == "gapped"
+
+
+def test_a_lost_head_is_searched_at_segment_boundaries_and_said(run: Run) -> None:
+    one = response(b"y" * 100, kind="text/plain")
+    server = one + b" " * (-len(one) % 20)
+    # heads begin at segment boundaries: every response is padded into whole segments by its own body
+    body = b"z" * (20 * 8 - len(response(b"z" * 100, kind="text/plain")) % 20 + 100 - 100)
+    server = b"".join(_padded(i) for i in range(4))
+    found = run(lossy(request("/0") + request("/1") + request("/2") + request("/3"), server, range(9, 11))).of("http")
+    assert body and one
+    assert any(r["resynchronised"] for r in found)
+    assert len([r for r in found if r["response"] and r["response"]["body"]["status"] == "complete"]) >= 2
+
+
+def _padded(i: int) -> bytes:
+    """A response of exactly 180 bytes, nine segments of twenty."""
+    head = len(response(b"", kind="text/plain", fields=f"X: {i}\r\n")) + 2
+    data = response(b"p" * (180 - head), kind="text/plain", fields=f"X: {i}\r\n")
+    assert len(data) == 180, len(data)
+    return data
+
+
+@pytest.mark.parametrize("first", range(0, 36, 3))
+@pytest.mark.parametrize("packets", [16384, 1])
+def test_a_gap_anywhere_leaves_one_record_for_each_request(run: Run, first: int, packets: int) -> None:
+    server = b"".join(_padded(i) for i in range(4))
+    client = b"".join(request(f"/{i}") for i in range(4))
+    ran = run(lossy(client, server, range(first, first + 2)), replace(Limits(), block_packets=packets))
+    asked = [r["request"]["target"] for r in ran.of("http") if r["request"]]
+    assert sorted(asked) == ["/0", "/1", "/2", "/3"]
+    assert sorted(r["index"] for r in ran.of("http")) == list(range(len(ran.of("http"))))
+
+
+def test_a_lost_answer_does_not_shift_the_later_pairs(run: Run) -> None:
+    t = Talk().open()
+    for i in range(5):
+        t.send(0, request(f"/{i}")).acknowledge(1).send(1, response(b"%d" % i, kind="text/plain"), keep=i != 2).acknowledge(0)
+    ran = run(pcap([*t.frames, *filler(100, t.us + 2000)]))
+    found = {r["request"]["target"]: r["response"] for r in ran.of("http")}
+    assert found["/2"] is None
+    assert all(found[f"/{i}"]["status"] == 200 for i in (0, 1, 3, 4))
+
+
+def test_a_lost_request_makes_no_wrong_pair(run: Run) -> None:
+    """Until the hole is given up the requests behind it are not known, so answers of that time are orphans; none is paired
+    with another's request."""
+    t = Talk().open()
+    for i in range(4):
+        t.send(0, request(f"/{i}"), keep=i != 1).acknowledge(1).send(1, response(b"x" * i, kind="text/plain")).acknowledge(0)
+    frames = [*t.frames, *filler(100, t.us + 2000)]
+    t.idle(200_000).send(0, request("/4")).acknowledge(1).send(1, response(b"xxxx", kind="text/plain"))
+    found = run(pcap([*frames, *t.frames[len(frames) - 100 :]])).of("http")
+    pairs = {r["request"]["target"]: r["response"]["body"]["bytes"] for r in found if r["request"] and r["response"]}
+    assert pairs == {"/0": 0, "/4": 4}
+    assert sorted(r["response"]["body"]["bytes"] for r in found if not r["request"]) == [1, 2, 3]
+
+
+def test_a_capture_of_one_side_reports_every_request(run: Run) -> None:
+    t = Talk()
+    for i in range(600):
+        t.send(0, request(f"/{i}"))
+    found = run(t.bytes()).of("http")
+    assert [r["request"]["target"] for r in sorted(found, key=lambda r: r["index"])] == [f"/{i}" for i in range(600)]
+
+
+DROPS = [
+    (DropReason.HTTP_HEAD_TOO_LARGE, request(fields="X: " + "y" * 3000 + "\r\n"), replace(Limits(), http_head_max_bytes=1000)),
+    (DropReason.HTTP_TOO_MANY_HEADERS, request(fields="X: y\r\n" * 50), replace(Limits(), http_head_max_lines=40)),
+    (DropReason.HTTP_MALFORMED_HEAD, request() + b"not a request at all\r\n\r\n", Limits()),
+    (
+        DropReason.HTTP_CHUNK_LINE_TOO_LONG,
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;" + b"e" * 3000 + b"\r\nhello\r\n0\r\n\r\n",
+        replace(Limits(), http_chunk_line_max_bytes=1000),
+    ),
+    (DropReason.HTTP_MALFORMED_CHUNK, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", Limits()),
+    (DropReason.HTTP_MALFORMED_CHUNK, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n", Limits()),
+]
+
+
+@pytest.mark.parametrize(("reason", "data", "limits"), DROPS)
+@pytest.mark.parametrize("size", [1, 60, 1448])
+def test_a_message_that_passes_a_limit_is_dropped_and_the_next_one_is_found(run: Run, reason: DropReason, data: bytes, limits: Limits, size: int) -> None:
+    t = Talk().open().send(0, data, size=size).send(0, request("/after"))
+    capture = t.close().bytes()
+    ran = run(capture, limits)
+    (drop,) = ran.of("drop")
+    assert (drop["reason"], drop["layer"]) == (reason, "http")
+    assert ran.of("http")[-1]["request"]["target"] == "/after"
+    assert ran.of("http")[-1]["resynchronised"]
+    assert ran.of("connection")[0]["streams"]["client"]["status"] == "dropped"
+    assert ran.summary.drops.by_reason[reason.value].count == 1
+    assert run(capture, replace(limits, block_packets=1)).comparable() == ran.comparable()
+
+
+def test_a_head_that_finds_no_memory_is_dropped(run: Run) -> None:
+    t = Talk().open().send(0, request(fields="X: " + "y" * 3000 + "\r\n"), size=500)
+    ran = run(t.close().bytes(), replace(Limits(), http_total=1500, block_packets=1))
+    assert [d["reason"] for d in ran.of("drop")] == [DropReason.HTTP_MEMORY]
+
+
+@pytest.mark.parametrize(
+    ("reason", "server", "limits"),
+    [
+        (DropReason.JSON_SCALAR_TOO_LARGE, response(b'"' + b"x" * 70_000 + b'"'), replace(Limits(), json_scalar_max_bytes=30_000)),
+        (DropReason.JSON_TOO_DEEP, response(b"[" * 600 + b"]" * 600), Limits()),
+        (DropReason.JSON_NUMBER_UNSUPPORTED, response(b"[" + b"1" * 6000 + b"]"), Limits()),
+        (DropReason.JSON_MEMORY, response(b"[" + b"1," * 9000 + b"1]"), replace(Limits(), json_total=9000, block_packets=2)),
+        (DropReason.CONTENT_UNSUPPORTED, response(b"??", fields="Content-Encoding: br\r\n"), Limits()),
+        (DropReason.CONTENT_MALFORMED, response(b"??", fields="Content-Encoding: gzip\r\n"), Limits()),
+        (DropReason.CONTENT_RATIO, response(gzip.compress(b" " * (8 << 20), mtime=0), fields="Content-Encoding: gzip\r\n"), Limits()),
+        (
+            DropReason.CONTENT_TOO_LARGE,
+            response(gzip.compress(b" " * 100_000, mtime=0), fields="Content-Encoding: gzip\r\n"),
+            replace(Limits(), content_max_bytes=50_000),
+        ),
+        (DropReason.CONTENT_MEMORY, response(gzip.compress(b"[]"), fields="Content-Encoding: gzip\r\n"), replace(Limits(), content_total=100)),
+    ],
+)
+def test_a_body_that_passes_a_limit_is_dropped_and_the_stream_goes_on(run: Run, reason: DropReason, server: bytes, limits: Limits) -> None:
+    capture = talk(request("/bad") + request("/good"), server + response(OK)).bytes()
+    ran = run(capture, limits)
+    (drop,) = ran.of("drop")
+    assert drop["reason"] == reason
+    assert drop["layer"] == reason.layer
+    bad, good = ran.of("http")
+    assert bad["response"]["body"]["status"] == "dropped"
+    assert bad["response"]["body"]["drop_reason"] == reason
+    assert good["response"]["body"]["json"]["status"] == "complete"
+    assert ran.summary.http.bodies.dropped == 1
+
+
+def test_a_stream_that_reassembly_gave_up_is_a_drop_in_the_report(run: Run) -> None:
+    t = Talk().open().send(0, b"#", keep=False).send(0, b"x" * 60_000)
+    ran = run(t.bytes(), replace(Limits(), rings_total=16 * 1024), drop_streams=True)
+    (drop,) = ran.of("drop")
+    assert (drop["reason"], drop["layer"]) == (DropReason.HOLE_MEMORY, "reassembly")
+    assert ran.summary.drops.bytes == ran.summary.tcp.payload_bytes.dropped == 60_000
+    assert ran.summary.memory.pressure
+
+
+def test_a_connection_that_finds_no_room_is_a_drop_in_the_report(run: Run) -> None:
+    ran = run(talk(request(), response(OK)).bytes(), replace(Limits(), connections_total=100))
+    assert ran.summary.drops.by_reason[DropReason.CONNECTION_MEMORY].count == 1
+    assert ran.of("drop")[0]["reason"] == DropReason.CONNECTION_MEMORY
+    assert ran.summary.tcp.payload_bytes.dropped == ran.summary.tcp.payload_bytes.captured > 0
+
+
+def test_every_drop_reason_is_caused_by_a_test_here_or_there() -> None:
+    """The names in this file and in the other tests' parametrisation cover the enumeration."""
+    from pathlib import Path
+
+    source = "".join(p.read_text() for p in Path(__file__).parents[1].rglob("test_*.py"))
+    assert [r for r in DropReason if f"DropReason.{r.name}" not in source] == []
+
+
+def test_a_bomb_of_maps_is_bounded_in_the_report(run: Run) -> None:
+    ran = run(Talk().open().send(0, b"".join(request("/", method=f"M{i:03}") for i in range(100))).close().bytes())
+    counts = ran.summary.http.by_method
+    assert len(counts) == Limits().map_keys + 1
+    assert counts["..."] == 100 - Limits().map_keys
+
+
+def test_bodies_whose_bytes_nobody_wants_are_not_looked_at(run: Run) -> None:
+    ran = run(talk(request(), response(b"{" * 100_000, kind="application/octet-stream")).bytes())
+    body = ran.of("http")[0]["response"]["body"]
+    assert (body["status"], body["decoded_bytes"], body["json"]) == ("complete", None, None)
+    assert json.loads(ran.lines[0])["record"] == "http"
