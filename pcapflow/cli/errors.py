@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from pcapflow.cli.output import ReaderLeft
 from pcapflow.errors import PcapflowError
 
 INTERRUPTED = 130
@@ -45,7 +46,7 @@ def exit_with(command: click.Command) -> None:
     except PcapflowError as e:
         say(str(e))
         status = e.exit_status
-    except BrokenPipeError:
+    except (ReaderLeft, BrokenPipeError):
         status = 0
         # whoever read the output has left: nothing more to say, and nothing to flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 """Where a report goes: standard output, or a file that is written beside its place and renamed when it is whole.
 
 Contract: `open_output` is a context; `write` takes bytes. If the context is left by an exception, a file that was there
-before is still there, untouched. A closed pipe raises BrokenPipeError, any other failure `OutputError`.
+before is still there, untouched. A closed pipe raises `ReaderLeft`, any other failure `OutputError`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from typing import BinaryIO
 from pcapflow.errors import OutputError
 
 
+class ReaderLeft(Exception):
+    """Whoever read standard output has closed it; an end of the run, not an error. (click would make status 1 of the OSError.)"""
+
+
 class Output:
     """Bytes out."""
 
@@ -28,7 +32,7 @@ class Output:
         try:
             self._stream.write(data)
         except BrokenPipeError:
-            raise
+            raise ReaderLeft from None
         except OSError as e:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
 
@@ -36,7 +40,7 @@ class Output:
         try:
             self._stream.flush()
         except BrokenPipeError:
-            raise
+            raise ReaderLeft from None
         except OSError as e:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
 

@@ -1,13 +1,9 @@
 """Requests and responses of one HTTP/1 connection, put in pairs.
 
-Contract: `run` takes the events of both directions up to the same packet and gives finished exchanges to the services. A
-response belongs to the oldest request that came in an earlier packet and has none; where heads were lost, acknowledgement
-numbers decide instead (a request that the server had not yet acknowledged is not answered; a client that had
-acknowledged what followed a lost answer has moved on). The client's framer pauses where what its bytes mean depends on the
+Contract: `run` takes the events of both directions up to the same packet and gives finished exchanges to the services. Which
+response belongs to which request is for `http1_pairs` to say. The client's framer pauses where what its bytes mean depends on the
 server (CONNECT, Upgrade, a full pipeline); the server is then brought up to that packet first. So the outcome depends on packet
 numbers, never on which direction was consumed first.
-
-Invariant: at most `http_pipeline_max` requests wait, each reserved in the `http` account.
 """
 
 from __future__ import annotations
@@ -15,17 +11,13 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from pcapflow.protocols.http1_framer import Framer
-from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, NOTHING, Head, RequestHead, ResponseHead, encoded
+from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
+from pcapflow.protocols.http1_pairs import Exchange, Pairs
 from pcapflow.protocols.services import BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
-from pcapflow.reassembly.seqspace import unwrap
 from pcapflow.records import Body, Http, Json, JsonBody, Request, Response
-
-WAITING_BYTES = 700
-"""Reserved for each request that waits for its response, beside a head that is too large for the cache."""
-
 
 class _BodyState:
     """A body that is under way: the head it follows, where its message began."""
@@ -61,35 +53,11 @@ _answers: dict[tuple[ResponseHead, bytes], tuple[JsonBody | None, Response]] = {
 _BODILESS = frozenset((204, 304))
 
 
-class Exchange:
-    """A request, its response, or both. What most exchanges never change stands on the class."""
-
-    head: RequestHead | None = None
-    request: Request | None = None
-    response: Response | None = None
-    request_done = True
-    response_done = False
-    resynchronised = False
-    anomalies: list[str] = NOTHING
-    done_packet = 0
-    done_ts = 0
-    head_bytes = 0
-    """Bytes of a request head that is too large for the cache and so belongs to this exchange."""
-
-    def __init__(self, index: int, offset: int, packet: int, ts: int, ack: int) -> None:
-        self.index = index
-        self.offset = offset
-        self.packet = packet
-        self.ts = ts
-        self.ack = ack
-
-
 class HttpConnection:
     """Both framers and the requests that wait."""
 
     __slots__ = (
-        "_answered_below", "_begun", "_bodies", "_client_lost", "_connection", "_direction", "_later", "_lost_from", "_pause_for", "_reserved", "_services",
-        "_waiting", "client", "answering", "asking", "server", "tunnel",
+        "_bodies", "_connection", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "client", "server", "tunnel",
     )  # fmt: skip
 
     def __init__(self, services: Services, connection: Connection, *, search_client: bool, search_server: bool) -> None:
@@ -99,23 +67,15 @@ class HttpConnection:
         self._direction = direction
         self.client = Framer(services, connection, self, direction, "client", search=search_client)
         self.server = Framer(services, connection, self, 1 - direction, "server", search=search_server)
-        self._waiting: list[Exchange] = []
-        """Requests without a response, oldest first."""
+        streams = connection.streams
+        self._pairs = Pairs(services.limits, services.ledger.http, streams[direction], streams[1 - direction], self._write)
         self.asking: Exchange | None = None
         """Whose request body is under way."""
         self.answering: Exchange | None = None
         """Whose response body is under way."""
         self._bodies: list[_BodyState | None] = [None, None]
-        self._begun = 0
-        """Exchanges begun."""
-        self._answered_below: list[int] = []
-        """Of answers without a request: the client offset up to which the server had acknowledged."""
         self._later: list[tuple[int, Exchange, JsonBody, int]] = []
         """Records of JSON in request bodies: written when the server is up to the same packet, which settles the index."""
-        self._lost_from = -1
-        """Server offset from which on a response head was lost; -1 while none was since the last response."""
-        self._client_lost = False
-        self._reserved = 0
         self._pause_for: Exchange | None = None
         """The CONNECT or Upgrade whose answer says what the client's next bytes are."""
         self.tunnel = ""
@@ -148,7 +108,7 @@ class HttpConnection:
             self._json_record("client", "http-request", exchange, json, ts, packet)
         if self._later:
             self._later = []
-        self._settle()
+        self._pairs.settle()
 
     def _run_server(self, cursor: _Cursor, before: int) -> None:
         """The server's events of packets before that one."""
@@ -195,92 +155,65 @@ class HttpConnection:
                 client.opaque()
                 self.tunnel = self.tunnel or "opaque"
             return
-        while len(self._waiting) >= self._services.limits.http_pipeline_max:
-            self._unanswered(self._waiting.pop(0), packet)
+        self._pairs.make_room(packet)
 
     def finish(self, packet: int) -> None:
         """The connection is over."""
         for framer in (self.client, self.server):
             framer.opaque()
             framer.let_go()
-        while self._waiting:
-            self._unanswered(self._waiting.pop(0), packet)
-        self._settle()
+        self._pairs.finish(packet)
+        del self._pairs
 
     # --- what the framers find
 
     def head(self, framer: Framer, head: Head, size: int, offset: int, packet: int, ts: int, ack: int) -> str:
         """See `Owner.head`."""
         if type(head) is RequestHead:
-            return self._request(head, size, Exchange(self._begun, offset, packet, ts, ack))
+            return self._request(head, self._pairs.ask(head, size, offset, packet, ts, ack), size)
         assert type(head) is ResponseHead
         return self._response(head, offset, packet, ts, ack)
 
-    def _request(self, head: RequestHead, size: int, exchange: Exchange) -> str:
+    def _request(self, head: RequestHead, exchange: Exchange, size: int) -> str:
         services = self._services
         framer = self.client
         services.request(head.method)
-        self._begun += 1
-        exchange.head = head
-        if head.anomalies:
-            exchange.anomalies = head.anomalies
+        exchange.add_anomalies(head.anomalies)
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
         if size > CACHED_HEAD_BYTES:
             exchange.head_bytes = size
-        waiting = self._waiting
+        pairs = self._pairs
         if head.framing == "none":
             exchange.request = head.bodiless
+            if exchange.response_done:
+                self._write(exchange)
         else:
             exchange.request_done = False
             self.asking = exchange
-        if self._answered_below and self._had_its_answer(exchange):
-            self._unanswered(exchange, exchange.packet)
-        else:
-            waiting.append(exchange)
         if head.connect or head.upgrade:
             framer.paused = True
             self._pause_for = exchange
-        elif len(waiting) >= services.limits.http_pipeline_max:
+        elif pairs.full:
             framer.paused = True
         if exchange.head_bytes:
-            self._settle()
+            pairs.settle()
         return head.framing
-
-    def _settle(self) -> None:
-        """Bring the reservation to what waits; where that is refused, the oldest requests are reported without a response."""
-        account = self._services.ledger.http
-        while True:
-            waiting = self._waiting
-            needed = len(waiting) * WAITING_BYTES + sum([e.head_bytes for e in waiting])
-            more = needed - self._reserved
-            if more <= 0 or account.reserve(more):
-                break
-            self._unanswered(waiting.pop(0), waiting[-1].packet if waiting else 0)
-        if more < 0:
-            account.release(-more)
-        self._reserved = needed
 
     def _response(self, head: ResponseHead, offset: int, packet: int, ts: int, ack: int) -> str:
         framer = self.server
         self._services.response(head.status_text)
-        exchange = self._match(offset, packet, ack)
         status = head.status
-        if status < 200 and status != 101:
+        final = status >= 200 or status == 101
+        exchange = self._pairs.answer(offset, packet, ts, ack, final=final)
+        if not final or exchange is None:
             return "none"
-        if exchange is None:
-            exchange = Exchange(0, offset, packet, ts, ack)
-            self._orphan(exchange)
-            request = None
-        else:
-            self._waiting.pop(0)
-            request = exchange.head
+        request = exchange.head
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
-        if head.anomalies:
-            exchange.anomalies = list(dict.fromkeys((*exchange.anomalies, *head.anomalies)))
+        exchange.add_anomalies(head.anomalies)
         self.answering = exchange
         if status == 101 or (request is not None and request.connect and status < 300):
             # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol
@@ -291,27 +224,6 @@ class HttpConnection:
             self._answered(exchange, head.bodiless, packet, ts)
             return "none"
         return head.framing
-
-    def _match(self, offset: int, packet: int, ack: int) -> Exchange | None:
-        """The request that a response with its head there answers."""
-        waiting = self._waiting
-        if self._lost_from >= 0:
-            # answers were lost: skip the requests whose client had moved on when it sent the next one
-            stream = self._connection.streams[1 - self._direction]
-            while len(waiting) > 1 and waiting[1].packet <= packet and waiting[1].ack >= 0:
-                acked = unwrap(waiting[1].ack, stream.base, offset)
-                if not self._lost_from < acked <= offset:
-                    break
-                waiting[1].resynchronised = True
-                self._unanswered(waiting.pop(0), packet)
-            self._lost_from = -1
-        if not waiting or waiting[0].packet > packet:
-            return None
-        if self._client_lost and ack >= 0:
-            stream = self._connection.streams[self._direction]
-            if unwrap(ack, stream.base, waiting[0].offset) <= waiting[0].offset:
-                return None  # the server had not seen this request yet: the one that it answers was lost
-        return waiting[0]
 
     # --- bodies
 
@@ -452,16 +364,9 @@ class HttpConnection:
         self.answering = None
         exchange.response = response
         exchange.response_done = True
-        exchange.done_packet = packet
+        exchange.done_packet = max(exchange.done_packet, packet)
         exchange.done_ts = ts
-        if exchange.request_done:
-            self._write(exchange)
-
-    def _unanswered(self, exchange: Exchange, packet: int) -> None:
-        """No answer can come any more."""
-        exchange.response_done = True
-        exchange.done_packet = packet
-        if exchange.request_done:
+        if exchange.request_done and not exchange.expected:
             self._write(exchange)
 
     def _write(self, exchange: Exchange) -> None:
@@ -472,7 +377,7 @@ class HttpConnection:
         begun = (exchange.ts + 500) // 1000
         duration = None
         if exchange.response is not None and exchange.request is not None:
-            duration = ((exchange.done_ts + 500) // 1000 - begun) / 1_000_000
+            duration = max(0, (exchange.done_ts + 500) // 1000 - begun) / 1_000_000
         services.http(
             exchange.done_packet,
             Http(
@@ -487,41 +392,13 @@ class HttpConnection:
             ),
         )
 
-    def _orphan(self, exchange: Exchange) -> None:
-        """A response without a request. Requests of later packets may have been taken already: they come after it."""
-        later = [waiting for waiting in self._waiting if waiting.packet > exchange.packet]
-        for waiting in later:
-            waiting.index += 1
-        exchange.index = self._begun - len(later)
-        self._begun += 1
-        if exchange.ack >= 0:
-            # its request is not known; if it comes after all, out of a hole, it has had its answer
-            stream = self._connection.streams[self._direction]
-            self._answered_below.append(unwrap(exchange.ack, stream.base, stream.next))
-            del self._answered_below[: -self._services.limits.http_pipeline_max]
-            for waiting in later:
-                if self._had_its_answer(waiting):
-                    self._waiting.remove(waiting)
-                    self._unanswered(waiting, waiting.packet)
-
-    def _had_its_answer(self, exchange: Exchange) -> bool:
-        """Whether an answer without a request, from before this request was delivered, must have been to this one: the server
-        had acknowledged it. Takes that answer off the list."""
-        owed = self._answered_below
-        while owed and owed[0] <= exchange.offset:
-            del owed[0]
-        if not owed:
-            return False
-        del owed[0]
-        exchange.resynchronised = True
-        return True
-
     def lost(self, framer: Framer, offset: int) -> None:
         """See `Owner.lost`."""
+        pairs = self._pairs
         if framer is self.client:
-            self._client_lost = True
-        elif self._lost_from < 0:
-            self._lost_from = offset
+            pairs.client_lost = True
+        elif pairs.lost_from < 0:
+            pairs.lost_from = offset
 
 
 class _Cursor:

@@ -350,18 +350,33 @@ def test_a_lost_answer_does_not_shift_the_later_pairs(run: Run) -> None:
     assert all(found[f"/{i}"]["status"] == 200 for i in (0, 1, 3, 4))
 
 
-def test_a_lost_request_makes_no_wrong_pair(run: Run) -> None:
-    """Until the hole is given up the requests behind it are not known, so answers of that time are orphans; none is paired
-    with another's request."""
+@pytest.mark.parametrize("packets", [16384, 1, 5])
+def test_a_lost_request_does_not_shift_the_pairs_behind_it(run: Run, packets: int) -> None:
+    """Requests behind the hole come after their answers; the answers wait for them."""
     t = Talk().open()
     for i in range(4):
         t.send(0, request(f"/{i}"), keep=i != 1).acknowledge(1).send(1, response(b"x" * i, kind="text/plain")).acknowledge(0)
     frames = [*t.frames, *filler(100, t.us + 2000)]
     t.idle(200_000).send(0, request("/4")).acknowledge(1).send(1, response(b"xxxx", kind="text/plain"))
-    found = run(pcap([*frames, *t.frames[len(frames) - 100 :]])).of("http")
+    found = run(pcap([*frames, *t.frames[len(frames) - 100 :]]), replace(Limits(), block_packets=packets)).of("http")
     pairs = {r["request"]["target"]: r["response"]["body"]["bytes"] for r in found if r["request"] and r["response"]}
-    assert pairs == {"/0": 0, "/4": 4}
-    assert sorted(r["response"]["body"]["bytes"] for r in found if not r["request"]) == [1, 2, 3]
+    assert pairs["/0"] == 0
+    assert pairs["/4"] == 4
+    assert len(found) == 5
+    assert sorted(r["index"] for r in found) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("packets", [16384, 1])
+def test_an_answer_that_was_captured_before_its_request_waits_for_it(run: Run, packets: int) -> None:
+    t = Talk().open()
+    for i in range(5):
+        t.send(0, request(f"/{i}")).send(1, response(b"x" * i, kind="text/plain"))
+    frames = list(t.frames)
+    frames[5], frames[6] = (frames[5][0], frames[6][1]), (frames[6][0], frames[5][1])
+    found = run(pcap(frames), replace(Limits(), block_packets=packets)).of("http")
+    assert [(r["index"], r["request"]["target"], r["response"]["body"]["bytes"]) for r in sorted(found, key=lambda r: r["index"])] == [
+        (i, f"/{i}", i) for i in range(5)
+    ]
 
 
 def test_a_capture_of_one_side_reports_every_request(run: Run) -> None:

@@ -1,0 +1,213 @@
+"""Which response answers which request on one connection.
+
+Contract: `Pairs` takes requests and response heads with their packets, offsets and raw acknowledgement numbers, and keeps what
+waits. Order decides: a response answers the oldest request of an earlier packet that has no answer. Where order alone would
+lie, acknowledgement numbers decide: a request that the server had not acknowledged is not the one answered; a client that had
+acknowledged what followed a lost answer has moved on; an answer to bytes that the server had acknowledged and the capture
+has not shown yet waits for its request to come, out of order or out of a hole.
+
+Invariant: at most `http_pipeline_max` requests wait, and as many answers; the outcome depends on packets, not on which
+direction was taken first, although requests of later packets may be known already when a response is matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pcapflow.budget import Account
+from pcapflow.limits import Limits
+from pcapflow.protocols.http1_head import NOTHING, RequestHead
+from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.reassembly.seqspace import unwrap
+from pcapflow.records import Request, Response
+
+WAITING_BYTES = 700
+"""Reserved for each exchange that waits, beside a head that is too large for the cache."""
+
+
+class Exchange:
+    """A request, its response, or both. What most exchanges never change stands on the class."""
+
+    head: RequestHead | None = None
+    request: Request | None = None
+    response: Response | None = None
+    request_done = True
+    response_done = False
+    resynchronised = False
+    anomalies: list[str] = NOTHING
+    done_packet = 0
+    done_ts = 0
+    head_bytes = 0
+    """Bytes of a request head that is too large for the cache and so belongs to this exchange."""
+
+    def __init__(self, index: int, offset: int, packet: int, ts: int, ack: int) -> None:
+        self.index = index
+        self.offset = offset
+        self.packet = packet
+        self.ts = ts
+        self.ack = ack
+    expected = False
+    """An answer whose request may still come."""
+    end = 0
+    """Client offset at which the request ends, as far as its head tells."""
+
+    def add_anomalies(self, more: list[str]) -> None:
+        """Name what was suspicious in a head."""
+        if more:
+            self.anomalies = list(dict.fromkeys((*self.anomalies, *more)))
+
+
+class Pairs:
+    """What waits on one connection."""
+
+    __slots__ = (
+        "_account", "_client", "_known_to", "_limits", "_reserved", "_server", "_write", "begun", "client_lost", "expecting", "lost_from",
+        "waiting",
+    )  # fmt: skip
+
+    def __init__(self, limits: Limits, account: Account, client: HalfStream, server: HalfStream, write: Callable[[Exchange], None]) -> None:
+        """write takes an exchange when both of its sides are done or will never come."""
+        self._limits = limits
+        self._account = account
+        self._client = client
+        self._server = server
+        self._write = write
+        self.waiting: list[Exchange] = []
+        """Requests without an answer, oldest first."""
+        self.expecting: list[tuple[int, Exchange]] = []
+        """Answers whose request is not known yet, with the client offset that the server had acknowledged."""
+        self.begun = 0
+        """Exchanges begun."""
+        self.lost_from = -1
+        """Server offset from which on answers were lost; -1 while none was since the last one."""
+        self.client_lost = False
+        self._known_to = 0
+        """Client offset at which the last answered request ends."""
+        self._reserved = 0
+
+    @property
+    def full(self) -> bool:
+        """No further request can wait."""
+        return len(self.waiting) >= self._limits.http_pipeline_max
+
+    def ask(self, head: RequestHead, size: int, offset: int, packet: int, ts: int, ack: int) -> Exchange:
+        """A request of so many head bytes. Returns its exchange: a new one that waits, or that of an answer that came before it."""
+        exchange = self._claimed(offset, packet) if self.expecting else None
+        if exchange is None:
+            exchange = Exchange(self.begun, offset, packet, ts, ack)
+            self.begun += 1
+            self.waiting.append(exchange)
+        exchange.head = head
+        exchange.ts = ts
+        exchange.end = offset + size + max(head.length, 0)
+        return exchange
+
+    def answer(self, offset: int, packet: int, ts: int, ack: int, *, final: bool) -> Exchange | None:
+        """A response head at a server offset: the exchange that it belongs to, which waits no longer if the response is final.
+        None for an interim response to nothing."""
+        exchange = self._match(offset, packet, ack)
+        if not final:
+            return exchange
+        if exchange is None:
+            return self._orphan(offset, packet, ts, ack)
+        self.waiting.pop(0)
+        self._known_to = max(self._known_to, exchange.end)
+        return exchange
+
+    def _match(self, offset: int, packet: int, ack: int) -> Exchange | None:
+        waiting = self.waiting
+        if self.lost_from >= 0:
+            # answers were lost: skip the requests whose client had moved on when it sent the next one
+            while len(waiting) > 1 and waiting[1].packet <= packet and waiting[1].ack >= 0:
+                acked = unwrap(waiting[1].ack, self._server.base, offset)
+                if not self.lost_from < acked <= offset:
+                    break
+                waiting[1].resynchronised = True
+                self.unanswered(waiting.pop(0), packet)
+            self.lost_from = -1
+        if not waiting or waiting[0].packet > packet:
+            return None
+        if self.client_lost and ack >= 0 and unwrap(ack, self._client.base, waiting[0].offset) <= waiting[0].offset:
+            return None  # the server had not seen this request yet: the one that it answers was lost
+        return waiting[0]
+
+    def _orphan(self, offset: int, packet: int, ts: int, ack: int) -> Exchange:
+        """A response without a request of an earlier packet. Requests of later packets may be known already."""
+        client = self._client
+        later = [e for e in self.waiting if e.packet > packet]
+        acked = unwrap(ack, client.base, client.next) if ack >= 0 and client.base >= 0 else 0
+        may_come = acked > self._known_to
+        if later and may_come and acked > later[0].offset:
+            found = later[0]
+            self.waiting.remove(found)
+            found.done_packet = found.packet
+            self._known_to = max(self._known_to, found.offset)
+            return found
+        for e in later:
+            e.index += 1
+        exchange = Exchange(self.begun - len(later), offset, packet, ts, ack)
+        self.begun += 1
+        if may_come and not later:
+            exchange.expected = True
+            self.expecting.append((acked, exchange))
+            if len(self.expecting) > self._limits.http_pipeline_max:
+                self._give_up(self.expecting.pop(0)[1], packet)
+        return exchange
+
+    def _claimed(self, offset: int, packet: int) -> Exchange | None:
+        """The answer that came before a request at that client offset: the first to bytes beyond its beginning. Answers to
+        bytes before it will not find their request any more."""
+        while self.expecting:
+            acked, exchange = self.expecting.pop(0)
+            if acked > offset:
+                exchange.expected = False
+                exchange.done_packet = max(exchange.done_packet, packet)
+                self._known_to = max(self._known_to, offset)
+                return exchange
+            self._give_up(exchange, packet)
+        return None
+
+    def _give_up(self, exchange: Exchange, packet: int) -> None:
+        """The request of this answer will not come."""
+        exchange.expected = False
+        if exchange.response_done:
+            exchange.done_packet = max(exchange.done_packet, packet)
+            self._write(exchange)
+
+    def unanswered(self, exchange: Exchange, packet: int) -> None:
+        """No answer to this request can come any more."""
+        exchange.response_done = True
+        exchange.done_packet = packet
+        if exchange.request_done:
+            self._write(exchange)
+
+    def make_room(self, packet: int) -> None:
+        """Report the oldest requests without an answer until another one can wait."""
+        while self.full:
+            self.unanswered(self.waiting.pop(0), packet)
+
+    def finish(self, packet: int) -> None:
+        """The connection is over."""
+        while self.waiting:
+            self.unanswered(self.waiting.pop(0), packet)
+        while self.expecting:
+            self._give_up(self.expecting.pop(0)[1], packet)
+        self.settle()
+
+    def settle(self) -> None:
+        """Bring the reservation to what waits; where that is refused, the oldest requests are reported without an answer."""
+        while True:
+            waiting = self.waiting
+            needed = (len(waiting) + len(self.expecting)) * WAITING_BYTES + sum([e.head_bytes for e in waiting])
+            more = needed - self._reserved
+            if more <= 0 or self._account.reserve(more):
+                break
+            if waiting:
+                oldest = waiting.pop(0)
+                self.unanswered(oldest, oldest.packet)
+            else:
+                late = self.expecting.pop(0)[1]
+                self._give_up(late, late.done_packet)
+        if more < 0:
+            self._account.release(-more)
+        self._reserved = needed

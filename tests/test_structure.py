@@ -1,0 +1,117 @@
+"""The house: which way imports run, where regular expressions are compiled, and that every limit and drop is documented."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+from pcapflow.drops import DropReason, GapCause
+from pcapflow.limits import Limits
+
+PACKAGE = Path(__file__).parents[1] / "pcapflow"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+VOCABULARY = {"errors", "limits", "drops", "budget", "records", "process"}
+MAY_IMPORT = {
+    "capture": VOCABULARY,
+    "decode": VOCABULARY | {"capture.block"},
+    "reassembly": VOCABULARY | {"capture.block", "decode.segments"},
+    "protocols": VOCABULARY | {"reassembly.events", "reassembly.connection", "reassembly.seqspace", "reassembly.half_stream"},
+    "payload": VOCABULARY,
+    "report": VOCABULARY
+    | {"reassembly.events", "reassembly.connection", "reassembly.half_stream", "protocols.handler", "payload.body", "payload.json_body"},
+    "cli": VOCABULARY | {"pipeline", "report.documents", "report.terminal", "cli"},
+}
+"""What a stage may import beside itself: the vocabulary, and the value types of the stage before it. `report.collector` is where
+the stages' findings meet; only `pipeline` knows all of them."""
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of this package that a file imports, without the package's name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pcapflow":
+            base = node.module.removeprefix("pcapflow").lstrip(".")
+            for alias in node.names:
+                name = f"{base}.{alias.name}".lstrip(".")
+                is_module = (PACKAGE / (name.replace(".", "/") + ".py")).exists() or (PACKAGE / name.replace(".", "/")).is_dir()
+                found.add(name if is_module else base)
+        elif isinstance(node, ast.Import):
+            found |= {a.name.removeprefix("pcapflow.") for a in node.names if a.name.startswith("pcapflow.")}
+    return found - {""}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    names = imports(path)
+    if parts[0] in MAY_IMPORT and len(parts) > 1:
+        allowed = MAY_IMPORT[parts[0]]
+        assert {n for n in names if n.split(".")[0] != parts[0] and n not in allowed} == set()
+    elif parts[0] in VOCABULARY:
+        assert names <= VOCABULARY
+    else:
+        assert parts[0] in ("__init__", "__main__", "api", "pipeline")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_regular_expressions_are_compiled_once_at_module_level(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    inside = [n for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) for n in ast.walk(f)]
+    for node in inside:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+            assert node.func.value.id != "re", f"{path.name}:{node.lineno}: re.{node.func.attr} inside a function"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_module_opens_with_its_contract_and_stays_readable(path: Path) -> None:
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert text.count("\n") < 500
+
+
+def test_public_functions_have_docstrings() -> None:
+    bare = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node):
+                bare.append(f"{path.name}: {node.name}")
+            if isinstance(node, ast.Module):
+                bare += [
+                    f"{path.name}: {f.name}"
+                    for f in node.body
+                    if isinstance(f, ast.FunctionDef) and not f.name.startswith("_") and not ast.get_docstring(f)
+                ]
+    assert bare == []
+
+
+def test_every_limit_has_its_unit_its_reason_and_what_happens_there() -> None:
+    from dataclasses import fields
+
+    for f in fields(Limits):
+        assert f.metadata["unit"], f.name
+        assert f.metadata["reason"], f.name
+        assert f.metadata["reached"], f.name
+        assert f.default > 0
+
+
+def test_every_drop_and_every_cause_has_its_sentence() -> None:
+    for member in (*DropReason, *GapCause):
+        assert member.sentence.endswith(".")
+    assert {r.layer for r in DropReason} == {"reassembly", "http", "content", "json"}
+
+
+def test_the_package_imports_nothing_heavy_before_it_is_used() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, pcapflow.cli; print(sorted({'numpy', 'rich', 'ijson', 'dpkt', 'msgspec'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_all_modules_import() -> None:
+    for path in SOURCES:
+        if path.name != "__main__.py":
+            importlib.import_module("pcapflow." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"))
