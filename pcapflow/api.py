@@ -36,10 +36,10 @@ def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> rec
 
 def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Iterator[records.Record]:
     """Every record as it completes, the summary last. A reader that stops early stops the run."""
-    lines: queue.Queue[bytes | None | BaseException] = queue.Queue(_QUEUE_RECORDS)
+    lines: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE_RECORDS)
     stopped = threading.Event()
 
-    def put(item: bytes | None | BaseException) -> None:
+    def put(item: bytes | BaseException | None) -> None:
         while not stopped.is_set():
             try:
                 lines.put(item, timeout=0.1)
@@ -59,7 +59,7 @@ def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -
             put(AccountError("; ".join(result.unbalanced[:3])) if result.unbalanced else None)
         except _Stopped:
             pass
-        except BaseException as e:
+        except BaseException as e:  # noqa: BLE001 - whatever it is, the reader's thread raises it
             put(e)
 
     worker = threading.Thread(target=work, name="pcapflow", daemon=True)

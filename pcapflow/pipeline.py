@@ -26,7 +26,8 @@ from pcapflow.process import resident_bytes
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.records import seconds
-from pcapflow.report.collector import Collector, Write
+from pcapflow.report.collector import Collector
+from pcapflow.report.ordering import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,8 @@ def run(
 @contextmanager
 def _without_cycle_search() -> Iterator[None]:
     """Objects here are freed by their count: connections leave no circles behind (tests hold it). Python's search for circles
-    would go over every live connection again and again and find nothing."""
+    would go over every live connection again and again and find nothing.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -10,7 +10,8 @@ _FIELD = re.compile(r"^(Vm(?:HWM|RSS)):\s+(\d+) kB$", re.MULTILINE)
 
 def resident_bytes() -> tuple[int, int]:
     """Peak and present resident memory in bytes; zeros where the system has no /proc. The peak is VmHWM: ru_maxrss
-    survives fork and exec, so it would show the parent's."""
+    survives fork and exec, so it would show the parent's.
+    """
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:

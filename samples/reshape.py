@@ -1,9 +1,9 @@
 """Makes sample captures out of real ones, with the standard library.
 
-    python samples/reshape.py cut       IN.pcap OUT.pcap PACKETS    the first packets
-    python samples/reshape.py midstream IN.pcap OUT.pcap            without the first third of the packets
-    python samples/reshape.py vlan      IN.pcap OUT.pcap            with an 802.1Q tag (id 42) in each frame, every fourth with two (7, 42)
-    python samples/reshape.py reorder   IN.pcap OUT.pcap            frames moved by up to 12 places, every tenth twice; times stay in order
+python samples/reshape.py cut       IN.pcap OUT.pcap PACKETS    the first packets
+python samples/reshape.py midstream IN.pcap OUT.pcap            without the first third of the packets
+python samples/reshape.py vlan      IN.pcap OUT.pcap            with an 802.1Q tag (id 42) in each frame, every fourth with two (7, 42)
+python samples/reshape.py reorder   IN.pcap OUT.pcap            frames moved by up to 12 places, every tenth twice; times stay in order
 """
 
 from __future__ import annotations

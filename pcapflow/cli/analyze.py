@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -25,7 +26,10 @@ Examples:
 """
 
 
-def _limit(flag: str, name: str, kind: click.ParamType | type, text: str) -> Any:
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
     default = getattr(_DEFAULTS, name)
     shown = show_size(default) if isinstance(kind, Size) else f"{default / 1e9:g}s" if isinstance(kind, Duration) else str(default)
     return click.option(flag, name, type=kind, default=None, help=f"{text}  [default: {shown}]")
@@ -48,6 +52,7 @@ def _limit(flag: str, name: str, kind: click.ParamType | type, text: str) -> Any
               help="Over budget: give up a stream's oldest hole, or the stream.")  # fmt: skip
 def analyze(
     captures: tuple[str, ...],
+    *,
     as_json: bool,
     ndjson: bool,
     no_records: bool,

@@ -55,7 +55,7 @@ def exit_with(command: click.Command) -> None:
     except MemoryError:
         say("out of memory")
         status = OUT_OF_MEMORY
-    except Exception as e:  # noqa: BLE001 - a defect of ours must not end in a traceback
+    except Exception as e:
         say(f"internal error: {type(e).__name__}: {e}; please report it with the capture (PCAPFLOW_TRACEBACK=1 shows where)")
         if os.environ.get("PCAPFLOW_TRACEBACK"):
             raise

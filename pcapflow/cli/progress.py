@@ -24,9 +24,10 @@ def progress_bar(*, enabled: bool) -> Iterator[Callable[[Progress], None] | None
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
 
-    bar = Progress(
+    bar = Bar(
         TextColumn("{task.fields[packets]:,} packets"),
         BarColumn(),
         TransferSpeedColumn(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,13 @@ _DURATIONS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60
 _BIGGEST = 1 << 62
 
 
-class Size(click.ParamType):
+if TYPE_CHECKING:
+    _IntType = click.ParamType[int]
+else:
+    _IntType = click.ParamType  # generic for the type checker alone in older versions of click
+
+
+class Size(_IntType):
     """`64KiB`, `32MiB`, `1GiB` or plain bytes, as an integer."""
 
     name = "size"
@@ -30,7 +37,7 @@ class Size(click.ParamType):
         return size
 
 
-class Duration(click.ParamType):
+class Duration(_IntType):
     """`500ms`, `30s` or `5m`, as nanoseconds."""
 
     name = "duration"

@@ -42,7 +42,7 @@ class Packet:
     payload_at: int = 0
     payload_len: int = 0
     snapped: int = 0
-    _vlans: list[int] = field(default_factory=list)
+    vlans: list[int] = field(default_factory=list)
 
 
 class _Malformed(Exception):
@@ -107,7 +107,7 @@ def decode_packet(frame: bytes, wirelen: int, link_type: int) -> Packet:
     except (_Malformed, Error, struct.error, ValueError, IndexError, KeyError, AttributeError, TypeError):
         # dpkt raises more than dpkt.Error for truncated or absurd headers
         packet.kind = "malformed"
-    packet.tag |= vlan_tag(packet._vlans)
+    packet.tag |= vlan_tag(packet.vlans)
     return packet
 
 
@@ -128,7 +128,7 @@ def _ethertype(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -
         if len(frame) < at + 4:
             raise _Malformed
         tci, kind = struct.unpack_from(">HH", frame, at)
-        packet._vlans.append(tci & 0xFFF)
+        packet.vlans.append(tci & 0xFFF)
         at += 4
     if kind in (0x8847, 0x8848):
         for _ in range(_MAX_TAGS):

@@ -275,7 +275,8 @@ class JsonParser:
 
     def _follow_path(self, lowest: int) -> None:
         """Bring the open containers up to the end of the slice. lowest: the least depth in it; what was open at that depth
-        still is. Goes backwards over the events and stops as soon as nothing earlier can matter."""
+        still is. Goes backwards over the events and stops as soon as nothing earlier can matter.
+        """
         stack = self._stack
         del stack[lowest:]
         persists = stack[-1][0] if stack else "["

@@ -28,7 +28,8 @@ def document_start(data: bytes, at: int = 0) -> int:
 def error_offset(data: bytes, *, in_string: bool, begun: int, containers: str, expect: int, events: int) -> tuple[int, int]:
     """Where the text broke, and where the document began that was open there; offsets in data, the second -1 if it began
     before. in_string: the slice begins inside one; begun: bytes of the string, number or literal that it begins inside of. containers: `{` and `[` open before the slice, outermost
-    first. expect: what may come at its beginning. events: how many of the slice's tokens ijson took."""
+    first. expect: what may come at its beginning. events: how many of the slice's tokens ijson took.
+    """
     stack = list(containers)
     start = -1
     at = 0

@@ -84,12 +84,12 @@ class Outline:
         else:
             self.ended = 0
             self.highest = self.lowest = self.depth
-        self._measure_scalar(data, began_in_string, bool(quotes))
+        self._measure_scalar(data, began_in_string=began_in_string, quotes=bool(quotes))
 
     def _odd_backslashes(self, plain: bytes) -> bool:
         return bool((len(plain) - len(plain.rstrip(b"\\"))) & 1)
 
-    def _measure_scalar(self, data: bytes, began_in_string: bool, quotes: bool) -> None:
+    def _measure_scalar(self, data: bytes, *, began_in_string: bool, quotes: bool) -> None:
         if self.in_string:
             if began_in_string and not quotes:
                 self.whole = True

@@ -99,9 +99,8 @@ class Handler:
                         self.protocol = "opaque"
                     if side.verdict is None:
                         self._look(side, event, midstream=connection.start == "midstream")
-                elif isinstance(event, StreamGap):
-                    if side.verdict is None:
-                        self._search_from_now(side, event.packet)
+                elif isinstance(event, StreamGap) and side.verdict is None:
+                    self._search_from_now(side, event.packet)
                 if side.verdict is not None:
                     rest[d] = events[d][i:]
                     break
@@ -174,7 +173,8 @@ class Handler:
         events: tuple[Events, list[list[StreamEvent]]],
     ) -> None:
         """Direction `first` showed that this is HTTP. It goes on where it did so. What the other direction said in earlier
-        packets may have been passed over already, so it is passed over in any case; the rest is framed from its beginning."""
+        packets may have been passed over already, so it is passed over in any case; the rest is framed from its beginning.
+        """
         told = sides[first].packet
         connection.set_client(first if sides[first].verdict == detect.REQUEST else 1 - first, "content")
         client = connection.client

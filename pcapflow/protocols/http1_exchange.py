@@ -19,6 +19,7 @@ from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
 from pcapflow.records import Body, Http, Json, JsonBody, Request, Response
 
+
 class _BodyState:
     """A body that is under way: the head it follows, where its message began."""
 

@@ -63,7 +63,8 @@ class Owner(Protocol):
 
     def head(self, framer: Framer, head: Head, size: int, offset: int, packet: int, ts: int, ack: int) -> str:
         """A head of so many bytes that begins at that offset. Returns what follows it: `none`, `length`, `chunked`, `close`,
-        or `opaque` for what is not HTTP/1."""
+        or `opaque` for what is not HTTP/1.
+        """
         ...
 
     def whole_body(self, framer: Framer, head: Head, body: bytes, offset: int, begun: int, packet: int, ts: int) -> None:

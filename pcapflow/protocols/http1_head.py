@@ -90,7 +90,8 @@ class ResponseHead(Head):
 
 def encoded(record: R) -> R:
     """A record that is written many times, encoded once: msgspec puts a Raw value into what it encodes as it is. Typed as what
-    it stands for; nobody reads its fields."""
+    it stands for; nobody reads its fields.
+    """
     return cast("R", msgspec.Raw(msgspec.json.encode(record)))
 
 

@@ -104,7 +104,8 @@ class Pairs:
 
     def answer(self, offset: int, packet: int, ts: int, ack: int, *, final: bool) -> Exchange | None:
         """A response head at a server offset: the exchange that it belongs to, which waits no longer if the response is final.
-        None for an interim response to nothing."""
+        None for an interim response to nothing.
+        """
         exchange = self._match(offset, packet, ack)
         if not final:
             return exchange
@@ -156,7 +157,8 @@ class Pairs:
 
     def _claimed(self, offset: int, packet: int) -> Exchange | None:
         """The answer that came before a request at that client offset: the first to bytes beyond its beginning. Answers to
-        bytes before it will not find their request any more."""
+        bytes before it will not find their request any more.
+        """
         while self.expecting:
             acked, exchange = self.expecting.pop(0)
             if acked > offset:

@@ -53,8 +53,24 @@ class Connection:
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
     __slots__ = (
-        "client", "closed", "consumer", "end", "endpoints", "fire", "first_ts", "key", "last_clock", "last_packet", "last_ts",
-        "number", "packets", "rst", "start", "streams", "roles", "vlan",
+        "client",
+        "closed",
+        "consumer",
+        "end",
+        "endpoints",
+        "fire",
+        "first_ts",
+        "key",
+        "last_clock",
+        "last_packet",
+        "last_ts",
+        "number",
+        "packets",
+        "roles",
+        "rst",
+        "start",
+        "streams",
+        "vlan",
     )  # fmt: skip
 
     def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], vlan: list[int], number: int, ts: int, clock: int) -> None:
@@ -106,7 +122,8 @@ class Connection:
 
     def walk(self, ctx: Context, rows: Rows, begin: int, end: int) -> int:
         """Take rows[begin:end]. Returns end, or the index of the row that belongs to another connection: `self.end` then
-        says why (`reused`, `idle`, or closed and lingered enough) and the caller finishes this one."""
+        says why (`reused`, `idle`, or closed and lingered enough) and the caller finishes this one.
+        """
         streams = self.streams
         limits = ctx.limits
         for i in range(begin, end):

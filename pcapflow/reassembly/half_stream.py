@@ -163,7 +163,8 @@ class HalfStream:
 
     def _plausible(self, ctx: Context, offset: int, end: int) -> bool:
         """Whether data so far ahead can belong to the stream. Beyond the ring it must be acknowledged by the peer or
-        continue the segment before, so that one wrong sequence number does not carry the stream away."""
+        continue the segment before, so that one wrong sequence number does not carry the stream away.
+        """
         ahead = end - self.next
         if ahead <= ctx.limits.ring_size:
             return True

@@ -66,7 +66,8 @@ class Ring:
 
     def take(self, start: int, end: int, keep_from: int | None) -> tuple[bytes, list[int]]:
         """The bytes of [start, end) and where segments began in them (offsets, start among them). They leave the ring;
-        pages before keep_from, the next offset still held, are given back (all pages where it is None)."""
+        pages before keep_from, the next offset still held, are given back (all pages where it is None).
+        """
         data = self.read(start, end)
         self.held -= end - start
         keep = None if keep_from is None else keep_from // PAGE

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pcapflow.drops import DropReason, GapCause
-from pcapflow.limits import MILLISECOND, SECOND, Limits
+from pcapflow.limits import SECOND, Limits
 from tests.craft import ACK, FIN, PSH, RST, SYN, Talk, filler, merge, pcap
 from tests.reassembly.recorder import Told, reassemble
 
