@@ -395,11 +395,8 @@ class HttpConnection:
 
     def lost(self, framer: Framer, offset: int) -> None:
         """See `Owner.lost`."""
-        pairs = self._pairs
-        if framer is self.client:
-            pairs.client_lost = True
-        elif pairs.lost_from < 0:
-            pairs.lost_from = offset
+        if framer is self.server and self._pairs.lost_from < 0:
+            self._pairs.lost_from = offset
 
 
 class _Cursor:

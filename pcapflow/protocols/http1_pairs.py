@@ -61,7 +61,7 @@ class Pairs:
     """What waits on one connection."""
 
     __slots__ = (
-        "_account", "_client", "_known_to", "_limits", "_reserved", "_server", "_write", "begun", "client_lost", "expecting", "lost_from",
+        "_account", "_client", "_known_to", "_limits", "_reserved", "_server", "_write", "begun", "expecting", "lost_from",
         "waiting",
     )  # fmt: skip
 
@@ -80,7 +80,6 @@ class Pairs:
         """Exchanges begun."""
         self.lost_from = -1
         """Server offset from which on answers were lost; -1 while none was since the last one."""
-        self.client_lost = False
         self._known_to = 0
         """Client offset at which the last answered request ends."""
         self._reserved = 0
@@ -128,7 +127,7 @@ class Pairs:
             self.lost_from = -1
         if not waiting or waiting[0].packet > packet:
             return None
-        if self.client_lost and ack >= 0 and unwrap(ack, self._client.base, waiting[0].offset) <= waiting[0].offset:
+        if ack >= 0 and unwrap(ack, self._client.base, waiting[0].offset) <= waiting[0].offset:
             return None  # the server had not seen this request yet: the one that it answers was lost
         return waiting[0]
 
@@ -148,7 +147,9 @@ class Pairs:
             e.index += 1
         exchange = Exchange(self.begun - len(later), offset, packet, ts, ack)
         self.begun += 1
-        if may_come and not later:
+        if may_come and later:
+            exchange.done_packet = later[0].packet  # which shows that its request will not come
+        elif may_come:
             exchange.expected = True
             self.expecting.append((acked, exchange))
             if len(self.expecting) > self._limits.http_pipeline_max:
@@ -172,8 +173,8 @@ class Pairs:
     def _give_up(self, exchange: Exchange, packet: int) -> None:
         """The request of this answer will not come."""
         exchange.expected = False
+        exchange.done_packet = max(exchange.done_packet, packet)
         if exchange.response_done:
-            exchange.done_packet = max(exchange.done_packet, packet)
             self._write(exchange)
 
     def unanswered(self, exchange: Exchange, packet: int) -> None:

@@ -1,7 +1,7 @@
 """Which ranges of a stream are held behind its holes. Knows offsets, not bytes and not TCP.
 
 Invariant: `starts` and `ends` describe disjoint, non-touching, ascending ranges, at most `capacity` of them;
-`since[i]` is the capture time (ns) at which the oldest part of range i came. A refused `add` changes nothing.
+`since[i]` is the capture time (ns) at which the oldest part of the ranges from i on came. A refused `add` changes nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Assembler:
         else:
             self.starts.insert(i, start)
             self.ends.insert(i, end)
-            self.since.insert(i, since)
+            # never younger than what lies behind it: since[0] is the oldest
+            self.since.insert(i, min(since, self.since[i]) if i < len(self.since) else since)
         return True
 
     def pop_front(self) -> tuple[int, int]:

@@ -1,8 +1,10 @@
 """The capture clock: time as the capture tells it, never the machine's.
 
-Invariant: the clock follows the highest timestamp seen, so timestamps that go back fire nothing. A step of more than
-STEP, in either direction, counts only once CONFIRM packets in a row agree with it: one packet a year ahead neither fires
-every timer nor freezes the clock.
+Invariant: the clock never goes back, so a search in it by bisection is right and timeouts fire once. It follows the highest
+timestamp seen; timestamps that go back fire nothing. A step of more than STEP, in either direction, counts only once CONFIRM
+packets in a row agree with it: one packet a year ahead neither fires every timer nor freezes the clock. After a confirmed
+step back (captures joined out of order) the clock stays where it is and goes on from there by the new timestamps'
+differences.
 """
 
 from __future__ import annotations
@@ -15,19 +17,21 @@ CONFIRM = 3
 
 
 class CaptureClock:
-    """Timestamps in, clock out; ns since the epoch."""
+    """Timestamps in, clock out; ns since the epoch, plus what the clock was ahead at each confirmed step back."""
 
-    __slots__ = ("_agreeing", "_candidate", "now")
+    __slots__ = ("_agreeing", "_ahead", "_candidate", "now")
 
     def __init__(self) -> None:
         self.now = -1
+        self._ahead = 0
         self._candidate = 0
         self._agreeing = 0
 
     def advance(self, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The clock at each of the packets with these timestamps; int64 (n,)."""
+        """The clock at each of the packets with these timestamps; int64 (n,), ascending."""
         if not len(ts):
             return ts
+        ts = ts + self._ahead
         if self.now < 0:
             self.now = int(ts[0])
         clock = np.maximum.accumulate(np.maximum(ts, self.now))
@@ -35,7 +39,8 @@ class CaptureClock:
         if self._agreeing == 0 and steps <= STEP and int(np.max(clock - ts)) <= STEP:
             self.now = int(clock[-1])
             return clock
-        return np.array([self._step(t) for t in ts.tolist()], dtype=np.int64)
+        ahead = self._ahead
+        return np.array([self._step(t - ahead + self._ahead) for t in ts.tolist()], dtype=np.int64)
 
     def _step(self, t: int) -> int:
         if abs(t - self.now) <= STEP:
@@ -49,5 +54,8 @@ class CaptureClock:
         self._candidate = t
         if self._agreeing > CONFIRM:
             self._agreeing = 0
-            self.now = t
+            if t > self.now:
+                self.now = t
+            else:
+                self._ahead += self.now - t
         return self.now

@@ -16,6 +16,7 @@ Overlaps: the first copy wins. Which bucket a repeated byte falls into: `late` i
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -145,7 +146,9 @@ class HalfStream:
     def finished_at(self, ctx: Context, offset: int) -> None:
         """A FIN at that offset. The first plausible one counts: not below what was delivered, not beyond belief."""
         ahead = offset - self.next
-        if self.fin < 0 and not self.ended and ahead >= 0 and (ahead <= ctx.limits.ring_size or self.acked >= offset):
+        if self.fin >= 0 or self.ended or ahead < 0 or (ahead > ctx.limits.ring_size and self.acked < offset):
+            return
+        if self.assembler is None or self.assembler.ends[-1] <= offset:
             self.fin = offset
 
     def keep_alive(self, n: int) -> None:
@@ -170,7 +173,7 @@ class HalfStream:
             return True
         if ahead > _JUMP_MAX:
             return False
-        if self.acked >= offset - ctx.limits.ring_size or offset == self.jump_end:
+        if max(self.acked, self.next) >= offset - ctx.limits.ring_size or offset == self.jump_end:
             return True
         self.jump_end = end
         return False
@@ -198,7 +201,7 @@ class HalfStream:
                 assembler = self.assembler = Assembler(limits.ring_ranges)
                 self.ring = Ring(ctx.ledger.rings)
                 ctx.holding[self] = None
-            elif end - self.next > limits.ring_size or (offset > self.next and len(assembler) >= assembler.capacity):
+            elif offset > self.next and (end - self.next > limits.ring_size or len(assembler) >= assembler.capacity):
                 self._give_up(ctx, min(offset, assembler.starts[0]), GapCause.RING_FULL, packet, ts)
                 continue
             break
@@ -211,6 +214,9 @@ class HalfStream:
     def _put(self, ctx: Context, low: int, high: int, at: int, packet: int, ts: int, clock: int, ack: int) -> None:
         """[low, high) was never seen before: deliver it if it comes next, else hold it."""
         while True:
+            if self.drop_reason is not None:
+                self.dropped += high - low
+                return
             if low == self.next:
                 self._append(at, high - low, packet, ts, ack)
                 self._drain(ctx, packet, ts)
@@ -225,9 +231,6 @@ class HalfStream:
                     ctx.relieve(victim, packet, ts)
                 else:
                     self._give_up(ctx, min(low, assembler.starts[0]) if assembler.starts else low, GapCause.MEMORY, packet, ts)
-                if self.drop_reason is not None:
-                    self.dropped += high - low
-                    return
                 continue
             assembler.add(low, high, clock)
             if self.held > self.ring_peak:
@@ -280,7 +283,12 @@ class HalfStream:
     def _drain(self, ctx: Context, packet: int, ts: int) -> None:
         """Deliver what is held from `next` on."""
         assembler = self.assembler
-        if assembler is None or not assembler.starts or assembler.starts[0] != self.next:
+        if assembler is None:
+            return
+        if not assembler.starts:
+            self._close_ring(ctx)  # its first page was refused
+            return
+        if assembler.starts[0] != self.next:
             return
         start, end = assembler.pop_front()
         self.close_pieces(ctx)
@@ -293,9 +301,12 @@ class HalfStream:
         self.next = end
         self._remember(ctx, data[-ctx.limits.history_bytes :])
         if not assembler.starts:
-            self.assembler = None
-            self.ring = None
-            ctx.holding.pop(self, None)
+            self._close_ring(ctx)
+
+    def _close_ring(self, ctx: Context) -> None:
+        self.assembler = None
+        self.ring = None
+        ctx.holding.pop(self, None)
 
     # --- bytes seen before
 
@@ -353,13 +364,19 @@ class HalfStream:
 
     def _recent(self, ctx: Context) -> bytes:
         """The last bytes delivered, `history_bytes` at the most, not reaching over a gap."""
-        if not self.pieces:
+        pieces = self.pieces
+        if not pieces:
             return self.history
+        # the last pieces alone, however many there are
         keep = ctx.limits.history_bytes
-        data = self._pieces_event(ctx)
-        if data.length >= keep:
-            return data.take(data.length - keep, keep)
-        return (self.history + data.take(0, data.length))[-keep:]
+        length = pieces[-1][1]
+        first = bisect_left(pieces, max(0, length - keep) + 1, key=_piece_end)
+        before = pieces[first - 1][1] if first else 0
+        parts = []
+        for at, end, *_ in pieces[first:]:
+            parts.append(ctx.view[at : at + end - before])
+            before = end
+        return (self.history + b"".join(parts))[-keep:] if not first else b"".join(parts)[-keep:]
 
     def _pieces_event(self, ctx: Context) -> StreamData:
         at, ends, packets, times, acks = map(list, zip(*self.pieces, strict=True))
@@ -367,8 +384,7 @@ class HalfStream:
 
     def remember_tail(self, ctx: Context, data: StreamData) -> None:
         """Data was delivered: keep its tail."""
-        keep = ctx.limits.history_bytes
-        size = min(keep, data.length)
+        size = min(ctx.limits.history_bytes, data.length)
         self._remember(ctx, data.take(data.length - size, size))
 
     def _remember(self, ctx: Context, tail: bytes) -> None:
@@ -438,3 +454,7 @@ class HalfStream:
         self.events.append(StreamEnd(kind, packet, ts, self.next))
         self._forget_history(ctx)
         self.armed_ack = self.waiting_ack = 0
+
+
+def _piece_end(piece: tuple[int, int, int, int, int]) -> int:
+    return piece[1]
