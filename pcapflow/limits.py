@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pcapflow.errors import UsageError
+
 KIB = 1 << 10
 MIB = 1 << 20
 SECOND = 1_000_000_000
@@ -222,6 +224,11 @@ class Limits:
         "further keys are counted under `...`",
         "keys of a map in the report that the traffic chooses, such as request methods",
     )
+
+    def __post_init__(self) -> None:
+        for name, value in self.as_dict().items():
+            if value <= 0:
+                raise UsageError(f"{name}: {value} is not above zero")
 
     def as_dict(self) -> dict[str, int]:
         """Name to value, in the order of this page; `limits` in the report."""

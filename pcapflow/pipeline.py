@@ -8,6 +8,7 @@ fails; damage after a capture's first packet is said in the summary. Only this m
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -168,7 +169,7 @@ def _count_flags(tcp: records.Tcp, flags: np.ndarray[tuple[int, ...], np.dtype[n
 
 def _capture(info: pcap.CaptureInfo) -> records.Capture:
     return records.Capture(
-        path=info.path,
+        path=records.text(os.fsencode(info.path)),
         format=info.format,
         compression=None,
         link_types=pcap.link_type_names(info),

@@ -71,6 +71,7 @@ class PcapReader:
         self._source = source
         self._limits = limits
         self._ledger = ledger
+        self._grown = 0
         head = bytearray(FILE_HEADER)
         got = source.fill(memoryview(head), at_least=FILE_HEADER)
         self._order, self._fraction, self.link_type = _file_header(source.path, bytes(head[:got]), self.info)
@@ -85,7 +86,7 @@ class PcapReader:
         try:
             yield from self._blocks(first_packet, room)
         finally:
-            account.release(reserved)
+            account.release(reserved + self._grown)
 
     def _blocks(self, number: int, room: int) -> Iterator[PacketBlock]:
         source, info = self._source, self.info
@@ -104,6 +105,7 @@ class PcapReader:
                 yield block
             if info.damaged_at is not None:
                 info.damaged_at += begin
+                info.bytes = info.damaged_at
                 return
             if used:
                 buffer[: have - used] = buffer[used:have]
@@ -126,7 +128,7 @@ class PcapReader:
                 grown = bytearray(wanted + PAD)
                 grown[:have] = buffer[:have]
                 buffer = grown
-                self._ledger.blocks.release(wanted - room)
+                self._grown += wanted - room
                 room = wanted
 
     def _caplen(self, buffer: bytearray) -> int:

@@ -56,7 +56,10 @@ class Source:
 def open_source(path: str) -> Source:
     """Open a capture for reading; `-` is standard input."""
     if path == STDIN:
-        fd = sys.stdin.fileno()
+        try:
+            fd = sys.stdin.fileno()
+        except (AttributeError, ValueError):
+            raise CaptureError("standard input", "is closed") from None
         mode = os.fstat(fd).st_mode
         return Source(path, fd, os.fstat(fd).st_size if stat.S_ISREG(mode) else None, owned=False)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import click
@@ -18,6 +19,10 @@ NOT_A_CAPTURE = 3
 DIFFERENT = 1
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal would obey, in names of files above all."""
+
+
 class Finished(Exception):
     """The command is done and has said what it had to; the process ends with that status."""
 
@@ -28,7 +33,7 @@ class Finished(Exception):
 
 def say(message: str) -> None:
     """One line on standard error."""
-    click.echo(f"pcapflow: {message}", err=True)
+    click.echo("pcapflow: " + _CONTROL.sub("\N{REPLACEMENT CHARACTER}", message), err=True)
 
 
 def exit_with(command: click.Command) -> None:

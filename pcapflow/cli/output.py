@@ -49,27 +49,27 @@ class Output:
 def open_output(path: str | None) -> Iterator[Output]:
     """Standard output for None or `-`, else a file that appears when the context is left without an error."""
     if path is None or path == "-":
+        if sys.stdout is None:
+            raise OutputError("standard output: is closed")
         output = Output("standard output", sys.stdout.buffer)
         yield output
         output.flush()
         return
     target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"{path}: is a directory")
-    if target.exists() and not target.is_file():
-        # a device or a named pipe cannot be replaced
-        try:
-            with target.open("wb") as special:
-                output = Output(path, special)
-                yield output
-                output.flush()
-        except OSError as e:
-            raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
-        return
     try:
-        fd, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent or ".")
+        if target.is_dir():
+            raise OutputError(f"{path}: is a directory")
+        special = target.open("wb") if target.exists() and not target.is_file() else None
+        fd, beside = tempfile.mkstemp(prefix=".pcapflow-", dir=target.parent) if special is None else (-1, "")
     except OSError as e:
         raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
+    if special is not None:
+        # a device or a named pipe cannot be replaced
+        with special:
+            output = Output(path, special)
+            yield output
+            output.flush()
+        return
     try:
         with os.fdopen(fd, "wb") as stream:
             output = Output(path, stream)

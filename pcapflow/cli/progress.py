@@ -20,7 +20,7 @@ _BEFORE_SHOWN = 0.5
 @contextmanager
 def progress_bar(*, enabled: bool) -> Iterator[Callable[[Progress], None] | None]:
     """A callable for `pipeline.run`, or None where nobody would see it."""
-    if not enabled or not sys.stderr.isatty():
+    if not enabled or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-_SIZE = re.compile(r"([0-9]+)\s*(B|KiB|MiB|GiB|K|M|G)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,18})\s*(B|KiB|MiB|GiB|K|M|G)?", re.IGNORECASE)
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ns|us|ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(ns|us|ms|s|m|h)")
 _DURATIONS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 _BIGGEST = 1 << 62
 
@@ -49,8 +49,8 @@ class Duration(_IntType):
         if match is None:
             self.fail(f"{value!r} is not a duration; write 500ms, 30s or 5m", param, ctx)
         ns = int(float(match[1]) * _DURATIONS[match[2]])
-        if ns >= _BIGGEST:
-            self.fail(f"{value!r} is too long", param, ctx)
+        if not 0 < ns < _BIGGEST:
+            self.fail(f"{value!r} is not a duration above zero that a capture could have", param, ctx)
         return ns
 
 

@@ -81,7 +81,7 @@ class BodyReader:
 
 def read_whole(data: bytes, coding: str | None, limits: Limits, ledger: Ledger) -> BodyReader | JsonBody:
     """A body that is whole at once: its JSON where it is small and plain, else its finished reader."""
-    if coding is None and len(data) <= SMALL:
+    if coding is None and len(data) <= SMALL and limits.json_max_depth >= SMALL and limits.json_scalar_max_bytes >= SMALL:
         json = parse_small(data)
         if json is not None:
             return json

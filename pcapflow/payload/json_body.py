@@ -151,8 +151,9 @@ class JsonParser:
                 return
             self._slice(data[at : at + size])
             at += size
-        self._tail = data[at:]
-        self._hold()
+        if self.error is None and self.drop is None:
+            self._tail = data[at:]
+            self._hold()
 
     def _hold(self) -> None:
         """Reserve what is kept until the next call."""
@@ -223,7 +224,8 @@ class JsonParser:
         outline = self._outline
         self.events += len(events)
         if depth == 0 or outline.lowest <= 0:
-            self._begun = place
+            if not data.isspace():
+                self._begun = place
             if self._one_document(depth):
                 self.documents += outline.ended
                 self.max_depth = max(self.max_depth, outline.highest)
@@ -326,12 +328,14 @@ class JsonParser:
                 self._stack.append(("{" if name == "start_map" else "[", ""))
             elif name in _CLOSING:
                 self._stack.pop()
-        if not isinstance(problem, JSONError):
+        broken_text = isinstance(problem, UnicodeError) or isinstance(problem.__cause__ or problem.__context__, UnicodeError)
+        if not isinstance(problem, JSONError) and not broken_text:
             self._give_up(DropReason.JSON_NUMBER_UNSUPPORTED, "", 0, f"in the {len(place.data)} bytes from offset {place.at} of the body")
             return
         offset, start = self._locate(place, taken)
         begins = place.at + start if start >= 0 else self._document_start()
-        self.error = JsonError(_first_line(problem), place.at + offset - begins, self.path())
+        message = "a string is no Unicode text" if broken_text else _first_line(problem)
+        self.error = JsonError(message, place.at + offset - begins, self.path())
         self.release()
 
     @staticmethod

@@ -112,5 +112,5 @@ class Outline:
                 before -= 1
             if (at - before) & 1:
                 return at
-            at = data.rfind(b'"', 0, max(before, 0))
+            at = data.rfind(b'"', 0, before + 1)
         return max(at, 0)

@@ -12,7 +12,7 @@ from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, STATUS_LINE
 
 REQUEST, RESPONSE, TLS, HTTP2, OTHER = "request", "response", "tls", "http2", "other"
 
-MOST_BYTES = 16 << 10
+MOST_BYTES = 64 << 10
 """A first line that is longer than this is none."""
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -106,6 +106,9 @@ class Handler:
                     break
         first = min((0, 1), key=lambda d: (sides[d].packet if sides[d].verdict in _MEANS_SOMETHING else NEVER, d))
         verdict = sides[first].verdict
+        told = sides[first].packet if verdict in _MEANS_SOMETHING else NEVER
+        if any(type(event) is StreamGap and event.packet <= told for some in events for event in some):
+            connection.fix_roles()  # a gap is reported for the client's stream or the server's
         if verdict in (detect.REQUEST, detect.RESPONSE):
             self._begin_http(connection, first, sides, before, (events, rest))
         elif verdict in (detect.TLS, detect.HTTP2):
@@ -123,25 +126,25 @@ class Handler:
             self._services.ledger.http.release(side.reserved)
             side.reserved = 0
 
-    def _look(self, side: _Side, data: StreamData, *, midstream: bool) -> None:
-        """Look at what begins the stream; keep it while that does not tell."""
+    def _look(self, side: _Side, data: StreamData, *, midstream: bool, begin: int = 0) -> None:
+        """Look at what begins the stream; keep it while that does not tell. begin: where a search begins in data."""
         if side.searching < NEVER:
-            found = [(position, verdict) for name, verdict in _ROLES if (position := find_message(data, 0, name)) < data.length]
+            found = [(position, verdict) for name, verdict in _ROLES if (position := find_message(data, begin, name)) < data.length]
             if found:
                 position, side.verdict = min(found)
                 side.packet = data.packet(data.piece(position))
             return
-        size = min(data.length, detect.MOST_BYTES)
-        view = side.stash + data.take(0, size)
+        view = side.stash + data.take(0, min(data.length, detect.MOST_BYTES - len(side.stash)))
         side.verdict = detect.classify(view)
         if side.verdict is not None:
             # the packet whose bytes told, not the end of what happened to be at hand
-            side.packet = data.packet(self._telling_piece(side, data))
+            piece = self._telling_piece(side, data)
+            side.packet = data.packet(piece)
             if side.verdict == detect.OTHER and midstream:
                 side.verdict = None
                 self._search_from_now(side, side.packet)
                 side.packet = NEVER
-                self._look(side, data, midstream=True)
+                self._look(side, data, midstream=True, begin=data.piece_ends()[piece - 1] if piece else 0)
             return
         more = len(view) - side.reserved
         if not self._services.ledger.http.reserve(more):
@@ -155,10 +158,11 @@ class Handler:
 
     def _telling_piece(self, side: _Side, data: StreamData) -> int:
         ends = data.piece_ends()
-        low, high = 0, data.piece(min(data.length, detect.MOST_BYTES) - 1)
+        most = detect.MOST_BYTES - len(side.stash)
+        low, high = 0, data.piece(min(data.length, most) - 1)
         while low < high:
             middle = (low + high) // 2
-            if detect.classify(side.stash + data.take(0, min(ends[middle], detect.MOST_BYTES))) is None:
+            if detect.classify(side.stash + data.take(0, min(ends[middle], most))) is None:
                 low = middle + 1
             else:
                 high = middle
@@ -191,7 +195,9 @@ class Handler:
                 searches[d] = passed_over[d] = True
             if d == first:
                 replay[d] = events[1][d]
-                if not passed:
+                if passed:
+                    skips[d] = told - 1  # what came before it was looked at and found to be nothing
+                else:
                     searches[d] = False
                     stashes[d] = (side.stash, side.where)
             else:
@@ -209,8 +215,11 @@ class Handler:
             framer.skip_until = skips[d]
             framer.resynchronised = passed_over[d]
             stash, where = stashes[d]
-            if stash and where is not None and not searches[d]:
-                framer.prepend(stash, where)
+            if stash and where is not None:
+                if searches[d]:
+                    framer.resynchronised = True  # it begins before the first segment that is looked at
+                else:
+                    framer.prepend(stash, where)
         self.protocol = "http"
         self._http = http
         http.run(replay[client], replay[1 - client])

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from pcapflow.protocols.http1_framer import Framer
+from pcapflow.protocols.http1_framer import Framer, State, Where
 from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
 from pcapflow.protocols.http1_pairs import Exchange, Pairs
-from pcapflow.protocols.services import BodySink, Services
+from pcapflow.protocols.services import Answers, BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
@@ -35,22 +35,22 @@ class _BodyState:
         self.sink: BodySink | None = None
 
 
-def _keep_answer(head: ResponseHead, body: bytes, json: JsonBody | None) -> tuple[JsonBody | None, Response]:
-    """What `_answers` has for a small body, now that it has been looked at."""
+def _keep_answer(answers: Answers, head: ResponseHead, body: bytes, json: JsonBody | None) -> tuple[JsonBody | None, Response]:
+    """What `Services.answers` has for a small body, now that it has been looked at."""
     decoded = len(body) if json is not None else None
     response = head.with_body(
         Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json)
     )
-    if len(_answers) >= CACHED_ANSWERS:
-        _answers.clear()
-    known = _answers[head, body] = json, encoded(response)
+    if len(answers) >= CACHED_ANSWERS:
+        answers.clear()
+    known = answers[head, body] = json, encoded(response)
     return known
 
 
 SMALL_ANSWER = 128
 CACHED_ANSWERS = 512
 """Small bodies that were looked at, by head and bytes: some 2 KB each, a fixed cost (docs/memory.md)."""
-_answers: dict[tuple[ResponseHead, bytes], tuple[JsonBody | None, Response]] = {}
+_BETWEEN = (State.HEAD, State.SEARCH)
 _BODILESS = frozenset((204, 304))
 
 
@@ -97,7 +97,7 @@ class HttpConnection:
                     self._resume(packet)
                     position = client.feed(event, position)
                 continue
-            if client.paused:
+            if client.paused and client.state in _BETWEEN:
                 self._run_server(server, event.packet)
                 self._resume(event.packet)
             if isinstance(event, StreamGap):
@@ -135,6 +135,7 @@ class HttpConnection:
 
     def _feed_before(self, event: StreamData, position: int, before: int) -> int:
         ends = event.piece_ends()
+        event.origins()  # lists now, so that the parts share them
         pieces = bisect_left(range(len(ends)), before, key=event.packet)
         limit = ends[pieces - 1] if pieces else 0
         if limit <= position:
@@ -168,12 +169,12 @@ class HttpConnection:
 
     # --- what the framers find
 
-    def head(self, framer: Framer, head: Head, size: int, offset: int, packet: int, ts: int, ack: int) -> str:
+    def head(self, framer: Framer, head: Head, size: int, where: Where, packet: int, ts: int) -> str:
         """See `Owner.head`."""
         if type(head) is RequestHead:
-            return self._request(head, self._pairs.ask(head, size, offset, packet, ts, ack), size)
+            return self._request(head, self._pairs.ask(head, size, *where), size)
         assert type(head) is ResponseHead
-        return self._response(head, offset, packet, ts, ack)
+        return self._response(head, where, packet, ts)
 
     def _request(self, head: RequestHead, exchange: Exchange, size: int) -> str:
         services = self._services
@@ -202,12 +203,12 @@ class HttpConnection:
             pairs.settle()
         return head.framing
 
-    def _response(self, head: ResponseHead, offset: int, packet: int, ts: int, ack: int) -> str:
+    def _response(self, head: ResponseHead, where: Where, packet: int, ts: int) -> str:
         framer = self.server
         self._services.response(head.status_text)
         status = head.status
         final = status >= 200 or status == 101
-        exchange = self._pairs.answer(offset, packet, ts, ack, final=final)
+        exchange = self._pairs.answer(*where, final=final)
         if not final or exchange is None:
             return "none"
         request = exchange.head
@@ -263,7 +264,7 @@ class HttpConnection:
             self._body_over(int(framer is self.server), state, found, "complete", packet, ts)
             return
         # answers repeat as heads do: what a small body holds, and the response as it is written, are kept
-        known = _answers.get((head, body))
+        known = services.answers.get((head, body))
         if known is None:
             looked_at = services.whole_body(body, head.coding) if body and head.json else None
             if looked_at is not None and type(looked_at) is not JsonBody:
@@ -271,7 +272,7 @@ class HttpConnection:
                 state.bytes = len(body)
                 self._body_over(1, state, looked_at, "complete", packet, ts)
                 return
-            known = _keep_answer(head, body, looked_at)
+            known = _keep_answer(services.answers, head, body, looked_at)
         json, response = known
         services.body("complete")
         exchange = self.answering

@@ -15,10 +15,19 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pcapflow.drops import Drop, DropReason
-from pcapflow.protocols.http1_head import HEAD_END, METHOD, Head, known_requests, known_responses, parse_request, parse_response
+from pcapflow.protocols.http1_head import (
+    CACHED_HEAD_BYTES,
+    HEAD_END,
+    METHOD,
+    Head,
+    known_requests,
+    known_responses,
+    parse_request,
+    parse_response,
+)
 from pcapflow.protocols.services import Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamGap
@@ -46,24 +55,21 @@ class State(Enum):
     OPAQUE = auto()
 
 
-class Where:
+class Where(NamedTuple):
     """A byte of the stream: its offset, and the packet, time (ns) and raw acknowledgement number that came with it."""
 
-    __slots__ = ("ack", "offset", "packet", "ts")
-
-    def __init__(self, offset: int, packet: int, ts: int, ack: int) -> None:
-        self.offset = offset
-        self.packet = packet
-        self.ts = ts
-        self.ack = ack
+    offset: int
+    packet: int
+    ts: int
+    ack: int
 
 
 class Owner(Protocol):
     """Who takes what the framer finds. packet and ts are those of the byte that is spoken of."""
 
-    def head(self, framer: Framer, head: Head, size: int, offset: int, packet: int, ts: int, ack: int) -> str:
-        """A head of so many bytes that begins at that offset. Returns what follows it: `none`, `length`, `chunked`, `close`,
-        or `opaque` for what is not HTTP/1.
+    def head(self, framer: Framer, head: Head, size: int, where: Where, packet: int, ts: int) -> str:
+        """A head of so many bytes that begins there; packet and ts are those of its last byte. Returns what follows it: `none`,
+        `length`, `chunked`, `close`, or `opaque` for what is not HTTP/1.
         """
         ...
 
@@ -147,7 +153,7 @@ class Framer:
             state = self.state
             if state is State.OPAQUE:
                 return n
-            if state is State.HEAD and self.paused:
+            if self.paused and (state is State.HEAD or state is State.SEARCH):
                 return position
             if state is State.SEARCH:
                 position = self._search(data, position)
@@ -253,7 +259,7 @@ class Framer:
                 if self.paused:
                     return at
                 # a head seen before ends where its bytes end, so the plain search is enough for it
-                stop = view.find(b"\r\n\r\n", at) + 4
+                stop = view.find(b"\r\n\r\n", at, at + CACHED_HEAD_BYTES) + 4
                 head = known(view[at:stop]) if stop > 3 else None
                 if head is None:
                     while at < size and view[at] in b"\r\n":
@@ -265,11 +271,13 @@ class Framer:
                 if position >= 0:
                     while ends[piece] <= position:
                         piece += 1
-                    offset, packet, ts, ack = data.start + position, packets[piece], times[piece], acks[piece]
+                    where = Where(data.start + position, packets[piece], times[piece], acks[piece])
                 else:
                     where = self.where(data, position)
-                    offset, packet, ts, ack = where.offset, where.packet, where.ts, where.ack
-                framing = owner.head(self, head, stop - at, offset, packet, ts, ack)
+                position = base + stop - 1
+                while ends[piece] <= position:
+                    piece += 1
+                framing = owner.head(self, head, stop - at, where, packets[piece], times[piece])
                 at = stop
                 if framing == "none":
                     continue
@@ -278,14 +286,14 @@ class Framer:
                     position = base + stop - 1
                     while ends[piece] <= position:
                         piece += 1
-                    owner.whole_body(self, head, view[at:stop], offset, ts, packets[piece], times[piece])
+                    owner.whole_body(self, head, view[at:stop], where.offset, where.ts, packets[piece], times[piece])
                     at = stop
                 elif framing == "opaque":
                     self.opaque()
                     return size
                 else:
                     self._begin_body(head, framing)
-                    owner.body_begin(self, head, framing, offset, ts)
+                    owner.body_begin(self, head, framing, where.offset, where.ts)
             elif state is State.CHUNK_DATA:
                 stop = min(size, at + self.remaining)
                 owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
@@ -301,7 +309,7 @@ class Framer:
                 elif at + 1 == size and view.endswith(b"\r"):
                     return at
                 else:
-                    self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, "a chunk does not end with a line break")
+                    self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, 1, "a chunk does not end with a line break")
                     return at + 1
                 self.state = State.CHUNK_LINE
             elif state is State.CHUNK_LINE or state is State.TRAILER:
@@ -311,7 +319,7 @@ class Framer:
                     if size - at < most:
                         return at
                     detail = f"no end within {most} bytes"
-                    self._refuse(DropReason.HTTP_CHUNK_LINE_TOO_LONG, "http_chunk_line_max_bytes", most, data, base + at, detail)
+                    self._refuse(DropReason.HTTP_CHUNK_LINE_TOO_LONG, "http_chunk_line_max_bytes", most, data, base + at, most, detail)
                     return at + most
                 if state is State.TRAILER:
                     if view[at:stop] in (b"\r\n", b"\n"):
@@ -320,7 +328,7 @@ class Framer:
                 else:
                     line = _CHUNK_LINE.match(view, at, stop)
                     if line is None:
-                        self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, repr(view[at : min(stop, at + 40)]))
+                        self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, stop - at, repr(view[at : min(stop, at + 40)]))
                         return stop
                     self.remaining = int(line[1], 16)
                     self.state = State.CHUNK_DATA if self.remaining else State.TRAILER
@@ -343,7 +351,7 @@ class Framer:
         found = HEAD_END.search(view, at)
         stop = found.end() if found is not None else size
         if stop - at > most:
-            self._refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base, f"no end within {most} bytes")
+            self._refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base, most + 1, f"no end within {most} bytes")
             return at + most, None
         if found is None:
             return at, None
@@ -351,11 +359,11 @@ class Framer:
         lines = raw.count(b"\n") - 2
         if lines > limits.http_head_max_lines:
             most = limits.http_head_max_lines
-            self._refuse(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", most, data, base, f"{lines} header lines")
+            self._refuse(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", most, data, base, len(raw), f"{lines} header lines")
             return stop, None
         head = self._parse(raw)
         if head is None:
-            self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, repr(raw[:40]))
+            self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, len(raw), repr(raw[:40]))
         return stop, head
 
     def _body(self, data: StreamData, position: int) -> tuple[int, bool]:
@@ -395,12 +403,13 @@ class Framer:
             self.state = State.HEAD
         return found
 
-    def _refuse(self, reason: DropReason, limit: str, value: int, data: StreamData, position: int, detail: str) -> None:
-        """Give the message up and look for the next one."""
+    def _refuse(self, reason: DropReason, limit: str, value: int, data: StreamData, position: int, n: int, detail: str) -> None:
+        """Give the message up and look for the next one. The n bytes from position on show that it must be."""
         where = self.where(data, position)
+        told = self.where(data, max(position + n - 1, 0))
         if self.state is not State.HEAD:
-            self._end_body(where.packet, where.ts, whole=False)
-        self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), where.packet, where.ts, where.offset, value)
+            self._end_body(told.packet, told.ts, whole=False)
+        self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), told.packet, told.ts, where.offset, value)
         self.lose(where.offset)
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
@@ -409,7 +418,7 @@ class Framer:
         more = len(view) - self.reserved
         if more > 0:
             if not account.reserve(more):
-                self._refuse(DropReason.HTTP_MEMORY, "http_total", account.limit, data, base, f"{len(view)} bytes of a head")
+                self._refuse(DropReason.HTTP_MEMORY, "http_total", account.limit, data, base, len(view), f"{len(view)} bytes of a head")
                 return
             self.reserved += more
         if base >= 0:

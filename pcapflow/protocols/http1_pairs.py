@@ -61,7 +61,7 @@ class Pairs:
     """What waits on one connection."""
 
     __slots__ = (
-        "_account", "_client", "_known_to", "_limits", "_reserved", "_server", "_write", "begun", "expecting", "lost_from",
+        "_abandoned", "_account", "_client", "_known_to", "_limits", "_reserved", "_server", "_write", "begun", "expecting", "lost_from",
         "waiting",
     )  # fmt: skip
 
@@ -75,11 +75,13 @@ class Pairs:
         self.waiting: list[Exchange] = []
         """Requests without an answer, oldest first."""
         self.expecting: list[tuple[int, Exchange]] = []
-        """Answers whose request is not known yet, with the client offset that the server had acknowledged."""
+        """Answers whose request is not known yet, with their raw acknowledgement number."""
         self.begun = 0
         """Exchanges begun."""
         self.lost_from = -1
         """Server offset from which on answers were lost; -1 while none was since the last one."""
+        self._abandoned = 0
+        """Requests that were reported without an answer because too many waited: as many answers are not for those that wait."""
         self._known_to = 0
         """Client offset at which the last answered request ends."""
         self._reserved = 0
@@ -105,7 +107,11 @@ class Pairs:
         """A response head at a server offset: the exchange that it belongs to, which waits no longer if the response is final.
         None for an interim response to nothing.
         """
-        exchange = self._match(offset, packet, ack)
+        if self._abandoned and final:
+            # to a request that was reported without waiting for this
+            self._abandoned -= 1
+            return self._orphan(offset, packet, ts, -1)
+        exchange = self._match(offset, packet, ack) if not self._abandoned else None
         if not final:
             return exchange
         if exchange is None:
@@ -117,6 +123,7 @@ class Pairs:
     def _match(self, offset: int, packet: int, ack: int) -> Exchange | None:
         waiting = self.waiting
         if self.lost_from >= 0:
+            self._abandoned = 0
             # answers were lost: skip the requests whose client had moved on when it sent the next one
             while len(waiting) > 1 and waiting[1].packet <= packet and waiting[1].ack >= 0:
                 acked = unwrap(waiting[1].ack, self._server.base, offset)
@@ -133,11 +140,10 @@ class Pairs:
 
     def _orphan(self, offset: int, packet: int, ts: int, ack: int) -> Exchange:
         """A response without a request of an earlier packet. Requests of later packets may be known already."""
-        client = self._client
         later = [e for e in self.waiting if e.packet > packet]
-        acked = unwrap(ack, client.base, client.next) if ack >= 0 and client.base >= 0 else 0
-        may_come = acked > self._known_to
-        if later and may_come and acked > later[0].offset:
+        # before the first answered request nothing is known of the client's offsets in earlier packets
+        may_come = ack >= 0 and (not self._known_to or self._acked(ack, self._known_to) > self._known_to)
+        if later and may_come and self._acked(ack, later[0].offset) > later[0].offset:
             found = later[0]
             self.waiting.remove(found)
             found.done_packet = found.packet
@@ -151,18 +157,22 @@ class Pairs:
             exchange.done_packet = later[0].packet  # which shows that its request will not come
         elif may_come:
             exchange.expected = True
-            self.expecting.append((acked, exchange))
+            self.expecting.append((ack, exchange))
             if len(self.expecting) > self._limits.http_pipeline_max:
                 self._give_up(self.expecting.pop(0)[1], packet)
         return exchange
+
+    def _acked(self, ack: int, near: int) -> int:
+        """The client offset of a raw acknowledgement number."""
+        return unwrap(ack, self._client.base, near)
 
     def _claimed(self, offset: int, packet: int) -> Exchange | None:
         """The answer that came before a request at that client offset: the first to bytes beyond its beginning. Answers to
         bytes before it will not find their request any more.
         """
         while self.expecting:
-            acked, exchange = self.expecting.pop(0)
-            if acked > offset:
+            ack, exchange = self.expecting.pop(0)
+            if self._acked(ack, offset) > offset:
                 exchange.expected = False
                 exchange.done_packet = max(exchange.done_packet, packet)
                 self._known_to = max(self._known_to, offset)
@@ -188,6 +198,7 @@ class Pairs:
         """Report the oldest requests without an answer until another one can wait."""
         while self.full:
             self.unanswered(self.waiting.pop(0), packet)
+            self._abandoned += 1
 
     def finish(self, packet: int) -> None:
         """The connection is over."""
@@ -208,6 +219,7 @@ class Pairs:
             if waiting:
                 oldest = waiting.pop(0)
                 self.unanswered(oldest, oldest.packet)
+                self._abandoned += 1
             else:
                 late = self.expecting.pop(0)[1]
                 self._give_up(late, late.done_packet)

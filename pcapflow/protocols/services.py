@@ -7,9 +7,10 @@ from typing import Protocol
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
+from pcapflow.protocols.http1_head import ResponseHead
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamGap
-from pcapflow.records import Http, Json, JsonBody
+from pcapflow.records import Http, Json, JsonBody, Response
 
 
 class BodySink(Protocol):
@@ -26,8 +27,14 @@ class BodySink(Protocol):
     def finish(self, *, whole: bool) -> None: ...
 
 
+Answers = dict[tuple[ResponseHead, bytes], tuple[JsonBody | None, Response]]
+"""What small response bodies hold, and the responses as they are written, by head and body."""
+
+
 class Services(Protocol):
     """The run, as the protocols see it."""
+
+    answers: Answers
 
     limits: Limits
     ledger: Ledger

@@ -59,7 +59,7 @@ class Connection:
         "end",
         "endpoints",
         "fire",
-        "first_ts",
+        "first_direction", "first_ts",
         "key",
         "last_clock",
         "last_packet",
@@ -78,6 +78,7 @@ class Connection:
         self.endpoints = endpoints
         self.vlan = vlan
         self.number = number
+        self.first_direction = 0
         self.first_ts = ts
         self.last_ts = ts
         self.last_clock = clock
@@ -111,7 +112,7 @@ class Connection:
         if a.port != b.port:
             self.set_client(0 if a.port > b.port else 1, "port")
         else:
-            self.set_client(0 if self.streams[0].base >= 0 else 1, "order")
+            self.set_client(self.first_direction, "order")
 
     def stream_name(self, direction: int) -> str:
         """`client` or `server`."""
@@ -129,11 +130,9 @@ class Connection:
         for i in range(begin, end):
             packet = rows.packet[i]
             clock = rows.clock[i]
-            if clock - self.last_clock >= (limits.linger if self.closed else limits.idle_timeout):
-                self.end = self.end or "idle"
+            silent = clock - self.last_clock >= (limits.linger if self.closed else limits.idle_timeout)
+            if (silent or packet >= self.fire) and self.catch_up(ctx, packet):
                 return i
-            if packet >= self.fire:
-                self.run_timers(ctx, packet)
             d = rows.direction[i]
             stream = streams[d]
             flags = rows.flags[i]
@@ -142,11 +141,15 @@ class Connection:
             ts = rows.ts[i]
             if flags & _SYN:
                 seq += 1
+                if self.client < 0 and self.packets:
+                    self.flush(ctx)  # what was said before may tell the roles
                 if not self._synchronise(stream, d, seq & 0xFFFF_FFFF, flags):
                     self.end = self.end or "reused"
                     return i
             elif stream.base < 0:
                 stream.begin(seq, syn=False)
+            if not self.packets:
+                self.first_direction = d
             self.packets += 1
             self.last_packet = packet
             self.last_ts = ts
@@ -211,7 +214,7 @@ class Connection:
 
     def _reached_fin(self, ctx: Context, stream: HalfStream, packet: int, ts: int) -> None:
         if stream.reached_fin(ctx, packet, ts) and all(s.ended for s in self.streams):
-            self._close("fin")
+            self._close("fin", packet, ctx)
 
     def _reset(self, ctx: Context, packet: int, ts: int) -> None:
         if self.closed:
@@ -219,14 +222,29 @@ class Connection:
         self.rst = True
         for stream in self.streams:
             stream.finish(ctx, "rst", packet, ts)
-        self._close("rst")
+        self._close("rst", packet, ctx)
 
-    def _close(self, how: str) -> None:
+    def _close(self, how: str, packet: int, ctx: Context) -> None:
         if not self.closed:
             self.closed = True
             self.end = how
+            self.last_clock = max(self.last_clock, ctx.clock_of(packet))
 
     # --- timers
+
+    def over_at(self, ctx: Context) -> int:
+        """The packet at which this connection has been silent, or closed, for long enough; one beyond the block if none is."""
+        silence = ctx.limits.linger if self.closed else ctx.limits.idle_timeout
+        return ctx.packet_at_clock(self.last_clock + silence)
+
+    def catch_up(self, ctx: Context, packet: int) -> bool:
+        """Run the timers up to a packet of the block. True, and `end` says why, where the connection is over by then."""
+        self.run_timers(ctx, min(packet, self.over_at(ctx)))
+        # a timer may have closed it, which makes the silence shorter and begin later
+        if self.over_at(ctx) > min(packet, ctx.last_packet):
+            return False
+        self.end = self.end or "idle"
+        return True
 
     def arm(self, ctx: Context) -> None:
         """Work out at which packet of the block the next timer of a stream runs out."""
@@ -302,4 +320,5 @@ class Connection:
         # nothing may hang on to this connection in a circle: memory goes back now, not when Python looks for circles
         self.consumer = None
         for stream in self.streams:
+            stream.release(ctx)
             del stream.owner

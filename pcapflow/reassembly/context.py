@@ -1,7 +1,7 @@
 """What the reassembly stage shares during one run: limits, budget, the block at hand, and who holds memory.
 
-Invariant: `holding` has exactly the streams that hold bytes behind a hole, in the order in which they began to (a dict
-used as an ordered set, so that ties are the same in every run); `armed` has every connection one of whose timers runs.
+Invariant: `holding` has exactly the streams that hold bytes behind a hole, by the number of binary digits of how many (a dict
+is used as an ordered set, so that ties are the same in every run); `armed` has every connection one of whose timers runs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Context:
         self.last_packet = 0
         self.clock: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.ts: npt.NDArray[np.int64] = self.clock
-        self.holding: dict[HalfStream, None] = {}
+        self.holding: list[dict[HalfStream, None]] = [{} for _ in range(64)]
         self.armed: dict[Connection, None] = {}
         self._clock_list: list[int] | None = None
 
@@ -91,9 +91,24 @@ class Context:
         """The capture clock at a packet of the block."""
         return int(self.clock[packet - self.first_packet])
 
+    def held_changed(self, stream: HalfStream) -> None:
+        """What a stream holds behind its holes has changed."""
+        bucket = stream.held.bit_length()
+        if bucket != stream.bucket:
+            if stream.bucket:
+                del self.holding[stream.bucket][stream]
+            if bucket:
+                self.holding[bucket][stream] = None
+            stream.bucket = bucket
+
     def fattest(self) -> HalfStream | None:
-        """The stream that holds most; the one that began to hold first among equals."""
-        return max(self.holding, key=_held, default=None)
+        """A stream that holds most, to within a factor of two: among those, the one that has held so much for longest. Takes the
+        same time however many streams hold something.
+        """
+        for streams in reversed(self.holding):
+            if streams:
+                return next(iter(streams))
+        return None
 
     def relieve(self, victim: HalfStream, packet: int, ts: int) -> None:
         """Memory is short: the victim gives up its oldest hole, or, where that was asked for, itself."""
@@ -106,6 +121,3 @@ class Context:
             victim.give_up_oldest(self, GapCause.MEMORY, packet, ts)
         connection.flush(self)
 
-
-def _held(stream: HalfStream) -> int:
-    return stream.held

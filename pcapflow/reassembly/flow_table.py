@@ -12,6 +12,7 @@ been captured at that row, both directions are handed over as one run each. Ever
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,7 @@ class FlowTable:
         """By last packet, as far as the blocks before tell."""
         self._closed: OrderedDict[Connection, None] = OrderedDict()
         self._here: set[Connection | None] = set()
+        self._victims: Iterator[Connection] | None = None
 
     def __len__(self) -> int:
         return len(self._table)
@@ -171,11 +173,17 @@ class FlowTable:
         ctx.enter(block, clock)
         for connection in list(ctx.armed):
             connection.arm(ctx)
-        if len(columns):
-            self._segments(_Sorted(columns, block, clock))
+        self._victims = None
+        touched = self._segments(_Sorted(columns, block, clock)) if len(columns) else []
         for connection in list(ctx.armed):
-            connection.run_timers(ctx, ctx.last_packet)
-            connection.flush(ctx)
+            if connection.catch_up(ctx, ctx.last_packet):
+                packet = connection.over_at(ctx)
+                self._remove(connection, connection.end, packet, ctx.ts_of(packet))
+            else:
+                connection.flush(ctx)
+                if connection.closed:
+                    touched.append(connection)
+        self._put_in_order(touched)
         self._sweep(int(clock[-1]))
         ctx.leave()
 
@@ -186,7 +194,8 @@ class FlowTable:
 
     # --- one block
 
-    def _segments(self, s: _Sorted) -> None:
+    def _segments(self, s: _Sorted) -> list[Connection]:
+        """Take the rows of a block; the connections that had some."""
         ctx = self.ctx
         idle_timeout = ctx.limits.idle_timeout
         get = self._table.get
@@ -194,7 +203,9 @@ class FlowTable:
         self._here = set(connections)
         groups = range(len(s.keys))
         runs: _Runs | None = None
-        if not self._walk_all and any(c is not None for c in connections):
+        # two keys whose hashes are the same may lie interleaved, as several groups each: those are walked
+        told_apart = len(set(s.keys)) == len(s.keys)
+        if not self._walk_all and told_apart and any(c is not None for c in connections):
             expected = np.array([_expected(c) for c in connections], dtype=np.int64)
             runs = _Runs(s, expected, idle_timeout)
         touched: list[Connection] = []
@@ -229,7 +240,11 @@ class FlowTable:
             connection.last_packet, connection.last_ts, connection.last_clock = last[g]
             connection.flush(ctx)
             touched.append(connection)
-        touched.sort(key=_last_packet)
+        return touched
+
+    def _put_in_order(self, touched: list[Connection]) -> None:
+        """Bring both orders of silence up to the end of the block."""
+        touched.sort(key=_last_clock)
         for connection in touched:
             if self._table.get(connection.key) is not connection:
                 continue
@@ -264,11 +279,9 @@ class FlowTable:
     def _expire(self, connection: Connection, packet: int, ts: int) -> None:
         """A row showed that this connection is over: by reuse of its ports at that row, or by silence before it."""
         ctx = self.ctx
-        silence = ctx.limits.linger if connection.closed else ctx.limits.idle_timeout
-        if ctx.clock_of(packet) - connection.last_clock >= silence:
-            packet = min(packet, ctx.packet_at_clock(connection.last_clock + silence))
-            ts = ctx.ts_of(packet)
-            connection.run_timers(ctx, packet)
+        over = connection.over_at(ctx)
+        if over < packet:
+            packet, ts = over, ctx.ts_of(over)
         self._remove(connection, connection.end, packet, ts)
 
     # --- the table
@@ -280,11 +293,7 @@ class FlowTable:
         account = ctx.ledger.connections
         while len(self._table) >= ctx.limits.max_connections or not account.reserve(CONNECTION_BYTES):
             ctx.ledger.pressure = True
-            victim = next((c for c in self._closed if c not in self._here), None) or next(
-                (c for c in self._open if c not in self._here), None
-            )
-            if victim is None:
-                victim = next(iter(self._open), None)
+            victim = self._victim()
             if victim is None:
                 return None
             self._remove(victim, "evicted", packet, ts)
@@ -293,6 +302,17 @@ class FlowTable:
         self._table[key] = connection
         self._open[connection] = None
         return connection
+
+    def _victim(self) -> Connection | None:
+        """Who leaves for a new connection: the one that was closed longest, else silent longest; those of this block come last.
+        The search goes on where it stopped, so that a block's evictions together go over the table once.
+        """
+        if self._victims is None:
+            self._victims = iter([c for c in (*self._closed, *self._open) if c not in self._here])
+        for connection in self._victims:
+            if self._table.get(connection.key) is connection:
+                return connection
+        return next(iter(self._closed), None) or next(iter(self._open), None)
 
     def _remove(self, connection: Connection, end: str, packet: int, ts: int) -> None:
         self.ctx.ledger.at(packet, ts)
@@ -310,7 +330,7 @@ class FlowTable:
                 connection = next(iter(order))
                 if now - connection.last_clock < silence:
                     break
-                packet = min(ctx.last_packet, ctx.packet_at_clock(connection.last_clock + silence))
+                packet = connection.over_at(ctx)
                 self._remove(connection, end, packet, ctx.ts_of(packet))
 
 
@@ -334,5 +354,5 @@ def _number(connection: Connection) -> int:
     return connection.number
 
 
-def _last_packet(connection: Connection) -> int:
-    return connection.last_packet
+def _last_clock(connection: Connection) -> int:
+    return connection.last_clock

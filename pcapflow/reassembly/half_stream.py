@@ -16,8 +16,8 @@ Overlaps: the first copy wins. Which bucket a repeated byte falls into: `late` i
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
-from collections import deque
 from typing import TYPE_CHECKING
 
 from pcapflow.drops import DropReason, GapCause
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 NEVER = 1 << 62
 """A packet number or time that does not come."""
+_GAP_BYTES = 24
+"""Reserved for each gap that is remembered: two offsets and room to grow."""
 _JUMP_MAX = 1 << 30
 """The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
 
@@ -39,7 +41,7 @@ class HalfStream:
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
     __slots__ = (
-        "acked", "armed_ack", "armed_packet", "armed_ts", "assembler", "base", "captured", "conflicting", "delivered", "drop_reason",
+        "acked", "armed_ack", "armed_packet", "armed_ts", "assembler", "base", "bucket", "captured", "conflicting", "delivered", "drop_reason",
         "dropped", "ended", "events", "fin", "gaps", "given_up", "history", "jump_end", "late", "missing", "next", "out_of_order",
         "out_of_window", "owner", "pieces", "pieces_start", "protocol_drop", "retransmitted", "ring", "ring_peak",
         "snapped", "syn", "waiting_ack", "waiting_packet", "waiting_ts",
@@ -67,8 +69,11 @@ class HalfStream:
         self.jump_end = -1
         self.assembler: Assembler | None = None
         self.ring: Ring | None = None
+        self.bucket = 0
+        """Binary digits of what is held; where `Context.holding` has this stream."""
         self.history = b""
-        self.given_up: deque[tuple[int, int]] | None = None
+        self.given_up: array[int] | None = None
+        """Begin and end of the last gaps, alternating; reserved in the `history` account."""
         self.captured = 0
         self.delivered = 0
         self.retransmitted = 0
@@ -200,7 +205,6 @@ class HalfStream:
                     continue
                 assembler = self.assembler = Assembler(limits.ring_ranges)
                 self.ring = Ring(ctx.ledger.rings)
-                ctx.holding[self] = None
             elif offset > self.next and (end - self.next > limits.ring_size or len(assembler) >= assembler.capacity):
                 self._give_up(ctx, min(offset, assembler.starts[0]), GapCause.RING_FULL, packet, ts)
                 continue
@@ -233,6 +237,7 @@ class HalfStream:
                     self._give_up(ctx, min(low, assembler.starts[0]) if assembler.starts else low, GapCause.MEMORY, packet, ts)
                 continue
             assembler.add(low, high, clock)
+            ctx.held_changed(self)
             if self.held > self.ring_peak:
                 self.ring_peak = self.held
             return
@@ -270,15 +275,23 @@ class HalfStream:
         self.events.append(StreamGap(self.next, n, cause, packet, ts))
         self.missing += n
         self.gaps += 1
-        if self.given_up is None:
-            self.given_up = deque(maxlen=ctx.limits.late_ranges)
-        if self.given_up and self.given_up[-1][1] == self.next:
-            self.given_up[-1] = (self.given_up[-1][0], until)
-        else:
-            self.given_up.append((self.next, until))
+        self._remember_gap(ctx, until)
         self.next = until
         self._forget_history(ctx)
         self._drain(ctx, packet, ts)
+
+    def _remember_gap(self, ctx: Context, until: int) -> None:
+        gaps = self.given_up
+        if gaps is None:
+            gaps = self.given_up = array("q")
+        if gaps and gaps[-1] == self.next:
+            gaps[-1] = until
+            return
+        if len(gaps) >= 2 * ctx.limits.late_ranges:
+            del gaps[:2]
+        elif not ctx.ledger.history.reserve(_GAP_BYTES):
+            return
+        gaps.extend((self.next, until))
 
     def _drain(self, ctx: Context, packet: int, ts: int) -> None:
         """Deliver what is held from `next` on."""
@@ -302,11 +315,13 @@ class HalfStream:
         self._remember(ctx, data[-ctx.limits.history_bytes :])
         if not assembler.starts:
             self._close_ring(ctx)
+        else:
+            ctx.held_changed(self)
 
     def _close_ring(self, ctx: Context) -> None:
         self.assembler = None
         self.ring = None
-        ctx.holding.pop(self, None)
+        ctx.held_changed(self)
 
     # --- bytes seen before
 
@@ -324,7 +339,7 @@ class HalfStream:
         if n == 0:
             return
         if self.given_up:
-            for low, high in self.given_up:
+            for low, high in zip(self.given_up[::2], self.given_up[1::2], strict=True):
                 if high <= offset:
                     continue
                 if low >= offset + n:
@@ -435,6 +450,12 @@ class HalfStream:
             self.give_up_below(ctx, known, GapCause.ACKNOWLEDGED if self.acked >= known else GapCause.END, packet, ts)
         self._end(ctx, "fin" if self.fin >= 0 and self.fin == self.next else kind, packet, ts)
 
+    def release(self, ctx: Context) -> None:
+        """The connection is gone: give back what was kept to tell late bytes."""
+        if self.given_up:
+            ctx.ledger.history.release(len(self.given_up) // 2 * _GAP_BYTES)
+            self.given_up = None
+
     def drop(self, ctx: Context, reason: DropReason) -> None:
         """Give the whole stream up: what is held is dropped, and so is all that still comes."""
         self.close_pieces(ctx)
@@ -442,9 +463,7 @@ class HalfStream:
         if self.ring is not None:
             self.dropped += self.ring.held
             self.ring.clear()
-            self.ring = None
-            self.assembler = None
-            ctx.holding.pop(self, None)
+            self._close_ring(ctx)
         self._forget_history(ctx)
         self.armed_ack = self.waiting_ack = 0
 

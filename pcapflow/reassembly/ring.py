@@ -13,7 +13,8 @@ from array import array
 from pcapflow.budget import Account
 
 PAGE = 4096
-MARK = 8
+MARK = 128
+"""Bytes that remembering one held segment takes: where it began, and perhaps a range of its own in the assembler."""
 _MARKS_MAX = 4096
 """Segment starts remembered in one ring; further ones are not, and a search for a message head skips them."""
 

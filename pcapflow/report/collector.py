@@ -19,6 +19,7 @@ from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_body import backend
 from pcapflow.protocols.handler import Handler
+from pcapflow.protocols.services import Answers
 from pcapflow.reassembly.connection import Connection, Endpoint
 from pcapflow.reassembly.events import StreamGap
 from pcapflow.reassembly.half_stream import HalfStream
@@ -42,6 +43,7 @@ class Collector:
         self.http_summary = records.HttpSummary()
         self.json_summary = records.JsonSummary()
         self.drops = records.Drops()
+        self.answers: Answers = {}
         self.unbalanced: list[str] = []
 
     def flush(self) -> None:

@@ -72,7 +72,7 @@ def test_the_ring_is_a_dictionary_and_pays_for_its_pages(pieces: list[tuple[int,
 
 
 def test_a_refused_write_changes_nothing() -> None:
-    ledger = Ledger(Limits(rings_total=PAGE + 100))
+    ledger = Ledger(Limits(rings_total=PAGE + MARK + 100))
     ring = Ring(ledger.rings)
     assert ring.write(0, memoryview(b"x" * 10))
     before = ledger.rings.used
