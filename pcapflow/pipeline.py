@@ -19,6 +19,7 @@ import numpy as np
 from pcapflow import __version__, records
 from pcapflow.budget import Account, Ledger
 from pcapflow.capture import pcap
+from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.source import Source, open_source
 from pcapflow.decode import columns, slow
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
@@ -83,11 +84,11 @@ def run(
     counts = DecodeCounts()
     captured = 0
     last_packet, last_ts = 0, 0
-    interrupted = False
 
     with ExitStack() as stack:
         stack.enter_context(_without_cycle_search())
-        readers = _open(paths, limits, ledger, stack)
+        interrupt = stack.enter_context(Interrupt())
+        readers = _open(paths, limits, ledger, stack, interrupt)
         sizes = [source.size for source, _ in readers]
         total = sum(s for s in sizes if s is not None) if None not in sizes else None
         before = 0
@@ -106,9 +107,13 @@ def run(
                         flush()
                     if progress is not None:
                         progress(Progress(last_packet, before + source.position, total, ledger.used))
+                    if interrupt.asked:
+                        break
+                if interrupt.asked:
+                    break
                 before += source.position
         except KeyboardInterrupt:
-            interrupted = True
+            interrupt.asked = True
         ledger.at(last_packet, last_ts)
         table.finish(last_packet, last_ts)
         collector.close()
@@ -120,7 +125,7 @@ def run(
     summary = records.Summary(
         schema=records.SCHEMA,
         pcapflow=__version__,
-        interrupted=interrupted,
+        interrupted=interrupt.asked,
         captures=[_capture(reader.info) for _, reader in readers],
         decode=records.Decode(
             counts.packets, counts.tcp, counts.udp, counts.other, counts.malformed, counts.unsupported_link, counts.fragments, counts.snapped
@@ -151,10 +156,10 @@ def _without_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
-def _open(paths: Sequence[str], limits: Limits, ledger: Ledger, stack: ExitStack) -> list[tuple[Source, pcap.PcapReader]]:
+def _open(paths: Sequence[str], limits: Limits, ledger: Ledger, stack: ExitStack, interrupt: Interrupt) -> list[tuple[Source, pcap.PcapReader]]:
     readers = []
     for path in paths:
-        source = open_source(path)
+        source = open_source(path, interrupt)
         stack.callback(source.close)
         readers.append((source, pcap.PcapReader(source, limits, ledger)))
     return readers

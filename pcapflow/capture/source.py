@@ -13,6 +13,7 @@ import stat
 import sys
 from pathlib import Path
 
+from pcapflow.capture.interrupt import Interrupt
 from pcapflow.errors import CaptureError
 
 STDIN = "-"
@@ -21,12 +22,13 @@ STDIN = "-"
 class Source:
     """Bytes in order from a file descriptor."""
 
-    def __init__(self, path: str, fd: int, size: int | None, *, owned: bool) -> None:
+    def __init__(self, path: str, fd: int, size: int | None, interrupt: Interrupt, *, owned: bool) -> None:
         self.path = path
         self.size = size
         self.position = 0
         self.ended = False
         self._fd = fd
+        self._interrupt = interrupt
         self._owned = owned
         self._waits = size is None
 
@@ -37,6 +39,9 @@ class Source:
             if self._waits and got >= at_least and not select.select([self._fd], [], [], 0)[0]:
                 break
             try:
+                if self._waits:
+                    with self._interrupt.waiting():
+                        select.select([self._fd], [], [])
                 n = os.readv(self._fd, [room[got:]])
             except OSError as e:
                 raise CaptureError(self.path, f"cannot be read: {e.strerror}") from None
@@ -53,15 +58,16 @@ class Source:
             self._owned = False
 
 
-def open_source(path: str) -> Source:
+def open_source(path: str, interrupt: Interrupt | None = None) -> Source:
     """Open a capture for reading; `-` is standard input."""
+    interrupt = interrupt or Interrupt()
     if path == STDIN:
         try:
             fd = sys.stdin.fileno()
         except (AttributeError, ValueError):
             raise CaptureError("standard input", "is closed") from None
         mode = os.fstat(fd).st_mode
-        return Source(path, fd, os.fstat(fd).st_size if stat.S_ISREG(mode) else None, owned=False)
+        return Source(path, fd, os.fstat(fd).st_size if stat.S_ISREG(mode) else None, interrupt, owned=False)
     try:
         fd = os.open(Path(path), os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError) as e:
@@ -71,4 +77,4 @@ def open_source(path: str) -> Source:
     if stat.S_ISDIR(info.st_mode):
         os.close(fd)
         raise CaptureError(path, "is a directory, not a capture")
-    return Source(path, fd, info.st_size if stat.S_ISREG(info.st_mode) else None, owned=True)
+    return Source(path, fd, info.st_size if stat.S_ISREG(info.st_mode) else None, interrupt, owned=True)

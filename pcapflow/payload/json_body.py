@@ -102,7 +102,7 @@ class JsonParser:
         self._events = event_list()
         self._coroutine = make(self._events, multiple_values=True)
         self._outline = Outline()
-        self._tail = b""
+        self._tail = bytearray()
         """A slice begun."""
         self._pending: list[bytes] = []
         """Slices that lie within one unfinished scalar, and where they began."""
@@ -138,13 +138,13 @@ class JsonParser:
         at = 0
         if self._tail:
             at = size - len(self._tail)
-            data_first = self._tail + data[:at]
-            if len(data_first) < size:
-                self._tail = data_first
+            self._tail += data[:at]
+            if len(self._tail) < size:
                 self._hold()
                 return
-            self._tail = b""
-            self._slice(data_first)
+            first = bytes(self._tail)
+            self._tail.clear()
+            self._slice(first)
         end = len(data) - size
         while at <= end:
             if self.error is not None or self.drop is not None:
@@ -152,7 +152,7 @@ class JsonParser:
             self._slice(data[at : at + size])
             at += size
         if self.error is None and self.drop is None:
-            self._tail = data[at:]
+            self._tail += data[at:]
             self._hold()
 
     def _hold(self) -> None:
@@ -172,7 +172,7 @@ class JsonParser:
         """Give all memory back."""
         self._account.release(self._held)
         self._held = 0
-        self._tail = b""
+        self._tail.clear()
         self._pending = []
         self._begun = self._pending_place = _NOWHERE
         self._coroutine = None
@@ -363,7 +363,8 @@ class JsonParser:
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
         """The body is over. whole: all of it came; gapped: bytes are missing in it. Gives all memory back."""
         if self.error is None and self.drop is None:
-            tail, self._tail = self._tail, b""
+            tail = bytes(self._tail)
+            self._tail.clear()
             if tail:
                 self._slice(tail)
         if self.error is None and self.drop is None and self._pending:
