@@ -181,7 +181,7 @@ class FlowTable:
                 self._remove(connection, connection.end, packet, ctx.ts_of(packet))
             else:
                 connection.flush(ctx)
-                if connection.closed:
+                if connection.closed and connection not in self._closed:
                     touched.append(connection)
         self._put_in_order(touched)
         self._sweep(int(clock[-1]))

@@ -26,6 +26,9 @@ from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.ordering import RecordSorter, Write
 
+_GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 7
+"""Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
+
 LIMIT_OF = {DropReason.CONNECTION_MEMORY: "max_connections", DropReason.HOLE_MEMORY: "memory_limit"}
 
 
@@ -118,7 +121,7 @@ class Collector:
             protocol,
             records.Streams(_stream(connection, client), _stream(connection, 1 - client)),
         )
-        self._record(packet, connection.number, record, 3)
+        self._record(packet, connection.number, record, _CONNECTION)
 
     def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None:
         """Reassembly gave a stream up."""
@@ -204,11 +207,11 @@ class Collector:
 
     def http(self, packet: int, record: records.Http) -> None:
         """See `Services`."""
-        self._record(packet, record.connection, record)
+        self._record(packet, record.connection, record, _HTTP)
 
     def json(self, packet: int, record: records.Json) -> None:
         """See `Services`."""
-        self._record(packet, record.connection, record)
+        self._record(packet, record.connection, record, _JSON + (record.stream == "server"))
 
     def gap(self, connection: Connection, direction: int, gap: StreamGap) -> None:
         """See `Services`."""
@@ -217,7 +220,7 @@ class Collector:
         if self.wants_records:
             name = connection.stream_name(direction)
             record = records.Gap(connection.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet)
-            self._record(gap.packet, connection.number, record, 1 + (name == "server"))
+            self._record(gap.packet, connection.number, record, _GAP + (name == "server"))
 
     def drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """See `Services`."""
@@ -238,7 +241,7 @@ class Collector:
             record = records.Drop(
                 connection.number, name, reason.layer, reason.value, seconds(ts), packet, offset, held, limit, drop.detail
             )
-            self._record(packet, connection.number, record)
+            self._record(packet, connection.number, record, _DROP + (name == "server"))
 
 
 def _endpoint(end: Endpoint) -> records.Endpoint:

@@ -64,8 +64,8 @@ def _heading(title: str) -> Text:
 
 def _grid(*rows: tuple[str | Text, str | Text, str | Text]) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(width=15, style="cyan")
-    table.add_column(justify="right", min_width=12)
+    table.add_column(width=18, style="cyan")
+    table.add_column(justify="right", min_width=10)
     table.add_column()
     for name, value, remark in rows:
         table.add_row(Text(f"  {name}") if isinstance(name, str) else name, value, remark)
@@ -116,8 +116,8 @@ def _recovered(s: Summary) -> list[RenderableType]:
     ]
     http = s.http
     if http.requests or http.responses:
-        rows.append(("HTTP requests", f"{http.requests:,}", _counts(http.by_method)))
-        rows.append(("HTTP responses", f"{http.responses:,}", _counts(http.by_status)))
+        rows.append(("requests", f"{http.requests:,}", _counts(http.by_method)))
+        rows.append(("responses", f"{http.responses:,}", _counts(http.by_status)))
     json = s.json
     if json.bodies:
         rows.append(("JSON bodies", f"{json.bodies:,}", f"{_size(json.bytes)}, {json.documents:,} documents, {json.events:,} events"))
@@ -143,7 +143,7 @@ def _lost(s: Summary) -> list[RenderableType]:
     bodies = s.http.bodies
     for name, n in (("gapped", bodies.gapped), ("truncated", bodies.truncated), ("dropped", bodies.dropped)):
         if n:
-            rows.append((f"{name} bodies", f"{n:,}", "HTTP message bodies"))
+            rows.append((f"{name} bodies", f"{n:,}", "of HTTP messages"))
     if s.json.invalid:
         rows.append(("invalid JSON", f"{s.json.invalid:,}", "bodies that came whole and are no JSON"))
     for reason, count in s.drops.by_reason.items():
@@ -157,16 +157,18 @@ def _lost(s: Summary) -> list[RenderableType]:
 def _memory(s: Summary) -> list[RenderableType]:
     memory = s.memory
     table = Table.grid(padding=(0, 2))
-    table.add_column(width=15, style="cyan")
+    table.add_column(width=18, style="cyan")
     table.add_column(justify="right", min_width=10)
     table.add_column(min_width=_BAR)
-    table.add_column(justify="right")
+    table.add_column()
     rows = [("all accounts", memory.peak_bytes, memory.limit_bytes)]
     rows += [(name, c.peak_bytes, c.limit_bytes) for name, c in memory.components.items() if c.peak_bytes]
     for name, peak, limit in rows:
         full = peak / limit if limit else 0.0
         style = "red" if full > 0.9 else "yellow" if full > 0.5 else "green"
-        bar = Text("\N{BLACK SQUARE}" * max(1, round(full * _BAR)) if peak else "", style=style)
+        filled = max(1, round(full * _BAR)) if peak else 0
+        bar = Text("\N{BLACK SQUARE}" * filled, style=style)
+        bar.append("\N{MIDDLE DOT}" * (_BAR - filled), style="dim")
         table.add_row(f"  {name}", _mebibytes(peak), bar, f"of {_mebibytes(limit)}")
     table.add_row("  process", _mebibytes(memory.process.peak_rss_bytes), "", "resident peak")
     parts: list[RenderableType] = [_heading("Memory high-water marks"), table]
