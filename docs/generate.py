@@ -39,8 +39,11 @@ def limits() -> str:
         "| limit | default | what it bounds, and why so much | what happens there |",
         "|---|---|---|---|",
     ]
-    for f in fields(Limits):
-        lines.append(f"| `{f.name}` | {value(int(f.default), f.metadata['unit'])} | {f.metadata['reason']} | {f.metadata['reached']} |")  # type: ignore[call-overload]
+    defaults = Limits().as_dict()
+    lines.extend(
+        f"| `{f.name}` | {value(defaults[f.name], f.metadata['unit'])} | {f.metadata['reason']} | {f.metadata['reached']} |"
+        for f in fields(Limits)
+    )
     return "\n".join(lines) + "\n"
 
 
