@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from pcapflow.protocols.http1_framer import Framer, State, Where
+from pcapflow.protocols.http1_framer import Framer, State
 from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
 from pcapflow.protocols.http1_pairs import Exchange, Pairs
-from pcapflow.protocols.services import Answers, BodySink, Services
+from pcapflow.protocols.services import Answer, BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
@@ -35,15 +35,15 @@ class _BodyState:
         self.sink: BodySink | None = None
 
 
-def _keep_answer(answers: Answers, head: ResponseHead, body: bytes, json: JsonBody | None) -> tuple[JsonBody | None, Response]:
+def _keep_answer(services: Services, head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
     """What `Services.answers` has for a small body, now that it has been looked at."""
     decoded = len(body) if json is not None else None
     response = head.with_body(
         Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json)
     )
-    if len(answers) >= CACHED_ANSWERS:
-        answers.clear()
-    known = answers[head, body] = json, encoded(response)
+    if len(services.answers) >= CACHED_ANSWERS:
+        services.count_answers()
+    known = services.answers[head, body] = Answer(json, encoded(response))
     return known
 
 
@@ -169,24 +169,20 @@ class HttpConnection:
 
     # --- what the framers find
 
-    def head(self, framer: Framer, head: Head, size: int, where: Where, packet: int, ts: int) -> str:
-        """See `Owner.head`."""
-        if type(head) is RequestHead:
-            return self._request(head, self._pairs.ask(head, size, *where), size)
-        assert type(head) is ResponseHead
-        return self._response(head, where, packet, ts)
-
-    def _request(self, head: RequestHead, exchange: Exchange, size: int) -> str:
-        services = self._services
+    def request_head(self, head: Head, size: int, offset: int, packet: int, ts: int, ack: int, last_packet: int, last_ts: int) -> str:
+        """See `Owner.request_head`."""
+        assert type(head) is RequestHead
+        pairs = self._pairs
+        exchange = pairs.ask(head, size, offset, packet, ts, ack)
         framer = self.client
-        services.request(head.method)
-        exchange.add_anomalies(head.anomalies)
+        self._services.request(head.method)
+        if head.anomalies:
+            exchange.add_anomalies(head.anomalies)
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
         if size > CACHED_HEAD_BYTES:
             exchange.head_bytes = size
-        pairs = self._pairs
         if head.framing == "none":
             exchange.request = head.bodiless
             if exchange.response_done:
@@ -197,33 +193,36 @@ class HttpConnection:
         if head.connect or head.upgrade:
             framer.paused = True
             self._pause_for = exchange
-        elif pairs.full:
+        elif len(pairs.waiting) >= pairs.most:
             framer.paused = True
         if exchange.head_bytes:
             pairs.settle()
         return head.framing
 
-    def _response(self, head: ResponseHead, where: Where, packet: int, ts: int) -> str:
+    def response_head(self, head: Head, size: int, offset: int, packet: int, ts: int, ack: int, last_packet: int, last_ts: int) -> str:
+        """See `Owner.response_head`."""
+        assert type(head) is ResponseHead
         framer = self.server
         self._services.response(head.status_text)
         status = head.status
         final = status >= 200 or status == 101
-        exchange = self._pairs.answer(*where, final=final)
+        exchange = self._pairs.answer(offset, packet, ts, ack, final)
         if not final or exchange is None:
             return "none"
         request = exchange.head
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
-        exchange.add_anomalies(head.anomalies)
+        if head.anomalies:
+            exchange.add_anomalies(head.anomalies)
         self.answering = exchange
         if status == 101 or (request is not None and request.connect and status < 300):
             # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol
             self.tunnel = "websocket" if head.upgrade == "websocket" else "opaque"
-            self._answered(exchange, head.bodiless, packet, ts)
+            self._answered(exchange, head.bodiless, last_packet, last_ts)
             return "opaque"
         if status in _BODILESS or (request is not None and request.method == "HEAD"):
-            self._answered(exchange, head.bodiless, packet, ts)
+            self._answered(exchange, head.bodiless, last_packet, last_ts)
             return "none"
         return head.framing
 
@@ -272,16 +271,13 @@ class HttpConnection:
                 state.bytes = len(body)
                 self._body_over(1, state, looked_at, "complete", packet, ts)
                 return
-            known = _keep_answer(services.answers, head, body, looked_at)
-        json, response = known
-        services.body("complete")
+            known = _keep_answer(services, head, body, looked_at)
+        known.uses += 1
         exchange = self.answering
         assert exchange is not None
-        if json is not None:
-            services.json_body(json)
-            if services.wants_records:
-                self._json_record("server", "http-response", exchange, json, begun, packet)
-        self._answered(exchange, response, packet, ts)
+        if known.json is not None and services.wants_records:
+            self._json_record("server", "http-response", exchange, known.json, begun, packet)
+        self._answered(exchange, known.response, packet, ts)
 
     def body_end(self, framer: Framer, packet: int, ts: int, *, whole: bool) -> None:
         """See `Owner.body_end`."""

@@ -67,10 +67,14 @@ class Where(NamedTuple):
 class Owner(Protocol):
     """Who takes what the framer finds. packet and ts are those of the byte that is spoken of."""
 
-    def head(self, framer: Framer, head: Head, size: int, where: Where, packet: int, ts: int) -> str:
-        """A head of so many bytes that begins there; packet and ts are those of its last byte. Returns what follows it: `none`,
-        `length`, `chunked`, `close`, or `opaque` for what is not HTTP/1.
+    def request_head(self, head: Head, size: int, offset: int, packet: int, ts: int, ack: int, last_packet: int, last_ts: int) -> str:
+        """A request head of so many bytes: where it begins, and the packet and time (ns) of its last byte. Returns what follows
+        it: `none`, `length`, `chunked`, `close`, or `opaque` for what is not HTTP/1.
         """
+        ...
+
+    def response_head(self, head: Head, size: int, offset: int, packet: int, ts: int, ack: int, last_packet: int, last_ts: int) -> str:
+        """The same for a response head."""
         ...
 
     def whole_body(self, framer: Framer, head: Head, body: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
@@ -102,7 +106,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_cache", "_direction", "_parse", "_stash", "_stash_where", "connection", "owner", "paused", "remaining", "reserved", "resynchronised",
+        "_cache", "_direction", "_parse", "_stash", "_stash_where", "_window", "connection", "owner", "paused", "remaining", "reserved", "resynchronised",
         "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
@@ -124,6 +128,8 @@ class Framer:
         """Data of earlier packets came before it was known that this is HTTP."""
         self._stash = b""
         self._stash_where: Where | None = None
+        self._window = WINDOW
+        """Bytes joined at one time: more where messages are short, few where long bodies are skipped."""
         self._parse: Callable[[bytes], Head | None] = parse_request if side == "client" else parse_response
         self._cache: Mapping[bytes, Head] = known_requests if side == "client" else known_responses
         self.reserved = 0
@@ -142,7 +148,6 @@ class Framer:
     def feed(self, data: StreamData, position: int) -> int:
         """Data from a position; the position up to which it was consumed."""
         n = data.length
-        window = WINDOW
         if self.skip_until:
             if position == 0:
                 position = self._skip(data)
@@ -157,14 +162,14 @@ class Framer:
                 return position
             if state is State.SEARCH:
                 position = self._search(data, position)
-                window = WINDOW
+                self._window = WINDOW
                 continue
             if state is State.BODY or state is State.CHUNK_DATA:
                 position, jumped = self._body(data, position)
                 if jumped:
-                    window = WINDOW
+                    self._window = WINDOW
                 continue
-            size = min(window, n - position)
+            size = min(self._window, n - position)
             stashed = len(self._stash)
             view = self._stash + data.take(position, size) if stashed else data.take(position, size)
             used = self._messages(data, position - stashed, view)
@@ -174,7 +179,7 @@ class Framer:
             elif size == n - position:
                 self._keep(data, position - stashed, view)
                 return n
-            window = min(window * 4, _LARGEST_WINDOW)
+            self._window = min(self._window * 4, _LARGEST_WINDOW)
         return position
 
     def gap(self, gap: StreamGap) -> None:
@@ -250,6 +255,7 @@ class Framer:
         owner = self.owner
         limits = self.services.limits
         known = self._cache.get
+        take_head = owner.request_head if self.side == "client" else owner.response_head
         ends = data.piece_ends()
         packets, times, acks = data.origins()
         piece = bisect_right(ends, max(base, 0))
@@ -271,13 +277,13 @@ class Framer:
                 if position >= 0:
                     while ends[piece] <= position:
                         piece += 1
-                    where = Where(data.start + position, packets[piece], times[piece], acks[piece])
+                    offset, packet, ts, ack = data.start + position, packets[piece], times[piece], acks[piece]
                 else:
-                    where = self.where(data, position)
+                    offset, packet, ts, ack = self.where(data, position)
                 position = base + stop - 1
                 while ends[piece] <= position:
                     piece += 1
-                framing = owner.head(self, head, stop - at, where, packets[piece], times[piece])
+                framing = take_head(head, stop - at, offset, packet, ts, ack, packets[piece], times[piece])
                 at = stop
                 if framing == "none":
                     continue
@@ -286,14 +292,14 @@ class Framer:
                     position = base + stop - 1
                     while ends[piece] <= position:
                         piece += 1
-                    owner.whole_body(self, head, view[at:stop], where.offset, where.ts, packets[piece], times[piece])
+                    owner.whole_body(self, head, view[at:stop], offset, ts, packets[piece], times[piece])
                     at = stop
                 elif framing == "opaque":
                     self.opaque()
                     return size
                 else:
                     self._begin_body(head, framing)
-                    owner.body_begin(self, head, framing, where.offset, where.ts)
+                    owner.body_begin(self, head, framing, offset, ts)
             elif state is State.CHUNK_DATA:
                 stop = min(size, at + self.remaining)
                 owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")

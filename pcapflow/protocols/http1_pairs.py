@@ -61,13 +61,13 @@ class Pairs:
     """What waits on one connection."""
 
     __slots__ = (
-        "_abandoned", "_account", "_client", "_known_to", "_limits", "_reserved", "_server", "_write", "begun", "expecting", "lost_from",
+        "_abandoned", "_account", "_client", "_known_to", "_reserved", "_server", "_write", "begun", "expecting", "lost_from", "most",
         "waiting",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, account: Account, client: HalfStream, server: HalfStream, write: Callable[[Exchange], None]) -> None:
         """write takes an exchange when both of its sides are done or will never come."""
-        self._limits = limits
+        self.most = limits.http_pipeline_max
         self._account = account
         self._client = client
         self._server = server
@@ -86,11 +86,6 @@ class Pairs:
         """Client offset at which the last answered request ends."""
         self._reserved = 0
 
-    @property
-    def full(self) -> bool:
-        """No further request can wait."""
-        return len(self.waiting) >= self._limits.http_pipeline_max
-
     def ask(self, head: RequestHead, size: int, offset: int, packet: int, ts: int, ack: int) -> Exchange:
         """A request of so many head bytes. Returns its exchange: a new one that waits, or that of an answer that came before it."""
         exchange = self._claimed(offset, packet) if self.expecting else None
@@ -100,10 +95,11 @@ class Pairs:
             self.waiting.append(exchange)
         exchange.head = head
         exchange.ts = ts
-        exchange.end = offset + size + max(head.length, 0)
+        length = head.length
+        exchange.end = offset + size + (max(0, length))
         return exchange
 
-    def answer(self, offset: int, packet: int, ts: int, ack: int, *, final: bool) -> Exchange | None:
+    def answer(self, offset: int, packet: int, ts: int, ack: int, final: bool) -> Exchange | None:  # noqa: FBT001 - the hot path
         """A response head at a server offset: the exchange that it belongs to, which waits no longer if the response is final.
         None for an interim response to nothing.
         """
@@ -117,7 +113,8 @@ class Pairs:
         if exchange is None:
             return self._orphan(offset, packet, ts, ack)
         self.waiting.pop(0)
-        self._known_to = max(self._known_to, exchange.end)
+        if exchange.end > self._known_to:
+            self._known_to = exchange.end
         return exchange
 
     def _match(self, offset: int, packet: int, ack: int) -> Exchange | None:
@@ -158,7 +155,7 @@ class Pairs:
         elif may_come:
             exchange.expected = True
             self.expecting.append((ack, exchange))
-            if len(self.expecting) > self._limits.http_pipeline_max:
+            if len(self.expecting) > self.most:
                 self._give_up(self.expecting.pop(0)[1], packet)
         return exchange
 
@@ -196,7 +193,7 @@ class Pairs:
 
     def make_room(self, packet: int) -> None:
         """Report the oldest requests without an answer until another one can wait."""
-        while self.full:
+        while len(self.waiting) >= self.most:
             self.unanswered(self.waiting.pop(0), packet)
             self._abandoned += 1
 

@@ -27,8 +27,19 @@ class BodySink(Protocol):
     def finish(self, *, whole: bool) -> None: ...
 
 
-Answers = dict[tuple[ResponseHead, bytes], tuple[JsonBody | None, Response]]
-"""What small response bodies hold, and the responses as they are written, by head and body."""
+class Answer:
+    """A small response body that came whole: what it holds, the response as it is written, and how often it came."""
+
+    __slots__ = ("json", "response", "uses")
+
+    def __init__(self, json: JsonBody | None, response: Response) -> None:
+        self.json = json
+        self.response = response
+        self.uses = 0
+
+
+Answers = dict[tuple[ResponseHead, bytes], Answer]
+"""By head and body. Their uses are counted when the cache is emptied, with `Services.count_answers`."""
 
 
 class Services(Protocol):
@@ -62,6 +73,10 @@ class Services(Protocol):
 
     def json_body(self, json: JsonBody) -> None:
         """A body of JSON ended."""
+        ...
+
+    def count_answers(self) -> None:
+        """Count the uses of the answers kept as bodies, and forget the answers."""
         ...
 
     def http(self, packet: int, record: Http) -> None: ...

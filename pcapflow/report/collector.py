@@ -56,6 +56,7 @@ class Collector:
 
     def close(self) -> None:
         """The run is over."""
+        self.count_answers()
         if self._sorter is not None:
             self._sorter.flush()
             self._sorter.close()
@@ -158,18 +159,24 @@ class Collector:
 
     def request(self, method: str) -> None:
         """See `Services`."""
-        self.http_summary.requests += 1
-        self._count(self.http_summary.by_method, method)
+        http = self.http_summary
+        http.requests += 1
+        if method in http.by_method:
+            http.by_method[method] += 1
+        else:
+            self._count(http.by_method, method)
 
     def response(self, status: str) -> None:
         """See `Services`."""
-        self.http_summary.responses += 1
-        self._count(self.http_summary.by_status, status)
+        http = self.http_summary
+        http.responses += 1
+        if status in http.by_status:
+            http.by_status[status] += 1
+        else:
+            self._count(http.by_status, status)
 
     def _count(self, counts: dict[str, int], key: str) -> None:
-        if key in counts:
-            counts[key] += 1
-        elif len(counts) < self.limits.map_keys:
+        if len(counts) < self.limits.map_keys:
             counts[key] = 1
         else:
             counts["..."] = counts.get("...", 0) + 1
@@ -186,16 +193,16 @@ class Collector:
         else:
             bodies.dropped += 1
 
-    def json_body(self, json: JsonBody) -> None:
+    def json_body(self, json: JsonBody, times: int = 1) -> None:
         """See `Services`."""
         total = self.json_summary
-        total.bodies += 1
-        total.documents += json.documents
-        total.events += json.events
-        total.bytes += json.bytes
+        total.bodies += times
+        total.documents += json.documents * times
+        total.events += json.events * times
+        total.bytes += json.bytes * times
         status = json.status
         if status == "complete":
-            total.complete += 1
+            total.complete += times
         elif status == "invalid":
             total.invalid += 1
         elif status == "truncated":
@@ -205,13 +212,23 @@ class Collector:
         else:
             total.dropped += 1
 
+    def count_answers(self) -> None:
+        """See `Services`."""
+        for answer in self.answers.values():
+            self.http_summary.bodies.complete += answer.uses
+            if answer.json is not None:
+                self.json_body(answer.json, answer.uses)
+        self.answers.clear()
+
     def http(self, packet: int, record: records.Http) -> None:
         """See `Services`."""
-        self._record(packet, record.connection, record, _HTTP)
+        assert self._sorter is not None
+        self._sorter.add(packet, record.connection, self._encode(record), _HTTP)
 
     def json(self, packet: int, record: records.Json) -> None:
         """See `Services`."""
-        self._record(packet, record.connection, record, _JSON + (record.stream == "server"))
+        assert self._sorter is not None
+        self._sorter.add(packet, record.connection, self._encode(record), _JSON + (record.stream == "server"))
 
     def gap(self, connection: Connection, direction: int, gap: StreamGap) -> None:
         """See `Services`."""
