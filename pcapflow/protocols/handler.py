@@ -190,7 +190,7 @@ class Handler:
         replay: list[list[StreamEvent]] = [[], []]
         for d in (0, 1):
             side = sides[d]
-            passed = side.searching < told or (side.verdict == detect.OTHER and side.packet < told)
+            passed = side.searching < (NEVER if d == first else told) or (side.verdict == detect.OTHER and side.packet < told)
             if passed:
                 searches[d] = passed_over[d] = True
             if d == first:

@@ -360,8 +360,8 @@ class HalfStream:
 
     def _seen(self, ctx: Context, offset: int, at: int, n: int) -> None:
         """[offset, offset + n) was delivered: compare with what of it is still at hand."""
-        history = self._recent(ctx)
-        oldest = self.next - len(history)
+        reach = len(self.history) + (self.pieces[-1][1] if self.pieces else 0)
+        oldest = self.next - min(reach, ctx.limits.history_bytes)
         if offset < oldest:
             unknown = min(n, oldest - offset)
             self.retransmitted += unknown
@@ -369,7 +369,7 @@ class HalfStream:
             at += unknown
             n -= unknown
         if n:
-            self._compare(ctx, at, history[offset - oldest : offset - oldest + n])
+            self._compare(ctx, at, self._delivered(ctx, offset, offset + n))
 
     def _compare(self, ctx: Context, at: int, first: bytes) -> None:
         second = bytes(ctx.view[at : at + len(first)])
@@ -377,21 +377,27 @@ class HalfStream:
         self.conflicting += differing
         self.retransmitted += len(first) - differing
 
-    def _recent(self, ctx: Context) -> bytes:
-        """The last bytes delivered, `history_bytes` at the most, not reaching over a gap."""
-        pieces = self.pieces
-        if not pieces:
-            return self.history
-        # the last pieces alone, however many there are
-        keep = ctx.limits.history_bytes
-        length = pieces[-1][1]
-        first = bisect_left(pieces, max(0, length - keep) + 1, key=_piece_end)
-        before = pieces[first - 1][1] if first else 0
-        parts = []
-        for at, end, *_ in pieces[first:]:
-            parts.append(ctx.view[at : at + end - before])
-            before = end
-        return (self.history + b"".join(parts))[-keep:] if not first else b"".join(parts)[-keep:]
+    def _delivered(self, ctx: Context, start: int, end: int) -> bytes:
+        """The delivered bytes [start, end), all of which are in the history or the pieces. Looks at no piece beside them."""
+        begin = self.pieces_start if self.pieces else self.next
+        if end <= begin:
+            return self.history[len(self.history) - (begin - start) : len(self.history) - (begin - end)]
+        parts: list[bytes | memoryview] = []
+        if start < begin:
+            parts.append(self.history[len(self.history) - (begin - start) :])
+            start = begin
+        at, end = start - begin, end - begin
+        i = bisect_left(self.pieces, at + 1, key=_piece_end)
+        previous = self.pieces[i - 1][1] if i else 0
+        while at < end:
+            where, piece_end, *_ = self.pieces[i]
+            skip = at - previous
+            size = min(piece_end, end) - at
+            parts.append(ctx.view[where + skip : where + skip + size])
+            at += size
+            previous = piece_end
+            i += 1
+        return b"".join(parts)
 
     def _pieces_event(self, ctx: Context) -> StreamData:
         at, ends, packets, times, acks = map(list, zip(*self.pieces, strict=True))

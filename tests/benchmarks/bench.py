@@ -1,6 +1,6 @@
 """pcapflow beside the peers that are installed, in turn on the same files: seconds, ratio, peak resident memory.
 
-    python tests/benchmarks/bench.py [--dir DIR] [--captures DIR] [--rounds N] [KIND ...]
+    python -m tests.benchmarks.bench [--dir DIR] [--captures DIR] [--rounds N] [KIND ...]
 
 Makes its inputs in DIR (default: a folder in the system's temporary one; some 4 GB, kept for the next time). With --captures,
 KIND.pcap is taken from there where it exists (recorded captures instead of made ones). Prints medians of N rounds (default 3) as

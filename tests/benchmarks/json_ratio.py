@@ -1,6 +1,6 @@
 """What pcapflow costs beside ijson: the whole run against ijson's own push parser on the same bodies.
 
-    python tests/benchmarks/json_ratio.py CAPTURE [ROUNDS]
+    python -m tests.benchmarks.json_ratio.py CAPTURE [ROUNDS]
 
 In one process and in turn: `pipeline.run` on the capture, then `ijson.basic_parse_coro` alone on the bodies of that capture,
 already reassembled and inflated, in slices of the same size and with the same options. Prints both medians and their ratio.

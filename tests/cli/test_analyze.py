@@ -229,3 +229,41 @@ def test_help_and_version_answer() -> None:
 def test_two_outputs_at_once_are_a_usage_error() -> None:
     assert pcapflow("analyze", "--json", "--ndjson", SAMPLE).returncode == 2
     assert pcapflow("analyze").returncode == 2
+
+
+def test_a_name_that_is_no_utf8_is_read_and_shown(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/nonutf\xff.pcap"
+    with open(path, "wb") as f:
+        f.write(SAMPLE.read_bytes())
+    done = subprocess.run([sys.executable, "-m", "pcapflow", "analyze", "--json", path], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["captures"][0]["path"].endswith("nonutf\ufffd.pcap")
+
+
+def test_control_characters_of_a_name_do_not_reach_standard_error(tmp_path: Path) -> None:
+    path = tmp_path / "e\x1b[31mvil\n.pcap"
+    path.write_bytes(SAMPLE.read_bytes()[:-5])
+    assert "\x1b" not in one_line(pcapflow("analyze", "--json", path))
+
+
+@pytest.mark.parametrize(
+    "option", [("--memory-limit", "9" * 5000), ("--gap-timeout", "9" * 400 + "h"), ("--idle-timeout", "0ns"), ("--gap-timeout", "soon")]
+)
+def test_absurd_values_are_usage_errors(option: tuple[str, str]) -> None:
+    assert pcapflow("analyze", *option, SAMPLE).returncode == 2
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+def test_closed_standard_streams_end_with_a_documented_status(closed: str) -> None:
+    capture = "-" if closed == "<&-" else str(SAMPLE)
+    done = subprocess.run(
+        f"{sys.executable} -m pcapflow analyze --json {capture} {closed}", shell=True, capture_output=True, check=False, executable="/bin/bash"
+    )
+    assert done.returncode == {">&-": 73, "2>&-": 0, "<&-": 3}[closed]
+    assert b"Traceback" not in done.stderr
+
+
+def test_an_output_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
+    done = pcapflow("analyze", "--json", "-o", tmp_path / ("x" * 300), SAMPLE)
+    assert done.returncode == 73
+    one_line(done)

@@ -212,3 +212,24 @@ def test_time_is_linear_in_a_long_string_fed_in_packets(unit: bytes) -> None:
     large = b'["' + unit * (4_000_000 // len(unit)) + b'"]'
     seconds_for(small, 1448, limits)
     assert seconds_for(large, 1448, limits) < 40 * max(seconds_for(small, 1448, limits), 0.005)
+
+
+def test_a_lone_surrogate_is_an_error_of_the_text_and_no_drop() -> None:
+    body, _ = parse(b'["\\ude00"]', limits=Limits())
+    assert body.status == "invalid"
+    assert body.drop_reason is None
+
+
+def test_where_a_text_stops_early_does_not_depend_on_slices() -> None:
+    for data in (b" " * 50_000, b"[1]" + b" " * 50_000 + b"tru"):
+        results = {(b.error.message, b.error.offset) for limits in (TINY, Limits()) if (b := parse(data, limits=limits)[0]).error}
+        assert len(results) == 1
+
+
+def test_nothing_is_kept_after_a_drop() -> None:
+    ledger = Ledger(Limits())
+    parser = JsonParser(Limits(), ledger.json)
+    parser.feed(b"[" * 600 + b" " * 20_000)
+    assert parser.drop is not None
+    assert ledger.json.used == 0
+    assert not parser._tail

@@ -490,3 +490,110 @@ def test_bodies_whose_bytes_nobody_wants_are_not_looked_at(run: Run) -> None:
     body = ran.of("http")[0]["response"]["body"]
     assert (body["status"], body["decoded_bytes"], body["json"]) == ("complete", None, None)
     assert json.loads(ran.lines[0])["record"] == "http"
+
+
+@pytest.mark.parametrize("packets", [16384, 1])
+@pytest.mark.parametrize("gap", [False, True])
+def test_a_body_that_is_cut_while_an_upgrade_waits_is_reported(run: Run, packets: int, gap: bool) -> None:
+    fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+    t = Talk().open().send(0, request("/u", method="POST", fields=fields) + b'{"a":1')
+    if gap:
+        t.send(0, b"#" * 10, keep=False)
+    t.send(1, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n").close()
+    ran = run(t.bytes(), replace(Limits(), block_packets=packets))
+    (record,) = ran.of("http")
+    assert record["request"]["body"]["status"] == ("gapped" if gap else "truncated")
+    assert len(ran.of("json")) == 1
+
+
+def same_in_all_blocks(run: Run, t: Talk) -> Any:
+    whole = run(t.bytes())
+    for packets in (1, 2, 3):
+        assert run(t.bytes(), replace(Limits(), block_packets=packets)).comparable() == whole.comparable()
+    return whole
+
+
+def test_a_long_first_line_is_found_wherever_blocks_end(run: Run) -> None:
+    ran = same_in_all_blocks(run, Talk().open().send(0, request("/" + "a" * 17_000)).send(1, response(OK)).close())
+    assert len(ran.of("http")[0]["request"]["target"]) == 17_001
+
+
+def test_a_gap_before_the_verdict_fixes_the_roles_at_its_packet(run: Run) -> None:
+    t = Talk(sport=80, dport=40000)
+    t.packet(1, ACK, b"junk")
+    t.send(1, b"lost" * 10, keep=False)
+    t.packet(1, ACK, b"more")
+    t.packet(0, ACK)
+    t.frames += filler(80, t.us + 1000)
+    t.idle(200_000)
+    t.packet(0, ACK, request("/x"))
+    t.packet(1, ACK, response(b"y"))
+    same_in_all_blocks(run, t)
+
+
+def test_a_search_in_the_middle_of_a_stream_begins_where_it_was_clear_that_it_must(run: Run) -> None:
+    t = Talk()
+    t.packet(0, ACK, b"POST /x abc")
+    t.packet(0, ACK, request("/x"))
+    t.packet(1, ACK, response(b"yy"))
+    same_in_all_blocks(run, t)
+    t = Talk()
+    t.packet(1, ACK, b"HTTP/1.1 200 OK\rCon")
+    t.packet(1, ACK, b"tent-Type: x\nContent-Length: 0\r\n\r\n")
+    same_in_all_blocks(run, t)
+    t = Talk()
+    t.packet(1, ACK, b"\r\n")
+    t.packet(0, ACK, request("/x"))
+    t.packet(1, ACK, response(b"yy"))
+    same_in_all_blocks(run, t)
+
+
+def test_an_answer_from_before_the_capture_is_nobodys(run: Run) -> None:
+    t = Talk(isn=(1000, 5000))
+    t.packet(1, ACK, response(b"x"), ack=1000)
+    t.packet(0, ACK, request("/2"))
+    t.packet(1, ACK, response(b"yy"))
+    ran = same_in_all_blocks(run, t)
+    assert {(r["request"] or {}).get("target"): r["response"]["body"]["bytes"] for r in ran.of("http")} == {None: 1, "/2": 2}
+
+
+def test_an_answer_without_a_body_lasts_to_its_heads_last_byte(run: Run) -> None:
+    t = Talk().open().send(0, request())
+    t.packet(1, ACK, b"HTTP/1.1 204")
+    t.idle(5_000_000)
+    t.packet(1, ACK, b" No\r\n\r\n")
+    (record,) = same_in_all_blocks(run, t.close()).of("http")
+    assert 5 < record["duration"] < 5.1
+
+
+def test_a_refusal_is_dated_by_the_byte_that_made_it_certain(run: Run) -> None:
+    t = Talk().open().send(0, request())
+    t.packet(1, ACK, b"HTTP/1.1 20")
+    t.send(0, b"BAD LINE\r\n\r\n")
+    t.packet(1, ACK, b"x OK\r\n\r\n")
+    assert [d["stream"] for d in same_in_all_blocks(run, t.close()).of("drop")] == ["client", "server"]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(["ask", "answer", "junk", "lost-ask", "lost-answer", "ack", "wait", "post"]), max_size=24), st.booleans())
+def test_whatever_is_lost_blocks_change_nothing_and_each_message_has_one_record(run: Run, plan: list[str], midstream: bool) -> None:
+    t = Talk() if midstream else Talk().open()
+    for i, step in enumerate(plan):
+        if step in ("ask", "lost-ask"):
+            t.send(0, request(f"/{i}"), keep=step == "ask")
+        elif step == "post":
+            t.send(0, request(f"/{i}", method="POST", body=b"[1, 2]", fields="Content-Type: application/json\r\n"), size=30)
+        elif step in ("answer", "lost-answer"):
+            t.send(1, response(OK * (i % 3)), size=60, keep=step == "answer")
+        elif step == "junk":
+            t.send(i % 2, b"\r\nno message\r\n\r\n")
+        elif step == "ack":
+            t.acknowledge(0).acknowledge(1)
+        else:
+            t.frames += filler(70, t.us + 1000)
+            t.idle(90_000)
+    ran = same_in_all_blocks(run, t)
+    summary = ran.summary.http
+    assert sum(1 for r in ran.of("http") if r["request"]) == summary.requests
+    assert sum(1 for r in ran.of("http") if r["response"]) == summary.responses
+    assert sorted({r["index"] for r in ran.of("http") if r["connection"] == 1}) == list(range(len([r for r in ran.of("http") if r["connection"] == 1])))

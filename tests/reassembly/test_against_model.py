@@ -67,7 +67,7 @@ steps = st.lists(
         st.integers(0, 20),  # length
         st.sampled_from([0, 0, 0, 0, 1]),  # other bytes
         st.none() | st.integers(0, 100),  # acknowledged offset of the other side
-        st.sampled_from([0, 10, 300, 1200, 5000, -400]),  # microseconds since the packet before
+        st.sampled_from([0, 10, 300, 1200, 2500, 5000, 12_000, -400]),  # microseconds since the packet before
         st.sampled_from([0, 0, 0, 0, 0, 0, 0, FIN, RST, SYN]),
         st.sampled_from([0, 0, 0, 1]),  # which connection
     ),

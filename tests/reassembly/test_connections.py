@@ -324,3 +324,105 @@ def test_one_timestamp_far_off_neither_fires_nor_freezes_the_clock(tmp_path: Pat
     (gap,) = told.heard[0].gaps
     assert gap.cause is GapCause.TIMEOUT
     assert gap.packet > len(talk.frames) + 2
+
+
+def test_a_capture_clock_that_steps_back_for_good_neither_hangs_nor_fires_twice(tmp_path: Path) -> None:
+    talk = Talk().open()
+    talk.packet(0, ACK, ABC, seq=1101)
+    talk.packet(1, ACK, ack=1201)
+    hours = 7200_000_000
+    frames = [(us + hours, f) for us, f in talk.frames] + filler(55, hours + 5000) + filler(40)
+    told = told_by(tmp_path, pcap(frames))
+    assert [g.cause for g in told[0].heard[0].gaps] == [GapCause.ACKNOWLEDGED] * 2
+
+
+def test_a_hole_that_finds_no_memory_at_all_is_given_up(tmp_path: Path) -> None:
+    talk = Talk().open().send(0, b"#", keep=False).send(0, ABC)
+    (told,) = told_by(tmp_path, talk, replace(Limits(), rings_total=1000))
+    assert told.heard[0].text == b"." + ABC
+    assert told.heard[0].gaps[0].cause is GapCause.MEMORY
+
+
+def test_a_segment_longer_than_the_ring_is_delivered_though_a_hole_is_open(tmp_path: Path) -> None:
+    talk = Talk().open()
+    talk.packet(0, ACK, b"b" * 100, seq=1201)
+    talk.packet(0, ACK, b"a" * 1100, seq=1001)
+    (told,) = told_by(tmp_path, talk, replace(Limits(), ring_size=1024))
+    assert told.counts[0]["delivered"] == 1100
+    assert told.counts[0]["missing"] == 0
+
+
+def test_a_fin_below_what_is_held_is_not_believed(tmp_path: Path) -> None:
+    talk = Talk().open()
+    talk.packet(0, ACK, b"b" * 100, seq=1101)
+    talk.packet(0, FIN | ACK, seq=1051)
+    talk.packet(0, ACK, b"a" * 50, seq=1001)
+    (told,) = told_by(tmp_path, talk)
+    assert told.counts[0]["delivered"] == 150
+
+
+def test_the_oldest_data_behind_holes_decides_the_timeout(tmp_path: Path) -> None:
+    talk = Talk().open()
+    talk.packet(0, ACK, b"c" * 10, seq=1101)
+    talk.idle(20_000_000)
+    talk.packet(0, ACK, b"b" * 10, seq=1051)
+    frames = [*talk.frames, *[(20_100_000 + i * 1_000_000, filler(1)[0][1]) for i in range(25)]]
+    packets = set()
+    for block in (10_000, 1, 7):
+        told = told_by(tmp_path, pcap(frames), replace(Limits(), block_packets=block))
+        packets.add(tuple(g.packet for g in told[0].heard[0].gaps))
+    assert len(packets) == 1
+    ((first, *_),) = packets
+    assert first == 5 + 11
+
+
+def test_timers_stop_where_silence_has_ended_the_connection(tmp_path: Path) -> None:
+    talk = Talk().open().send(0, b"a" * 10)
+    talk.packet(1, ACK, ack=1201)
+    frames = [*talk.frames, *[(2000 + i * 200_000_000, filler(1)[0][1]) for i in range(100)]]
+    results = [told_by(tmp_path, pcap(frames), replace(Limits(), block_packets=n))[0] for n in (10_000, 1)]
+    assert results[0].heard[0].gaps == results[1].heard[0].gaps
+    assert results[0].gone_at == results[1].gone_at
+
+
+def test_keys_whose_hashes_collide_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    from pcapflow.reassembly import flow_table
+
+    talks = []
+    for i in range(4):
+        talk = Talk(sport=5000 + i)
+        talk.us = i
+        talk.open()
+        for _ in range(3):
+            talk.send(0, ABC)
+            talk.packet(0, ACK, ABC, seq=talk.seq[0] - 26)
+        talks.append(talk)
+    capture = merge(*talks)
+    expected = [t.counts for t in told_by(tmp_path, capture, replace(Limits(), block_packets=9))]
+    monkeypatch.setattr(flow_table, "_MIX", np.zeros_like(flow_table._MIX))
+    assert [t.counts for t in told_by(tmp_path, capture, replace(Limits(), block_packets=9))] == expected
+
+
+def test_many_duplicates_and_many_new_connections_cost_linear_time(tmp_path: Path) -> None:
+    import time
+
+    def seconds(n: int) -> float:
+        talk = Talk().open()
+        for _ in range(n):
+            talk.packet(0, ACK, b"xy")
+            talk.packet(0, ACK, b"xy", seq=talk.seq[0] - 2)
+        began = time.process_time()
+        told_by(tmp_path, talk)
+        return time.process_time() - began
+
+    seconds(500)
+    assert seconds(8000) < 30 * max(seconds(1000), 0.02)
+
+
+def test_a_limit_of_zero_is_refused() -> None:
+    from pcapflow.errors import UsageError
+
+    with pytest.raises(UsageError, match="ring_ranges"):
+        replace(Limits(), ring_ranges=0)
