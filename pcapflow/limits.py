@@ -123,7 +123,7 @@ class Limits:
         "the account of all histories: 2,000 streams with a full one",
     )
     connections_total: int = _limit(
-        28 * MIB,
+        32 * MIB,
         "bytes",
         "as max_connections",
         "the account of the connection table",

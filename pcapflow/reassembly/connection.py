@@ -21,7 +21,7 @@ _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 _CONTROL = _FIN | _SYN | _RST
 _ACK_AHEAD_MAX = 1 << 30
 
-CONNECTION_BYTES = 2800
+CONNECTION_BYTES = 3200
 """Reserved for each tracked connection in the `connections` account: its objects and its place in the table, as
 tests/reassembly/test_connection_memory.py measures it."""
 
