@@ -39,10 +39,10 @@ class Limits:
         "one read of the capture; large enough that the cost per block vanishes, small enough for the processor's cache",
     )
     block_packets: int = _limit(
-        16_384,
+        8_192,
         "packets",
         "the next block begins",
-        "bounds the columns of a block of tiny packets to about 8 MB",
+        "bounds the columns of a block of tiny packets to about 4 MB, and its records",
     )
     record_max_bytes: int = _limit(
         1 * MIB,

@@ -176,12 +176,12 @@ def test_a_request_without_a_response_is_reported_when_none_can_come(run: Run) -
 
 def test_indexes_count_requests_and_orphans_in_the_order_in_which_they_began(run: Run) -> None:
     t = Talk().open().send(1, response(b"1")).send(0, request("/a")).send(1, response(b"2")).send(1, response(b"3")).send(0, request("/b"))
-    for packets in (16384, 1):
+    for packets in (8192, 1):
         found = run(t.send(1, b"").bytes(), replace(Limits(), block_packets=packets)).of("http")
         assert sorted((r["index"], (r["request"] or {}).get("target")) for r in found) == [(0, None), (1, "/a"), (2, None), (3, "/b")]
 
 
-@pytest.mark.parametrize("packets", [16384, 1, 3])
+@pytest.mark.parametrize("packets", [8192, 1, 3])
 def test_a_full_pipeline_reports_the_oldest_request_without_a_response(run: Run, packets: int) -> None:
     limits = replace(Limits(), http_pipeline_max=3, block_packets=packets)
     t = Talk().open()
@@ -205,7 +205,7 @@ def test_a_full_pipeline_that_is_answered_in_time_loses_nothing(run: Run) -> Non
     assert len(found) == 20
 
 
-@pytest.mark.parametrize("packets", [16384, 1])
+@pytest.mark.parametrize("packets", [8192, 1])
 def test_connect_makes_the_rest_opaque_once_it_is_granted(run: Run, packets: int) -> None:
     t = Talk().open().send(0, b"CONNECT a:443 HTTP/1.1\r\n\r\n").send(1, b"HTTP/1.1 200 Fine\r\n\r\n")
     t.send(0, request("/inside")).send(1, response(OK)).close()
@@ -213,7 +213,7 @@ def test_connect_makes_the_rest_opaque_once_it_is_granted(run: Run, packets: int
     assert [r["request"]["method"] for r in ran.of("http")] == ["CONNECT"]
 
 
-@pytest.mark.parametrize("packets", [16384, 1])
+@pytest.mark.parametrize("packets", [8192, 1])
 def test_connect_that_is_refused_changes_nothing(run: Run, packets: int) -> None:
     t = Talk().open().send(0, b"CONNECT a:443 HTTP/1.1\r\n\r\n").send(1, response(b"no", status="403 Forbidden"))
     t.send(0, request("/outside")).send(1, response(OK)).close()
@@ -331,7 +331,7 @@ def _padded(i: int) -> bytes:
 
 
 @pytest.mark.parametrize("first", range(0, 36, 3))
-@pytest.mark.parametrize("packets", [16384, 1])
+@pytest.mark.parametrize("packets", [8192, 1])
 def test_a_gap_anywhere_leaves_one_record_for_each_request(run: Run, first: int, packets: int) -> None:
     server = b"".join(_padded(i) for i in range(4))
     client = b"".join(request(f"/{i}") for i in range(4))
@@ -351,7 +351,7 @@ def test_a_lost_answer_does_not_shift_the_later_pairs(run: Run) -> None:
     assert all(found[f"/{i}"]["status"] == 200 for i in (0, 1, 3, 4))
 
 
-@pytest.mark.parametrize("packets", [16384, 1, 5])
+@pytest.mark.parametrize("packets", [8192, 1, 5])
 def test_a_lost_request_does_not_shift_the_pairs_behind_it(run: Run, packets: int) -> None:
     """Requests behind the hole come after their answers; the answers wait for them."""
     t = Talk().open()
@@ -367,7 +367,7 @@ def test_a_lost_request_does_not_shift_the_pairs_behind_it(run: Run, packets: in
     assert sorted(r["index"] for r in found) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("packets", [16384, 1])
+@pytest.mark.parametrize("packets", [8192, 1])
 def test_an_answer_that_was_captured_before_its_request_waits_for_it(run: Run, packets: int) -> None:
     t = Talk().open()
     for i in range(5):
@@ -492,7 +492,7 @@ def test_bodies_whose_bytes_nobody_wants_are_not_looked_at(run: Run) -> None:
     assert json.loads(ran.lines[0])["record"] == "http"
 
 
-@pytest.mark.parametrize("packets", [16384, 1])
+@pytest.mark.parametrize("packets", [8192, 1])
 @pytest.mark.parametrize("gap", [False, True])
 def test_a_body_that_is_cut_while_an_upgrade_waits_is_reported(run: Run, packets: int, gap: bool) -> None:
     fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
