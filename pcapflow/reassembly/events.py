@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pcapflow.drops import GapCause
 
 
@@ -21,7 +23,7 @@ class StreamData:
     Lists or numpy arrays: they become lists when somebody looks.
     """
 
-    __slots__ = ("_acks", "_at", "_ends", "_packets", "_times", "length", "start", "view")
+    __slots__ = ("_acks", "_at", "_ends", "_packets", "_stops", "_times", "length", "start", "view")
 
     def __init__(self, view: memoryview, start: int, length: int, at: Any, ends: Any, packets: Any, times: Any, acks: Any) -> None:
         self.view = view
@@ -29,6 +31,8 @@ class StreamData:
         self.length = length
         self._at = at
         self._ends = ends
+        self._stops: list[int] | None = None
+        """Where each piece ends in view; made when several are joined."""
         self._packets = packets
         self._times = times
         self._acks = acks
@@ -37,6 +41,7 @@ class StreamData:
         """Where each piece ends, counted from start."""
         ends = self._ends
         if type(ends) is not list:
+            self._stops = (self._at + np.diff(ends, prepend=0)).tolist()
             self._ends = ends = ends.tolist()
             self._at = self._at.tolist()
         result: list[int] = ends
@@ -61,24 +66,12 @@ class StreamData:
         if n <= room:
             return bytes(view[begin : begin + n])
         last = bisect_right(ends, position + n - 1)
-        if last - i > 8:
-            # whole pieces between the first and the last, at C speed
-            starts = at[i + 1 : last]
-            before = ends[i : last - 1]
-            sizes = map(int.__sub__, ends[i + 1 : last], before)
-            stops = map(int.__add__, starts, sizes)
-            middle = map(view.__getitem__, map(slice, starts, stops))
-            tail = at[last]
-            return b"".join([view[begin : begin + room], *middle, view[tail : tail + position + n - ends[last - 1]]])
-        pieces = [view[begin : begin + room]]
-        left = n - room
-        while left > 0:
-            size = min(ends[i + 1] - ends[i], left)
-            i += 1
-            begin = at[i]
-            pieces.append(view[begin : begin + size])
-            left -= size
-        return b"".join(pieces)
+        stops = self._stops
+        if stops is None:
+            stops = self._stops = [a + e - p for a, e, p in zip(at, ends, (0, *ends[:-1]), strict=True)]
+        tail = at[last]
+        pieces = [view[a:b] for a, b in zip(at[i + 1 : last], stops[i + 1 : last], strict=True)]
+        return b"".join((view[begin : begin + room], *pieces, view[tail : tail + position + n - ends[last - 1]]))
 
     def piece(self, position: int) -> int:
         """Index of the piece that holds the byte at a position counted from start."""
@@ -87,7 +80,7 @@ class StreamData:
     def first(self, pieces: int) -> StreamData:
         """The same without what comes after so many pieces."""
         ends = self.piece_ends()
-        return StreamData(self.view, self.start, ends[pieces - 1], self._at, ends[:pieces], self._packets, self._times, self._acks)
+        return StreamData(self.view, self.start, ends[pieces - 1], self._at[:pieces], ends[:pieces], self._packets, self._times, self._acks)
 
     def packet(self, piece: int) -> int:
         """Packet number of a piece."""
