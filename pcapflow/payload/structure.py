@@ -69,13 +69,13 @@ class Outline:
             unpaired = quotes & 1
             if outline.count(b'""', 0, len(outline) - unpaired) * 2 == quotes - unpaired and (not unpaired or outline[-1] == _QUOTE):
                 # every quote stands beside its partner: no string has a bracket in it, which is the rule
-                outline = outline.translate(None, b'"')
+                steps = outline.translate(_STEP, b'"')
             else:
-                outline = _STRING.sub(b"", outline.replace(b'""', b""))
-        elif began_in_string:
-            outline = b""
-        if outline:
-            depths = np.add.accumulate(np.frombuffer(outline.translate(_STEP), dtype=np.int8), dtype=np.int32)
+                steps = _STRING.sub(b"", outline.replace(b'""', b"")).translate(_STEP)
+        else:
+            steps = b"" if began_in_string else outline.translate(_STEP)
+        if steps:
+            depths = np.add.accumulate(np.frombuffer(steps, dtype=np.int8), dtype=np.int32)
             depth = self.depth
             self.highest = depth + max(0, int(np.maximum.reduce(depths)))
             self.lowest = depth + min(0, int(np.minimum.reduce(depths)))
