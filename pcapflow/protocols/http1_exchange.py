@@ -333,8 +333,8 @@ class HttpConnection:
         exchange.request = Request(request.method, request.target, request.host, request.version, body)
         exchange.request_done = True
         self.asking = None
+        exchange.done_packet = max(exchange.done_packet, packet)
         if exchange.response_done:
-            exchange.done_packet = max(exchange.done_packet, packet)
             self._write(exchange)
 
     def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:

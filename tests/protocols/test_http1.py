@@ -566,6 +566,13 @@ def test_an_answer_without_a_body_lasts_to_its_heads_last_byte(run: Run) -> None
     assert 5 < record["duration"] < 5.1
 
 
+def test_an_exchange_whose_answer_came_early_is_complete_with_its_request(run: Run) -> None:
+    upload = request("/up", method="POST", body=b'{"a": [1, 2, 3]}', fields="Content-Type: application/json\r\n")
+    t = Talk().open().send(0, upload[:-5]).send(1, response(b"", status="413 No")).send(0, upload[-5:])
+    ran = same_in_all_blocks(run, t)
+    assert [json.loads(line)["record"] for line in ran.lines[:2]] == ["json", "http"]
+
+
 def test_a_refusal_is_dated_by_the_byte_that_made_it_certain(run: Run) -> None:
     t = Talk().open().send(0, request())
     t.packet(1, ACK, b"HTTP/1.1 20")
