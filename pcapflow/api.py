@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from pcapflow import pipeline, records
-from pcapflow.errors import AccountError
 from pcapflow.limits import Limits
 
 Path = str | os.PathLike[str]
@@ -29,8 +28,9 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
 def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> records.Summary:
     """The summary of a capture, or of several that are one trace."""
     result = pipeline.run(_paths(path), limits)
-    if result.unbalanced:
-        raise AccountError("; ".join(result.unbalanced[:3]))
+    error = result.account_error()
+    if error is not None:
+        raise error
     return result.summary
 
 
@@ -56,7 +56,7 @@ def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -
         try:
             result = pipeline.run(_paths(path), limits, write=put_all)
             put(msgspec.json.encode(result.summary))
-            put(AccountError("; ".join(result.unbalanced[:3])) if result.unbalanced else None)
+            put(result.account_error())
         except _Stopped:
             pass
         except BaseException as e:  # noqa: BLE001 - whatever it is, the reader's thread raises it

@@ -1,8 +1,7 @@
 """The whole flow on one page: capture -> decode -> reassembly -> protocols -> payload -> report.
 
 Contract: `run` takes capture paths and limits, gives records to a writer as they complete, and returns the summary. It raises
-`CaptureError` before anything was analysed, and `AccountError` (with the summary as its `summary`) where the conservation law
-fails; damage after a capture's first packet is said in the summary. Only this module knows all stages.
+`CaptureError` before anything was analysed. Where the conservation law fails, `Result.account_error` says so; damage after a capture's first packet is said in the summary. Only this module knows all stages.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.source import Source, open_source
 from pcapflow.decode import columns, slow
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
+from pcapflow.errors import AccountError
 from pcapflow.limits import Limits
 from pcapflow.process import resident_bytes
 from pcapflow.reassembly.context import Context
@@ -62,6 +62,12 @@ class Result:
     unbalanced: list[str] = field(default_factory=list)
     nothing_decoded: bool = False
     """Every packet had a link type that is not supported."""
+
+    def account_error(self) -> AccountError | None:
+        """What to raise or say where the conservation law does not hold."""
+        if not self.unbalanced:
+            return None
+        return AccountError(f"internal error: the account does not balance for {'; '.join(self.unbalanced[:3])}; please report this with the capture")
 
 
 def run(

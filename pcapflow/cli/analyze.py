@@ -123,9 +123,9 @@ def _finish(result: Result) -> None:
     """Warnings to standard error, and the first exit status that holds."""
     for warning in result.warnings:
         errors.say(f"warning: {warning}")
-    if result.unbalanced:
-        errors.say(f"internal error: the account does not balance for {'; '.join(result.unbalanced[:3])}; please report this with the capture")
-        raise errors.Finished(errors.INTERNAL)
+    unbalanced = result.account_error()
+    if unbalanced is not None:
+        raise unbalanced
     if result.nothing_decoded:
         raise errors.Finished(errors.NOT_A_CAPTURE)
     if result.summary.interrupted:

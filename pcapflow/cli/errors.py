@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 
 import click
 
 from pcapflow.cli.output import ReaderLeft
 from pcapflow.errors import PcapflowError
+from pcapflow.plain import plain
 
 INTERRUPTED = 130
 OUT_OF_MEMORY = 71
@@ -17,10 +17,6 @@ INTERNAL = 70
 DAMAGED = 4
 NOT_A_CAPTURE = 3
 DIFFERENT = 1
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What a terminal would obey, in names of files above all."""
 
 
 class Finished(Exception):
@@ -33,7 +29,7 @@ class Finished(Exception):
 
 def say(message: str) -> None:
     """One line on standard error."""
-    click.echo("pcapflow: " + _CONTROL.sub("\N{REPLACEMENT CHARACTER}", message), err=True)
+    click.echo("pcapflow: " + plain(message), err=True)
 
 
 def exit_with(command: click.Command) -> None:

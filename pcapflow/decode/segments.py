@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+CONTROL = FIN | SYN | RST
+"""Flags that begin or end a stream."""
 
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]

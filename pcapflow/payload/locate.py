@@ -14,15 +14,9 @@ _REST_OF_STRING = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _REST_OF_SCALAR = re.compile(rb"[-+0-9.a-zA-Z]*")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _LITERALS = (b"true", b"false", b"null")
-_WHITE = b" \t\r\n"
 
 VALUE, KEY_OR_END, KEY, COLON, COMMA_OR_END, VALUE_OR_END = range(6)
 """What the grammar of RFC 8259 lets come next."""
-
-
-def document_start(data: bytes, at: int = 0) -> int:
-    """Offset of the first byte at or after `at` that is no white space."""
-    return len(data) - len(data[at:].lstrip(_WHITE))
 
 
 def error_offset(data: bytes, *, in_string: bool, begun: int, containers: str, expect: int, events: int) -> tuple[int, int]:

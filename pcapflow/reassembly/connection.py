@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pcapflow.decode.segments import ACK, CONTROL, FIN, RST, SYN
 from pcapflow.drops import GapCause
 from pcapflow.reassembly.context import Consumer, Context
 from pcapflow.reassembly.events import StreamData
 from pcapflow.reassembly.half_stream import NEVER, HalfStream
 from pcapflow.reassembly.seqspace import unwrap
 
-_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
-_CONTROL = _FIN | _SYN | _RST
 _ACK_AHEAD_MAX = 1 << 30
 
 CONNECTION_BYTES = 3200
@@ -139,7 +138,7 @@ class Connection:
             seq = rows.seq[i]
             n = rows.n[i]
             ts = rows.ts[i]
-            if flags & _SYN:
+            if flags & SYN:
                 seq += 1
                 if self.client < 0 and self.packets:
                     self.flush(ctx)  # what was said before may tell the roles
@@ -155,22 +154,22 @@ class Connection:
             self.last_ts = ts
             self.last_clock = clock
             offset = unwrap(seq, stream.base, stream.next)
-            if flags & _RST:
+            if flags & RST:
                 stream.captured += n
                 stream.out_of_window += n  # text in a RST (RFC 9293 section 3.10.7) is not the stream's
                 self._reset(ctx, packet, ts)
                 continue
             if n:
-                if n == 1 and offset == stream.next - 1 and not flags & _CONTROL and stream.drop_reason is None and not stream.ended:
+                if n == 1 and offset == stream.next - 1 and not flags & CONTROL and stream.drop_reason is None and not stream.ended:
                     stream.keep_alive(n)
                 else:
                     stream.segment(ctx, offset, rows.at[i], n, packet, ts, clock, rows.ack[i])
             if rows.snapped[i]:
                 stream.snapped += rows.snapped[i]
                 n += rows.snapped[i]
-            if flags & _FIN:
+            if flags & FIN:
                 stream.finished_at(ctx, offset + n)
-            if flags & _ACK:
+            if flags & ACK:
                 self._acknowledge(ctx, streams[1 - d], rows.ack[i], packet, clock)
             if stream.fin >= 0:
                 self._reached_fin(ctx, stream, packet, ts)
@@ -184,12 +183,12 @@ class Connection:
             stream.begin(base, syn=True)
             if self.packets == 0:
                 self.start = "syn"
-            if flags & _ACK:
+            if flags & ACK:
                 self.set_client(1 - direction, "synack")
             else:
                 self.set_client(direction, "syn")
         elif stream.base != base or not stream.syn:
-            if not flags & _ACK or self.closed:
+            if not flags & ACK or self.closed:
                 return False
             if stream.next == 0 and stream.captured == 0:
                 stream.begin(base, syn=True)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
-from pcapflow.decode.segments import ACK, FIN, IPV6_TAG, RST, SYN, SegmentColumns, vlan_ids
+from pcapflow.decode.segments import ACK, CONTROL, IPV6_TAG, SegmentColumns, vlan_ids
 from pcapflow.reassembly.clock import CaptureClock
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection, Endpoint, Rows
 from pcapflow.reassembly.context import Context
@@ -28,7 +28,6 @@ from pcapflow.reassembly.seqspace import difference, wrap
 
 _I64 = npt.NDArray[np.int64]
 _KEY = np.dtype([("a_hi", ">u8"), ("a_lo", ">u8"), ("b_hi", ">u8"), ("b_lo", ">u8"), ("a_port", ">u2"), ("b_port", ">u2"), ("tag", ">u8")])
-_CONTROL = SYN | FIN | RST
 
 
 class _Sorted:
@@ -111,7 +110,7 @@ class _Runs:
         self.low, self.high = bounds[:-1].tolist(), bounds[1:].tolist()
         self.at, self.packets, self.times, self.acks = s.at[data], s.packet[data], s.ts[data], s.ack[data]
         # a direction seen for the first time gets its offset 0 from whatever its first row is
-        bad = ((s.flags & _CONTROL) != 0) | (s.snapped > 0) | (expected[s.group, s.direction] < 0)
+        bad = ((s.flags & CONTROL) != 0) | (s.snapped > 0) | (expected[s.group, s.direction] < 0)
         if len(data) > 1:
             broken = (stream[1:] == stream[:-1]) & (difference(seq[1:], after[:-1]) != 0)
             bad[data[1:][broken]] = True

@@ -14,7 +14,6 @@ import msgspec
 from pcapflow import records
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason, GapCause
-from pcapflow.errors import AccountError
 from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_body import backend
@@ -64,11 +63,6 @@ class Collector:
         self.tcp.gaps_by_cause = {cause.value: self.tcp.gaps_by_cause[cause] for cause in GapCause if cause in self.tcp.gaps_by_cause}
         by_reason = self.drops.by_reason
         self.drops.by_reason = {reason.value: by_reason[reason] for reason in DropReason if reason in by_reason}
-
-    def raise_if_unbalanced(self) -> None:
-        """AccountError where the conservation law does not hold."""
-        if self.unbalanced:
-            raise AccountError(f"the account does not balance for {'; '.join(self.unbalanced[:3])}; please report this with the capture")
 
     def _record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
         assert self._sorter is not None

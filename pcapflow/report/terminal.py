@@ -7,7 +7,6 @@ Contract: `render` takes the typed summary and returns text for a given width; i
 from __future__ import annotations
 
 import io
-import re
 import shutil
 import sys
 
@@ -16,15 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pcapflow.drops import DropReason, GapCause
+from pcapflow.plain import plain
 from pcapflow.records import Summary
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _BAR = 20
-
-
-def plain(captured: str) -> Text:
-    """Text from the wire or the file system, with nothing in it that a terminal would obey."""
-    return Text(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", captured))
 
 
 def render(summary: Summary, *, width: int | None = None, color: bool | None = None) -> str:
@@ -83,7 +77,7 @@ def _parts(s: Summary) -> list[RenderableType]:
 def _captures(s: Summary) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for capture in s.captures:
-        line = plain(capture.path)
+        line = Text(plain(capture.path))
         line.stylize("bold")
         seconds = (capture.last_ts or 0.0) - (capture.first_ts or 0.0)
         line.append(f"  {capture.format}, {', '.join(capture.link_types)}, {_size(capture.bytes)}", style="not bold")
