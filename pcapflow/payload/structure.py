@@ -59,7 +59,8 @@ class Outline:
             plain = plain.replace(b"\\\\", b"").replace(b'\\"', b"")
         outline = plain.translate(None, _DELETE)
         began_in_string = self.in_string
-        quotes = outline.count(b'"')
+        steps = outline.translate(_STEP, b'"')
+        quotes = len(outline) - len(steps)
         self.in_string = began_in_string ^ bool(quotes & 1)
         if quotes:
             if began_in_string:
@@ -67,13 +68,11 @@ class Outline:
                 quotes += 1
             # an odd one is the last: it begins the string that the slice leaves open
             unpaired = quotes & 1
-            if outline.count(b'""', 0, len(outline) - unpaired) * 2 == quotes - unpaired and (not unpaired or outline[-1] == _QUOTE):
-                # every quote stands beside its partner: no string has a bracket in it, which is the rule
-                steps = outline.translate(_STEP, b'"')
-            else:
+            if outline.count(b'""', 0, len(outline) - unpaired) * 2 != quotes - unpaired or (unpaired and outline[-1] != _QUOTE):
+                # the rule is that every quote stands beside its partner; here some string has a bracket in it
                 steps = _STRING.sub(b"", outline.replace(b'""', b"")).translate(_STEP)
-        else:
-            steps = b"" if began_in_string else outline.translate(_STEP)
+        elif began_in_string:
+            steps = b""
         if steps:
             depths = np.add.accumulate(np.frombuffer(steps, dtype=np.int8), dtype=np.int32)
             depth = self.depth

@@ -10,29 +10,28 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pcapflow.drops import GapCause
 
 
 class StreamData:
     """Contiguous payload, in pieces of one segment each.
 
-    start, length: offsets of the stream; piece i is `view[at[i]:...]`, ends at start + ends[i], and was delivered by
+    start, length: offsets of the stream; piece i is `view[at[i]:stops[i]]`, ends at start + ends[i], and was delivered by
     packet packets[i] at times[i] ns; acks[i] is the raw acknowledgement number of that segment, -1 where it is not known.
-    Lists or numpy arrays: they become lists when somebody looks.
+    Lists or numpy arrays: they become lists when somebody looks. stops may be left to be worked out.
     """
 
     __slots__ = ("_acks", "_at", "_ends", "_packets", "_stops", "_times", "length", "start", "view")
 
-    def __init__(self, view: memoryview, start: int, length: int, at: Any, ends: Any, packets: Any, times: Any, acks: Any) -> None:
+    def __init__(
+        self, view: memoryview, start: int, length: int, at: Any, ends: Any, packets: Any, times: Any, acks: Any, stops: Any = None
+    ) -> None:
         self.view = view
         self.start = start
         self.length = length
         self._at = at
         self._ends = ends
-        self._stops: list[int] | None = None
-        """Where each piece ends in view; made when several are joined."""
+        self._stops = stops
         self._packets = packets
         self._times = times
         self._acks = acks
@@ -41,7 +40,7 @@ class StreamData:
         """Where each piece ends, counted from start."""
         ends = self._ends
         if type(ends) is not list:
-            self._stops = (self._at + np.diff(ends, prepend=0)).tolist()
+            self._stops = self._stops.tolist()
             self._ends = ends = ends.tolist()
             self._at = self._at.tolist()
         result: list[int] = ends

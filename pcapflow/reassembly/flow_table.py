@@ -92,7 +92,7 @@ _MIX = np.array(
 class _Runs:
     """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
 
-    __slots__ = ("acks", "at", "bad", "before", "first_seq", "high", "low", "packets", "sums", "times")
+    __slots__ = ("acks", "at", "bad", "before", "first_seq", "high", "low", "packets", "stops", "sums", "times")
 
     def __init__(self, s: _Sorted, expected: _I64, idle_timeout: int) -> None:
         """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none."""
@@ -109,6 +109,7 @@ class _Runs:
         bounds = np.searchsorted(stream, np.arange(groups * 2 + 1))
         self.low, self.high = bounds[:-1].tolist(), bounds[1:].tolist()
         self.at, self.packets, self.times, self.acks = s.at[data], s.packet[data], s.ts[data], s.ack[data]
+        self.stops = self.at + n
         # a direction seen for the first time gets its offset 0 from whatever its first row is
         bad = ((s.flags & CONTROL) != 0) | (s.snapped > 0) | (expected[s.group, s.direction] < 0)
         if len(data) > 1:
@@ -143,8 +144,9 @@ class _Runs:
             return None
         before = int(self.before[low])
         ends = self.sums[low:high] - before
+        run = slice(low, high)
         return StreamData(
-            view, start, int(ends[-1]), self.at[low:high], ends, self.packets[low:high], self.times[low:high], self.acks[low:high]
+            view, start, int(ends[-1]), self.at[run], ends, self.packets[run], self.times[run], self.acks[run], self.stops[run]
         )
 
 
