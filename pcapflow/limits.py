@@ -56,6 +56,12 @@ class Limits:
         "closed connections leave first, then the one that was silent longest (`end`: `evicted`)",
         "connections tracked at one time; each may cost 2 to 3 KB",
     )
+    max_unanswered: int = _limit(
+        16_384,
+        "connections",
+        "the one whose last SYN is oldest leaves (`end`: `evicted`)",
+        "connections of which only a SYN was seen, beside max_connections, so that a flood pushes out nothing that lives; 512 bytes each",
+    )
     idle_timeout: int = _limit(
         3600 * SECOND,
         "nanoseconds",
@@ -123,10 +129,10 @@ class Limits:
         "the account of all histories: 2,000 streams with a full one",
     )
     connections_total: int = _limit(
-        32 * MIB,
+        40 * MIB,
         "bytes",
         "as max_connections",
-        "the account of the connection table",
+        "the account of the connection table: max_connections and max_unanswered together",
     )
     http_head_max_bytes: int = _limit(
         64 * KIB,

@@ -16,6 +16,7 @@ from pcapflow.drops import GapCause
 from pcapflow.reassembly.context import Consumer, Context
 from pcapflow.reassembly.events import StreamData
 from pcapflow.reassembly.half_stream import NEVER, HalfStream
+from pcapflow.reassembly.keys import Endpoint
 from pcapflow.reassembly.seqspace import unwrap
 
 _ACK_AHEAD_MAX = 1 << 30
@@ -23,14 +24,6 @@ _ACK_AHEAD_MAX = 1 << 30
 CONNECTION_BYTES = 3200
 """Reserved for each tracked connection in the `connections` account: its objects and its place in the table, as
 tests/reassembly/test_connection_memory.py measures it."""
-
-
-class Endpoint(NamedTuple):
-    """An address, as a 128-bit number, and a port."""
-
-    address: int
-    port: int
-    is_ipv6: bool
 
 
 class Rows(NamedTuple):
@@ -296,15 +289,31 @@ class Connection:
                 self.consumer = ctx.observer.consumer(self)
             self.consumer.consume(self, events)
 
-    def hand_run(self, ctx: Context, direction: int, data: StreamData) -> None:
-        """A whole run that begins at `next`: what `walk` would have made of its rows. The caller flushes."""
+    def begin(self, direction: int, bases: list[int]) -> None:
+        """What `walk` makes of a SYN from that direction and, where the other one's base is not -1, the SYN-ACK to it."""
+        self.first_direction = direction
+        self.start = "syn"
+        self.set_client(direction, "syn")
+        for stream, base in zip(self.streams, bases, strict=True):
+            if base >= 0:
+                stream.begin(base, syn=True)
+
+    def hand_run(self, ctx: Context, direction: int, data: StreamData, *, ends: bool) -> None:
+        """A whole run that begins at `next`: what `walk` would have made of its rows. ends: a FIN follows it. The caller flushes."""
         stream = self.streams[direction]
         n = data.length
         stream.next += n
         stream.captured += n
         stream.delivered += n
         stream.events.append(data)
-        stream.remember_tail(ctx, data)
+        if not ends:
+            stream.remember_tail(ctx, data)
+
+    def hand_fin(self, ctx: Context, direction: int, packet: int, ts: int) -> None:
+        """A FIN at `next`, at that packet."""
+        stream = self.streams[direction]
+        stream.fin = stream.next
+        self._reached_fin(ctx, stream, packet, ts)
 
     def finish(self, ctx: Context, end: str, packet: int, ts: int) -> None:
         """Nothing more belongs to this connection: its last events, then its record."""

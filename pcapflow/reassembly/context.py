@@ -21,6 +21,7 @@ from pcapflow.reassembly.events import StreamEvent
 if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection
     from pcapflow.reassembly.half_stream import HalfStream
+    from pcapflow.reassembly.unanswered import Syn
 
 
 class Consumer(Protocol):
@@ -33,6 +34,10 @@ class Observer(Protocol):
     """Who is told about connections as a whole."""
 
     def consumer(self, connection: Connection) -> Consumer: ...
+
+    def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
+        """Connections of which only a SYN was seen are over: key, what was seen, and the packet and time (ns) of it."""
+        ...
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None: ...
 

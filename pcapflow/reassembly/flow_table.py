@@ -3,151 +3,27 @@
 Contract: `process` takes the columns of one block and hands stream events to consumers; `finish` ends what is left. Rows of
 one connection are taken in packet order; connections one after the other, in the order of their first packet in the block.
 
-The column path: within a block the rows are sorted by connection and then by direction. If a test on the columns shows
-that a connection's rows hold nothing but contiguous data that begins at `next`, and no acknowledgement past what had
-been captured at that row, both directions are handed over as one run each. Everything else is walked, row by row
-(`Connection.walk`), which is the meaning of it; tests/reassembly/test_paths_agree.py holds the two against each other.
+The column path: where a test on the columns (`runs.Runs`) shows that a connection's rows in the block are contiguous data, both
+directions are handed over as one run each. A connection of which only a SYN was seen is a row in `unanswered.Unanswered`.
+Everything else is walked, row by row (`Connection.walk`), which is the meaning of it; the tests hold the ways against each other.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
-from pcapflow.decode.segments import ACK, CONTROL, IPV6_TAG, SegmentColumns, vlan_ids
+from pcapflow.decode.segments import SegmentColumns
 from pcapflow.reassembly.clock import CaptureClock
-from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection, Endpoint, Rows
+from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.events import StreamData
-from pcapflow.reassembly.seqspace import difference, wrap
-
-_I64 = npt.NDArray[np.int64]
-_KEY = np.dtype([("a_hi", ">u8"), ("a_lo", ">u8"), ("b_hi", ">u8"), ("b_lo", ">u8"), ("a_port", ">u2"), ("b_port", ">u2"), ("tag", ">u8")])
-
-
-class _Sorted:
-    """The segments of a block sorted by connection: columns, group bounds and keys."""
-
-    __slots__ = ("ack", "at", "bounds", "clock", "direction", "flags", "group", "keys", "n", "packet", "seq", "snapped", "ts")
-
-    def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64) -> None:
-        c = columns
-        swap = (c.src_lo > c.dst_lo) | ((c.src_lo == c.dst_lo) & (c.sport > c.dport))
-        if c.src_hi.any() or c.dst_hi.any():
-            swap = (c.src_hi > c.dst_hi) | ((c.src_hi == c.dst_hi) & swap)
-        keys = np.empty(len(c), dtype=_KEY)
-        for name, low, high in (("hi", c.src_hi, c.dst_hi), ("lo", c.src_lo, c.dst_lo), ("port", c.sport, c.dport)):
-            keys[f"a_{name}"] = np.where(swap, high, low)
-            keys[f"b_{name}"] = np.where(swap, low, high)
-        keys["tag"] = c.tag
-        words = keys.view(np.uint8).reshape(len(c), _KEY.itemsize)[:, : _KEY.itemsize // 4 * 4].copy().view(np.uint32).astype(np.uint64)
-        # sorts, never identifies: groups break on the whole key
-        mixed = (words * _MIX).sum(axis=1, dtype=np.uint64)
-        order = np.argsort(mixed, kind="stable")
-        keys = keys[order]
-        words = words[order]
-        change = np.empty(len(c), dtype=bool)
-        change[0] = True
-        np.any(words[1:] != words[:-1], axis=1, out=change[1:])
-        starts = np.flatnonzero(change)
-        self.bounds = [*starts.tolist(), len(c)]
-        self.group = np.cumsum(change) - 1
-        raw = keys[starts].tobytes()
-        self.keys = [raw[i : i + _KEY.itemsize] for i in range(0, len(raw), _KEY.itemsize)]
-        self.packet = c.packet[order]
-        row = c.row[order]
-        self.ts = block.ts[row]
-        self.clock = clock[row]
-        self.direction = swap[order].astype(np.int64)
-        self.flags = c.flags[order]
-        self.seq = c.seq[order]
-        self.ack = c.ack[order]
-        self.at = c.payload_at[order]
-        self.n = c.payload_len[order]
-        self.snapped = c.snapped[order]
-
-    def rows(self, begin: int, end: int) -> Rows:
-        return Rows(
-            *(
-                column[begin:end].tolist()
-                for column in (
-                    self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.at, self.n, self.snapped,
-                )
-            )
-        )  # fmt: skip
-
-
-_MIX = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB,
-     0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165, 0x2127599BF4325C37],
-    dtype=np.uint64,
-)  # fmt: skip
-
-
-class _Runs:
-    """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
-
-    __slots__ = ("acks", "at", "bad", "before", "first_seq", "high", "low", "packets", "stops", "sums", "times")
-
-    def __init__(self, s: _Sorted, expected: _I64, idle_timeout: int) -> None:
-        """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none."""
-        groups = len(s.keys)
-        data = np.flatnonzero(s.n > 0)
-        stream = s.group[data] * 2 + s.direction[data]
-        order = np.argsort(stream, kind="stable")
-        data = data[order]
-        stream = stream[order]
-        seq, n = s.seq[data], s.n[data]
-        after = seq + n
-        self.sums = np.cumsum(n)
-        self.before = self.sums - n
-        bounds = np.searchsorted(stream, np.arange(groups * 2 + 1))
-        self.low, self.high = bounds[:-1].tolist(), bounds[1:].tolist()
-        self.at, self.packets, self.times, self.acks = s.at[data], s.packet[data], s.ts[data], s.ack[data]
-        self.stops = self.at + n
-        # a direction seen for the first time gets its offset 0 from whatever its first row is
-        bad = ((s.flags & CONTROL) != 0) | (s.snapped > 0) | (expected[s.group, s.direction] < 0)
-        if len(data) > 1:
-            broken = (stream[1:] == stream[:-1]) & (difference(seq[1:], after[:-1]) != 0)
-            bad[data[1:][broken]] = True
-        if len(data):
-            # each run begins where its stream is
-            begin = np.empty(len(data), dtype=bool)
-            begin[0] = True
-            begin[1:] = stream[1:] != stream[:-1]
-            first = np.flatnonzero(begin)
-            bad[data[first][difference(seq[first], expected.reshape(-1)[stream[first]]) != 0]] = True
-        # an acknowledgement past what of the peer had been captured at that row
-        starts = np.array(s.bounds[:-1], dtype=np.int64)[s.group]
-        index = np.arange(len(s.n))
-        ends = s.seq + s.n
-        for d in (0, 1):
-            last = np.maximum.accumulate(np.where((s.direction == d) & (s.n > 0), index, -1))
-            seen = last >= starts
-            have = expected[s.group, d]
-            reached = np.where(seen, ends[last], have)
-            past = (s.direction != d) & ((s.flags & ACK) != 0) & (have >= 0) & (difference(s.ack, reached) > 0)
-            bad |= past
-        if len(s.clock) and int(s.clock.max() - s.clock.min()) >= idle_timeout:
-            bad[1:] |= (s.group[1:] == s.group[:-1]) & (np.diff(s.clock) >= idle_timeout)
-        self.bad: list[bool] = np.logical_or.reduceat(bad, s.bounds[:-1]).tolist()
-
-    def data(self, view: memoryview, stream: int, start: int) -> StreamData | None:
-        """The run of a stream (group * 2 + direction) as an event whose first byte has offset start."""
-        low, high = self.low[stream], self.high[stream]
-        if low == high:
-            return None
-        before = int(self.before[low])
-        ends = self.sums[low:high] - before
-        run = slice(low, high)
-        return StreamData(
-            view, start, int(ends[-1]), self.at[run], ends, self.packets[run], self.times[run], self.acks[run], self.stops[run]
-        )
+from pcapflow.reassembly.keys import endpoints
+from pcapflow.reassembly.runs import Runs, Sorted
+from pcapflow.reassembly.seqspace import wrap
+from pcapflow.reassembly.unanswered import SYN_BYTES, Syn, Unanswered
 
 
 class FlowTable:
@@ -163,9 +39,10 @@ class FlowTable:
         self._closed: OrderedDict[Connection, None] = OrderedDict()
         self._here: set[Connection | None] = set()
         self._victims: Iterator[Connection] | None = None
+        self._unanswered = Unanswered(ctx)
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._table) + len(self._unanswered)
 
     def process(self, block: PacketBlock, columns: SegmentColumns) -> None:
         """Take the segments of one block."""
@@ -175,7 +52,7 @@ class FlowTable:
         for connection in list(ctx.armed):
             connection.arm(ctx)
         self._victims = None
-        touched = self._segments(_Sorted(columns, block, clock)) if len(columns) else []
+        touched = self._segments(Sorted(columns, block, clock)) if len(columns) else []
         for connection in list(ctx.armed):
             if connection.catch_up(ctx, ctx.last_packet):
                 packet = connection.over_at(ctx)
@@ -190,58 +67,85 @@ class FlowTable:
 
     def finish(self, packet: int, ts: int) -> None:
         """The capture ended at that packet: so does every connection."""
+        self._unanswered.finish(packet, ts)
         for connection in sorted(self._table.values(), key=_number):
             self._remove(connection, "end_of_capture", packet, ts)
 
     # --- one block
 
-    def _segments(self, s: _Sorted) -> list[Connection]:
+    def _segments(self, s: Sorted) -> list[Connection]:
         """Take the rows of a block; the connections that had some."""
         ctx = self.ctx
-        idle_timeout = ctx.limits.idle_timeout
+        limits = ctx.limits
         get = self._table.get
         connections = [get(key) for key in s.keys]
         self._here = set(connections)
-        groups = range(len(s.keys))
-        runs: _Runs | None = None
-        # two keys whose hashes are the same may lie interleaved, as several groups each: those are walked
-        told_apart = len(set(s.keys)) == len(s.keys)
-        if not self._walk_all and told_apart and any(c is not None for c in connections):
-            expected = np.array([_expected(c) for c in connections], dtype=np.int64)
-            runs = _Runs(s, expected, idle_timeout)
+        groups = list(range(len(s.keys)))
+        runs: Runs | None = None
+        if not self._walk_all and s.told_apart():
+            unknown = np.array([c is None for c in connections])
+            syns = np.flatnonzero(s.unanswered() & unknown)
+            if len(syns):
+                others = self._unanswered.add(s, syns)
+                rest = np.ones(len(s.keys), dtype=bool)
+                rest[syns] = False
+                rest[others] = True
+                groups = np.flatnonzero(rest).tolist()
+            if groups:
+                expected = np.array([_expected(c) for c in connections], dtype=np.int64)
+                if len(self._unanswered):
+                    unknown &= np.array([key not in self._unanswered for key in s.keys])
+                runs = Runs(s, expected, unknown, limits.linger, limits.idle_timeout)
         touched: list[Connection] = []
-        bounds = s.bounds
-        firsts = s.packet[bounds[:-1]].tolist()
-        lasts = np.array(bounds[1:]) - 1
-        last = list(zip(s.packet[lasts].tolist(), s.ts[lasts].tolist(), s.clock[lasts].tolist(), strict=True))
-        clocks = s.clock[bounds[:-1]].tolist()
+        starts, ends = s.starts, s.ends
+        firsts = s.packet[starts].tolist()
+        began = list(zip(firsts, s.ts[starts].tolist(), s.clock[starts].tolist(), s.direction[starts].tolist(), strict=True))
+        last = list(zip(s.packet[ends].tolist(), s.ts[ends].tolist(), s.clock[ends].tolist(), (ends - starts + 1).tolist(), strict=True))
         for g in sorted(groups, key=firsts.__getitem__):
             connection = connections[g]
             if (
                 runs is None
-                or connection is None
                 or runs.bad[g]
-                or connection.closed
-                or not (connection.streams[0].plain and connection.streams[1].plain)
-                or clocks[g] - connection.last_clock >= idle_timeout
-                or self._table.get(s.keys[g]) is not connection
+                or self._table.get(s.keys[g]) is not connection  # evicted since, or made by a group of the same key before
+                or (connection is not None and not self._goes_on(connection, began[g][2]))
             ):
-                # evicted since, or made by a group of the same key before
                 walked = self._walk(s, g)
                 if walked is not None:
                     touched.append(walked)
                 continue
-            streams = connection.streams
-            for d in (0, 1):
-                data = runs.data(ctx.view, g * 2 + d, streams[d].next)
-                if data is not None:
-                    ctx.ledger.at(data.packet(-1), data.time(-1))
-                    connection.hand_run(ctx, d, data)
-            connection.packets += bounds[g + 1] - bounds[g]
-            connection.last_packet, connection.last_ts, connection.last_clock = last[g]
-            connection.flush(ctx)
+            if connection is None:
+                packet, ts, clock, direction = began[g]
+                connection = self._create(s.keys[g], packet, ts, clock)
+                if connection is None:
+                    ctx.observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
+                    continue
+                connection.begin(direction, runs.expected[g].tolist())
+            self._take(connection, runs, g, last[g])
             touched.append(connection)
         return touched
+
+    def _goes_on(self, connection: Connection, clock: int) -> bool:
+        """Whether a run that comes at that time can be taken whole, as far as the connection tells."""
+        a, b = connection.streams
+        return not connection.closed and a.plain and b.plain and clock - connection.last_clock < self.ctx.limits.idle_timeout
+
+    def _take(self, connection: Connection, runs: Runs, g: int, last: tuple[int, int, int, int]) -> None:
+        """The column path: hand both directions of a group over as a run each. last: packet, ts, clock and count of its rows."""
+        ctx = self.ctx
+        packet, connection.last_ts, connection.last_clock, count = last
+        connection.last_packet = packet
+        connection.packets += count
+        streams = connection.streams
+        for d in (0, 1):
+            stream = g * 2 + d
+            data = runs.data(ctx.view, stream, streams[d].next)
+            fin = runs.fins.get(stream)
+            if data is not None:
+                ctx.ledger.at(data.packet(-1), data.time(-1))
+                connection.hand_run(ctx, d, data, ends=fin is not None)
+            if fin is not None:
+                connection.hand_fin(ctx, d, fin.packet, fin.ts)
+        connection.flush(ctx)
 
     def _put_in_order(self, touched: list[Connection]) -> None:
         """Bring both orders of silence up to the end of the block."""
@@ -256,26 +160,41 @@ class FlowTable:
             else:
                 self._open.move_to_end(connection)
 
-    def _walk(self, s: _Sorted, g: int) -> Connection | None:
+    def _walk(self, s: Sorted, g: int) -> Connection | None:
         """Take a group row by row. Returns the connection that its last row belongs to, None where it could not be tracked."""
         ctx = self.ctx
         key = s.keys[g]
-        rows = s.rows(s.bounds[g], s.bounds[g + 1])
-        count = len(rows.packet)
+        rows = s.rows()
+        at, end = s.bounds[g], s.bounds[g + 1]
         connection = self._table.get(key)
-        at = 0
+        if connection is None:
+            syn = self._unanswered.take(key)
+            if syn is not None:
+                connection = self._answered(key, syn)
         while True:
             if connection is None:
-                connection = self._create(key, rows, at)
+                connection = self._create(key, rows.packet[at], rows.ts[at], rows.clock[at])
                 if connection is None:
-                    ctx.observer.untracked(rows.packet[at], rows.ts[at], sum(rows.n[at:]))
+                    ctx.observer.untracked(rows.packet[at], rows.ts[at], sum(rows.n[at:end]))
                     return None
-            at = connection.walk(ctx, rows, at, count)
-            if at == count:
+            at = connection.walk(ctx, rows, at, end)
+            if at == end:
                 connection.flush(ctx)
                 return connection
             self._expire(connection, rows.packet[at], rows.ts[at])
             connection = None
+
+    def _answered(self, key: bytes, syn: Syn) -> Connection | None:
+        """More of a connection comes of which only a SYN was seen; None where there is no room for it."""
+        ctx = self.ctx
+        connection = self._create(key, syn.number, syn.first_ts, syn.last_clock)
+        if connection is None:
+            ctx.observer.unanswered([(key, syn, ctx.first_packet, ctx.ts_of(ctx.first_packet))], "evicted")
+            return None
+        base = (syn.seq + 1) & 0xFFFF_FFFF
+        connection.begin(syn.direction, [base, -1] if syn.direction == 0 else [-1, base])
+        connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
+        return connection
 
     def _expire(self, connection: Connection, packet: int, ts: int) -> None:
         """A row showed that this connection is over: by reuse of its ports at that row, or by silence before it."""
@@ -287,19 +206,21 @@ class FlowTable:
 
     # --- the table
 
-    def _create(self, key: bytes, rows: Rows, at: int) -> Connection | None:
+    def _create(self, key: bytes, packet: int, ts: int, clock: int) -> Connection | None:
+        """A connection that begins at that packet; None where no other could make room for it."""
         ctx = self.ctx
-        packet, ts = rows.packet[at], rows.ts[at]
         ctx.ledger.at(packet, ts)
         account = ctx.ledger.connections
         while len(self._table) >= ctx.limits.max_connections or not account.reserve(CONNECTION_BYTES):
             ctx.ledger.pressure = True
+            if len(self._table) < ctx.limits.max_connections and self._unanswered.evict(-(-CONNECTION_BYTES // SYN_BYTES), packet, ts):
+                continue
             victim = self._victim()
             if victim is None:
                 return None
             self._remove(victim, "evicted", packet, ts)
-        endpoints, vlan = _endpoints(key)
-        connection = Connection(key, endpoints, vlan, packet, ts, rows.clock[at])
+        ends, vlan = endpoints(key)
+        connection = Connection(key, ends, vlan, packet, ts, clock)
         self._table[key] = connection
         self._open[connection] = None
         return connection
@@ -326,6 +247,7 @@ class FlowTable:
     def _sweep(self, now: int) -> None:
         """Remove what has been closed or silent long enough at the end of the block, each at the packet where it was."""
         ctx = self.ctx
+        self._unanswered.sweep(now)
         for order, silence, end in ((self._closed, ctx.limits.linger, ""), (self._open, ctx.limits.idle_timeout, "idle")):
             while order:
                 connection = next(iter(order))
@@ -340,15 +262,6 @@ def _expected(connection: Connection | None) -> tuple[int, int]:
         return (-1, -1)
     a, b = connection.streams
     return (wrap(a.next, a.base) if a.base >= 0 else -1, wrap(b.next, b.base) if b.base >= 0 else -1)
-
-
-def _endpoints(key: bytes) -> tuple[tuple[Endpoint, Endpoint], list[int]]:
-    fields: Any = np.frombuffer(key, dtype=_KEY)[0]
-    tag = int(fields["tag"])
-    is_ipv6 = bool(tag & IPV6_TAG)
-    a = Endpoint(int(fields["a_hi"]) << 64 | int(fields["a_lo"]), int(fields["a_port"]), is_ipv6)
-    b = Endpoint(int(fields["b_hi"]) << 64 | int(fields["b_lo"]), int(fields["b_port"]), is_ipv6)
-    return (a, b), vlan_ids(tag)
 
 
 def _number(connection: Connection) -> int:

@@ -19,9 +19,11 @@ from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_body import backend
 from pcapflow.protocols.handler import Handler
 from pcapflow.protocols.services import Answers
-from pcapflow.reassembly.connection import Connection, Endpoint
+from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamGap
 from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.reassembly.keys import Endpoint, endpoints
+from pcapflow.reassembly.unanswered import Syn
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.ordering import RecordSorter, Write
 
@@ -117,6 +119,19 @@ class Collector:
             records.Streams(_stream(connection, client), _stream(connection, 1 - client)),
         )
         self._record(packet, connection.number, record, _CONNECTION)
+
+    def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
+        """Connections of which only a SYN was seen are over."""
+        self.tcp.connections += len(gone)
+        if not self.wants_records:
+            return
+        for key, syn, packet, _ in gone:
+            ends, vlan = endpoints(key)
+            record = records.Connection(
+                syn.number, _endpoint(ends[syn.direction]), _endpoint(ends[1 - syn.direction]), vlan, None, "syn", "syn", end,
+                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", _NOTHING_SAID,
+            )  # fmt: skip
+            self._record(packet, syn.number, record, _CONNECTION)
 
     def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None:
         """Reassembly gave a stream up."""
@@ -253,6 +268,10 @@ class Collector:
                 connection.number, name, reason.layer, reason.value, seconds(ts), packet, offset, held, limit, drop.detail
             )
             self._record(packet, connection.number, record, _DROP + (name == "server"))
+
+
+_NOTHING_SAID = records.Streams(*(records.Stream(*(0,) * 11, "partial", None) for _ in range(2)))
+"""Both streams of a connection of which only a SYN was seen."""
 
 
 def _endpoint(end: Endpoint) -> records.Endpoint:

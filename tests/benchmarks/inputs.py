@@ -1,9 +1,10 @@
 """Large captures for the benchmark, written from nothing: the same bytes for the same arguments, standard library only.
 
-    python tests/benchmarks/inputs.py opaque|json|small|flood|holes OUT.pcap [SIZE]
+    python tests/benchmarks/inputs.py opaque|json|small|ten|flood|holes OUT.pcap [SIZE]
 
 opaque: SIZE MB of random bytes over HTTP on 8 connections; json: SIZE MB of JSON answers of 0.6 to 284 kB on 32 connections;
-small: SIZE keep-alive exchanges of 11 bytes on 64 connections; flood: SIZE unanswered SYNs; holes: 500 one-sided uploads of
+small: SIZE keep-alive exchanges of 11 bytes on 64 connections; ten: SIZE connections of ten packets and one such exchange each,
+16 at a time; flood: SIZE unanswered SYNs; holes: 500 one-sided uploads of
 SIZE MB each, side by side, with the second segment of each missing.
 """
 
@@ -19,7 +20,7 @@ from typing import BinaryIO
 
 MSS = 1448
 T0 = 1_700_000_000
-DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "flood": 1_000_000, "holes": 2}
+DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "ten": 500_000, "flood": 1_000_000, "holes": 2}
 
 
 class Writer:
@@ -47,7 +48,7 @@ class Connection:
 
     def __init__(self, w: Writer, rng: random.Random, number: int) -> None:
         self.w = w
-        self.client, self.server = (0x0A000002, 20000 + number), (0x0A000001, 8080)
+        self.client, self.server = (0x0A010002 + number // 40_000, 20_000 + number % 40_000), (0x0A000001, 8080)
         self.seq = [rng.getrandbits(32), rng.getrandbits(32)]
 
     def packet(self, side: int, flags: int, data: bytes = b"") -> None:
@@ -128,6 +129,14 @@ def make(kind: str, path: Path, size: int) -> None:
         elif kind == "small":
             exchange = (get, answer(b'{"ok":true}', "application/json"))
             side_by_side([Connection(w, rng, i) for i in range(64)], iter([exchange] * size), 2)
+        elif kind == "ten":
+            ok = answer(b'{"ok":true}', "application/json")
+            for at in range(0, size, 16):
+                some = [Connection(w, rng, i) for i in range(at, min(at + 16, size))]
+                for step in (Connection.open, lambda c: c.packet(0, 24, get), lambda c: c.packet(1, 16), lambda c: c.packet(1, 24, ok),
+                             lambda c: c.packet(0, 16), Connection.close):  # fmt: skip
+                    for c in some:
+                        step(c)
         elif kind == "flood":
             for _ in range(size):
                 w.tcp(rng.getrandbits(32), rng.randrange(1024, 65536), 0x0A000001, 8080, rng.getrandbits(32), 0, 2)

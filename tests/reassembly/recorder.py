@@ -17,6 +17,7 @@ from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.reassembly.unanswered import Syn
 
 
 @dataclass
@@ -98,6 +99,12 @@ class Recorder:
         self.told.append(
             Told(connection.number, connection.end, connection.packets, connection.roles, connection.start, ordered, (counts[0], counts[1]), packet)
         )
+
+    def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
+        for _, syn, packet, ts in gone:
+            none = dict.fromkeys(COUNTS, 0)
+            heard = (Heard(end=StreamEnd("cut", packet, ts, 0)), Heard(end=StreamEnd("cut", packet, ts, 0)))
+            self.told.append(Told(syn.number, end, syn.packets, "syn", "syn", heard, (none, none), packet))
 
     def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None:
         self.drops.append((connection.number, reason))

@@ -1,0 +1,209 @@
+"""The segments of a block sorted by connection, and the test that tells which connections may be taken whole.
+
+Contract: `Sorted` takes the columns of a block and groups them by connection, rows in packet order. `Runs` says of each group
+whether the column path may take it: both directions hold nothing but contiguous data that begins where the stream is, perhaps
+a FIN at its end, no acknowledgement passes what had been captured at its row, and a connection that is new begins with a SYN
+and its SYN-ACK. Everything else is `bad` and is walked. Invariant: taking a group whole gives what walking it gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pcapflow.capture.block import PacketBlock
+from pcapflow.decode.segments import ACK, FIN, RST, SYN, SegmentColumns
+from pcapflow.reassembly.connection import Rows
+from pcapflow.reassembly.events import StreamData
+from pcapflow.reassembly.keys import KEY
+from pcapflow.reassembly.seqspace import difference
+
+_I64 = npt.NDArray[np.int64]
+_MIX = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB,
+     0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165, 0x2127599BF4325C37],
+    dtype=np.uint64,
+)  # fmt: skip
+
+
+class Sorted:
+    """The segments of a block sorted by connection: columns, group bounds and keys."""
+
+    __slots__ = (
+        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "packet", "seq", "snapped", "starts", "ts",
+    )  # fmt: skip
+
+    def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64) -> None:
+        """clock: int64 (packets of the block,), the capture clock at each."""
+        c = columns
+        swap = (c.src_lo > c.dst_lo) | ((c.src_lo == c.dst_lo) & (c.sport > c.dport))
+        if c.src_hi.any() or c.dst_hi.any():
+            swap = (c.src_hi > c.dst_hi) | ((c.src_hi == c.dst_hi) & swap)
+        keys = np.empty(len(c), dtype=KEY)
+        for name, low, high in (("hi", c.src_hi, c.dst_hi), ("lo", c.src_lo, c.dst_lo), ("port", c.sport, c.dport)):
+            keys[f"a_{name}"] = np.where(swap, high, low)
+            keys[f"b_{name}"] = np.where(swap, low, high)
+        keys["tag"] = c.tag
+        words = keys.view(np.uint8).reshape(len(c), KEY.itemsize)[:, : KEY.itemsize // 4 * 4].copy().view(np.uint32).astype(np.uint64)
+        # sorts, never identifies: groups break on the whole key
+        mixed = (words * _MIX).sum(axis=1, dtype=np.uint64)
+        order = np.argsort(mixed, kind="stable")
+        keys = keys[order]
+        words = words[order]
+        change = np.empty(len(c), dtype=bool)
+        change[0] = True
+        np.any(words[1:] != words[:-1], axis=1, out=change[1:])
+        self.starts = np.flatnonzero(change)
+        """int64 (groups,), the first row of each group."""
+        self.ends = np.append(self.starts[1:], len(c)) - 1
+        """int64 (groups,), the last row of each group."""
+        self.bounds = [*self.starts.tolist(), len(c)]
+        self.group = np.cumsum(change) - 1
+        raw = keys[self.starts].tobytes()
+        self.keys = [raw[i : i + KEY.itemsize] for i in range(0, len(raw), KEY.itemsize)]
+        self.packet = c.packet[order]
+        row = c.row[order]
+        self.ts = block.ts[row]
+        self.clock = clock[row]
+        self.direction = swap[order].astype(np.int64)
+        self.flags = c.flags[order]
+        self.seq = c.seq[order]
+        self.ack = c.ack[order]
+        self.at = c.payload_at[order]
+        self.n = c.payload_len[order]
+        self.snapped = c.snapped[order]
+        self._lists: Rows | None = None
+
+    def rows(self) -> Rows:
+        """All rows as lists, for walking; made when the first group of the block is walked."""
+        if self._lists is None:
+            self._lists = Rows(
+                *(
+                    column.tolist()
+                    for column in (
+                        self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.at, self.n, self.snapped,
+                    )
+                )
+            )  # fmt: skip
+        return self._lists
+
+    def told_apart(self) -> bool:
+        """Whether every key is one group. Two keys whose hashes are the same may lie interleaved, as several groups each."""
+        return len(set(self.keys)) == len(self.keys)
+
+    def unanswered(self) -> npt.NDArray[np.bool_]:
+        """bool (groups,): all rows of the group are the same SYN of the same side, without data."""
+        at = self.starts
+        pure = ((self.flags & (SYN | ACK | RST | FIN)) == SYN) & (self.n == 0) & (self.snapped == 0)
+        alike = (self.seq == self.seq[at][self.group]) & (self.direction == self.direction[at][self.group])
+        return np.logical_and.reduceat(pure & alike, at)
+
+
+class Fin(NamedTuple):
+    """A FIN that ends a run."""
+
+    packet: int
+    ts: int
+
+
+class Runs:
+    """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
+
+    __slots__ = ("acks", "at", "bad", "before", "expected", "fins", "high", "low", "packets", "stops", "sums", "times")
+
+    def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int) -> None:
+        """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none; of the groups
+        that are `new` it is filled in from their SYNs. linger, idle_timeout: ns of silence that end a connection.
+        """
+        groups = len(s.keys)
+        control = s.flags & (SYN | FIN | RST)
+        bad = (control & RST).astype(bool) | (s.snapped > 0)
+        self._handshakes(s, expected, new, control, bad)
+        self.expected = expected
+        # a direction seen for the first time gets its offset 0 from whatever its first row is
+        bad |= expected[s.group, s.direction] < 0
+
+        fin = control & FIN
+        length = s.n + fin  # a FIN takes a number of its own (RFC 9293 section 3.4); FIN is 1
+        taken = np.flatnonzero(length > 0)
+        stream = s.group[taken] * 2 + s.direction[taken]
+        order = np.argsort(stream, kind="stable")
+        taken = taken[order]
+        stream = stream[order]
+        if len(taken):
+            seq = s.seq[taken]
+            same = stream[1:] == stream[:-1]
+            # each row goes on where the one before ended, and nothing comes after a FIN
+            broken = same & ((difference(seq[1:], seq[:-1] + length[taken[:-1]]) != 0) | (fin[taken[:-1]] != 0))
+            bad[taken[1:][broken]] = True
+            first = np.flatnonzero(np.concatenate(([True], ~same)))
+            bad[taken[first][difference(seq[first], expected.reshape(-1)[stream[first]]) != 0]] = True
+        self.fins: dict[int, Fin] = {}
+        """By stream (group * 2 + direction)."""
+        ended = np.flatnonzero(fin[taken])
+        if len(ended):
+            at = taken[ended]
+            fins = zip(s.packet[at].tolist(), s.ts[at].tolist(), strict=True)
+            self.fins = dict(zip(stream[ended].tolist(), map(Fin._make, fins), strict=True))
+
+        self._acknowledged(s, expected, length, bad)
+        if len(s.clock) and int(s.clock.max() - s.clock.min()) >= min(linger, idle_timeout):
+            silence = min(linger, idle_timeout) if len(ended) else idle_timeout
+            bad[1:] |= (s.group[1:] == s.group[:-1]) & (np.diff(s.clock) >= silence)
+        self.bad: list[bool] = np.logical_or.reduceat(bad, s.starts).tolist()
+
+        data = s.n[taken] > 0
+        if not data.all():
+            taken, stream = taken[data], stream[data]
+        n = s.n[taken]
+        self.sums = np.cumsum(n)
+        self.before = self.sums - n
+        bounds = np.searchsorted(stream, np.arange(groups * 2 + 1))
+        self.low, self.high = bounds[:-1].tolist(), bounds[1:].tolist()
+        self.at, self.packets, self.times, self.acks = s.at[taken], s.packet[taken], s.ts[taken], s.ack[taken]
+        self.stops = self.at + n
+
+    @staticmethod
+    def _handshakes(s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], control: _I64, bad: npt.NDArray[np.bool_]) -> None:
+        """A group that is new may begin with a SYN and the SYN-ACK to it; any other SYN is bad."""
+        syn = (control & SYN) != 0
+        if not syn.any():
+            return
+        one = s.starts[new & (s.ends > s.starts)]
+        two = one + 1
+        pure = (control == SYN) & (s.n == 0)
+        acks = (s.flags & ACK) != 0
+        good = pure[one] & ~acks[one] & pure[two] & acks[two] & (s.direction[one] != s.direction[two])
+        good &= difference(s.ack[two], s.seq[one] + 1) == 0
+        one, two = one[good], two[good]
+        syn[one] = syn[two] = False
+        for row in (one, two):
+            expected[s.group[row], s.direction[row]] = (s.seq[row] + 1) & 0xFFFF_FFFF
+        bad |= syn
+
+    @staticmethod
+    def _acknowledged(s: Sorted, expected: _I64, length: _I64, bad: npt.NDArray[np.bool_]) -> None:
+        """An acknowledgement past what of the peer had been captured at that row is bad."""
+        index = np.arange(len(s.n))
+        ends = s.seq + length
+        starts = s.starts[s.group]
+        acks = (s.flags & ACK) != 0
+        for d in (0, 1):
+            last = np.maximum.accumulate(np.where((s.direction == d) & (length > 0), index, -1))
+            have = expected[s.group, d]
+            reached = np.where(last >= starts, ends[last], have)
+            bad |= (s.direction != d) & acks & (have >= 0) & (difference(s.ack, reached) > 0)
+
+    def data(self, view: memoryview, stream: int, start: int) -> StreamData | None:
+        """The run of a stream (group * 2 + direction) as an event whose first byte has offset start."""
+        low, high = self.low[stream], self.high[stream]
+        if low == high:
+            return None
+        before = int(self.before[low])
+        ends: Any = self.sums[low:high] - before
+        run = slice(low, high)
+        return StreamData(
+            view, start, int(ends[-1]), self.at[run], ends, self.packets[run], self.times[run], self.acks[run], self.stops[run]
+        )
