@@ -101,6 +101,10 @@ class Sorted:
         return np.logical_and.reduceat(pure & alike, at)
 
 
+_SHORT = 16
+"""Data rows a connection in a block, below which the columns of runs become lists at once."""
+
+
 class Fin(NamedTuple):
     """A FIN that ends a run."""
 
@@ -111,7 +115,7 @@ class Fin(NamedTuple):
 class Runs:
     """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
 
-    __slots__ = ("acks", "at", "bad", "before", "expected", "fins", "high", "low", "packets", "stops", "sums", "times")
+    __slots__ = ("_columns", "_short", "bad", "expected", "fins", "high", "low")
 
     def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int) -> None:
         """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none; of the groups
@@ -158,12 +162,14 @@ class Runs:
         if not data.all():
             taken, stream = taken[data], stream[data]
         n = s.n[taken]
-        self.sums = np.cumsum(n)
-        self.before = self.sums - n
+        sums = np.cumsum(n)
         bounds = np.searchsorted(stream, np.arange(groups * 2 + 1))
         self.low, self.high = bounds[:-1].tolist(), bounds[1:].tolist()
-        self.at, self.packets, self.times, self.acks = s.at[taken], s.packet[taken], s.ts[taken], s.ack[taken]
-        self.stops = self.at + n
+        at = s.at[taken]
+        # whole columns for runs that nobody may look into; lists, made at once, where runs are short and each is looked at
+        self._short = len(taken) < _SHORT * len(s.keys)
+        columns = (at, at + n, s.packet[taken], s.ts[taken], s.ack[taken], sums - n, sums)
+        self._columns: tuple[Any, ...] = tuple(c.tolist() for c in columns) if self._short else columns
 
     @staticmethod
     def _handshakes(s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], control: _I64, bad: npt.NDArray[np.bool_]) -> None:
@@ -201,9 +207,13 @@ class Runs:
         low, high = self.low[stream], self.high[stream]
         if low == high:
             return None
-        before = int(self.before[low])
-        ends: Any = self.sums[low:high] - before
+        at, stops, packets, times, acks, begins, sums = self._columns
         run = slice(low, high)
-        return StreamData(
-            view, start, int(ends[-1]), self.at[run], ends, self.packets[run], self.times[run], self.acks[run], self.stops[run]
-        )
+        before = begins[low]
+        if self._short:
+            ends: Any = [end - before for end in sums[run]]
+            length = ends[-1]
+        else:
+            ends = sums[run] - before
+            length = int(ends[-1])
+        return StreamData(view, start, length, at[run], ends, packets[run], times[run], acks[run], stops[run])
