@@ -17,12 +17,13 @@ from pcapflow.limits import Limits
 class Account:
     """The reservations of one component, in bytes."""
 
-    __slots__ = ("_ledger", "limit", "name", "peak", "peak_packet", "peak_ts", "used")
+    __slots__ = ("_ledger", "limit", "limit_name", "name", "peak", "peak_packet", "peak_ts", "used")
 
-    def __init__(self, ledger: Ledger, name: str, limit: int) -> None:
+    def __init__(self, ledger: Ledger, name: str, limit: int, limit_name: str) -> None:
         self._ledger = ledger
         self.name = name
         self.limit = limit
+        self.limit_name = limit_name
         self.used = 0
         self.peak = 0
         self.peak_packet = 0
@@ -35,6 +36,7 @@ class Account:
         total = ledger.used + n
         if used > self.limit or total > ledger.limit:
             ledger.pressure = True
+            ledger.refused = self.limit_name if used > self.limit else "memory_limit"
             return False
         self.used = used
         ledger.used = total
@@ -65,7 +67,7 @@ class Ledger:
 
     __slots__ = (
         "blocks", "connections", "content", "history", "http", "json", "limit", "output",
-        "packet", "peak", "peak_packet", "peak_ts", "pressure", "rings", "ts", "used",
+        "packet", "peak", "peak_packet", "peak_ts", "pressure", "refused", "rings", "ts", "used",
     )  # fmt: skip
 
     NAMES = ("rings", "connections", "history", "http", "content", "json", "output", "blocks")
@@ -77,16 +79,24 @@ class Ledger:
         self.peak_packet = 0
         self.peak_ts = 0
         self.pressure = False
+        self.refused = "memory_limit"
+        """The limit that refused the last reservation that was refused."""
         self.packet = 0
         self.ts = 0
-        self.rings = Account(self, "rings", min(limits.rings_total, limits.memory_limit))
-        self.connections = Account(self, "connections", min(limits.connections_total, limits.memory_limit))
-        self.history = Account(self, "history", min(limits.history_total, limits.memory_limit))
-        self.http = Account(self, "http", min(limits.http_total, limits.memory_limit))
-        self.content = Account(self, "content", min(limits.content_total, limits.memory_limit))
-        self.json = Account(self, "json", min(limits.json_total, limits.memory_limit))
-        self.output = Account(self, "output", min(limits.output_total, limits.memory_limit))
-        self.blocks = Account(self, "blocks", limits.memory_limit)
+        bounds = limits.as_dict()
+
+        def account(name: str) -> Account:
+            own = bounds.get(f"{name}_total", limits.memory_limit)
+            return Account(self, name, min(own, limits.memory_limit), f"{name}_total" if own < limits.memory_limit else "memory_limit")
+
+        self.rings = account("rings")
+        self.connections = account("connections")
+        self.history = account("history")
+        self.http = account("http")
+        self.content = account("content")
+        self.json = account("json")
+        self.output = account("output")
+        self.blocks = account("blocks")
 
     def accounts(self) -> list[Account]:
         """The accounts in the order of the report."""

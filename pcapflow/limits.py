@@ -92,6 +92,18 @@ class Limits:
         "as memory_limit",
         "the account of all rings; half of the memory limit, so that holes never starve the parsers",
     )
+    soft_percent: int = _limit(
+        75,
+        "percent",
+        "of the streams that hold more than their share, those whose holes have waited longest give one up (gap cause `memory`)",
+        "part of rings_total beyond which holes go early, so that the hard limit is not met by whoever happens to come then",
+    )
+    overlap_bytes: int = _limit(
+        64 * KIB,
+        "bytes",
+        "the stream is said to read differently under every other overlap policy",
+        "copies of contested bytes kept of one stream while they wait behind a hole, to tell which policies would read differently",
+    )
     gap_timeout: int = _limit(
         30 * SECOND,
         "nanoseconds",

@@ -27,6 +27,7 @@ from pcapflow.limits import Limits
 from pcapflow.process import resident_bytes
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
+from pcapflow.reassembly.overlap import Policy
 from pcapflow.records import seconds
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Write
@@ -48,6 +49,8 @@ class Options:
 
     drop_streams: bool = False
     """`--overload drop`: over budget, give up a stream instead of its oldest hole."""
+    overlap: Policy = Policy.FIRST
+    """Whose copy is delivered where segments behind a hole overlap with different bytes."""
     walk_all: bool = False
     """Take every segment row by row; the column path is tested against it."""
 
@@ -86,7 +89,7 @@ def run(
     start_rss = resident_bytes()[1]
     ledger = Ledger(limits)
     collector = Collector(limits, ledger, write)
-    table = FlowTable(Context(limits, ledger, collector, drops_streams=options.drop_streams), walk_all=options.walk_all)
+    table = FlowTable(Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap), walk_all=options.walk_all)
     counts = DecodeCounts()
     captured = 0
     last_packet, last_ts = 0, 0

@@ -32,6 +32,7 @@ class Stream(msgspec.Struct):
     ring_peak_bytes: int
     status: str
     drop_reason: str | None
+    reads_differently: list[str]
 
 
 class Streams(msgspec.Struct):
@@ -142,8 +143,18 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
     drop_reason: str | None
 
 
+class LimitValue(msgspec.Struct):
+    """A limit and what it was."""
+
+    name: str
+    value: int
+
+
 class Gap(msgspec.Struct, tag="gap", tag_field="record"):
-    """Bytes of a stream that were given up as missing."""
+    """Bytes of a stream that were given up as missing, from stream_offset to last_offset; sequence and last_sequence are the
+    numbers that those two have on the wire. held_bytes: what waited behind the stream's holes then. limit: what was reached, where the cause
+    is one; requested_by: the connection whose request for memory reached it.
+    """
 
     connection: int
     stream: str
@@ -152,17 +163,42 @@ class Gap(msgspec.Struct, tag="gap", tag_field="record"):
     cause: str
     ts: float
     packet: int
+    last_offset: int
+    sequence: int
+    last_sequence: int
+    held_bytes: int
+    limit: LimitValue | None
+    requested_by: int | None
 
 
-class LimitValue(msgspec.Struct):
-    """A limit and what it was."""
+class Range(msgspec.Struct):
+    """Stream offsets from start up to, not including, end."""
 
-    name: str
-    value: int
+    start: int
+    end: int
+
+
+class Conflict(msgspec.Struct, tag="conflict", tag_field="record"):
+    """Bytes that came again and were others, `bytes` of them, the first overlap at stream_offset. segment: the later copy; original: what
+    it overlapped; kept: `original`, `new`, or `both` where each has a part (docs/overlaps.md).
+    """
+
+    connection: int
+    stream: str
+    stream_offset: int
+    bytes: int
+    segment: Range
+    original: Range
+    kept: str
+    ts: float
+    packet: int
+    sequence: int
 
 
 class Drop(msgspec.Struct, tag="drop", tag_field="record"):
-    """Something that was given up on purpose."""
+    """Something that was given up on purpose. sequence: the number that stream_offset has on the wire; requested_by: the connection
+    whose request for memory reached the limit, where it is another's; resumes: the stream is picked up at its next message.
+    """
 
     connection: int
     stream: str
@@ -174,6 +210,9 @@ class Drop(msgspec.Struct, tag="drop", tag_field="record"):
     bytes: int
     limit: LimitValue | None
     detail: str
+    sequence: int | None
+    requested_by: int | None
+    resumes: bool
 
 
 class PacketTime(msgspec.Struct):
@@ -239,6 +278,8 @@ class Tcp(msgspec.Struct):
     gaps: int = 0
     gaps_by_cause: dict[str, int] = msgspec.field(default_factory=dict)
     out_of_order_segments: int = 0
+    conflicts: int = 0
+    streams_reading_differently: int = 0
 
 
 class Bodies(msgspec.Struct):
@@ -344,7 +385,7 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     run: Run
 
 
-Record = Connection | Http | Json | Gap | Drop | Summary
+Record = Connection | Http | Json | Gap | Conflict | Drop | Summary
 
 SCHEMA = "pcapflow.report/1"
 

@@ -62,7 +62,7 @@ def check(ran: Ran) -> Ran:
 def run(tmp_path: Path) -> Run:
     """Analyse a capture given as bytes or as a path."""
 
-    def go(capture: bytes | str | Path, limits: Limits | None = None, **options: bool) -> Ran:
+    def go(capture: bytes | str | Path, limits: Limits | None = None, **options: Any) -> Ran:
         if isinstance(capture, bytes):
             path = tmp_path / "capture.pcap"
             path.write_bytes(capture)

@@ -163,8 +163,8 @@ def _tcp(
     good = (size >= 20) & (payload <= captured_end)
     if not good.all():
         keep = np.flatnonzero(good)
-        rows, head, payload, captured_end, wire_end, tag = (
-            rows[keep], head[keep], payload[keep], captured_end[keep], wire_end[keep], tag[keep],
+        rows, head, size, payload, captured_end, wire_end, tag = (
+            rows[keep], head[keep], size[keep], payload[keep], captured_end[keep], wire_end[keep], tag[keep],
         )  # fmt: skip
         addresses = tuple(a[keep] for a in addresses)
     taken[rows] = True
@@ -174,6 +174,7 @@ def _tcp(
         seq=head["seq"].astype(np.int64),
         ack=head["ack"].astype(np.int64),
         flags=head["flags"].astype(np.int64),
+        options=size - 20,
         payload_at=payload,
         payload_len=captured_end - payload,
         snapped=wire_end - captured_end,

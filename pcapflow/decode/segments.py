@@ -25,7 +25,7 @@ class SegmentColumns:
     """n TCP segments.
 
     packet: int64 (n,), packet number in the trace; row: int64 (n,), row in the block; seq, ack: int64 (n,) with 32-bit
-    wire values; flags: int64 (n,); payload_at, payload_len: int64 (n,), where the captured payload is in the block's
+    wire values; flags: int64 (n,); options: int64 (n,), bytes of TCP options, which end where the payload begins; payload_at, payload_len: int64 (n,), where the captured payload is in the block's
     buffer; snapped: int64 (n,), payload bytes that were on the wire and are not in the capture; src_hi, src_lo, dst_hi,
     dst_lo: uint64 (n,), addresses as 128-bit numbers (IPv4 in the low word); ports: int64 (n,) each; tag: uint64 (n,),
     what else tells connections apart: address family, VLAN ids (`vlan_tag`).
@@ -36,6 +36,7 @@ class SegmentColumns:
     seq: I64
     ack: I64
     flags: I64
+    options: I64
     payload_at: I64
     payload_len: I64
     snapped: I64

@@ -39,6 +39,7 @@ class Packet:
     seq: int = 0
     ack: int = 0
     flags: int = 0
+    options: int = 0
     payload_at: int = 0
     payload_len: int = 0
     snapped: int = 0
@@ -80,6 +81,7 @@ def _columns(found: list[tuple[int, Packet]], first_packet: int) -> SegmentColum
         seq=column("seq"),
         ack=column("ack"),
         flags=column("flags"),
+        options=column("options"),
         payload_at=column("payload_at"),
         payload_len=column("payload_len"),
         snapped=column("snapped"),
@@ -288,6 +290,7 @@ def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet)
     packet.kind = "tcp"
     packet.sport, packet.dport, packet.seq, packet.ack = head.sport, head.dport, head.seq, head.ack
     packet.flags = head.flags & 0xFF
+    packet.options = size - 20
     packet.payload_at = at + size
     packet.payload_len = end - packet.payload_at
     packet.snapped = wire_end - end

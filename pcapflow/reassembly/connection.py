@@ -12,14 +12,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pcapflow.decode.segments import ACK, CONTROL, FIN, RST, SYN
-from pcapflow.drops import GapCause
 from pcapflow.reassembly.context import Consumer, Context
 from pcapflow.reassembly.events import StreamData
-from pcapflow.reassembly.half_stream import NEVER, HalfStream
+from pcapflow.reassembly.half_stream import ACKNOWLEDGED, NEVER, TIMEOUT, HalfStream
 from pcapflow.reassembly.keys import Endpoint
+from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap
 
 _ACK_AHEAD_MAX = 1 << 30
+_SACK_OPTION = 10
+"""Bytes of a SACK option with one block."""
 
 CONNECTION_BYTES = 3200
 """Reserved for each tracked connection in the `connections` account: its objects and its place in the table, as
@@ -36,6 +38,7 @@ class Rows(NamedTuple):
     flags: list[int]
     seq: list[int]
     ack: list[int]
+    options: list[int]
     at: list[int]
     n: list[int]
     snapped: list[int]
@@ -163,10 +166,16 @@ class Connection:
             if flags & FIN:
                 stream.finished_at(ctx, offset + n)
             if flags & ACK:
-                self._acknowledge(ctx, streams[1 - d], rows.ack[i], packet, clock)
+                peer = streams[1 - d]
+                self._acknowledge(ctx, peer, rows.ack[i], packet, clock)
+                if peer.assembler is not None and rows.options[i] >= _SACK_OPTION:
+                    at = rows.at[i]
+                    peer.selectively_acknowledged(ctx, sack_blocks(bytes(ctx.view[at - rows.options[i] : at])), packet, clock)
+                    self.arm(ctx)
             if stream.fin >= 0:
                 self._reached_fin(ctx, stream, packet, ts)
             if stream.ring is not None or stream.armed_ack:
+                stream.arm_from_sacks(packet, clock)
                 self.arm(ctx)
         return end
 
@@ -258,15 +267,16 @@ class Connection:
             clock = ctx.clock_of(packet)
             for stream in self.streams:
                 if stream.armed_ack and packet >= stream.armed_packet and clock >= stream.armed_ts:
-                    stream.give_up_below(ctx, stream.armed_ack, GapCause.ACKNOWLEDGED, packet, ts)
+                    stream.give_up_below(ctx, stream.armed_ack, ACKNOWLEDGED, packet, ts)
                     stream.armed_ack = 0
                     if stream.waiting_ack > stream.next and not stream.ended:
                         stream.armed_ack, stream.armed_packet, stream.armed_ts = (
                             stream.waiting_ack, stream.waiting_packet, stream.waiting_ts,
                         )  # fmt: skip
                     stream.waiting_ack = 0
+                    stream.arm_from_sacks(packet, clock)
                 while stream.assembler is not None and clock >= stream.assembler.since[0] + ctx.limits.gap_timeout:
-                    stream.give_up_oldest(ctx, GapCause.TIMEOUT, packet, ts)
+                    stream.give_up_oldest(ctx, TIMEOUT, packet, ts)
                 self._reached_fin(ctx, stream, packet, ts)
             self.arm(ctx)
         if self.fire == NEVER:

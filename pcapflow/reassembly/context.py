@@ -16,7 +16,8 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
-from pcapflow.reassembly.events import StreamEvent
+from pcapflow.reassembly.events import Conflict, StreamEvent, Why
+from pcapflow.reassembly.overlap import Policy
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection
@@ -41,7 +42,13 @@ class Observer(Protocol):
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None: ...
 
-    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None: ...
+    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int) -> None:
+        """A stream was given up that held so many bytes."""
+        ...
+
+    def conflict(self, connection: Connection, stream: HalfStream, conflict: Conflict) -> None:
+        """Bytes came again and were others."""
+        ...
 
     def untracked(self, packet: int, ts: int, captured: int) -> None: ...
 
@@ -51,14 +58,19 @@ class Context:
 
     __slots__ = (
         "_clock_list", "armed", "clock", "drops_streams", "first_packet", "holding", "last_packet", "ledger", "limits", "observer",
-        "ts", "view",
+        "overlap", "soft_rings", "ts", "view",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, ledger: Ledger, observer: Observer, *, drops_streams: bool = False) -> None:
+    def __init__(
+        self, limits: Limits, ledger: Ledger, observer: Observer, *, drops_streams: bool = False, overlap: Policy = Policy.FIRST
+    ) -> None:
         self.limits = limits
         self.ledger = ledger
         self.observer = observer
         self.drops_streams = drops_streams
+        self.overlap = overlap
+        self.soft_rings = ledger.rings.limit * limits.soft_percent // 100
+        """Bytes of the `rings` account beyond which holes go early."""
         self.view = memoryview(b"")
         self.first_packet = 1
         self.last_packet = 0
@@ -115,14 +127,31 @@ class Context:
                 return next(iter(streams))
         return None
 
-    def relieve(self, victim: HalfStream, packet: int, ts: int) -> None:
+    def relieve_early(self, asking: HalfStream, packet: int, ts: int) -> None:
+        """Memory is going to be short: of the streams that hold more than their share, an eighth, those whose holes have waited
+        longest, give up their oldest one. Streams within their share are left alone. Before the hard limit is met there is room for who
+        comes next (as RFC 8289 and RFC 8290 drop early); what a call costs is paid for by what it frees.
+        """
+        self.ledger.pressure = True
+        share = self.soft_rings // sum(map(len, self.holding))
+        beyond = [s for bucket in self.holding[share.bit_length() :] for s in bucket if s.held > share and s.assembler is not None]
+        beyond.sort(key=_waits_since)
+        why = Why(GapCause.MEMORY, "soft_percent", asking.owner.number)
+        for stream in beyond[: -(-len(beyond) // 8)]:
+            self.relieve(stream, why, packet, ts)
+
+    def relieve(self, victim: HalfStream, why: Why, packet: int, ts: int) -> None:
         """Memory is short: the victim gives up its oldest hole, or, where that was asked for, itself."""
         connection = victim.owner
         if self.drops_streams:
             held = victim.held
             victim.drop(self, DropReason.HOLE_MEMORY)
-            self.observer.stream_dropped(connection, victim, DropReason.HOLE_MEMORY, held, packet, ts)
+            self.observer.stream_dropped(connection, victim, DropReason.HOLE_MEMORY, held, why, packet, ts)
         else:
-            victim.give_up_oldest(self, GapCause.MEMORY, packet, ts)
+            victim.give_up_oldest(self, why, packet, ts)
         connection.flush(self)
 
+
+def _waits_since(stream: HalfStream) -> int:
+    assert stream.assembler is not None
+    return stream.assembler.since[0]

@@ -94,12 +94,41 @@ class StreamData:
         return int(self._acks[piece])
 
 
+class Why(NamedTuple):
+    """Why a hole ends: the cause, the limit that was reached, and the connection whose request for memory reached it."""
+
+    cause: GapCause
+    limit: str = ""
+    requested_by: int = 0
+
+
 class StreamGap(NamedTuple):
-    """Bytes given up as missing: length of them from offset start, at a packet and time (ns)."""
+    """Bytes given up as missing: length of them from offset start, at a packet and time (ns). held: bytes that waited behind
+    the stream's holes then; limit, requested_by: see `Why`.
+    """
 
     start: int
     length: int
     cause: GapCause
+    packet: int
+    ts: int
+    held: int = 0
+    limit: str = ""
+    requested_by: int = 0
+
+
+class Conflict(NamedTuple):
+    """A segment [start, end) brought other bytes than [original_start, original_end) had, `differing` of them, the overlap
+    beginning at offset; kept: `original`, `new` or `both`, in parts.
+    """
+
+    offset: int
+    differing: int
+    start: int
+    end: int
+    original_start: int
+    original_end: int
+    kept: str
     packet: int
     ts: int
 

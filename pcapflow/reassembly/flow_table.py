@@ -213,7 +213,9 @@ class FlowTable:
         account = ctx.ledger.connections
         while len(self._table) >= ctx.limits.max_connections or not account.reserve(CONNECTION_BYTES):
             ctx.ledger.pressure = True
-            if len(self._table) < ctx.limits.max_connections and self._unanswered.evict(-(-CONNECTION_BYTES // SYN_BYTES), packet, ts):
+            if len(self._table) >= ctx.limits.max_connections:
+                ctx.ledger.refused = "max_connections"
+            elif self._unanswered.evict(-(-CONNECTION_BYTES // SYN_BYTES), packet, ts):
                 continue
             victim = self._victim()
             if victim is None:

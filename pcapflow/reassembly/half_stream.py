@@ -9,21 +9,25 @@ Invariants, for every prefix of the input:
   next = delivered + missing
   everything below `next` was delivered or given up; everything held is above it.
 
-Overlaps: the first copy wins. Which bucket a repeated byte falls into: `late` if its offset was given up (the last
-`late_ranges` gaps are remembered), else compared with the ring or the history of the last delivered bytes:
-`conflicting` where the byte differs, `retransmitted` where it is the same or no longer at hand.
+Overlaps: of what was delivered the first copy stays; of what waits behind a hole `Context.overlap` says which copy is delivered.
+Which bucket a repeated byte falls into: `late` if its offset was given up (the last `late_ranges` gaps are remembered), else
+compared with the ring or the history of the last delivered bytes: `conflicting` where the byte differs, whichever copy is
+kept, `retransmitted` where it is the same or no longer at hand.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.reassembly.assembler import Assembler
-from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
-from pcapflow.reassembly.ring import Ring
+from pcapflow.reassembly.events import Conflict, StreamData, StreamEnd, StreamEvent, StreamGap, Why
+from pcapflow.reassembly.overlap import Arrivals, Policy, Witness, owners
+from pcapflow.reassembly.ring import MARKS_MAX, Ring
+from pcapflow.reassembly.sack import Sacked, Told
+from pcapflow.reassembly.seqspace import unwrap
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection
@@ -33,18 +37,38 @@ NEVER = 1 << 62
 """A packet number or time that does not come."""
 _GAP_BYTES = 24
 """Reserved for each gap that is remembered: two offsets and room to grow."""
+NONE: set[Policy] = set()
+"""What `differs` is for nearly every stream; never changed in place."""
+_WITNESS_BYTES = 512
+"""Reserved for each contested range beside its bytes."""
 _JUMP_MAX = 1 << 30
 """The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
+
+
+ACKNOWLEDGED = Why(GapCause.ACKNOWLEDGED)
+TIMEOUT = Why(GapCause.TIMEOUT, "gap_timeout")
+_END = Why(GapCause.END)
+_RING_SIZE = Why(GapCause.RING_FULL, "ring_size")
+_RING_RANGES = Why(GapCause.RING_FULL, "ring_ranges")
+
+
+class _Segment(NamedTuple):
+    """A segment that is not simply next: its offsets, and when it came."""
+
+    start: int
+    end: int
+    packet: int
+    ts: int
 
 
 class HalfStream:
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
     __slots__ = (
-        "acked", "armed_ack", "armed_packet", "armed_ts", "assembler", "base", "bucket", "captured", "conflicting", "delivered", "drop_reason",
+        "acked", "armed_ack", "armed_packet", "armed_ts", "arrivals", "assembler", "base", "bucket", "captured", "conflicting", "delivered", "differs", "drop_reason",
         "dropped", "ended", "events", "fin", "gaps", "given_up", "history", "jump_end", "late", "missing", "next", "out_of_order",
-        "out_of_window", "owner", "pieces", "pieces_start", "protocol_drop", "retransmitted", "ring", "ring_peak",
-        "snapped", "syn", "waiting_ack", "waiting_packet", "waiting_ts",
+        "out_of_window", "owner", "pieces", "pieces_start", "protocol_drop", "retransmitted", "ring", "ring_peak", "sacked",
+        "snapped", "syn", "waiting_ack", "waiting_packet", "waiting_ts", "witness",
     )  # fmt: skip
 
     def __init__(self, owner: Connection) -> None:
@@ -66,9 +90,16 @@ class HalfStream:
         """The latest one after it, whose grace begins to count when the first is done."""
         self.waiting_packet = 0
         self.waiting_ts = 0
+        self.sacked: Sacked | None = None
+        """What the peer said it has beyond `acked`, while there are holes."""
         self.jump_end = -1
         self.assembler: Assembler | None = None
         self.ring: Ring | None = None
+        self.arrivals: Arrivals | None = None
+        self.witness: Witness | None = None
+        """Made when a segment brings other bytes than are held."""
+        self.differs: set[Policy] = NONE
+        """Overlap policies under which this stream would read differently."""
         self.bucket = 0
         """Binary digits of what is held; where `Context.holding` has this stream."""
         self.history = b""
@@ -148,6 +179,32 @@ class HalfStream:
                 return
         self._place(ctx, offset, end, at, packet, ts, clock, ack)
 
+    def selectively_acknowledged(self, ctx: Context, blocks: list[tuple[int, int]], packet: int, clock: int) -> None:
+        """The peer has these blocks (raw sequence numbers). A hole in them is only in the capture: it can end before the
+        acknowledgement in sequence comes past it, which another hole, that is the network's, may hold back.
+        """
+        for left, right in blocks:
+            start, end = unwrap(left, self.base, self.next), unwrap(right, self.base, self.next)
+            if not self.next < end <= self.next + _JUMP_MAX or start >= end:
+                continue
+            if self.sacked is None:
+                self.sacked = Sacked()
+            limits = ctx.limits
+            self.sacked.add(Told(start, end, packet + limits.ack_grace_packets, clock + limits.ack_grace), self.next)
+        self.arm_from_sacks(packet, clock)
+
+    def arm_from_sacks(self, packet: int, clock: int) -> None:
+        """Where the first hole lies in what the peer said it has, its grace runs from when that was said. packet, clock: now."""
+        if self.sacked is None or self.armed_ack or self.assembler is None or self.ended:
+            return
+        told = self.sacked.covering(self.next, self.assembler.starts[0])
+        if told is not None:
+            self.armed_ack, self.armed_packet, self.armed_ts = told.end, max(told.packet, packet), max(told.clock, clock)
+
+    def _receiver_has(self, until: int) -> bool:
+        """Whether the peer acknowledged the hole [next, until), in sequence or selectively."""
+        return self.acked >= until or (self.sacked is not None and self.sacked.covering(self.next, until) is not None)
+
     def finished_at(self, ctx: Context, offset: int) -> None:
         """A FIN at that offset. The first plausible one counts: not below what was delivered, not beyond belief."""
         ahead = offset - self.next
@@ -186,10 +243,11 @@ class HalfStream:
     def _place(self, ctx: Context, offset: int, end: int, at: int, packet: int, ts: int, clock: int, ack: int) -> None:
         """Deliver, hold or count each byte of [offset, end)."""
         limits = ctx.limits
+        segment = _Segment(offset, end, packet, ts)
         while True:
             if offset < self.next:
                 old = min(end, self.next) - offset
-                self._repeated(ctx, offset, at, old)
+                self._repeated(ctx, offset, at, old, segment)
                 offset += old
                 at += old
                 if offset == end:
@@ -201,17 +259,21 @@ class HalfStream:
                     return
                 if end - self.next > limits.ring_size:
                     # not even an empty ring can hold it: what lies between is given up
-                    self._give_up(ctx, offset, GapCause.RING_FULL, packet, ts)
+                    self._give_up(ctx, offset, _RING_SIZE, packet, ts)
                     continue
                 assembler = self.assembler = Assembler(limits.ring_ranges)
                 self.ring = Ring(ctx.ledger.rings)
+                self.arrivals = Arrivals(MARKS_MAX)
             elif offset > self.next and (end - self.next > limits.ring_size or len(assembler) >= assembler.capacity):
-                self._give_up(ctx, min(offset, assembler.starts[0]), GapCause.RING_FULL, packet, ts)
+                why = _RING_SIZE if end - self.next > limits.ring_size else _RING_RANGES
+                self._give_up(ctx, min(offset, assembler.starts[0]), why, packet, ts)
                 continue
             break
         new, known = assembler.split(offset, end)
+        assert self.arrivals is not None
+        remembered = self.arrivals.add(segment.start, end)
         for low, high in known:
-            self._compare(ctx, at + low - offset, self._ring().read(low, high))
+            self._contend(ctx, low, high, at + low - offset, segment, remembered=remembered)
         for low, high in new:
             self._put(ctx, low, high, at + low - offset, packet, ts, clock, ack)
 
@@ -227,19 +289,22 @@ class HalfStream:
                 return
             assembler = self.assembler
             if assembler is None:  # memory was short and this stream gave its holes up
-                self._give_up(ctx, low, GapCause.MEMORY, packet, ts)
+                self._give_up(ctx, low, Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number), packet, ts)
                 continue
             if not self._ring().write(low, ctx.view[at : at + high - low]):
                 victim = ctx.fattest()
+                why = Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number)
                 if victim is not None and (victim is not self or ctx.drops_streams):
-                    ctx.relieve(victim, packet, ts)
+                    ctx.relieve(victim, why, packet, ts)
                 else:
-                    self._give_up(ctx, min(low, assembler.starts[0]) if assembler.starts else low, GapCause.MEMORY, packet, ts)
+                    self._give_up(ctx, min(low, assembler.starts[0]) if assembler.starts else low, why, packet, ts)
                 continue
             assembler.add(low, high, clock)
             ctx.held_changed(self)
             if self.held > self.ring_peak:
                 self.ring_peak = self.held
+            if ctx.ledger.rings.used > ctx.soft_rings:
+                ctx.relieve_early(self, packet, ts)
             return
 
     def _ring(self) -> Ring:
@@ -248,31 +313,31 @@ class HalfStream:
 
     # --- holes
 
-    def give_up_oldest(self, ctx: Context, cause: GapCause, packet: int, ts: int) -> None:
+    def give_up_oldest(self, ctx: Context, why: Why, packet: int, ts: int) -> None:
         """End the first hole: what is held behind it is delivered."""
         assert self.assembler is not None
-        self._give_up(ctx, self.assembler.starts[0], cause, packet, ts)
+        self._give_up(ctx, self.assembler.starts[0], why, packet, ts)
 
-    def give_up_below(self, ctx: Context, offset: int, cause: GapCause, packet: int, ts: int) -> None:
+    def give_up_below(self, ctx: Context, offset: int, why: Why, packet: int, ts: int) -> None:
         """End all holes below an offset, whether or not data is held behind them."""
         if self.fin >= 0:
             offset = min(offset, self.fin)
         while self.next < offset:
             assembler = self.assembler
             if assembler is not None and assembler.starts[0] <= offset:
-                self._give_up(ctx, assembler.starts[0], cause, packet, ts)
+                self._give_up(ctx, assembler.starts[0], why, packet, ts)
             elif assembler is None and offset == self.next + 1 and self.fin < 0:
                 return  # more likely a FIN that was not captured than a byte
             else:
-                self._give_up(ctx, offset, cause, packet, ts)
+                self._give_up(ctx, offset, why, packet, ts)
 
-    def _give_up(self, ctx: Context, until: int, cause: GapCause, packet: int, ts: int) -> None:
+    def _give_up(self, ctx: Context, until: int, why: Why, packet: int, ts: int) -> None:
         """[next, until) is missing for good. until is not beyond the first range held."""
         n = until - self.next
         self.close_pieces(ctx)
-        if cause is GapCause.RING_FULL and self.acked >= until:
-            cause = GapCause.ACKNOWLEDGED
-        self.events.append(StreamGap(self.next, n, cause, packet, ts))
+        if why.cause is GapCause.RING_FULL and self._receiver_has(until):
+            why = ACKNOWLEDGED
+        self.events.append(StreamGap(self.next, n, why.cause, packet, ts, self.held, why.limit, why.requested_by))
         self.missing += n
         self.gaps += 1
         self._remember_gap(ctx, until)
@@ -305,6 +370,9 @@ class HalfStream:
             return
         start, end = assembler.pop_front()
         self.close_pieces(ctx)
+        if self.witness is not None:
+            assert self.arrivals is not None
+            self.differs = self.differs | self.witness.reads_differently(ctx.overlap, self.arrivals, start, end)
         data, marks = self._ring().take(start, end, assembler.starts[0] if assembler.starts else None)
         at = [m - start for m in marks]
         count = len(at)
@@ -321,12 +389,17 @@ class HalfStream:
     def _close_ring(self, ctx: Context) -> None:
         self.assembler = None
         self.ring = None
+        self.sacked = None
+        self.arrivals = None
+        if self.witness is not None:
+            ctx.ledger.rings.release(self.witness.reserved)
+            self.witness = None
         ctx.held_changed(self)
 
     # --- bytes seen before
 
-    def _repeated(self, ctx: Context, offset: int, at: int, n: int) -> None:
-        """[offset, offset + n) lies below `next`: put each byte into its bucket."""
+    def _repeated(self, ctx: Context, offset: int, at: int, n: int, segment: _Segment) -> None:
+        """[offset, offset + n) of a segment lies below `next`: put each byte into its bucket."""
         if offset < 0:
             before = min(n, -offset)
             if self.syn:
@@ -345,7 +418,7 @@ class HalfStream:
                 if low >= offset + n:
                     break
                 if low > offset:
-                    self._seen(ctx, offset, at, low - offset)
+                    self._seen(ctx, offset, at, low - offset, segment)
                     at += low - offset
                     n -= low - offset
                     offset = low
@@ -356,9 +429,9 @@ class HalfStream:
                 n -= size
                 if n == 0:
                     return
-        self._seen(ctx, offset, at, n)
+        self._seen(ctx, offset, at, n, segment)
 
-    def _seen(self, ctx: Context, offset: int, at: int, n: int) -> None:
+    def _seen(self, ctx: Context, offset: int, at: int, n: int, segment: _Segment) -> None:
         """[offset, offset + n) was delivered: compare with what of it is still at hand."""
         reach = len(self.history) + (self.pieces[-1][1] if self.pieces else 0)
         oldest = self.next - min(reach, ctx.limits.history_bytes)
@@ -369,13 +442,57 @@ class HalfStream:
             at += unknown
             n -= unknown
         if n:
-            self._compare(ctx, at, self._delivered(ctx, offset, offset + n))
+            differing = self._count(self._delivered(ctx, offset, offset + n), bytes(ctx.view[at : at + n]))
+            if differing:
+                self._tell(ctx, Conflict(offset, differing, segment.start, segment.end, offset, offset + n, "original", segment.packet, segment.ts))
 
-    def _compare(self, ctx: Context, at: int, first: bytes) -> None:
-        second = bytes(ctx.view[at : at + len(first)])
+    def _count(self, first: bytes, second: bytes) -> int:
+        """Puts the bytes of a second copy into their buckets; how many differ."""
         differing = 0 if first == second else sum(map(int.__ne__, first, second))
         self.conflicting += differing
         self.retransmitted += len(first) - differing
+        return differing
+
+    def _contend(self, ctx: Context, low: int, high: int, at: int, segment: _Segment, *, remembered: bool) -> None:
+        """[low, high) of a segment is held already: the overlap policy says which copy stays."""
+        ring = self._ring()
+        first = ring.read(low, high)
+        second = bytes(ctx.view[at : at + high - low])
+        differing = self._count(first, second)
+        if not differing and (self.witness is None or not self.witness.contested(low, high)):
+            return
+        witness = self.witness
+        if witness is None:
+            witness = self.witness = Witness(ctx.limits.overlap_bytes)
+        arrivals = self.arrivals
+        assert arrivals is not None
+        covering = arrivals.covering(low, high)
+        won = 0
+        if remembered:
+            for a, b, arrival in owners(ctx.overlap, covering, low, high):
+                if arrival == arrivals.latest:
+                    ring.overwrite(a, second[a - low : b - low])
+                    won += b - a
+            covering.pop()
+        cost = 2 * len(second) + _WITNESS_BYTES
+        if remembered and ctx.ledger.rings.reserve(cost):
+            witness.reserved += cost
+            witness.add(arrivals.latest, low, first, second)
+        else:
+            witness.full = True
+        if differing:
+            start = min((s for s, _, _ in covering), default=low)
+            end = max((e for _, e, _ in covering), default=high)
+            kept = "original" if not won else "new" if won == high - low else "both"
+            self._tell(ctx, Conflict(low, differing, segment.start, segment.end, start, end, kept, segment.packet, segment.ts))
+
+    def _tell(self, ctx: Context, conflict: Conflict) -> None:
+        """A conflict is reported for the client's stream or the server's: fix the roles by what was said up to here."""
+        connection = self.owner
+        if connection.client < 0:
+            connection.flush(ctx)
+            connection.fix_roles()
+        ctx.observer.conflict(connection, self, conflict)
 
     def _delivered(self, ctx: Context, start: int, end: int) -> bytes:
         """The delivered bytes [start, end), all of which are in the history or the pieces. Looks at no piece beside them."""
@@ -450,10 +567,10 @@ class HalfStream:
             return
         while self.assembler is not None:
             until = self.assembler.starts[0]
-            self._give_up(ctx, until, GapCause.ACKNOWLEDGED if self.acked >= until else GapCause.END, packet, ts)
+            self._give_up(ctx, until, ACKNOWLEDGED if self._receiver_has(until) else _END, packet, ts)
         known = self.fin if self.fin >= 0 else self.acked
         if known > self.next and self.drop_reason is None:
-            self.give_up_below(ctx, known, GapCause.ACKNOWLEDGED if self.acked >= known else GapCause.END, packet, ts)
+            self.give_up_below(ctx, known, ACKNOWLEDGED if self.acked >= known else _END, packet, ts)
         self._end(ctx, "fin" if self.fin >= 0 and self.fin == self.next else kind, packet, ts)
 
     def release(self, ctx: Context) -> None:

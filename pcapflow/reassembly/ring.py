@@ -15,7 +15,7 @@ from pcapflow.budget import Account
 PAGE = 4096
 MARK = 128
 """Bytes that remembering one held segment takes: where it began, and perhaps a range of its own in the assembler."""
-_MARKS_MAX = 4096
+MARKS_MAX = 4096
 """Segment starts remembered in one ring; further ones are not, and a search for a message head skips them."""
 
 
@@ -37,23 +37,25 @@ class Ring:
         pages = self._pages
         first, last = offset // PAGE, (offset + n - 1) // PAGE
         fresh = [p for p in range(first, last + 1) if p not in pages]
-        mark = len(self._marks) < _MARKS_MAX
+        mark = len(self._marks) < MARKS_MAX
         if not self._account.reserve(len(fresh) * PAGE + mark * MARK):
             return False
         for p in fresh:
             pages[p] = bytearray(PAGE)
         if mark:
             self._marks.append(offset)
-        at = offset
-        done = 0
-        while done < n:
-            p, inside = divmod(at, PAGE)
-            size = min(PAGE - inside, n - done)
-            pages[p][inside : inside + size] = data[done : done + size]
-            at += size
-            done += size
+        self.overwrite(offset, data)
         self.held += n
         return True
+
+    def overwrite(self, offset: int, data: bytes | memoryview) -> None:
+        """Copy data to offsets whose pages are there."""
+        done = 0
+        while done < len(data):
+            p, inside = divmod(offset + done, PAGE)
+            size = min(PAGE - inside, len(data) - done)
+            self._pages[p][inside : inside + size] = data[done : done + size]
+            done += size
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes of [start, end), all of which were written."""

@@ -32,7 +32,7 @@ class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 
     __slots__ = (
-        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "packet", "seq", "snapped", "starts", "ts",
+        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "options", "packet", "seq", "snapped", "starts", "ts",
     )  # fmt: skip
 
     def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64) -> None:
@@ -71,6 +71,7 @@ class Sorted:
         self.flags = c.flags[order]
         self.seq = c.seq[order]
         self.ack = c.ack[order]
+        self.options = c.options[order]
         self.at = c.payload_at[order]
         self.n = c.payload_len[order]
         self.snapped = c.snapped[order]
@@ -83,7 +84,7 @@ class Sorted:
                 *(
                     column.tolist()
                     for column in (
-                        self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.at, self.n, self.snapped,
+                        self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped,
                     )
                 )
             )  # fmt: skip

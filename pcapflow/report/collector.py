@@ -20,17 +20,17 @@ from pcapflow.payload.json_body import backend
 from pcapflow.protocols.handler import Handler
 from pcapflow.protocols.services import Answers
 from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.events import StreamGap
+from pcapflow.reassembly.events import Conflict, StreamGap, Why
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import Endpoint, endpoints
+from pcapflow.reassembly.overlap import Policy
+from pcapflow.reassembly.seqspace import wrap
 from pcapflow.reassembly.unanswered import Syn
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.ordering import RecordSorter, Write
 
-_GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 7
+_CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
 """Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
-
-LIMIT_OF = {DropReason.CONNECTION_MEMORY: "max_connections", DropReason.HOLE_MEMORY: "memory_limit"}
 
 
 class Collector:
@@ -94,6 +94,8 @@ class Collector:
             tcp.missing_bytes += stream.missing
             tcp.gaps += stream.gaps
             tcp.out_of_order_segments += stream.out_of_order
+            if stream.differs:
+                tcp.streams_reading_differently += 1
             if stream.drop_reason is not None:
                 self.drops.bytes += stream.dropped
             if not stream.balanced() or stream.held:
@@ -133,13 +135,25 @@ class Collector:
             )  # fmt: skip
             self._record(packet, syn.number, record, _CONNECTION)
 
-    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None:
+    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int) -> None:
         """Reassembly gave a stream up."""
         direction = 0 if connection.streams[0] is stream else 1
-        limit = LIMIT_OF[reason]
-        drop = Drop(reason, limit, getattr(self.limits, limit), f"{held} bytes were held behind a hole")
+        drop = Drop(reason, why.limit, getattr(self.limits, why.limit), f"{held} bytes were held behind a hole")
         self.drops.streams += 1
-        self._count_drop(connection, direction, drop, packet, ts, stream.next, held)
+        self._count_drop(connection, direction, drop, packet, ts, stream.next, held, why.requested_by)
+
+    def conflict(self, connection: Connection, stream: HalfStream, conflict: Conflict) -> None:
+        """Bytes came again and were others."""
+        self.tcp.conflicts += 1
+        if not self.wants_records:
+            return
+        c = conflict
+        name = connection.stream_name(0 if connection.streams[0] is stream else 1)
+        record = records.Conflict(
+            connection.number, name, c.offset, c.differing, records.Range(c.start, c.end), records.Range(c.original_start, c.original_end),
+            c.kept, seconds(c.ts), c.packet, wrap(c.offset, stream.base),
+        )  # fmt: skip
+        self._record(c.packet, connection.number, record, _CONFLICT + (name == "server"))
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         """Segments of a connection for which there was no room."""
@@ -153,8 +167,11 @@ class Collector:
         count.count += 1
         count.bytes += captured
         if self.wants_records:
-            limit = records.LimitValue("max_connections", self.limits.max_connections)
-            self._record(packet, packet, records.Drop(packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, captured, limit, ""))
+            limit = records.LimitValue(self.ledger.refused, getattr(self.limits, self.ledger.refused))
+            record = records.Drop(
+                packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, captured, limit, "", None, None, resumes=False
+            )
+            self._record(packet, packet, record)
 
     # --- Services: protocols
 
@@ -245,7 +262,13 @@ class Collector:
         causes[gap.cause] = causes.get(gap.cause, 0) + 1
         if self.wants_records:
             name = connection.stream_name(direction)
-            record = records.Gap(connection.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet)
+            last = gap.start + gap.length - 1
+            base = connection.streams[direction].base
+            limit = records.LimitValue(gap.limit, getattr(self.limits, gap.limit)) if gap.limit else None
+            record = records.Gap(
+                connection.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet,
+                last, wrap(gap.start, base), wrap(last, base), gap.held, limit, gap.requested_by or None,
+            )  # fmt: skip
             self._record(gap.packet, connection.number, record, _GAP + (name == "server"))
 
     def drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
@@ -256,7 +279,9 @@ class Collector:
             self.drops.streams += 1
         self._count_drop(connection, direction, drop, packet, ts, offset, held)
 
-    def _count_drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
+    def _count_drop(
+        self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int, requested_by: int = 0
+    ) -> None:
         count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
         count.count += 1
         count.bytes += held
@@ -264,13 +289,16 @@ class Collector:
             limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
             name = connection.stream_name(direction)
             reason = drop.reason
+            sequence = wrap(offset, connection.streams[direction].base)
             record = records.Drop(
-                connection.number, name, reason.layer, reason.value, seconds(ts), packet, offset, held, limit, drop.detail
-            )
+                connection.number, name, reason.layer, reason.value, seconds(ts), packet, offset, held, limit, drop.detail,
+                sequence, requested_by or None, resumes=reason.layer != "reassembly",
+            )  # fmt: skip
             self._record(packet, connection.number, record, _DROP + (name == "server"))
 
 
-_NOTHING_SAID = records.Streams(*(records.Stream(*(0,) * 11, "partial", None) for _ in range(2)))
+NOTHING: list[str] = []
+_NOTHING_SAID = records.Streams(*(records.Stream(*(0,) * 11, "partial", None, NOTHING) for _ in range(2)))
 """Both streams of a connection of which only a SYN was seen."""
 
 
@@ -304,4 +332,5 @@ def _stream(connection: Connection, direction: int) -> records.Stream:
         stream.ring_peak,
         status,
         reason.value if reason is not None else None,
+        [policy.value for policy in Policy if policy in stream.differs] if stream.differs else NOTHING,
     )

@@ -14,9 +14,10 @@ from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
+from pcapflow.reassembly.events import Conflict, StreamData, StreamEnd, StreamEvent, StreamGap, Why
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.reassembly.overlap import Policy
 from pcapflow.reassembly.unanswered import Syn
 
 
@@ -62,6 +63,7 @@ class Recorder:
         self.told: list[Told] = []
         self.live: dict[int, tuple[Heard, Heard]] = {}
         self.drops: list[tuple[int, DropReason]] = []
+        self.conflicts: list[tuple[int, Conflict]] = []
         self.untracked_bytes = 0
 
     def consumer(self, connection: Connection) -> Recorder:
@@ -106,19 +108,22 @@ class Recorder:
             heard = (Heard(end=StreamEnd("cut", packet, ts, 0)), Heard(end=StreamEnd("cut", packet, ts, 0)))
             self.told.append(Told(syn.number, end, syn.packets, "syn", "syn", heard, (none, none), packet))
 
-    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, packet: int, ts: int) -> None:
+    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int) -> None:
         self.drops.append((connection.number, reason))
+
+    def conflict(self, connection: Connection, stream: HalfStream, conflict: Conflict) -> None:
+        self.conflicts.append((connection.number, conflict))
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         self.untracked_bytes += captured
 
 
-def reassemble(path: Path, limits: Limits | None = None, *, walk_all: bool = False, drop_streams: bool = False) -> tuple[Recorder, Ledger]:
+def reassemble(path: Path, limits: Limits | None = None, *, walk_all: bool = False, drop_streams: bool = False, overlap: Policy = Policy.FIRST) -> tuple[Recorder, Ledger]:
     """What the stage hands on for a capture."""
     limits = limits or Limits()
     ledger = Ledger(limits)
     recorder = Recorder()
-    table = FlowTable(Context(limits, ledger, recorder, drops_streams=drop_streams), walk_all=walk_all)
+    table = FlowTable(Context(limits, ledger, recorder, drops_streams=drop_streams, overlap=overlap), walk_all=walk_all)
     source = open_source(str(path))
     counts = DecodeCounts()
     last, ts = 0, 0

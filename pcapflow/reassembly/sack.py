@@ -1,0 +1,66 @@
+"""Selective acknowledgements (RFC 2018): what the receiver has beyond what it acknowledged in sequence.
+
+Contract: `sack_blocks` takes the bytes of a TCP header's options and returns the blocks as raw sequence numbers; it raises for
+nothing that the wire said. `Sacked` keeps ranges of stream offsets and when each was first told, at most RANGES of them: a
+further one takes the place of the oldest.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+RANGES = 8
+"""Ranges remembered of one stream; an acknowledgement names four at the most, and a receiver repeats the latest."""
+_END, _NOP, _SACK = 0, 1, 5
+
+
+def sack_blocks(options: bytes) -> list[tuple[int, int]]:
+    """Left and right edges, as they stand in the option; none where there is no SACK option or it is malformed."""
+    at = 0
+    while at < len(options):
+        kind = options[at]
+        if kind == _END:
+            break
+        if kind == _NOP:
+            at += 1
+            continue
+        size = options[at + 1] if at + 1 < len(options) else 0
+        if size < 2 or at + size > len(options):
+            break
+        if kind == _SACK:
+            edges = [int.from_bytes(options[i : i + 4], "big") for i in range(at + 2, at + size - 3, 4)]
+            return list(zip(edges[::2], edges[1::2], strict=False))
+        at += size
+    return []
+
+
+class Told(NamedTuple):
+    """[start, end) of a stream is at the receiver; the packet and clock (ns) at which a hole in it may be given up."""
+
+    start: int
+    end: int
+    packet: int
+    clock: int
+
+
+class Sacked:
+    """What the receiver of one stream has, as far as it was told."""
+
+    __slots__ = ("_ranges",)
+
+    def __init__(self) -> None:
+        self._ranges: list[Told] = []
+
+    def add(self, told: Told, known_to: int) -> None:
+        """Remember a range; those that end at or before known_to no longer matter."""
+        ranges = [r for r in self._ranges if r.end > known_to]
+        if not any(r.start <= told.start and told.end <= r.end for r in ranges):
+            ranges.append(told)
+        self._ranges = ranges[-RANGES:]
+
+    def covering(self, start: int, end: int) -> Told | None:
+        """The range, told first, that has all of [start, end)."""
+        for told in self._ranges:
+            if told.start <= start and end <= told.end:
+                return told
+        return None
