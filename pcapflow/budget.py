@@ -11,6 +11,8 @@ has the figure.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pcapflow.limits import Limits
 
 
@@ -54,12 +56,38 @@ class Account:
             ledger.peak_ts = ledger.ts
         return True
 
+    def refusal(self) -> tuple[str, int]:
+        """The limit that refused the last reservation that was refused, and its value."""
+        ledger = self._ledger
+        return ledger.refused, self.limit if ledger.refused == self.limit_name else ledger.limit
+
     def release(self, n: int) -> None:
         """Give n bytes back."""
         self.used -= n
         self._ledger.used -= n
         if self.used < 0:
             raise AssertionError(f"account {self.name} gave back more than it took")
+
+
+class RefusingAccount(Account):
+    """An account that refuses one reservation, whatever room it has: how a test, or a user, makes memory short on purpose."""
+
+    __slots__ = ("_calls", "_refused_call")
+
+    def __init__(self, ledger: Ledger, name: str, limit: int, limit_name: str, call: int) -> None:
+        """call: which reservation is refused, from 1."""
+        super().__init__(ledger, name, limit, limit_name)
+        self._calls = 0
+        self._refused_call = call
+
+    def reserve(self, n: int) -> bool:
+        """As `Account.reserve`."""
+        self._calls += 1
+        if self._calls == self._refused_call:
+            self._ledger.pressure = True
+            self._ledger.refused = self.limit_name
+            return False
+        return super().reserve(n)
 
 
 class Ledger:
@@ -72,7 +100,8 @@ class Ledger:
 
     NAMES = ("rings", "connections", "history", "http", "content", "json", "output", "blocks")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, refuse: Mapping[str, int] | None = None) -> None:
+        """refuse: account to which of its reservations is refused, from 1."""
         self.limit = limits.memory_limit
         self.used = 0
         self.peak = 0
@@ -87,7 +116,10 @@ class Ledger:
 
         def account(name: str) -> Account:
             own = bounds.get(f"{name}_total", limits.memory_limit)
-            return Account(self, name, min(own, limits.memory_limit), f"{name}_total" if own < limits.memory_limit else "memory_limit")
+            limit_name = f"{name}_total" if own < limits.memory_limit else "memory_limit"
+            own = min(own, limits.memory_limit)
+            call = (refuse or {}).get(name)
+            return Account(self, name, own, limit_name) if call is None else RefusingAccount(self, name, own, limit_name, call)
 
         self.rings = account("rings")
         self.connections = account("connections")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,10 +24,10 @@ from pcapflow.decode import columns, slow
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
 from pcapflow.errors import AccountError
 from pcapflow.limits import Limits
-from pcapflow.process import resident_bytes
+from pcapflow.policy import Policy
+from pcapflow.process import HardLimit, resident_bytes
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
-from pcapflow.reassembly.overlap import Policy
 from pcapflow.records import seconds
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Write
@@ -51,6 +51,12 @@ class Options:
     """`--overload drop`: over budget, give up a stream instead of its oldest hole."""
     overlap: Policy = Policy.FIRST
     """Whose copy is delivered where segments behind a hole overlap with different bytes."""
+    process_limit: int | None = None
+    """Bytes of data that the process may have; None for no limit of ours."""
+    simulate: Mapping[str, int] = field(default_factory=dict)
+    """What fails on purpose: an account's name to which of its reservations is refused, `process` to the block at which the process
+    has no memory left; from 1.
+    """
     walk_all: bool = False
     """Take every segment row by row; the column path is tested against it."""
 
@@ -62,13 +68,15 @@ class Result:
     summary: records.Summary
     warnings: list[str] = field(default_factory=list)
     damaged: bool = False
+    out_of_memory: bool = False
+    """The process had no memory left, its own limit or the system's: the report covers what was read before."""
     unbalanced: list[str] = field(default_factory=list)
     nothing_decoded: bool = False
     """Every packet had a link type that is not supported."""
 
     def account_error(self) -> AccountError | None:
         """What to raise or say where the conservation law does not hold."""
-        if not self.unbalanced:
+        if not self.unbalanced or self.out_of_memory:
             return None
         return AccountError(f"internal error: the account does not balance for {'; '.join(self.unbalanced[:3])}; please report this with the capture")
 
@@ -87,7 +95,7 @@ def run(
     options = options or Options()
     began = time.perf_counter()
     start_rss = resident_bytes()[1]
-    ledger = Ledger(limits)
+    ledger = Ledger(limits, options.simulate)
     collector = Collector(limits, ledger, write)
     table = FlowTable(Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap), walk_all=options.walk_all)
     counts = DecodeCounts()
@@ -96,15 +104,19 @@ def run(
 
     with ExitStack() as stack:
         stack.enter_context(_without_cycle_search())
+        hard_limit = stack.enter_context(HardLimit(options.process_limit))
         interrupt = stack.enter_context(Interrupt())
         readers = _open(paths, limits, ledger, stack, interrupt)
         sizes = [source.size for source, _ in readers]
         total = sum(s for s in sizes if s is not None) if None not in sizes else None
-        before = 0
+        before = blocks = 0
+        no_memory = False
         try:
             for source, reader in readers:
                 for block in reader.blocks(last_packet + 1):
                     ledger.at(block.first_packet, int(block.ts[0]))
+                    blocks += 1
+                    _fail_on_purpose(options, blocks)
                     segments = columns.decode(block, counts)
                     captured += int(segments.payload_len.sum())
                     _count_flags(collector.tcp, segments.flags)
@@ -123,10 +135,15 @@ def run(
                 before += source.position
         except KeyboardInterrupt:
             interrupt.asked = True
+        except MemoryError:
+            no_memory = True
         ledger.at(last_packet, last_ts)
-        table.finish(last_packet, last_ts)
-        collector.close()
-    if captured != collector.tcp.payload_bytes.captured:
+        if no_memory:
+            hard_limit.lift()
+        _finish(table, collector, last_packet, last_ts, no_memory=no_memory)
+    if no_memory:
+        collector.tcp.payload_bytes.balanced = False
+    elif captured != collector.tcp.payload_bytes.captured:
         collector.tcp.payload_bytes.balanced = False
         collector.unbalanced.append(f"the whole: {captured} bytes decoded, {collector.tcp.payload_bytes.captured} accounted for")
     elapsed = time.perf_counter() - began
@@ -148,7 +165,22 @@ def run(
         limits=limits.as_dict(),
         run=records.Run(round(elapsed, 6), int(counts.packets / elapsed), int(bytes_read / elapsed), 1),
     )
-    return _result(summary, [reader for _, reader in readers], collector.unbalanced)
+    result = _result(summary, [reader for _, reader in readers], collector.unbalanced)
+    result.out_of_memory = no_memory
+    return result
+
+
+def _fail_on_purpose(options: Options, block: int) -> None:
+    if block == options.simulate.get("process"):
+        raise MemoryError
+
+
+def _finish(table: FlowTable, collector: Collector, packet: int, ts: int, *, no_memory: bool) -> None:
+    """End what is left. After a failed allocation a connection may be half done: what can be said of the others still is."""
+    with suppress(*((Exception,) if no_memory else ())):
+        table.finish(packet, ts)
+    with suppress(*((Exception,) if no_memory else ())):
+        collector.close()
 
 
 @contextmanager

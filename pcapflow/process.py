@@ -1,9 +1,19 @@
-"""Resident memory of this process, as Linux tells it. Vocabulary: knows nobody."""
+"""Memory of this process as Linux sees it: what it takes, what its container allows, and a hard limit on it.
+
+Vocabulary: knows nobody. Where the system has no /proc, no control groups or no such limit, the answer is that there is none.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pcapflow.errors import UsageError
+
+FIXED_BYTES = 64 << 20
+"""What a run takes beside its accounts: Python, numpy and the libraries, caches, the objects of one block (docs/memory.md)."""
 
 _FIELD = re.compile(r"^(Vm(?:HWM|RSS)):\s+(\d+) kB$", re.MULTILINE)
 
@@ -18,3 +28,77 @@ def resident_bytes() -> tuple[int, int]:
         return 0, 0
     values = dict(_FIELD.findall(status))
     return int(values.get("VmHWM", 0)) * 1024, int(values.get("VmRSS", 0)) * 1024
+
+
+def container_limit(root: Path = Path("/")) -> int | None:
+    """The least memory limit, in bytes, of the control group of this process and those above it; None where there is none.
+    Both versions of control groups (cgroup-v2.rst of the kernel, `memory.max`; version 1, `memory.limit_in_bytes`).
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    found: list[int] = []
+    for line in lines:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers == "":
+            base, name = root / "sys/fs/cgroup", "memory.max"
+        elif "memory" in controllers.split(","):
+            base, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+        else:
+            continue
+        parts = [part for part in path.split("/") if part and part != ".."]
+        for depth in range(len(parts) + 1):
+            limit = _number(base.joinpath(*parts[:depth], name))
+            if limit is not None:
+                found.append(limit)
+    return min(found, default=None)
+
+
+_UNLIMITED = 1 << 60
+"""Version 1 says "no limit" with a number near 2**63."""
+
+
+def _number(path: Path) -> int | None:
+    try:
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() and int(text) < _UNLIMITED else None
+
+
+class HardLimit:
+    """A context within which this process cannot have more than size bytes of data: an allocation beyond raises MemoryError.
+
+    RLIMIT_DATA, which since Linux 4.7 counts all private writable memory; RLIMIT_AS would count libraries and the reserved stacks
+    of threads too. `lift` ends it early: what is left to do, the report, must not fail for the same reason.
+    """
+
+    def __init__(self, size: int | None) -> None:
+        self._size = size
+        self._before: tuple[int, int] | None = None
+
+    def __enter__(self) -> Self:
+        if self._size is None:
+            return self
+        try:
+            import resource
+
+            before = resource.getrlimit(resource.RLIMIT_DATA)
+            hard = before[1]
+            resource.setrlimit(resource.RLIMIT_DATA, (self._size if hard == resource.RLIM_INFINITY else min(self._size, hard), hard))
+        except (ImportError, OSError, ValueError) as e:
+            raise UsageError(f"a process limit of {self._size} bytes cannot be set: {e}") from None
+        self._before = before
+        return self
+
+    def lift(self) -> None:
+        """The limit is as it was before."""
+        if self._before is not None:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_DATA, self._before)
+            self._before = None
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.lift()

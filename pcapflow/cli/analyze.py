@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pcapflow.cli import errors
 from pcapflow.cli.output import Output, open_output
-from pcapflow.cli.values import Duration, Size, show_size
-from pcapflow.limits import Limits
+from pcapflow.cli.values import Duration, Simulated, Size, show_size
+from pcapflow.limits import MIB, Limits
+from pcapflow.policy import Policy
+from pcapflow.process import FIXED_BYTES, container_limit
 
 if TYPE_CHECKING:
-    from pcapflow.pipeline import Result
+    from pcapflow.pipeline import Options, Result
 
 _DEFAULTS = Limits()
 _EXAMPLES = """\b
@@ -50,6 +52,10 @@ def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _
 @_limit("--block-size", "block_size", Size(), "Bytes read at one time; changes nothing but memory and speed.")
 @click.option("--overload", type=click.Choice(["gap", "drop"]), default="gap", show_default=True,
               help="Over budget: give up a stream's oldest hole, or the stream.")  # fmt: skip
+@click.option("--overlap", type=click.Choice([policy.value for policy in Policy]), default=Policy.FIRST.value, show_default=True,
+              help="Whose copy is kept where segments behind a hole overlap with other bytes.")  # fmt: skip
+@click.option("--process-limit", type=Size(), default=None, help="Hard limit on the process's memory: beyond it, the report so far and status 71.")
+@click.option("--simulate", type=Simulated(), multiple=True, hidden=True, help="ACCOUNT=N: refuse its Nth reservation; process=N: no memory at block N.")
 def analyze(
     captures: tuple[str, ...],
     *,
@@ -59,6 +65,9 @@ def analyze(
     output: str | None,
     quiet: bool,
     overload: str,
+    overlap: str,
+    process_limit: int | None,
+    simulate: tuple[tuple[str, int], ...],
     **limits: int | None,
 ) -> None:
     """Reassemble the TCP streams of CAPTURE... and report what was said, what was lost, and why.
@@ -70,53 +79,76 @@ def analyze(
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
     bounds = replace(_DEFAULTS, **{name: value for name, value in limits.items() if value is not None})
-    drop_streams = overload == "drop"
+    _say_what_does_not_fit(bounds, process_limit)
+    from pcapflow import pipeline
+
+    options = pipeline.Options(overload == "drop", Policy(overlap), process_limit, dict(simulate))
     with open_output(output) as out:
+        job = _Job(captures, bounds, options, out, quiet=quiet)
         if ndjson:
-            result = _ndjson(captures, bounds, out, quiet=quiet, drop_streams=drop_streams)
+            result = _ndjson(job)
         elif as_json:
-            result = _document(captures, bounds, out, records=not no_records, quiet=quiet, drop_streams=drop_streams)
+            result = _document(job, records=not no_records)
         else:
-            result = _summary(captures, bounds, out, to_file=output is not None, quiet=quiet, drop_streams=drop_streams)
+            result = _summary(job, to_file=output is not None)
     _finish(result)
 
 
-def _ndjson(captures: tuple[str, ...], bounds: Limits, out: Output, *, quiet: bool, drop_streams: bool) -> Result:
+@dataclass(frozen=True)
+class _Job:
+    """What to analyse, how, and where the report goes."""
+
+    captures: tuple[str, ...]
+    bounds: Limits
+    options: Options
+    out: Output
+    quiet: bool
+
+    def run(self, write: Any) -> Result:
+        from pcapflow import pipeline
+        from pcapflow.cli.progress import progress_bar
+
+        with progress_bar(enabled=not self.quiet) as progress:
+            return pipeline.run(self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress)
+
+
+def _ndjson(job: _Job) -> Result:
     import msgspec
 
     from pcapflow.report.documents import NdjsonWriter
 
-    writer = NdjsonWriter(out.write)
-    result = _run(captures, bounds, writer.records, out, quiet=quiet, drop_streams=drop_streams)
+    writer = NdjsonWriter(job.out.write)
+    result = job.run(writer.records)
     writer.records([msgspec.json.encode(result.summary)])
     return result
 
 
-def _document(captures: tuple[str, ...], bounds: Limits, out: Output, *, records: bool, quiet: bool, drop_streams: bool) -> Result:
+def _document(job: _Job, *, records: bool) -> Result:
     from pcapflow.report.documents import DocumentWriter
 
-    writer = DocumentWriter(out.write, with_records=records)
-    result = _run(captures, bounds, writer.records if records else None, out, quiet=quiet, drop_streams=drop_streams)
+    writer = DocumentWriter(job.out.write, with_records=records)
+    result = job.run(writer.records if records else None)
     writer.summary(result.summary)
     return result
 
 
-def _summary(captures: tuple[str, ...], bounds: Limits, out: Output, *, to_file: bool, quiet: bool, drop_streams: bool) -> Result:
-    result = _run(captures, bounds, None, out, quiet=quiet, drop_streams=drop_streams)
+def _summary(job: _Job, *, to_file: bool) -> Result:
+    result = job.run(None)
     from pcapflow.report.terminal import render
 
-    out.write(render(result.summary, color=False if to_file else None).encode("utf-8", "replace"))
+    job.out.write(render(result.summary, color=False if to_file else None).encode("utf-8", "replace"))
     return result
 
 
-def _run(captures: tuple[str, ...], bounds: Limits, write: Any, out: Output, *, quiet: bool, drop_streams: bool) -> Result:
-    from pcapflow import pipeline
-    from pcapflow.cli.progress import progress_bar
-
-    with progress_bar(enabled=not quiet) as progress:
-        return pipeline.run(
-            captures, bounds, pipeline.Options(drop_streams=drop_streams), write=write, flush=out.flush, progress=progress
-        )
+def _say_what_does_not_fit(bounds: Limits, process_limit: int | None) -> None:
+    """A memory limit that the container or --process-limit cannot hold is said at the start, not found out at the end."""
+    wanted = bounds.memory_limit + FIXED_BYTES
+    for name, most in (("the container's limit", container_limit()), ("--process-limit", process_limit)):
+        if most is not None and wanted > most:
+            errors.say(
+                f"warning: --memory-limit {show_size(bounds.memory_limit)} and about {show_size(FIXED_BYTES)} for the program itself do not fit in "
+                f"{name} of {show_size(most)}; give --memory-limit {show_size(max(most - FIXED_BYTES, most // 4) // MIB * MIB or MIB)} or less"
+            )
 
 
 def _finish(result: Result) -> None:
@@ -126,9 +158,13 @@ def _finish(result: Result) -> None:
     unbalanced = result.account_error()
     if unbalanced is not None:
         raise unbalanced
+    if result.out_of_memory:
+        errors.say("out of memory: the report covers what was read before")
     if result.nothing_decoded:
         raise errors.Finished(errors.NOT_A_CAPTURE)
     if result.summary.interrupted:
         raise errors.Finished(errors.INTERRUPTED)
+    if result.out_of_memory:
+        raise errors.Finished(errors.OUT_OF_MEMORY)
     if result.damaged:
         raise errors.Finished(errors.DAMAGED)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pcapflow.budget import Ledger
+
 _SIZE = re.compile(r"([0-9]{1,18})\s*(B|KiB|MiB|GiB|K|M|G)?", re.IGNORECASE)
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}
 _DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(ns|us|ms|s|m|h)")
@@ -16,8 +18,9 @@ _BIGGEST = 1 << 62
 
 if TYPE_CHECKING:
     _IntType = click.ParamType[int]
+    _PairType = click.ParamType[tuple[str, int]]
 else:
-    _IntType = click.ParamType  # generic for the type checker alone in older versions of click
+    _IntType = _PairType = click.ParamType  # generic for the type checker alone in older versions of click
 
 
 class Size(_IntType):
@@ -52,6 +55,18 @@ class Duration(_IntType):
         if not 0 < ns < _BIGGEST:
             self.fail(f"{value!r} is not a duration above zero that a capture could have", param, ctx)
         return ns
+
+
+class Simulated(_PairType):
+    """`json=3`: what is to fail, and at which of its attempts."""
+
+    name = "what=n"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        name, _, number = str(value).partition("=")
+        if name not in (*Ledger.NAMES, "process") or not number.isdecimal():
+            self.fail(f"{value!r}: write one of {', '.join(Ledger.NAMES)} or process, and =N", param, ctx)
+        return name, int(number)
 
 
 def show_size(n: int) -> str:

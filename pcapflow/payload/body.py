@@ -32,7 +32,7 @@ class BodyReader:
         if coding not in SUPPORTED:
             self.drop = Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, f"content coding {coding}")
         elif not ledger.content.reserve(DECODER_BYTES):
-            self.drop = Drop(DropReason.CONTENT_MEMORY, "content_total", ledger.content.limit, "a decompressor")
+            self.drop = Drop(DropReason.CONTENT_MEMORY, *ledger.content.refusal(), "a decompressor")
         else:
             self._decoder = Decoder(coding, limits, self._decoded)
 

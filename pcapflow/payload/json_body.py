@@ -162,7 +162,7 @@ class JsonParser:
         held = PARSER_BYTES + len(self._tail) + len(self._begun.data) + sum(map(len, self._pending))
         if held > self._held:
             if not self._account.reserve(held - self._held):
-                self._give_up(DropReason.JSON_MEMORY, "json_total", self._account.limit, f"a parser that holds {held} bytes")
+                self._give_up(DropReason.JSON_MEMORY, *self._account.refusal(), f"a parser that holds {held} bytes")
                 return
         else:
             self._account.release(self._held - held)

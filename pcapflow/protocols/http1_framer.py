@@ -415,7 +415,7 @@ class Framer:
         told = self.where(data, max(position + n - 1, 0))
         if self.state is not State.HEAD:
             self._end_body(told.packet, told.ts, whole=False)
-        self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), told.packet, told.ts, where.offset, value)
+        self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), told.packet, told.ts, where.offset, n)
         self.lose(where.offset)
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
@@ -424,7 +424,7 @@ class Framer:
         more = len(view) - self.reserved
         if more > 0:
             if not account.reserve(more):
-                self._refuse(DropReason.HTTP_MEMORY, "http_total", account.limit, data, base, len(view), f"{len(view)} bytes of a head")
+                self._refuse(DropReason.HTTP_MEMORY, *account.refusal(), data, base, len(view), f"{len(view)} bytes of a head")
                 return
             self.reserved += more
         if base >= 0:

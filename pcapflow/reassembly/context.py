@@ -16,8 +16,8 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
+from pcapflow.policy import Policy
 from pcapflow.reassembly.events import Conflict, StreamEvent, Why
-from pcapflow.reassembly.overlap import Policy
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection

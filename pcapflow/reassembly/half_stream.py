@@ -22,9 +22,10 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from pcapflow.drops import DropReason, GapCause
+from pcapflow.policy import Policy
 from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.events import Conflict, StreamData, StreamEnd, StreamEvent, StreamGap, Why
-from pcapflow.reassembly.overlap import Arrivals, Policy, Witness, owners
+from pcapflow.reassembly.overlap import Arrivals, Witness, owners
 from pcapflow.reassembly.ring import MARKS_MAX, Ring
 from pcapflow.reassembly.sack import Sacked, Told
 from pcapflow.reassembly.seqspace import unwrap

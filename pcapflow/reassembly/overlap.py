@@ -14,24 +14,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 
+from pcapflow.policy import Policy
+
 Segment = tuple[int, int, int]
 """Start, end and arrival: offsets of the stream, and the how-manieth segment it is."""
-
-
-class Policy(StrEnum):
-    """Whose rule: `first` is also that of Windows Vista and later, `bsd` of macOS and AIX, `solaris` of HP-UX 11."""
-
-    FIRST = "first"
-    LAST = "last"
-    BSD = "bsd"
-    LINUX = "linux"
-    WINDOWS = "windows"
-    SOLARIS = "solaris"
 
 
 ORDER: dict[Policy, Callable[[Segment], tuple[int, ...]]] = {

@@ -17,13 +17,13 @@ from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_body import backend
+from pcapflow.policy import Policy
 from pcapflow.protocols.handler import Handler
 from pcapflow.protocols.services import Answers
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import Conflict, StreamGap, Why
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import Endpoint, endpoints
-from pcapflow.reassembly.overlap import Policy
 from pcapflow.reassembly.seqspace import wrap
 from pcapflow.reassembly.unanswered import Syn
 from pcapflow.records import JsonBody, seconds
