@@ -12,22 +12,29 @@ from typing import Self
 
 from pcapflow.errors import UsageError
 
-FIXED_BYTES = 64 << 20
-"""What a run takes beside its accounts: Python, numpy and the libraries, caches, the objects of one block (docs/memory.md)."""
+OVERHEAD_BYTES = 24 << 20
+"""The most that a run takes beside its accounts once everything is loaded: objects of one block, caches, what the allocators keep."""
+FIXED_BYTES = 40 * (1 << 20) + OVERHEAD_BYTES
+"""The same with Python, numpy and the libraries (docs/memory.md)."""
 
-_FIELD = re.compile(r"^(Vm(?:HWM|RSS)):\s+(\d+) kB$", re.MULTILINE)
+_FIELD = re.compile(r"^(Vm(?:HWM|RSS|Data)):\s+(\d+) kB$", re.MULTILINE)
 
 
 def resident_bytes() -> tuple[int, int]:
     """Peak and present resident memory in bytes; zeros where the system has no /proc. The peak is VmHWM: ru_maxrss
     survives fork and exec, so it would show the parent's.
     """
+    status = _status()
+    return status.get("VmHWM", 0), status.get("VmRSS", 0)
+
+
+def _status() -> dict[str, int]:
+    """What /proc says of this process's memory, in bytes."""
     try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return 0, 0
-    values = dict(_FIELD.findall(status))
-    return int(values.get("VmHWM", 0)) * 1024, int(values.get("VmRSS", 0)) * 1024
+        return {}
+    return {name: int(kilobytes) * 1024 for name, kilobytes in _FIELD.findall(text)}
 
 
 def container_limit(root: Path = Path("/")) -> int | None:
@@ -68,10 +75,11 @@ def _number(path: Path) -> int | None:
 
 
 class HardLimit:
-    """A context within which this process cannot have more than size bytes of data: an allocation beyond raises MemoryError.
+    """A context within which this process cannot take more than size bytes of memory: an allocation beyond raises MemoryError.
 
-    RLIMIT_DATA, which since Linux 4.7 counts all private writable memory; RLIMIT_AS would count libraries and the reserved stacks
-    of threads too. `lift` ends it early: what is left to do, the report, must not fail for the same reason.
+    RLIMIT_DATA, which since Linux 4.7 counts all private writable memory; RLIMIT_AS would count the code of libraries too. What the
+    libraries reserved before and never touch (buffers, stacks of threads) is set aside: size is what is taken now and what may
+    come. `lift` ends it early: what is left to do, the report, must not fail for the same reason.
     """
 
     def __init__(self, size: int | None) -> None:
@@ -81,12 +89,17 @@ class HardLimit:
     def __enter__(self) -> Self:
         if self._size is None:
             return self
+        status = _status()
+        taken, reserved = status.get("VmRSS", 0), status.get("VmData", 0)
+        if self._size <= taken:
+            raise UsageError(f"a process limit of {self._size} bytes is less than the {taken} that the program takes before it reads anything")
         try:
             import resource
 
             before = resource.getrlimit(resource.RLIMIT_DATA)
             hard = before[1]
-            resource.setrlimit(resource.RLIMIT_DATA, (self._size if hard == resource.RLIM_INFINITY else min(self._size, hard), hard))
+            size = reserved + self._size - taken
+            resource.setrlimit(resource.RLIMIT_DATA, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
         except (ImportError, OSError, ValueError) as e:
             raise UsageError(f"a process limit of {self._size} bytes cannot be set: {e}") from None
         self._before = before

@@ -467,23 +467,21 @@ class HalfStream:
             witness = self.witness = Witness(ctx.limits.overlap_bytes)
         arrivals = self.arrivals
         assert arrivals is not None
-        covering = arrivals.covering(low, high)
         won = 0
-        if remembered:
-            for a, b, arrival in owners(ctx.overlap, covering, low, high):
+        if remembered and ctx.overlap is not Policy.FIRST:
+            for a, b, arrival in owners(ctx.overlap, arrivals.covering(low, high), low, high):
                 if arrival == arrivals.latest:
                     ring.overwrite(a, second[a - low : b - low])
                     won += b - a
-            covering.pop()
-        cost = 2 * len(second) + _WITNESS_BYTES
-        if remembered and ctx.ledger.rings.reserve(cost):
-            witness.reserved += cost
-            witness.add(arrivals.latest, low, first, second)
-        else:
-            witness.full = True
+        if not witness.full:
+            cost = 2 * len(second) + _WITNESS_BYTES
+            if remembered and ctx.ledger.rings.reserve(cost):
+                witness.reserved += cost
+                witness.add(arrivals.latest, low, first, second)
+            else:
+                witness.full = True
         if differing:
-            start = min((s for s, _, _ in covering), default=low)
-            end = max((e for _, e, _ in covering), default=high)
+            start, end = arrivals.hull(low, high, arrivals.latest + (not remembered))
             kept = "original" if not won else "new" if won == high - low else "both"
             self._tell(ctx, Conflict(low, differing, segment.start, segment.end, start, end, kept, segment.packet, segment.ts))
 

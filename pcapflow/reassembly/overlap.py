@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pcapflow.policy import Policy
 
@@ -88,9 +89,19 @@ class Arrivals:
 
     def covering(self, low: int, high: int) -> list[Segment]:
         """Those that have bytes of [low, high)."""
+        edges, index = self._covering(low, high)
+        return [(*edge, i) for edge, i in zip(edges.tolist(), index.tolist(), strict=True)]
+
+    def hull(self, low: int, high: int, before: int) -> tuple[int, int]:
+        """From where to where those reach that have bytes of [low, high) and came before that arrival; the range itself if none."""
+        edges, index = self._covering(low, high)
+        edges = edges[index < before]
+        return (int(edges[:, 0].min()), int(edges[:, 1].max())) if len(edges) else (low, high)
+
+    def _covering(self, low: int, high: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         edges = np.array(self._edges, dtype=np.int64).reshape(-1, 2)
         index = np.flatnonzero((edges[:, 0] < high) & (edges[:, 1] > low))
-        return [(*edge, i) for edge, i in zip(edges[index].tolist(), index.tolist(), strict=True)]
+        return edges[index], index
 
 
 class _Copy(NamedTuple):

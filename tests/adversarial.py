@@ -1,0 +1,315 @@
+"""Captures that are made to break a packet tool, by kind, size and seed. Standard library only.
+
+    python -m tests.adversarial KIND OUT.pcap [SIZE]
+
+Each writer takes a `Wire` and a size, which its docstring says the unit of; what a right reader finds is in tests/test_adversarial.py.
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+MSS = 1448
+SERVER = 0x0A000001
+MIB = 1 << 20
+
+
+class Wire:
+    """Ethernet frames with TCP over IPv4, `step` nanoseconds apart; checksums are zero, as offloading leaves them."""
+
+    def __init__(self, out: BinaryIO, *, step: int = 5_000) -> None:
+        self.out = out
+        self.step = step
+        self.ns = 1_700_000_000_000_000_000
+        out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
+
+    def packet(self, number: int, side: int, seq: int, ack: int, flags: int, data: bytes = b"") -> None:
+        """A packet of connection `number`: of its client (side 0) or its server. seq, ack: offsets, 0 for the SYN."""
+        client = (0x0A100000 + number // 50_000, 10_000 + number % 50_000)
+        (src, sport), (dst, dport) = (client, (SERVER, 80)) if side == 0 else ((SERVER, 80), client)
+        self.ns += self.step
+        n = 54 + len(data)
+        self.out.write(
+            struct.pack("<IIII", self.ns // 10**9, self.ns % 10**9, n, n)
+            + b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
+            + struct.pack(">BBHHHBBHII", 0x45, 0, n - 14, 0, 0x4000, 64, 6, 0, src, dst)
+            + struct.pack(">HHIIBBHHH", sport, dport, (7_000 + seq) & 0xFFFFFFFF, (7_000 + ack) & 0xFFFFFFFF if flags & ACK else 0, 0x50, flags, 65535, 0, 0)
+            + data
+        )
+
+    def open(self, number: int) -> None:
+        """SYN, SYN-ACK, ACK."""
+        self.packet(number, 0, 0, 0, SYN)
+        self.packet(number, 1, 0, 1, SYN | ACK)
+        self.packet(number, 0, 1, 1, ACK)
+
+    def answer(self, number: int, pieces: Iterator[bytes]) -> None:
+        """A request, and what the server says to it, acknowledged now and then, to the end of both streams."""
+        request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        self.open(number)
+        self.packet(number, 0, 1, 1, ACK | PSH, request)
+        there, here, count = 1 + len(request), 1, 0
+        for piece in pieces:
+            for at in range(0, len(piece), MSS):
+                segment = piece[at : at + MSS]
+                self.packet(number, 1, here, there, ACK, segment)
+                here += len(segment)
+                count += 1
+                if count % 8 == 0:
+                    self.packet(number, 0, there, here, ACK)
+        self.packet(number, 1, here, there, ACK | FIN)
+        self.packet(number, 0, there, here + 1, ACK | FIN)
+        self.packet(number, 1, here + 1, there + 1, ACK)
+
+
+def _head(*fields: bytes) -> bytes:
+    return b"\r\n".join((b"HTTP/1.1 200 OK", *fields, b"", b""))
+
+
+def _json(length: int, *fields: bytes) -> bytes:
+    return _head(b"Content-Type: application/json", b"Content-Length: %d" % length, *fields)
+
+
+def _repeated(piece: bytes, n: int) -> Iterator[bytes]:
+    """n bytes of a repeated piece, in parts of 64 KiB or so."""
+    part = piece * max(1, (64 << 10) // len(piece))
+    while n > 0:
+        yield part[:n]
+        n -= len(part)
+
+
+def syn_flood(w: Wire, size: int) -> None:
+    """SYNs that nobody answers, each from another address."""
+    rng = random.Random(1)
+    for _ in range(size):
+        w.packet(rng.randrange(50_000 * 0xFFFF), 0, 0, 0, SYN)
+
+
+def holes(w: Wire, size: int) -> None:
+    """500 uploads of so many bytes side by side, one direction only, the second segment of each missing."""
+    _holes(w, 500, size)
+
+
+def many_holes(w: Wire, size: int) -> None:
+    """So many uploads of 20 kB side by side, each with an early hole."""
+    _holes(w, size, 20_000)
+
+
+def _holes(w: Wire, connections: int, each: int) -> None:
+    rng = random.Random(2)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % each
+    upload = head + rng.randbytes(each)
+    for at in range(0, len(upload), MSS):
+        if at != MSS:
+            for number in range(connections):
+                w.packet(number, 0, 1 + at, 1, ACK, upload[at : at + MSS])
+
+
+def reorder(w: Wire, size: int) -> None:
+    """So many bytes of one stream in a window of 64 segments: shuffled, doubled, partly overlapping. `reorder_truth` has the bytes."""
+    text = reorder_truth(size)
+    rng = random.Random(3)
+    w.open(1)
+    segments = []
+    at = 0
+    while at < size:
+        n = rng.randint(1, MSS)
+        back = rng.randint(0, min(at, 200)) if rng.random() < 0.2 else 0
+        segments.append((at - back, text[at - back : at + n]))
+        at += n
+    for i in range(0, len(segments), 64):
+        window = segments[i : i + 64]
+        window += rng.choices(window, k=len(window) // 8)
+        rng.shuffle(window)
+        for offset, data in window:
+            w.packet(1, 0, 1 + offset, 1, ACK, data)
+        end = segments[i : i + 64][-1]
+        w.packet(1, 1, 1, 1 + end[0] + len(end[1]), ACK)
+    w.packet(1, 0, 1 + size, 1, ACK | FIN)
+    w.packet(1, 1, 1, 2 + size, ACK | FIN)
+
+
+def reorder_truth(size: int) -> bytes:
+    """What was sent in `reorder`."""
+    return random.Random(4).randbytes(size)
+
+
+def reverse(w: Wire, size: int) -> None:
+    """So many segments of one byte, the last byte first."""
+    w.open(1)
+    for offset in range(size - 1, -1, -1):
+        w.packet(1, 0, 1 + offset, 1, ACK, b"%c" % (97 + offset % 26))
+
+
+def splits(w: Wire, size: int) -> None:
+    """So many segments of two bytes, every other one first, then those between, shifted by one: each joins or overlaps two ranges."""
+    w.open(1)
+    for begin in range(0, size, 1000):
+        for shift in (4, 6, 5, 7):
+            for i in range(begin, min(begin + 1000, size), 4):
+                w.packet(1, 0, 1 + i * 4 + shift, 1, ACK, b"ab")
+
+
+def conflicts(w: Wire, size: int) -> None:
+    """So many segments behind one hole that overlap with other bytes."""
+    rng = random.Random(5)
+    w.open(1)
+    for _ in range(size):
+        at = rng.randrange(2, 2000)
+        w.packet(1, 0, 1 + at, 1, ACK, rng.randbytes(rng.randint(1, 400)))
+
+
+def big_string(w: Wire, size: int) -> None:
+    """One JSON string of so many bytes."""
+
+    def body() -> Iterator[bytes]:
+        yield _json(size + 2) + b'"'
+        yield from _repeated(b"abcdefg ", size)
+        yield b'"'
+
+    w.answer(1, body())
+
+
+def big_number(w: Wire, size: int) -> None:
+    """One JSON number of so many digits."""
+
+    def body() -> Iterator[bytes]:
+        yield _json(size)
+        yield from _repeated(b"1234567", size)
+
+    w.answer(1, body())
+
+
+def escapes(w: Wire, size: int) -> None:
+    """One JSON string of so many bytes, all of them escaped quotes."""
+
+    def body() -> Iterator[bytes]:
+        yield _json(size // 2 * 2 + 2) + b'"'
+        yield from _repeated(b'\\"', size // 2 * 2)
+        yield b'"'
+
+    w.answer(1, body())
+
+
+def deep(w: Wire, size: int) -> None:
+    """JSON arrays so many deep."""
+
+    def body() -> Iterator[bytes]:
+        yield _json(2 * size)
+        yield from _repeated(b"[", size)
+        yield from _repeated(b"]", size)
+
+    w.answer(1, body())
+
+
+def bomb(w: Wire, size: int) -> None:
+    """A gzip body that inflates to so many bytes of white space."""
+    packed = _squeezed(size)
+    w.answer(1, iter([_json(len(packed), b"Content-Encoding: gzip") + packed]))
+
+
+def bomb_in_bomb(w: Wire, size: int) -> None:
+    """The same, squeezed once more and said to be so."""
+    packed = gzip.compress(_squeezed(size), mtime=0)
+    w.answer(1, iter([_json(len(packed), b"Content-Encoding: gzip, gzip") + packed]))
+
+
+def _squeezed(size: int) -> bytes:
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join([*map(squeeze.compress, _repeated(b" " * 65536, size)), squeeze.flush()])
+
+
+def endless_head(w: Wire, size: int) -> None:
+    """A response head with one header field of so many bytes."""
+
+    def head() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nX: "
+        yield from _repeated(b"y", size)
+
+    w.answer(1, head())
+
+
+def header_lines(w: Wire, size: int) -> None:
+    """A response head of so many lines."""
+
+    def head() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\n"
+        yield from _repeated(b"A: b\r\n", size * 6)
+        yield b"\r\n"
+
+    w.answer(1, head())
+
+
+def chunk_line(w: Wire, size: int) -> None:
+    """A chunk-size line with an extension of so many bytes."""
+
+    def body() -> Iterator[bytes]:
+        yield _head(b"Content-Type: application/json", b"Transfer-Encoding: chunked") + b"5;"
+        yield from _repeated(b"z", size)
+
+    w.answer(1, body())
+
+
+def tiny_chunks(w: Wire, size: int) -> None:
+    """So many chunks of one byte."""
+
+    def body() -> Iterator[bytes]:
+        yield _head(b"Content-Type: text/plain", b"Transfer-Encoding: chunked")
+        yield from _repeated(b"1\r\nx\r\n", size * 6)
+        yield b"0\r\n\r\n"
+
+    w.answer(1, body())
+
+
+def unclosed(w: Wire, size: int) -> None:
+    """So many connections that are opened, asked one thing and never closed, at 100,000 a minute."""
+    w.step = 60 * 10**9 // 100_000 // 4
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    for number in range(size):
+        w.open(number)
+        w.packet(number, 0, 1, 1, ACK | PSH, request)
+
+
+Writer = Callable[[Wire, int], None]
+
+KINDS: dict[str, tuple[Writer, int, int]] = {
+    "syn_flood": (syn_flood, 50_000, 1_000_000),
+    "holes": (holes, 40_000, 2_000_000),
+    "many_holes": (many_holes, 1_500, 10_000),
+    "reorder": (reorder, 4_000_000, 200_000_000),
+    "reverse": (reverse, 20_000, 1_000_000),
+    "splits": (splits, 20_000, 1_000_000),
+    "conflicts": (conflicts, 4_000, 100_000),
+    "big_string": (big_string, 8 * MIB, 200_000_000),
+    "big_number": (big_number, 8 * MIB, 200_000_000),
+    "escapes": (escapes, 8 * MIB, 200_000_000),
+    "deep": (deep, 1_000_000, 50_000_000),
+    "bomb": (bomb, 64 * MIB, 1 << 30),
+    "bomb_in_bomb": (bomb_in_bomb, 64 * MIB, 1 << 30),
+    "endless_head": (endless_head, 8 * MIB, 200_000_000),
+    "header_lines": (header_lines, 200_000, 1_000_000),
+    "chunk_line": (chunk_line, 8 * MIB, 200_000_000),
+    "tiny_chunks": (tiny_chunks, 200_000, 5_000_000),
+    "unclosed": (unclosed, 10_000, 200_000),
+}
+"""Kind to its writer, the size that the suite uses and the size of the benchmark."""
+
+
+def make(kind: str, path: Path, size: int) -> None:
+    """Write one capture."""
+    with path.open("wb", buffering=1 << 20) as out:
+        KINDS[kind][0](Wire(out), size)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[1] not in KINDS:
+        sys.exit(f"{__doc__}\nKINDs: {' '.join(KINDS)}")
+    make(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else KINDS[sys.argv[1]][2])
