@@ -7,7 +7,7 @@ these fields. Sizes are bytes, durations are nanoseconds of capture time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pcapflow.errors import UsageError
@@ -247,6 +247,15 @@ class Limits:
         for name, value in self.as_dict().items():
             if value <= 0:
                 raise UsageError(f"{name}: {value} is not above zero")
+
+    def with_memory(self, memory_limit: int) -> Limits:
+        """The same under another memory limit: where it is larger, the accounts' own limits grow with it, in proportion."""
+        bounds: dict[str, int] = {"memory_limit": memory_limit}
+        if memory_limit > self.memory_limit:
+            for name, value in self.as_dict().items():
+                if name.endswith("_total"):
+                    bounds[name] = value * memory_limit // self.memory_limit
+        return replace(self, **bounds)
 
     def as_dict(self) -> dict[str, int]:
         """Name to value, in the order of this page; `limits` in the report."""

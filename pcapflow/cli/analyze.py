@@ -46,6 +46,7 @@ def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @_limit("--memory-limit", "memory_limit", Size(), "Bound on everything that is kept.")
 @_limit("--ring-size", "ring_size", Size(), "Bound on what one stream holds behind its holes.")
+@_limit("--ring-ranges", "ring_ranges", click.IntRange(1), "Disjoint ranges that one stream holds behind its holes.")
 @_limit("--max-connections", "max_connections", click.IntRange(1), "Connections tracked at one time.")
 @_limit("--gap-timeout", "gap_timeout", Duration(), "Capture time that data waits behind a hole.")
 @_limit("--idle-timeout", "idle_timeout", Duration(), "Silence after which a connection is over.")
@@ -64,6 +65,7 @@ def analyze(
     no_records: bool,
     output: str | None,
     quiet: bool,
+    memory_limit: int | None,
     overload: str,
     overlap: str,
     process_limit: int | None,
@@ -78,7 +80,9 @@ def analyze(
         raise click.UsageError("--json and --ndjson exclude each other")
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
-    bounds = replace(_DEFAULTS, **{name: value for name, value in limits.items() if value is not None})
+    bounds = replace(
+        _DEFAULTS.with_memory(memory_limit or _DEFAULTS.memory_limit), **{name: value for name, value in limits.items() if value is not None}
+    )
     _say_what_does_not_fit(bounds, process_limit)
     from pcapflow import pipeline
 

@@ -204,6 +204,8 @@ class Connection:
         if offset <= peer.acked or offset - peer.next > _ACK_AHEAD_MAX:
             return
         peer.acked = offset
+        if peer.shadow is not None:
+            peer.shadow.acknowledged(offset, packet, clock, ctx.limits)
         if offset <= peer.next or peer.ended or peer.drop_reason is not None or (peer.fin >= 0 and peer.next >= peer.fin):
             return
         limits = ctx.limits

@@ -18,6 +18,7 @@ from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.events import Conflict, StreamEvent, Why
+from pcapflow.reassembly.needs import Needs
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection
@@ -57,7 +58,7 @@ class Context:
     """One run's shared state."""
 
     __slots__ = (
-        "_clock_list", "armed", "clock", "drops_streams", "first_packet", "holding", "last_packet", "ledger", "limits", "observer",
+        "_clock_list", "armed", "clock", "drops_streams", "first_packet", "holding", "last_packet", "ledger", "limits", "needs", "observer",
         "overlap", "soft_rings", "ts", "view",
     )  # fmt: skip
 
@@ -69,6 +70,7 @@ class Context:
         self.observer = observer
         self.drops_streams = drops_streams
         self.overlap = overlap
+        self.needs = Needs()
         self.soft_rings = ledger.rings.limit * limits.soft_percent // 100
         """Bytes of the `rings` account beyond which holes go early."""
         self.view = memoryview(b"")
@@ -145,7 +147,7 @@ class Context:
         connection = victim.owner
         if self.drops_streams:
             held = victim.held
-            victim.drop(self, DropReason.HOLE_MEMORY)
+            victim.drop(self, DropReason.HOLE_MEMORY, packet)
             self.observer.stream_dropped(connection, victim, DropReason.HOLE_MEMORY, held, why, packet, ts)
         else:
             victim.give_up_oldest(self, why, packet, ts)

@@ -220,6 +220,7 @@ class FlowTable:
             victim = self._victim()
             if victim is None:
                 return None
+            ctx.needs.evicted += not victim.closed
             self._remove(victim, "evicted", packet, ts)
         ends, vlan = endpoints(key)
         connection = Connection(key, ends, vlan, packet, ts, clock)

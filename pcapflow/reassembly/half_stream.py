@@ -25,6 +25,7 @@ from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
 from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.events import Conflict, StreamData, StreamEnd, StreamEvent, StreamGap, Why
+from pcapflow.reassembly.needs import Shadow
 from pcapflow.reassembly.overlap import Arrivals, Witness, owners
 from pcapflow.reassembly.ring import MARKS_MAX, Ring
 from pcapflow.reassembly.sack import Sacked, Told
@@ -53,6 +54,9 @@ _RING_SIZE = Why(GapCause.RING_FULL, "ring_size")
 _RING_RANGES = Why(GapCause.RING_FULL, "ring_ranges")
 
 
+_WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))
+
+
 class _Segment(NamedTuple):
     """A segment that is not simply next: its offsets, and when it came."""
 
@@ -68,7 +72,7 @@ class HalfStream:
     __slots__ = (
         "acked", "armed_ack", "armed_packet", "armed_ts", "arrivals", "assembler", "base", "bucket", "captured", "conflicting", "delivered", "differs", "drop_reason",
         "dropped", "ended", "events", "fin", "gaps", "given_up", "history", "jump_end", "late", "missing", "next", "out_of_order",
-        "out_of_window", "owner", "pieces", "pieces_start", "protocol_drop", "retransmitted", "ring", "ring_peak", "sacked",
+        "out_of_window", "owner", "pieces", "pieces_start", "protocol_drop", "retransmitted", "ring", "ring_peak", "sacked", "shadow",
         "snapped", "syn", "waiting_ack", "waiting_packet", "waiting_ts", "witness",
     )  # fmt: skip
 
@@ -93,6 +97,8 @@ class HalfStream:
         self.waiting_ts = 0
         self.sacked: Sacked | None = None
         """What the peer said it has beyond `acked`, while there are holes."""
+        self.shadow: Shadow | None = None
+        """Made when a hole is given up for want of room."""
         self.jump_end = -1
         self.assembler: Assembler | None = None
         self.ring: Ring | None = None
@@ -136,7 +142,14 @@ class HalfStream:
     @property
     def plain(self) -> bool:
         """Nothing is held, armed, ended or given up: a run that begins at `next` can be taken whole."""
-        return self.ring is None and self.armed_ack == 0 and self.fin < 0 and not self.ended and self.drop_reason is None
+        return (
+            self.ring is None
+            and self.armed_ack == 0
+            and self.fin < 0
+            and not self.ended
+            and self.drop_reason is None
+            and self.shadow is None
+        )
 
     def balanced(self) -> bool:
         """The conservation law for this stream."""
@@ -156,6 +169,8 @@ class HalfStream:
     def segment(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
         """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block."""
         self.captured += n
+        if self.shadow is not None:
+            self._cast(ctx, offset, offset + n, packet, clock)
         if offset == self.next and self.ring is None and self.fin < 0 and not self.ended and self.drop_reason is None:
             self._append(at, n, packet, ts, ack)
             return
@@ -336,8 +351,11 @@ class HalfStream:
         """[next, until) is missing for good. until is not beyond the first range held."""
         n = until - self.next
         self.close_pieces(ctx)
-        if why.cause is GapCause.RING_FULL and self._receiver_has(until):
-            why = ACKNOWLEDGED
+        if why.cause in _WANT_OF_ROOM:
+            if why.cause is GapCause.RING_FULL and self._receiver_has(until):
+                why = ACKNOWLEDGED
+            else:
+                self._begin_shadow(ctx, packet).lose(self.next, until)
         self.events.append(StreamGap(self.next, n, why.cause, packet, ts, self.held, why.limit, why.requested_by))
         self.missing += n
         self.gaps += 1
@@ -345,6 +363,27 @@ class HalfStream:
         self.next = until
         self._forget_history(ctx)
         self._drain(ctx, packet, ts)
+
+    def _begin_shadow(self, ctx: Context, packet: int) -> Shadow:
+        if self.shadow is None:
+            assembler = self.assembler
+            ranges, top = (len(assembler), assembler.ends[-1]) if assembler is not None and assembler.ends else (0, self.next)
+            since = assembler.since[0] if assembler is not None and assembler.since else ctx.clock_of(packet)
+            self.shadow = Shadow(ctx.needs, self.next, since, self.late, self.held, ranges, top)
+        return self.shadow
+
+    def _cast(self, ctx: Context, offset: int, end: int, packet: int, clock: int) -> None:
+        """A segment comes to a stream that has a shadow."""
+        assert self.shadow is not None
+        if self.shadow.over(packet, clock, self.late, ctx.limits):
+            self._close_shadow()
+        elif offset <= self.next + _JUMP_MAX:
+            self.shadow.hold(offset, end, ctx.ledger.rings.used)
+
+    def _close_shadow(self) -> None:
+        if self.shadow is not None:
+            self.shadow.close()
+            self.shadow = None
 
     def _remember_gap(self, ctx: Context, until: int) -> None:
         gaps = self.given_up
@@ -578,9 +617,11 @@ class HalfStream:
             ctx.ledger.history.release(len(self.given_up) // 2 * _GAP_BYTES)
             self.given_up = None
 
-    def drop(self, ctx: Context, reason: DropReason) -> None:
+    def drop(self, ctx: Context, reason: DropReason, packet: int) -> None:
         """Give the whole stream up: what is held is dropped, and so is all that still comes."""
         self.close_pieces(ctx)
+        if self.assembler is not None and self.assembler.starts:
+            self._begin_shadow(ctx, packet).lose(self.next, self.assembler.starts[0])
         self.drop_reason = reason
         if self.ring is not None:
             self.dropped += self.ring.held
@@ -591,6 +632,7 @@ class HalfStream:
 
     def _end(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
         self.close_pieces(ctx)
+        self._close_shadow()
         self.ended = kind
         self.events.append(StreamEnd(kind, packet, ts, self.next))
         self._forget_history(ctx)
