@@ -22,6 +22,7 @@ from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.source import Source, open_source
 from pcapflow.decode import columns, slow
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
+from pcapflow.decode.watch import Watch
 from pcapflow.errors import AccountError
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
@@ -29,6 +30,7 @@ from pcapflow.process import HardLimit, resident_bytes
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.records import seconds
+from pcapflow.report.advice import advise
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Write
 
@@ -97,8 +99,9 @@ def run(
     start_rss = resident_bytes()[1]
     ledger = Ledger(limits, options.simulate)
     collector = Collector(limits, ledger, write)
-    table = FlowTable(Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap), walk_all=options.walk_all)
-    counts = DecodeCounts()
+    ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
+    table = FlowTable(ctx, walk_all=options.walk_all)
+    counts, watch = DecodeCounts(), Watch()
     captured = 0
     last_packet, last_ts = 0, 0
 
@@ -118,6 +121,7 @@ def run(
                     blocks += 1
                     _fail_on_purpose(options, blocks)
                     segments = columns.decode(block, counts)
+                    watch.look(block, segments)
                     captured += int(segments.payload_len.sum())
                     _count_flags(collector.tcp, segments.flags)
                     table.process(block, segments)
@@ -146,6 +150,7 @@ def run(
     elif captured != collector.tcp.payload_bytes.captured:
         collector.tcp.payload_bytes.balanced = False
         collector.unbalanced.append(f"the whole: {captured} bytes decoded, {collector.tcp.payload_bytes.captured} accounted for")
+    collector.tcp.early_acknowledgements = ctx.early_acks
     elapsed = time.perf_counter() - began
     bytes_read = sum(reader.info.bytes for _, reader in readers)
     summary = records.Summary(
@@ -153,9 +158,7 @@ def run(
         pcapflow=__version__,
         interrupted=interrupt.asked,
         captures=[_capture(reader.info) for _, reader in readers],
-        decode=records.Decode(
-            counts.packets, counts.tcp, counts.udp, counts.other, counts.malformed, counts.unsupported_link, counts.fragments, counts.snapped
-        ),
+        decode=_decode(counts, watch),
         tcp=collector.tcp,
         http=collector.http_summary,
         json=collector.json_summary,
@@ -165,9 +168,28 @@ def run(
         limits=limits.as_dict(),
         run=records.Run(round(elapsed, 6), int(counts.packets / elapsed), int(bytes_read / elapsed), 1),
     )
+    summary.advice = advise(summary, ctx.needs)
     result = _result(summary, [reader for _, reader in readers], collector.unbalanced)
     result.out_of_memory = no_memory
     return result
+
+
+def _decode(counts: DecodeCounts, watch: Watch) -> records.Decode:
+    return records.Decode(
+        packets=counts.packets,
+        tcp=counts.tcp,
+        udp=counts.udp,
+        other=counts.other,
+        malformed=counts.malformed,
+        unsupported_link=counts.unsupported_link,
+        fragments=counts.fragments,
+        snapped=counts.snapped,
+        duplicated=watch.duplicated,
+        oversized=watch.oversized,
+        backwards=watch.backwards,
+        checksums_checked=watch.checksums,
+        checksums_wrong=watch.wrong_checksums,
+    )
 
 
 def _fail_on_purpose(options: Options, block: int) -> None:

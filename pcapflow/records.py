@@ -240,7 +240,9 @@ class Capture(msgspec.Struct):
 
 
 class Decode(msgspec.Struct):
-    """What became of the packets: the first five after `packets` sum to it."""
+    """What became of the packets: the first five after `packets` sum to it. duplicated: segments that came twice at once; oversized: with
+    more payload than a packet of 1,500 bytes; backwards: packets older than the one before; checksums: one packet in 256 is looked at.
+    """
 
     packets: int = 0
     tcp: int = 0
@@ -250,6 +252,11 @@ class Decode(msgspec.Struct):
     unsupported_link: int = 0
     fragments: int = 0
     snapped: int = 0
+    duplicated: int = 0
+    oversized: int = 0
+    backwards: int = 0
+    checksums_checked: int = 0
+    checksums_wrong: int = 0
 
 
 class PayloadBytes(msgspec.Struct):
@@ -280,6 +287,11 @@ class Tcp(msgspec.Struct):
     out_of_order_segments: int = 0
     conflicts: int = 0
     streams_reading_differently: int = 0
+    acknowledged_missing_bytes: int = 0
+    unanswered_connections: int = 0
+    one_sided_connections: int = 0
+    evicted_connections: int = 0
+    early_acknowledgements: int = 0
 
 
 class Bodies(msgspec.Struct):

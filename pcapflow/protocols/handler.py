@@ -7,6 +7,7 @@ direction is kept, reserved in the `http` account.
 
 from __future__ import annotations
 
+from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols import detect
 from pcapflow.protocols.http1_exchange import HttpConnection
 from pcapflow.protocols.http1_framer import Where, find_message
@@ -98,7 +99,7 @@ class Handler:
                     if self.protocol == "empty":
                         self.protocol = "opaque"
                     if side.verdict is None:
-                        self._look(side, event, midstream=connection.start == "midstream")
+                        self._look(connection, d, side, event)
                 elif isinstance(event, StreamGap) and side.verdict is None:
                     self._search_from_now(side, event.packet)
                 if side.verdict is not None:
@@ -126,7 +127,7 @@ class Handler:
             self._services.ledger.http.release(side.reserved)
             side.reserved = 0
 
-    def _look(self, side: _Side, data: StreamData, *, midstream: bool, begin: int = 0) -> None:
+    def _look(self, connection: Connection, direction: int, side: _Side, data: StreamData, begin: int = 0) -> None:
         """Look at what begins the stream; keep it while that does not tell. begin: where a search begins in data."""
         if side.searching < NEVER:
             found = [(position, verdict) for name, verdict in _ROLES if (position := find_message(data, begin, name)) < data.length]
@@ -140,16 +141,18 @@ class Handler:
             # the packet whose bytes told, not the end of what happened to be at hand
             piece = self._telling_piece(side, data)
             side.packet = data.packet(piece)
-            if side.verdict == detect.OTHER and midstream:
+            if side.verdict == detect.OTHER and connection.start == "midstream":
                 side.verdict = None
                 self._search_from_now(side, side.packet)
                 side.packet = NEVER
-                self._look(side, data, midstream=True, begin=data.piece_ends()[piece - 1] if piece else 0)
+                self._look(connection, direction, side, data, begin=data.piece_ends()[piece - 1] if piece else 0)
             return
         more = len(view) - side.reserved
-        if not self._services.ledger.http.reserve(more):
-            side.verdict = detect.OTHER
-            side.packet = data.packet(0)
+        account = self._services.ledger.http
+        if not account.reserve(more):
+            drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), f"{len(view)} bytes of a stream's first line")
+            self._services.drop(connection, direction, drop, data.packet(-1), data.time(-1), data.start, len(view))
+            self._search_from_now(side, data.packet(-1))
             return
         side.reserved += more
         if side.where is None:

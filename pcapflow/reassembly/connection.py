@@ -269,6 +269,7 @@ class Connection:
             clock = ctx.clock_of(packet)
             for stream in self.streams:
                 if stream.armed_ack and packet >= stream.armed_packet and clock >= stream.armed_ts:
+                    ctx.early_acks += stream.next >= stream.armed_ack
                     stream.give_up_below(ctx, stream.armed_ack, ACKNOWLEDGED, packet, ts)
                     stream.armed_ack = 0
                     if stream.waiting_ack > stream.next and not stream.ended:

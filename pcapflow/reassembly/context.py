@@ -58,7 +58,7 @@ class Context:
     """One run's shared state."""
 
     __slots__ = (
-        "_clock_list", "armed", "clock", "drops_streams", "first_packet", "holding", "last_packet", "ledger", "limits", "needs", "observer",
+        "_clock_list", "armed", "clock", "drops_streams", "early_acks", "first_packet", "holding", "last_packet", "ledger", "limits", "needs", "observer",
         "overlap", "soft_rings", "ts", "view",
     )  # fmt: skip
 
@@ -71,6 +71,8 @@ class Context:
         self.drops_streams = drops_streams
         self.overlap = overlap
         self.needs = Needs()
+        self.early_acks = 0
+        """Acknowledgements that were captured before the data they acknowledge."""
         self.soft_rings = ledger.rings.limit * limits.soft_percent // 100
         """Bytes of the `rings` account beyond which holes go early."""
         self.view = memoryview(b"")

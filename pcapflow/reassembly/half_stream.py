@@ -169,8 +169,9 @@ class HalfStream:
     def segment(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
         """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block."""
         self.captured += n
-        if self.shadow is not None:
-            self._cast(ctx, offset, offset + n, packet, clock)
+        shadow = self.shadow
+        if shadow is not None:
+            self._cast(shadow, ctx, offset, offset + n, packet, clock)
         if offset == self.next and self.ring is None and self.fin < 0 and not self.ended and self.drop_reason is None:
             self._append(at, n, packet, ts, ack)
             return
@@ -194,6 +195,8 @@ class HalfStream:
                 self.out_of_window += n
                 return
         self._place(ctx, offset, end, at, packet, ts, clock, ack)
+        if shadow is None and self.shadow is not None:
+            self.shadow.hold(offset, end, ctx.ledger.rings.used)  # the segment that there was no room for
 
     def selectively_acknowledged(self, ctx: Context, blocks: list[tuple[int, int]], packet: int, clock: int) -> None:
         """The peer has these blocks (raw sequence numbers). A hole in them is only in the capture: it can end before the
@@ -355,7 +358,7 @@ class HalfStream:
             if why.cause is GapCause.RING_FULL and self._receiver_has(until):
                 why = ACKNOWLEDGED
             else:
-                self._begin_shadow(ctx, packet).lose(self.next, until)
+                self._begin_shadow(ctx, packet).lose(self.next, until, ctx.ledger.rings.used)
         self.events.append(StreamGap(self.next, n, why.cause, packet, ts, self.held, why.limit, why.requested_by))
         self.missing += n
         self.gaps += 1
@@ -372,13 +375,12 @@ class HalfStream:
             self.shadow = Shadow(ctx.needs, self.next, since, self.late, self.held, ranges, top)
         return self.shadow
 
-    def _cast(self, ctx: Context, offset: int, end: int, packet: int, clock: int) -> None:
+    def _cast(self, shadow: Shadow, ctx: Context, offset: int, end: int, packet: int, clock: int) -> None:
         """A segment comes to a stream that has a shadow."""
-        assert self.shadow is not None
-        if self.shadow.over(packet, clock, self.late, ctx.limits):
+        if shadow.over(packet, clock, self.late, ctx.limits):
             self._close_shadow()
         elif offset <= self.next + _JUMP_MAX:
-            self.shadow.hold(offset, end, ctx.ledger.rings.used)
+            shadow.hold(offset, end, ctx.ledger.rings.used)
 
     def _close_shadow(self) -> None:
         if self.shadow is not None:
@@ -621,7 +623,7 @@ class HalfStream:
         """Give the whole stream up: what is held is dropped, and so is all that still comes."""
         self.close_pieces(ctx)
         if self.assembler is not None and self.assembler.starts:
-            self._begin_shadow(ctx, packet).lose(self.next, self.assembler.starts[0])
+            self._begin_shadow(ctx, packet).lose(self.next, self.assembler.starts[0], ctx.ledger.rings.used)
         self.drop_reason = reason
         if self.ring is not None:
             self.dropped += self.ring.held

@@ -51,12 +51,13 @@ class Shadow:
         self._ack_packet = 0
         self._ack_clock = 0
 
-    def lose(self, start: int, until: int) -> None:
-        """[start, until) was given up for want of room."""
+    def lose(self, start: int, until: int, rings_used: int) -> None:
+        """[start, until) was given up for want of room, while all rings together held so many bytes."""
         self._needs.shadowed += 1
         self._missing += until - start
         self._end = max(self._end, until)
         self._ack_packet = 0
+        self._weigh(rings_used)
 
     def acknowledged(self, offset: int, packet: int, clock: int, limits: Limits) -> None:
         """The peer acknowledged up to that offset."""
@@ -72,13 +73,16 @@ class Shadow:
 
     def hold(self, offset: int, end: int, rings_used: int) -> None:
         """A segment came that a ring without bounds would hold."""
-        needs = self._needs
         if offset != self._last:
             self._ranges += 1
         self._last = end
         self._held += end - offset
         self._segments += 1
         self._top = max(self._top, end)
+        self._weigh(rings_used)
+
+    def _weigh(self, rings_used: int) -> None:
+        needs = self._needs
         span = self._top - self._start
         cost = min(span + 2 * PAGE, self._held + self._segments * PAGE) + self._segments * MARK
         needs.now += cost - self._cost

@@ -82,6 +82,11 @@ class Collector:
         protocol = handler.protocol if isinstance(handler, Handler) else "empty"
         tcp = self.tcp
         tcp.connections += 1
+        if connection.end == "evicted":
+            tcp.evicted_connections += 1
+        first, second = connection.streams
+        if first.base < 0 or second.base < 0:
+            tcp.one_sided_connections += 1
         total = tcp.payload_bytes
         for direction, stream in enumerate(connection.streams):
             total.captured += stream.captured
@@ -125,6 +130,9 @@ class Collector:
     def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
         """Connections of which only a SYN was seen are over."""
         self.tcp.connections += len(gone)
+        self.tcp.unanswered_connections += len(gone)
+        if end == "evicted":
+            self.tcp.evicted_connections += len(gone)
         if not self.wants_records:
             return
         for key, syn, packet, _ in gone:
@@ -260,6 +268,8 @@ class Collector:
         """See `Services`."""
         causes = self.tcp.gaps_by_cause
         causes[gap.cause] = causes.get(gap.cause, 0) + 1
+        if gap.cause is GapCause.ACKNOWLEDGED:
+            self.tcp.acknowledged_missing_bytes += gap.length
         if self.wants_records:
             name = connection.stream_name(direction)
             last = gap.start + gap.length - 1

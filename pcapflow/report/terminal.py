@@ -71,7 +71,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _parts(s: Summary) -> list[RenderableType]:
-    return [*_captures(s), *_recovered(s), *_lost(s), *_memory(s), *_run(s)]
+    return [*_captures(s), *_recovered(s), *_lost(s), *_memory(s), *_advice(s), *_run(s)]
 
 
 def _captures(s: Summary) -> list[RenderableType]:
@@ -169,6 +169,17 @@ def _memory(s: Summary) -> list[RenderableType]:
     if memory.pressure:
         parts.append(Text("  a limit shared between connections was reached", style="yellow"))
     return parts
+
+
+def _advice(s: Summary) -> list[RenderableType]:
+    if not s.advice:
+        return []
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=3)
+    table.add_column()
+    for line in s.advice:
+        table.add_row("  -", Text(line))
+    return [_heading("Advice"), table]
 
 
 def _run(s: Summary) -> list[RenderableType]:

@@ -1,0 +1,183 @@
+"""Advice is true: a second run with the options that it names drops nothing, and each habit of a capture gets its line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pcapflow import pipeline
+from pcapflow.limits import KIB, MIB, Limits
+from pcapflow.records import Summary
+from tests.adversarial import make
+from tests.conftest import Run
+from tests.craft import ACK, CLIENT, SERVER, SYN, Talk, ethernet, filler, ipv4_packet, merge, pcap, request, response, tcp_frame, tcp_header
+
+_OPTION = re.compile(r"--([a-z-]+) (\d+)(MiB|KiB)?")
+_UNIT = {"": 1, "KiB": KIB, "MiB": MIB}
+
+
+def advised(limits: Limits, summary: Summary) -> Limits:
+    """The limits with the options of the first line."""
+    values = {name.replace("-", "_"): int(n) * _UNIT[unit] for name, n, unit in _OPTION.findall(summary.advice[0])}
+    assert values, summary.advice
+    if "memory_limit" in values:
+        limits = limits.with_memory(values.pop("memory_limit"))
+    return replace(limits, **values)
+
+
+def lost_for_room(summary: Summary) -> dict[str, Any]:
+    causes = {cause: n for cause, n in summary.tcp.gaps_by_cause.items() if cause in ("memory", "ring_full")}
+    return {**causes, **summary.drops.by_reason, **({"evicted": summary.tcp.evicted_connections} if summary.tcp.evicted_connections else {})}
+
+
+SMALL = Limits(memory_limit=16 * MIB, rings_total=256 * KIB, ring_size=32 * KIB, connections_total=10 * MIB, max_unanswered=64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "limits"),
+    [
+        ("holes", 20_000, SMALL),
+        ("holes", 60_000, replace(SMALL, ring_size=MIB)),
+        ("many_holes", 100, SMALL),
+        ("splits", 4_000, replace(SMALL, rings_total=8 * MIB)),
+        ("reorder", 400_000, replace(SMALL, ring_size=8 * KIB)),
+        ("unclosed", 600, replace(SMALL, max_connections=100)),
+    ],
+)
+@pytest.mark.parametrize("drop_streams", [False, True])
+def test_a_second_run_with_the_advice_drops_nothing(tmp_path: Path, kind: str, size: int, limits: Limits, drop_streams: bool) -> None:
+    path = tmp_path / "x.pcap"
+    make(kind, path, size)
+    options = pipeline.Options(drop_streams=drop_streams)
+    first = pipeline.run([str(path)], limits, options).summary
+    assert lost_for_room(first)
+    assert first.advice[0].startswith("nothing would have been dropped with --")
+    second = pipeline.run([str(path)], advised(limits, first), options).summary
+    assert lost_for_room(second) == {}
+    assert not any("would have been" in line for line in second.advice)
+
+
+segments = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3000), st.integers(1, 900), st.booleans()), min_size=1, max_size=60)
+
+
+@settings(max_examples=60)
+@given(segments, st.integers(1, 8))
+def test_advice_holds_whatever_comes(tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[int, int, int, bool]], ranges: int) -> None:
+    frames = []
+    for i, (stream, offset, n, acknowledges) in enumerate(plan):
+        frames.append((i * 100, tcp_frame(CLIENT, 9000 + stream, SERVER, 80, 1000 + offset, 1, ACK, b"x" * n)))
+        if acknowledges:
+            frames.append((i * 100 + 50, tcp_frame(SERVER, 80, CLIENT, 9000 + stream, 1, 1000 + offset + n, ACK)))
+        if i == 0:
+            frames += [(1, tcp_frame(CLIENT, 9000 + s, SERVER, 80, 999, 0, SYN)) for s in range(4)]
+    path = tmp_path_factory.getbasetemp() / "advice.pcap"
+    path.write_bytes(pcap(sorted(frames, key=lambda f: f[0])))
+    limits = replace(SMALL, ring_size=1 * KIB, ring_ranges=ranges, rings_total=24 * KIB)
+    first = pipeline.run([str(path)], limits).summary
+    if lost_for_room(first):
+        assert lost_for_room(pipeline.run([str(path)], advised(limits, first)).summary) == {}
+
+
+def said(run: Run, capture: bytes) -> str:
+    return "\n".join(run(capture).summary.advice)
+
+
+def test_capture_loss_is_a_rate(run: Run) -> None:
+    talk = Talk().open().send(0, b"a" * 700, keep=False).send(0, b"b" * 300).acknowledge(1)
+    advice = said(run, pcap([*talk.frames, *filler(80, talk.us + 2000)]))
+    assert "the capture lost 70.0% of the bytes, which their receivers acknowledged" in advice
+
+
+def test_a_snap_length_is_said(run: Run) -> None:
+    talk = Talk().open()
+    frame = tcp_frame(CLIENT, 40000, SERVER, 80, 1001, 5001, ACK, b"x" * 400)
+    assert "25.0% of the packets were cut by the snap length" in said(run, pcap([*talk.frames, (99, frame[:96], len(frame))]))
+
+
+def test_one_direction_only_is_said(run: Run) -> None:
+    talks = [Talk(sport=i + 1) for i in range(4)]
+    for i, talk in enumerate(talks):
+        talk.packet(0, ACK, b"x")
+        if i:
+            talk.packet(1, ACK, b"y")
+    assert "25.0% of the connections were seen in one direction only" in said(run, merge(*talks))
+
+
+@pytest.mark.parametrize("block_packets", [1, 2, 3, 100])
+def test_a_mirror_port_that_shows_packets_twice_is_said(run: Run, block_packets: int) -> None:
+    talk = Talk().open().send(0, request()).send(1, response(b"{}" * 3000)).close()
+    doubled = [frame for frame in talk.frames for _ in range(2)]
+    ran = run(pcap(doubled), replace(Limits(), block_packets=block_packets))
+    with_data = sum(len(frame) > 54 or bool(frame[47] & 3) for _, frame in talk.frames)
+    assert ran.summary.decode.duplicated == with_data
+    assert "of the segments came twice at once" in "\n".join(ran.summary.advice)
+    assert ran.summary.http.responses == 1
+
+
+def test_retransmissions_that_come_later_are_no_second_copies(run: Run) -> None:
+    talk = Talk().open().send(0, b"abc")
+    talk.idle(5000).packet(0, ACK, b"abc", seq=1001)
+    assert run(talk.bytes()).summary.decode.duplicated == 0
+
+
+def test_offloaded_segments_are_said(run: Run) -> None:
+    talk = Talk().open().send(1, b"z" * 60_000, size=20_000)
+    assert "of the segments are longer than a packet of 1,500 bytes" in said(run, talk.bytes())
+
+
+def checksummed(frame: bytes, *, wrong: bool) -> bytes:
+    segment = frame[34:]
+    pseudo = frame[26:34] + b"\0\x06" + len(segment).to_bytes(2, "big")
+    data = pseudo + segment + b"\0" * (len(segment) & 1)
+    total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return frame[:50] + ((~total & 0xFFFF) ^ wrong).to_bytes(2, "big") + frame[52:]
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+@pytest.mark.parametrize("size", [0, 7, 100])
+def test_wrong_checksums_are_counted_and_accepted(run: Run, wrong: bool, size: int) -> None:
+    frame = ethernet(ipv4_packet(CLIENT, SERVER, tcp_header(1, 2, 5, 6, ACK, b"\1\1\x08\x0aabcdefgh") + b"q" * size))
+    ran = run(pcap([(i, checksummed(frame, wrong=wrong)) for i in range(600)]))
+    assert (ran.summary.decode.checksums_checked, ran.summary.decode.checksums_wrong) == (2, 2 * wrong)
+    assert any("TCP checksums" in line for line in ran.summary.advice) is wrong
+    assert ran.summary.tcp.payload_bytes.delivered == size
+
+
+def test_an_acknowledgement_before_its_data_is_an_order_that_the_capture_made(run: Run) -> None:
+    talk = Talk().open()
+    talk.packet(1, ACK, ack=1001 + 3)
+    talk.packet(0, ACK, b"abc")
+    ran = run(pcap([*talk.frames, *filler(70, talk.us + 2000)]))
+    assert ran.summary.tcp.early_acknowledgements == 1
+    assert ran.summary.tcp.gaps == 0
+    assert "1 acknowledgements before their data" in "\n".join(ran.summary.advice)
+
+
+def test_a_capture_without_losses_gets_no_advice(run: Run) -> None:
+    talk = Talk().open().send(0, request()).send(1, response(b"{}")).close()
+    assert run(talk.bytes()).summary.advice == []
+
+
+@pytest.mark.parametrize(("account", "layer"), [("json", "json"), ("content", "content"), ("http", "http")])
+def test_a_full_account_of_a_parser_is_said(run: Run, account: str, layer: str) -> None:
+    import gzip
+
+    from tests.craft import chunked
+
+    body = gzip.compress(b'{"a":[%s1]}' % (b"1," * 900)) if account == "content" else b'{"a":[%s1]}' % (b"1," * 900)
+    fields = "Content-Encoding: gzip\r\n" if account == "content" else ""
+    talk = Talk().open().send(0, request())
+    talk.send(1, response(body, fields=fields) if account != "http" else chunked(body, [100]), size=30)
+    ran = run(talk.close().bytes(), limits=replace(Limits(), block_packets=1), simulate={account: 1})
+    assert set(ran.summary.drops.by_reason) == {f"{layer}_memory"}
+    assert f"the {layer} account was full 1 times: try --memory-limit 128MiB" in ran.summary.advice
+    (drop,) = ran.of("drop")
+    assert drop["limit"] == {"name": f"{account}_total", "value": 16 * MIB}
