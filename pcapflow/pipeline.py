@@ -119,6 +119,7 @@ def run(
                 for block in reader.blocks(last_packet + 1):
                     ledger.at(block.first_packet, int(block.ts[0]))
                     blocks += 1
+                    hard_limit.check()
                     _fail_on_purpose(options, blocks)
                     segments = columns.decode(block, counts)
                     watch.look(block, segments)

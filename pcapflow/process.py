@@ -74,6 +74,9 @@ def _number(path: Path) -> int | None:
     return int(text) if text.isdecimal() and int(text) < _UNLIMITED else None
 
 
+_HEADROOM = 12 << 20
+
+
 class HardLimit:
     """A context within which this process cannot take more than size bytes of memory: an allocation beyond raises MemoryError.
 
@@ -104,6 +107,13 @@ class HardLimit:
             raise UsageError(f"a process limit of {self._size} bytes cannot be set: {e}") from None
         self._before = before
         return self
+
+    def check(self) -> None:
+        """Raises MemoryError where less is left than the work on one block may take. Libraries in C do not all survive an allocation that
+        fails (numpy was seen to crash), so the limit is to be met here, between blocks; the system's is for a defect within one.
+        """
+        if self._size is not None and self._size - resident_bytes()[1] < _HEADROOM:
+            raise MemoryError
 
     def lift(self) -> None:
         """The limit is as it was before."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.http1_framer import Framer, State
 from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
-from pcapflow.protocols.http1_pairs import Exchange, Pairs
+from pcapflow.protocols.http1_pairs import WAITING_BYTES, Exchange, Pairs
 from pcapflow.protocols.services import Answer, BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
@@ -69,7 +70,7 @@ class HttpConnection:
         self.client = Framer(services, connection, self, direction, "client", search=search_client)
         self.server = Framer(services, connection, self, 1 - direction, "server", search=search_server)
         streams = connection.streams
-        self._pairs = Pairs(services.limits, services.ledger.http, streams[direction], streams[1 - direction], self._write)
+        self._pairs = Pairs(services.limits, services.ledger.http, streams[direction], streams[1 - direction], self._write, self._refused)
         self.asking: Exchange | None = None
         """Whose request body is under way."""
         self.answering: Exchange | None = None
@@ -389,6 +390,13 @@ class HttpConnection:
                 exchange.response,
             ),
         )
+
+    def _refused(self, exchange: Exchange) -> None:
+        """There is no memory for an exchange to wait in."""
+        services = self._services
+        drop = Drop(DropReason.HTTP_MEMORY, *services.ledger.http.refusal(), "an exchange that waits for its other half")
+        direction = self._direction if exchange.head is not None else 1 - self._direction
+        services.drop(self._connection, direction, drop, exchange.packet, exchange.ts, exchange.offset, WAITING_BYTES + exchange.head_bytes)
 
     def lost(self, framer: Framer, offset: int) -> None:
         """See `Owner.lost`."""

@@ -61,17 +61,28 @@ class Pairs:
     """What waits on one connection."""
 
     __slots__ = (
-        "_abandoned", "_account", "_client", "_known_to", "_reserved", "_server", "_write", "begun", "expecting", "lost_from", "most",
+        "_abandoned", "_account", "_client", "_known_to", "_refused", "_reserved", "_server", "_write", "begun", "expecting", "lost_from", "most",
         "waiting",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, account: Account, client: HalfStream, server: HalfStream, write: Callable[[Exchange], None]) -> None:
-        """write takes an exchange when both of its sides are done or will never come."""
+    def __init__(
+        self,
+        limits: Limits,
+        account: Account,
+        client: HalfStream,
+        server: HalfStream,
+        write: Callable[[Exchange], None],
+        refused: Callable[[Exchange], None],
+    ) -> None:
+        """write takes an exchange when both of its sides are done or will never come; refused is told of one that the account has no
+        room for, before it is given up.
+        """
         self.most = limits.http_pipeline_max
         self._account = account
         self._client = client
         self._server = server
         self._write = write
+        self._refused = refused
         self.waiting: list[Exchange] = []
         """Requests without an answer, oldest first."""
         self.expecting: list[tuple[int, Exchange]] = []
@@ -213,6 +224,7 @@ class Pairs:
             more = needed - self._reserved
             if more <= 0 or self._account.reserve(more):
                 break
+            self._refused(waiting[0] if waiting else self.expecting[0][1])
             if waiting:
                 oldest = waiting.pop(0)
                 self.unanswered(oldest, oldest.packet)

@@ -23,6 +23,11 @@ class Assembler:
     def __len__(self) -> int:
         return len(self.starts)
 
+    @property
+    def full(self) -> bool:
+        """Another range may not fit."""
+        return len(self.starts) >= self.capacity
+
     def split(self, start: int, end: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """What of [start, end) is not held yet, and what is: two lists of ranges in order."""
         new: list[tuple[int, int]] = []

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from pcapflow.decode.segments import ACK, CONTROL, FIN, RST, SYN
 from pcapflow.reassembly.context import Consumer, Context
-from pcapflow.reassembly.events import StreamData
-from pcapflow.reassembly.half_stream import ACKNOWLEDGED, NEVER, TIMEOUT, HalfStream
+from pcapflow.reassembly.events import ACKNOWLEDGED, TIMEOUT, Conflict, StreamData
+from pcapflow.reassembly.half_stream import NEVER, HalfStream
 from pcapflow.reassembly.keys import Endpoint
 from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap
@@ -114,6 +114,13 @@ class Connection:
         self.fix_roles()
         return "client" if direction == self.client else "server"
 
+    def tell(self, ctx: Context, stream: HalfStream, conflict: Conflict) -> None:
+        """A conflict is reported for the client's stream or the server's: the roles are fixed by what was said up to here."""
+        if self.client < 0:
+            self.flush(ctx)
+            self.fix_roles()
+        ctx.observer.conflict(self, stream, conflict)
+
     # --- rows, one at a time
 
     def walk(self, ctx: Context, rows: Rows, begin: int, end: int) -> int:
@@ -168,13 +175,13 @@ class Connection:
             if flags & ACK:
                 peer = streams[1 - d]
                 self._acknowledge(ctx, peer, rows.ack[i], packet, clock)
-                if peer.assembler is not None and rows.options[i] >= _SACK_OPTION:
+                if peer.behind is not None and rows.options[i] >= _SACK_OPTION:
                     at = rows.at[i]
                     peer.selectively_acknowledged(ctx, sack_blocks(bytes(ctx.view[at - rows.options[i] : at])), packet, clock)
                     self.arm(ctx)
             if stream.fin >= 0:
                 self._reached_fin(ctx, stream, packet, ts)
-            if stream.ring is not None or stream.armed_ack:
+            if stream.behind is not None or stream.armed_ack:
                 stream.arm_from_sacks(packet, clock)
                 self.arm(ctx)
         return end
@@ -255,8 +262,8 @@ class Connection:
         for stream in self.streams:
             if stream.armed_ack:
                 fire = min(fire, max(stream.armed_packet, ctx.packet_at_clock(stream.armed_ts)))
-            if stream.assembler is not None:
-                fire = min(fire, ctx.packet_at_clock(stream.assembler.since[0] + ctx.limits.gap_timeout))
+            if stream.behind is not None:
+                fire = min(fire, ctx.packet_at_clock(stream.behind.since + ctx.limits.gap_timeout))
         self.fire = fire
         if fire != NEVER:
             ctx.armed[self] = None
@@ -278,7 +285,7 @@ class Connection:
                         )  # fmt: skip
                     stream.waiting_ack = 0
                     stream.arm_from_sacks(packet, clock)
-                while stream.assembler is not None and clock >= stream.assembler.since[0] + ctx.limits.gap_timeout:
+                while stream.behind is not None and clock >= stream.behind.since + ctx.limits.gap_timeout:
                     stream.give_up_oldest(ctx, TIMEOUT, packet, ts)
                 self._reached_fin(ctx, stream, packet, ts)
             self.arm(ctx)

@@ -138,7 +138,7 @@ class Context:
         """
         self.ledger.pressure = True
         share = self.soft_rings // sum(map(len, self.holding))
-        beyond = [s for bucket in self.holding[share.bit_length() :] for s in bucket if s.held > share and s.assembler is not None]
+        beyond = [s for bucket in self.holding[share.bit_length() :] for s in bucket if s.held > share]
         beyond.sort(key=_waits_since)
         why = Why(GapCause.MEMORY, "soft_percent", asking.owner.number)
         for stream in beyond[: -(-len(beyond) // 8)]:
@@ -157,5 +157,5 @@ class Context:
 
 
 def _waits_since(stream: HalfStream) -> int:
-    assert stream.assembler is not None
-    return stream.assembler.since[0]
+    assert stream.behind is not None
+    return stream.behind.since

@@ -102,6 +102,13 @@ class Why(NamedTuple):
     requested_by: int = 0
 
 
+ACKNOWLEDGED = Why(GapCause.ACKNOWLEDGED)
+TIMEOUT = Why(GapCause.TIMEOUT, "gap_timeout")
+AT_END = Why(GapCause.END)
+RING_SIZE = Why(GapCause.RING_FULL, "ring_size")
+RING_RANGES = Why(GapCause.RING_FULL, "ring_ranges")
+
+
 class StreamGap(NamedTuple):
     """Bytes given up as missing: length of them from offset start, at a packet and time (ns). held: bytes that waited behind
     the stream's holes then; limit, requested_by: see `Why`.

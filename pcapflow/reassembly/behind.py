@@ -1,0 +1,137 @@
+"""What waits behind the holes of one stream: the ranges, their bytes in the ring, and what is known of each segment.
+
+Contract: made when the first segment comes that is not next, closed when nothing waits any more. `split` says what of a segment is new;
+`hold` keeps it or, where the budget refuses, changes nothing; `contend` decides between two copies; `take` hands the first range out.
+Knows offsets and bytes, not TCP. Invariant: the assembler's ranges are exactly the bytes that the ring holds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pcapflow.budget import Account
+from pcapflow.limits import Limits
+from pcapflow.policy import Policy
+from pcapflow.reassembly.assembler import Assembler
+from pcapflow.reassembly.overlap import Arrivals, Witness, owners
+from pcapflow.reassembly.ring import MARKS_MAX, Ring
+from pcapflow.reassembly.sack import Sacked, Told
+
+_WITNESS_BYTES = 512
+"""Reserved for each contested range beside its bytes."""
+NONE: set[Policy] = set()
+"""No policy reads differently; never changed in place."""
+
+
+class Contest(NamedTuple):
+    """Two copies of bytes met: which stays (`original`, `new` or `both`, in parts), and from where to where the earlier segments reach."""
+
+    kept: str
+    start: int
+    end: int
+
+
+class Taken(NamedTuple):
+    """A range that leaves: its bytes, the offsets at which segments begin in it (start among them), and under which policies it would read
+    differently.
+    """
+
+    start: int
+    end: int
+    data: bytes
+    marks: list[int]
+    differs: set[Policy]
+
+
+class Behind:
+    """The held bytes of one stream."""
+
+    __slots__ = ("_account", "_arrivals", "_overlap_bytes", "_policy", "_sacked", "_witness", "assembler", "ring")
+
+    def __init__(self, limits: Limits, account: Account, policy: Policy) -> None:
+        self.assembler = Assembler(limits.ring_ranges)
+        self.ring = Ring(account)
+        self._account = account
+        self._policy = policy
+        self._overlap_bytes = limits.overlap_bytes
+        self._arrivals = Arrivals(MARKS_MAX)
+        self._witness: Witness | None = None
+        """Made when a segment brings other bytes than are held."""
+        self._sacked: Sacked | None = None
+
+    @property
+    def first(self) -> int:
+        """The offset at which the first range begins: where the first hole ends. -1 where nothing is held, since a page was refused."""
+        starts = self.assembler.starts
+        return starts[0] if starts else -1
+
+    @property
+    def since(self) -> int:
+        """Capture time (ns) since which the oldest data waits."""
+        return self.assembler.since[0]
+
+    def arrive(self, start: int, end: int) -> bool:
+        """A segment comes; False where so many did that this one cannot be told from others when copies differ."""
+        return self._arrivals.add(start, end)
+
+    def hold(self, low: int, high: int, data: memoryview, clock: int) -> bool:
+        """Keep bytes that are not held yet; False, with nothing changed, where the budget refuses."""
+        if not self.ring.write(low, data):
+            return False
+        self.assembler.add(low, high, clock)
+        return True
+
+    def contested(self, low: int, high: int) -> bool:
+        """Whether copies of some byte of [low, high) differed before."""
+        return self._witness is not None and self._witness.contested(low, high)
+
+    def contend(self, low: int, first: bytes, second: bytes, *, remembered: bool) -> Contest:
+        """The latest arrival brings `second` for the offsets from low on, where `first` is held: the policy decides for each byte."""
+        high = low + len(second)
+        arrivals = self._arrivals
+        won = 0
+        if remembered and self._policy is not Policy.FIRST:
+            for a, b, arrival in owners(self._policy, arrivals.covering(low, high), low, high):
+                if arrival == arrivals.latest:
+                    self.ring.overwrite(a, second[a - low : b - low])
+                    won += b - a
+        if self._witness is None:
+            self._witness = Witness(self._overlap_bytes)
+        witness = self._witness
+        if not witness.full:
+            cost = 2 * len(second) + _WITNESS_BYTES
+            if remembered and self._account.reserve(cost):
+                witness.reserved += cost
+                witness.add(arrivals.latest, low, first, second)
+            else:
+                witness.full = True
+        kept = "original" if not won else "new" if won == high - low else "both"
+        return Contest(kept, *arrivals.hull(low, high, arrivals.latest + (not remembered)))
+
+    def take(self) -> Taken:
+        """The first range leaves."""
+        start, end = self.assembler.pop_front()
+        differs = NONE
+        if self._witness is not None:
+            differs = self._witness.reads_differently(self._policy, self._arrivals, start, end)
+        data, marks = self.ring.take(start, end, self.assembler.starts[0] if self.assembler.starts else None)
+        return Taken(start, end, data, marks, differs)
+
+    def close(self) -> None:
+        """Give all memory back."""
+        self.ring.clear()
+        if self._witness is not None:
+            self._account.release(self._witness.reserved)
+            self._witness = None
+
+    # --- what the peer has of it
+
+    def told(self, told: Told, known_to: int) -> None:
+        """The peer said that it has a range."""
+        if self._sacked is None:
+            self._sacked = Sacked()
+        self._sacked.add(told, known_to)
+
+    def peer_has(self, start: int, end: int) -> Told | None:
+        """What the peer said that covers [start, end)."""
+        return self._sacked.covering(start, end) if self._sacked is not None else None
