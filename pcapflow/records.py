@@ -273,7 +273,10 @@ class PayloadBytes(msgspec.Struct):
 
 
 class Tcp(msgspec.Struct):
-    """What the reassembly saw."""
+    """What the reassembly saw. conflicts: segments that brought other bytes than were there; streams_reading_differently: under another overlap
+    policy; acknowledged_missing_bytes: what the capture lost; unanswered: nothing but a SYN, or what one side says without data;
+    one_sided: data or more of one direction alone; early_acknowledgements: captured before the data they acknowledge.
+    """
 
     connections: int = 0
     segments: int = 0

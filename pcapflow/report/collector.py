@@ -86,7 +86,11 @@ class Collector:
             tcp.evicted_connections += 1
         first, second = connection.streams
         if first.base < 0 or second.base < 0:
-            tcp.one_sided_connections += 1
+            seen = second if first.base < 0 else first
+            if seen.syn and not seen.captured and seen.fin < 0 and not connection.rst:
+                tcp.unanswered_connections += 1
+            else:
+                tcp.one_sided_connections += 1
         total = tcp.payload_bytes
         for direction, stream in enumerate(connection.streams):
             total.captured += stream.captured
