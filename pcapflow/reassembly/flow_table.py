@@ -95,7 +95,9 @@ class FlowTable:
                 expected = np.array([_expected(c) for c in connections], dtype=np.int64)
                 if len(self._unanswered):
                     unknown &= np.array([key not in self._unanswered for key in s.keys])
-                runs = Runs(s, expected, unknown, limits.linger, limits.idle_timeout)
+                # a closed connection's ports may be used again
+                closed = np.array([c is not None and c.closed for c in connections])
+                runs = Runs(s, expected, unknown | closed, limits.linger, limits.idle_timeout)
         touched: list[Connection] = []
         starts, ends = s.starts, s.ends
         firsts = s.packet[starts].tolist()
@@ -107,14 +109,16 @@ class FlowTable:
                 runs is None
                 or runs.bad[g]
                 or self._table.get(s.keys[g]) is not connection  # evicted since, or made by a group of the same key before
-                or (connection is not None and not self._goes_on(connection, began[g][2]))
+                or (connection is not None and not self._goes_on(connection, began[g][2]) and not self._reuses(connection, runs, g, began[g][3]))
             ):
                 walked = self._walk(s, g)
                 if walked is not None:
                     touched.append(walked)
                 continue
-            if connection is None:
+            if connection is None or connection.closed:
                 packet, ts, clock, direction = began[g]
+                if connection is not None:
+                    self._expire(connection, packet, ts)
                 connection = self._create(s.keys[g], packet, ts, clock)
                 if connection is None:
                     ctx.observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
@@ -128,6 +132,13 @@ class FlowTable:
         """Whether a run that comes at that time can be taken whole, as far as the connection tells."""
         a, b = connection.streams
         return not connection.closed and a.plain and b.plain and clock - connection.last_clock < self.ctx.limits.idle_timeout
+
+    def _reuses(self, connection: Connection, runs: Runs, g: int, direction: int) -> bool:
+        """Whether a group begins with the SYN of another connection on the ports of one that is closed."""
+        if not (connection.closed and runs.begins[g]):
+            return False
+        stream = connection.streams[direction]
+        return stream.base >= 0 and (stream.base != int(runs.expected[g, direction]) or not stream.syn)
 
     def _take(self, connection: Connection, runs: Runs, g: int, last: tuple[int, int, int, int]) -> None:
         """The column path: hand both directions of a group over as a run each. last: packet, ts, clock and count of its rows."""

@@ -116,16 +116,17 @@ class Fin(NamedTuple):
 class Runs:
     """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
 
-    __slots__ = ("_columns", "_short", "bad", "expected", "fins", "high", "low")
+    __slots__ = ("_columns", "_short", "bad", "begins", "expected", "fins", "high", "low")
 
     def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int) -> None:
         """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none; of the groups
-        that are `new` it is filled in from their SYNs. linger, idle_timeout: ns of silence that end a connection.
+        that are `new` and begin with a handshake it is filled in from that. linger, idle_timeout: ns of silence that end a connection.
         """
         groups = len(s.keys)
         control = s.flags & (SYN | FIN | RST)
         bad = (control & RST).astype(bool) | (s.snapped > 0)
-        self._handshakes(s, expected, new, control, bad)
+        self.begins = self._handshakes(s, expected, new, control, bad).tolist()
+        """bool of each group: it begins with a SYN and the SYN-ACK to it."""
         self.expected = expected
         # a direction seen for the first time gets its offset 0 from whatever its first row is
         bad |= expected[s.group, s.direction] < 0
@@ -173,11 +174,14 @@ class Runs:
         self._columns: tuple[Any, ...] = tuple(c.tolist() for c in columns) if self._short else columns
 
     @staticmethod
-    def _handshakes(s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], control: _I64, bad: npt.NDArray[np.bool_]) -> None:
-        """A group that is new may begin with a SYN and the SYN-ACK to it; any other SYN is bad."""
+    def _handshakes(
+        s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], control: _I64, bad: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """A group that is new may begin with a SYN and the SYN-ACK to it; any other SYN is bad. Which groups do."""
+        begins = np.zeros(len(s.keys), dtype=bool)
         syn = (control & SYN) != 0
         if not syn.any():
-            return
+            return begins
         one = s.starts[new & (s.ends > s.starts)]
         two = one + 1
         pure = (control == SYN) & (s.n == 0)
@@ -188,7 +192,9 @@ class Runs:
         syn[one] = syn[two] = False
         for row in (one, two):
             expected[s.group[row], s.direction[row]] = (s.seq[row] + 1) & 0xFFFF_FFFF
+        begins[s.group[one]] = True
         bad |= syn
+        return begins
 
     @staticmethod
     def _acknowledged(s: Sorted, expected: _I64, length: _I64, bad: npt.NDArray[np.bool_]) -> None:

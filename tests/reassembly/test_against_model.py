@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pcapflow.limits import MILLISECOND, Limits
-from tests.craft import ACK, CLIENT, FIN, RST, SERVER, SYN, pcap, tcp_frame
+from tests.craft import ACK, CLIENT, FIN, RST, SERVER, SYN, Talk, pcap, tcp_frame
 from tests.reassembly.recorder import COUNTS, Told, reassemble
 
 WRAPS = st.sampled_from([1, 0xFFFF_FFFF, 0xFFFF_FFF0, 0x7FFF_FFF8])
@@ -117,6 +117,67 @@ def test_neither_blocks_nor_the_column_path_change_anything(
     whole = [as_tuple(t) for t in reassemble(path, limits)[0].told]
     for other, walk_all in ((limits, True), *((replace(limits, block_packets=k), False) for k in (1, 2, 5))):
         assert [as_tuple(t) for t in reassemble(path, other, walk_all=walk_all)[0].told] == whole
+
+
+moves = st.lists(
+    st.tuples(
+        st.sampled_from(["open", "syn", "send", "send", "send", "acknowledge", "close", "fin", "reset", "idle"]),
+        st.integers(0, 1),  # side
+        st.integers(0, 1),  # which connection
+        st.integers(1, 40),  # bytes, or time
+        st.sampled_from(["", "", "", "", "", "lost", "twice", "late"]),  # what becomes of the packets
+    ),
+    min_size=3,
+    max_size=40,
+)
+
+
+def conversations(plan: list[tuple[str, int, int, int, str]], isn: int) -> bytes:
+    """Two connections that speak as TCP does, over and over on the same ports, in a capture that loses, doubles and delays packets."""
+    talks = [Talk(sport=5 + i, dport=6, isn=(isn, isn + 77)) for i in range(2)]
+    frames: list[tuple[int, bytes]] = []
+    late: list[tuple[int, bytes]] = []
+    us = 1000
+    for number, (move, side, which, n, fate) in enumerate(plan):
+        talk = talks[which]
+        talk.us, talk.frames = us, []
+        if move == "open":
+            talk.seq = [isn + number * 1000, isn + number * 2000]
+            talk.open()
+        elif move == "syn":
+            talk.packet(0, SYN, seq=talk.seq[0])
+        elif move == "send":
+            talk.send(side, bytes(byte(o, 0) for o in range(n)), size=9)
+        elif move == "acknowledge":
+            talk.acknowledge(side)
+        elif move == "close":
+            talk.close()
+        elif move == "fin":
+            talk.packet(side, FIN | ACK, b"end"[: n % 4])
+        elif move == "reset":
+            talk.packet(side, RST | ACK)
+        else:
+            us += n * 300
+        us = max(us, talk.us)
+        if fate == "late":
+            late += talk.frames
+        elif fate != "lost":
+            frames += talk.frames * (2 if fate == "twice" else 1)
+        if late and fate != "late":
+            frames += late
+            late = []
+    return pcap([(i * 10 if t < i * 10 else t, data) for i, (t, data) in enumerate(frames)])
+
+
+@settings(max_examples=400)
+@given(moves, WRAPS, st.sampled_from([Limits(), TIGHT, replace(TIGHT, ack_grace_packets=1, linger=50_000)]))
+def test_connections_that_come_whole_are_what_walking_them_gives(
+    path: Path, plan: list[tuple[str, int, int, int, str]], isn: int, limits: Limits
+) -> None:
+    path.write_bytes(conversations(plan, isn))
+    whole = [as_tuple(t) for t in reassemble(path, limits, walk_all=True)[0].told]
+    for k in (1000, 1, 2, 5, 9):
+        assert [as_tuple(t) for t in reassemble(path, replace(limits, block_packets=k))[0].told] == whole
 
 
 @settings(max_examples=400)
