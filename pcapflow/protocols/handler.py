@@ -61,7 +61,8 @@ class Handler:
         """The next events of both directions."""
         http = self._http
         if http is None and self._sides is not None:
-            self._detect(connection, events, self._sides)
+            if not self._asked_at_once(connection, events, self._sides):
+                self._detect(connection, events, self._sides)
             http = self._http
         elif http is not None:
             client = connection.client
@@ -88,6 +89,29 @@ class Handler:
             self._http = None
 
     # --- finding out
+
+    def _asked_at_once(self, connection: Connection, events: Events, sides: tuple[_Side, _Side]) -> bool:
+        """The plain case of `_detect`, found at once: a connection seen from its SYN, whose client asks before anybody else speaks."""
+        client = connection.client
+        if self.protocol != "empty" or client < 0 or connection.start != "syn" or not events[client]:
+            return False
+        asked, answered = events[client][0], events[1 - client]
+        if type(asked) is not StreamData or asked.start or sides[0].searching < NEVER or sides[1].searching < NEVER:
+            return False
+        told = asked.packet(0)
+        if answered:
+            first = answered[0]
+            if (first.packet(0) if type(first) is StreamData else first.packet) <= told:  # type: ignore[operator]
+                return False
+        if detect.classify(asked.take(0, min(asked.piece_ends()[0], detect.MOST_BYTES))) != detect.REQUEST:
+            return False
+        self._decided()
+        self.protocol = "http"
+        self._http = HttpConnection(self._services, connection, search_client=False, search_server=False)
+        self._http.run(events[client], answered)
+        if self._http.tunnel == "websocket":
+            self.protocol = "websocket"
+        return True
 
     def _detect(self, connection: Connection, events: Events, sides: tuple[_Side, _Side]) -> None:
         rest: list[list[StreamEvent]] = [[], []]
