@@ -29,6 +29,7 @@ PARSER_BYTES = 6 << 10
 """Reserved for a parser: the state of ijson and yajl, and the path."""
 SMALL = 512
 """A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""
+_BLANK = b" \t\r\n"
 _KEY_CHARS = 64
 """Characters of a key kept for the path."""
 
@@ -352,6 +353,8 @@ class JsonParser:
     def _document_start(self) -> int:
         """Offset in the body of the document that is open."""
         begun = self._begun
+        if not self.documents and begun.at == 0:
+            return len(begun.data) - len(begun.data.lstrip(_BLANK))
         start = self._locate(begun, 1 << 62)[1]
         return begun.at + max(start, 0)
 
