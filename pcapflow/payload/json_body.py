@@ -19,7 +19,7 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload import locate
-from pcapflow.payload.structure import Outline
+from pcapflow.payload.structure import EMPTY, Outline, Scan
 from pcapflow.records import JsonBody, JsonError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class JsonParser:
 
     __slots__ = (
         "_account", "_begun", "_coroutine", "_cut", "_events", "_fed", "_held", "_last", "_level", "_limits", "_outline", "_pending",
-        "_pending_place", "_stack", "_tail", "bytes", "documents", "drop", "error", "events", "max_depth",
+        "_pending_place", "_scan", "_stack", "_tail", "bytes", "documents", "drop", "error", "events", "max_depth",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, account: Account) -> None:
@@ -103,6 +103,8 @@ class JsonParser:
         self._events = event_list()
         self._coroutine = make(self._events, multiple_values=True)
         self._outline = Outline()
+        self._scan = EMPTY
+        """Of the slice at hand."""
         self._tail = bytearray()
         """A slice begun."""
         self._pending: list[bytes] = []
@@ -143,18 +145,19 @@ class JsonParser:
             if len(self._tail) < size:
                 self._hold()
                 return
-            first = bytes(self._tail)
+            slices = [bytes(self._tail)]
             self._tail.clear()
-            self._slice(first)
-        end = len(data) - size
-        while at <= end:
+        else:
+            slices = []
+        rest = at + (len(data) - at) // size * size
+        slices += [data[i : i + size] for i in range(at, rest, size)]
+        # the outlines first, then ijson: each finds its own tables in the processor's cache
+        for piece, scan in zip(slices, list(map(self._outline.scan, slices)), strict=True):
+            self._slice(piece, scan)
             if self.error is not None or self.drop is not None:
                 return
-            self._slice(data[at : at + size])
-            at += size
-        if self.error is None and self.drop is None:
-            self._tail += data[at:]
-            self._hold()
+        self._tail += data[rest:]
+        self._hold()
 
     def _hold(self) -> None:
         """Reserve what is kept until the next call."""
@@ -183,26 +186,24 @@ class JsonParser:
         self.drop = Drop(reason, limit, value, detail)
         self.release()
 
-    def _slice(self, data: bytes) -> None:
+    def _slice(self, data: bytes, scan: Scan) -> None:
         """The next slice: whole, or the body's last."""
-        outline = self._outline
         limits = self._limits
-        in_string, depth, begun = outline.in_string, outline.depth, outline.scalar_bytes
+        self._scan = scan
         at = self._fed
         self._fed += len(data)
-        outline.scan(data)
-        if outline.highest > limits.json_max_depth:
+        if scan.highest > limits.json_max_depth:
             self._give_up(
                 DropReason.JSON_TOO_DEEP, "json_max_depth", limits.json_max_depth, f"in the {len(data)} bytes from offset {at} of the body"
             )
             return
-        if outline.scalar_bytes > limits.json_scalar_max_bytes:
-            detail = f"a scalar that begins at offset {self._fed - outline.scalar_bytes} of the body"
+        if scan.scalar_bytes > limits.json_scalar_max_bytes:
+            detail = f"a scalar that begins at offset {self._fed - scan.scalar_bytes} of the body"
             self._give_up(DropReason.JSON_SCALAR_TOO_LARGE, "json_scalar_max_bytes", limits.json_scalar_max_bytes, detail)
             return
-        if outline.whole and begun:
+        if scan.whole and scan.begun:
             if not self._pending:
-                self._pending_place = _Place(data, at, in_string, begun, tuple(self._stack), self._last)
+                self._pending_place = _Place(data, at, scan.in_string, scan.begun, tuple(self._stack), self._last)
             self._pending.append(data)
             self._hold()
             return
@@ -211,8 +212,8 @@ class JsonParser:
             self._pending = []
             place = self._pending_place._replace(data=joined)
         else:
-            place = _Place(data, at, in_string, begun, tuple(self._stack), self._last)
-        self._parse(place, depth)
+            place = _Place(data, at, scan.in_string, scan.begun, tuple(self._stack), self._last)
+        self._parse(place, scan.begin_depth)
 
     def _parse(self, place: _Place, depth: int) -> None:
         events = self._events
@@ -222,22 +223,22 @@ class JsonParser:
         except Exception as e:
             self._refused(e, place)
             return
-        outline = self._outline
+        scan = self._scan
         self.events += len(events)
-        if depth == 0 or outline.lowest <= 0:
+        if depth == 0 or scan.lowest <= 0:
             if not data.isspace():
                 self._begun = place
             if self._one_document(depth):
-                self.documents += outline.ended
-                self.max_depth = max(self.max_depth, outline.highest)
-                self._level = outline.depth
+                self.documents += scan.ended
+                self.max_depth = max(self.max_depth, scan.highest)
+                self._level = scan.depth
             else:
                 self._count_documents()
         else:
-            if outline.highest > self.max_depth:
-                self.max_depth = outline.highest
-            self._level = outline.depth
-        self._follow_path(max(0, outline.lowest))
+            if scan.highest > self.max_depth:
+                self.max_depth = scan.highest
+            self._level = scan.depth
+        self._follow_path(max(0, scan.lowest))
         self._remember_last(data)
         events.clear()
 
@@ -246,14 +247,14 @@ class JsonParser:
         events = self._events
         if not events or (depth == 0 and events[0][0] not in _OPENING):
             return False
-        ended = self._outline.ended
-        return ended == 0 or (ended == 1 and self._outline.depth == 0 and events[-1][0] in _CLOSING)
+        ended = self._scan.ended
+        return ended == 0 or (ended == 1 and self._scan.depth == 0 and events[-1][0] in _CLOSING)
 
     def _remember_last(self, data: bytes) -> None:
-        outline = self._outline
-        rest = data[: len(data) - outline.scalar_bytes].rstrip() if outline.scalar_bytes else data[-64:].rstrip() or data.rstrip()
+        begun = self._scan.scalar_bytes
+        rest = data[: len(data) - begun].rstrip() if begun else data[-64:].rstrip() or data.rstrip()
         last = rest[-1:]
-        if last == b'"' and not outline.scalar_bytes and self._events and self._events[-1][0] == "map_key":
+        if last == b'"' and not begun and self._events and self._events[-1][0] == "map_key":
             last = b"K"
         if last:
             self._last = last
@@ -369,11 +370,11 @@ class JsonParser:
             tail = bytes(self._tail)
             self._tail.clear()
             if tail:
-                self._slice(tail)
+                self._slice(tail, self._outline.scan(tail))
         if self.error is None and self.drop is None and self._pending:
             place = self._pending_place._replace(data=b"".join(self._pending))
             self._pending = []
-            self._parse(place, self._outline.depth)
+            self._parse(place, self._scan.depth)
         if self.error is None and self.drop is None:
             self._close(whole=whole)
         status = "complete" if whole else "gapped" if gapped else "truncated"
@@ -395,7 +396,7 @@ class JsonParser:
                 return
             self.events += len(self._events)
             self._count_documents()
-        elif self._level or self._outline.scalar_bytes:
+        elif self._level or self._scan.scalar_bytes:
             self.error = JsonError("the body ends inside a document", self._fed - self._document_start(), self.path())
             self._cut = True
 

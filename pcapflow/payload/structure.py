@@ -9,6 +9,7 @@ nothing, and nothing is raised. Invariant: what `scan` says depends on the bytes
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,24 @@ _SCALAR = b"0123456789+-.eEtrufalsnINy"
 
 _STEP = bytes(1 if c in b"{[" else 255 if c in b"}]" else 0 for c in range(256))
 """Brackets as signed bytes: what each does to the depth."""
+
+
+class Scan(NamedTuple):
+    """What one slice holds: `Outline` after it, and where it began: in a string, at a depth, inside a scalar of so many bytes."""
+
+    in_string: bool
+    begun: int
+    begin_depth: int
+    depth: int
+    highest: int
+    lowest: int
+    ended: int
+    scalar_bytes: int
+    whole: bool
+
+
+EMPTY = Scan(in_string=False, begun=0, begin_depth=0, depth=0, highest=0, lowest=0, ended=0, scalar_bytes=0, whole=False)
+"""Of a text of which nothing came."""
 
 
 class Outline:
@@ -44,8 +63,9 @@ class Outline:
         """The last slice lies within one scalar from its first byte to its last."""
         self._escaped = False
 
-    def scan(self, data: bytes) -> None:
+    def scan(self, data: bytes) -> Scan:
         """Take the next slice."""
+        begun, begin_depth = self.scalar_bytes, self.depth
         plain = data
         escaped = self._escaped
         if escaped:
@@ -84,6 +104,7 @@ class Outline:
             self.ended = 0
             self.highest = self.lowest = self.depth
         self._measure_scalar(data, began_in_string=began_in_string, quotes=bool(quotes))
+        return Scan(began_in_string, begun, begin_depth, self.depth, self.highest, self.lowest, self.ended, self.scalar_bytes, self.whole)
 
     def _odd_backslashes(self, plain: bytes) -> bool:
         return bool((len(plain) - len(plain.rstrip(b"\\"))) & 1)
