@@ -84,7 +84,7 @@ class FlowTable:
         runs: Runs | None = None
         if not self._walk_all and s.told_apart():
             unknown = np.array([c is None for c in connections])
-            syns = np.flatnonzero(s.unanswered() & unknown)
+            syns = np.flatnonzero(s.unanswered(limits.idle_timeout) & unknown)
             if len(syns):
                 others = self._unanswered.add(s, syns)
                 rest = np.ones(len(s.keys), dtype=bool)

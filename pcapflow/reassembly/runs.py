@@ -94,12 +94,12 @@ class Sorted:
         """Whether every key is one group. Two keys whose hashes are the same may lie interleaved, as several groups each."""
         return len(set(self.keys)) == len(self.keys)
 
-    def unanswered(self) -> npt.NDArray[np.bool_]:
-        """bool (groups,): all rows of the group are the same SYN of the same side, without data."""
+    def unanswered(self, idle_timeout: int) -> npt.NDArray[np.bool_]:
+        """bool (groups,): all rows of the group are the same SYN of the same side, without data and without a silence of idle_timeout (ns)."""
         at = self.starts
         pure = ((self.flags & (SYN | ACK | RST | FIN)) == SYN) & (self.n == 0) & (self.snapped == 0)
         alike = (self.seq == self.seq[at][self.group]) & (self.direction == self.direction[at][self.group])
-        return np.logical_and.reduceat(pure & alike, at)
+        return np.logical_and.reduceat(pure & alike, at) & (self.clock[self.ends] - self.clock[at] < idle_timeout)
 
 
 _SHORT = 16

@@ -110,6 +110,7 @@ def as_tuple(told: Told) -> tuple[object, ...]:
 
 @settings(max_examples=400)
 @given(steps, WRAPS, st.sampled_from([Limits(), TIGHT]))
+@example([(0, 7, 9, 0, None, 0, SYN, 0), (1, 7, 9, 1, None, 10, 0, 1), (0, 0, 0, 0, None, 12_000, SYN, 0)], 1, TIGHT)
 def test_neither_blocks_nor_the_column_path_change_anything(
     path: Path, plan: list[tuple[int, int, int, int, int | None, int, int, int]], isn: int, limits: Limits
 ) -> None:
