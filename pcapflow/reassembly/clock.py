@@ -2,7 +2,8 @@
 
 Invariant: the clock never goes back, so a search in it by bisection is right and timeouts fire once. It follows the highest
 timestamp seen; timestamps that go back fire nothing. A step of more than STEP, in either direction, counts only once CONFIRM
-packets in a row agree with it: one packet a year ahead neither fires every timer nor freezes the clock. After a confirmed
+packets in a row are that far on the same side: one packet a year ahead neither fires every timer nor freezes the clock, and a capture with
+a packet every hour still goes on. After a confirmed
 step back (captures joined out of order) the clock stays where it is and goes on from there by the new timestamps'
 differences.
 """
@@ -19,12 +20,12 @@ CONFIRM = 3
 class CaptureClock:
     """Timestamps in, clock out; ns since the epoch, plus what the clock was ahead at each confirmed step back."""
 
-    __slots__ = ("_agreeing", "_ahead", "_candidate", "now")
+    __slots__ = ("_agreeing", "_ahead", "_side", "now")
 
     def __init__(self) -> None:
         self.now = -1
         self._ahead = 0
-        self._candidate = 0
+        self._side = 0
         self._agreeing = 0
 
     def advance(self, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -47,11 +48,9 @@ class CaptureClock:
             self._agreeing = 0
             self.now = max(self.now, t)
             return self.now
-        if self._agreeing and abs(t - self._candidate) <= STEP:
-            self._agreeing += 1
-        else:
-            self._agreeing = 1
-        self._candidate = t
+        side = 1 if t > self.now else -1
+        self._agreeing = self._agreeing + 1 if self._agreeing and side == self._side else 1
+        self._side = side
         if self._agreeing > CONFIRM:
             self._agreeing = 0
             if t > self.now:

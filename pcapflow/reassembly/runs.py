@@ -99,7 +99,8 @@ class Sorted:
         at = self.starts
         pure = ((self.flags & (SYN | ACK | RST | FIN)) == SYN) & (self.n == 0) & (self.snapped == 0)
         alike = (self.seq == self.seq[at][self.group]) & (self.direction == self.direction[at][self.group])
-        return np.logical_and.reduceat(pure & alike, at) & (self.clock[self.ends] - self.clock[at] < idle_timeout)
+        result: npt.NDArray[np.bool_] = np.logical_and.reduceat(pure & alike, at) & (self.clock[self.ends] - self.clock[at] < idle_timeout)
+        return result
 
 
 _SHORT = 16
