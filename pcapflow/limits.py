@@ -75,16 +75,16 @@ class Limits:
         "late retransmissions after the FIN belong to the connection; 5 s covers several retransmission timeouts",
     )
     ring_size: int = _limit(
-        1 * MIB,
+        4 * MIB,
         "bytes",
         "the stream's oldest hole is given up (gap cause `ring_full`)",
-        "data held behind holes in one stream: a receive window of a fast path, since a loss puts a window behind the hole",
+        "data held behind holes in one stream: a receive window of a fast path (Linux grows it to 3 MiB), since a loss puts one behind the hole",
     )
     ring_ranges: int = _limit(
-        256,
+        1024,
         "ranges",
         "the stream's oldest hole is given up (gap cause `ring_full`)",
-        "disjoint ranges held in one stream; a window of 1 MiB in which every third segment is missing has 240",
+        "disjoint ranges held in one stream; a window of 4 MiB in which every third segment is missing has 960",
     )
     rings_total: int = _limit(
         32 * MIB,

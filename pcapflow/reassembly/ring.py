@@ -8,8 +8,6 @@ PAGE bytes for each committed page plus MARK bytes for each remembered segment s
 
 from __future__ import annotations
 
-from array import array
-
 from pcapflow.budget import Account
 
 PAGE = 4096
@@ -22,12 +20,14 @@ MARKS_MAX = 4096
 class Ring:
     """Bytes at offsets, in pages."""
 
-    __slots__ = ("_account", "_marks", "_pages", "held")
+    __slots__ = ("_account", "_marked", "_marks", "_pages", "held")
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._pages: dict[int, bytearray] = {}
-        self._marks = array("q")
+        self._marks: dict[int, list[int]] = {}
+        """Where segments begin, by page."""
+        self._marked = 0
         self.held = 0
         """Bytes held, not pages."""
 
@@ -37,13 +37,14 @@ class Ring:
         pages = self._pages
         first, last = offset // PAGE, (offset + n - 1) // PAGE
         fresh = [p for p in range(first, last + 1) if p not in pages]
-        mark = len(self._marks) < MARKS_MAX
+        mark = self._marked < MARKS_MAX
         if not self._account.reserve(len(fresh) * PAGE + mark * MARK):
             return False
         for p in fresh:
             pages[p] = bytearray(PAGE)
         if mark:
-            self._marks.append(offset)
+            self._marks.setdefault(first, []).append(offset)
+            self._marked += 1
         self.overwrite(offset, data)
         self.held += n
         return True
@@ -69,24 +70,32 @@ class Ring:
 
     def take(self, start: int, end: int, keep_from: int | None) -> tuple[bytes, list[int]]:
         """The bytes of [start, end) and where segments began in them (offsets, start among them). They leave the ring;
-        pages before keep_from, the next offset still held, are given back (all pages where it is None).
+        pages before keep_from, the next offset still held, are given back (all pages where it is None). Looks at their pages alone.
         """
         data = self.read(start, end)
         self.held -= end - start
         keep = None if keep_from is None else keep_from // PAGE
-        gone = [p for p in range(start // PAGE, (end - 1) // PAGE + 1) if keep is None or p < keep]
-        for p in gone:
-            del self._pages[p]
-        marks = sorted(m for m in self._marks if m < end)
-        rest = array("q", (m for m in self._marks if m >= end))
-        self._account.release(len(gone) * PAGE + len(marks) * MARK)
-        self._marks = rest
-        inside = [m for m in marks if m > start]
-        return data, [start, *inside]
+        marks: list[int] = []
+        gone = 0
+        for p in range(start // PAGE, (end - 1) // PAGE + 1):
+            if keep is None or p < keep:
+                del self._pages[p]
+                gone += 1
+            here = self._marks.pop(p, None)
+            if here is not None:
+                marks += [m for m in here if m < end]
+                rest = [m for m in here if m >= end]
+                if rest:
+                    self._marks[p] = rest
+        marks.sort()
+        self._marked -= len(marks)
+        self._account.release(gone * PAGE + len(marks) * MARK)
+        return data, [start, *(m for m in marks if m > start)]
 
     def clear(self) -> None:
         """Give everything back."""
-        self._account.release(len(self._pages) * PAGE + len(self._marks) * MARK)
+        self._account.release(len(self._pages) * PAGE + self._marked * MARK)
         self._pages.clear()
-        self._marks = array("q")
+        self._marks.clear()
+        self._marked = 0
         self.held = 0

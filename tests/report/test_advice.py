@@ -36,7 +36,7 @@ def lost_for_room(summary: Summary) -> dict[str, Any]:
     return {**causes, **summary.drops.by_reason, **({"evicted": summary.tcp.evicted_connections} if summary.tcp.evicted_connections else {})}
 
 
-SMALL = Limits(memory_limit=16 * MIB, rings_total=256 * KIB, ring_size=32 * KIB, connections_total=10 * MIB, max_unanswered=64)
+SMALL = Limits(memory_limit=16 * MIB, ring_ranges=256, rings_total=256 * KIB, ring_size=32 * KIB, connections_total=10 * MIB, max_unanswered=64)
 
 
 @pytest.mark.parametrize(
