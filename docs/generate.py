@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
+from pcapflow.policy import Policy
+from pcapflow.reassembly.overlap import owners
 
 HERE = Path(__file__).parent
 
@@ -47,6 +49,50 @@ def limits() -> str:
     return "\n".join(lines) + "\n"
 
 
+def overlaps() -> str:
+    """docs/overlaps.md."""
+    lines = [
+        "# Overlapping segments",
+        "",
+        "Two copies of the same bytes that differ are an attack or a broken middlebox: an intrusion detection system and the receiver may",
+        "read different streams. Each such segment is counted (`conflicting`), and has a record of its own:",
+        "",
+        "```sh",
+        "pcapflow analyze --ndjson trace.pcap | jq -c 'select(.record == \"conflict\")'",
+        "```",
+        "",
+        "`segment` and `original` are both ranges as stream offsets, `bytes` how many differ, `kept` whose copy is delivered: `original`, `new`,",
+        "or `both`, in parts. A stream's `reads_differently` names the policies under which it would have read differently; it is worked",
+        "out from the copies themselves, of which `overlap_bytes` are kept a stream (beyond that it names every policy).",
+        "",
+        "Bytes that were next when they came are the application's: no policy changes them. `--overlap` decides what waits behind a hole:",
+        "",
+        "| `--overlap` | rule for two segments |",
+        "|---|---|",
+        *(f"| `{policy.value}` | {policy.sentence} |" for policy in Policy),
+        "",
+        "The rules are those of Novak and Sturges, *Target-Based TCP Stream Reassembly* (2007). `first` is also Windows Vista and later, `bsd` also",
+        "macOS, `solaris` also HP-UX 11. Who has the overlap, O the original, N the new segment, by where the new one begins and ends:",
+        "",
+        "| `--overlap` | begins before: ends before, with, after | begins with: before, with, after | begins after: before, with, after |",
+        "|---|---|---|---|",
+    ]
+    for policy in Policy:
+        cells = []
+        for start in (5, 10, 12):
+            pairs = [owners(policy, [(10, 20, 0), (start, end, 1)], max(start, 10), min(end, 20)) for end in (18, 20, 25)]
+            cells.append(" ".join("ON"[found[0].arrival] for found in pairs))
+        lines.append(f"| `{policy.value}` | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "Rules for pairs do not say what becomes of three segments (the PYROLYSE paper, 2025). Here each policy is an order of the segments as they came,",
+        "untrimmed, and of all that cover a byte the first in the order has it: `bsd` by start, then arrival; `linux` by start, then the longer,",
+        "then arrival; `solaris` by the later end, then start, then the later arrival. That is what Linux's queue does as long as it does not join buffers;",
+        "old BSDs and Solaris trim what they queue, and differ on some triples. `tests/reassembly/test_overlap.py` has the triples.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def drops() -> str:
     """docs/drops.md."""
     lines = [
@@ -55,6 +101,10 @@ def drops() -> str:
         "A **gap** is a stretch of a stream that was given up as missing; the stream goes on after it. A **drop** is something",
         "that pcapflow gave up on purpose: a stream, a message or a body. Each has a record of its own, and both are counted in the",
         "summary (`tcp.gaps_by_cause`, `drops.by_reason`). This page is printed from `pcapflow/drops.py` by `docs/generate.py`.",
+        "",
+        "Both lead to the evidence: connection (its first packet's number) and stream, offsets in the stream and the sequence numbers that they",
+        "have on the wire, the packet and capture time at which it was clear, the limit that was reached and its value, what was held then, and whose",
+        "request for memory reached the limit (`requested_by`). A drop with `resumes` is one message: the stream is picked up at the next.",
         "",
         "## Causes of gaps",
         "",
@@ -71,7 +121,7 @@ def drops() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"limits.md": limits, "drops.md": drops}
+PAGES = {"limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
 
 
 def main() -> int:

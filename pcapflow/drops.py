@@ -28,7 +28,7 @@ _CAUSES = {
     GapCause.ACKNOWLEDGED: "The receiver acknowledged the bytes, so it has them and the capture does not.",
     GapCause.RING_FULL: "What waited behind the hole filled the stream's ring or its table of ranges.",
     GapCause.TIMEOUT: "Data waited behind the hole for gap_timeout of capture time.",
-    GapCause.MEMORY: "Memory was short and this stream held most.",
+    GapCause.MEMORY: "Memory was short: this stream held most, or more than its share and for longest.",
     GapCause.END: "The connection or the capture ended before the bytes came.",
 }
 

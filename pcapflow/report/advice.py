@@ -60,9 +60,10 @@ def _capture(s: Summary) -> list[str]:
     lines: list[str] = []
     decode, tcp = s.decode, s.tcp
     sent = tcp.payload_bytes.delivered + tcp.missing_bytes
-    if tcp.acknowledged_missing_bytes:
+    lost = tcp.acknowledged_missing_bytes - tcp.payload_bytes.late  # what came late the capture has
+    if lost > 0:
         lines.append(
-            f"the capture lost {_percent(tcp.acknowledged_missing_bytes, sent)} of the bytes, which their receivers acknowledged: streams and bodies are "
+            f"the capture lost {_percent(lost, sent)} of the bytes, which their receivers acknowledged: streams and bodies are "
             "gapped there; capture with a larger buffer (tcpdump -B 65536), a filter, or a faster disk"
         )
     if decode.snapped:
