@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from hypothesis import HealthCheck, settings
 from pcapflow import pipeline, records
 from pcapflow.limits import Limits
 
-settings.register_profile("default", max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-settings.register_profile("large", max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+CASES = int(os.environ.get("PCAPFLOW_CASES", "1"))
+"""How many times as many cases hypothesis tries; `python -m tests.benchmarks.cases` sets it."""
+settings.register_profile("default", max_examples=150 * CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 settings.load_profile("default")
 
 

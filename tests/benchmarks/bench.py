@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.benchmarks import inputs
 
 HERE = Path(__file__).parent
-KINDS = ["opaque", "json", "small"]
+KINDS = ["opaque", "json", "small", "ten", "flood"]
 
 
 def tools(capture: Path, scratch: Path) -> dict[str, list[str]]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from tests.conftest import Run
+from tests.conftest import CASES, Run
 from tests.craft import ACK, FIN, RST, Talk, chunked, filler, pcap, request, response
 
 OK = b'{"ok":true}'
@@ -147,7 +147,7 @@ def by_h11(data: bytes, count: int) -> list[tuple[int, int]]:
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 * CASES)
 @given(server_streams(), st.integers(1, 80))
 def test_framing_agrees_with_h11_and_httptools(run: Run, stream: tuple[bytes, list[tuple[int, bytes]]], size: int) -> None:
     data, truth = stream
@@ -581,7 +581,7 @@ def test_a_refusal_is_dated_by_the_byte_that_made_it_certain(run: Run) -> None:
     assert [d["stream"] for d in same_in_all_blocks(run, t.close()).of("drop")] == ["client", "server"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 * CASES)
 @given(st.lists(st.sampled_from(["ask", "answer", "junk", "lost-ask", "lost-answer", "ack", "wait", "post"]), max_size=24), st.booleans())
 def test_whatever_is_lost_blocks_change_nothing_and_each_message_has_one_record(run: Run, plan: list[str], midstream: bool) -> None:
     t = Talk() if midstream else Talk().open()

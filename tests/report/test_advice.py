@@ -15,7 +15,7 @@ from pcapflow import pipeline
 from pcapflow.limits import KIB, MIB, Limits
 from pcapflow.records import Summary
 from tests.adversarial import make
-from tests.conftest import Run
+from tests.conftest import CASES, Run
 from tests.craft import ACK, CLIENT, SERVER, SYN, Talk, ethernet, filler, ipv4_packet, merge, pcap, request, response, tcp_frame, tcp_header
 
 _OPTION = re.compile(r"--([a-z-]+) (\d+)(MiB|KiB)?")
@@ -66,7 +66,7 @@ def test_a_second_run_with_the_advice_drops_nothing(tmp_path: Path, kind: str, s
 segments = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3000), st.integers(1, 900), st.booleans()), min_size=1, max_size=60)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 * CASES)
 @given(segments, st.integers(1, 8))
 def test_advice_holds_whatever_comes(tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[int, int, int, bool]], ranges: int) -> None:
     frames = []
