@@ -152,7 +152,7 @@ class JsonParser:
         rest = at + (len(data) - at) // size * size
         slices += [data[i : i + size] for i in range(at, rest, size)]
         # the outlines first, then ijson: each finds its own tables in the processor's cache
-        for piece, scan in zip(slices, list(map(self._outline.scan, slices)), strict=True):
+        for piece, scan in zip(slices, self._outline.scan_all(slices), strict=True):
             self._slice(piece, scan)
             if self.error is not None or self.drop is not None:
                 return
@@ -203,31 +203,34 @@ class JsonParser:
             return
         if scan.whole and scan.begun:
             if not self._pending:
-                self._pending_place = _Place(data, at, scan.in_string, scan.begun, tuple(self._stack), self._last)
+                self._pending_place = self._place(data, at)
             self._pending.append(data)
             self._hold()
             return
         if self._pending:
-            joined = b"".join((*self._pending, data))
+            data = b"".join((*self._pending, data))
             self._pending = []
-            place = self._pending_place._replace(data=joined)
+            self._parse(data, at, scan.begin_depth, self._pending_place._replace(data=data))
         else:
-            place = _Place(data, at, scan.in_string, scan.begun, tuple(self._stack), self._last)
-        self._parse(place, scan.begin_depth)
+            self._parse(data, at, scan.begin_depth, None)
 
-    def _parse(self, place: _Place, depth: int) -> None:
+    def _place(self, data: bytes, at: int) -> _Place:
+        """The slice at hand, before ijson has it."""
+        return _Place(data, at, self._scan.in_string, self._scan.begun, tuple(self._stack), self._last)
+
+    def _parse(self, data: bytes, at: int, depth: int, place: _Place | None) -> None:
+        """Give a slice to ijson. place: where it began, if that is not where the last scan did."""
         events = self._events
-        data = place.data
         try:
             self._coroutine.send(data)
         except Exception as e:
-            self._refused(e, place)
+            self._refused(e, place or self._place(data, at))
             return
         scan = self._scan
         self.events += len(events)
         if depth == 0 or scan.lowest <= 0:
             if not data.isspace():
-                self._begun = place
+                self._begun = place or self._place(data, at)
             if self._one_document(depth):
                 self.documents += scan.ended
                 self.max_depth = max(self.max_depth, scan.highest)
@@ -252,7 +255,8 @@ class JsonParser:
 
     def _remember_last(self, data: bytes) -> None:
         begun = self._scan.scalar_bytes
-        rest = data[: len(data) - begun].rstrip() if begun else data[-64:].rstrip() or data.rstrip()
+        end = max(0, len(data) - begun)
+        rest = data[max(0, end - 64) : end].rstrip() or data[:end].rstrip()
         last = rest[-1:]
         if last == b'"' and not begun and self._events and self._events[-1][0] == "map_key":
             last = b"K"
@@ -372,9 +376,9 @@ class JsonParser:
             if tail:
                 self._slice(tail, self._outline.scan(tail))
         if self.error is None and self.drop is None and self._pending:
-            place = self._pending_place._replace(data=b"".join(self._pending))
+            data = b"".join(self._pending)
             self._pending = []
-            self._parse(place, self._scan.depth)
+            self._parse(data, self._fed, self._scan.depth, self._pending_place._replace(data=data))
         if self.error is None and self.drop is None:
             self._close(whole=whole)
         status = "complete" if whole else "gapped" if gapped else "truncated"

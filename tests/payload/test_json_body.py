@@ -81,6 +81,7 @@ def test_any_bytes_give_the_same_answer_however_they_are_cut(data: bytes, cuts: 
 @given(st.text('[]{}"\\ab,', max_size=80).map(str.encode), st.integers(1, 9))
 def test_the_outline_is_what_a_loop_over_characters_finds(data: bytes, size: int) -> None:
     outline = Outline()
+    expected = []
     level = 0
     in_string = escaped = False
     for at in range(0, len(data), size):
@@ -102,8 +103,11 @@ def test_the_outline_is_what_a_loop_over_characters_finds(data: bytes, size: int
             elif c in "]}":
                 level -= 1
             highest, lowest = max(highest, level), min(lowest, level)
-        outline.scan(data[at : at + size])
-        assert (outline.depth, outline.highest, outline.lowest, outline.in_string) == (level, highest, lowest, in_string)
+        scan = outline.scan(data[at : at + size])
+        assert (scan.depth, scan.highest, scan.lowest, outline.in_string) == (level, highest, lowest, in_string)
+        expected.append(scan)
+    together = Outline().scan_all([data[at : at + size] for at in range(0, len(data), size)])
+    assert together == expected
 
 
 @pytest.mark.parametrize(
