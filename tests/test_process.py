@@ -147,3 +147,17 @@ def test_a_stream_that_is_refused_while_it_is_acknowledged_goes_on(run: Run) -> 
     ran = run(talk.bytes(), simulate={"rings": 1})
     assert ran.of("connection")[0]["streams"]["client"]["missing_bytes"] == 100
     assert ran.of("connection")[0]["streams"]["client"]["late_bytes"] == 100
+
+
+def test_an_account_that_does_not_balance_is_status_70_and_names_the_stream() -> None:
+    code = (
+        "from pcapflow.reassembly.half_stream import HalfStream\n"
+        "HalfStream.balanced = lambda self: self.captured < 2000\n"
+        "from pcapflow.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "analyze", "--json", "samples/json-api.pcap"], cwd=ROOT, capture_output=True, check=False, text=True)
+    assert done.returncode == 70
+    assert "the account does not balance for connection " in done.stderr
+    assert ", server" in done.stderr
+    assert json.loads(done.stdout)["tcp"]["payload_bytes"]["balanced"] is False

@@ -127,13 +127,19 @@ def _lost(s: Summary) -> list[RenderableType]:
         rows.append((f"  {cause}", f"{n:,}", Text(GapCause(cause).sentence, style="dim")))
     for name, n, remark in (
         ("retransmitted", payload.retransmitted, "captured again, the same bytes"),
-        ("conflicting", payload.conflicting, "captured again with other bytes: the first copy was kept"),
+        ("conflicting", payload.conflicting, "captured again with other bytes"),
         ("late", payload.late, "came after its gap was given up"),
         ("out of window", payload.out_of_window, "cannot belong to its stream"),
         ("dropped", payload.dropped, "of streams that were given up"),
     ):
         if n:
             rows.append((name, _size(n), remark))
+    for name, n, remark in (
+        ("read differently", s.tcp.streams_reading_differently, "streams that other systems would read otherwise (--overlap)"),
+        ("evicted", s.tcp.evicted_connections, "connections that left the full table for others"),
+    ):
+        if n:
+            rows.append((name, f"{n:,}", remark))
     bodies = s.http.bodies
     for name, n in (("gapped", bodies.gapped), ("truncated", bodies.truncated), ("dropped", bodies.dropped)):
         if n:
