@@ -65,6 +65,8 @@ class Recorder:
         self.drops: list[tuple[int, DropReason]] = []
         self.conflicts: list[tuple[int, Conflict]] = []
         self.untracked_bytes = 0
+        self.differs: list[set[Policy]] = []
+        """Of each connection, in the order in which they ended: the policies under which one of its streams reads differently."""
 
     def consumer(self, connection: Connection) -> Recorder:
         self.live[connection.number] = (Heard(), Heard())
@@ -95,6 +97,7 @@ class Recorder:
         for stream in connection.streams:
             assert stream.balanced(), (connection.number, [getattr(stream, c) for c in COUNTS])
             assert stream.held == 0
+        self.differs.append(set(connection.streams[0].differs | connection.streams[1].differs))
         client = connection.client
         ordered = (heard[client], heard[1 - client])
         counts = tuple({c: getattr(connection.streams[d], c) for c in COUNTS} for d in (client, 1 - client))

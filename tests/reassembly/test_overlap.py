@@ -175,3 +175,41 @@ def test_bytes_that_were_delivered_stay_as_they_are_under_every_policy(run: Run)
         assert ran.of("connection")[0]["streams"]["client"]["reads_differently"] == []
 
 
+
+
+pieces = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 14), st.integers(0, 2)), min_size=1, max_size=14)
+
+
+@given(pieces, st.sampled_from(list(Policy)), st.sampled_from([1, 0xFFFF_FFF5]))
+def test_what_is_delivered_and_who_would_read_it_otherwise_is_what_a_model_of_all_copies_says(
+    tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[int, int, int]], chosen: Policy, isn: int
+) -> None:
+    """Several holes, rings that drain in part, segments that begin below what was delivered."""
+    talk = Talk(isn=(isn - 1, 5000)).open()
+    arrived: list[tuple[int, int, int]] = []
+    texts: dict[Policy, dict[int, int]] = {policy: {} for policy in Policy}
+
+    def value(arrival: int, offset: int) -> int:
+        return 97 + (offset + plan[arrival][2] * 5) % 26
+
+    def deliver(offset: int) -> bool:
+        covering = [s for s in arrived if s[0] <= offset < s[1]]
+        for policy, text in texts.items():
+            if covering:
+                text[offset] = value(min(covering, key=ORDER[policy])[2], offset)
+        return bool(covering)
+
+    following = 0
+    for i, (start, n, _) in enumerate(plan):
+        talk.packet(0, ACK, bytes(value(i, o) for o in range(start, start + n)), seq=isn + start)
+        arrived.append((start, start + n, i))
+        while deliver(following):
+            following += 1
+    for offset in range(following, 60):
+        deliver(offset)  # the capture ends: what waits behind holes is delivered
+    path = tmp_path_factory.getbasetemp() / "overlap.pcap"
+    path.write_bytes(talk.bytes())
+    recorder, _ = reassemble(path, overlap=chosen)
+    told = recorder.told[0]
+    assert {o: b for o, b in enumerate(told.heard[0].data) if b is not None} == texts[chosen]
+    assert recorder.differs[0] == {policy for policy in Policy if texts[policy] != texts[chosen]}
