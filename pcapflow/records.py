@@ -28,6 +28,7 @@ class Stream(msgspec.Struct):
     dropped_bytes: int
     missing_bytes: int
     gaps: int
+    holes_filled: int
     out_of_order_segments: int
     ring_peak_bytes: int
     status: str
@@ -273,7 +274,7 @@ class PayloadBytes(msgspec.Struct):
 
 
 class Tcp(msgspec.Struct):
-    """What the reassembly saw. conflicts: segments that brought other bytes than were there; streams_reading_differently: under another overlap
+    """What the reassembly saw. holes_filled: holes whose bytes came after all; conflicts: segments that brought other bytes than were there; streams_reading_differently: under another overlap
     policy; acknowledged_missing_bytes: what the capture lost; unanswered: nothing but a SYN, or what one side says without data;
     one_sided: data or more of one direction alone; early_acknowledgements: captured before the data they acknowledge.
     """
@@ -287,6 +288,7 @@ class Tcp(msgspec.Struct):
     missing_bytes: int = 0
     gaps: int = 0
     gaps_by_cause: dict[str, int] = msgspec.field(default_factory=dict)
+    holes_filled: int = 0
     out_of_order_segments: int = 0
     conflicts: int = 0
     streams_reading_differently: int = 0

@@ -59,7 +59,7 @@ class HalfStream:
 
     __slots__ = (
         "acked", "armed_ack", "armed_packet", "armed_ts", "base", "behind", "bucket", "captured", "conflicting", "delivered", "differs",
-        "drop_reason", "dropped", "ended", "events", "fin", "gaps", "history", "jump_end", "late", "missing", "next", "out_of_order",
+        "drop_reason", "dropped", "ended", "events", "filled", "fin", "gaps", "history", "jump_end", "late", "missing", "next", "out_of_order",
         "out_of_window", "owner", "pieces", "pieces_start", "protocol_drop", "retransmitted", "ring_peak", "shadow", "snapped", "syn",
         "waiting_ack", "waiting_packet", "waiting_ts",
     )  # fmt: skip
@@ -92,7 +92,7 @@ class HalfStream:
         """Binary digits of what is held; where `Context.holding` has this stream."""
         self.history = History()
         self.captured = self.delivered = self.retransmitted = self.conflicting = self.late = self.out_of_window = 0
-        self.dropped = self.missing = self.gaps = self.out_of_order = self.ring_peak = self.snapped = 0
+        self.dropped = self.missing = self.gaps = self.filled = self.out_of_order = self.ring_peak = self.snapped = 0
         self.drop_reason: DropReason | None = None
         self.protocol_drop: DropReason | None = None
         """Why the protocol above gave the stream up, if it did; its bytes stay delivered."""
@@ -170,10 +170,9 @@ class HalfStream:
         """The peer has these blocks (raw sequence numbers). A hole in them is only in the capture: it can end before the
         acknowledgement in sequence comes past it, which another hole, that is the network's, may hold back.
         """
-        behind = self.behind
+        behind, limits = self.behind, ctx.limits
         if behind is None:
             return
-        limits = ctx.limits
         for left, right in blocks:
             start, end = unwrap(left, self.base, self.next), unwrap(right, self.base, self.next)
             if self.next < end <= self.next + _JUMP_MAX and start < end:
@@ -268,12 +267,14 @@ class HalfStream:
                 return
             if low == self.next:
                 self._append(at, high - low, packet, ts, ack)
+                self.filled += self.behind is not None and self.behind.first == self.next
                 self._drain(ctx, packet, ts)
                 return
             behind = self.behind
             if behind is None:  # memory was short and this stream gave its holes up
                 self._give_up(ctx, low, Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number), packet, ts)
                 continue
+            ranges = len(behind.assembler)
             if not behind.hold(low, high, ctx.view[at : at + high - low], clock):
                 why = Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number)
                 victim = ctx.fattest()
@@ -282,6 +283,7 @@ class HalfStream:
                 else:
                     self._give_up(ctx, min(low, behind.first) if behind.first >= 0 else low, why, packet, ts)
                 continue
+            self.filled += len(behind.assembler) < ranges  # it joined two
             ctx.held_changed(self)
             if self.held > self.ring_peak:
                 self.ring_peak = self.held

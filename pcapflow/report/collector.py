@@ -102,6 +102,7 @@ class Collector:
             total.dropped += stream.dropped
             tcp.missing_bytes += stream.missing
             tcp.gaps += stream.gaps
+            tcp.holes_filled += stream.filled
             tcp.out_of_order_segments += stream.out_of_order
             if stream.differs:
                 tcp.streams_reading_differently += 1
@@ -312,7 +313,7 @@ class Collector:
 
 
 NOTHING: list[str] = []
-_NOTHING_SAID = records.Streams(*(records.Stream(*(0,) * 11, "partial", None, NOTHING) for _ in range(2)))
+_NOTHING_SAID = records.Streams(*(records.Stream(*(0,) * 12, "partial", None, NOTHING) for _ in range(2)))
 """Both streams of a connection of which only a SYN was seen."""
 
 
@@ -342,6 +343,7 @@ def _stream(connection: Connection, direction: int) -> records.Stream:
         stream.dropped,
         stream.missing,
         stream.gaps,
+        stream.filled,
         stream.out_of_order,
         stream.ring_peak,
         status,

@@ -52,7 +52,7 @@ class Told:
 
 
 COUNTS = (
-    "captured", "delivered", "retransmitted", "conflicting", "late", "out_of_window", "dropped", "missing", "gaps", "out_of_order", "ring_peak",
+    "captured", "delivered", "retransmitted", "conflicting", "late", "out_of_window", "dropped", "missing", "gaps", "filled", "out_of_order", "ring_peak",
 )  # fmt: skip
 
 

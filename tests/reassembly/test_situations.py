@@ -256,6 +256,18 @@ def test_a_capture_with_a_packet_every_quarter_of_an_hour_has_a_clock(tmp_path: 
     assert [g.cause for g in told.heard[0].gaps] == [GapCause.TIMEOUT]
 
 
+def test_holes_that_are_filled_are_counted_wherever_they_were(tmp_path: Path) -> None:
+    talk = Talk().open()
+    for at in (20, 40, 60):
+        talk.packet(0, ACK, b"x" * 10, seq=1001 + at)
+    talk.packet(0, ACK, b"y" * 10, seq=1001 + 30)  # joins two ranges
+    talk.packet(0, ACK, b"z" * 20, seq=1001)  # the first hole
+    talk.packet(0, ACK, b"w" * 5, seq=1001 + 50)  # not all of the last
+    (told,) = told_by(tmp_path, talk)
+    assert told.counts[0]["filled"] == 2
+    assert told.counts[0]["gaps"] == 1
+
+
 def test_limits_grow_with_the_memory_that_is_allowed() -> None:
     grown = Limits().with_memory(128 * MIB)
     assert grown.rings_total == 64 * MIB
