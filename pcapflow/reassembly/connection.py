@@ -157,6 +157,7 @@ class Connection:
             self.last_ts = ts
             self.last_clock = clock
             offset = unwrap(seq, stream.base, stream.next)
+            behind = stream.behind
             if flags & RST:
                 stream.captured += n
                 stream.out_of_window += n  # text in a RST (RFC 9293 section 3.10.7) is not the stream's
@@ -181,8 +182,8 @@ class Connection:
                     self.arm(ctx)
             if stream.fin >= 0:
                 self._reached_fin(ctx, stream, packet, ts)
-            if stream.behind is not None or stream.armed_ack:
-                stream.arm_from_sacks(packet, clock)
+            # a timer that runs out later than it was armed for costs nothing; an earlier one begins only here
+            if stream.behind is not None and (stream.arm_from_sacks(packet, clock) or stream.behind is not behind):
                 self.arm(ctx)
         return end
 

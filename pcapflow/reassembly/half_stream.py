@@ -49,8 +49,6 @@ NEVER = 1 << 62
 """A packet number or time that does not come."""
 _JUMP_MAX = 1 << 30
 """The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
-
-
 _WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))
 
 
@@ -179,13 +177,14 @@ class HalfStream:
                 behind.told(Told(start, end, packet + limits.ack_grace_packets, clock + limits.ack_grace), self.next)
         self.arm_from_sacks(packet, clock)
 
-    def arm_from_sacks(self, packet: int, clock: int) -> None:
-        """Where the first hole lies in what the peer said it has, its grace runs from when that was said. packet, clock: now."""
-        if self.behind is None or self.armed_ack or self.ended:
-            return
-        told = self.behind.peer_has(self.next, self.behind.first)
+    def arm_from_sacks(self, packet: int, clock: int) -> bool:
+        """Where the first hole lies in what the peer said it has, its grace runs from when that was said: True. packet, clock: now."""
+        told = None
+        if self.behind is not None and not self.armed_ack and not self.ended:
+            told = self.behind.peer_has(self.next, self.behind.first)
         if told is not None:
             self.armed_ack, self.armed_packet, self.armed_ts = told.end, max(told.packet, packet), max(told.clock, clock)
+        return told is not None
 
     def _receiver_has(self, until: int) -> bool:
         """Whether the peer acknowledged the hole [next, until), in sequence or selectively."""
