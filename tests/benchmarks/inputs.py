@@ -1,11 +1,10 @@
 """Large captures for the benchmark, written from nothing: the same bytes for the same arguments, standard library only.
 
-    python tests/benchmarks/inputs.py opaque|json|small|ten|flood|holes OUT.pcap [SIZE]
+    python tests/benchmarks/inputs.py opaque|json|small|ten|flood OUT.pcap [SIZE]
 
 opaque: SIZE MB of random bytes over HTTP on 8 connections; json: SIZE MB of JSON answers of 0.6 to 284 kB on 32 connections;
 small: SIZE keep-alive exchanges of 11 bytes on 64 connections; ten: SIZE connections of ten packets and one such exchange each,
-16 at a time; flood: SIZE unanswered SYNs; holes: 500 one-sided uploads of
-SIZE MB each, side by side, with the second segment of each missing.
+16 at a time; flood: SIZE unanswered SYNs.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import BinaryIO
 
 MSS = 1448
 T0 = 1_700_000_000
-DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "ten": 500_000, "flood": 1_000_000, "holes": 2}
+DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "ten": 500_000, "flood": 1_000_000}
 
 
 class Writer:
@@ -140,12 +139,6 @@ def make(kind: str, path: Path, size: int) -> None:
         elif kind == "flood":
             for _ in range(size):
                 w.tcp(rng.getrandbits(32), rng.randrange(1024, 65536), 0x0A000001, 8080, rng.getrandbits(32), 0, 2)
-        elif kind == "holes":
-            upload = b"POST /in HTTP/1.1\r\nHost: b\r\nContent-Length: %d\r\n\r\n" % (size * 1_000_000) + rng.randbytes(size * 1_000_000)
-            for at in range(0, len(upload), MSS):
-                if at != MSS:
-                    for i in range(500):
-                        w.tcp(0x0A000002, 20000 + i, 0x0A000001, 8080, 1000 + at, 0, 16, upload[at : at + MSS])
         else:
             sys.exit(__doc__)
 
