@@ -35,6 +35,8 @@ _KEY_CHARS = 64
 
 _OPENING = frozenset(("start_map", "start_array"))
 _CLOSING = frozenset(("end_map", "end_array"))
+_KINDS = {"map_key": "k", "start_map": "{", "start_array": "[", "end_map": "c", "end_array": "c"}
+"""The events that a path is made of: a key, what opens, what closes."""
 
 
 @cache
@@ -294,19 +296,22 @@ class JsonParser:
         closed = 0
         # with nothing new and an array around everything there is nothing to look for
         if wanted or persists == "{":
+            kind_of = _KINDS.get
             for name, value in reversed(self._events):
-                if name == "map_key":
+                kind = kind_of(name)
+                if kind is None:
+                    continue
+                if kind == "k":
                     if not closed and key is None:
                         key = value[:_KEY_CHARS]
                         if len(new) == wanted:
                             break
-                elif name in _CLOSING:
+                elif kind == "c":
                     closed += 1
-                elif name in _OPENING:
-                    if closed:
-                        closed -= 1
-                        continue
-                    new.append(("{" if name == "start_map" else "[", key or ""))
+                elif closed:
+                    closed -= 1
+                else:
+                    new.append((kind, key or ""))
                     key = None
                     if len(new) == wanted and persists == "[":
                         break
