@@ -35,13 +35,17 @@ class Wire:
         """A packet of connection `number`: of its client (side 0) or its server. seq, ack: offsets, 0 for the SYN."""
         client = (0x0A100000 + number // 50_000, 10_000 + number % 50_000)
         (src, sport), (dst, dport) = (client, (SERVER, 80)) if side == 0 else ((SERVER, 80), client)
+        self.tcp(src, sport, dst, dport, 7_000 + seq, 7_000 + ack if flags & ACK else 0, flags, data)
+
+    def tcp(self, src: int, sport: int, dst: int, dport: int, seq: int, ack: int, flags: int, data: bytes = b"") -> None:
+        """A packet between any ends; seq, ack: as they stand on the wire but for wrapping."""
         self.ns += self.step
         n = 54 + len(data)
         self.out.write(
             struct.pack("<IIII", self.ns // 10**9, self.ns % 10**9, n, n)
             + b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
             + struct.pack(">BBHHHBBHII", 0x45, 0, n - 14, 0, 0x4000, 64, 6, 0, src, dst)
-            + struct.pack(">HHIIBBHHH", sport, dport, (7_000 + seq) & 0xFFFFFFFF, (7_000 + ack) & 0xFFFFFFFF if flags & ACK else 0, 0x50, flags, 65535, 0, 0)
+            + struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65535, 0, 0)
             + data
         )
 

@@ -1,6 +1,6 @@
 """Large captures for the benchmark, written from nothing: the same bytes for the same arguments, standard library only.
 
-    python tests/benchmarks/inputs.py opaque|json|small|ten|flood OUT.pcap [SIZE]
+    python -m tests.benchmarks.inputs opaque|json|small|ten|flood OUT.pcap [SIZE]
 
 opaque: SIZE MB of random bytes over HTTP on 8 connections; json: SIZE MB of JSON answers of 0.6 to 284 kB on 32 connections;
 small: SIZE keep-alive exchanges of 11 bytes on 64 connections; ten: SIZE connections of ten packets and one such exchange each,
@@ -11,41 +11,19 @@ from __future__ import annotations
 
 import json
 import random
-import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
-MSS = 1448
-T0 = 1_700_000_000
+from tests.adversarial import MSS, Wire
+
 DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "ten": 500_000, "flood": 1_000_000}
-
-
-class Writer:
-    """Frames with TCP over IPv4; time is in microseconds. Checksums are zero, as offloading leaves them."""
-
-    def __init__(self, out: BinaryIO) -> None:
-        self.out = out
-        self.us = 0
-        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
-
-    def tcp(self, src: int, sport: int, dst: int, dport: int, seq: int, ack: int, flags: int, data: bytes = b"") -> None:
-        self.us += 5
-        n = 54 + len(data)
-        self.out.write(
-            struct.pack("<IIII", T0 + self.us // 1_000_000, self.us % 1_000_000, n, n)
-            + b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
-            + struct.pack(">BBHHHBBHII", 0x45, 0, n - 14, 0, 0x4000, 64, 6, 0, src, dst)
-            + struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65535, 0, 0)
-            + data
-        )
 
 
 class Connection:
     """One conversation; `ask` and `answer` are generators that yield after each packet, so that many can go on side by side."""
 
-    def __init__(self, w: Writer, rng: random.Random, number: int) -> None:
+    def __init__(self, w: Wire, rng: random.Random, number: int) -> None:
         self.w = w
         self.client, self.server = (0x0A010002 + number // 40_000, 20_000 + number % 40_000), (0x0A000001, 8080)
         self.seq = [rng.getrandbits(32), rng.getrandbits(32)]
@@ -116,7 +94,7 @@ def make(kind: str, path: Path, size: int) -> None:
     """Write one capture."""
     rng = random.Random(1)
     with path.open("wb", buffering=1 << 20) as out:
-        w = Writer(out)
+        w = Wire(out)
         get = b"GET /%s HTTP/1.1\r\nHost: bench.example:8080\r\nAccept: */*\r\n\r\n" % kind.encode()
         if kind == "opaque":
             body = answer(rng.randbytes(1 << 20), "application/octet-stream")
