@@ -67,8 +67,8 @@ class Handler:
         elif http is not None:
             client = connection.client
             http.run(events[client], events[1 - client])
-            if http.tunnel == "websocket":
-                self.protocol = "websocket"
+        if http is not None and http.tunnel == "websocket":
+            self.protocol = "websocket"
         services = self._services
         for d in (0, 1):
             for event in events[d]:
@@ -109,8 +109,6 @@ class Handler:
         self.protocol = "http"
         self._http = HttpConnection(self._services, connection, search_client=False, search_server=False)
         self._http.run(events[client], answered)
-        if self._http.tunnel == "websocket":
-            self.protocol = "websocket"
         return True
 
     def _detect(self, connection: Connection, events: Events, sides: tuple[_Side, _Side]) -> None:
@@ -250,8 +248,6 @@ class Handler:
         self.protocol = "http"
         self._http = http
         http.run(replay[client], replay[1 - client])
-        if http.tunnel == "websocket":
-            self.protocol = "websocket"
 
     def _decided(self) -> None:
         sides = self._sides

@@ -109,6 +109,10 @@ class Connection:
         else:
             self.set_client(self.first_direction, "order")
 
+    def direction_of(self, stream: HalfStream) -> int:
+        """Which of `streams` that is."""
+        return 0 if self.streams[0] is stream else 1
+
     def stream_name(self, direction: int) -> str:
         """`client` or `server`."""
         self.fix_roles()

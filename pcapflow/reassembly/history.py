@@ -29,9 +29,8 @@ class History:
 
     def remember(self, account: Account, keep: int, tail: bytes) -> None:
         """Bytes were delivered that end with tail; at most `keep` of them stay."""
-        tail_before = self.tail
-        new = tail if len(tail) >= keep else (tail_before + tail)[-keep:]
-        more = len(new) - len(tail_before)
+        new = tail if len(tail) >= keep else (self.tail + tail)[-keep:]
+        more = len(new) - len(self.tail)
         if more > 0 and not account.reserve(more):
             self.forget(account)
             return

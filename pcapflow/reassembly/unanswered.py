@@ -109,11 +109,14 @@ class Unanswered:
 
     def _leave(self, n: int, packet: int, ts: int) -> int:
         """The n oldest leave; how many did. Their reservations stay."""
-        gone = [(key, syn, packet, ts) for key, syn in islice(self._table.items(), n)]
+        return self._gone([(key, syn, packet, ts) for key, syn in islice(self._table.items(), n)], "evicted")
+
+    def _gone(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> int:
+        """The one way out for rows that are over: key, what was seen, and the packet and time (ns) of it. How many they are."""
         for key, *_ in gone:
             del self._table[key]
         if gone:
-            self._ctx.observer.unanswered(gone, "evicted")
+            self._ctx.observer.unanswered(gone, end)
         return len(gone)
 
     def take(self, key: bytes) -> Syn | None:
@@ -133,16 +136,9 @@ class Unanswered:
                 break
             packet = ctx.packet_at_clock(syn.last_clock + silence)
             gone.append((key, syn, packet, ctx.ts_of(packet)))
-        if gone:
-            for key, *_ in gone:
-                del self._table[key]
-            ctx.ledger.connections.release(len(gone) * SYN_BYTES)
-            ctx.observer.unanswered(gone, "idle")
+        ctx.ledger.connections.release(self._gone(gone, "idle") * SYN_BYTES)
 
     def finish(self, packet: int, ts: int) -> None:
         """The capture ended at that packet."""
         gone = [(key, syn, packet, ts) for key, syn in self._table.items()]
-        self._table.clear()
-        self._ctx.ledger.connections.release(len(gone) * SYN_BYTES)
-        if gone:
-            self._ctx.observer.unanswered(gone, "end_of_capture")
+        self._ctx.ledger.connections.release(self._gone(gone, "end_of_capture") * SYN_BYTES)

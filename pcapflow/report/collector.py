@@ -70,6 +70,9 @@ class Collector:
         assert self._sorter is not None
         self._sorter.add(packet, connection, self._encode(record), rank)
 
+    def _limit(self, name: str) -> records.LimitValue:
+        return records.LimitValue(name, getattr(self.limits, name))
+
     # --- Observer: connections
 
     def consumer(self, connection: Connection) -> Handler:
@@ -150,7 +153,7 @@ class Collector:
 
     def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int) -> None:
         """Reassembly gave a stream up."""
-        direction = 0 if connection.streams[0] is stream else 1
+        direction = connection.direction_of(stream)
         drop = Drop(reason, why.limit, getattr(self.limits, why.limit), f"{held} bytes were held behind a hole")
         self.drops.streams += 1
         self._count_drop(connection, direction, drop, packet, ts, stream.next, held, why.requested_by)
@@ -161,7 +164,7 @@ class Collector:
         if not self.wants_records:
             return
         c = conflict
-        name = connection.stream_name(0 if connection.streams[0] is stream else 1)
+        name = connection.stream_name(connection.direction_of(stream))
         record = records.Conflict(
             connection.number, name, c.offset, c.differing, records.Range(c.start, c.end), records.Range(c.original_start, c.original_end),
             c.kept, seconds(c.ts), c.packet, wrap(c.offset, stream.base),
@@ -180,7 +183,7 @@ class Collector:
         count.count += 1
         count.bytes += captured
         if self.wants_records:
-            limit = records.LimitValue(self.ledger.refused, getattr(self.limits, self.ledger.refused))
+            limit = self._limit(self.ledger.refused)
             record = records.Drop(
                 packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, captured, limit, "", None, None, resumes=False
             )
@@ -279,7 +282,7 @@ class Collector:
             name = connection.stream_name(direction)
             last = gap.start + gap.length - 1
             base = connection.streams[direction].base
-            limit = records.LimitValue(gap.limit, getattr(self.limits, gap.limit)) if gap.limit else None
+            limit = self._limit(gap.limit) if gap.limit else None
             record = records.Gap(
                 connection.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet,
                 last, wrap(gap.start, base), wrap(last, base), gap.held, limit, gap.requested_by or None,
