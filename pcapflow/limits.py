@@ -104,6 +104,18 @@ class Limits:
         "the stream is said to read differently under every other overlap policy",
         "copies of contested bytes kept of one stream while they wait behind a hole, to tell which policies would read differently",
     )
+    overlap_ranges: int = _limit(
+        256,
+        "copies",
+        "as overlap_bytes",
+        "contested ranges and their copies kept of one stream; an attack needs one",
+    )
+    overlap_copies: int = _limit(
+        64,
+        "segments",
+        "as overlap_bytes, and what was held stays",
+        "segments over one contested byte that are told apart; a sender tries about 15 times",
+    )
     gap_timeout: int = _limit(
         30 * SECOND,
         "nanoseconds",
@@ -249,12 +261,11 @@ class Limits:
                 raise UsageError(f"{name}: {value} is not above zero")
 
     def with_memory(self, memory_limit: int) -> Limits:
-        """The same under another memory limit: where it is larger, the accounts' own limits grow with it, in proportion."""
+        """The same under another memory limit: the accounts' own limits change with it, in proportion."""
         bounds: dict[str, int] = {"memory_limit": memory_limit}
-        if memory_limit > self.memory_limit:
-            for name, value in self.as_dict().items():
-                if name.endswith("_total"):
-                    bounds[name] = value * memory_limit // self.memory_limit
+        for name, value in self.as_dict().items():
+            if name.endswith("_total"):
+                bounds[name] = max(1, value * memory_limit // self.memory_limit)
         return replace(self, **bounds)
 
     def as_dict(self) -> dict[str, int]:

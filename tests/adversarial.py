@@ -171,6 +171,42 @@ def conflicts(w: Wire, size: int) -> None:
         w.packet(1, 0, 1 + at, 1, ACK, rng.randbytes(rng.randint(1, 400)))
 
 
+def copies(w: Wire, size: int) -> None:
+    """So many copies of the same few bytes behind one hole, no two that follow one another alike."""
+    w.open(1)
+    for i in range(size):
+        w.packet(1, 0, 3, 1, ACK, b"%07d" % (i % 1_000_000))
+
+
+def again(w: Wire, size: int) -> None:
+    """So many segments behind one hole: a long one, a quarter that changes one byte of it each, and the long one again and again."""
+    w.open(1)
+    text = bytes(97 + i % 26 for i in range(MSS))
+    w.packet(1, 0, 3, 1, ACK, text)
+    for i in range(size // 4):
+        w.packet(1, 0, 3 + i % MSS, 1, ACK, b"#")
+    for i in range(size - size // 4):
+        w.packet(1, 0, 3, 1, ACK, text[: MSS - i % 50])
+
+
+def crumbs(w: Wire, size: int) -> None:
+    """So many connections, each with four single bytes behind holes on one page, in lockstep."""
+    for round_ in range(4):
+        for number in range(size):
+            if not round_:
+                w.packet(number, 0, 0, 0, SYN)
+            w.packet(number, 0, 20 + 20 * round_, 1, ACK, b"x")
+
+
+def repeats(w: Wire, size: int) -> None:
+    """500 connections, each with one byte behind a hole that comes again and again, alone and with a neighbour: so many segments in all."""
+    for i in range(size):
+        number, turn = i % 500, i // 500
+        if not turn:
+            w.packet(number, 0, 0, 0, SYN)
+        w.packet(number, 0, 20, 1, ACK, b"x" * (1 + turn % 2))
+
+
 def big_string(w: Wire, size: int) -> None:
     """One JSON string of so many bytes."""
 
@@ -286,12 +322,16 @@ Writer = Callable[[Wire, int], None]
 
 KINDS: dict[str, tuple[Writer, int, int]] = {
     "syn_flood": (syn_flood, 50_000, 1_000_000),
-    "holes": (holes, 40_000, 2_000_000),
+    "holes": (holes, 30_000, 2_000_000),
     "many_holes": (many_holes, 1_500, 10_000),
     "reorder": (reorder, 4_000_000, 200_000_000),
     "reverse": (reverse, 20_000, 1_000_000),
     "splits": (splits, 20_000, 1_000_000),
     "conflicts": (conflicts, 4_000, 100_000),
+    "copies": (copies, 4_000, 100_000),
+    "again": (again, 8_000, 200_000),
+    "crumbs": (crumbs, 8_000, 9_500),
+    "repeats": (repeats, 50_000, 2_000_000),
     "big_string": (big_string, 8 * MIB, 200_000_000),
     "big_number": (big_number, 8 * MIB, 200_000_000),
     "escapes": (escapes, 8 * MIB, 200_000_000),

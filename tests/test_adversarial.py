@@ -43,6 +43,10 @@ NAMED: dict[str, dict[str, Any]] = {
     "reverse": {},
     "splits": {"gaps": {"ring_full", "end"}},
     "conflicts": {"gaps": {"end": 1}},
+    "copies": {"gaps": {"end": 1}},
+    "again": {"gaps": {"end": 1}},
+    "crumbs": {"gaps": {"memory", "end"}},
+    "repeats": {"gaps": {"end": 500}},
     "big_string": {"drops": {"json_scalar_too_large": 1}},
     "big_number": {"drops": {"json_scalar_too_large": 1}},
     "escapes": {"drops": {"json_scalar_too_large": 1}},
@@ -76,7 +80,7 @@ def test_time_is_linear_memory_is_bounded_and_each_loss_is_named(tmp_path: Path,
     assert drops == named.get("drops", {})
 
 
-@pytest.mark.parametrize("kind", ["holes", "many_holes", "unclosed", "syn_flood", "conflicts", "big_string"])
+@pytest.mark.parametrize("kind", ["holes", "many_holes", "unclosed", "syn_flood", "conflicts", "crumbs", "repeats", "big_string"])
 def test_what_the_process_takes_is_what_the_accounts_say_and_a_fixed_overhead(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.pcap"
     make(kind, path, KINDS[kind][1])

@@ -13,12 +13,13 @@ from pcapflow.budget import Account
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.assembler import Assembler
-from pcapflow.reassembly.overlap import Arrivals, Witness, owners
+from pcapflow.reassembly.overlap import Arrivals, owners
 from pcapflow.reassembly.ring import MARKS_MAX, Ring
 from pcapflow.reassembly.sack import Sacked, Told
+from pcapflow.reassembly.witness import Witness
 
-_WITNESS_BYTES = 512
-"""Reserved for each contested range beside its bytes."""
+BEHIND_BYTES = 3584
+"""Reserved for these objects themselves, as tests/reassembly/test_connection_memory.py measures it."""
 NONE: set[Policy] = set()
 """No policy reads differently; never changed in place."""
 
@@ -46,15 +47,17 @@ class Taken(NamedTuple):
 class Behind:
     """The held bytes of one stream."""
 
-    __slots__ = ("_account", "_arrivals", "_overlap_bytes", "_policy", "_sacked", "_witness", "assembler", "ring")
+    __slots__ = ("_account", "_arrivals", "_limits", "_own", "_policy", "_sacked", "_witness", "assembler", "ring")
 
     def __init__(self, limits: Limits, account: Account, policy: Policy) -> None:
         self.assembler = Assembler(limits.ring_ranges)
         self.ring = Ring(account)
         self._account = account
         self._policy = policy
-        self._overlap_bytes = limits.overlap_bytes
-        self._arrivals = Arrivals(MARKS_MAX)
+        self._limits = limits
+        self._own = 0
+        """Reserved for this object; with the first bytes that it holds."""
+        self._arrivals = Arrivals(account, MARKS_MAX, limits.overlap_copies)
         self._witness: Witness | None = None
         """Made when a segment brings other bytes than are held."""
         self._sacked: Sacked | None = None
@@ -70,14 +73,24 @@ class Behind:
         """Capture time (ns) since which the oldest data waits."""
         return self.assembler.since[0]
 
-    def arrive(self, start: int, end: int) -> bool:
-        """A segment comes; False where so many did that this one cannot be told from others when copies differ."""
-        return self._arrivals.add(start, end)
+    @property
+    def cost(self) -> int:
+        """Bytes reserved for all of it."""
+        return self._own + self.ring.cost + self._arrivals.reserved + (self._witness.reserved if self._witness is not None else 0)
+
+    def arrive(self, start: int, end: int, known_to: int) -> None:
+        """A segment comes; what lies before known_to is no longer held."""
+        self._arrivals.add(start, end, known_to)
 
     def hold(self, low: int, high: int, data: memoryview, clock: int) -> bool:
         """Keep bytes that are not held yet; False, with nothing changed, where the budget refuses."""
-        if not self.ring.write(low, data):
+        own = BEHIND_BYTES - self._own
+        if own and not self._account.reserve(own):
             return False
+        if not self.ring.write(low, data):
+            self._account.release(own)
+            return False
+        self._own = BEHIND_BYTES
         self.assembler.add(low, high, clock)
         return True
 
@@ -85,28 +98,25 @@ class Behind:
         """Whether copies of some byte of [low, high) differed before."""
         return self._witness is not None and self._witness.contested(low, high)
 
-    def contend(self, low: int, first: bytes, second: bytes, *, remembered: bool) -> Contest:
+    def contend(self, low: int, first: bytes, second: bytes) -> Contest:
         """The latest arrival brings `second` for the offsets from low on, where `first` is held: the policy decides for each byte."""
         high = low + len(second)
         arrivals = self._arrivals
+        segments = arrivals.covering(low, high)
         won = 0
-        if remembered and self._policy is not Policy.FIRST:
-            for a, b, arrival in owners(self._policy, arrivals.covering(low, high), low, high):
+        if segments is not None and self._policy is not Policy.FIRST:
+            for a, b, arrival in owners(self._policy, segments, low, high):
                 if arrival == arrivals.latest:
                     self.ring.overwrite(a, second[a - low : b - low])
                     won += b - a
         if self._witness is None:
-            self._witness = Witness(self._overlap_bytes)
-        witness = self._witness
-        if not witness.full:
-            cost = 2 * len(second) + _WITNESS_BYTES
-            if remembered and self._account.reserve(cost):
-                witness.reserved += cost
-                witness.add(arrivals.latest, low, first, second)
-            else:
-                witness.full = True
+            self._witness = Witness(self._account, self._limits)
+        if segments is None:
+            self._witness.give_up()
+        else:
+            self._witness.add(arrivals.latest, low, first, second)
         kept = "original" if not won else "new" if won == high - low else "both"
-        return Contest(kept, *arrivals.hull(low, high, arrivals.latest + (not remembered)))
+        return Contest(kept, *arrivals.hull(low, high))
 
     def take(self) -> Taken:
         """The first range leaves."""
@@ -120,17 +130,19 @@ class Behind:
     def close(self) -> None:
         """Give all memory back."""
         self.ring.clear()
+        self._arrivals.close()
         if self._witness is not None:
-            self._account.release(self._witness.reserved)
-            self._witness = None
+            self._witness.close()
+        self._account.release(self._own)
+        self._own = 0
 
     # --- what the peer has of it
 
-    def told(self, told: Told, known_to: int) -> None:
-        """The peer said that it has a range."""
+    def told(self, told: Told, known_to: int, packet: int, clock: int) -> None:
+        """The peer said that it has a range. packet, clock: now."""
         if self._sacked is None:
             self._sacked = Sacked()
-        self._sacked.add(told, known_to)
+        self._sacked.add(told, known_to, packet, clock)
 
     def peer_has(self, start: int, end: int) -> Told | None:
         """What the peer said that covers [start, end)."""

@@ -51,6 +51,7 @@ class Connection:
         "client",
         "closed",
         "consumer",
+        "due",
         "end",
         "endpoints",
         "fire",
@@ -87,8 +88,10 @@ class Connection:
         self.end = ""
         self.rst = False
         self.closed = False
+        self.due = NEVER
+        """The capture clock before which no timer of a stream runs out."""
         self.fire = NEVER
-        """The first packet of the block at which a timer of a stream runs out."""
+        """The first packet of the block at which one does; NEVER where none does within it."""
         self.consumer: Consumer | None = None
 
     # --- roles
@@ -244,6 +247,7 @@ class Connection:
             self.closed = True
             self.end = how
             self.last_clock = max(self.last_clock, ctx.clock_of(packet))
+            ctx.closed.append(self.key)
 
     # --- timers
 
@@ -263,19 +267,25 @@ class Connection:
 
     def arm(self, ctx: Context) -> None:
         """Work out at which packet of the block the next timer of a stream runs out."""
-        fire = NEVER
+        due = fire = NEVER
         for stream in self.streams:
             if stream.armed_ack:
-                fire = min(fire, max(stream.armed_packet, ctx.packet_at_clock(stream.armed_ts)))
+                due = min(due, stream.armed_ts)
+                if stream.armed_ts <= ctx.last_clock:
+                    fire = min(fire, max(stream.armed_packet, ctx.packet_at_clock(stream.armed_ts)))
             if stream.behind is not None:
-                fire = min(fire, ctx.packet_at_clock(stream.behind.since + ctx.limits.gap_timeout))
-        self.fire = fire
-        if fire != NEVER:
+                until = stream.behind.since + ctx.limits.gap_timeout
+                due = min(due, until)
+                if until <= ctx.last_clock:
+                    fire = min(fire, ctx.packet_at_clock(until))
+        self.due = due
+        self.fire = fire if fire <= ctx.last_packet else NEVER
+        if due != NEVER:
             ctx.armed[self] = None
 
     def run_timers(self, ctx: Context, until: int) -> None:
         """Everything that runs out at or before packet `until` of the block."""
-        while self.fire <= until and self.fire <= ctx.last_packet:
+        while self.fire <= until:
             packet = self.fire
             ts = ctx.ts_of(packet)
             clock = ctx.clock_of(packet)
@@ -294,7 +304,7 @@ class Connection:
                     stream.give_up_oldest(ctx, TIMEOUT, packet, ts)
                 self._reached_fin(ctx, stream, packet, ts)
             self.arm(ctx)
-        if self.fire == NEVER:
+        if self.due == NEVER:
             ctx.armed.pop(self, None)
 
     # --- handing on
@@ -346,7 +356,7 @@ class Connection:
         for stream in self.streams:
             stream.finish(ctx, "cut", packet, ts)
         self.flush(ctx)
-        self.fire = NEVER
+        self.fire = self.due = NEVER
         ctx.armed.pop(self, None)
         self.fix_roles()
         ctx.observer.gone(self, packet, ts)

@@ -1,7 +1,7 @@
 """What the reassembly stage shares during one run: limits, budget, the block at hand, and who holds memory.
 
-Invariant: `holding` has exactly the streams that hold bytes behind a hole, by the number of binary digits of how many (a dict
-is used as an ordered set, so that ties are the same in every run); `armed` has every connection one of whose timers runs.
+Invariant: `holding` has exactly the streams that reserved memory for what waits behind a hole, by the number of binary digits of how many
+bytes (a dict is used as an ordered set, so that ties are the same in every run); `armed` has every connection one of whose timers runs.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Context:
     """One run's shared state."""
 
     __slots__ = (
-        "_clock_list", "armed", "clock", "drops_streams", "early_acks", "first_packet", "holding", "last_packet", "ledger", "limits", "needs", "observer",
-        "overlap", "soft_rings", "ts", "view",
+        "_clock_list", "_early", "armed", "clock", "closed", "drops_streams", "early_acks", "first_packet", "here", "holding", "last_clock", "last_packet",
+        "ledger", "limits", "needs", "observer", "overlap", "soft_rings", "ts", "view",
     )  # fmt: skip
 
     def __init__(
@@ -75,13 +75,21 @@ class Context:
         """Acknowledgements that were captured before the data they acknowledge."""
         self.soft_rings = ledger.rings.limit * limits.soft_percent // 100
         """Bytes of the `rings` account beyond which holes go early."""
+        self._early = self.soft_rings
+        """The same, or more where that was tried and freed too little."""
         self.view = memoryview(b"")
         self.first_packet = 1
         self.last_packet = 0
+        self.last_clock = 0
+        """The capture clock at the end of the block."""
         self.clock: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.ts: npt.NDArray[np.int64] = self.clock
         self.holding: list[dict[HalfStream, None]] = [{} for _ in range(64)]
         self.armed: dict[Connection, None] = {}
+        self.here: set[Connection | None] = set()
+        """Those that have rows in the block."""
+        self.closed: list[bytes] = []
+        """The keys of those that were closed in the block."""
         self._clock_list: list[int] | None = None
 
     def enter(self, block: PacketBlock, clock: npt.NDArray[np.int64]) -> None:
@@ -90,12 +98,15 @@ class Context:
         self.first_packet = block.first_packet
         self.last_packet = block.first_packet + len(block) - 1
         self.clock = clock
+        self.last_clock = int(clock[-1])
         self.ts = block.ts
         self._clock_list = None
 
     def leave(self) -> None:
         """The block is done with: nothing may look into it any more."""
         self.view = memoryview(b"")
+        self.here = set()
+        self.closed = []
 
     def packet_at_clock(self, clock: int) -> int:
         """The first packet of the block at which the capture clock is at least that; one beyond the block if none is."""
@@ -112,18 +123,30 @@ class Context:
         """The capture clock at a packet of the block."""
         return int(self.clock[packet - self.first_packet])
 
+    def present(self, connection: Connection, packet: int) -> int:
+        """At which packet of the block something happens to a connection that a packet of another one causes: not before what was taken of
+        it, and not after what is still to come.
+        """
+        if connection in self.here and connection.last_packet < self.first_packet:
+            return self.first_packet
+        return max(packet, connection.last_packet)
+
+    # --- who holds memory behind holes
+
     def held_changed(self, stream: HalfStream) -> None:
-        """What a stream holds behind its holes has changed."""
-        bucket = stream.held.bit_length()
+        """What is reserved for what a stream holds behind its holes has changed."""
+        bucket = 0 if stream.behind is None else stream.behind.cost.bit_length()
         if bucket != stream.bucket:
             if stream.bucket:
                 del self.holding[stream.bucket][stream]
             if bucket:
                 self.holding[bucket][stream] = None
             stream.bucket = bucket
+        if self.ledger.rings.used <= self.soft_rings:
+            self._early = self.soft_rings
 
     def fattest(self) -> HalfStream | None:
-        """A stream that holds most, to within a factor of two: among those, the one that has held so much for longest. Takes the
+        """A stream for which most is reserved, to within a factor of two: among those, the one for which so much was for longest. Takes the
         same time however many streams hold something.
         """
         for streams in reversed(self.holding):
@@ -131,28 +154,38 @@ class Context:
                 return next(iter(streams))
         return None
 
-    def relieve_early(self, asking: HalfStream, packet: int, ts: int) -> None:
-        """Memory is going to be short: of the streams that hold more than their share, an eighth, those whose holes have waited
+    def relieve_early(self, asking: HalfStream, packet: int) -> None:
+        """Memory is going to be short: of the streams that cost more than their share, an eighth, those whose holes have waited
         longest, give up their oldest one. Streams within their share are left alone. Before the hard limit is met there is room for who
-        comes next (as RFC 8289 and RFC 8290 drop early); what a call costs is paid for by what it frees.
+        comes next (as RFC 8289 and RFC 8290 drop early). Not before a 64th of the account was taken since the last time: so a call is paid
+        for by what came, even where what holes give back is little.
         """
+        rings = self.ledger.rings
+        if rings.used <= self._early:
+            return
         self.ledger.pressure = True
         share = self.soft_rings // sum(map(len, self.holding))
-        beyond = [s for bucket in self.holding[share.bit_length() :] for s in bucket if s.held > share]
+        beyond = [s for bucket in self.holding[share.bit_length() :] for s in bucket if s.behind is not None and s.behind.cost > share]
         beyond.sort(key=_waits_since)
         why = Why(GapCause.MEMORY, "soft_percent", asking.owner.number)
         for stream in beyond[: -(-len(beyond) // 8)]:
-            self.relieve(stream, why, packet, ts)
+            self.relieve(stream, why, asking, packet)
+        self._early = max(self.soft_rings, rings.used + rings.limit // 64)
 
-    def relieve(self, victim: HalfStream, why: Why, packet: int, ts: int) -> None:
-        """Memory is short: the victim gives up its oldest hole, or, where that was asked for, itself."""
+    def relieve(self, victim: HalfStream, why: Why, asking: HalfStream, packet: int) -> None:
+        """Memory is short for who asks at that packet: the victim gives up its oldest hole, or, where that was asked for, itself."""
         connection = victim.owner
-        if self.drops_streams:
-            held = victim.held
-            victim.drop(self, DropReason.HOLE_MEMORY, packet)
-            self.observer.stream_dropped(connection, victim, DropReason.HOLE_MEMORY, held, why, packet, ts)
-        else:
-            victim.give_up_oldest(self, why, packet, ts)
+        at = self.present(connection, packet)
+        if connection is not asking.owner:
+            connection.run_timers(self, at)  # a hole whose time had come ends for that reason
+        ts = self.ts_of(at)
+        if victim.behind is not None:
+            if self.drops_streams:
+                held = victim.held
+                victim.drop(self, DropReason.HOLE_MEMORY, at)
+                self.observer.stream_dropped(connection, victim, DropReason.HOLE_MEMORY, held, why, at, ts)
+            else:
+                victim.give_up_oldest(self, why, at, ts)
         connection.flush(self)
 
 

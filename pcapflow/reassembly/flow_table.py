@@ -37,8 +37,7 @@ class FlowTable:
         self._open: OrderedDict[Connection, None] = OrderedDict()
         """By last packet, as far as the blocks before tell."""
         self._closed: OrderedDict[Connection, None] = OrderedDict()
-        self._here: set[Connection | None] = set()
-        self._victims: Iterator[Connection] | None = None
+        self._victims: Iterator[bytes] | None = None
         self._unanswered = Unanswered(ctx)
 
     def __len__(self) -> int:
@@ -49,19 +48,17 @@ class FlowTable:
         ctx = self.ctx
         clock = self.clock.advance(block.ts)
         ctx.enter(block, clock)
-        for connection in list(ctx.armed):
+        for connection in _due(ctx):
             connection.arm(ctx)
         self._victims = None
         touched = self._segments(Sorted(columns, block, clock)) if len(columns) else []
-        for connection in list(ctx.armed):
+        for connection in _due(ctx):
             if connection.catch_up(ctx, ctx.last_packet):
                 packet = connection.over_at(ctx)
                 self._remove(connection, connection.end, packet, ctx.ts_of(packet))
             else:
                 connection.flush(ctx)
-                if connection.closed and connection not in self._closed:
-                    touched.append(connection)
-        self._put_in_order(touched)
+        self._put_in_order([*touched, *ctx.closed])
         self._sweep(int(clock[-1]))
         ctx.leave()
 
@@ -73,13 +70,13 @@ class FlowTable:
 
     # --- one block
 
-    def _segments(self, s: Sorted) -> list[Connection]:
-        """Take the rows of a block; the connections that had some."""
+    def _segments(self, s: Sorted) -> list[bytes]:
+        """Take the rows of a block; the keys of the connections that had some. Nothing here holds on to a connection that leaves the table."""
         ctx = self.ctx
         limits = ctx.limits
         get = self._table.get
         connections = [get(key) for key in s.keys]
-        self._here = set(connections)
+        ctx.here = set(connections)
         groups = list(range(len(s.keys)))
         runs: Runs | None = None
         if not self._walk_all and s.told_apart():
@@ -98,34 +95,36 @@ class FlowTable:
                 # a closed connection's ports may be used again
                 closed = np.array([c is not None and c.closed for c in connections])
                 runs = Runs(s, expected, unknown | closed, limits.linger, limits.idle_timeout)
-        touched: list[Connection] = []
+        known = [0 if c is None else c.number for c in connections]
+        del connections
+        touched: list[bytes] = []
         starts, ends = s.starts, s.ends
         firsts = s.packet[starts].tolist()
         began = list(zip(firsts, s.ts[starts].tolist(), s.clock[starts].tolist(), s.direction[starts].tolist(), strict=True))
         last = list(zip(s.packet[ends].tolist(), s.ts[ends].tolist(), s.clock[ends].tolist(), (ends - starts + 1).tolist(), strict=True))
         for g in sorted(groups, key=firsts.__getitem__):
-            connection = connections[g]
+            key = s.keys[g]
+            connection = get(key)
             if (
                 runs is None
                 or runs.bad[g]
-                or self._table.get(s.keys[g]) is not connection  # evicted since, or made by a group of the same key before
+                or (0 if connection is None else connection.number) != known[g]  # evicted since, or made by a group of the same key before
                 or (connection is not None and not self._goes_on(connection, began[g][2]) and not self._reuses(connection, runs, g, began[g][3]))
             ):
-                walked = self._walk(s, g)
-                if walked is not None:
-                    touched.append(walked)
+                if self._walk(s, g):
+                    touched.append(key)
                 continue
             if connection is None or connection.closed:
                 packet, ts, clock, direction = began[g]
                 if connection is not None:
                     self._expire(connection, packet, ts)
-                connection = self._create(s.keys[g], packet, ts, clock)
-                if connection is None:
+                if not self._make_room(packet, ts):
                     ctx.observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
                     continue
+                connection = self._create(key, packet, ts, clock)
                 connection.begin(direction, runs.expected[g].tolist())
             self._take(connection, runs, g, last[g])
-            touched.append(connection)
+            touched.append(key)
         return touched
 
     def _goes_on(self, connection: Connection, clock: int) -> bool:
@@ -158,12 +157,11 @@ class FlowTable:
                 connection.hand_fin(ctx, d, fin.packet, fin.ts)
         connection.flush(ctx)
 
-    def _put_in_order(self, touched: list[Connection]) -> None:
+    def _put_in_order(self, touched: list[bytes]) -> None:
         """Bring both orders of silence up to the end of the block."""
-        touched.sort(key=_last_clock)
-        for connection in touched:
-            if self._table.get(connection.key) is not connection:
-                continue
+        here = [connection for key in touched if (connection := self._table.get(key)) is not None]
+        here.sort(key=_last_clock)
+        for connection in here:
             if connection.closed:
                 self._open.pop(connection, None)
                 self._closed[connection] = None
@@ -171,8 +169,8 @@ class FlowTable:
             else:
                 self._open.move_to_end(connection)
 
-    def _walk(self, s: Sorted, g: int) -> Connection | None:
-        """Take a group row by row. Returns the connection that its last row belongs to, None where it could not be tracked."""
+    def _walk(self, s: Sorted, g: int) -> bool:
+        """Take a group row by row. Whether the connection that its last row belongs to could be tracked."""
         ctx = self.ctx
         key = s.keys[g]
         rows = s.rows()
@@ -181,27 +179,27 @@ class FlowTable:
         if connection is None:
             syn = self._unanswered.take(key)
             if syn is not None:
-                connection = self._answered(key, syn)
+                connection = self._answered(key, syn, rows.packet[at], rows.ts[at])
         while True:
             if connection is None:
-                connection = self._create(key, rows.packet[at], rows.ts[at], rows.clock[at])
-                if connection is None:
+                if not self._make_room(rows.packet[at], rows.ts[at]):
                     ctx.observer.untracked(rows.packet[at], rows.ts[at], sum(rows.n[at:end]))
-                    return None
+                    return False
+                connection = self._create(key, rows.packet[at], rows.ts[at], rows.clock[at])
             at = connection.walk(ctx, rows, at, end)
             if at == end:
                 connection.flush(ctx)
-                return connection
+                return True
             self._expire(connection, rows.packet[at], rows.ts[at])
             connection = None
 
-    def _answered(self, key: bytes, syn: Syn) -> Connection | None:
-        """More of a connection comes of which only a SYN was seen; None where there is no room for it."""
+    def _answered(self, key: bytes, syn: Syn, packet: int, ts: int) -> Connection | None:
+        """At that packet more of a connection comes of which only a SYN was seen; None where there is no room for it."""
         ctx = self.ctx
-        connection = self._create(key, syn.number, syn.first_ts, syn.last_clock)
-        if connection is None:
-            ctx.observer.unanswered([(key, syn, ctx.first_packet, ctx.ts_of(ctx.first_packet))], "evicted")
+        if not self._make_room(packet, ts):
+            ctx.observer.unanswered([(key, syn, packet, ts)], "evicted")
             return None
+        connection = self._create(key, syn.number, syn.first_ts, syn.last_clock)
         base = (syn.seq + 1) & 0xFFFF_FFFF
         connection.begin(syn.direction, [base, -1] if syn.direction == 0 else [-1, base])
         connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
@@ -217,8 +215,8 @@ class FlowTable:
 
     # --- the table
 
-    def _create(self, key: bytes, packet: int, ts: int, clock: int) -> Connection | None:
-        """A connection that begins at that packet; None where no other could make room for it."""
+    def _make_room(self, packet: int, ts: int) -> bool:
+        """Reserve what one more connection takes, at that packet; False where no other could make room for it."""
         ctx = self.ctx
         ctx.ledger.at(packet, ts)
         account = ctx.ledger.connections
@@ -230,11 +228,17 @@ class FlowTable:
                 continue
             victim = self._victim()
             if victim is None:
-                return None
+                return False
+            at = ctx.present(victim, packet)
+            victim.run_timers(ctx, at)
             ctx.needs.evicted += not victim.closed
-            self._remove(victim, "evicted", packet, ts)
+            self._remove(victim, "evicted", at, ctx.ts_of(at))
+        return True
+
+    def _create(self, key: bytes, number: int, ts: int, clock: int) -> Connection:
+        """A connection that began at packet `number`, for which there is room."""
         ends, vlan = endpoints(key)
-        connection = Connection(key, ends, vlan, packet, ts, clock)
+        connection = Connection(key, ends, vlan, number, ts, clock)
         self._table[key] = connection
         self._open[connection] = None
         return connection
@@ -244,15 +248,17 @@ class FlowTable:
         The search goes on where it stopped, so that a block's evictions together go over the table once.
         """
         if self._victims is None:
-            self._victims = iter([c for c in (*self._closed, *self._open) if c not in self._here])
-        for connection in self._victims:
-            if self._table.get(connection.key) is connection:
+            self._victims = iter([c.key for c in (*self._closed, *self._open) if c not in self.ctx.here])
+        for key in self._victims:
+            connection = self._table.get(key)
+            if connection is not None and connection.last_packet < self.ctx.first_packet:
                 return connection
         return next(iter(self._closed), None) or next(iter(self._open), None)
 
     def _remove(self, connection: Connection, end: str, packet: int, ts: int) -> None:
         self.ctx.ledger.at(packet, ts)
         del self._table[connection.key]
+        self.ctx.here.discard(connection)
         self._open.pop(connection, None)
         self._closed.pop(connection, None)
         connection.finish(self.ctx, end, packet, ts)
@@ -269,6 +275,11 @@ class FlowTable:
                     break
                 packet = connection.over_at(ctx)
                 self._remove(connection, end, packet, ctx.ts_of(packet))
+
+
+def _due(ctx: Context) -> list[Connection]:
+    """The connections one of whose timers may run out in the block."""
+    return [connection for connection in ctx.armed if connection.due <= ctx.last_clock]
 
 
 def _expected(connection: Connection | None) -> tuple[int, int]:

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
 from pcapflow.reassembly import pieces
@@ -87,7 +89,7 @@ class HalfStream:
         self.differs: set[Policy] = NONE
         """Overlap policies under which this stream would read differently."""
         self.bucket = 0
-        """Binary digits of what is held; where `Context.holding` has this stream."""
+        """Binary digits of what is reserved for `behind`; where `Context.holding` has this stream."""
         self.history = History()
         self.captured = self.delivered = self.retransmitted = self.conflicting = self.late = self.out_of_window = 0
         self.dropped = self.missing = self.gaps = self.filled = self.out_of_order = self.ring_peak = self.snapped = 0
@@ -135,12 +137,19 @@ class HalfStream:
     def segment(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
         """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block."""
         self.captured += n
-        shadow = self.shadow
-        if shadow is not None:
-            self._cast(shadow, ctx, offset, offset + n, packet, clock)
-        if offset == self.next and self.behind is None and self.fin < 0 and not self.ended and self.drop_reason is None:
+        if offset == self.next and self.behind is None and self.fin < 0 and not self.ended and self.drop_reason is None and self.shadow is None:
             self._append(at, n, packet, ts, ack)
             return
+        if self.shadow is not None and self.shadow.over(packet, clock, ctx.limits):
+            self._end_shadow()
+        repeated = self.retransmitted + self.conflicting + self.out_of_window
+        self._take(ctx, offset, at, n, packet, ts, clock, ack)
+        if self.shadow is not None and offset <= self.next + _JUMP_MAX:
+            fresh = n - (self.retransmitted + self.conflicting + self.out_of_window - repeated)
+            if fresh:
+                self.shadow.hold(offset, offset + n, fresh, ctx.ledger.rings.used)
+
+    def _take(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
         if self.drop_reason is not None:
             self.dropped += n
             return
@@ -161,8 +170,6 @@ class HalfStream:
                 self.out_of_window += n
                 return
         self._place(ctx, offset, end, at, packet, ts, clock, ack)
-        if shadow is None and self.shadow is not None:
-            self.shadow.hold(offset, end, ctx.ledger.rings.used)  # the segment that there was no room for
 
     def selectively_acknowledged(self, ctx: Context, blocks: list[tuple[int, int]], packet: int, clock: int) -> None:
         """The peer has these blocks (raw sequence numbers). A hole in them is only in the capture: it can end before the
@@ -174,7 +181,7 @@ class HalfStream:
         for left, right in blocks:
             start, end = unwrap(left, self.base, self.next), unwrap(right, self.base, self.next)
             if self.next < end <= self.next + _JUMP_MAX and start < end:
-                behind.told(Told(start, end, packet + limits.ack_grace_packets, clock + limits.ack_grace), self.next)
+                behind.told(Told(start, end, packet + limits.ack_grace_packets, clock + limits.ack_grace), self.next, packet, clock)
         self.arm_from_sacks(packet, clock)
 
     def arm_from_sacks(self, packet: int, clock: int) -> bool:
@@ -252,9 +259,11 @@ class HalfStream:
                 continue
             break
         new, known = behind.assembler.split(offset, end)
-        remembered = behind.arrive(segment.start, end)
+        behind.arrive(segment.start, end, self.next)
         for low, high in known:
-            self._contend(ctx, behind, low, bytes(ctx.view[at + low - offset : at + high - offset]), segment, remembered=remembered)
+            self._contend(ctx, behind, low, bytes(ctx.view[at + low - offset : at + high - offset]), segment)
+        if known:
+            ctx.held_changed(self)
         for low, high in new:
             self._put(ctx, low, high, at + low - offset, packet, ts, clock, ack)
 
@@ -278,7 +287,7 @@ class HalfStream:
                 why = Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number)
                 victim = ctx.fattest()
                 if victim is not None and (victim is not self or ctx.drops_streams):
-                    ctx.relieve(victim, why, packet, ts)
+                    ctx.relieve(victim, why, self, packet)
                 else:
                     self._give_up(ctx, min(low, behind.first) if behind.first >= 0 else low, why, packet, ts)
                 continue
@@ -286,8 +295,11 @@ class HalfStream:
             ctx.held_changed(self)
             if self.held > self.ring_peak:
                 self.ring_peak = self.held
-            if ctx.ledger.rings.used > ctx.soft_rings:
-                ctx.relieve_early(self, packet, ts)
+            used = ctx.ledger.rings.used
+            if ctx.needs.now:
+                ctx.needs.weigh(used)
+            if used > ctx.soft_rings:
+                ctx.relieve_early(self, packet)
             return
 
     # --- holes
@@ -318,7 +330,7 @@ class HalfStream:
             if why.cause is GapCause.RING_FULL and self._receiver_has(until):
                 why = ACKNOWLEDGED
             else:
-                self._begin_shadow(ctx, packet).lose(self.next, until, ctx.ledger.rings.used)
+                self._lose(ctx, until, packet)
         self.events.append(StreamGap(self.next, n, why.cause, packet, ts, self.held, why.limit, why.requested_by))
         self.missing += n
         self.gaps += 1
@@ -328,22 +340,16 @@ class HalfStream:
         self.next = until
         self._drain(ctx, packet, ts)
 
-    def _begin_shadow(self, ctx: Context, packet: int) -> Shadow:
+    def _lose(self, ctx: Context, until: int, packet: int) -> None:
+        """[next, until) is given up for want of room."""
         if self.shadow is None:
-            behind = self.behind
-            ranges, top, since = 0, self.next, ctx.clock_of(packet)
-            if behind is not None and behind.first >= 0:
-                ranges, top, since = len(behind.assembler), behind.assembler.ends[-1], behind.since
-            self.shadow = Shadow(ctx.needs, self.next, since, self.late, self.held, ranges, top)
-        return self.shadow
+            self.shadow = Shadow(ctx.needs, ctx.ledger.history)
+        self.shadow.lose(self.next, until, self.behind, ctx.clock_of(packet), ctx.ledger.rings.used)
 
-    def _cast(self, shadow: Shadow, ctx: Context, offset: int, end: int, packet: int, clock: int) -> None:
-        """A segment comes to a stream that has a shadow."""
-        if shadow.over(packet, clock, self.late, ctx.limits):
-            shadow.close()
+    def _end_shadow(self) -> None:
+        if self.shadow is not None:
+            self.shadow.close()
             self.shadow = None
-        elif offset <= self.next + _JUMP_MAX:
-            shadow.hold(offset, end, ctx.ledger.rings.used)
 
     def _drain(self, ctx: Context, packet: int, ts: int) -> None:
         """Deliver what is held from `next` on."""
@@ -363,9 +369,10 @@ class HalfStream:
             self.next = end
             keep = ctx.limits.history_bytes
             self.history.remember(ctx.ledger.history, keep, data[-keep:])
-            ctx.held_changed(self)
         if behind.first < 0:
             self._nothing_waits(ctx)
+        else:
+            ctx.held_changed(self)
 
     def _nothing_waits(self, ctx: Context) -> None:
         if self.behind is not None:
@@ -391,6 +398,8 @@ class HalfStream:
         for low, high, given_up in self.history.parts(offset, offset + n):
             if given_up:
                 self.late += high - low
+                if self.shadow is not None:
+                    self.shadow.late(low, high)
             else:
                 self._seen(ctx, low, at + low - offset, high - low, segment)
 
@@ -411,19 +420,21 @@ class HalfStream:
 
     def _count(self, first: bytes, second: bytes) -> int:
         """Puts the bytes of a second copy into their buckets; how many differ."""
-        differing = 0 if first == second else sum(map(int.__ne__, first, second))
+        differing = 0
+        if first != second:
+            differing = int(np.count_nonzero(np.frombuffer(first, np.uint8) != np.frombuffer(second, np.uint8)))
         self.conflicting += differing
         self.retransmitted += len(first) - differing
         return differing
 
-    def _contend(self, ctx: Context, behind: Behind, low: int, second: bytes, segment: Segment, *, remembered: bool) -> None:
+    def _contend(self, ctx: Context, behind: Behind, low: int, second: bytes, segment: Segment) -> None:
         """Part of a segment, from offset low on, is held already."""
         high = low + len(second)
         first = behind.ring.read(low, high)
         differing = self._count(first, second)
         if not differing and not behind.contested(low, high):
             return
-        kept, start, end = behind.contend(low, first, second, remembered=remembered)
+        kept, start, end = behind.contend(low, first, second)
         if differing:
             self.owner.tell(ctx, self, Conflict(low, differing, segment.start, segment.end, start, end, kept, segment.packet, segment.ts))
 
@@ -479,7 +490,7 @@ class HalfStream:
         """Give the whole stream up: what is held is dropped, and so is all that still comes."""
         self.close_pieces(ctx)
         if self.behind is not None and self.behind.first >= 0:
-            self._begin_shadow(ctx, packet).lose(self.next, self.behind.first, ctx.ledger.rings.used)
+            self._lose(ctx, self.behind.first, packet)
         self.drop_reason = reason
         self.dropped += self.held
         self._nothing_waits(ctx)
@@ -488,9 +499,7 @@ class HalfStream:
 
     def _end(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
         self.close_pieces(ctx)
-        if self.shadow is not None:
-            self.shadow.close()
-            self.shadow = None
+        self._end_shadow()
         self.ended = kind
         self.events.append(StreamEnd(kind, packet, ts, self.next))
         self.history.forget(ctx.ledger.history)

@@ -5,9 +5,8 @@ a total order of segments as they came, untrimmed: of all that cover a byte, the
 number of segments, not only pairs (the PYROLYSE paper, 2025, on why triples need their own test). On triples it is what Linux's queue
 does while it does not coalesce buffers, and what 4.4BSD and Solaris do for most; docs/overlaps.md has the differences.
 
-Contract: `owners` says who has which bytes. `Witness` keeps, in bounded memory, the copies that differ, and tells when the
-bytes are delivered under which policies they would have read differently. Bytes that were delivered stay as they are under every policy: the
-receiver's application has them.
+Contract: `owners` says who has which bytes, `Arrivals` remembers which segments came. Bytes that were delivered stay as they are under every
+policy: the receiver's application has them. Invariant: what `Arrivals` keeps is reserved in the `rings` account.
 """
 
 from __future__ import annotations
@@ -19,18 +18,23 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pcapflow.budget import Account
 from pcapflow.policy import Policy
 
 Segment = tuple[int, int, int]
 """Start, end and arrival: offsets of the stream, and the how-manieth segment it is."""
 
 
+def _by_start(s: Segment) -> tuple[int, ...]:
+    return s[0], s[2]
+
+
 ORDER: dict[Policy, Callable[[Segment], tuple[int, ...]]] = {
     Policy.FIRST: lambda s: (s[2],),
     Policy.LAST: lambda s: (-s[2],),
-    Policy.BSD: lambda s: (s[0], s[2]),
+    Policy.BSD: _by_start,
     Policy.LINUX: lambda s: (s[0], -s[1], s[2]),
-    Policy.WINDOWS: lambda s: (s[0], s[2]),
+    Policy.WINDOWS: _by_start,
     Policy.SOLARIS: lambda s: (-s[1], s[0], -s[2]),
 }
 """Of the segments that cover a byte, the one that sorts first has it."""
@@ -66,120 +70,85 @@ def owners(policy: Policy, segments: Iterable[Segment], low: int, high: int) -> 
     return sorted(found)
 
 
+_STEP = 64
+"""Arrivals for which memory is reserved at a time."""
+_STEP_BYTES = 28 * _STEP
+"""Three numbers each, and what an array keeps in reserve."""
+_AT_ONCE = 16
+"""Arrivals whose memory is reserved by whoever makes the object."""
+
+
 class Arrivals:
-    """The segments that went behind a stream's holes, in the order in which they came: at most `most` of them."""
+    """The segments that came for what waits behind a stream's holes, in the order in which they came: at most `most` of them at one time."""
 
-    __slots__ = ("_edges", "_most")
+    __slots__ = ("_account", "_edges", "_most", "_room", "_varied", "complete", "latest", "reserved")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, account: Account, most: int, varied: int) -> None:
+        """varied: segments over one byte that are told apart."""
+        self._account = account
         self._edges = array("q")
+        """Start, end and number of each."""
         self._most = most
+        self._varied = varied
+        self._room = 3 * _AT_ONCE
+        self.latest = -1
+        """The number of the last arrival, from 0."""
+        self.complete = True
+        """Whether every segment is remembered that has bytes of what waits."""
+        self.reserved = 0
 
-    def add(self, start: int, end: int) -> bool:
-        """Remember a segment; False where there are too many."""
-        if len(self._edges) >= 2 * self._most:
-            return False
-        self._edges.extend((start, end))
-        return True
+    def add(self, start: int, end: int, known_to: int) -> None:
+        """A segment comes; those that end at or before known_to may be forgotten."""
+        self.latest += 1
+        if not self.complete:
+            return
+        edges = self._edges
+        if edges and edges[-3] == start and edges[-2] == end and len(edges) >= 6 and edges[-6] == start and edges[-5] == end:
+            edges[-1] = self.latest  # of many that are alike, the first and the last tell all
+            return
+        if len(edges) >= self._room:
+            self._make_room(known_to)
+        if self.complete:
+            edges.extend((start, end, self.latest))
 
-    @property
-    def latest(self) -> int:
-        """The number of the last arrival."""
-        return len(self._edges) // 2 - 1
+    def _make_room(self, known_to: int) -> None:
+        if len(self._edges) >= 3 * self._most:
+            edges = self._table()
+            keep = edges[edges[:, 1] > known_to]
+            self._edges[:] = array("q", keep.tobytes())
+            self.complete = 2 * len(keep) <= self._most
+        elif self._account.reserve(_STEP_BYTES):
+            self.reserved += _STEP_BYTES
+            self._room += 3 * _STEP
+        else:
+            self.complete = False
+        if not self.complete:
+            self.close()
 
-    def covering(self, low: int, high: int) -> list[Segment]:
-        """Those that have bytes of [low, high)."""
-        edges, index = self._covering(low, high)
-        return [(*edge, i) for edge, i in zip(edges.tolist(), index.tolist(), strict=True)]
+    def close(self) -> None:
+        """Give all memory back; nothing is remembered any more."""
+        self.complete = False
+        self._edges = array("q")
+        self._account.release(self.reserved)
+        self.reserved = 0
 
-    def hull(self, low: int, high: int, before: int) -> tuple[int, int]:
-        """From where to where those reach that have bytes of [low, high) and came before that arrival; the range itself if none."""
-        edges, index = self._covering(low, high)
-        edges = edges[index < before]
+    def covering(self, low: int, high: int) -> list[Segment] | None:
+        """Those that have bytes of [low, high); None where they are too many to be told apart, or were not all remembered."""
+        if not self.complete:
+            return None
+        edges = self._covering(low, high)
+        return [(start, end, number) for start, end, number in edges.tolist()] if len(edges) <= self._varied else None
+
+    def hull(self, low: int, high: int) -> tuple[int, int]:
+        """From where to where those reach that have bytes of [low, high) and came before the latest; the range itself if none is known."""
+        edges = self._covering(low, high)
+        edges = edges[edges[:, 2] < self.latest]
         return (int(edges[:, 0].min()), int(edges[:, 1].max())) if len(edges) else (low, high)
 
-    def _covering(self, low: int, high: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        edges = np.array(self._edges, dtype=np.int64).reshape(-1, 2)
-        index = np.flatnonzero((edges[:, 0] < high) & (edges[:, 1] > low))
-        return edges[index], index
+    def _table(self) -> npt.NDArray[np.int64]:
+        """int64 (arrivals, 3); a copy, since an array that is looked into cannot grow."""
+        return np.array(self._edges, dtype=np.int64).reshape(-1, 3)
 
-
-class _Copy(NamedTuple):
-    low: int
-    data: bytes
-
-
-class Witness:
-    """The copies of contested bytes behind one stream's holes. Everything it keeps is counted in `held`."""
-
-    __slots__ = ("_base", "_copies", "_most", "full", "held", "reserved")
-
-    def __init__(self, most: int) -> None:
-        """most: bytes of copies that are kept."""
-        self._most = most
-        self._base: list[_Copy] = []
-        """What was there before the first copy that differed, disjoint."""
-        self._copies: dict[int, list[_Copy]] = {}
-        """By arrival."""
-        self.held = 0
-        self.reserved = 0
-        """Of the `rings` account, for this."""
-        self.full = False
-        """There were more copies than are kept: every policy may read differently."""
-
-    def contested(self, low: int, high: int) -> bool:
-        """Whether some byte of [low, high) was contested already."""
-        return any(c.low < high and low < c.low + len(c.data) for c in self._base)
-
-    def add(self, arrival: int, low: int, before: bytes, after: bytes) -> None:
-        """A segment brought `after` for the offsets from low on, where `before` was held."""
-        if self.full or self.held + 2 * len(after) > self._most:
-            self.full = True
-            return
-        high = low + len(after)
-        at = low
-        fresh: list[_Copy] = []
-        for copy in self._base:
-            end = copy.low + len(copy.data)
-            if end <= at or copy.low >= high:
-                continue
-            if at < copy.low:
-                fresh.append(_Copy(at, before[at - low : copy.low - low]))
-            at = end
-        if at < high:
-            fresh.append(_Copy(at, before[at - low :]))
-        self._base = sorted([*self._base, *fresh])
-        self._copies.setdefault(arrival, []).append(_Copy(low, after))
-        self.held += len(after) + sum(len(c.data) for c in fresh)
-
-    def reads_differently(self, chosen: Policy, arrivals: Arrivals, start: int, end: int) -> set[Policy]:
-        """[start, end) is delivered: the policies under which it would have read differently. Forgets those bytes."""
-        if self.full:
-            return set(Policy) - {chosen}
-        differing: set[Policy] = set()
-        kept: list[_Copy] = []
-        for base in self._base:
-            if base.low >= end:
-                kept.append(base)
-                continue
-            low, high = base.low, base.low + len(base.data)
-            segments = arrivals.covering(low, high)
-            read = self._read(owners(chosen, segments, low, high), base)
-            for policy in Policy:
-                if policy not in differing and policy is not chosen and self._read(owners(policy, segments, low, high), base) != read:
-                    differing.add(policy)
-        self._base = kept
-        if not kept:
-            self._copies.clear()
-            self.held = 0
-        return differing
-
-    def _read(self, owned: list[Owned], base: _Copy) -> bytes:
-        """The bytes of a base's range as those owners have them."""
-        out = bytearray(base.data)
-        for low, high, arrival in owned:
-            for copy in self._copies.get(arrival, ()):
-                a, b = max(low, copy.low), min(high, copy.low + len(copy.data))
-                if a < b:
-                    out[a - base.low : b - base.low] = copy.data[a - copy.low : b - copy.low]
-        return bytes(out)
+    def _covering(self, low: int, high: int) -> npt.NDArray[np.int64]:
+        edges = self._table()
+        return edges[(edges[:, 0] < high) & (edges[:, 1] > low)]

@@ -3,7 +3,7 @@
 A ring covers the offsets [floor, floor + capacity). It commits memory page by page as bytes come and gives a page back
 once the floor has passed it, so its cost is what is in it. Contract: `write` copies bytes to offsets inside the ring or,
 where the budget refuses a page, changes nothing and says so. Invariant: what is reserved in the `rings` account is
-PAGE bytes for each committed page plus MARK bytes for each remembered segment start.
+PAGE_BYTES for each committed page plus MARK bytes for each remembered segment start.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 from pcapflow.budget import Account
 
 PAGE = 4096
-MARK = 128
+PAGE_BYTES = PAGE + 320
+"""Reserved for a page: its bytes, and its places in the tables of pages and of segments."""
+MARK = 160
 """Bytes that remembering one held segment takes: where it began, and perhaps a range of its own in the assembler."""
 MARKS_MAX = 4096
 """Segment starts remembered in one ring; further ones are not, and a search for a message head skips them."""
@@ -20,16 +22,22 @@ MARKS_MAX = 4096
 class Ring:
     """Bytes at offsets, in pages."""
 
-    __slots__ = ("_account", "_marked", "_marks", "_pages", "held")
+    __slots__ = ("_account", "_marks", "_pages", "held", "marks")
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._pages: dict[int, bytearray] = {}
         self._marks: dict[int, list[int]] = {}
         """Where segments begin, by page."""
-        self._marked = 0
+        self.marks = 0
+        """How many of them are remembered."""
         self.held = 0
         """Bytes held, not pages."""
+
+    @property
+    def cost(self) -> int:
+        """Bytes reserved."""
+        return len(self._pages) * PAGE_BYTES + self.marks * MARK
 
     def write(self, offset: int, data: memoryview) -> bool:
         """Copy data to the offsets from `offset` on, which hold nothing yet; False, and nothing changed, if over budget."""
@@ -37,14 +45,14 @@ class Ring:
         pages = self._pages
         first, last = offset // PAGE, (offset + n - 1) // PAGE
         fresh = [p for p in range(first, last + 1) if p not in pages]
-        mark = self._marked < MARKS_MAX
-        if not self._account.reserve(len(fresh) * PAGE + mark * MARK):
+        mark = self.marks < MARKS_MAX
+        if not self._account.reserve(len(fresh) * PAGE_BYTES + mark * MARK):
             return False
         for p in fresh:
             pages[p] = bytearray(PAGE)
         if mark:
             self._marks.setdefault(first, []).append(offset)
-            self._marked += 1
+            self.marks += 1
         self.overwrite(offset, data)
         self.held += n
         return True
@@ -88,14 +96,14 @@ class Ring:
                 if rest:
                     self._marks[p] = rest
         marks.sort()
-        self._marked -= len(marks)
-        self._account.release(gone * PAGE + len(marks) * MARK)
+        self.marks -= len(marks)
+        self._account.release(gone * PAGE_BYTES + len(marks) * MARK)
         return data, [start, *(m for m in marks if m > start)]
 
     def clear(self) -> None:
         """Give everything back."""
-        self._account.release(len(self._pages) * PAGE + self._marked * MARK)
+        self._account.release(self.cost)
         self._pages.clear()
         self._marks.clear()
-        self._marked = 0
+        self.marks = 0
         self.held = 0

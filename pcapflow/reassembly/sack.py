@@ -2,7 +2,7 @@
 
 Contract: `sack_blocks` takes the bytes of a TCP header's options and returns the blocks as raw sequence numbers; it raises for
 nothing that the wire said. `Sacked` keeps ranges of stream offsets and when each was first told, at most RANGES of them: a
-further one takes the place of the oldest.
+further one takes the place of one that it contains, else of the oldest.
 """
 
 from __future__ import annotations
@@ -51,12 +51,18 @@ class Sacked:
     def __init__(self) -> None:
         self._ranges: list[Told] = []
 
-    def add(self, told: Told, known_to: int) -> None:
-        """Remember a range; those that end at or before known_to no longer matter."""
+    def add(self, told: Told, known_to: int, packet: int, clock: int) -> None:
+        """Remember a range; those that end at or before known_to no longer matter. packet, clock: now."""
         ranges = [r for r in self._ranges if r.end > known_to]
         if not any(r.start <= told.start and told.end <= r.end for r in ranges):
+            if len(ranges) >= RANGES:
+                ranges = _joined(ranges, packet, clock)
+            if len(ranges) >= RANGES:
+                # a block grows: the first word of each byte counts, so what gives way is the latest that this one has in it
+                within = [i for i, r in enumerate(ranges) if told.start <= r.start and r.end <= told.end]
+                del ranges[within[-1] if within else 0]
             ranges.append(told)
-        self._ranges = ranges[-RANGES:]
+        self._ranges = ranges
 
     def covering(self, start: int, end: int) -> Told | None:
         """The range, told first, that has all of [start, end)."""
@@ -64,3 +70,21 @@ class Sacked:
             if told.start <= start and end <= told.end:
                 return told
         return None
+
+
+def _joined(ranges: list[Told], packet: int, clock: int) -> list[Told]:
+    """The same, with those that touch made one whose time has come: when it came no longer matters."""
+    old = [r for r in ranges if r.packet <= packet and r.clock <= clock]
+    joined: list[Told] = []
+    for r in sorted(old):
+        last = joined[-1] if joined else None
+        if last is not None and r.start <= last.end:
+            joined[-1] = Told(last.start, max(last.end, r.end), max(last.packet, r.packet), max(last.clock, r.clock))
+        else:
+            joined.append(r)
+    joined.sort(key=_packet)
+    return joined + [r for r in ranges if r.packet > packet or r.clock > clock]
+
+
+def _packet(told: Told) -> int:
+    return told.packet

@@ -109,7 +109,9 @@ class Unanswered:
 
     def _leave(self, n: int, packet: int, ts: int) -> int:
         """The n oldest leave; how many did. Their reservations stay."""
-        return self._gone([(key, syn, packet, ts) for key, syn in islice(self._table.items(), n)], "evicted")
+        gone = self._gone([(key, syn, packet, ts) for key, syn in islice(self._table.items(), n)], "evicted")
+        self._ctx.needs.unanswered += gone
+        return gone
 
     def _gone(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> int:
         """The one way out for rows that are over: key, what was seen, and the packet and time (ns) of it. How many they are."""

@@ -28,12 +28,12 @@ def _options(s: Summary, needs: Needs) -> list[str]:
     limits = s.limits
     lines: list[str] = []
     flags: dict[str, str] = {}
-    memory = limits["memory_limit"]
+    memory = 0
     others = sum(c.peak_bytes for name, c in s.memory.components.items() if name != "rings")
     if needs.shadowed:
         rings = needs.rings * 11 // 10 + 64 * KIB
         rings = rings * 100 // limits["soft_percent"]  # below the soft threshold
-        memory = max(memory, rings + others, -(-rings * limits["memory_limit"] // limits["rings_total"]))
+        memory = max(rings + others, -(-rings * limits["memory_limit"] // limits["rings_total"]))
         if needs.ring_size > limits["ring_size"]:
             flags["--ring-size"] = _round(needs.ring_size + 64 * KIB, MIB)
         if needs.ring_ranges > limits["ring_ranges"]:
@@ -41,19 +41,29 @@ def _options(s: Summary, needs: Needs) -> list[str]:
     if needs.evicted:
         table = limits["max_connections"] + needs.evicted
         account = table * CONNECTION_BYTES + limits["max_unanswered"] * SYN_BYTES
-        memory = max(memory, -(-account * limits["memory_limit"] // limits["connections_total"]), account + others)
+        memory = max(memory, account + others, -(-account * limits["memory_limit"] // limits["connections_total"]))
         flags["--max-connections"] = str(-(-table // 1000) * 1000)
     if memory > limits["memory_limit"]:
         flags = {"--memory-limit": _round(memory, 8 * MIB), **flags}
     if flags and memory < _MOST:
-        mended = {DropReason.HOLE_MEMORY.value, DropReason.CONNECTION_MEMORY.value}
-        what = "nothing would have been dropped" if set(s.drops.by_reason) <= mended else "no hole would have been given up, no connection evicted,"
-        lines.append(f"{what} with " + " ".join(f"{flag} {value}" for flag, value in flags.items()))
+        lines.append(_claim(s, needs) + " ".join(f"{flag} {value}" for flag, value in flags.items()))
     for reason in (DropReason.HTTP_MEMORY, DropReason.CONTENT_MEMORY, DropReason.JSON_MEMORY):
         count = s.drops.by_reason.get(reason)
         if count is not None:
             lines.append(f"the {reason.layer} account was full {count.count:,} times: try --memory-limit {_round(2 * limits['memory_limit'], MIB)}")
     return lines
+
+
+def _claim(s: Summary, needs: Needs) -> str:
+    """What holds with the options that follow."""
+    if needs.unknown or (needs.evicted and needs.shadowed):
+        # what the holes of connections that left would have needed was not seen
+        return "fewer holes would have been given up, and what the rest take would show, with "
+    if needs.evicted:
+        also = f" ({needs.unanswered:,} that nobody answered left too, which loses nothing)" if needs.unanswered else ""
+        return f"no connection would have been evicted{also} with "
+    mended = {DropReason.HOLE_MEMORY.value}
+    return "nothing would have been dropped with " if set(s.drops.by_reason) <= mended else "no hole would have been given up for want of room with "
 
 
 def _capture(s: Summary) -> list[str]:

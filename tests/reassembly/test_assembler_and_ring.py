@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.reassembly.assembler import Assembler
-from pcapflow.reassembly.ring import MARK, PAGE, Ring
+from pcapflow.reassembly.ring import MARK, PAGE, PAGE_BYTES, Ring
 
 
 def ranges(bits: set[int]) -> list[tuple[int, int]]:
@@ -61,7 +61,7 @@ def test_the_ring_is_a_dictionary_and_pays_for_its_pages(pieces: list[tuple[int,
             assembler.add(low, high, 0)
             model.update(zip(range(low, high), data[low - offset : high - offset], strict=True))
         assert ring.held == len(model)
-        assert ledger.rings.used == len({o // PAGE for o in model}) * PAGE + writes * MARK
+        assert ledger.rings.used == len({o // PAGE for o in model}) * PAGE_BYTES + writes * MARK
     while len(assembler):
         low, high = assembler.pop_front()
         taken, marks = ring.take(low, high, assembler.starts[0] if assembler.starts else None)
@@ -72,7 +72,7 @@ def test_the_ring_is_a_dictionary_and_pays_for_its_pages(pieces: list[tuple[int,
 
 
 def test_a_refused_write_changes_nothing() -> None:
-    ledger = Ledger(Limits(rings_total=PAGE + MARK + 100))
+    ledger = Ledger(Limits(rings_total=PAGE_BYTES + MARK + 100))
     ring = Ring(ledger.rings)
     assert ring.write(0, memoryview(b"x" * 10))
     before = ledger.rings.used

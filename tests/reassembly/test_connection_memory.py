@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from pcapflow import pipeline
+from pcapflow.budget import Ledger
+from pcapflow.limits import Limits
+from pcapflow.policy import Policy
+from pcapflow.reassembly.behind import Behind
 from pcapflow.reassembly.connection import CONNECTION_BYTES
+from pcapflow.reassembly.needs import Needs, Shadow
+from pcapflow.reassembly.sack import RANGES, Told
 from pcapflow.reassembly.unanswered import SYN_BYTES
 from tests.craft import Talk, merge, request, response
 
@@ -55,3 +61,57 @@ def test_a_connection_costs_about_what_is_reserved(tmp_path: Path, kind: str) ->
     assert tracked == N
     reserved = SYN_BYTES if kind == "syn" else CONNECTION_BYTES
     assert 0.3 * reserved < traced / N < reserved
+
+
+@pytest.mark.parametrize("segments", [1, 200])
+@pytest.mark.parametrize("selective", [False, True])
+def test_what_waits_behind_a_hole_costs_no_more_than_is_reserved(segments: int, selective: bool) -> None:
+    limits = Limits(rings_total=1 << 30, memory_limit=1 << 30)
+    ledger = Ledger(limits)
+    made: list[Behind] = []
+
+    def make() -> None:
+        behind = Behind(limits, ledger.rings, Policy.FIRST)
+        for i in range(segments):
+            at = (1 << 40) + i * 1000
+            behind.arrive(at, at + 10, 1 << 39)
+            assert behind.hold(at, at + 10, memoryview(b"0123456789"), (1 << 60) + i)
+        for i in range(RANGES * 2 * selective):
+            at = (1 << 40) + i * 100
+            behind.told(Told(at, at + 50, (1 << 33) + i, (1 << 60) + i), 1 << 39, 1 << 32, 1 << 59)
+        made.append(behind)
+
+    tracemalloc.start()
+    try:
+        for _ in range(300):
+            make()
+        traced = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert ledger.rings.used == sum(behind.cost for behind in made)
+    assert 0.5 * ledger.rings.used < traced < ledger.rings.used
+    for behind in made:
+        behind.close()
+    assert ledger.rings.used == 0
+
+
+def test_a_shadow_costs_no_more_than_is_reserved() -> None:
+    limits = Limits()
+    ledger, needs = Ledger(limits), Needs()
+    shadows: list[Shadow] = []
+    tracemalloc.start()
+    try:
+        for _ in range(300):
+            shadow = Shadow(needs, ledger.history)
+            for i in range(20):
+                shadow.lose((1 << 40) + i * 100, (1 << 40) + i * 100 + 50, None, (1 << 60) + i, 0)
+                shadow.hold((1 << 41) + i, (1 << 41) + i + 1000, 1000, 0)
+            shadow.acknowledged(1 << 41, 1 << 33, 1 << 60, limits)
+            shadows.append(shadow)
+        traced = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.3 * ledger.history.used < traced < ledger.history.used
+    for shadow in shadows:
+        shadow.close()
+    assert ledger.history.used == needs.now == 0

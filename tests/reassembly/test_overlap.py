@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pcapflow.budget import Ledger
+from pcapflow.limits import Limits
 from pcapflow.policy import Policy
-from pcapflow.reassembly.overlap import ORDER, Arrivals, Witness, owners
+from pcapflow.reassembly.overlap import ORDER, Arrivals, owners
+from pcapflow.reassembly.witness import Witness
 from tests.conftest import Run
 from tests.craft import ACK, Talk
 from tests.reassembly.recorder import reassemble
@@ -97,10 +101,11 @@ def test_the_witness_knows_which_policies_read_differently(pieces: list[tuple[in
         covering = [s for s in among if s[0] <= offset < s[1]]
         return min(covering, key=ORDER[policy])[2] if covering else None
 
-    arrivals, witness = Arrivals(64), Witness(1 << 16)
+    rings = Ledger(Limits()).rings
+    arrivals, witness = Arrivals(rings, 64, 64), Witness(rings, Limits())
     content: dict[int, int] = {}
     for start, end, arrival in segments:
-        arrivals.add(start, end)
+        arrivals.add(start, end, 0)
         at = start
         while at < end:
             stop = at
@@ -126,9 +131,10 @@ def test_the_witness_knows_which_policies_read_differently(pieces: list[tuple[in
 
 
 def test_a_witness_that_is_full_says_that_every_policy_may_read_differently() -> None:
-    arrivals, witness = Arrivals(8), Witness(10)
-    arrivals.add(0, 8)
-    arrivals.add(0, 8)
+    rings = Ledger(Limits()).rings
+    arrivals, witness = Arrivals(rings, 8, 8), Witness(rings, replace(Limits(), overlap_bytes=10))
+    arrivals.add(0, 8, 0)
+    arrivals.add(0, 8, 0)
     witness.add(1, 0, b"aaaaaaaa", b"bbbbbbbb")
     assert witness.full
     assert witness.reads_differently(Policy.FIRST, arrivals, 0, 8) == set(Policy) - {Policy.FIRST}
