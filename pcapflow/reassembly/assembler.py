@@ -28,6 +28,11 @@ class Assembler:
         """Another range may not fit."""
         return len(self.starts) >= self.capacity
 
+    def continues(self, start: int, end: int) -> bool:
+        """Whether a range ends at start, and none has bytes of [start, end)."""
+        i = bisect_left(self.ends, start)
+        return i < len(self.ends) and self.ends[i] == start and (i + 1 == len(self.ends) or self.starts[i + 1] >= end)
+
     def split(self, start: int, end: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """What of [start, end) is not held yet, and what is: two lists of ranges in order."""
         new: list[tuple[int, int]] = []

@@ -14,6 +14,7 @@ from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.overlap import Arrivals, owners
+from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.ring import MARKS_MAX, Ring
 from pcapflow.reassembly.sack import Sacked, Told
 from pcapflow.reassembly.witness import Witness
@@ -93,6 +94,24 @@ class Behind:
         self._own = BEHIND_BYTES
         self.assembler.add(low, high, clock)
         return True
+
+    def hold_run(self, view: memoryview, rows: Rows, i: int, j: int, offset: int, n: int, most: int) -> bool:
+        """Keep the n bytes of rows[i:j] from that offset on, which continue a range and reach into none; False, with nothing changed, where
+        they do not, or where the account would come above `most`.
+        """
+        assembler = self.assembler
+        if not assembler.continues(offset, offset + n):
+            return False
+        if not self.ring.write_run(offset, [view[at : at + k] for at, k in zip(rows.at[i:j], rows.n[i:j], strict=True)], n, most):
+            return False
+        assembler.add(offset, offset + n, rows.clock[i])
+        return True
+
+    def arrive_run(self, rows: Rows, i: int, j: int, offset: int, known_to: int) -> None:
+        """As `arrive` for each of rows[i:j], which follow one another from that offset on."""
+        for n in rows.n[i:j]:
+            self._arrivals.add(offset, offset + n, known_to)
+            offset += n
 
     def contested(self, low: int, high: int) -> bool:
         """Whether copies of some byte of [low, high) differed before."""

@@ -9,13 +9,12 @@ Invariant: events are handed to the consumer with both directions up to the same
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pcapflow.decode.segments import ACK, CONTROL, FIN, RST, SYN
 from pcapflow.reassembly.context import Consumer, Context
 from pcapflow.reassembly.events import ACKNOWLEDGED, TIMEOUT, Conflict, StreamData
 from pcapflow.reassembly.half_stream import NEVER, HalfStream
 from pcapflow.reassembly.keys import Endpoint
+from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap
 
@@ -26,22 +25,6 @@ _SACK_OPTION = 10
 CONNECTION_BYTES = 3200
 """Reserved for each tracked connection in the `connections` account: its objects and its place in the table, as
 tests/reassembly/test_connection_memory.py measures it."""
-
-
-class Rows(NamedTuple):
-    """Columns of rows as lists, for walking."""
-
-    packet: list[int]
-    ts: list[int]
-    clock: list[int]
-    direction: list[int]
-    flags: list[int]
-    seq: list[int]
-    ack: list[int]
-    options: list[int]
-    at: list[int]
-    n: list[int]
-    snapped: list[int]
 
 
 class Connection:
@@ -136,7 +119,8 @@ class Connection:
         """
         streams = self.streams
         limits = ctx.limits
-        for i in range(begin, end):
+        i = begin
+        while i < end:
             packet = rows.packet[i]
             clock = rows.clock[i]
             silent = clock - self.last_clock >= (limits.linger if self.closed else limits.idle_timeout)
@@ -169,6 +153,7 @@ class Connection:
                 stream.captured += n
                 stream.out_of_window += n  # text in a RST (RFC 9293 section 3.10.7) is not the stream's
                 self._reset(ctx, packet, ts)
+                i += 1
                 continue
             if n:
                 if n == 1 and offset == stream.next - 1 and not flags & CONTROL and stream.drop_reason is None and not stream.ended:
@@ -192,7 +177,21 @@ class Connection:
             # a timer that runs out later than it was armed for costs nothing; an earlier one begins only here
             if stream.behind is not None and (stream.arm_from_sacks(packet, clock) or stream.behind is not behind):
                 self.arm(ctx)
+            i += 1
+            if rows.until[i - 1] > i and self._take_run(ctx, rows, i, rows.until[i - 1], offset + n):
+                i = rows.until[i - 1]
         return end
+
+    def _take_run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:
+        """The rows that continue the one before them, all at once where nothing else happens before the last of them."""
+        d = rows.direction[i]
+        if rows.packet[j - 1] >= self.fire or self.streams[1 - d].behind is not None or not self.streams[d].run(ctx, rows, i, j, offset):
+            return False
+        self.packets += j - i
+        self.last_packet = rows.packet[j - 1]
+        self.last_ts = rows.ts[j - 1]
+        self.last_clock = rows.clock[j - 1]
+        return True
 
     def _synchronise(self, stream: HalfStream, direction: int, base: int, flags: int) -> bool:
         """A SYN. False where it begins another connection on the same ports."""
@@ -312,10 +311,8 @@ class Connection:
     def flush(self, ctx: Context) -> None:
         """Hand what both directions have to the consumer."""
         a, b = self.streams
-        if a.pieces:
-            a.close_pieces(ctx)
-        if b.pieces:
-            b.close_pieces(ctx)
+        a.close_pieces(ctx)
+        b.close_pieces(ctx)
         if a.events or b.events:
             events = (a.events, b.events)
             a.events = []

@@ -173,7 +173,7 @@ class FlowTable:
         """Take a group row by row. Whether the connection that its last row belongs to could be tracked."""
         ctx = self.ctx
         key = s.keys[g]
-        rows = s.rows()
+        rows = s.rows(0 if self._walk_all else min(ctx.limits.linger, ctx.limits.idle_timeout))
         at, end = s.bounds[g], s.bounds[g + 1]
         connection = self._table.get(key)
         if connection is None:

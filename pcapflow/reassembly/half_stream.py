@@ -1,30 +1,24 @@
 """One direction of a TCP connection: segments in, ordered `StreamEvent` values out.
 
-Contract: `segment` takes one data segment at its 64-bit offset; the other methods tell the stream what ends a hole. What
-comes out collects in `events` until the connection hands it on. In-order data is never copied: it stays in the block and
-is only remembered as pieces. Only data behind a hole is copied, into the stream's ring.
+Contract: `segment` takes one data segment at its 64-bit offset, `run` several at once that follow one another; the other methods tell the
+stream what ends a hole. What comes out collects in `events` until the connection hands it on. Only data behind a hole is copied, into
+the stream's ring.
 
-Invariants, for every prefix of the input:
+Invariants, for every prefix of the input, beside those of `Delivery`:
   captured = delivered + retransmitted + conflicting + late + out_of_window + dropped + held
-  next = delivered + missing
-  everything below `next` was delivered or given up; everything held is above it.
+  everything held is above `next`.
 
 Overlaps: of what was delivered the first copy stays; of what waits behind a hole `Context.overlap` says which copy is delivered.
-Which bucket a repeated byte falls into: `late` if its offset was given up (the last `late_ranges` gaps are remembered), else
-compared with the ring or the history of the last delivered bytes: `conflicting` where the byte differs, whichever copy is
-kept, `retransmitted` where it is the same or no longer at hand.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
-from pcapflow.reassembly import pieces
 from pcapflow.reassembly.behind import NONE, Behind
+from pcapflow.reassembly.delivery import Delivery
 from pcapflow.reassembly.events import (
     ACKNOWLEDGED,
     AT_END,
@@ -33,13 +27,11 @@ from pcapflow.reassembly.events import (
     Conflict,
     StreamData,
     StreamEnd,
-    StreamEvent,
     StreamGap,
     Why,
 )
-from pcapflow.reassembly.history import History
 from pcapflow.reassembly.needs import Shadow
-from pcapflow.reassembly.pieces import Segment
+from pcapflow.reassembly.pieces import Rows, Segment
 from pcapflow.reassembly.sack import Told
 from pcapflow.reassembly.seqspace import unwrap
 
@@ -54,22 +46,19 @@ _JUMP_MAX = 1 << 30
 _WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))
 
 
-class HalfStream:
+class HalfStream(Delivery):
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
     __slots__ = (
-        "acked", "armed_ack", "armed_packet", "armed_ts", "base", "behind", "bucket", "captured", "conflicting", "delivered", "differs",
-        "drop_reason", "dropped", "ended", "events", "filled", "fin", "gaps", "history", "jump_end", "late", "missing", "next", "out_of_order",
-        "out_of_window", "owner", "pieces", "pieces_start", "protocol_drop", "retransmitted", "ring_peak", "shadow", "snapped", "syn",
-        "waiting_ack", "waiting_packet", "waiting_ts",
+        "acked", "armed_ack", "armed_packet", "armed_ts", "base", "behind", "bucket", "differs", "drop_reason", "ended", "fin", "jump_end", "owner",
+        "protocol_drop", "waiting_ack", "waiting_packet", "waiting_ts",
     )  # fmt: skip
 
     def __init__(self, owner: Connection) -> None:
+        super().__init__()
         self.owner = owner
         self.base = -1
         """Wire number of offset 0; -1 until something of this direction was seen."""
-        self.next = 0
-        self.syn = False
         self.fin = -1
         """Offset of the FIN; -1 until one was seen."""
         self.ended = ""
@@ -81,8 +70,6 @@ class HalfStream:
         self.waiting_ack = 0
         """The latest one after it, whose grace begins to count when the first is done."""
         self.waiting_packet = self.waiting_ts = 0
-        self.shadow: Shadow | None = None
-        """Made when a hole is given up for want of room."""
         self.jump_end = -1
         self.behind: Behind | None = None
         """What waits behind holes; None where nothing does."""
@@ -90,15 +77,13 @@ class HalfStream:
         """Overlap policies under which this stream would read differently."""
         self.bucket = 0
         """Binary digits of what is reserved for `behind`; where `Context.holding` has this stream."""
-        self.history = History()
-        self.captured = self.delivered = self.retransmitted = self.conflicting = self.late = self.out_of_window = 0
-        self.dropped = self.missing = self.gaps = self.filled = self.out_of_order = self.ring_peak = self.snapped = 0
         self.drop_reason: DropReason | None = None
         self.protocol_drop: DropReason | None = None
         """Why the protocol above gave the stream up, if it did; its bytes stay delivered."""
-        self.events: list[StreamEvent] = []
-        self.pieces: list[pieces.Piece] = []
-        self.pieces_start = 0
+
+    def tell(self, ctx: Context, conflict: Conflict) -> None:
+        """Bytes came again and were others."""
+        self.owner.tell(ctx, self, conflict)
 
     # --- what is there
 
@@ -138,7 +123,7 @@ class HalfStream:
         """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block."""
         self.captured += n
         if offset == self.next and self.behind is None and self.fin < 0 and not self.ended and self.drop_reason is None and self.shadow is None:
-            self._append(at, n, packet, ts, ack)
+            self.append(at, n, packet, ts, ack)
             return
         if self.shadow is not None and self.shadow.over(packet, clock, ctx.limits):
             self._end_shadow()
@@ -170,6 +155,36 @@ class HalfStream:
                 self.out_of_window += n
                 return
         self._place(ctx, offset, end, at, packet, ts, clock, ack)
+
+    def run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:
+        """The payload of rows[i:j], which follow one another from that offset on and the row before them: what `segment` would have made of
+        each. False, and nothing changed, where it takes a closer look.
+        """
+        if self.fin >= 0 or self.ended or self.drop_reason is not None or self.shadow is not None:
+            return False
+        n = sum(rows.n[i:j])
+        behind = self.behind
+        if offset == self.next:
+            if behind is None:
+                self.append_run(rows, i, j, n)
+            elif offset + n < behind.first:
+                self.append_run(rows, i, j, n)
+                behind.arrive_run(rows, i, j, offset, offset)
+            else:
+                return False
+        else:
+            if behind is None or ctx.needs.now or offset + n - self.next > ctx.limits.ring_size:
+                return False
+            ranges = len(behind.assembler)
+            if not behind.hold_run(ctx.view, rows, i, j, offset, n, ctx.soft_rings):
+                return False
+            behind.arrive_run(rows, i, j, offset, self.next)
+            self.out_of_order += j - i
+            self.filled += len(behind.assembler) < ranges
+            ctx.held_changed(self)
+            self.ring_peak = max(self.ring_peak, self.held)
+        self.captured += n
+        return True
 
     def selectively_acknowledged(self, ctx: Context, blocks: list[tuple[int, int]], packet: int, clock: int) -> None:
         """The peer has these blocks (raw sequence numbers). A hole in them is only in the capture: it can end before the
@@ -205,18 +220,6 @@ class HalfStream:
         if self.behind is None or self.behind.assembler.ends[-1] <= offset:
             self.fin = offset
 
-    def keep_alive(self, n: int) -> None:
-        """A keep-alive probe of n garbage bytes just below `next` (RFC 9293 section 3.8.4)."""
-        self.captured += n
-        self.retransmitted += n
-
-    def _append(self, at: int, n: int, packet: int, ts: int, ack: int) -> None:
-        if not self.pieces:
-            self.pieces_start = self.next
-        self.next += n
-        self.delivered += n
-        self.pieces.append((at, self.next - self.pieces_start, packet, ts, ack))
-
     def _plausible(self, ctx: Context, offset: int, end: int) -> bool:
         """Whether data so far ahead can belong to the stream. Beyond the ring it must be acknowledged by the peer or
         continue the segment before, so that one wrong sequence number does not carry the stream away.
@@ -238,7 +241,7 @@ class HalfStream:
         while True:
             if offset < self.next:
                 old = min(end, self.next) - offset
-                self._repeated(ctx, offset, at, old, segment)
+                self.repeated(ctx, offset, at, old, segment)
                 offset += old
                 at += old
                 if offset == end:
@@ -246,7 +249,7 @@ class HalfStream:
             behind = self.behind
             if behind is None:
                 if offset == self.next:
-                    self._append(at, end - offset, packet, ts, ack)
+                    self.append(at, end - offset, packet, ts, ack)
                     return
                 if end - self.next > limits.ring_size:
                     # not even an empty ring can hold it: what lies between is given up
@@ -274,7 +277,7 @@ class HalfStream:
                 self.dropped += high - low
                 return
             if low == self.next:
-                self._append(at, high - low, packet, ts, ack)
+                self.append(at, high - low, packet, ts, ack)
                 self.filled += self.behind is not None and self.behind.first == self.next
                 self._drain(ctx, packet, ts)
                 return
@@ -380,88 +383,16 @@ class HalfStream:
             self.behind = None
             ctx.held_changed(self)
 
-    # --- bytes seen before
-
-    def _repeated(self, ctx: Context, offset: int, at: int, n: int, segment: Segment) -> None:
-        """[offset, offset + n) of a segment lies below `next`: put each byte into its bucket."""
-        if offset < 0:
-            before = min(n, -offset)
-            if self.syn:
-                self.out_of_window += before
-            else:
-                self.late += before
-            offset += before
-            at += before
-            n -= before
-        if n == 0:
-            return
-        for low, high, given_up in self.history.parts(offset, offset + n):
-            if given_up:
-                self.late += high - low
-                if self.shadow is not None:
-                    self.shadow.late(low, high)
-            else:
-                self._seen(ctx, low, at + low - offset, high - low, segment)
-
-    def _seen(self, ctx: Context, offset: int, at: int, n: int, segment: Segment) -> None:
-        """[offset, offset + n) was delivered: compare with what of it is still at hand."""
-        reach = len(self.history.tail) + (self.pieces[-1][1] if self.pieces else 0)
-        oldest = self.next - min(reach, ctx.limits.history_bytes)
-        if offset < oldest:
-            unknown = min(n, oldest - offset)
-            self.retransmitted += unknown
-            offset += unknown
-            at += unknown
-            n -= unknown
-        if n:
-            differing = self._count(self._delivered(ctx, offset, offset + n), bytes(ctx.view[at : at + n]))
-            if differing:
-                self.owner.tell(ctx, self, Conflict(offset, differing, segment.start, segment.end, offset, offset + n, "original", segment.packet, segment.ts))
-
-    def _count(self, first: bytes, second: bytes) -> int:
-        """Puts the bytes of a second copy into their buckets; how many differ."""
-        differing = 0
-        if first != second:
-            differing = int(np.count_nonzero(np.frombuffer(first, np.uint8) != np.frombuffer(second, np.uint8)))
-        self.conflicting += differing
-        self.retransmitted += len(first) - differing
-        return differing
-
     def _contend(self, ctx: Context, behind: Behind, low: int, second: bytes, segment: Segment) -> None:
         """Part of a segment, from offset low on, is held already."""
         high = low + len(second)
         first = behind.ring.read(low, high)
-        differing = self._count(first, second)
+        differing = self.count(first, second)
         if not differing and not behind.contested(low, high):
             return
         kept, start, end = behind.contend(low, first, second)
         if differing:
-            self.owner.tell(ctx, self, Conflict(low, differing, segment.start, segment.end, start, end, kept, segment.packet, segment.ts))
-
-    def _delivered(self, ctx: Context, start: int, end: int) -> bytes:
-        """The delivered bytes [start, end), all of which are in the history or the pieces."""
-        begin = self.pieces_start if self.pieces else self.next
-        tail = self.history.tail
-        before = tail[len(tail) - (begin - start) : len(tail) - max(0, begin - end)] if start < begin else b""
-        if end <= begin:
-            return before
-        return b"".join((before, *pieces.read(ctx.view, self.pieces, max(start - begin, 0), end - begin)))
-
-    def remember_tail(self, ctx: Context, data: StreamData) -> None:
-        """Data was delivered: keep its tail."""
-        keep = ctx.limits.history_bytes
-        size = min(keep, data.length)
-        self.history.remember(ctx.ledger.history, keep, data.take(data.length - size, size))
-
-    # --- handing on
-
-    def close_pieces(self, ctx: Context) -> None:
-        """Turn the pieces collected so far into one event."""
-        if self.pieces:
-            data = pieces.event(ctx.view, self.pieces_start, self.pieces)
-            self.pieces = []
-            self.events.append(data)
-            self.remember_tail(ctx, data)
+            self.tell(ctx, Conflict(low, differing, segment.start, segment.end, start, end, kept, segment.packet, segment.ts))
 
     def reached_fin(self, ctx: Context, packet: int, ts: int) -> bool:
         """Whether the FIN is next; the stream then has ended."""

@@ -57,6 +57,27 @@ class Ring:
         self.held += n
         return True
 
+    def write_run(self, offset: int, parts: list[memoryview], n: int, most: int) -> bool:
+        """Copy n bytes in parts, segment by segment, as `write` would one after the other; False, and nothing changed, where the account would
+        come above `most`.
+        """
+        pages = self._pages
+        fresh = [p for p in range(offset // PAGE, (offset + n - 1) // PAGE + 1) if p not in pages]
+        remembered = min(len(parts), MARKS_MAX - self.marks)
+        cost = len(fresh) * PAGE_BYTES + remembered * MARK
+        if self._account.used + cost > most or not self._account.reserve(cost):
+            return False
+        for p in fresh:
+            pages[p] = bytearray(PAGE)
+        at = offset
+        for part in parts[:remembered]:
+            self._marks.setdefault(at // PAGE, []).append(at)
+            at += len(part)
+        self.marks += remembered
+        self.overwrite(offset, b"".join(parts))
+        self.held += n
+        return True
+
     def overwrite(self, offset: int, data: bytes | memoryview) -> None:
         """Copy data to offsets whose pages are there."""
         done = 0

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, FIN, RST, SYN, SegmentColumns
-from pcapflow.reassembly.connection import Rows
 from pcapflow.reassembly.events import StreamData
 from pcapflow.reassembly.keys import KEY
+from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.seqspace import difference
 
 _I64 = npt.NDArray[np.int64]
@@ -77,18 +77,24 @@ class Sorted:
         self.snapped = c.snapped[order]
         self._lists: Rows | None = None
 
-    def rows(self) -> Rows:
-        """All rows as lists, for walking; made when the first group of the block is walked."""
+    def rows(self, silence: int) -> Rows:
+        """All rows as lists, for walking; made when the first group of the block is walked. silence: ns of it end a connection, perhaps."""
         if self._lists is None:
-            self._lists = Rows(
-                *(
-                    column.tolist()
-                    for column in (
-                        self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped,
-                    )
-                )
+            columns = (
+                self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence),
             )  # fmt: skip
+            self._lists = Rows(*(column.tolist() for column in columns))
         return self._lists
+
+    def _until(self, silence: int) -> _I64:
+        """int64 (n,), see `Rows.until`."""
+        plain = (self.n > 0) & (self.snapped == 0) & ((self.flags & (SYN | FIN | RST)) == 0)
+        goes_on = plain[1:] & plain[:-1] & (difference(self.seq[1:], self.seq[:-1] + self.n[:-1]) == 0)
+        for alike in (self.group, self.direction, self.ack, self.flags & ACK):
+            goes_on &= alike[1:] == alike[:-1]
+        goes_on &= np.diff(self.clock) < silence
+        ends = np.append(np.flatnonzero(~goes_on) + 1, len(self.n))
+        return np.repeat(ends, np.diff(ends, prepend=0))
 
     def told_apart(self) -> bool:
         """Whether every key is one group. Two keys whose hashes are the same may lie interleaved, as several groups each."""
