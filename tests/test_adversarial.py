@@ -80,6 +80,18 @@ def test_time_is_linear_memory_is_bounded_and_each_loss_is_named(tmp_path: Path,
     assert drops == named.get("drops", {})
 
 
+@pytest.mark.parametrize("kind", ["conflicts", "copies", "again"])
+@pytest.mark.parametrize("policy", ["last", "linux", "solaris"])
+def test_time_is_linear_whichever_copy_is_kept(tmp_path: Path, kind: str, policy: str) -> None:
+    size = KINDS[kind][1]
+    whole, tenth = tmp_path / "whole.pcap", tmp_path / "tenth.pcap"
+    make(kind, whole, size)
+    make(kind, tenth, size // 10)
+    report = analyse(whole, "--overlap", policy)
+    assert report["tcp"]["streams_reading_differently"] == 1
+    assert report["run"]["seconds"] < 30 * analyse(tenth, "--overlap", policy)["run"]["seconds"] + 0.5
+
+
 @pytest.mark.parametrize("kind", ["holes", "many_holes", "unclosed", "syn_flood", "conflicts", "crumbs", "repeats", "big_string"])
 def test_what_the_process_takes_is_what_the_accounts_say_and_a_fixed_overhead(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.pcap"

@@ -57,6 +57,8 @@ def test_a_memory_limit_that_does_not_fit_is_said_before_the_capture_is_read(mon
     said = capsys.readouterr().err
     assert "--memory-limit 64 MiB" in said
     assert "do not fit in the container's limit of 100 MiB; give --memory-limit 36 MiB or less" in said
+    analyze._say_what_does_not_fit(Limits(), 71 * MIB)
+    assert "do not fit in --process-limit of 71 MiB; whatever --memory-limit is, a run may need 72 MiB there" in capsys.readouterr().err
     analyze._say_what_does_not_fit(Limits(memory_limit=32 * MIB), None)
     assert capsys.readouterr().err == ""
 
@@ -136,7 +138,7 @@ def test_a_refusal_on_the_command_line_is_an_option_that_help_does_not_show() ->
     report = json.loads(done.stdout)
     assert report["drops"]["by_reason"]["json_memory"]["count"] == 1
     assert b"--simulate" not in subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, check=True).stdout
-    for wrong in ("json", "json=x", "nothing=1"):
+    for wrong in ("json", "json=x", "json=0", "nothing=1"):
         assert subprocess.run([*command, "--simulate", wrong, "samples/json-api.pcap"], cwd=ROOT, capture_output=True, check=False).returncode == 2
 
 

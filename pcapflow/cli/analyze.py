@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pcapflow.pipeline import Options, Result
 
 _DEFAULTS = Limits()
+_LEAST_MEMORY = 8 * MIB
+"""Below this a block and its columns leave little for anything else."""
 _EXAMPLES = """\b
 Examples:
   pcapflow analyze trace.pcap
@@ -148,11 +150,16 @@ def _say_what_does_not_fit(bounds: Limits, process_limit: int | None) -> None:
     """A memory limit that the container or --process-limit cannot hold is said at the start, not found out at the end."""
     wanted = bounds.memory_limit + FIXED_BYTES
     for name, most in (("the container's limit", container_limit()), ("--process-limit", process_limit)):
-        if most is not None and wanted > most:
-            errors.say(
-                f"warning: --memory-limit {show_size(bounds.memory_limit)} and about {show_size(FIXED_BYTES)} for the program itself do not fit in "
-                f"{name} of {show_size(most)}; give --memory-limit {show_size(max(most - FIXED_BYTES, most // 4) // MIB * MIB or MIB)} or less"
-            )
+        if most is None or wanted <= most:
+            continue
+        room = (most - FIXED_BYTES) // MIB * MIB
+        way = f"give --memory-limit {show_size(room)} or less"
+        if room < _LEAST_MEMORY:
+            way = f"whatever --memory-limit is, a run may need {show_size(FIXED_BYTES + _LEAST_MEMORY)} there"
+        errors.say(
+            f"warning: --memory-limit {show_size(bounds.memory_limit)} and about {show_size(FIXED_BYTES)} for the program itself do not fit in "
+            f"{name} of {show_size(most)}; {way}"
+        )
 
 
 def _finish(result: Result) -> None:

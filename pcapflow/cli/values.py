@@ -64,8 +64,8 @@ class Simulated(_PairType):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         name, _, number = str(value).partition("=")
-        if name not in (*Ledger.NAMES, "process") or not number.isdecimal():
-            self.fail(f"{value!r}: write one of {', '.join(Ledger.NAMES)} or process, and =N", param, ctx)
+        if name not in (*Ledger.NAMES, "process") or not number.isdecimal() or int(number) == 0:
+            self.fail(f"{value!r}: write one of {', '.join(Ledger.NAMES)} or process, and =N, N from 1", param, ctx)
         return name, int(number)
 
 

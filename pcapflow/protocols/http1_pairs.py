@@ -12,7 +12,9 @@ direction was taken first, although requests of later packets may be known alrea
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
+from operator import attrgetter
 
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
@@ -21,6 +23,7 @@ from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.seqspace import unwrap
 from pcapflow.records import Request, Response
 
+_packet = attrgetter("packet")
 WAITING_BYTES = 700
 """Reserved for each exchange that waits, beside a head that is too large for the cache."""
 
@@ -148,7 +151,7 @@ class Pairs:
 
     def _orphan(self, offset: int, packet: int, ts: int, ack: int) -> Exchange:
         """A response without a request of an earlier packet. Requests of later packets may be known already."""
-        later = [e for e in self.waiting if e.packet > packet]
+        later = self.waiting[bisect_right(self.waiting, packet, key=_packet) :]
         # before the first answered request nothing is known of the client's offsets in earlier packets
         may_come = ack >= 0 and (not self._known_to or self._acked(ack, self._known_to) > self._known_to)
         if later and may_come and self._acked(ack, later[0].offset) > later[0].offset:

@@ -23,10 +23,12 @@ class Assembler:
     def __len__(self) -> int:
         return len(self.starts)
 
-    @property
-    def full(self) -> bool:
-        """Another range may not fit."""
-        return len(self.starts) >= self.capacity
+    def fits(self, start: int, end: int) -> bool:
+        """Whether all of [start, end) can be held: it touches a range, so that none is added, or there is room for one more."""
+        if len(self.starts) < self.capacity:
+            return True
+        i = bisect_left(self.ends, start)
+        return i < len(self.ends) and self.starts[i] <= end
 
     def continues(self, start: int, end: int) -> bool:
         """Whether a range ends at start, and none has bytes of [start, end)."""

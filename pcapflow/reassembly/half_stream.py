@@ -43,6 +43,8 @@ NEVER = 1 << 62
 """A packet number or time that does not come."""
 _JUMP_MAX = 1 << 30
 """The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
+_WINDOW = 4 << 20
+"""What a sender may well be ahead (`Limits.ring_size` has the reason): with a smaller ring, a segment that far is one that there was no room for."""
 _WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))
 
 
@@ -128,16 +130,17 @@ class HalfStream(Delivery):
         if self.shadow is not None and self.shadow.over(packet, clock, ctx.limits):
             self._end_shadow()
         repeated = self.retransmitted + self.conflicting + self.out_of_window
-        self._take(ctx, offset, at, n, packet, ts, clock, ack)
+        doubted = self._take(ctx, offset, at, n, packet, ts, clock, ack)
         if self.shadow is not None and offset <= self.next + _JUMP_MAX:
-            fresh = n - (self.retransmitted + self.conflicting + self.out_of_window - repeated)
+            fresh = n - (self.retransmitted + self.conflicting + self.out_of_window - repeated) + doubted
             if fresh:
                 self.shadow.hold(offset, offset + n, fresh, ctx.ledger.rings.used)
 
-    def _take(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
+    def _take(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> int:
+        """`segment` where it is not simply next. Returns the bytes that were not believed, though a larger ring would have had them."""
         if self.drop_reason is not None:
             self.dropped += n
-            return
+            return 0
         end = offset + n
         if self.ended or 0 <= self.fin < end:
             # beyond the end of the stream: after FIN or RST nothing belongs to it
@@ -148,13 +151,18 @@ class HalfStream(Delivery):
                 n -= beyond
                 end -= beyond
                 if n == 0:
-                    return
+                    return 0
         if offset > self.next:
             self.out_of_order += 1
             if not self._plausible(ctx, offset, end):
                 self.out_of_window += n
-                return
+                if end - self.next > max(ctx.limits.ring_size, _WINDOW):
+                    ctx.needs.doubted += 1
+                    return 0
+                self._lose(ctx, offset, packet)
+                return n
         self._place(ctx, offset, end, at, packet, ts, clock, ack)
+        return 0
 
     def run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:
         """The payload of rows[i:j], which follow one another from that offset on and the row before them: what `segment` would have made of
@@ -256,7 +264,7 @@ class HalfStream(Delivery):
                     self._give_up(ctx, offset, RING_SIZE, packet, ts)
                     continue
                 behind = self.behind = Behind(limits, ctx.ledger.rings, ctx.overlap)
-            elif offset > self.next and (end - self.next > limits.ring_size or behind.assembler.full):
+            elif offset > self.next and (end - self.next > limits.ring_size or not behind.assembler.fits(offset, end)):
                 why = RING_SIZE if end - self.next > limits.ring_size else RING_RANGES
                 self._give_up(ctx, min(offset, behind.first), why, packet, ts)
                 continue

@@ -24,7 +24,7 @@ _ARRIVAL = 32
 class Needs:
     """Of one run: the greatest ring and number of ranges that one stream needed, and all rings at one time, in bytes."""
 
-    __slots__ = ("evicted", "now", "ring_ranges", "ring_size", "rings", "shadowed", "unanswered", "unknown")
+    __slots__ = ("doubted", "evicted", "now", "ring_ranges", "ring_size", "rings", "shadowed", "unanswered", "unknown")
 
     def __init__(self) -> None:
         self.ring_size = 0
@@ -36,6 +36,8 @@ class Needs:
         """Holes that were given up for want of room."""
         self.unknown = 0
         """Those of them for which there was no room for a shadow either."""
+        self.doubted = 0
+        """Segments too far ahead to be believed, which a much larger ring would have."""
         self.evicted = 0
         """Connections that left the table for others, though they might have gone on."""
         self.unanswered = 0
@@ -99,7 +101,7 @@ class Shadow:
             needs.unknown += 1
             return
         self._top = max(self._top, top)
-        self._last = top
+        self._last = top if ranges else -1
         self._weigh(rings_used)
 
     def hold(self, offset: int, end: int, fresh: int, rings_used: int) -> None:

@@ -119,7 +119,7 @@ class Arrivals:
             self.complete = 2 * len(keep) <= self._most
         elif self._account.reserve(_STEP_BYTES):
             self.reserved += _STEP_BYTES
-            self._room += 3 * _STEP
+            self._room = min(self._room + 3 * _STEP, 3 * self._most)
         else:
             self.complete = False
         if not self.complete:

@@ -46,7 +46,8 @@ def _options(s: Summary, needs: Needs) -> list[str]:
     if memory > limits["memory_limit"]:
         flags = {"--memory-limit": _round(memory, 8 * MIB), **flags}
     if flags and memory < _MOST:
-        lines.append(_claim(s, needs) + " ".join(f"{flag} {value}" for flag, value in flags.items()))
+        certain = not needs.unknown and not (needs.evicted and needs.shadowed) and not (needs.doubted and "--ring-size" in flags)
+        lines.append(_claim(s, needs, certain=certain) + " ".join(f"{flag} {value}" for flag, value in flags.items()))
     for reason in (DropReason.HTTP_MEMORY, DropReason.CONTENT_MEMORY, DropReason.JSON_MEMORY):
         count = s.drops.by_reason.get(reason)
         if count is not None:
@@ -54,11 +55,10 @@ def _options(s: Summary, needs: Needs) -> list[str]:
     return lines
 
 
-def _claim(s: Summary, needs: Needs) -> str:
-    """What holds with the options that follow."""
-    if needs.unknown or (needs.evicted and needs.shadowed):
-        # what the holes of connections that left would have needed was not seen
-        return "fewer holes would have been given up, and what the rest take would show, with "
+def _claim(s: Summary, needs: Needs, *, certain: bool) -> str:
+    """What holds with the options that follow. Not certain: what some holes take, those of connections that left for instance, was not seen."""
+    if not certain:
+        return "less would have been dropped, and what the rest takes would show, with "
     if needs.evicted:
         also = f" ({needs.unanswered:,} that nobody answered left too, which loses nothing)" if needs.unanswered else ""
         return f"no connection would have been evicted{also} with "

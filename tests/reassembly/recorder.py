@@ -30,6 +30,8 @@ class Heard:
     packets: list[int] = field(default_factory=list)
     """The packet that delivered each byte; 0 in gaps."""
     end: StreamEnd | None = None
+    latest: int = 0
+    """The packet of the last event."""
 
     @property
     def text(self) -> bytes:
@@ -81,16 +83,23 @@ class Recorder:
                     taken = event.take(0, event.length)
                     assert len(taken) == event.length
                     heard.data.extend(taken)
-                    heard.packets.extend(event.packet(event.piece(i)) for i in range(event.length))
+                    packets = [event.packet(event.piece(i)) for i in range(event.length)]
+                    assert packets == sorted(packets)
+                    heard.packets.extend(packets)
+                    first, last = packets[0], packets[-1]
                 elif isinstance(event, StreamGap):
                     assert event.start == len(heard.data)
                     assert event.length > 0
                     heard.gaps.append(event)
                     heard.data.extend([None] * event.length)
                     heard.packets.extend([0] * event.length)
+                    first = last = event.packet
                 else:
                     assert event.offset == len(heard.data)
                     heard.end = event
+                    first = last = event.packet
+                assert first >= heard.latest, "events go back in the capture"
+                heard.latest = last
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         heard = self.live.pop(connection.number, (Heard(), Heard()))

@@ -70,7 +70,7 @@ steps = st.lists(
         st.none() | st.integers(0, 100),  # acknowledged offset of the other side
         st.sampled_from([0, 10, 300, 1200, 2500, 5000, 12_000, -400]),  # microseconds since the packet before
         st.sampled_from([0, 0, 0, 0, 0, 0, 0, FIN, RST, SYN]),
-        st.sampled_from([0, 0, 0, 1]),  # which connection
+        st.sampled_from([0, 0, 0, 1, 2]),  # which connection
     ),
     min_size=1,
     max_size=40,
@@ -183,15 +183,25 @@ def test_connections_that_come_whole_are_what_walking_them_gives(
 
 
 @settings(max_examples=800 * CASES)
-@given(steps, WRAPS, st.sampled_from([Limits(), TIGHT]), st.booleans())
+@given(
+    steps, WRAPS, st.sampled_from([Limits(), TIGHT]), st.sampled_from([0, 8_192, 14_000, 20_000]), st.sampled_from([1, 2, 9]), st.sampled_from([1, 4, 100]), st.booleans()
+)
 def test_what_is_delivered_was_sent_and_the_account_balances(
-    path: Path, plan: list[tuple[int, int, int, int, int | None, int, int, int]], isn: int, limits: Limits, starved: bool
+    path: Path,
+    plan: list[tuple[int, int, int, int, int | None, int, int, int]],
+    isn: int,
+    limits: Limits,
+    starved: int,
+    connections: int,
+    block_packets: int,
+    drop_streams: bool,
 ) -> None:
     """The recorder checks the order of events and the conservation law; here: no byte is made up."""
+    limits = replace(limits, block_packets=block_packets)
     if starved:
-        limits = replace(limits, rings_total=8192, max_connections=1)
+        limits = replace(limits, rings_total=starved, max_connections=connections)
     path.write_bytes(traffic(plan, isn))
-    recorder, ledger = reassemble(path, limits)
+    recorder, ledger = reassemble(path, limits, drop_streams=drop_streams)
     captured = sum(n for _, _, n, *_ , flags, _ in plan if flags != SYN)
     assert sum(c["captured"] for t in recorder.told for c in t.counts) + recorder.untracked_bytes == captured
     assert ledger.peak <= limits.memory_limit

@@ -140,6 +140,44 @@ def test_a_witness_that_is_full_says_that_every_policy_may_read_differently() ->
     assert witness.reads_differently(Policy.FIRST, arrivals, 0, 8) == set(Policy) - {Policy.FIRST}
 
 
+@pytest.mark.parametrize("limits", [Limits(overlap_copies=3), Limits(overlap_ranges=4), Limits(overlap_bytes=20)])
+def test_more_copies_than_are_told_apart_say_that_every_policy_may_read_differently(tmp_path: Path, limits: Limits) -> None:
+    talk = Talk().open()
+    for i in range(8):
+        talk.packet(0, ACK, b"%d" % i * (8 - i % 2), seq=1002)
+    talk.packet(0, ACK, b".", seq=1001)
+    path = tmp_path / "x.pcap"
+    talk.save(path)
+    recorder, _ = reassemble(path, limits)
+    assert recorder.differs == [set(Policy) - {Policy.FIRST}]
+    assert recorder.told[0].heard[0].text == b".00000000"
+    assert recorder.told[0].counts[0]["conflicting"] == 4 * 7 + 3 * 8
+
+
+def test_segments_that_are_delivered_make_room_for_others_to_be_remembered() -> None:
+    rings = Ledger(Limits()).rings
+    arrivals = Arrivals(rings, 64, 64)
+    for i in range(64):
+        arrivals.add(i, i + 1, 0)
+    arrivals.add(64, 65, 60)
+    assert arrivals.covering(60, 65) == [(i, i + 1, i) for i in range(60, 65)]
+    assert arrivals.covering(0, 60) == []
+    for i in range(65, 200):
+        arrivals.add(i, i + 1, 0)
+    assert not arrivals.complete
+    assert arrivals.covering(64, 65) is None
+    assert rings.used == 0  # what says nothing any more costs nothing
+
+
+def test_of_many_segments_that_are_alike_the_first_and_the_last_are_remembered() -> None:
+    rings = Ledger(Limits()).rings
+    arrivals = Arrivals(rings, 64, 64)
+    for _ in range(10_000):
+        arrivals.add(3, 9, 0)
+    assert arrivals.covering(3, 4) == [(3, 9, 0), (3, 9, 9_999)]
+    assert rings.used == 0
+
+
 def attack() -> bytes:
     """A request whose path is sent twice behind a hole, with other bytes."""
     talk = Talk().open()

@@ -60,6 +60,32 @@ def test_ranges_are_bounded_and_the_first_word_counts() -> None:
     assert found.packet == RANGES * 3 - 1
 
 
+def test_a_block_that_grows_does_not_put_off_what_it_had_at_first() -> None:
+    """Told at packet 1 that the peer has [20, 30): whatever follows, a hole in it may end from packet 1 on."""
+    sacked = Sacked()
+    for i in range(100):
+        sacked.add(Told(20, 30 + 10 * i, 1 + i, 1 + i), 0, 0, 0)
+        found = sacked.covering(22, 28)
+        assert found is not None
+        assert found.packet == 1
+    latest = sacked.covering(22, 1015)
+    assert latest is not None
+    assert latest.packet == 100
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 15)), max_size=60), st.integers(1, 20))
+def test_ranges_whose_time_has_come_lose_nothing(told: list[tuple[int, int]], grace: int) -> None:
+    """Whatever is remembered was told, and no earlier than the peer said it; blocks that only grow are never forgotten."""
+    sacked, said = Sacked(), {}
+    for now, (start, n) in enumerate(told):
+        sacked.add(Told(start, start + n, now + grace, now + grace), 0, now, now)
+        for offset in range(start, start + n):
+            said.setdefault(offset, now + grace)
+        for offset in range(60):
+            found = sacked.covering(offset, offset + 1)
+            assert found is None or found.packet >= said[offset]
+
+
 def sack(talk: Talk, ack: int, *blocks: tuple[int, int]) -> None:
     """The server acknowledges up to a client offset, and has these blocks of offsets."""
     base = 1001
