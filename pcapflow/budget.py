@@ -56,6 +56,10 @@ class Account:
             ledger.peak_ts = ledger.ts
         return True
 
+    def has_room(self, n: int) -> bool:
+        """Whether n bytes could be reserved; asking is no request, and leaves no mark."""
+        return self.used + n <= self.limit and self._ledger.used + n <= self._ledger.limit
+
     def refusal(self) -> tuple[str, int]:
         """The limit that refused the last reservation that was refused, and its value."""
         ledger = self._ledger
@@ -88,6 +92,10 @@ class RefusingAccount(Account):
             self._ledger.refused = self.limit_name
             return False
         return super().reserve(n)
+
+    def has_room(self, n: int) -> bool:  # noqa: ARG002 - whatever it is
+        """Never sure: so each request is made on its own, and counted."""
+        return False
 
 
 class Ledger:

@@ -65,7 +65,7 @@ class Ring:
         fresh = [p for p in range(offset // PAGE, (offset + n - 1) // PAGE + 1) if p not in pages]
         remembered = min(len(parts), MARKS_MAX - self.marks)
         cost = len(fresh) * PAGE_BYTES + remembered * MARK
-        if self._account.used + cost > most or not self._account.reserve(cost):
+        if self._account.used + cost > most or not self._account.has_room(cost) or not self._account.reserve(cost):
             return False
         for p in fresh:
             pages[p] = bytearray(PAGE)
