@@ -93,7 +93,7 @@ class RefusingAccount(Account):
             return False
         return super().reserve(n)
 
-    def has_room(self, n: int) -> bool:  # noqa: ARG002 - whatever it is
+    def has_room(self, n: int) -> bool:
         """Never sure: so each request is made on its own, and counted."""
         return False
 
