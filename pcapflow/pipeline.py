@@ -17,9 +17,10 @@ import numpy as np
 
 from pcapflow import __version__, records
 from pcapflow.budget import Account, Ledger
-from pcapflow.capture import pcap
+from pcapflow.capture import linktypes
 from pcapflow.capture.interrupt import Interrupt
-from pcapflow.capture.source import Source, open_source
+from pcapflow.capture.reader import CaptureInfo
+from pcapflow.capture.trace import Trace
 from pcapflow.decode import columns, slow
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
 from pcapflow.decode.watch import Watch
@@ -109,35 +110,30 @@ def run(
         stack.enter_context(_without_cycle_search())
         hard_limit = stack.enter_context(HardLimit(options.process_limit))
         interrupt = stack.enter_context(Interrupt())
-        readers = _open(paths, limits, ledger, stack, interrupt)
-        sizes = [source.size for source, _ in readers]
-        total = sum(s for s in sizes if s is not None) if None not in sizes else None
-        before = blocks = 0
+        trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
+        total = trace.size
+        blocks = 0
         no_memory = False
         try:
-            for source, reader in readers:
-                for block in reader.blocks(last_packet + 1):
-                    ledger.at(block.first_packet, int(block.ts[0]))
-                    blocks += 1
-                    hard_limit.check()
-                    _fail_on_purpose(options, blocks)
-                    segments = columns.decode(block, counts)
-                    watch.look(block, segments)
-                    captured += int(segments.payload_len.sum())
-                    _count_flags(collector.tcp, segments.flags)
-                    table.process(block, segments)
-                    last_packet = block.first_packet + len(block) - 1
-                    last_ts = int(block.ts[-1])
-                    collector.flush()
-                    if flush is not None:
-                        flush()
-                    if progress is not None:
-                        progress(Progress(last_packet, before + source.position, total, ledger.used))
-                    if interrupt.asked:
-                        break
+            for block in trace.blocks():
+                ledger.at(block.first_packet, int(block.ts[0]))
+                blocks += 1
+                hard_limit.check()
+                _fail_on_purpose(options, blocks)
+                segments = columns.decode(block, counts)
+                watch.look(block, segments)
+                captured += int(segments.payload_len.sum())
+                _count_flags(collector.tcp, segments.flags)
+                table.process(block, segments)
+                last_packet = block.first_packet + len(block) - 1
+                last_ts = int(block.ts[-1])
+                collector.flush()
+                if flush is not None:
+                    flush()
+                if progress is not None:
+                    progress(Progress(last_packet, trace.position, total, ledger.used))
                 if interrupt.asked:
                     break
-                before += source.position
         except KeyboardInterrupt:
             interrupt.asked = True
         except MemoryError:
@@ -153,12 +149,12 @@ def run(
         collector.unbalanced.append(f"the whole: {captured} bytes decoded, {collector.tcp.payload_bytes.captured} accounted for")
     collector.tcp.early_acknowledgements = ctx.early_acks
     elapsed = time.perf_counter() - began
-    bytes_read = sum(reader.info.bytes for _, reader in readers)
+    bytes_read = sum(info.bytes for info in trace.infos)
     summary = records.Summary(
         schema=records.SCHEMA,
         pcapflow=__version__,
         interrupted=interrupt.asked,
-        captures=[_capture(reader.info) for _, reader in readers],
+        captures=[_capture(info) for info in trace.infos],
         decode=_decode(counts, watch),
         tcp=collector.tcp,
         http=collector.http_summary,
@@ -170,7 +166,7 @@ def run(
         run=records.Run(round(elapsed, 6), int(counts.packets / elapsed), int(bytes_read / elapsed), 1),
     )
     summary.advice = advise(summary, ctx.needs)
-    result = _result(summary, [reader for _, reader in readers], collector.unbalanced)
+    result = _result(summary, trace, collector.unbalanced)
     result.out_of_memory = no_memory
     return result
 
@@ -220,15 +216,6 @@ def _without_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
-def _open(paths: Sequence[str], limits: Limits, ledger: Ledger, stack: ExitStack, interrupt: Interrupt) -> list[tuple[Source, pcap.PcapReader]]:
-    readers = []
-    for path in paths:
-        source = open_source(path, interrupt)
-        stack.callback(source.close)
-        readers.append((source, pcap.PcapReader(source, limits, ledger)))
-    return readers
-
-
 def _count_flags(tcp: records.Tcp, flags: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
     tcp.segments += len(flags)
     tcp.syn += int(np.count_nonzero(flags & SYN))
@@ -236,12 +223,12 @@ def _count_flags(tcp: records.Tcp, flags: np.ndarray[tuple[int, ...], np.dtype[n
     tcp.rst += int(np.count_nonzero(flags & RST))
 
 
-def _capture(info: pcap.CaptureInfo) -> records.Capture:
+def _capture(info: CaptureInfo) -> records.Capture:
     return records.Capture(
         path=records.text(os.fsencode(info.path)),
         format=info.format,
-        compression=None,
-        link_types=pcap.link_type_names(info),
+        compression=info.compression,
+        link_types=[linktypes.name(number) for number in info.link_types],
         snaplen=info.snaplen,
         bytes=info.bytes,
         packets=info.packets,
@@ -249,7 +236,9 @@ def _capture(info: pcap.CaptureInfo) -> records.Capture:
         last_ts=seconds(info.last_ts) if info.last_ts is not None else None,
         cut_short=info.cut_short,
         damaged_at=info.damaged_at,
-        dropped_by_capture=None,
+        dropped_by_capture=info.dropped_by_capture,
+        skipped_bytes=info.skipped_bytes,
+        decryption_secrets=info.decryption_secrets,
     )
 
 
@@ -263,17 +252,22 @@ def _memory(ledger: Ledger, start_rss: int) -> records.Memory:
     )
 
 
-def _result(summary: records.Summary, readers: list[pcap.PcapReader], unbalanced: list[str]) -> Result:
+def _result(summary: records.Summary, trace: Trace, unbalanced: list[str]) -> Result:
     result = Result(summary, unbalanced=unbalanced)
-    for reader in readers:
-        info = reader.info
+    say = result.warnings.append
+    for info in trace.infos:
         if info.damaged_at is not None:
             result.damaged = True
-            result.warnings.append(f"{info.path}: damaged at byte {info.damaged_at}: {info.damage}; {info.packets} packets before it were read")
+            skipped = f", {info.skipped_bytes} bytes were skipped" if info.skipped_bytes else ""
+            say(f"{info.path}: damaged at byte {info.damaged_at}: {info.damage}; {info.packets} packets were read{skipped}")
         elif info.cut_short:
-            result.warnings.append(f"{info.path}: its last record is cut short; {info.packets} whole packets were read")
-        if reader.link_type not in slow.SUPPORTED_LINK_TYPES:
-            name = pcap.link_type_names(info)[0]
-            result.warnings.append(f"{info.path}: link type {reader.link_type} ({name}) is not supported; {info.packets} packets were counted, none decoded")
-    result.nothing_decoded = bool(readers) and all(r.link_type not in slow.SUPPORTED_LINK_TYPES for r in readers)
+            say(f"{info.path}: its last record is cut short; {info.packets} whole packets were read")
+        for link_type in info.link_types:
+            if link_type not in slow.SUPPORTED_LINK_TYPES:
+                say(f"{info.path}: link type {linktypes.name(link_type)} is not supported; its packets were counted, not decoded")
+    if trace.passed_over:
+        more = f" and {len(trace.passed_over) - 1} more" if len(trace.passed_over) > 1 else ""
+        say(f"{trace.passed_over[0]}{more}: not a capture, passed over")
+    seen = [link_type for info in trace.infos for link_type in info.link_types]
+    result.nothing_decoded = bool(seen) and not any(link_type in slow.SUPPORTED_LINK_TYPES for link_type in seen)
     return result

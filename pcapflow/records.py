@@ -224,7 +224,9 @@ class PacketTime(msgspec.Struct):
 
 
 class Capture(msgspec.Struct):
-    """One capture file."""
+    """One capture file. bytes, damaged_at: of the capture, decompressed; dropped_by_capture: packets that it says it lost; skipped_bytes: between
+    damage and the next record that proved itself; decryption_secrets: blocks of them.
+    """
 
     path: str
     format: str
@@ -238,6 +240,8 @@ class Capture(msgspec.Struct):
     cut_short: bool
     damaged_at: int | None
     dropped_by_capture: int | None
+    skipped_bytes: int = 0
+    decryption_secrets: int = 0
 
 
 class Decode(msgspec.Struct):

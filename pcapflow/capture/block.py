@@ -22,7 +22,7 @@ class PacketBlock:
 
     buffer: the bytes read; offsets: int64 (n,), where each packet's data begins in it; caplen, wirelen: int64 (n,), bytes
     captured and bytes on the wire; ts: int64 (n,), nanoseconds since the epoch; first_packet: number of row 0 in the
-    trace, from 1; link_type: the LINKTYPE number of all rows.
+    trace, from 1; link_type: the LINKTYPE number of all rows, or of the first, where `link_types`, int64 (n,), has that of each.
     """
 
     buffer: bytearray
@@ -32,6 +32,7 @@ class PacketBlock:
     ts: npt.NDArray[np.int64]
     first_packet: int
     link_type: int
+    link_types: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -15,5 +15,7 @@ NAMES = {
 
 
 def name(link_type: int) -> str:
-    """The registry's name, or the number for one that is not in the table."""
+    """The registry's name, or the number for one that is not in the table; UNKNOWN where the capture does not say."""
+    if link_type < 0:
+        return "UNKNOWN"
     return NAMES.get(link_type, f"LINKTYPE_{link_type}")

@@ -1,198 +1,136 @@
-"""Classic pcap files: micro- and nanoseconds, both byte orders (draft-ietf-opsawg-pcap).
+"""Classic pcap files: micro- and nanoseconds, both byte orders, and Kuznetzov's variant (draft-ietf-opsawg-pcap; Wireshark's wiretap/libpcap.c).
 
-Contract: `PcapReader` takes a `Source` and gives `PacketBlock` values; it raises `CaptureError` only for a file header
-that is none. Damage after the header ends the reading and is said in `CaptureInfo`: `cut_short` for a last record that
-is not whole, `damaged_at` (file offset) for a record header that cannot be one. Invariant: the buffer is
-`block_size` bytes, or one record (`record_max_bytes` at the most) where that is larger; no length field asks for more.
+Contract: `Pcap` is a `reader.Format`. Invariant: `scan` accepts a record header only where its captured length is at most `record_max_bytes`;
+`resume` accepts one only where what follows it bears it out: `_CHAIN` headers in a row, or the end of the capture.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from pcapflow.budget import Ledger
-from pcapflow.capture import linktypes
-from pcapflow.capture.block import PAD, PacketBlock
+from pcapflow.capture.reader import CaptureInfo, Records, Scan
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
-from pcapflow.limits import Limits
+from pcapflow.limits import SECOND, Limits
 
 FILE_HEADER = 24
-RECORD_HEADER = 16
-_COLUMN_BYTES_PER_PACKET = 512
-"""What the columns of one packet take in all stages together, measured on tiny packets; reserved with the block."""
+_CHAIN = 4
+"""Plausible headers in a row that prove the first of them: in noise one in four billion passes for one."""
+_NEAR = 7 * 86_400
+"""Seconds from the last packet's time within which a record behind damage must be."""
 
-_MAGIC = {
-    b"\xd4\xc3\xb2\xa1": ("<", 1_000),
-    b"\xa1\xb2\xc3\xd4": (">", 1_000),
-    b"\x4d\x3c\xb2\xa1": ("<", 1),
-    b"\xa1\xb2\x3c\x4d": (">", 1),
+MAGIC = {
+    b"\xd4\xc3\xb2\xa1": ("<", 1_000, 16),
+    b"\xa1\xb2\xc3\xd4": (">", 1_000, 16),
+    b"\x4d\x3c\xb2\xa1": ("<", 1, 16),
+    b"\xa1\xb2\x3c\x4d": (">", 1, 16),
+    b"\x34\xcd\xb2\xa1": ("<", 1_000, 24),
+    b"\xa1\xb2\xcd\x34": (">", 1_000, 24),
 }
-"""First four bytes to byte order and nanoseconds per unit of the fraction."""
-
-_OTHER_FORMATS = (
-    (b"\x0a\x0d\x0d\x0a", "is a pcapng capture, which this version does not read"),
-    (b"\x34\xcd\xb2\xa1", "is a pcap capture in Kuznetzov's format, which this version does not read"),
-    (b"\xa1\xb2\xcd\x34", "is a pcap capture in Kuznetzov's format, which this version does not read"),
-    (b"snoop\0\0\0", "is a snoop capture, which this version does not read"),
-    (b"\x1f\x8b", "is compressed with gzip; decompress it first: gzip -dc FILE | pcapflow analyze -"),
-    (b"\x28\xb5\x2f\xfd", "is compressed with zstd; decompress it first: zstd -dc FILE | pcapflow analyze -"),
-    (b"\xfd7zXZ\0", "is compressed with xz; decompress it first: xz -dc FILE | pcapflow analyze -"),
-    (b"BZh", "is compressed with bzip2; decompress it first: bzip2 -dc FILE | pcapflow analyze -"),
-)
+"""First four bytes to byte order, nanoseconds per unit of the fraction, and size of a record's header."""
 
 
-@dataclass(slots=True)
-class CaptureInfo:
-    """What the report says of one capture file."""
+class Pcap:
+    """The format of one classic capture."""
 
-    path: str
-    format: str = "pcap"
-    link_types: list[int] = field(default_factory=list)
-    snaplen: int = 0
-    bytes: int = 0
-    packets: int = 0
-    first_ts: int | None = None
-    last_ts: int | None = None
-    cut_short: bool = False
-    damaged_at: int | None = None
-    damage: str = ""
+    def __init__(self, info: CaptureInfo, limits: Limits) -> None:
+        self.info = info
+        self.link_type = -1
+        self._biggest = limits.record_max_bytes
+        self._order = "<"
+        self._fraction = 1_000
+        self._size = 16
+        self._swapped = False
+        """Of a version in which the two lengths of a record may be the other way round."""
+        self._last = 0
+        """Seconds of the last packet."""
 
+    def begin(self, source: Source) -> None:
+        """Read the file header."""
+        room = bytearray(FILE_HEADER)
+        head = bytes(room[: source.fill(memoryview(room), at_least=FILE_HEADER)])
+        if len(head) < FILE_HEADER:
+            raise CaptureError(source.path, f"is not a capture: its header is cut after {len(head)} bytes")
+        self._order, self._fraction, self._size = MAGIC[head[:4]]
+        major, minor, snaplen, network = struct.unpack(self._order + "HH8xII", head[4:])
+        if major != 2 or minor > 4:
+            raise CaptureError(source.path, f"is a pcap capture of version {major}.{minor}, which this version does not read")
+        self._swapped = minor < 4
+        # the upper bits say whether frames carry a checksum (FCS), not what they are
+        self.link_type = network & 0xFFFF
+        self.info.format = "pcap"
+        self.info.snaplen = snaplen
+        self.info.saw(self.link_type)
 
-class PcapReader:
-    """Reads one classic pcap capture block by block."""
-
-    def __init__(self, source: Source, limits: Limits, ledger: Ledger) -> None:
-        self.info = CaptureInfo(source.path)
-        self._source = source
-        self._limits = limits
-        self._ledger = ledger
-        self._grown = 0
-        head = bytearray(FILE_HEADER)
-        got = source.fill(memoryview(head), at_least=FILE_HEADER)
-        self._order, self._fraction, self.link_type = _file_header(source.path, bytes(head[:got]), self.info)
-
-    def blocks(self, first_packet: int) -> Iterator[PacketBlock]:
-        """The capture's packets, the first of them numbered first_packet. Each block is valid until the next is asked for."""
-        room = max(self._limits.block_size, 1 << 12)
-        reserved = room + self._limits.block_packets * _COLUMN_BYTES_PER_PACKET
-        account = self._ledger.blocks
-        if not account.reserve(reserved):
-            raise CaptureError(self._source.path, f"one block needs {reserved} bytes, more than the memory limit leaves")
-        try:
-            yield from self._blocks(first_packet, room)
-        finally:
-            account.release(reserved + self._grown)
-
-    def _blocks(self, number: int, room: int) -> Iterator[PacketBlock]:
-        source, info = self._source, self.info
-        buffer = bytearray(room + PAD)
-        have = 0
-        begin = source.position
-        """File offset of buffer[0]."""
-        while True:
-            if not source.ended and have < room:
-                have += source.fill(memoryview(buffer)[have:room])
-            info.bytes = source.position
-            starts, used = self._scan(buffer, have)
-            if starts:
-                block = self._block(buffer, starts, number)
-                number += len(block)
-                yield block
-            if info.damaged_at is not None:
-                info.damaged_at += begin
-                info.bytes = info.damaged_at
-                return
-            if used:
-                buffer[: have - used] = buffer[used:have]
-                have -= used
-                begin += used
-                continue
-            if starts:
-                continue
-            # not one whole record
-            wanted = self._caplen(buffer) + RECORD_HEADER if have >= RECORD_HEADER else 0
-            if source.ended:
-                info.cut_short = have > 0
-                return
-            if wanted > room:
-                if not self._ledger.blocks.reserve(wanted - room):
-                    info.damaged_at = begin
-                    info.damage = f"a record of {wanted} bytes does not fit in the memory limit"
-                    return
-                # a new one: the block handed out before may still look into the old one
-                grown = bytearray(wanted + PAD)
-                grown[:have] = buffer[:have]
-                buffer = grown
-                self._grown += wanted - room
-                room = wanted
-
-    def _caplen(self, buffer: bytearray) -> int:
-        caplen: int = struct.unpack_from(self._order + "I", buffer, 8)[0]
-        return caplen
-
-    def _scan(self, buffer: bytearray, have: int) -> tuple[list[int], int]:
-        """Offsets of the whole records in buffer[:have], and where the last of them ends."""
+    def scan(self, buffer: bytearray, have: int, most: int) -> Scan:
+        """See `Format`."""
         caplen_at = struct.Struct(self._order + "8xI").unpack_from
-        biggest = self._limits.record_max_bytes
+        biggest, size = self._biggest, self._size
         starts: list[int] = []
         append = starts.append
         at = 0
-        last = have - RECORD_HEADER
-        for _ in range(self._limits.block_packets):
+        last = have - size
+        for _ in range(most):
             if at > last:
                 break
             caplen = caplen_at(buffer, at)[0]
-            end = at + RECORD_HEADER + caplen
+            end = at + size + caplen
             if end > have or caplen > biggest:
                 if caplen > biggest:
-                    self.info.damaged_at = at
-                    self.info.damage = f"a record claims {caplen} bytes"
-                break
+                    return Scan(starts, at, damage=f"a record claims {caplen} bytes")
+                return Scan(starts, at, wanted=size + caplen)
+            if not caplen and not any(buffer[at:end]):
+                return Scan(starts, at, damage="a record of nothing but zeros")
             append(at)
             at = end
-        return starts, at
+        return Scan(starts, at)
 
-    def _block(self, buffer: bytearray, starts: list[int], number: int) -> PacketBlock:
+    def records(self, buffer: bytearray, starts: list[int]) -> Records:
+        """See `Format`."""
         at = np.array(starts, dtype=np.int64)
-        # every record header in one take, through a view in which each byte begins a 16-byte row
-        rows = np.ndarray((len(buffer) - RECORD_HEADER,), dtype="V16", buffer=buffer, strides=(1,))
-        head = rows[at].view(f"{self._order}u4").reshape(-1, 4).astype(np.int64)
-        ts = head[:, 0] * 1_000_000_000 + head[:, 1] * self._fraction
-        info = self.info
-        info.packets += len(at)
-        first, last = int(ts.min()), int(ts.max())
-        info.first_ts = first if info.first_ts is None else min(first, info.first_ts)
-        info.last_ts = last if info.last_ts is None else max(last, info.last_ts)
-        return PacketBlock(buffer, at + RECORD_HEADER, head[:, 2], head[:, 3], ts, number, self.link_type)
+        head = self._headers(buffer, at)
+        ts = head[:, 0] * SECOND + head[:, 1] * self._fraction
+        caplen, wirelen = head[:, 2], head[:, 3]
+        if self._swapped:
+            wirelen = np.maximum(caplen, wirelen)
+        self._last = int(head[-1, 0])
+        return Records(at + self._size, caplen, wirelen, ts)
 
+    def _headers(self, buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """int64 (n, 4): seconds, fraction, captured and wire length; every header in one take, through a view in which each byte begins a row."""
+        rows = np.ndarray((len(buffer) - 16,), dtype="V16", buffer=buffer, strides=(1,))
+        return rows[at].view(f"{self._order}u4").reshape(-1, 4).astype(np.int64)
 
-def _file_header(path: str, head: bytes, info: CaptureInfo) -> tuple[str, int, int]:
-    """Byte order, nanoseconds per fraction unit and link type; raises CaptureError where it is no pcap header."""
-    if not head:
-        raise CaptureError(path, "is empty")
-    for magic, problem in _OTHER_FORMATS:
-        if head.startswith(magic):
-            raise CaptureError(path, problem)
-    if head[:4] not in _MAGIC:
-        raise CaptureError(path, f"is not a capture (it begins with {head[:4].hex(' ')})")
-    if len(head) < FILE_HEADER:
-        raise CaptureError(path, f"is not a capture: its header is cut after {len(head)} bytes")
-    order, fraction = _MAGIC[head[:4]]
-    major, minor, snaplen, network = struct.unpack(order + "HH8xII", head[4:])
-    if (major, minor) not in ((2, 4), (2, 3)):
-        raise CaptureError(path, f"is a pcap capture of version {major}.{minor}, which this version does not read")
-    # the upper bits say whether frames carry a checksum (FCS), not what they are
-    link_type = network & 0xFFFF
-    info.snaplen = snaplen
-    info.link_types = [link_type]
-    return order, fraction, link_type
+    def resume(self, buffer: bytearray, begin: int, have: int, *, ended: bool) -> int:
+        """See `Format`."""
+        step = 1 << 10
+        while begin + self._size <= have:
+            stop = min(begin + step, have - self._size + 1)
+            where = np.arange(begin, stop, dtype=np.int64)
+            for at in where[self._plausible(self._headers(buffer, where))].tolist():
+                if self._proves(buffer, at, have, ended=ended):
+                    return int(at)
+            begin = stop
+            step = min(2 * step, 1 << 16)  # what a search costs stays in proportion to what it goes over
+        return -1
 
+    def _plausible(self, head: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        seconds, fraction, caplen, wirelen = head.T
+        near = np.abs(seconds - self._last) <= _NEAR if self._last else seconds > 0
+        result: npt.NDArray[np.bool_] = near & (fraction < SECOND // self._fraction) & (caplen > 0) & (caplen <= min(self._biggest, 1 << 18)) & (wirelen >= caplen) & (wirelen < 1 << 20)
+        return result
 
-def link_type_names(info: CaptureInfo) -> list[str]:
-    """The names that the report shows."""
-    return [linktypes.name(number) for number in info.link_types]
+    def _proves(self, buffer: bytearray, at: int, have: int, *, ended: bool) -> bool:
+        for _ in range(_CHAIN):
+            if at == have and ended:
+                return True
+            if at + self._size > have:
+                return False
+            head = self._headers(buffer, np.array([at]))
+            if not self._plausible(head)[0]:
+                return False
+            at += self._size + int(head[0, 2])
+        return True

@@ -2,7 +2,7 @@
 
 Contract: `open_source` gives a `Source` or raises `CaptureError` with one clear sentence. `Source.fill` reads until the
 room given is full, the input ends, or, on a pipe that has something already, until the next read would block: a slow
-pipe does not hold back its last megabyte.
+pipe does not hold back its last megabyte. `peek` looks ahead; after `decompress` the bytes are those that a decompressor makes of the input.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from pcapflow.capture.compression import Corrupt, Decompressor
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.errors import CaptureError
+from pcapflow.limits import Limits
 
 STDIN = "-"
 
@@ -25,8 +28,20 @@ class Source:
     def __init__(self, path: str, fd: int, size: int | None, interrupt: Interrupt, *, owned: bool) -> None:
         self.path = path
         self.size = size
+        """Of the input, None where it is not known."""
         self.position = 0
+        """Bytes handed out."""
+        self.taken = 0
+        """Bytes of the input read: fewer, where it is compressed."""
         self.ended = False
+        self.corrupt = ""
+        """What is wrong with the compressed data; it ends there."""
+        self.truncated = False
+        """The compressed data ends early."""
+        self.on_close: Callable[[], object] | None = None
+        """Called once, when the source is closed."""
+        self._ahead = b""
+        self._decompressor: Decompressor | None = None
         self._fd = fd
         self._interrupt = interrupt
         self._owned = owned
@@ -34,25 +49,80 @@ class Source:
 
     def fill(self, room: memoryview, *, at_least: int = 1) -> int:
         """Read into room; the count of bytes read. Fewer than at_least only where the input ended."""
-        got = 0
-        while got < len(room):
-            if self._waits and got >= at_least and not select.select([self._fd], [], [], 0)[0]:
+        got = self._take_ahead(room)
+        while got < len(room) and not self.ended:
+            if self._waits and got >= at_least and not self._ready():
                 break
-            try:
-                if self._waits:
-                    with self._interrupt.waiting():
-                        select.select([self._fd], [], [])
-                n = os.readv(self._fd, [room[got:]])
-            except OSError as e:
-                raise CaptureError(self.path, f"cannot be read: {e.strerror}") from None
-            if n == 0:
-                self.ended = True
-                break
+            n = self._raw_into(room[got:]) if self._decompressor is None else self._decompressed_into(room[got:], self._decompressor)
+            self.ended = n == 0
             got += n
         self.position += got
         return got
 
+    def peek(self, n: int) -> bytes:
+        """The next n bytes, fewer where the input ends before; they are still to be read."""
+        room = bytearray(n)
+        got = self.fill(memoryview(room), at_least=n)
+        self.position -= got
+        self._ahead = bytes(room[:got])
+        if got:
+            self.ended = False
+        return self._ahead
+
+    def decompress(self, name: str, limits: Limits) -> int:
+        """From here on the bytes are what a decompressor makes of the rest. Returns how many bytes it may keep."""
+        raw_ahead, self._ahead = self._ahead, b""
+
+        def read(n: int) -> bytes:
+            nonlocal raw_ahead
+            if raw_ahead:
+                data, raw_ahead = raw_ahead, b""
+                return data
+            room = bytearray(n)
+            return bytes(room[: self._raw_into(memoryview(room))])
+
+        self._decompressor = Decompressor(name, read, limits, self.path)
+        return self._decompressor.memory
+
+    def _take_ahead(self, room: memoryview) -> int:
+        n = min(len(self._ahead), len(room))
+        if n:
+            room[:n] = self._ahead[:n]
+            self._ahead = self._ahead[n:]
+        return n
+
+    def _ready(self) -> bool:
+        return bool(select.select([self._fd], [], [], 0)[0])
+
+    def _raw_into(self, room: memoryview) -> int:
+        """One read of the input; waits for some of it. 0 at its end."""
+        try:
+            if self._waits:
+                with self._interrupt.waiting():
+                    select.select([self._fd], [], [])
+            n = os.readv(self._fd, [room])
+        except OSError as e:
+            raise CaptureError(self.path, f"cannot be read: {e.strerror}") from None
+        self.taken += n
+        return n
+
+    def _decompressed_into(self, room: memoryview, decompressor: Decompressor) -> int:
+        if self.corrupt:
+            return 0
+        try:
+            data = decompressor.read(len(room))
+        except Corrupt as e:
+            self.corrupt = str(e)
+            self.truncated = e.early
+            return 0
+        room[: len(data)] = data
+        return len(data)
+
     def close(self) -> None:
+        """Done with it."""
+        if self.on_close is not None:
+            self.on_close()
+            self.on_close = None
         if self._owned:
             os.close(self._fd)
             self._owned = False

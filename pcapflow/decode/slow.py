@@ -54,10 +54,11 @@ def decode_rows(block: PacketBlock, rows: npt.NDArray[np.int64], counts: DecodeC
     """The TCP segments among the rows of a block; the others are counted."""
     found: list[tuple[int, Packet]] = []
     view = memoryview(block.buffer)
-    for row, at, caplen, wirelen in zip(
-        rows.tolist(), block.offsets[rows].tolist(), block.caplen[rows].tolist(), block.wirelen[rows].tolist(), strict=True
+    kinds = [block.link_type] * len(rows) if block.link_types is None else block.link_types[rows].tolist()
+    for row, at, caplen, wirelen, link_type in zip(
+        rows.tolist(), block.offsets[rows].tolist(), block.caplen[rows].tolist(), block.wirelen[rows].tolist(), kinds, strict=True
     ):
-        packet = decode_packet(bytes(view[at : at + caplen]), wirelen, block.link_type)
+        packet = decode_packet(bytes(view[at : at + caplen]), wirelen, link_type)
         counts.fragments += packet.fragment
         if packet.kind == "tcp":
             packet.payload_at += at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pcapflow.budget import Ledger
-from pcapflow.capture.pcap import PcapReader
+from pcapflow.capture.formats import open_capture
 from pcapflow.capture.source import open_source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
@@ -45,14 +46,17 @@ def test_a_record_that_is_cut_short_is_said_and_is_no_error(run: Run, cut: int) 
     assert not ran.result.damaged
 
 
-def test_a_record_header_that_cannot_be_one_ends_the_reading_there(run: Run) -> None:
+def test_a_record_header_that_cannot_be_one_is_damage_and_reading_goes_on_behind_it(run: Run) -> None:
     whole = EXCHANGE.bytes()
     at = 24 + sum(16 + len(f) for _, f in EXCHANGE.frames[:4])
     broken = whole[: at + 8] + struct.pack("<I", 0x7FFFFFFF) + whole[at + 12 :]
     ran = run(broken)
     assert ran.result.damaged
-    assert ran.summary.captures[0].damaged_at == at
-    assert ran.summary.captures[0].packets == 4
+    capture = ran.summary.captures[0]
+    assert capture.damaged_at == at
+    assert capture.packets == len(EXCHANGE.frames) - 1
+    assert capture.skipped_bytes == 16 + len(EXCHANGE.frames[4][1])
+    assert f"damaged at byte {at}: a record claims 2147483647 bytes" in ran.result.warnings[0]
 
 
 def test_a_record_larger_than_the_block_is_read(run: Run) -> None:
@@ -74,8 +78,9 @@ def test_a_record_beyond_the_limit_is_damage_and_not_the_end(run: Run) -> None:
         (b"", "is empty"),
         (b"GET / HTTP/1.1\r\n\r\n" * 9, "is not a capture"),
         (b"\xd4\xc3\xb2\xa1\x02\x00", "header is cut after 6 bytes"),
-        (b"\x0a\x0d\x0d\x0a" + bytes(40), "pcapng"),
-        (b"\x1f\x8b\x08" + bytes(40), "gzip"),
+        (b"\x1f\x8b\x08" + bytes(40), "is compressed with gzip, and damaged"),
+        (gzip.compress(b"hello, world", mtime=0), "is not a capture"),
+        (b"\x1f\x8b", "is compressed with gzip, and damaged: the compressed data is cut short"),
         (struct.pack("<IHHiIII", 0xA1B2C3D4, 9, 9, 0, 0, 0, 1), "version 9.9"),
     ],
 )
@@ -84,7 +89,7 @@ def test_what_is_no_capture_is_refused_with_a_sentence(tmp_path: Path, content: 
     path.write_bytes(content)
     source = open_source(str(path))
     with pytest.raises(CaptureError, match=said):
-        PcapReader(source, Limits(), Ledger(Limits()))
+        open_capture(source, Limits(), Ledger(Limits()))
     source.close()
 
 
@@ -109,8 +114,8 @@ def test_a_pipe_that_trickles_gives_the_same_packets(tmp_path: Path, size: int) 
     writer = threading.Thread(target=trickle)
     writer.start()
     source = open_source(str(pipe))
-    reader = PcapReader(source, Limits(), Ledger(Limits()))
-    packets = [bytes(b.buffer[o : o + n]) for b in reader.blocks(1) for o, n in zip(b.offsets.tolist(), b.caplen.tolist(), strict=True)]
+    reader = open_capture(source, Limits(), Ledger(Limits()))
+    packets = [bytes(b.buffer[o : o + n]) for b in reader.blocks(1, Limits()) for o, n in zip(b.offsets.tolist(), b.caplen.tolist(), strict=True)]
     writer.join()
     source.close()
     assert packets == [frame for _, frame in EXCHANGE.frames]

@@ -101,7 +101,7 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"hello, world, this is text", "is not a capture"), (b"\x0a\x0d\x0d\x0a" + bytes(30), "pcapng")],
+    [(b"", "is empty"), (b"hello, world, this is text", "is not a capture"), (b"\x0a\x0d\x0d\x0a" + bytes(30), "its section header has no byte order")],
 )
 def test_what_is_no_capture_ends_with_status_3_and_one_line(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "x"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
-from pcapflow.capture.pcap import PcapReader
+from pcapflow.capture.formats import open_capture
 from pcapflow.capture.source import open_source
 from pcapflow.decode import columns, slow
 from pcapflow.decode.segments import DecodeCounts, SegmentColumns
@@ -26,7 +26,7 @@ SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
 def blocks(path: Path) -> list[PacketBlock]:
     source = open_source(str(path))
     found = []
-    for block in PcapReader(source, Limits(), Ledger(Limits())).blocks(1):
+    for block in open_capture(source, Limits(), Ledger(Limits())).blocks(1, Limits()):
         found.append(PacketBlock(bytearray(block.buffer), block.offsets, block.caplen, block.wirelen, block.ts, block.first_packet, block.link_type))
     source.close()
     return found
