@@ -108,16 +108,19 @@ class Decompressor:
             raise Corrupt(str(e).rstrip(".")) from None
 
 
+class _File:
+    """A callable with the face that zstandard reads."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+
+
 class _Zstd:
     """zstandard's reader over a callable."""
 
     def __init__(self, zstandard: Any, most: int, read: Read) -> None:
-        class File:
-            def read(self, n: int) -> bytes:
-                return read(n)
-
         self._error = zstandard.ZstdError
-        self._reader = zstandard.ZstdDecompressor(max_window_size=most).stream_reader(File(), read_size=_CHUNK, read_across_frames=True)
+        self._reader = zstandard.ZstdDecompressor(max_window_size=most).stream_reader(_File(read), read_size=_CHUNK, read_across_frames=True)
 
     def read(self, n: int) -> bytes:
         try:

@@ -80,7 +80,7 @@ class Behind:
         return self._own + self.ring.cost + self._arrivals.reserved + (self._witness.reserved if self._witness is not None else 0)
 
     def arrive(self, start: int, end: int, known_to: int) -> None:
-        """A segment comes; what lies before known_to is no longer held."""
+        """A segment comes; what lies before known_to is no longer held. It may cost something."""
         self._arrivals.add(start, end, known_to)
 
     def hold(self, low: int, high: int, data: memoryview, clock: int) -> bool:
@@ -121,7 +121,8 @@ class Behind:
         """The latest arrival brings `second` for the offsets from low on, where `first` is held: the policy decides for each byte."""
         high = low + len(second)
         arrivals = self._arrivals
-        segments = arrivals.covering(low, high)
+        table = arrivals.table(low, high)
+        segments = arrivals.told_apart(table)
         won = 0
         if segments is not None and self._policy is not Policy.FIRST:
             for a, b, arrival in owners(self._policy, segments, low, high):
@@ -135,7 +136,7 @@ class Behind:
         else:
             self._witness.add(arrivals.latest, low, first, second)
         kept = "original" if not won else "new" if won == high - low else "both"
-        return Contest(kept, *arrivals.hull(low, high))
+        return Contest(kept, *arrivals.hull(table, low, high))
 
     def take(self) -> Taken:
         """The first range leaves."""

@@ -120,6 +120,7 @@ class Connection:
         streams = self.streams
         limits = ctx.limits
         i = begin
+        looked_at = begin  # rows before this one belong to a run that could not be taken at once: each is taken by itself, and nobody asks again
         while i < end:
             packet = rows.packet[i]
             clock = rows.clock[i]
@@ -178,8 +179,11 @@ class Connection:
             if stream.behind is not None and (stream.arm_from_sacks(packet, clock) or stream.behind is not behind):
                 self.arm(ctx)
             i += 1
-            if rows.until[i - 1] > i and self._take_run(ctx, rows, i, rows.until[i - 1], offset + n):
-                i = rows.until[i - 1]
+            until = rows.until[i - 1]
+            if until > i >= looked_at:
+                looked_at = until
+                if self._take_run(ctx, rows, i, until, offset + n):
+                    i = until
         return end
 
     def _take_run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:

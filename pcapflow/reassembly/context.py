@@ -1,7 +1,7 @@
 """What the reassembly stage shares during one run: limits, budget, the block at hand, and who holds memory.
 
-Invariant: `holding` has exactly the streams that reserved memory for what waits behind a hole, by the number of binary digits of how many
-bytes (a dict is used as an ordered set, so that ties are the same in every run); `armed` has every connection one of whose timers runs.
+Invariant: `_holding` has exactly the streams that hold bytes behind a hole, by what is reserved for it, in classes an eighth of a power of two
+wide (a dict is used as an ordered set, so that ties are the same in every run); `armed` has every connection one of whose timers runs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection
     from pcapflow.reassembly.half_stream import HalfStream
     from pcapflow.reassembly.unanswered import Syn
+
+
+_CLASSES = 64 * 8
+_STEPS = 64
+_LOOKED_AT = 16
 
 
 class Consumer(Protocol):
@@ -58,7 +63,7 @@ class Context:
     """One run's shared state."""
 
     __slots__ = (
-        "_clock_list", "_early", "armed", "clock", "closed", "drops_streams", "early_acks", "first_packet", "here", "holding", "last_clock", "last_packet",
+        "_clock_list", "_early", "_filled", "_holders", "_holding", "armed", "clock", "closed", "drops_streams", "early_acks", "first_packet", "here", "last_clock", "last_packet",
         "ledger", "limits", "needs", "observer", "overlap", "soft_rings", "ts", "view",
     )  # fmt: skip
 
@@ -84,7 +89,10 @@ class Context:
         """The capture clock at the end of the block."""
         self.clock: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.ts: npt.NDArray[np.int64] = self.clock
-        self.holding: list[dict[HalfStream, None]] = [{} for _ in range(64)]
+        self._holding: list[dict[HalfStream, None]] = [{} for _ in range(_CLASSES)]
+        self._filled = 0
+        """A bit for each class that has a stream."""
+        self._holders = 0
         self.armed: dict[Connection, None] = {}
         self.here: set[Connection | None] = set()
         """Those that have rows in the block."""
@@ -134,43 +142,57 @@ class Context:
     # --- who holds memory behind holes
 
     def held_changed(self, stream: HalfStream) -> None:
-        """What is reserved for what a stream holds behind its holes has changed."""
-        bucket = 0 if stream.behind is None else stream.behind.cost.bit_length()
-        if bucket != stream.bucket:
-            if stream.bucket:
-                del self.holding[stream.bucket][stream]
-            if bucket:
-                self.holding[bucket][stream] = None
-            stream.bucket = bucket
-        if self.ledger.rings.used <= self.soft_rings:
+        """What a stream holds behind its holes, or what is reserved for it, has changed."""
+        behind = stream.behind
+        now = 0 if behind is None or behind.first < 0 else _class(behind.cost)
+        before = stream.bucket
+        if now != before:
+            if before:
+                del self._holding[before][stream]
+                if not self._holding[before]:
+                    self._filled ^= 1 << before
+            if now:
+                self._holding[now][stream] = None
+                self._filled |= 1 << now
+            self._holders += bool(now) - bool(before)
+            stream.bucket = now
+        rings = self.ledger.rings
+        if rings.used <= self.soft_rings - rings.limit // _STEPS:
             self._early = self.soft_rings
 
     def fattest(self) -> HalfStream | None:
-        """A stream for which most is reserved, to within a factor of two: among those, the one for which so much was for longest. Takes the
-        same time however many streams hold something.
+        """A stream for which most is reserved, to within an eighth: among those the one for which so much was for longest and which costs more than
+        an equal share, if that is soon found. Takes the same time however many streams hold something.
         """
-        for streams in reversed(self.holding):
-            if streams:
-                return next(iter(streams))
-        return None
+        if not self._filled:
+            return None
+        streams = self._holding[self._filled.bit_length() - 1]
+        share = self.ledger.rings.used // self._holders
+        for _ in range(min(len(streams), _LOOKED_AT)):
+            stream = next(iter(streams))
+            if stream.behind is not None and stream.behind.cost > share:
+                return stream
+            del streams[stream]
+            streams[stream] = None  # to the end
+        return next(iter(streams))
 
     def relieve_early(self, asking: HalfStream, packet: int) -> None:
         """Memory is going to be short: of the streams that cost more than their share, an eighth, those whose holes have waited
         longest, give up their oldest one. Streams within their share are left alone. Before the hard limit is met there is room for who
-        comes next (as RFC 8289 and RFC 8290 drop early). Not before a 64th of the account was taken since the last time: so a call is paid
-        for by what came, even where what holes give back is little.
+        comes next (as RFC 8289 and RFC 8290 drop early). Not before a 64th of the account was taken, or given back, since the last time: so a
+        call is paid for by what came, even where what holes give back is little.
         """
         rings = self.ledger.rings
         if rings.used <= self._early:
             return
         self.ledger.pressure = True
-        share = self.soft_rings // sum(map(len, self.holding))
-        beyond = [s for bucket in self.holding[share.bit_length() :] for s in bucket if s.behind is not None and s.behind.cost > share]
+        share = self.soft_rings // self._holders
+        beyond = [s for streams in self._holding[_class(share) :] for s in streams if s.behind is not None and s.behind.cost > share]
         beyond.sort(key=_waits_since)
         why = Why(GapCause.MEMORY, "soft_percent", asking.owner.number)
         for stream in beyond[: -(-len(beyond) // 8)]:
             self.relieve(stream, why, asking, packet)
-        self._early = max(self.soft_rings, rings.used + rings.limit // 64)
+        self._early = max(self.soft_rings, rings.used + rings.limit // _STEPS)
 
     def relieve(self, victim: HalfStream, why: Why, asking: HalfStream, packet: int) -> None:
         """Memory is short for who asks at that packet: the victim gives up its oldest hole, or, where that was asked for, itself."""
@@ -187,6 +209,12 @@ class Context:
             else:
                 victim.give_up_oldest(self, why, at, ts)
         connection.flush(self)
+
+
+def _class(cost: int) -> int:
+    """Which class a cost is of: its first four binary digits, and how many there are."""
+    digits = cost.bit_length()
+    return digits * 8 + (cost >> (digits - 4) & 7) if digits > 3 else cost and 1
 
 
 def _waits_since(stream: HalfStream) -> int:

@@ -178,6 +178,7 @@ class HalfStream(Delivery):
             elif offset + n < behind.first:
                 self.append_run(rows, i, j, n)
                 behind.arrive_run(rows, i, j, offset, offset)
+                ctx.held_changed(self)
             else:
                 return False
         else:
@@ -273,8 +274,7 @@ class HalfStream(Delivery):
         behind.arrive(segment.start, end, self.next)
         for low, high in known:
             self._contend(ctx, behind, low, bytes(ctx.view[at + low - offset : at + high - offset]), segment)
-        if known:
-            ctx.held_changed(self)
+        ctx.held_changed(self)
         for low, high in new:
             self._put(ctx, low, high, at + low - offset, packet, ts, clock, ack)
 

@@ -70,6 +70,9 @@ def owners(policy: Policy, segments: Iterable[Segment], low: int, high: int) -> 
     return sorted(found)
 
 
+Table = npt.NDArray[np.int64]
+"""int64 (n, 3): start, end and number of n arrivals."""
+_FAR = 1 << 62
 _STEP = 64
 """Arrivals for which memory is reserved at a time."""
 _STEP_BYTES = 28 * _STEP
@@ -113,8 +116,7 @@ class Arrivals:
 
     def _make_room(self, known_to: int) -> None:
         if len(self._edges) >= 3 * self._most:
-            edges = self._table()
-            keep = edges[edges[:, 1] > known_to]
+            keep = self.table(known_to, _FAR)
             self._edges[:] = array("q", keep.tobytes())
             self.complete = 2 * len(keep) <= self._most
         elif self._account.reserve(_STEP_BYTES):
@@ -132,23 +134,28 @@ class Arrivals:
         self._account.release(self.reserved)
         self.reserved = 0
 
-    def covering(self, low: int, high: int) -> list[Segment] | None:
-        """Those that have bytes of [low, high); None where they are too many to be told apart, or were not all remembered."""
-        if not self.complete:
-            return None
-        edges = self._covering(low, high)
-        return [(start, end, number) for start, end, number in edges.tolist()] if len(edges) <= self._varied else None
+    def table(self, low: int, high: int) -> Table:
+        """Those that have bytes of [low, high), in the order in which they came."""
+        if not self._edges:
+            return np.zeros((0, 3), dtype=np.int64)
+        edges = np.frombuffer(self._edges, dtype=np.int64).reshape(-1, 3)  # for a moment: an array that is looked into cannot grow
+        return _within(edges, low, high)
 
-    def hull(self, low: int, high: int) -> tuple[int, int]:
-        """From where to where those reach that have bytes of [low, high) and came before the latest; the range itself if none is known."""
-        edges = self._covering(low, high)
-        edges = edges[edges[:, 2] < self.latest]
+    def told_apart(self, table: Table) -> list[Segment] | None:
+        """The rows of a table; None where they are too many, or where not all segments were remembered."""
+        if not self.complete or len(table) > self._varied:
+            return None
+        return [(start, end, number) for start, end, number in table.tolist()]
+
+    def covering(self, table: Table, low: int, high: int) -> list[Segment] | None:
+        """Of a table those that have bytes of [low, high), as `told_apart` gives them."""
+        return self.told_apart(_within(table, low, high))
+
+    def hull(self, table: Table, low: int, high: int) -> tuple[int, int]:
+        """From where to where those of a table reach that came before the latest; [low, high) itself if none is known."""
+        edges = table[table[:, 2] < self.latest]
         return (int(edges[:, 0].min()), int(edges[:, 1].max())) if len(edges) else (low, high)
 
-    def _table(self) -> npt.NDArray[np.int64]:
-        """int64 (arrivals, 3); a copy, since an array that is looked into cannot grow."""
-        return np.array(self._edges, dtype=np.int64).reshape(-1, 3)
 
-    def _covering(self, low: int, high: int) -> npt.NDArray[np.int64]:
-        edges = self._table()
-        return edges[(edges[:, 0] < high) & (edges[:, 1] > low)]
+def _within(edges: Table, low: int, high: int) -> Table:
+    return edges[(edges[:, 0] < high) & (edges[:, 1] > low)]

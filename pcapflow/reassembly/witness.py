@@ -111,8 +111,9 @@ class Witness:
             return others
         gone = bisect_left(self._base, end, key=_low)
         differing: set[Policy] = set()
+        table = arrivals.table(start, end)
         for base in self._base[:gone]:
-            segments = arrivals.covering(base.low, base.high)
+            segments = arrivals.covering(table, base.low, base.high)
             if segments is None:
                 differing = others
                 break

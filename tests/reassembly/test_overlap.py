@@ -160,12 +160,12 @@ def test_segments_that_are_delivered_make_room_for_others_to_be_remembered() -> 
     for i in range(64):
         arrivals.add(i, i + 1, 0)
     arrivals.add(64, 65, 60)
-    assert arrivals.covering(60, 65) == [(i, i + 1, i) for i in range(60, 65)]
-    assert arrivals.covering(0, 60) == []
+    assert arrivals.told_apart(arrivals.table(60, 65)) == [(i, i + 1, i) for i in range(60, 65)]
+    assert arrivals.told_apart(arrivals.table(0, 60)) == []
     for i in range(65, 200):
         arrivals.add(i, i + 1, 0)
     assert not arrivals.complete
-    assert arrivals.covering(64, 65) is None
+    assert arrivals.told_apart(arrivals.table(64, 65)) is None
     assert rings.used == 0  # what says nothing any more costs nothing
 
 
@@ -174,7 +174,7 @@ def test_of_many_segments_that_are_alike_the_first_and_the_last_are_remembered()
     arrivals = Arrivals(rings, 64, 64)
     for _ in range(10_000):
         arrivals.add(3, 9, 0)
-    assert arrivals.covering(3, 4) == [(3, 9, 0), (3, 9, 9_999)]
+    assert arrivals.told_apart(arrivals.table(3, 4)) == [(3, 9, 0), (3, 9, 9_999)]
     assert rings.used == 0
 
 
