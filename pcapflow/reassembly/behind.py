@@ -77,7 +77,17 @@ class Behind:
     @property
     def cost(self) -> int:
         """Bytes reserved for all of it."""
-        return self._own + self.ring.cost + self._arrivals.reserved + (self._witness.reserved if self._witness is not None else 0)
+        return self._own + self.ring.cost + self.beside
+
+    @property
+    def beside(self) -> int:
+        """Of `cost`, what is for copies that differ and for segments beyond those held."""
+        return self._arrivals.reserved + (self._witness.reserved if self._witness is not None else 0)
+
+    @property
+    def differs(self) -> bool:
+        """Whether a copy came that differs, kept or not."""
+        return self._witness is not None
 
     def arrive(self, start: int, end: int, known_to: int) -> None:
         """A segment comes; what lies before known_to is no longer held. It may cost something."""
@@ -107,10 +117,10 @@ class Behind:
         assembler.add(offset, offset + n, rows.clock[i])
         return True
 
-    def arrive_run(self, rows: Rows, i: int, j: int, offset: int, known_to: int) -> None:
-        """As `arrive` for each of rows[i:j], which follow one another from that offset on."""
+    def arrive_run(self, rows: Rows, i: int, j: int, offset: int, known_to: int = -1) -> None:
+        """As `arrive` for each of rows[i:j], which follow one another from that offset on; without known_to each is next when it comes."""
         for n in rows.n[i:j]:
-            self._arrivals.add(offset, offset + n, known_to)
+            self._arrivals.add(offset, offset + n, offset if known_to < 0 else known_to)
             offset += n
 
     def contested(self, low: int, high: int) -> bool:
@@ -122,19 +132,19 @@ class Behind:
         high = low + len(second)
         arrivals = self._arrivals
         table = arrivals.table(low, high)
-        segments = arrivals.told_apart(table)
         won = 0
-        if segments is not None and self._policy is not Policy.FIRST:
-            for a, b, arrival in owners(self._policy, segments, low, high):
-                if arrival == arrivals.latest:
-                    self.ring.overwrite(a, second[a - low : b - low])
-                    won += b - a
         if self._witness is None:
             self._witness = Witness(self._account, self._limits)
-        if segments is None:
-            self._witness.give_up()
-        else:
-            self._witness.add(arrivals.latest, low, first, second)
+        decides = self._policy is not Policy.FIRST
+        for begin, stop, segments in arrivals.parts(table, low, high) if decides or not self._witness.full else ():
+            if segments is None:
+                self._witness.give_up()
+            elif decides:
+                for a, b, arrival in owners(self._policy, segments, begin, stop):
+                    if arrival == arrivals.latest:
+                        self.ring.overwrite(a, second[a - low : b - low])
+                        won += b - a
+        self._witness.add(arrivals.latest, low, first, second)
         kept = "original" if not won else "new" if won == high - low else "both"
         return Contest(kept, *arrivals.hull(table, low, high))
 
@@ -157,6 +167,11 @@ class Behind:
         self._own = 0
 
     # --- what the peer has of it
+
+    @property
+    def selective(self) -> bool:
+        """Whether the peer said anything of what it has beyond the first hole."""
+        return self._sacked is not None
 
     def told(self, told: Told, known_to: int, packet: int, clock: int) -> None:
         """The peer said that it has a range. packet, clock: now."""

@@ -39,6 +39,7 @@ class Connection:
         "endpoints",
         "fire",
         "first_direction", "first_ts",
+        "happened",
         "key",
         "last_clock",
         "last_packet",
@@ -62,6 +63,8 @@ class Connection:
         self.last_ts = ts
         self.last_clock = clock
         self.last_packet = number
+        self.happened = number
+        """The last packet at which something was done to it that was not its own."""
         self.packets = 0
         self.streams = (HalfStream(self), HalfStream(self))
         self.client = -1
@@ -257,7 +260,7 @@ class Connection:
     def over_at(self, ctx: Context) -> int:
         """The packet at which this connection has been silent, or closed, for long enough; one beyond the block if none is."""
         silence = ctx.limits.linger if self.closed else ctx.limits.idle_timeout
-        return ctx.packet_at_clock(self.last_clock + silence)
+        return max(ctx.packet_at_clock(self.last_clock + silence), self.happened)
 
     def catch_up(self, ctx: Context, packet: int) -> bool:
         """Run the timers up to a packet of the block. True, and `end` says why, where the connection is over by then."""
@@ -276,6 +279,10 @@ class Connection:
                 due = min(due, stream.armed_ts)
                 if stream.armed_ts <= ctx.last_clock:
                     fire = min(fire, max(stream.armed_packet, ctx.packet_at_clock(stream.armed_ts)))
+            if stream.told is not None:
+                due = min(due, stream.told.clock)
+                if stream.told.clock <= ctx.last_clock:
+                    fire = min(fire, max(stream.told.packet, ctx.packet_at_clock(stream.told.clock)))
             if stream.behind is not None:
                 until = stream.behind.since + ctx.limits.gap_timeout
                 due = min(due, until)
@@ -289,10 +296,15 @@ class Connection:
     def run_timers(self, ctx: Context, until: int) -> None:
         """Everything that runs out at or before packet `until` of the block."""
         while self.fire <= until:
-            packet = self.fire
+            packet = self.happened = max(self.fire, self.happened)
             ts = ctx.ts_of(packet)
             clock = ctx.clock_of(packet)
             for stream in self.streams:
+                told = stream.told
+                if told is not None and packet >= told.packet and clock >= told.clock:
+                    stream.told = None
+                    if told.start == stream.next:
+                        stream.give_up_below(ctx, told.end, ACKNOWLEDGED, packet, ts)
                 if stream.armed_ack and packet >= stream.armed_packet and clock >= stream.armed_ts:
                     ctx.early_acks += stream.next >= stream.armed_ack
                     stream.give_up_below(ctx, stream.armed_ack, ACKNOWLEDGED, packet, ts)
@@ -302,9 +314,9 @@ class Connection:
                             stream.waiting_ack, stream.waiting_packet, stream.waiting_ts,
                         )  # fmt: skip
                     stream.waiting_ack = 0
-                    stream.arm_from_sacks(packet, clock)
                 while stream.behind is not None and clock >= stream.behind.since + ctx.limits.gap_timeout:
                     stream.give_up_oldest(ctx, TIMEOUT, packet, ts)
+                stream.arm_from_sacks(packet, clock)
                 self._reached_fin(ctx, stream, packet, ts)
             self.arm(ctx)
         if self.due == NEVER:
@@ -350,6 +362,13 @@ class Connection:
         stream = self.streams[direction]
         stream.fin = stream.next
         self._reached_fin(ctx, stream, packet, ts)
+
+    def end_early(self, ctx: Context) -> None:
+        """It was over at an earlier packet of the block, where its record will say so; what waits behind its holes goes now."""
+        packet = self.happened = self.over_at(ctx)
+        for stream in self.streams:
+            stream.finish(ctx, "cut", packet, ctx.ts_of(packet))
+        self.flush(ctx)
 
     def finish(self, ctx: Context, end: str, packet: int, ts: int) -> None:
         """Nothing more belongs to this connection: its last events, then its record."""

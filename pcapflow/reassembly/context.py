@@ -137,7 +137,7 @@ class Context:
         """
         if connection in self.here and connection.last_packet < self.first_packet:
             return self.first_packet
-        return max(packet, connection.last_packet)
+        return max(packet, connection.last_packet, connection.happened)
 
     # --- who holds memory behind holes
 
@@ -198,8 +198,10 @@ class Context:
         """Memory is short for who asks at that packet: the victim gives up its oldest hole, or, where that was asked for, itself."""
         connection = victim.owner
         at = self.present(connection, packet)
-        if connection is not asking.owner:
-            connection.run_timers(self, at)  # a hole whose time had come ends for that reason
+        if connection is not asking.owner and connection.catch_up(self, at):
+            connection.end_early(self)
+            return
+        connection.happened = at
         ts = self.ts_of(at)
         if victim.behind is not None:
             if self.drops_streams:

@@ -37,7 +37,8 @@ class FlowTable:
         self._open: OrderedDict[Connection, None] = OrderedDict()
         """By last packet, as far as the blocks before tell."""
         self._closed: OrderedDict[Connection, None] = OrderedDict()
-        self._victims: Iterator[bytes] | None = None
+        self._victims: tuple[Iterator[bytes], Iterator[bytes], Iterator[bytes]] | None = None
+        """Keys of those that may leave: closed before the block, closed in it (which goes on as more are), silent since before it."""
         self._unanswered = Unanswered(ctx)
 
     def __len__(self) -> int:
@@ -230,9 +231,11 @@ class FlowTable:
             if victim is None:
                 return False
             at = ctx.present(victim, packet)
-            victim.run_timers(ctx, at)
-            ctx.needs.evicted += not victim.closed
-            self._remove(victim, "evicted", at, ctx.ts_of(at))
+            if victim.catch_up(ctx, at):
+                at = victim.over_at(ctx)
+            else:
+                ctx.needs.evicted += not victim.closed
+            self._remove(victim, victim.end or "evicted", at, ctx.ts_of(at))
         return True
 
     def _create(self, key: bytes, number: int, ts: int, clock: int) -> Connection:
@@ -244,15 +247,18 @@ class FlowTable:
         return connection
 
     def _victim(self) -> Connection | None:
-        """Who leaves for a new connection: the one that was closed longest, else silent longest; those of this block come last.
+        """Who leaves for a new connection: the one that was closed longest, else silent longest; open ones of this block come last.
         The search goes on where it stopped, so that a block's evictions together go over the table once.
         """
+        ctx = self.ctx
         if self._victims is None:
-            self._victims = iter([c.key for c in (*self._closed, *self._open) if c not in self.ctx.here])
-        for key in self._victims:
-            connection = self._table.get(key)
-            if connection is not None and connection.last_packet < self.ctx.first_packet:
-                return connection
+            closed, silent = ([c.key for c in order if c not in ctx.here] for order in (self._closed, self._open))
+            self._victims = iter(closed), _Growing(ctx.closed), iter(silent)
+        for keys in self._victims:
+            for key in keys:
+                connection = self._table.get(key)
+                if connection is not None and (connection.closed or connection.last_packet < ctx.first_packet):
+                    return connection
         return next(iter(self._closed), None) or next(iter(self._open), None)
 
     def _remove(self, connection: Connection, end: str, packet: int, ts: int) -> None:
@@ -275,6 +281,20 @@ class FlowTable:
                     break
                 packet = connection.over_at(ctx)
                 self._remove(connection, end, packet, ctx.ts_of(packet))
+
+
+class _Growing(Iterator[bytes]):
+    """Each key of a list once; asked again after the last one, those that were added since."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._keys = keys
+        self._at = 0
+
+    def __next__(self) -> bytes:
+        if self._at >= len(self._keys):
+            raise StopIteration
+        self._at += 1
+        return self._keys[self._at - 1]
 
 
 def _due(ctx: Context) -> list[Connection]:

@@ -52,8 +52,8 @@ class HalfStream(Delivery):
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
     __slots__ = (
-        "acked", "armed_ack", "armed_packet", "armed_ts", "base", "behind", "bucket", "differs", "drop_reason", "ended", "fin", "jump_end", "owner",
-        "protocol_drop", "waiting_ack", "waiting_packet", "waiting_ts",
+        "acked", "armed_ack", "armed_packet", "armed_ts", "base", "behind", "bucket", "differs", "doubted", "drop_reason", "ended", "fin", "jump_end", "owner",
+        "protocol_drop", "told", "waiting_ack", "waiting_packet", "waiting_ts",
     )  # fmt: skip
 
     def __init__(self, owner: Connection) -> None:
@@ -72,7 +72,11 @@ class HalfStream(Delivery):
         self.waiting_ack = 0
         """The latest one after it, whose grace begins to count when the first is done."""
         self.waiting_packet = self.waiting_ts = 0
+        self.told: Told | None = None
+        """What the peer said of the first hole, which begins where this does, and when that ends it."""
         self.jump_end = -1
+        self.doubted = 0
+        """Up to where segments came that a larger ring would have believed."""
         self.behind: Behind | None = None
         """What waits behind holes; None where nothing does."""
         self.differs: set[Policy] = NONE
@@ -133,13 +137,20 @@ class HalfStream(Delivery):
         doubted = self._take(ctx, offset, at, n, packet, ts, clock, ack)
         if self.shadow is not None and offset <= self.next + _JUMP_MAX:
             fresh = n - (self.retransmitted + self.conflicting + self.out_of_window - repeated) + doubted
-            if fresh:
-                self.shadow.hold(offset, offset + n, fresh, ctx.ledger.rings.used)
+            if fresh < n:
+                self.shadow.again(n - fresh, ctx.limits)
+            self.shadow.hold(offset, offset + n, fresh, ctx.ledger.rings.used)
 
     def _take(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> int:
         """`segment` where it is not simply next. Returns the bytes that were not believed, though a larger ring would have had them."""
         if self.drop_reason is not None:
             self.dropped += n
+            if self.shadow is not None:
+                self.shadow.late(offset, offset + n)
+                if offset < self.shadow.top:
+                    self.shadow.again(n, ctx.limits)
+            else:
+                ctx.needs.unseen += 1  # what its later holes would have needed
             return 0
         end = offset + n
         if self.ended or 0 <= self.fin < end:
@@ -157,9 +168,10 @@ class HalfStream(Delivery):
             if not self._plausible(ctx, offset, end):
                 self.out_of_window += n
                 if end - self.next > max(ctx.limits.ring_size, _WINDOW):
-                    ctx.needs.doubted += 1
+                    ctx.needs.unseen += 1
                     return 0
-                self._lose(ctx, offset, packet)
+                self._lose(ctx, offset, packet, since=clock)
+                self.doubted = max(self.doubted, end)
                 return n
         self._place(ctx, offset, end, at, packet, ts, clock, ack)
         return 0
@@ -175,9 +187,9 @@ class HalfStream(Delivery):
         if offset == self.next:
             if behind is None:
                 self.append_run(rows, i, j, n)
-            elif offset + n < behind.first:
+            elif offset + n < behind.first and not behind.selective:
                 self.append_run(rows, i, j, n)
-                behind.arrive_run(rows, i, j, offset, offset)
+                behind.arrive_run(rows, i, j, offset)
                 ctx.held_changed(self)
             else:
                 return False
@@ -209,12 +221,13 @@ class HalfStream(Delivery):
         self.arm_from_sacks(packet, clock)
 
     def arm_from_sacks(self, packet: int, clock: int) -> bool:
-        """Where the first hole lies in what the peer said it has, its grace runs from when that was said: True. packet, clock: now."""
-        told = None
-        if self.behind is not None and not self.armed_ack and not self.ended:
-            told = self.behind.peer_has(self.next, self.behind.first)
-        if told is not None:
-            self.armed_ack, self.armed_packet, self.armed_ts = told.end, max(told.packet, packet), max(told.clock, clock)
+        """Where the first hole lies in what the peer said it has, its grace runs from when that was said, beside that of an acknowledgement: True
+        if that is new. packet, clock: now.
+        """
+        if self.told is not None and self.told.start == self.next:
+            return False
+        told = self.behind.peer_has(self.next, self.behind.first) if self.behind is not None and not self.ended else None
+        self.told = told._replace(packet=max(told.packet, packet), clock=max(told.clock, clock)) if told is not None else None
         return told is not None
 
     def _receiver_has(self, until: int) -> bool:
@@ -228,6 +241,8 @@ class HalfStream(Delivery):
             return
         if self.behind is None or self.behind.assembler.ends[-1] <= offset:
             self.fin = offset
+            # with more room, data beyond it might be held, and it would not be believed
+            ctx.needs.unseen += self.shadow is not None and max(self.doubted, self.shadow.top) > offset
 
     def _plausible(self, ctx: Context, offset: int, end: int) -> bool:
         """Whether data so far ahead can belong to the stream. Beyond the ring it must be acknowledged by the peer or
@@ -338,10 +353,10 @@ class HalfStream(Delivery):
         n = until - self.next
         self.close_pieces(ctx)
         if why.cause in _WANT_OF_ROOM:
-            if why.cause is GapCause.RING_FULL and self._receiver_has(until):
+            acknowledged = why.cause is GapCause.RING_FULL and self._receiver_has(until)
+            self._lose(ctx, until, packet, acknowledged=acknowledged)
+            if acknowledged:
                 why = ACKNOWLEDGED
-            else:
-                self._lose(ctx, until, packet)
         self.events.append(StreamGap(self.next, n, why.cause, packet, ts, self.held, why.limit, why.requested_by))
         self.missing += n
         self.gaps += 1
@@ -351,11 +366,22 @@ class HalfStream(Delivery):
         self.next = until
         self._drain(ctx, packet, ts)
 
-    def _lose(self, ctx: Context, until: int, packet: int) -> None:
-        """[next, until) is given up for want of room."""
+    def _lose(self, ctx: Context, until: int, packet: int, *, acknowledged: bool = False, since: int | None = None) -> None:
+        """[next, until) is given up for want of room. acknowledged: it would have ended after the grace of that. since: when what waits behind it
+        would have begun to, if that is not what waits now.
+        """
         if self.shadow is None:
             self.shadow = Shadow(ctx.needs, ctx.ledger.history)
-        self.shadow.lose(self.next, until, self.behind, ctx.clock_of(packet), ctx.ledger.rings.used)
+        clock = ctx.clock_of(packet)
+        if since is None:
+            since = self.behind.since if self.behind is not None and self.behind.first >= 0 else clock
+        if self.behind is not None and self.behind.differs:
+            self.shadow.again(ctx.limits.overlap_bytes, ctx.limits)
+        self.shadow.lose(self.next, until, self.behind, since, ctx.ledger.rings.used)
+        if acknowledged:
+            self.shadow.acknowledged(until, packet, clock, ctx.limits)
+        else:
+            ctx.needs.shadowed += 1
 
     def _end_shadow(self) -> None:
         if self.shadow is not None:
@@ -435,6 +461,7 @@ class HalfStream(Delivery):
         self._nothing_waits(ctx)
         self.history.forget(ctx.ledger.history)
         self.armed_ack = self.waiting_ack = 0
+        self.told = None
 
     def _end(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
         self.close_pieces(ctx)
@@ -443,4 +470,5 @@ class HalfStream(Delivery):
         self.events.append(StreamEnd(kind, packet, ts, self.next))
         self.history.forget(ctx.ledger.history)
         self.armed_ack = self.waiting_ack = 0
+        self.told = None
 

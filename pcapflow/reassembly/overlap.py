@@ -12,7 +12,7 @@ policy: the receiver's application has them. Invariant: what `Arrivals` keeps is
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +73,8 @@ def owners(policy: Policy, segments: Iterable[Segment], low: int, high: int) -> 
 Table = npt.NDArray[np.int64]
 """int64 (n, 3): start, end and number of n arrivals."""
 _FAR = 1 << 62
+_MANY = 8
+"""Times as many segments as are told apart may have bytes of one range, side by side."""
 _STEP = 64
 """Arrivals for which memory is reserved at a time."""
 _STEP_BYTES = 28 * _STEP
@@ -141,20 +143,34 @@ class Arrivals:
         edges = np.frombuffer(self._edges, dtype=np.int64).reshape(-1, 3)  # for a moment: an array that is looked into cannot grow
         return _within(edges, low, high)
 
-    def told_apart(self, table: Table) -> list[Segment] | None:
-        """The rows of a table; None where they are too many, or where not all segments were remembered."""
-        if not self.complete or len(table) > self._varied:
-            return None
-        return [(start, end, number) for start, end, number in table.tolist()]
-
-    def covering(self, table: Table, low: int, high: int) -> list[Segment] | None:
-        """Of a table those that have bytes of [low, high), as `told_apart` gives them."""
-        return self.told_apart(_within(table, low, high))
+    def parts(self, table: Table, low: int, high: int) -> Iterator[tuple[int, int, list[Segment] | None]]:
+        """[low, high) in parts, in order, each with the rows of the table that have bytes of it, at most as many as are told apart. One part, and None
+        for its rows, where not all segments were remembered, more have one byte than are told apart, or many times more have bytes of it all.
+        """
+        inside = _within(table, low, high)
+        if not self.complete or len(inside) > _MANY * self._varied or (len(inside) > self._varied and _depth(inside) > self._varied):
+            yield low, high, None
+            return
+        todo = [(low, high, inside)]
+        while todo:
+            low, high, inside = todo.pop()
+            if len(inside) <= self._varied:
+                yield low, high, [(start, end, number) for start, end, number in inside.tolist()]
+            else:
+                middle = (low + high) // 2
+                todo += [(middle, high, _within(inside, middle, high)), (low, middle, _within(inside, low, middle))]
 
     def hull(self, table: Table, low: int, high: int) -> tuple[int, int]:
         """From where to where those of a table reach that came before the latest; [low, high) itself if none is known."""
         edges = table[table[:, 2] < self.latest]
         return (int(edges[:, 0].min()), int(edges[:, 1].max())) if len(edges) else (low, high)
+
+
+def _depth(edges: Table) -> int:
+    """The most segments that have one byte."""
+    at = np.concatenate((edges[:, 1], edges[:, 0]))  # where one ends and another begins, the end comes first
+    step = np.repeat((-1, 1), len(edges))
+    return int(np.cumsum(step[np.argsort(at, kind="stable")]).max())
 
 
 def _within(edges: Table, low: int, high: int) -> Table:

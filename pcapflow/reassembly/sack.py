@@ -58,17 +58,30 @@ class Sacked:
             if len(ranges) >= RANGES:
                 ranges = _joined(ranges, packet, clock)
             if len(ranges) >= RANGES:
-                # a block grows: the first word of each byte counts, so what gives way is the latest that this one has in it
+                # a block grows: the first word of each byte counts, so what gives way is the latest of several that this one has in it
                 within = [i for i, r in enumerate(ranges) if told.start <= r.start and r.end <= told.end]
-                del ranges[within[-1] if within else 0]
+                beside = [i for i in range(len(ranges)) if i not in within]
+                del ranges[within[-1] if len(within) > 1 or not beside else beside[0]]
             ranges.append(told)
         self._ranges = ranges
 
     def covering(self, start: int, end: int) -> Told | None:
-        """The range, told first, that has all of [start, end)."""
+        """From start to how far, beyond end, ranges reach that were told by the earliest time at which they had all of [start, end); and that time."""
+        until, packet, clock = start, 0, 0
+        here: list[Told] = []
         for told in self._ranges:
-            if told.start <= start and end <= told.end:
-                return told
+            if told.end <= start:
+                continue
+            here.append(told)
+            packet, clock = max(packet, told.packet), max(clock, told.clock)
+            grown = True
+            while grown:
+                grown = False
+                for r in here:
+                    if r.start <= until < r.end:
+                        until, grown = r.end, True
+            if until >= end:
+                return Told(start, until, packet, clock)
         return None
 
 

@@ -17,7 +17,7 @@ from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.overlap import ORDER, Arrivals, Owned, owners
 
-_COPY_BYTES = 256
+COPY_BYTES = 256
 """Reserved for each copy beside its bytes."""
 
 
@@ -78,7 +78,7 @@ class Witness:
             fresh.append(_Copy(at, high, before[at - low :]))
         added = len(after) + sum(len(c.data) for c in fresh)
         count = 1 + len(fresh)
-        cost = added + count * _COPY_BYTES
+        cost = added + count * COPY_BYTES
         if self._bytes + added > self._most_bytes or self._count + count > self._most_copies or not self._account.reserve(cost):
             self.give_up()
             return
@@ -113,16 +113,18 @@ class Witness:
         differing: set[Policy] = set()
         table = arrivals.table(start, end)
         for base in self._base[:gone]:
-            segments = arrivals.covering(table, base.low, base.high)
-            if segments is None:
-                differing = others
+            for low, high, segments in arrivals.parts(table, base.low, base.high):
+                if segments is None:
+                    differing = others
+                    break
+                reads: dict[object, bytes] = {}
+                for policy in Policy:
+                    order = ORDER[policy]
+                    if order not in reads:
+                        reads[order] = self._read(owners(policy, segments, low, high), low, base.data[low - base.low : high - base.low])
+                differing |= {policy for policy in others if reads[ORDER[policy]] != reads[ORDER[chosen]]}
+            if differing == others:
                 break
-            reads: dict[object, bytes] = {}
-            for policy in Policy:
-                order = ORDER[policy]
-                if order not in reads:
-                    reads[order] = self._read(owners(policy, segments, base.low, base.high), base)
-            differing |= {policy for policy in others if reads[ORDER[policy]] != reads[ORDER[chosen]]}
         if gone:
             self._forget_before(gone, end)
         return differing
@@ -134,17 +136,17 @@ class Witness:
         left = [*self._base, *(copy for copies in self._copies.values() for copy in copies)]
         self._count = len(left)
         self._bytes = sum(len(c.data) for c in left)
-        reserved = self._bytes + self._count * _COPY_BYTES
+        reserved = self._bytes + self._count * COPY_BYTES
         self._account.release(self.reserved - reserved)
         self.reserved = reserved
 
-    def _read(self, owned: list[Owned], base: _Copy) -> bytes:
-        """The bytes of a base's range as those owners have them."""
-        out = bytearray(base.data)
+    def _read(self, owned: list[Owned], start: int, base: bytes) -> bytes:
+        """The bytes from start on as those owners have them; base: what was there first."""
+        out = bytearray(base)
         for low, high, arrival in owned:
             copies = self._copies.get(arrival, [])
             for i in _touching(copies, low, high):
                 copy = copies[i]
                 a, b = max(low, copy.low), min(high, copy.high)
-                out[a - base.low : b - base.low] = copy.data[a - copy.low : b - copy.low]
+                out[a - start : b - start] = copy.data[a - copy.low : b - copy.low]
         return bytes(out)

@@ -46,7 +46,7 @@ def _options(s: Summary, needs: Needs) -> list[str]:
     if memory > limits["memory_limit"]:
         flags = {"--memory-limit": _round(memory, 8 * MIB), **flags}
     if flags and memory < _MOST:
-        certain = not needs.unknown and not (needs.evicted and needs.shadowed) and not (needs.doubted and "--ring-size" in flags)
+        certain = not needs.unknown and not (needs.evicted and needs.shadowed) and not needs.unseen
         lines.append(_claim(s, needs, certain=certain) + " ".join(f"{flag} {value}" for flag, value in flags.items()))
     for reason in (DropReason.HTTP_MEMORY, DropReason.CONTENT_MEMORY, DropReason.JSON_MEMORY):
         count = s.drops.by_reason.get(reason)

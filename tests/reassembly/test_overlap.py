@@ -154,18 +154,45 @@ def test_more_copies_than_are_told_apart_say_that_every_policy_may_read_differen
     assert recorder.told[0].counts[0]["conflicting"] == 4 * 7 + 3 * 8
 
 
+def covering(arrivals: Arrivals, low: int, high: int) -> list[tuple[int, int, int]] | None:
+    ((_, _, found),) = arrivals.parts(arrivals.table(low, high), low, high)
+    return found
+
+
+def test_many_segments_side_by_side_are_told_apart(tmp_path: Path) -> None:
+    """Seventy segments of ten bytes, then one with other bytes over all of them: no byte has more than two copies."""
+    talk = Talk().open()
+    for i in range(70):
+        talk.packet(0, ACK, b"o" * 10, seq=1002 + 10 * i)
+    talk.packet(0, ACK, b"n" * 700, seq=1002)
+    talk.packet(0, ACK, b".", seq=1001)
+    path = tmp_path / "x.pcap"
+    talk.save(path)
+    segments = [*((1 + 10 * i, 11 + 10 * i, i) for i in range(70)), (1, 701, 70)]
+
+    def text(policy: Policy) -> bytes:
+        owner = (min((s for s in segments if s[0] <= o < s[1]), key=ORDER[policy])[2] for o in range(1, 701))
+        return bytes(b"n"[0] if number == 70 else b"o"[0] for number in owner)
+
+    assert len({text(policy) for policy in Policy}) == 3
+    for policy in Policy:
+        recorder, _ = reassemble(path, overlap=policy)
+        assert recorder.told[0].heard[0].text == b"." + text(policy)
+        assert recorder.differs == [{other for other in Policy if text(other) != text(policy)}]
+
+
 def test_segments_that_are_delivered_make_room_for_others_to_be_remembered() -> None:
     rings = Ledger(Limits()).rings
     arrivals = Arrivals(rings, 64, 64)
     for i in range(64):
         arrivals.add(i, i + 1, 0)
     arrivals.add(64, 65, 60)
-    assert arrivals.told_apart(arrivals.table(60, 65)) == [(i, i + 1, i) for i in range(60, 65)]
-    assert arrivals.told_apart(arrivals.table(0, 60)) == []
+    assert covering(arrivals, 60, 65) == [(i, i + 1, i) for i in range(60, 65)]
+    assert covering(arrivals, 0, 60) == []
     for i in range(65, 200):
         arrivals.add(i, i + 1, 0)
     assert not arrivals.complete
-    assert arrivals.told_apart(arrivals.table(64, 65)) is None
+    assert covering(arrivals, 64, 65) is None
     assert rings.used == 0  # what says nothing any more costs nothing
 
 
@@ -174,7 +201,7 @@ def test_of_many_segments_that_are_alike_the_first_and_the_last_are_remembered()
     arrivals = Arrivals(rings, 64, 64)
     for _ in range(10_000):
         arrivals.add(3, 9, 0)
-    assert arrivals.told_apart(arrivals.table(3, 4)) == [(3, 9, 0), (3, 9, 9_999)]
+    assert covering(arrivals, 3, 4) == [(3, 9, 0), (3, 9, 9_999)]
     assert rings.used == 0
 
 

@@ -53,7 +53,7 @@ def test_ranges_are_bounded_and_the_first_word_counts() -> None:
         sacked.add(Told(i * 10, i * 10 + 5, i, i), 0, 0, 0)
     assert sacked.covering(0, 5) is None
     latest = (RANGES * 3 - 1) * 10
-    assert sacked.covering(latest + 1, latest + 4) == Told(latest, latest + 5, RANGES * 3 - 1, RANGES * 3 - 1)
+    assert sacked.covering(latest + 1, latest + 4) == Told(latest + 1, latest + 5, RANGES * 3 - 1, RANGES * 3 - 1)
     sacked.add(Told(latest + 1, latest + 3, 99, 99), 0, 0, 0)
     found = sacked.covering(latest + 1, latest + 3)
     assert found is not None
