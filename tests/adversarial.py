@@ -189,6 +189,27 @@ def again(w: Wire, size: int) -> None:
         w.packet(1, 0, 3, 1, ACK, text[: MSS - i % 50])
 
 
+def edges(w: Wire, size: int) -> None:
+    """Connections of 8,000 one-byte segments in order up to a byte that waits: so many segments in all."""
+    for number in range(size // 8000):
+        w.packet(number, 0, 0, 0, SYN)
+        w.packet(number, 0, 8000, 1, ACK, b"x")
+        for offset in range(7999):
+            w.packet(number, 0, 1 + offset, 1, ACK, b"y")
+
+
+def refused(w: Wire, size: int) -> None:
+    """340 connections hold most of the memory; then 8,000 segments in a row behind a hole of another, and the next: so many segments in all."""
+    for number in range(340):
+        w.packet(number, 0, 0, 0, SYN)
+        w.packet(number, 0, 2000, 1, ACK, b"h" * 59_000)
+    for number in range(340, 340 + size // 8000):
+        w.packet(number, 0, 0, 0, SYN)
+        for i in range(8000):
+            w.packet(number, 0, 2 + 100 * i, 1, ACK, b"r" * 100)
+        w.packet(number, 0, 1, 1, RST)
+
+
 def crumbs(w: Wire, size: int) -> None:
     """So many connections, each with four single bytes behind holes on one page, in lockstep."""
     for round_ in range(4):
@@ -330,6 +351,8 @@ KINDS: dict[str, tuple[Writer, int, int]] = {
     "conflicts": (conflicts, 4_000, 100_000),
     "copies": (copies, 4_000, 100_000),
     "again": (again, 8_000, 200_000),
+    "edges": (edges, 32_000, 800_000),
+    "refused": (refused, 32_000, 800_000),
     "crumbs": (crumbs, 8_000, 9_500),
     "repeats": (repeats, 50_000, 2_000_000),
     "big_string": (big_string, 8 * MIB, 200_000_000),

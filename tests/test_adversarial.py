@@ -45,6 +45,8 @@ NAMED: dict[str, dict[str, Any]] = {
     "conflicts": {"gaps": {"end": 1}},
     "copies": {"gaps": {"end": 1}},
     "again": {"gaps": {"end": 1}},
+    "edges": {},
+    "refused": {"gaps": {"memory", "end"}},
     "crumbs": {"gaps": {"memory", "end"}},
     "repeats": {"gaps": {"end": 500}},
     "big_string": {"drops": {"json_scalar_too_large": 1}},

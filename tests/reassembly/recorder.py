@@ -103,6 +103,7 @@ class Recorder:
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         heard = self.live.pop(connection.number, (Heard(), Heard()))
+        assert packet >= max(connection.last_packet, *(h.latest for h in heard)), "gone before its last event"
         for stream in connection.streams:
             assert stream.balanced(), (connection.number, [getattr(stream, c) for c in COUNTS])
             assert stream.held == 0

@@ -211,6 +211,46 @@ def test_what_is_delivered_was_sent_and_the_account_balances(
                 assert value is None or value in _ALL_BYTES
 
 
+crowd = st.lists(
+    st.tuples(
+        st.integers(0, 5),  # which connection
+        st.sampled_from(["held", "held", "held", "next", "answer", "fin", "reset", "syn"]),
+        st.integers(0, 30),  # where, in steps of 1500 bytes
+        st.sampled_from([10, 1400, 3000]),
+        st.sampled_from([1, 1, 1, 5, 700, 3000]),  # microseconds since the packet before
+    ),
+    min_size=5,
+    max_size=70,
+)
+
+
+@settings(max_examples=300 * CASES)
+@given(
+    crowd, st.sampled_from([20, 30, 60]), st.sampled_from([1, 2, 3, 100]), st.sampled_from([1, 5, 20, 1000]), st.sampled_from([50, 75, 100]), st.booleans(), st.booleans()
+)
+def test_a_crowd_that_is_short_of_memory_goes_on_in_order(
+    path: Path, plan: list[tuple[int, str, int, int, int]], kib: int, connections: int, block_packets: int, soft: int, brief: bool, drop_streams: bool
+) -> None:
+    """The recorder checks that packets never go back within a stream, and the accounts."""
+    frames = [(s, tcp_frame(CLIENT, 100 + s, SERVER, 80, 1000, 0, SYN)) for s in range(6)]
+    us = 10
+    for s, what, step, n, gap in plan:
+        us += gap
+        at, to = 1001 + step * 1500, (CLIENT, 100 + s, SERVER, 80)
+        if what in ("held", "next"):
+            frames.append((us, tcp_frame(*to, at if what == "held" else 1001, 1, ACK, b"x" * n)))
+        elif what == "answer":
+            frames.append((us, tcp_frame(SERVER, 80, CLIENT, 100 + s, 1 + step * 1000, at, ACK, b"y" * (n % 1000))))
+        else:
+            flags = {"fin": FIN | ACK, "reset": RST, "syn": SYN}[what]
+            frames.append((us, tcp_frame(*to, 1001 if what != "syn" else 1000 + step % 2, 1, flags)))
+    path.write_bytes(pcap(frames))
+    limits = replace(Limits(), rings_total=kib * 1024, max_connections=connections, block_packets=block_packets, soft_percent=soft)
+    if brief:
+        limits = replace(limits, idle_timeout=5 * MILLISECOND, linger=2 * MILLISECOND, gap_timeout=4 * MILLISECOND, ack_grace_packets=3)
+    reassemble(path, limits, drop_streams=drop_streams)
+
+
 _ALL_BYTES = {byte(o, other) for o in range(200) for other in (0, 1)}
 
 

@@ -154,6 +154,19 @@ def test_more_copies_than_are_told_apart_say_that_every_policy_may_read_differen
     assert recorder.told[0].counts[0]["conflicting"] == 4 * 7 + 3 * 8
 
 
+@pytest.mark.parametrize("block_packets", [1000, 8192])
+def test_segments_in_order_below_what_waits_are_forgotten_as_they_are_delivered(tmp_path: Path, block_packets: int) -> None:
+    talk = Talk().open()
+    talk.step = 1
+    talk.packet(0, ACK, b"z" * 20, seq=1001 + 9000)
+    for k in range(5000):
+        talk.packet(0, ACK, bytes([k % 251]), seq=1001 + k)
+    talk.packet(0, ACK, b"y" * 20, seq=1001 + 9000)
+    path = tmp_path / "x.pcap"
+    talk.save(path)
+    assert reassemble(path, replace(Limits(), block_packets=block_packets))[0].differs == [{Policy.LAST, Policy.SOLARIS}]
+
+
 def covering(arrivals: Arrivals, low: int, high: int) -> list[tuple[int, int, int]] | None:
     ((_, _, found),) = arrivals.parts(arrivals.table(low, high), low, high)
     return found

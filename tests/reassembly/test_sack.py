@@ -144,6 +144,43 @@ def test_data_within_the_grace_of_a_selective_acknowledgement_still_fills(tmp_pa
     assert reassemble(path)[0].told[0].heard[0].gaps == []
 
 
+def grows_into(talk: Talk, parts: int) -> bytes:
+    """A hole of which the peer has the second half, then the first half comes in parts."""
+    frames = [*talk.frames, *filler(100, talk.us + 2000)]
+    talk.us, talk.frames = frames[-1][0], []
+    for k in range(parts):
+        talk.packet(0, ACK, b"%d" % k * (50 // parts), seq=1001 + 50 // parts * k)
+    return pcap([*frames, *talk.frames, *filler(200, talk.us + 10)])
+
+
+@pytest.mark.parametrize("parts", [1, 5])
+@pytest.mark.parametrize("blocks", [[(50, 100)], [(60, 100), (50, 70)], [(50, 100), (200, 210), (300, 310)]])
+def test_a_hole_ends_when_rows_in_order_bring_it_into_what_the_peer_has(tmp_path: Path, parts: int, blocks: list[tuple[int, int]]) -> None:
+    talk = Talk().open()
+    talk.packet(0, ACK, b"z" * 20, seq=1001 + 80)
+    sack(talk, 0, *blocks)
+    path = tmp_path / "x.pcap"
+    path.write_bytes(grows_into(talk, parts))
+    for limits, walk_all in ((Limits(), True), *((replace(Limits(), block_packets=k), False) for k in (1, 2, 3, 1000))):
+        (gap,) = reassemble(path, limits, walk_all=walk_all)[0].told[0].heard[0].gaps
+        assert (gap.start, gap.length, gap.cause, gap.packet) == (50, 30, GapCause.ACKNOWLEDGED, 105 + parts)
+
+
+def test_an_acknowledgement_of_something_else_does_not_put_off_what_the_peer_has(tmp_path: Path) -> None:
+    talk = Talk().open()
+    talk.packet(0, ACK, b"z" * 20, seq=1001 + 80)
+    sack(talk, 0, (50, 100))
+    frames = [*talk.frames, *filler(100, talk.us + 2000)]
+    talk.us, talk.frames = frames[-1][0], []
+    talk.acknowledge(1)
+    talk.packet(1, ACK, ack=1001 + 20)
+    talk.packet(0, ACK, b"a" * 50, seq=1001)
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap([*frames, *talk.frames, *filler(200, talk.us + 10)]))
+    (gap,) = reassemble(path)[0].told[0].heard[0].gaps
+    assert gap.packet == len(frames) + len(talk.frames)
+
+
 def test_what_the_peer_had_when_the_capture_ends_is_acknowledged(run: Run) -> None:
     talk = Talk().open()
     talk.packet(0, ACK, b"b" * 10, seq=1011)
