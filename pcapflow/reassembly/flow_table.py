@@ -11,7 +11,7 @@ Everything else is walked, row by row (`Connection.walk`), which is the meaning 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -34,9 +34,9 @@ class FlowTable:
         self.clock = CaptureClock()
         self._walk_all = walk_all
         self._table: dict[bytes, Connection] = {}
-        self._open: OrderedDict[Connection, None] = OrderedDict()
+        self._open: OrderedDict[bytes, Connection] = OrderedDict()
         """By last packet, as far as the blocks before tell."""
-        self._closed: OrderedDict[Connection, None] = OrderedDict()
+        self._closed: OrderedDict[bytes, Connection] = OrderedDict()
         self._victims: tuple[Iterator[bytes], Iterator[bytes], Iterator[bytes]] | None = None
         """Keys of those that may leave: closed before the block, closed in it (which goes on as more are), silent since before it."""
         self._unanswered = Unanswered(ctx)
@@ -59,7 +59,7 @@ class FlowTable:
                 self._remove(connection, connection.end, packet, ctx.ts_of(packet))
             else:
                 connection.flush(ctx)
-        self._put_in_order([*touched, *ctx.closed])
+        self._put_in_order(dict.fromkeys((*touched, *ctx.closed)))
         self._sweep(int(clock[-1]))
         ctx.leave()
 
@@ -158,17 +158,17 @@ class FlowTable:
                 connection.hand_fin(ctx, d, fin.packet, fin.ts)
         connection.flush(ctx)
 
-    def _put_in_order(self, touched: list[bytes]) -> None:
+    def _put_in_order(self, touched: Iterable[bytes]) -> None:
         """Bring both orders of silence up to the end of the block."""
         here = [connection for key in touched if (connection := self._table.get(key)) is not None]
         here.sort(key=_last_clock)
         for connection in here:
             if connection.closed:
-                self._open.pop(connection, None)
-                self._closed[connection] = None
-                self._closed.move_to_end(connection)
+                self._open.pop(connection.key, None)
+                self._closed[connection.key] = connection
+                self._closed.move_to_end(connection.key)
             else:
-                self._open.move_to_end(connection)
+                self._open.move_to_end(connection.key)
 
     def _walk(self, s: Sorted, g: int) -> bool:
         """Take a group row by row. Whether the connection that its last row belongs to could be tracked."""
@@ -243,7 +243,7 @@ class FlowTable:
         ends, vlan = endpoints(key)
         connection = Connection(key, ends, vlan, number, ts, clock)
         self._table[key] = connection
-        self._open[connection] = None
+        self._open[key] = connection
         return connection
 
     def _victim(self) -> Connection | None:
@@ -251,22 +251,23 @@ class FlowTable:
         The search goes on where it stopped, so that a block's evictions together go over the table once.
         """
         ctx = self.ctx
+        here, table = ctx.here, self._table
         if self._victims is None:
-            closed, silent = ([c.key for c in order if c not in ctx.here] for order in (self._closed, self._open))
-            self._victims = iter(closed), _Growing(ctx.closed), iter(silent)
-        for keys in self._victims:
+            self._victims = iter(list(self._closed)), _Growing(ctx.closed), iter(list(self._open))
+        before, closed, silent = self._victims
+        for keys in (before, closed, silent):
             for key in keys:
-                connection = self._table.get(key)
-                if connection is not None and (connection.closed or connection.last_packet < ctx.first_packet):
+                connection = table.get(key)
+                if connection is not None and (connection.closed if keys is closed else connection not in here and connection.last_packet < ctx.first_packet):
                     return connection
-        return next(iter(self._closed), None) or next(iter(self._open), None)
+        return table[next(iter(self._closed or self._open))] if table else None
 
     def _remove(self, connection: Connection, end: str, packet: int, ts: int) -> None:
         self.ctx.ledger.at(packet, ts)
         del self._table[connection.key]
         self.ctx.here.discard(connection)
-        self._open.pop(connection, None)
-        self._closed.pop(connection, None)
+        self._open.pop(connection.key, None)
+        self._closed.pop(connection.key, None)
         connection.finish(self.ctx, end, packet, ts)
         self.ctx.ledger.connections.release(CONNECTION_BYTES)
 
@@ -276,7 +277,7 @@ class FlowTable:
         self._unanswered.sweep(now)
         for order, silence, end in ((self._closed, ctx.limits.linger, ""), (self._open, ctx.limits.idle_timeout, "idle")):
             while order:
-                connection = next(iter(order))
+                connection = next(iter(order.values()))
                 if now - connection.last_clock < silence:
                     break
                 packet = connection.over_at(ctx)

@@ -57,7 +57,7 @@ class HalfStream(Delivery):
     )  # fmt: skip
 
     def __init__(self, owner: Connection) -> None:
-        super().__init__()
+        Delivery.__init__(self)
         self.owner = owner
         self.base = -1
         """Wire number of offset 0; -1 until something of this direction was seen."""
