@@ -1,6 +1,6 @@
 """Prints the reference pages that come from the code's own tables, or checks that the files are as printed.
 
-python docs/generate.py            rewrites docs/limits.md and docs/drops.md
+python docs/generate.py            rewrites docs/captures.md, docs/limits.md, docs/drops.md and docs/overlaps.md
 python docs/generate.py --check    status 1 where one of them differs
 """
 
@@ -10,6 +10,8 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from pcapflow.capture import compression, formats, linktypes
+from pcapflow.decode import columns, slow
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
@@ -63,7 +65,8 @@ def overlaps() -> str:
         "",
         "`segment` and `original` are both ranges as stream offsets, `bytes` how many differ, `kept` whose copy is delivered: `original`, `new`,",
         "or `both`, in parts. A stream's `reads_differently` names the policies under which it would have read differently; it is worked",
-        "out from the copies themselves, of which `overlap_bytes` are kept a stream (beyond that it names every policy).",
+        "out from the copies themselves, of which `overlap_bytes`, in `overlap_ranges` parts, are kept a stream, and `overlap_copies` segments over",
+        "one byte are told apart. Beyond that it names every policy, and the copy that was held stays.",
         "",
         "Bytes that were next when they came are the application's: no policy changes them. `--overlap` decides what waits behind a hole:",
         "",
@@ -121,7 +124,64 @@ def drops() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
+def captures() -> str:
+    """docs/captures.md."""
+    lines = [
+        "# What is read",
+        "",
+        "Formats and compressions are told by what a file begins with, not by its name, on standard input as well. The tables are printed from",
+        "the code's own by `docs/generate.py`.",
+        "",
+        "## Formats",
+        "",
+        "| format | begins with | what of it |",
+        "|---|---|---|",
+    ]
+    said: dict[str, list[str]] = {}
+    for magic, form in formats.FORMATS.items():
+        said.setdefault(form.SAYS, []).append(magic.rstrip(b"\0").hex(" "))
+    names = {says: form.NAME for form in formats.FORMATS.values() for says in [form.SAYS]}
+    lines += [f"| {names[says]} | `{'`, `'.join(magics)}` | {says} |" for says, magics in said.items()]
+    lines += [
+        "",
+        "## Compressions",
+        "",
+        "| compression | begins with |",
+        "|---|---|",
+        *(f"| {name} | `{magic.hex(' ')}` |" for magic, name in compression.MAGIC.items()),
+        "",
+        "Decompressed as they are read. What a decompressor may keep is reserved in the account of blocks; a window beyond `decompress_max_bytes`",
+        "is refused. `bytes` and `damaged_at` in the report count decompressed bytes.",
+        "",
+        "## Several captures",
+        "",
+        "Several captures are one trace, taken in the order of their first packets, whatever the order on the command line; a connection may span",
+        "them, and packets are numbered through. Those that overlap in time (two interfaces captured side by side) are merged packet by packet; of",
+        "packets with the same time those of the capture that begins first come first. A directory stands for the captures in it; its other files",
+        "are passed over with a warning. The report lists each file.",
+        "",
+        "## Damage",
+        "",
+        "Where no record can begin, reading goes on behind it as soon as the next records prove themselves (four plausible headers in a row in pcap,",
+        "three blocks that say their length twice alike in pcapng, or records up to the end). The report has the first place (`damaged_at`) and how",
+        "much lay between (`skipped_bytes`); exit status 4. A last record that is cut short, or compressed data that is, is no damage: `cut_short`, and status 0.",
+        "",
+        "## Link types",
+        "",
+        "Through the columns, at full speed, or through dpkt, packet by packet (some 10 microseconds). VLAN tags (802.1Q, QinQ) are part of what tells",
+        "connections apart. Packets of other link types are counted (`unsupported_link`) and named in a warning.",
+        "",
+        "| number | name | lane |",
+        "|---|---|---|",
+        *(f"| {number} | {linktypes.name(number)} | {'columns' if number in columns.LINK_TYPES else 'dpkt'} |" for number in sorted(slow.SUPPORTED_LINK_TYPES)),
+        "",
+        "Inside: IPv4 with options, IPv6 with extension headers, MPLS, PPPoE. IP fragments are counted (`fragments`) and not put together; tunnels",
+        "are not opened.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"captures.md": captures, "limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
 
 
 def main() -> int:

@@ -5,17 +5,16 @@ Contract: `open_capture` gives a reader for whatever is read, compressed or not,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from pcapflow.budget import Ledger
 from pcapflow.capture import compression, pcap, pcapng, snoop
-from pcapflow.capture.reader import CaptureInfo, CaptureReader, Format
+from pcapflow.capture.reader import CaptureInfo, CaptureReader
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
 
-FORMATS: dict[bytes, Callable[[CaptureInfo, Limits], Format]] = {
+FORMATS: dict[bytes, type[pcap.Pcap | pcapng.PcapNg | snoop.Snoop]] = {
     **dict.fromkeys(pcap.MAGIC, pcap.Pcap),
     pcapng.MAGIC: pcapng.PcapNg,
     snoop.MAGIC: snoop.Snoop,

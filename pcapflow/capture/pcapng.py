@@ -55,6 +55,12 @@ class _Interface:
 class PcapNg:
     """The format of one pcapng capture."""
 
+    NAME = "pcapng"
+    SAYS = (
+        "several sections and interfaces, both byte orders; enhanced, simple and old packet blocks; `if_tsresol`, `if_tsoffset`; interface statistics "
+        "(`dropped_by_capture`); decryption secrets are counted; other blocks and options are passed over"
+    )
+
     def __init__(self, info: CaptureInfo, limits: Limits) -> None:
         self.info = info
         self.link_type = -1

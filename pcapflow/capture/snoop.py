@@ -25,6 +25,9 @@ _CHAIN = 3
 class Snoop:
     """The format of one snoop capture."""
 
+    NAME = "snoop"
+    SAYS = "version 2 (RFC 1761); its cumulative drops are `dropped_by_capture`"
+
     def __init__(self, info: CaptureInfo, limits: Limits) -> None:
         self.info = info
         self.link_type = -1

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -179,8 +179,11 @@ class Trace:
                 self._begin(waiting.pop(), others=len(active))
                 horizon = min((one.latest for one in active), default=_NEVER)
             parts: list[tuple[_Input, int, int]] = []
+            side: Literal["left", "right"] = "right"
             for one in active:
-                stop = int(np.searchsorted(one.order, horizon, side="right"))
+                stop = int(np.searchsorted(one.order, horizon, side=side))
+                if one.latest == horizon:
+                    side = "left"  # its next block may begin with the same time, and comes before that of those behind it
                 if stop > one.at:
                     parts.append((one, one.at, stop))
                     one.at = stop

@@ -76,7 +76,7 @@ def analyze(
 ) -> None:
     """Reassemble the TCP streams of CAPTURE... and report what was said, what was lost, and why.
 
-    Several captures are one trace, in the order given. `-` is standard input.
+    Several captures are one trace, in the order of their first packets; a directory stands for those in it. `-` is standard input.
     """
     if as_json and ndjson:
         raise click.UsageError("--json and --ndjson exclude each other")

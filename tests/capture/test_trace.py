@@ -1,0 +1,135 @@
+"""Several captures are one trace: rotated sets in any order, directories, captures made side by side."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcapflow import pipeline
+from pcapflow.budget import Ledger
+from pcapflow.capture.interrupt import Interrupt
+from pcapflow.capture.trace import Trace
+from pcapflow.errors import CaptureError
+from pcapflow.limits import KIB, Limits
+from tests.capture.containers import pcapng
+from tests.conftest import Ran, check
+from tests.craft import Talk, pcap, request, response
+
+SMALL = replace(Limits(), block_size=4 * KIB)
+
+
+def conversation() -> list[tuple[int, bytes]]:
+    talks = []
+    for i in range(5):
+        talk = Talk(sport=1000 + i)
+        talk.us = i * 7
+        talks.append(talk.open().send(0, request(f"/{i}")).send(1, response(b'{"n":[%s1]}' % (b"1," * 900))).close())
+    return sorted((frame for talk in talks for frame in talk.frames), key=lambda f: f[0])
+
+
+def run_all(paths: list[Path], limits: Limits = SMALL) -> Ran:
+    lines: list[bytes] = []
+    return check(Ran(pipeline.run([str(p) for p in paths], limits, write=lines.extend), lines))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (2, 1, 0)])
+@pytest.mark.parametrize("limits", [Limits(), SMALL])
+def test_a_rotated_set_is_one_trace_whatever_its_order_and_formats(tmp_path: Path, order: tuple[int, ...], limits: Limits) -> None:
+    frames = conversation()
+    whole = tmp_path / "whole.pcap"
+    whole.write_bytes(pcap(frames))
+    parts = [frames[:20], frames[20:24], frames[24:]]
+    paths = [tmp_path / name for name in ("a.pcap", "b.pcapng", "c.pcap.gz")]
+    for path, part, write in zip(paths, parts, (pcap, pcapng, lambda f: gzip.compress(pcap(f), mtime=0)), strict=True):
+        path.write_bytes(write(part))
+    ran = run_all([paths[i] for i in order], limits)
+    assert ran.comparable() == run_all([whole], limits).comparable()
+    assert [c.path for c in ran.summary.captures] == [str(p) for p in paths]
+    assert [c.packets for c in ran.summary.captures] == [20, 4, len(frames) - 24]
+
+
+@pytest.mark.parametrize("limits", [Limits(), SMALL, replace(Limits(), block_packets=2)])
+def test_captures_made_side_by_side_are_merged_by_time(tmp_path: Path, limits: Limits) -> None:
+    frames = conversation()
+    frames = [(i * 10, frame) for i, (_, frame) in enumerate(frames)]
+    rng = random.Random(3)
+    which = [rng.randrange(3) for _ in frames]
+    paths = [tmp_path / f"{k}.pcap" for k in range(3)]
+    for k, path in enumerate(paths):
+        path.write_bytes(pcap([f for f, w in zip(frames, which, strict=True) if w == k]))
+    whole = tmp_path / "whole.pcap"
+    whole.write_bytes(pcap(frames))
+    assert run_all(paths, limits).comparable() == run_all([whole], limits).comparable()
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 60), max_size=12), min_size=1, max_size=5),
+    st.integers(1, 4),
+)
+def test_a_merge_is_a_stable_sort_by_the_latest_time_seen(tmp_path_factory: pytest.TempPathFactory, times: list[list[int]], block_packets: int) -> None:
+    base = tmp_path_factory.mktemp("merge")
+    paths = []
+    model: list[tuple[int, int, int, bytes]] = []
+    for k, stamps in enumerate(times):
+        paths.append(str(base / f"{k}.pcap"))
+        frames = [(us, bytes([k, i])) for i, us in enumerate(stamps)]
+        Path(paths[-1]).write_bytes(pcap(frames))
+        latest = 0
+        for i, (us, frame) in enumerate(frames):
+            latest = max(latest, us)
+            model.append((latest, stamps[0], k, frame))
+            assert i < 256
+    limits = replace(Limits(), block_packets=block_packets)
+    ledger = Ledger(limits)
+    found: list[bytes] = []
+    with Trace(paths, limits, ledger, Interrupt()) as trace:
+        for block in trace.blocks():
+            assert block.first_packet == len(found) + 1
+            found += [bytes(block.buffer[o : o + n]) for o, n in zip(block.offsets.tolist(), block.caplen.tolist(), strict=True)]
+    assert found == [frame for *_, frame in sorted(model, key=lambda m: m[:3])]
+    assert ledger.used == 0
+
+
+def test_a_directory_is_its_captures(tmp_path: Path) -> None:
+    frames = conversation()
+    (tmp_path / "2.pcap").write_bytes(pcap(frames[:30]))
+    (tmp_path / "1.pcap").write_bytes(pcap(frames[30:]))
+    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "more").mkdir()
+    ran = run_all([tmp_path])
+    assert [Path(c.path).name for c in ran.summary.captures] == ["2.pcap", "1.pcap"]
+    assert f"{tmp_path / 'notes.txt'}: not a capture, passed over" in ran.result.warnings
+    with pytest.raises(CaptureError, match="is a directory without captures"):
+        run_all([tmp_path / "more"])
+
+
+def test_a_file_that_is_named_must_be_a_capture(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.pcap", tmp_path / "bad"
+    good.write_bytes(pcap(conversation()))
+    bad.write_text("nothing of the sort")
+    with pytest.raises(CaptureError, match="is not a capture"):
+        run_all([good, bad])
+
+
+def test_captures_without_packets_do_no_harm(tmp_path: Path) -> None:
+    frames = conversation()
+    (tmp_path / "a.pcap").write_bytes(pcap([]))
+    (tmp_path / "b.pcap").write_bytes(pcap(frames))
+    (tmp_path / "c.pcapng").write_bytes(pcapng([]))
+    ran = run_all([tmp_path / name for name in ("b.pcap", "a.pcap", "c.pcapng")])
+    assert ran.summary.decode.packets == len(frames)
+    assert len(ran.summary.captures) == 3
+
+
+def test_many_captures_side_by_side_fit_in_the_memory_of_one_block_each(tmp_path: Path) -> None:
+    frames = conversation()
+    for k in range(8):
+        (tmp_path / f"{k}.pcap").write_bytes(pcap(frames[k::8]))
+    ran = run_all([tmp_path], Limits())
+    assert ran.summary.decode.packets == len(frames)
