@@ -161,8 +161,8 @@ class Context:
             self._early = self.soft_rings
 
     def fattest(self) -> HalfStream | None:
-        """A stream for which most is reserved, to within an eighth: among those the one for which so much was for longest and which costs more than
-        an equal share, if that is soon found. Takes the same time however many streams hold something.
+        """A stream for which most is reserved, to within an eighth: among those the one for which so much was for longest and which costs no less
+        than an equal share, if that is soon found. Takes the same time however many streams hold something.
         """
         if not self._filled:
             return None
@@ -170,7 +170,7 @@ class Context:
         share = self.ledger.rings.used // self._holders
         for _ in range(min(len(streams), _LOOKED_AT)):
             stream = next(iter(streams))
-            if stream.behind is not None and stream.behind.cost > share:
+            if stream.behind is not None and stream.behind.cost >= share:
                 return stream
             del streams[stream]
             streams[stream] = None  # to the end
