@@ -54,6 +54,8 @@ class Options:
     """`--overload drop`: over budget, give up a stream instead of its oldest hole."""
     overlap: Policy = Policy.FIRST
     """Whose copy is delivered where segments behind a hole overlap with different bytes."""
+    tunnels: bool = True
+    """Whether tunnels are opened, or left as packets of the outer protocol."""
     process_limit: int | None = None
     """Bytes of data that the process may have; None for no limit of ours."""
     simulate: Mapping[str, int] = field(default_factory=dict)
@@ -120,7 +122,7 @@ def run(
                 blocks += 1
                 hard_limit.check()
                 _fail_on_purpose(options, blocks)
-                segments = columns.decode(block, counts)
+                segments = columns.decode(block, counts, open_tunnels=options.tunnels)
                 watch.look(block, segments)
                 captured += int(segments.payload_len.sum())
                 _count_flags(collector.tcp, segments.flags)

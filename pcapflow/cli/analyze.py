@@ -57,6 +57,7 @@ def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _
               help="Over budget: give up a stream's oldest hole, or the stream.")  # fmt: skip
 @click.option("--overlap", type=click.Choice([policy.value for policy in Policy]), default=Policy.FIRST.value, show_default=True,
               help="Whose copy is kept where segments behind a hole overlap with other bytes.")  # fmt: skip
+@click.option("--tunnels", type=click.Choice(["on", "off"]), default="on", show_default=True, help="Open tunnels, or leave them as packets of the outer protocol.")
 @click.option("--process-limit", type=Size(), default=None, help="Hard limit on the process's memory: beyond it, the report so far and status 71.")
 @click.option("--simulate", type=Simulated(), multiple=True, hidden=True, help="ACCOUNT=N: refuse its Nth reservation; process=N: no memory at block N.")
 def analyze(
@@ -70,6 +71,7 @@ def analyze(
     memory_limit: int | None,
     overload: str,
     overlap: str,
+    tunnels: str,
     process_limit: int | None,
     simulate: tuple[tuple[str, int], ...],
     **limits: int | None,
@@ -88,7 +90,9 @@ def analyze(
     _say_what_does_not_fit(bounds, process_limit)
     from pcapflow import pipeline
 
-    options = pipeline.Options(overload == "drop", Policy(overlap), process_limit, dict(simulate))
+    options = pipeline.Options(
+        drop_streams=overload == "drop", overlap=Policy(overlap), tunnels=tunnels == "on", process_limit=process_limit, simulate=dict(simulate)
+    )
     with open_output(output) as out:
         job = _Job(captures, bounds, options, out, quiet=quiet)
         if ndjson:

@@ -13,22 +13,23 @@ masked before a value of theirs is believed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
-from pcapflow.decode import slow
-from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns
+from pcapflow.decode import slow, tunnels
+from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag
 
 _IPV4, _IPV6, _VLAN, _QINQ, _QINQ_OLD = 0x0800, 0x86DD, 0x8100, 0x88A8, 0x9100
 _TCP, _UDP = 6, 17
-_NEITHER = frozenset((1, 2, 47, 50, 51, 58, 89, 103, 112, 132))
-"""IP protocols that are packets of their own and hold no TCP that this version looks for (ICMP, IGMP, GRE, ESP, ...)."""
+_NEITHER = frozenset((1, 2, 50, 51, 58, 89, 103, 112, 132))
+"""IP protocols that are packets of their own and hold no TCP that this version looks for (ICMP, IGMP, ESP, ...)."""
 _FRAGMENT_BITS = 0x3FFF
 """More-fragments and the offset of an IPv4 header."""
 
+_VNI = np.dtype({"names": ["flags", "type", "vni"], "formats": ["u1", ">u2", ">u4"], "offsets": [0, 2, 4], "itemsize": 8})
 _TAG = np.dtype([("tci", ">u2"), ("type", ">u2")])
 _IP4 = np.dtype(
     {
@@ -56,6 +57,7 @@ _TCP_HEAD = np.dtype(
 )
 
 _I64 = npt.NDArray[np.int64]
+_U64 = npt.NDArray[np.uint64]
 
 
 def _gather(buffer: bytearray, at: _I64, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -104,150 +106,202 @@ _LANES: dict[int, tuple[int, Callable[[bytearray, _I64], tuple[_I64, _I64]]]] = 
 LINK_TYPES = frozenset(_LANES)
 
 
-def decode(block: PacketBlock, counts: DecodeCounts) -> SegmentColumns:
-    """The TCP segments of a block; what else it held is added to counts."""
+class _Layer(NamedTuple):
+    """Packets of which the network layer is next: their rows in the block; its EtherType and where it begins; where the captured bytes end, and
+    where the packet did on the wire; what tells connections apart so far. int64 (n,), tags uint64 (n,). depth: tunnels that may still be opened.
+    """
+
+    rows: _I64
+    kind: _I64
+    at: _I64
+    end: _I64
+    wire: _I64
+    tag: _U64
+    tunnel: _U64
+    depth: int
+
+    def take(self, index: npt.NDArray[Any]) -> _Layer:
+        """The packets at index."""
+        rows, kind, at, end, wire, tag, tunnel, depth = self
+        return _Layer(rows[index], kind[index], at[index], end[index], wire[index], tag[index], tunnel[index], depth)
+
+
+class _Lane:
+    """One block on its way through."""
+
+    def __init__(self, block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool) -> None:
+        self.block = block
+        self.counts = counts
+        self.open_tunnels = open_tunnels
+        self.taken = np.zeros(len(block), dtype=bool)
+        """Rows that are done with; the others are for the slow lane."""
+        self.parts: list[SegmentColumns] = []
+        self.inside: list[_Layer] = []
+        """What tunnels carry."""
+
+    def link(self, link_type: int, rows: _I64) -> None:
+        """Frames of one link type."""
+        known = _LANES.get(link_type)
+        if known is None:
+            return
+        shortest, lane = known
+        at = self.block.offsets[rows]
+        end = at + self.block.caplen[rows]
+        kind, l3 = lane(self.block.buffer, at)
+        none = np.zeros(len(rows), dtype=np.uint64)
+        wire = at + self.block.wirelen[rows]
+        self.network(_Layer(rows, np.where(at + shortest <= end, kind, 0), l3, end, wire, none, none, tunnels.DEPTH_MAX if self.open_tunnels else 0))
+
+    def network(self, layer: _Layer) -> None:
+        """VLAN tags, then IP."""
+        _, kind, at, end, _, tag, _, _ = layer
+        for shift in (1, 14):
+            tagged = np.flatnonzero((kind == _VLAN) | (kind == _QINQ) | (kind == _QINQ_OLD))
+            if not len(tagged):
+                break
+            tags = _gather(self.block.buffer, np.minimum(at[tagged], end[tagged]), _TAG)
+            tag, kind, whole = tag.copy(), kind.copy(), at[tagged] + 4 <= end[tagged]
+            tag[tagged] |= ((tags["tci"] & 0xFFF) | 0x1000).astype(np.uint64) << np.uint64(shift)
+            kind[tagged] = np.where(whole, tags["type"], 0)
+            at = at.copy()
+            at[tagged] += 4
+        layer = layer._replace(kind=kind, at=at, tag=tag)
+        for ethertype, size, ip in ((_IPV4, 20, self.ipv4), (_IPV6, 40, self.ipv6)):
+            those = (kind == ethertype) & (at + size <= end)
+            if those.all():
+                ip(layer)
+            elif those.any():
+                ip(layer.take(those))
+
+    def ipv4(self, layer: _Layer) -> None:
+        """Packets that begin with 20 bytes of a header."""
+        head = _gather(self.block.buffer, layer.at, _IP4)
+        vihl = head["vihl"].astype(np.int64)
+        size = (vihl & 15) * 4
+        total = self._total(layer, head["total"].astype(np.int64), 0)
+        plain = (vihl >> 4 == 4) & (size >= 20) & (total >= size) & ((head["frag"] & _FRAGMENT_BITS) == 0)
+        tcp = self._others(layer, plain, head["proto"], layer.at + size, layer.at + total)
+        if not tcp.all():
+            keep = np.flatnonzero(tcp)
+            layer, head, size, total = layer.take(keep), head[keep], size[keep], total[keep]
+        zero = np.zeros(len(layer.rows), dtype=np.uint64)
+        self.tcp(layer, layer.at + size, layer.at + total, (zero, head["src"].astype(np.uint64), zero, head["dst"].astype(np.uint64)))
+
+    def ipv6(self, layer: _Layer) -> None:
+        """Packets that begin with 40 bytes of a header."""
+        head = _gather(self.block.buffer, layer.at, _IP6)
+        total = self._total(layer, head["length"].astype(np.int64) + 40, 40)
+        tcp = self._others(layer, head["version"] >> 4 == 6, head["next"], layer.at + 40, layer.at + total)
+        keep = np.flatnonzero(tcp)
+        layer, head, total = layer.take(keep), head[keep], total[keep]
+        layer = layer._replace(tag=layer.tag | np.uint64(IPV6_TAG))
+        addresses = tuple(head[name].astype(np.uint64) for name in ("src_hi", "src_lo", "dst_hi", "dst_lo"))
+        self.tcp(layer, layer.at + 40, layer.at + total, addresses)
+
+    def _total(self, layer: _Layer, total: _I64, none: int) -> _I64:
+        """Length of the IP packets; where the header says none, as offloading leaves it, the frame says it."""
+        return np.where(total == none, layer.wire - layer.at, total)
+
+    def _others(self, layer: _Layer, plain: npt.NDArray[np.bool_], proto: npt.NDArray[np.uint8], l4: _I64, wire_end: _I64) -> npt.NDArray[np.bool_]:
+        """Counts UDP and the protocols that hold no TCP, opens tunnels, and leaves what is neither to the slow lane. Which packets are TCP."""
+        tcp: npt.NDArray[np.bool_] = plain & (proto == _TCP)
+        if tcp.all():
+            return tcp
+        other = plain & np.isin(proto, list(_NEITHER))
+        if not layer.depth:
+            other |= plain & np.isin(proto, list(tunnels.PROTOCOLS))
+        udp = plain & (proto == _UDP)
+        if layer.depth and udp.any():
+            at = np.flatnonzero(udp & (l4 + 8 <= np.minimum(wire_end, layer.end)))
+            port = _gather(self.block.buffer, l4[at] + 2, np.dtype(">u2"))
+            tunnelled = np.isin(port, list(tunnels.PORTS))
+            if tunnelled.any():
+                at, port = at[tunnelled], port[tunnelled]
+                udp[at] = False
+                self._open(layer.take(at), port, l4[at] + 8, np.minimum(wire_end, layer.end)[at], wire_end[at])
+            udp &= l4 + 8 <= np.minimum(wire_end, layer.end)  # of the others the slow lane says what they are
+        self.counts.udp += int(np.count_nonzero(udp))
+        self.counts.other += int(np.count_nonzero(other))
+        self.taken[layer.rows[udp | other]] = True
+        return tcp
+
+    def _open(self, layer: _Layer, port: npt.NDArray[np.uint16], at: _I64, end: _I64, wire: _I64) -> None:
+        """VXLAN and Geneve, whose header begins at `at`; what is not whole, or not plain, stays for the slow lane."""
+        head = _gather(self.block.buffer, np.minimum(at, end), _VNI)
+        vxlan = np.isin(port, list(tunnels.VXLAN_PORTS)) & (head["flags"] & 0x08 != 0)
+        geneve = (port == tunnels.GENEVE_PORT) & (head["flags"] >> 6 == 0) & np.isin(head["type"], (tunnels.ETHERNET, _IPV4, _IPV6))
+        framed = vxlan | (geneve & (head["type"] == tunnels.ETHERNET))
+        inner = at + 8 + np.where(geneve, (head["flags"] & 0x3F).astype(np.int64) * 4, 0)
+        whole = (vxlan | geneve) & (inner + np.where(framed, 14, 0) <= end)
+        kind = np.where(framed, _gather(self.block.buffer, np.minimum(inner, end) + 12, np.dtype(">u2")), head["type"]).astype(np.int64)
+        number = (head["vni"].astype(np.uint64) >> np.uint64(8)) | np.where(vxlan, np.uint64(tunnel_tag("vxlan", 0)), np.uint64(tunnel_tag("geneve", 0)))
+        opened = _Layer(layer.rows, kind, inner + np.where(framed, 14, 0), end, wire, np.zeros_like(layer.tag), number, layer.depth - 1)
+        if whole.any():
+            self.inside.append(opened.take(whole))
+
+    def tcp(self, layer: _Layer, l4: _I64, wire_end: _I64, addresses: tuple[_U64, ...]) -> None:
+        """Rows whose TCP header is whole; the others stay for the slow lane. l4: where the header begins; wire_end: where IP says that the packet ends."""
+        head = _gather(self.block.buffer, np.minimum(l4, layer.end), _TCP_HEAD)
+        size = (head["off"] >> 4).astype(np.int64) * 4
+        payload = l4 + size
+        captured_end = np.minimum(wire_end, layer.end)
+        good = (size >= 20) & (payload <= captured_end)
+        if not good.all():
+            keep = np.flatnonzero(good)
+            layer, head, size, payload, captured_end, wire_end = (
+                layer.take(keep), head[keep], size[keep], payload[keep], captured_end[keep], wire_end[keep],
+            )  # fmt: skip
+            addresses = tuple(a[keep] for a in addresses)
+        rows = layer.rows
+        self.taken[rows] = True
+        self.parts.append(
+            SegmentColumns(
+                packet=rows + self.block.first_packet,
+                row=rows,
+                seq=head["seq"].astype(np.int64),
+                ack=head["ack"].astype(np.int64),
+                flags=head["flags"].astype(np.int64),
+                options=size - 20,
+                payload_at=payload,
+                payload_len=captured_end - payload,
+                snapped=wire_end - captured_end,
+                src_hi=addresses[0],
+                src_lo=addresses[1],
+                dst_hi=addresses[2],
+                dst_lo=addresses[3],
+                sport=head["sport"].astype(np.int64),
+                dport=head["dport"].astype(np.int64),
+                tag=layer.tag,
+                tunnel=layer.tunnel,
+            )
+        )
+
+
+def decode(block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool = True) -> SegmentColumns:
+    """The TCP segments of a block; what else it held is added to counts. open_tunnels: or leave them as packets of the outer protocol."""
     n = len(block)
     counts.packets += n
     counts.snapped += int(np.count_nonzero(block.caplen < block.wirelen))
-    taken = np.zeros(n, dtype=bool)
-    parts: list[SegmentColumns] = []
+    lane = _Lane(block, counts, open_tunnels=open_tunnels)
     if block.link_types is None:
-        parts += _frames(block, block.link_type, np.arange(n), taken, counts)
+        lane.link(block.link_type, np.arange(n))
     else:
         for link_type in np.unique(block.link_types).tolist():
-            parts += _frames(block, link_type, np.flatnonzero(block.link_types == link_type), taken, counts)
-    return _finish(block, parts, np.flatnonzero(~taken), counts)
+            lane.link(link_type, np.flatnonzero(block.link_types == link_type))
+    for layer in lane.inside:  # grows while tunnels lie in tunnels
+        lane.network(layer)
+    return _finish(lane, np.flatnonzero(~lane.taken))
 
 
-def _frames(block: PacketBlock, link_type: int, rows: _I64, taken: npt.NDArray[np.bool_], counts: DecodeCounts) -> list[SegmentColumns]:
-    """The segments among rows of one link type. Marks the rows that are done with."""
-    known = _LANES.get(link_type)
-    if known is None:
-        return []
-    shortest, lane = known
-    buffer, at = block.buffer, block.offsets[rows]
-    end = at + block.caplen[rows]
-    kind, l3 = lane(buffer, at)
-    kind = np.where(at + shortest <= end, kind, 0)
-    tag = np.zeros(len(rows), dtype=np.uint64)
-    for shift in (1, 14):
-        tagged = np.flatnonzero((kind == _VLAN) | (kind == _QINQ) | (kind == _QINQ_OLD))
-        if not len(tagged):
-            break
-        tags = _gather(buffer, np.minimum(l3[tagged], end[tagged]), _TAG)
-        tag[tagged] |= ((tags["tci"] & 0xFFF) | 0x1000).astype(np.uint64) << np.uint64(shift)
-        kind[tagged] = np.where(l3[tagged] + 4 <= end[tagged], tags["type"], 0)
-        l3 = l3.copy()
-        l3[tagged] += 4
-    parts: list[SegmentColumns] = []
-    for ethertype, size, network in ((_IPV4, 20, _ipv4), (_IPV6, 40, _ipv6)):
-        those = (kind == ethertype) & (l3 + size <= end)
-        if those.all():
-            parts.append(network(block, rows, l3, end, tag, taken, counts))
-        elif those.any():
-            parts.append(network(block, rows[those], l3[those], end[those], tag[those], taken, counts))
-    return parts
-
-
-def _ipv4(
-    block: PacketBlock, rows: _I64, l3: _I64, end: _I64, tag: npt.NDArray[np.uint64], taken: npt.NDArray[np.bool_], counts: DecodeCounts
-) -> SegmentColumns:
-    head = _gather(block.buffer, l3, _IP4)
-    vihl = head["vihl"].astype(np.int64)
-    size = (vihl & 15) * 4
-    total = head["total"].astype(np.int64)
-    total = np.where(total == 0, block.offsets[rows] + block.wirelen[rows] - l3, total)  # offloaded: the frame says it
-    proto = head["proto"]
-    plain = (vihl >> 4 == 4) & (size >= 20) & (total >= size) & ((head["frag"] & _FRAGMENT_BITS) == 0)
-    _count_rest(rows, plain, proto, taken, counts)
-    tcp = plain & (proto == _TCP)
-    if not tcp.all():
-        keep = np.flatnonzero(tcp)
-        rows, head, size, total, l3, end, tag = rows[keep], head[keep], size[keep], total[keep], l3[keep], end[keep], tag[keep]
-    zero = np.zeros(len(rows), dtype=np.uint64)
-    addresses = (zero, head["src"].astype(np.uint64), zero, head["dst"].astype(np.uint64))
-    return _tcp(block, rows, l3 + size, l3 + total, end, addresses, tag, taken)
-
-
-def _ipv6(
-    block: PacketBlock, rows: _I64, l3: _I64, end: _I64, tag: npt.NDArray[np.uint64], taken: npt.NDArray[np.bool_], counts: DecodeCounts
-) -> SegmentColumns:
-    head = _gather(block.buffer, l3, _IP6)
-    total = head["length"].astype(np.int64) + 40
-    total = np.where(total == 40, block.offsets[rows] + block.wirelen[rows] - l3, total)
-    proto = head["next"]
-    plain = head["version"] >> 4 == 6
-    _count_rest(rows, plain, proto, taken, counts)
-    keep = np.flatnonzero(plain & (proto == _TCP))
-    rows, head, total, l3, end, tag = rows[keep], head[keep], total[keep], l3[keep], end[keep], tag[keep]
-    addresses = tuple(head[name].astype(np.uint64) for name in ("src_hi", "src_lo", "dst_hi", "dst_lo"))
-    return _tcp(block, rows, l3 + 40, l3 + total, end, addresses, tag | np.uint64(IPV6_TAG), taken)
-
-
-def _count_rest(rows: _I64, plain: npt.NDArray[np.bool_], proto: npt.NDArray[np.uint8], taken: npt.NDArray[np.bool_], counts: DecodeCounts) -> None:
-    """Counts UDP and the protocols that are neither, and takes their rows off the slow lane."""
-    if (plain & (proto == _TCP)).all():
-        return
-    udp = plain & (proto == _UDP)
-    counts.udp += int(np.count_nonzero(udp))
-    other = plain & np.isin(proto, list(_NEITHER))
-    counts.other += int(np.count_nonzero(other))
-    taken[rows[udp | other]] = True
-
-
-def _tcp(
-    block: PacketBlock,
-    rows: _I64,
-    l4: _I64,
-    wire_end: _I64,
-    end: _I64,
-    addresses: tuple[npt.NDArray[np.uint64], ...],
-    tag: npt.NDArray[np.uint64],
-    taken: npt.NDArray[np.bool_],
-) -> SegmentColumns:
-    """Rows whose TCP header is whole; the others stay for the slow lane. l4: where the header begins; wire_end: where IP says that the packet ends."""
-    head = _gather(block.buffer, np.minimum(l4, end), _TCP_HEAD)
-    size = (head["off"] >> 4).astype(np.int64) * 4
-    payload = l4 + size
-    captured_end = np.minimum(wire_end, end)
-    good = (size >= 20) & (payload <= captured_end)
-    if not good.all():
-        keep = np.flatnonzero(good)
-        rows, head, size, payload, captured_end, wire_end, tag = (
-            rows[keep], head[keep], size[keep], payload[keep], captured_end[keep], wire_end[keep], tag[keep],
-        )  # fmt: skip
-        addresses = tuple(a[keep] for a in addresses)
-    taken[rows] = True
-    return SegmentColumns(
-        packet=rows + block.first_packet,
-        row=rows,
-        seq=head["seq"].astype(np.int64),
-        ack=head["ack"].astype(np.int64),
-        flags=head["flags"].astype(np.int64),
-        options=size - 20,
-        payload_at=payload,
-        payload_len=captured_end - payload,
-        snapped=wire_end - captured_end,
-        src_hi=addresses[0],
-        src_lo=addresses[1],
-        dst_hi=addresses[2],
-        dst_lo=addresses[3],
-        sport=head["sport"].astype(np.int64),
-        dport=head["dport"].astype(np.int64),
-        tag=tag,
-    )
-
-
-def _finish(block: PacketBlock, parts: list[SegmentColumns], rest: _I64, counts: DecodeCounts) -> SegmentColumns:
+def _finish(lane: _Lane, rest: _I64) -> SegmentColumns:
     """Sends the rest through the slow lane and puts all rows in packet order."""
-    if len(rest):
-        parts.append(slow.decode_rows(block, rest, counts))
+    parts = lane.parts
+    if len(rest) or not parts:
+        parts.append(slow.decode_rows(lane.block, rest, lane.counts, tunnels=lane.open_tunnels))
     if len(parts) == 1:
         columns = parts[0]
-    elif not parts:
-        columns = slow.decode_rows(block, rest, counts)
     else:
         columns = SegmentColumns(*(np.concatenate([getattr(p, name) for p in parts]) for name in SegmentColumns.__slots__))
         columns = columns.take(np.argsort(columns.packet, kind="stable"))
-    counts.tcp += len(columns)
+    lane.counts.tcp += len(columns)
     return columns

@@ -27,8 +27,8 @@ class SegmentColumns:
     packet: int64 (n,), packet number in the trace; row: int64 (n,), row in the block; seq, ack: int64 (n,) with 32-bit
     wire values; flags: int64 (n,); options: int64 (n,), bytes of TCP options, which end where the payload begins; payload_at, payload_len: int64 (n,), where the captured payload is in the block's
     buffer; snapped: int64 (n,), payload bytes that were on the wire and are not in the capture; src_hi, src_lo, dst_hi,
-    dst_lo: uint64 (n,), addresses as 128-bit numbers (IPv4 in the low word); ports: int64 (n,) each; tag: uint64 (n,),
-    what else tells connections apart: address family, VLAN ids (`vlan_tag`).
+    dst_lo: uint64 (n,), addresses as 128-bit numbers (IPv4 in the low word); ports: int64 (n,) each; tag, tunnel: uint64 (n,),
+    what else tells connections apart: address family, VLAN ids (`vlan_tag`), the innermost tunnel (`tunnel_tag`).
     """
 
     packet: I64
@@ -47,6 +47,7 @@ class SegmentColumns:
     sport: I64
     dport: I64
     tag: U64
+    tunnel: U64
 
     def __len__(self) -> int:
         return len(self.packet)
@@ -71,6 +72,21 @@ def vlan_tag(ids: list[int]) -> int:
 def vlan_ids(tag: int) -> list[int]:
     """The VLAN ids that `vlan_tag` put into a tag, outermost first, two at the most."""
     return [tag >> (1 + 13 * i) & 0xFFF for i in range(2) if tag >> (1 + 13 * i) & 0x1000]
+
+
+TUNNELS = ("", "ipip", "6in4", "gre", "erspan", "vxlan", "geneve", "gtp", "teredo")
+"""Kinds of tunnels by their number in `tunnel`."""
+
+
+def tunnel_tag(kind: str, number: int) -> int:
+    """A tunnel as `tunnel` has it; number: its 32-bit id, 0 where it has none."""
+    return TUNNELS.index(kind) << 32 | number & 0xFFFF_FFFF
+
+
+def tunnel_name(tag: int) -> str | None:
+    """The tunnel of a tag for people: `vxlan 42`; None where there is none."""
+    kind, number = TUNNELS[tag >> 32], tag & 0xFFFF_FFFF
+    return f"{kind} {number}" if number else kind or None
 
 
 @dataclass(slots=True)

@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
-from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, vlan_tag
+from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag, vlan_tag
+from pcapflow.decode.tunnels import DEPTH_MAX, ETHERNET, IP, PROTOCOLS, Opened, of_port, of_protocol
 
 _TCP, _UDP, _FRAGMENT6 = 6, 17, 44
+_PPP = 0x880B
 _MAX_TAGS = 8
 """VLAN tags or MPLS labels that are followed before a packet counts as malformed."""
 _MAX_EXTENSIONS = 16
@@ -32,6 +34,7 @@ class Packet:
     kind: str = "other"
     fragment: bool = False
     tag: int = 0
+    tunnel: int = 0
     source: int = 0
     destination: int = 0
     sport: int = 0
@@ -44,21 +47,23 @@ class Packet:
     payload_len: int = 0
     snapped: int = 0
     vlans: list[int] = field(default_factory=list)
+    depth: int = 0
+    """Tunnels that may still be opened."""
 
 
 class _Malformed(Exception):
     """A header that is none. Stays inside this module."""
 
 
-def decode_rows(block: PacketBlock, rows: npt.NDArray[np.int64], counts: DecodeCounts) -> SegmentColumns:
-    """The TCP segments among the rows of a block; the others are counted."""
+def decode_rows(block: PacketBlock, rows: npt.NDArray[np.int64], counts: DecodeCounts, *, tunnels: bool = True) -> SegmentColumns:
+    """The TCP segments among the rows of a block; the others are counted. tunnels: whether they are opened."""
     found: list[tuple[int, Packet]] = []
     view = memoryview(block.buffer)
     kinds = [block.link_type] * len(rows) if block.link_types is None else block.link_types[rows].tolist()
     for row, at, caplen, wirelen, link_type in zip(
         rows.tolist(), block.offsets[rows].tolist(), block.caplen[rows].tolist(), block.wirelen[rows].tolist(), kinds, strict=True
     ):
-        packet = decode_packet(bytes(view[at : at + caplen]), wirelen, link_type)
+        packet = decode_packet(bytes(view[at : at + caplen]), wirelen, link_type, tunnels=tunnels)
         counts.fragments += packet.fragment
         if packet.kind == "tcp":
             packet.payload_at += at
@@ -93,14 +98,15 @@ def _columns(found: list[tuple[int, Packet]], first_packet: int) -> SegmentColum
         sport=column("sport"),
         dport=column("dport"),
         tag=word("tag", 0),
+        tunnel=word("tunnel", 0),
     )
 
 
-def decode_packet(frame: bytes, wirelen: int, link_type: int) -> Packet:
+def decode_packet(frame: bytes, wirelen: int, link_type: int, *, tunnels: bool = True) -> Packet:
     """Decode one packet. frame: the captured bytes; wirelen: how many were on the wire; never raises for their content."""
     from dpkt import Error
 
-    packet = Packet()
+    packet = Packet(depth=DEPTH_MAX if tunnels else 0)
     link = _LINKS.get(link_type)
     if link is None:
         packet.kind = "unsupported_link"
@@ -223,6 +229,23 @@ _LINKS: dict[int, Callable[[bytes, int, Packet], None]] = {
 SUPPORTED_LINK_TYPES = frozenset(_LINKS)
 
 
+def _enter(frame: bytes, wirelen: int, packet: Packet, opened: Opened) -> None:
+    """What a tunnel carries; nothing of the packet around it stays."""
+    packet.kind, packet.tag, packet.vlans = "other", 0, []
+    packet.tunnel = tunnel_tag(opened.kind, opened.number)
+    packet.depth -= 1
+    if opened.ethertype == ETHERNET:
+        if len(frame) < opened.at + 14:
+            raise _Malformed
+        _ethertype(frame, opened.at + 14, int.from_bytes(frame[opened.at + 12 : opened.at + 14], "big"), wirelen, packet)
+    elif opened.ethertype == IP:
+        _raw(frame, wirelen, packet, opened.at)
+    elif opened.ethertype == _PPP:
+        _ppp(frame, opened.at + 2 * (frame[opened.at : opened.at + 2] == b"\xff\x03"), wirelen, packet)
+    else:
+        _ethertype(frame, opened.at, opened.ethertype, wirelen, packet)
+
+
 # --- network and transport layers, by dpkt
 
 
@@ -281,6 +304,12 @@ def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet)
 
     if proto == _UDP:
         packet.kind = "udp"
+    if packet.depth and proto in (_UDP, *PROTOCOLS):
+        inner = frame[: min(wire_end, len(frame))]
+        opened = of_protocol(proto, inner, at) if proto != _UDP else of_port(int.from_bytes(inner[at + 2 : at + 4], "big"), inner, at + 8)
+        if opened is not None:
+            _enter(inner, wire_end, packet, opened)
+            return
     if proto != _TCP:
         return
     end = min(wire_end, len(frame))

@@ -13,7 +13,7 @@ from pcapflow.decode.segments import ACK, CONTROL, FIN, RST, SYN
 from pcapflow.reassembly.context import Consumer, Context
 from pcapflow.reassembly.events import ACKNOWLEDGED, TIMEOUT, Conflict, StreamData
 from pcapflow.reassembly.half_stream import NEVER, HalfStream
-from pcapflow.reassembly.keys import Endpoint
+from pcapflow.reassembly.keys import Encapsulation, Endpoint
 from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap
@@ -40,6 +40,7 @@ class Connection:
         "fire",
         "first_direction", "first_ts",
         "happened",
+        "inside",
         "key",
         "last_clock",
         "last_packet",
@@ -50,13 +51,12 @@ class Connection:
         "rst",
         "start",
         "streams",
-        "vlan",
     )  # fmt: skip
 
-    def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], vlan: list[int], number: int, ts: int, clock: int) -> None:
+    def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, ts: int, clock: int) -> None:
         self.key = key
         self.endpoints = endpoints
-        self.vlan = vlan
+        self.inside = inside
         self.number = number
         self.first_direction = 0
         self.first_ts = ts

@@ -240,8 +240,8 @@ class FlowTable:
 
     def _create(self, key: bytes, number: int, ts: int, clock: int) -> Connection:
         """A connection that began at packet `number`, for which there is room."""
-        ends, vlan = endpoints(key)
-        connection = Connection(key, ends, vlan, number, ts, clock)
+        ends, inside = endpoints(key)
+        connection = Connection(key, ends, inside, number, ts, clock)
         self._table[key] = connection
         self._open[key] = connection
         return connection

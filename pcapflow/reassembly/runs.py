@@ -23,7 +23,8 @@ from pcapflow.reassembly.seqspace import difference
 _I64 = npt.NDArray[np.int64]
 _MIX = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB,
-     0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165, 0x2127599BF4325C37],
+     0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165, 0x2127599BF4325C37,
+     0xD6E8FEB86659FD93, 0xA54FF53A5F1D36F1],
     dtype=np.uint64,
 )  # fmt: skip
 
@@ -46,6 +47,7 @@ class Sorted:
             keys[f"a_{name}"] = np.where(swap, high, low)
             keys[f"b_{name}"] = np.where(swap, low, high)
         keys["tag"] = c.tag
+        keys["tunnel"] = c.tunnel
         words = keys.view(np.uint8).reshape(len(c), KEY.itemsize)[:, : KEY.itemsize // 4 * 4].copy().view(np.uint32).astype(np.uint64)
         # sorts, never identifies: groups break on the whole key
         mixed = (words * _MIX).sum(axis=1, dtype=np.uint64)

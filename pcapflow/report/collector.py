@@ -122,8 +122,8 @@ class Collector:
             connection.number,
             _endpoint(connection.endpoints[client]),
             _endpoint(connection.endpoints[1 - client]),
-            connection.vlan,
-            None,
+            connection.inside.vlan,
+            connection.inside.tunnel,
             connection.roles,
             connection.start,
             connection.end,
@@ -144,9 +144,9 @@ class Collector:
         if not self.wants_records:
             return
         for key, syn, packet, _ in gone:
-            ends, vlan = endpoints(key)
+            ends, inside = endpoints(key)
             record = records.Connection(
-                syn.number, _endpoint(ends[syn.direction]), _endpoint(ends[1 - syn.direction]), vlan, None, "syn", "syn", end,
+                syn.number, _endpoint(ends[syn.direction]), _endpoint(ends[1 - syn.direction]), inside.vlan, inside.tunnel, "syn", "syn", end,
                 seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", _NOTHING_SAID,
             )  # fmt: skip
             self._record(packet, syn.number, record, _CONNECTION)

@@ -19,6 +19,7 @@ from pcapflow.decode.segments import DecodeCounts, SegmentColumns
 from pcapflow.limits import Limits
 from tests import craft
 from tests.craft import ACK, ethernet, ipv4_packet, ipv6_packet, pcap, tcp_header
+from tests.decode.tunnelled import TUNNELS, wrap
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
 
@@ -60,25 +61,25 @@ def test_they_agree_on_real_packets(path: Path) -> None:
 
 
 frames = st.builds(
-    lambda vlans, v6, options, tcp_options, data, pad, cut, spoil: _frame(vlans, v6, options, tcp_options, data, pad, cut, spoil),
+    lambda vlans, v6, options, tcp_options, data, pad, cut, spoil, around: _frame(vlans, v6, options, tcp_options, data, pad, cut, spoil, around),
     st.lists(st.integers(0, 4095), max_size=3),
     st.booleans(),
     st.binary(max_size=12),
     st.binary(max_size=12),
     st.binary(max_size=40),
     st.integers(0, 20),
-    st.none() | st.integers(0, 120),
-    st.none() | st.tuples(st.integers(0, 70), st.integers(0, 255)),
+    st.none() | st.integers(0, 220),
+    st.none() | st.tuples(st.integers(0, 160), st.integers(0, 255)),
+    st.lists(st.sampled_from([*TUNNELS, "plain udp"]), max_size=6),
 )
 
 
-def _frame(vlans: list[int], v6: bool, options: bytes, tcp_options: bytes, data: bytes, pad: int, cut: int | None, spoil: tuple[int, int] | None) -> tuple[int, bytes, int]:
+def _frame(vlans: list[int], v6: bool, options: bytes, tcp_options: bytes, data: bytes, pad: int, cut: int | None, spoil: tuple[int, int] | None, around: list[str]) -> tuple[int, bytes, int]:
     segment = tcp_header(1, 2, 3, 4, ACK, tcp_options) + data
-    if v6:
-        frame = ethernet(ipv6_packet(bytes(16), b"\1" * 16, segment), 0x86DD, vlans)
-    else:
-        options += b"\1" * (-len(options) % 4)
-        frame = ethernet(ipv4_packet("1.2.3.4", "5.6.7.8", segment, options=options), vlans=vlans)
+    packet = ipv6_packet(bytes(16), b"\1" * 16, segment) if v6 else ipv4_packet("1.2.3.4", "5.6.7.8", segment, options=options + b"\1" * (-len(options) % 4))
+    for i, kind in enumerate(around):
+        packet = wrap(kind, packet, number=i + 1, v6=bool(i % 2))
+    frame = ethernet(packet, 0x86DD if packet[0] >> 4 == 6 else 0x0800, vlans)
     raw = bytearray(frame + bytes(pad))
     if spoil is not None and spoil[0] < len(raw):
         raw[spoil[0]] = spoil[1]
