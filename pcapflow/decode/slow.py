@@ -8,7 +8,6 @@ one to the next and keeps offsets, so that payload stays in the block. A packet 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
+from pcapflow.decode.links import LINKS, PPP, Malformed, snap
 from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag, vlan_tag
 from pcapflow.decode.tunnels import DEPTH_MAX, ETHERNET, IP, PROTOCOLS, Opened, of_port, of_protocol
 
 _TCP, _UDP, _FRAGMENT6 = 6, 17, 44
-_PPP = 0x880B
 _MAX_TAGS = 8
 """VLAN tags or MPLS labels that are followed before a packet counts as malformed."""
+_MAX_LAYERS = 16
+"""EtherTypes that are followed in one packet, frames in frames and in tunnels."""
 _MAX_EXTENSIONS = 16
 """IPv6 extension headers that are followed; RFC 8200 lets each appear once, destination options twice."""
+
+
+SUPPORTED_LINK_TYPES = frozenset(LINKS)
 
 
 @dataclass(slots=True)
@@ -47,12 +51,10 @@ class Packet:
     payload_len: int = 0
     snapped: int = 0
     vlans: list[int] = field(default_factory=list)
+    layers: int = 0
+    """EtherTypes that were followed."""
     depth: int = 0
     """Tunnels that may still be opened."""
-
-
-class _Malformed(Exception):
-    """A header that is none. Stays inside this module."""
 
 
 def decode_rows(block: PacketBlock, rows: npt.NDArray[np.int64], counts: DecodeCounts, *, tunnels: bool = True) -> SegmentColumns:
@@ -107,35 +109,44 @@ def decode_packet(frame: bytes, wirelen: int, link_type: int, *, tunnels: bool =
     from dpkt import Error
 
     packet = Packet(depth=DEPTH_MAX if tunnels else 0)
-    link = _LINKS.get(link_type)
+    link = LINKS.get(link_type)
     if link is None:
         packet.kind = "unsupported_link"
         return packet
     try:
-        link(frame, wirelen, packet)
-    except (_Malformed, Error, struct.error, ValueError, IndexError, KeyError, AttributeError, TypeError):
+        kind, at = link(frame)
+        _carry(frame, at, kind, wirelen, packet)
+    except (Malformed, Error, struct.error, ValueError, IndexError, KeyError, AttributeError, TypeError):
         # dpkt raises more than dpkt.Error for truncated or absurd headers
         packet.kind = "malformed"
     packet.tag |= vlan_tag(packet.vlans)
     return packet
 
 
-# --- link layers
-
-
-def _ethernet(frame: bytes, wirelen: int, packet: Packet) -> None:
-    if len(frame) < 14:
-        raise _Malformed
-    _ethertype(frame, 14, int.from_bytes(frame[12:14], "big"), wirelen, packet)
+def _carry(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -> None:
+    """What a frame or a tunnel carries, from `at` on."""
+    if kind == ETHERNET:
+        if len(frame) < at + 14:
+            raise Malformed
+        _ethertype(frame, at + 14, int.from_bytes(frame[at + 12 : at + 14], "big"), wirelen, packet)
+    elif kind == IP:
+        _raw(frame, wirelen, packet, at)
+    elif kind == PPP:
+        _ppp(frame, at + 2 * (frame[at : at + 2] == b"\xff\x03"), wirelen, packet)
+    elif kind > 0:
+        _ethertype(frame, at, kind, wirelen, packet)
 
 
 def _ethertype(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -> None:
-    """What follows an EtherType: VLAN tags and MPLS labels are passed, PPPoE sessions opened."""
+    """What follows an EtherType: VLAN tags and MPLS labels are passed, PPPoE sessions and frames in frames opened."""
+    packet.layers += 1
+    if packet.layers > _MAX_LAYERS:
+        raise Malformed
     for _ in range(_MAX_TAGS):
         if kind not in (0x8100, 0x88A8, 0x9100):
             break
         if len(frame) < at + 4:
-            raise _Malformed
+            raise Malformed
         tci, kind = struct.unpack_from(">HH", frame, at)
         packet.vlans.append(tci & 0xFFF)
         at += 4
@@ -154,8 +165,12 @@ def _ethertype(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -
     elif kind == 0x86DD:
         _ipv6(frame, at, wirelen, packet)
     elif kind < 0x600 and frame[at : at + 6] == b"\xaa\xaa\x03\0\0\0":
-        # IEEE 802.3 with LLC and SNAP (RFC 1042)
-        _ethertype(frame, at + 8, int.from_bytes(frame[at + 6 : at + 8], "big"), wirelen, packet)
+        # IEEE 802.3 with LLC and SNAP
+        kind, at = snap(frame, at)
+        _ethertype(frame, at, kind, wirelen, packet)
+    elif kind == 0x88E7:
+        # 802.1ah: four bytes with the service's id, then the customer's frame
+        _carry(frame, at + 4, ETHERNET, wirelen, packet)
 
 
 def _ppp(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
@@ -165,17 +180,7 @@ def _ppp(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     elif protocol == 0x0057:
         _ipv6(frame, at + 2, wirelen, packet)
     elif len(frame) < at + 2:
-        raise _Malformed
-
-
-def _ppp_link(frame: bytes, wirelen: int, packet: Packet) -> None:
-    _ppp(frame, 2 if frame[:2] == b"\xff\x03" else 0, wirelen, packet)
-
-
-def _cisco_hdlc(frame: bytes, wirelen: int, packet: Packet) -> None:
-    if len(frame) < 4:
-        raise _Malformed
-    _ethertype(frame, 4, int.from_bytes(frame[2:4], "big"), wirelen, packet)
+        raise Malformed
 
 
 def _raw(frame: bytes, wirelen: int, packet: Packet, at: int = 0) -> None:
@@ -186,64 +191,12 @@ def _raw(frame: bytes, wirelen: int, packet: Packet, at: int = 0) -> None:
         _ipv6(frame, at, wirelen, packet)
 
 
-def _null(frame: bytes, wirelen: int, packet: Packet) -> None:
-    """BSD loopback: the address family in the byte order of the machine that captured."""
-    families = {int.from_bytes(frame[:4], "little"), int.from_bytes(frame[:4], "big")}
-    if len(frame) < 4:
-        raise _Malformed
-    if 2 in families:
-        _ipv4(frame, 4, wirelen, packet)
-    elif families & {10, 24, 28, 30}:
-        _ipv6(frame, 4, wirelen, packet)
-
-
-def _cooked(frame: bytes, wirelen: int, packet: Packet) -> None:
-    if len(frame) < 16:
-        raise _Malformed
-    _ethertype(frame, 16, int.from_bytes(frame[14:16], "big"), wirelen, packet)
-
-
-def _cooked2(frame: bytes, wirelen: int, packet: Packet) -> None:
-    if len(frame) < 20:
-        raise _Malformed
-    _ethertype(frame, 20, int.from_bytes(frame[:2], "big"), wirelen, packet)
-
-
-_LINKS: dict[int, Callable[[bytes, int, Packet], None]] = {
-    0: _null,
-    1: _ethernet,
-    9: _ppp_link,
-    12: _raw,
-    14: _raw,
-    50: _ppp_link,
-    101: _raw,
-    104: _cisco_hdlc,
-    108: _null,
-    113: _cooked,
-    228: _raw,
-    229: _raw,
-    276: _cooked2,
-}
-"""LINKTYPE number to the function that finds the network layer in a frame."""
-
-SUPPORTED_LINK_TYPES = frozenset(_LINKS)
-
-
 def _enter(frame: bytes, wirelen: int, packet: Packet, opened: Opened) -> None:
     """What a tunnel carries; nothing of the packet around it stays."""
     packet.kind, packet.tag, packet.vlans = "other", 0, []
     packet.tunnel = tunnel_tag(opened.kind, opened.number)
     packet.depth -= 1
-    if opened.ethertype == ETHERNET:
-        if len(frame) < opened.at + 14:
-            raise _Malformed
-        _ethertype(frame, opened.at + 14, int.from_bytes(frame[opened.at + 12 : opened.at + 14], "big"), wirelen, packet)
-    elif opened.ethertype == IP:
-        _raw(frame, wirelen, packet, opened.at)
-    elif opened.ethertype == _PPP:
-        _ppp(frame, opened.at + 2 * (frame[opened.at : opened.at + 2] == b"\xff\x03"), wirelen, packet)
-    else:
-        _ethertype(frame, opened.at, opened.ethertype, wirelen, packet)
+    _carry(frame, opened.at, opened.ethertype, wirelen, packet)
 
 
 # --- network and transport layers, by dpkt
@@ -265,7 +218,7 @@ def _ipv4(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     size = head.hl * 4
     total = head.len or wirelen - at  # offloaded segments carry 0: the frame says it
     if head.v != 4 or size < 20 or total < size:
-        raise _Malformed
+        raise Malformed
     packet.source = int.from_bytes(head.src, "big")
     packet.destination = int.from_bytes(head.dst, "big")
     if head.mf or head.offset:
@@ -279,7 +232,7 @@ def _ipv6(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
 
     head = _header(ip6.IP6, frame[at : at + 40])
     if head.v != 6:
-        raise _Malformed
+        raise Malformed
     end = at + 40 + head.plen if head.plen else wirelen  # jumbo or offloaded: the frame says it
     packet.source = int.from_bytes(head.src, "big")
     packet.destination = int.from_bytes(head.dst, "big")
@@ -316,7 +269,7 @@ def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet)
     head = _header(tcp.TCP, frame[at : at + 20])
     size = head.off * 4
     if size < 20 or at + size > end:
-        raise _Malformed
+        raise Malformed
     packet.kind = "tcp"
     packet.sport, packet.dport, packet.seq, packet.ack = head.sport, head.dport, head.seq, head.ack
     packet.flags = head.flags & 0xFF

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,11 @@ def test_ipv6_extension_headers_go_through_the_slow_lane(tmp_path: Path) -> None
 
 IPV4 = ipv4_packet("1.1.1.1", "2.2.2.2", SEGMENT + b"x")
 IPV6 = ipv6_packet(bytes(16), b"\1" * 16, SEGMENT + b"x")
+SNAP = b"\xaa\xaa\x03\0\0\0"
+RADIOTAP = struct.pack("<BBHI", 0, 0, 13, 0x8000_0000) + bytes(5)
+"""Two words of what is present, and nothing of it but a byte that nobody described."""
+PADDED = struct.pack("<BBHI", 0, 0, 17, 3) + bytes(8) + b"\x20"
+"""A time, and flags that say that the body is padded to a multiple of four."""
 
 
 @pytest.mark.parametrize(
@@ -174,6 +180,30 @@ IPV6 = ipv6_packet(bytes(16), b"\1" * 16, SEGMENT + b"x")
         (104, b"\x0f\x00\x08\x00" + IPV4),
         (1, ethernet(struct.pack(">I", 0x100) + IPV4, 0x8847)),
         (1, ethernet(b"\x11\x00\x00\x01\x00\x00\x00\x21" + IPV4, 0x8864)),
+        (1, ethernet(SNAP + b"\x08\x00" + IPV4, 60)),
+        (1, ethernet(bytes(4) + ethernet(IPV4), 0x88E7)),
+        (51, b"\x11\x00\x00\x01\x00\x00\x00\x57" + IPV6),
+        (50, b"\x00\x21" + IPV4),
+        (204, b"\x01\xff\x03\x00\x21" + IPV4),
+        (166, b"\x00\x00\x21" + IPV4),
+        (100, SNAP + b"\x08\x00" + IPV4),
+        (107, b"\x18\x41\x03\xcc" + IPV4),
+        (107, b"\x18\x41\x03\x00\x80\0\0\0\x86\xdd" + IPV6),
+        (105, b"\x08\x01" + bytes(22) + SNAP + b"\x08\x00" + IPV4),
+        (105, b"\x88\x03" + bytes(28) + b"\0\0" + SNAP + b"\x86\xdd" + IPV6),
+        (105, b"\x88\x81" + bytes(22) + b"\0\0" + bytes(4) + SNAP + b"\x08\x00" + IPV4),
+        (127, RADIOTAP + b"\x08\x01" + bytes(22) + SNAP + b"\x08\x00" + IPV4),
+        (127, PADDED + b"\x88\x01" + bytes(22) + b"\0\0" + b"\0\0" + SNAP + b"\x08\x00" + IPV4),
+        (119, struct.pack("<II", 0x44, 144) + bytes(136) + b"\x08\x01" + bytes(22) + SNAP + b"\x08\x00" + IPV4),
+        (119, struct.pack(">II", 0x80211001, 64) + bytes(56) + b"\x08\x01" + bytes(22) + SNAP + b"\x08\x00" + IPV4),
+        (163, struct.pack(">II", 0x80211001, 64) + bytes(56) + b"\x08\x01" + bytes(22) + SNAP + b"\x08\x00" + IPV4),
+        (258, struct.pack("<III", 108, 1, 1) + bytes(96) + ethernet(IPV4)),
+        (258, struct.pack("<III", 108, 1, 0) + bytes(96) + struct.pack("<I", 30) + IPV6),
+        (239, b"\x02\0\0\x05" + struct.pack("<HH", 7, 10) + b"abc\0" + struct.pack("<HH", 4 + len(IPV4), 9) + IPV4),
+        (239, b"\x0a\0\0\x05" + struct.pack("<HH", 4 + len(IPV6), 9) + IPV6),
+        (242, b"\x08\x00\0\0" + IPV4),
+        (117, b"\x3d\x02" + bytes(62) + IPV4),
+        (109, struct.pack("<III", 2, 9, 0) + IPV4),
     ],
 )
 def test_other_link_layers_reach_tcp(tmp_path: Path, link: int, frame: bytes) -> None:
@@ -200,6 +230,30 @@ def test_each_packet_is_under_one_count(tmp_path: Path, frame: bytes, kind: str)
     assert getattr(counts, kind) == 1
     assert counts.tcp == 0
     agree(block)
+
+
+@pytest.mark.parametrize("link", sorted(slow.SUPPORTED_LINK_TYPES))
+@given(frame=st.binary(max_size=120), what=st.sampled_from([b"", IPV4, IPV6, ethernet(IPV4)]), at=st.integers(0, 120))
+def test_no_frame_of_any_link_type_raises(link: int, frame: bytes, what: bytes, at: int) -> None:
+    frame = frame[:at] + what + frame[at:]
+    packet = slow.decode_packet(frame, len(frame), link)
+    assert packet.kind in ("tcp", "udp", "other", "malformed")
+    assert packet.payload_at + packet.payload_len <= len(frame)
+
+
+@pytest.mark.parametrize("around", [lambda frame: ethernet(bytes(4) + frame, 0x88E7), lambda frame: ethernet(SNAP + b"\0\x10" + SNAP + b"\x65\x58" + frame, 60)])
+def test_frames_in_frames_end_somewhere(around: Callable[[bytes], bytes]) -> None:
+    frame = ethernet(IPV4)
+    for _ in range(500):
+        frame = around(frame)
+    assert slow.decode_packet(frame, len(frame), 1).kind in ("malformed", "other")
+
+
+def test_what_a_wireless_frame_hides_is_other(tmp_path: Path) -> None:
+    body = bytes(22) + SNAP + b"\x08\x00" + IPV4
+    hidden = [b"\x08\x41" + body, b"\x48\x01" + body, b"\x80\x00" + body, b"\xd8\x01" + body]
+    _, counts, _ = decoded(tmp_path, *((i, frame) for i, frame in enumerate(hidden)), link=105)
+    assert counts.other == len(hidden)
 
 
 def test_an_unknown_link_type_is_counted(tmp_path: Path) -> None:
