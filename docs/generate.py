@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from pcapflow.capture import compression, formats, linktypes
-from pcapflow.decode import columns, slow
+from pcapflow.decode import columns, slow, tunnels
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
@@ -175,8 +175,27 @@ def captures() -> str:
         "|---|---|---|",
         *(f"| {number} | {linktypes.name(number)} | {'columns' if number in columns.LINK_TYPES else 'dpkt'} |" for number in sorted(slow.SUPPORTED_LINK_TYPES)),
         "",
-        "Inside: IPv4 with options, IPv6 with extension headers, MPLS, PPPoE. IP fragments are counted (`fragments`) and not put together; tunnels",
-        "are not opened.",
+        "Within Ethernet: VLAN tags, MPLS, PPPoE sessions, 802.1ah, LLC with SNAP.",
+        "",
+        "## Network layer",
+        "",
+        "IPv4 with options, IPv6 with hop-by-hop, routing, destination, fragment and authentication headers. Fragments of both are put together within",
+        "`fragment_timeout`, in an account of their own; a datagram counts at its last fragment, the others under `other`. One whose fragments overlap with",
+        "other bytes is given up (RFC 5722) and counted (`fragments_overlapping`), what came to nothing as `fragments_dropped`.",
+        "",
+        "## Tunnels",
+        "",
+        "What a tunnel carries is decoded, up to four deep. The innermost tunnel is part of what tells connections apart, and stands in their records",
+        '(`"tunnel": "vxlan 42"`), with its id where both directions share one. `--tunnels off` leaves them closed: packets of the outer protocol.',
+        "",
+        "| tunnel | found by | lane |",
+        "|---|---|---|",
+        "| ipip, 6in4 | IP protocols 4 and 41 | dpkt |",
+        "| gre, erspan | IP protocol 47; versions 0 and 1 (PPTP), keys; ERSPAN I to III | dpkt |",
+        f"| vxlan | UDP ports {', '.join(map(str, sorted(tunnels.VXLAN_PORTS)))} | columns |",
+        f"| geneve | UDP port {tunnels.GENEVE_PORT}, frames and packets, options passed over | columns |",
+        f"| gtp | UDP port {tunnels.GTP_PORT}, GTP-U version 1 | dpkt |",
+        f"| teredo | UDP port {tunnels.TEREDO_PORT} | dpkt |",
     ]
     return "\n".join(lines) + "\n"
 

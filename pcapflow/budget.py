@@ -102,11 +102,11 @@ class Ledger:
     """All accounts of one run under one limit."""
 
     __slots__ = (
-        "blocks", "connections", "content", "history", "http", "json", "limit", "output",
+        "blocks", "connections", "content", "fragments", "history", "http", "json", "limit", "output",
         "packet", "peak", "peak_packet", "peak_ts", "pressure", "refused", "rings", "ts", "used",
     )  # fmt: skip
 
-    NAMES = ("rings", "connections", "history", "http", "content", "json", "output", "blocks")
+    NAMES = ("rings", "connections", "history", "http", "content", "json", "output", "fragments", "blocks")
 
     def __init__(self, limits: Limits, refuse: Mapping[str, int] | None = None) -> None:
         """refuse: account to which of its reservations is refused, from 1."""
@@ -136,6 +136,7 @@ class Ledger:
         self.content = account("content")
         self.json = account("json")
         self.output = account("output")
+        self.fragments = account("fragments")
         self.blocks = account("blocks")
 
     def accounts(self) -> list[Account]:

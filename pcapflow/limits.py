@@ -56,6 +56,18 @@ class Limits:
         "the capture is refused, exit status 3; decompress it first",
         "the window that a compressed capture may ask for, reserved in the account of blocks: xz -6 takes 9 MiB, zstd -19 8 MiB",
     )
+    fragment_timeout: int = _limit(
+        30 * SECOND,
+        "nanoseconds",
+        "the datagram is given up; its fragments are counted (`fragments_dropped`)",
+        "capture time within which a datagram's fragments must come; as Linux's",
+    )
+    fragments_total: int = _limit(
+        4 * MIB,
+        "bytes",
+        "the oldest datagram is given up (`fragments_dropped`)",
+        "the account of datagrams that are not whole: 50 of the largest, 2,000 of two packets",
+    )
     max_connections: int = _limit(
         10_000,
         "connections",

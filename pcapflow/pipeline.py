@@ -22,6 +22,7 @@ from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Trace
 from pcapflow.decode import columns, slow
+from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
 from pcapflow.decode.watch import Watch
 from pcapflow.errors import AccountError
@@ -104,7 +105,7 @@ def run(
     collector = Collector(limits, ledger, write)
     ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
     table = FlowTable(ctx, walk_all=options.walk_all)
-    counts, watch = DecodeCounts(), Watch()
+    counts, watch, fragments = DecodeCounts(), Watch(), Fragments(limits, ledger)
     captured = 0
     last_packet, last_ts = 0, 0
 
@@ -122,7 +123,7 @@ def run(
                 blocks += 1
                 hard_limit.check()
                 _fail_on_purpose(options, blocks)
-                segments = columns.decode(block, counts, open_tunnels=options.tunnels)
+                segments = columns.decode(block, counts, open_tunnels=options.tunnels, fragments=fragments)
                 watch.look(block, segments)
                 captured += int(segments.payload_len.sum())
                 _count_flags(collector.tcp, segments.flags)
@@ -141,6 +142,7 @@ def run(
         except MemoryError:
             no_memory = True
         ledger.at(last_packet, last_ts)
+        fragments.finish()
         if no_memory:
             hard_limit.lift()
         _finish(table, collector, last_packet, last_ts, no_memory=no_memory)
@@ -157,7 +159,7 @@ def run(
         pcapflow=__version__,
         interrupted=interrupt.asked,
         captures=[_capture(info) for info in trace.infos],
-        decode=_decode(counts, watch),
+        decode=_decode(counts, watch, fragments),
         tcp=collector.tcp,
         http=collector.http_summary,
         json=collector.json_summary,
@@ -173,7 +175,7 @@ def run(
     return result
 
 
-def _decode(counts: DecodeCounts, watch: Watch) -> records.Decode:
+def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments) -> records.Decode:
     return records.Decode(
         packets=counts.packets,
         tcp=counts.tcp,
@@ -182,6 +184,9 @@ def _decode(counts: DecodeCounts, watch: Watch) -> records.Decode:
         malformed=counts.malformed,
         unsupported_link=counts.unsupported_link,
         fragments=counts.fragments,
+        datagrams=fragments.datagrams,
+        fragments_dropped=fragments.dropped,
+        fragments_overlapping=fragments.overlapping,
         snapped=counts.snapped,
         duplicated=watch.duplicated,
         oversized=watch.oversized,

@@ -19,7 +19,8 @@ from pcapflow.errors import UsageError
 from pcapflow.limits import MIB, Limits
 from pcapflow.process import HardLimit, container_limit, resident_bytes
 from tests.conftest import Run
-from tests.craft import ACK, Talk, chunked, request, response
+from tests.craft import ACK, Talk, chunked, ipv4_packet, pcap, request, response
+from tests.decode.test_fragments import fragments4
 
 ROOT = Path(__file__).parents[1]
 
@@ -101,6 +102,8 @@ def capture_for(account: str) -> bytes:
     talk = Talk().open().send(0, request())
     if account == "content":
         talk.send(1, response(gzip.compress(body), fields="Content-Encoding: gzip\r\n"))
+    elif account == "fragments":
+        return pcap([*talk.frames, *((talk.us + i, frame) for i, frame in enumerate(fragments4(ipv4_packet("1.1.1.1", "2.2.2.2", bytes(100), proto=17), 1, 16)))])
     elif account == "http":
         talk.send(1, chunked(body, [100]), size=30)
     else:
@@ -127,6 +130,8 @@ def test_every_account_may_refuse_at_any_time_and_each_loss_is_named(run: Run, a
         # a refused history compares less, a refused record waits in a file: nothing is lost
         "history": set(),
         "output": set(),
+        # a fragment that is not kept is counted as such
+        "fragments": set(),
         "blocks": set(),
     }[account]
     assert named == expected

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode import slow, tunnels
+from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag
 
 _IPV4, _IPV6, _VLAN, _QINQ, _QINQ_OLD = 0x0800, 0x86DD, 0x8100, 0x88A8, 0x9100
@@ -277,8 +278,10 @@ class _Lane:
         )
 
 
-def decode(block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool = True) -> SegmentColumns:
-    """The TCP segments of a block; what else it held is added to counts. open_tunnels: or leave them as packets of the outer protocol."""
+def decode(block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool = True, fragments: Fragments | None = None) -> SegmentColumns:
+    """The TCP segments of a block; what else it held is added to counts. open_tunnels: or leave them as packets of the outer protocol. fragments:
+    where they are put together; the block may then get another buffer, with datagrams at its end.
+    """
     n = len(block)
     counts.packets += n
     counts.snapped += int(np.count_nonzero(block.caplen < block.wirelen))
@@ -290,14 +293,14 @@ def decode(block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool = Tru
             lane.link(link_type, np.flatnonzero(block.link_types == link_type))
     for layer in lane.inside:  # grows while tunnels lie in tunnels
         lane.network(layer)
-    return _finish(lane, np.flatnonzero(~lane.taken))
+    return _finish(lane, np.flatnonzero(~lane.taken), fragments)
 
 
-def _finish(lane: _Lane, rest: _I64) -> SegmentColumns:
+def _finish(lane: _Lane, rest: _I64, fragments: Fragments | None) -> SegmentColumns:
     """Sends the rest through the slow lane and puts all rows in packet order."""
     parts = lane.parts
     if len(rest) or not parts:
-        parts.append(slow.decode_rows(lane.block, rest, lane.counts, tunnels=lane.open_tunnels))
+        parts.append(slow.decode_rows(lane.block, rest, lane.counts, tunnels=lane.open_tunnels, fragments=fragments))
     if len(parts) == 1:
         columns = parts[0]
     else:

@@ -1,7 +1,7 @@
 """The value that the decode stage hands on: the TCP segments of a block, as columns, and what was counted on the way.
 
-Invariant: rows are in packet order, and `payload_at[i] + payload_len[i]` lies inside the captured bytes of its packet,
-whatever the headers claim: a length that reaches beyond is clipped, and what is missing is in `snapped`.
+Invariant: rows are in packet order, and `payload_at[i] + payload_len[i]` lies inside the captured bytes of its packet, or of the datagram whose
+last fragment it was, whatever the headers claim: a length that reaches beyond is clipped, and what is missing is in `snapped`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.capture.block import PacketBlock
+from pcapflow.capture.block import PAD, PacketBlock
+from pcapflow.decode.fragments import Fragment, Fragments
 from pcapflow.decode.links import LINKS, PPP, Malformed, snap
 from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag, vlan_tag
 from pcapflow.decode.tunnels import DEPTH_MAX, ETHERNET, IP, PROTOCOLS, Opened, of_port, of_protocol
@@ -36,7 +37,9 @@ class Packet:
     """What was found of one packet. Offsets are from the frame's start, in bytes."""
 
     kind: str = "other"
-    fragment: bool = False
+    fragment: Fragment | None = None
+    datagram: bytes | None = None
+    """Where the packet was the last fragment of it: what the offsets are of."""
     tag: int = 0
     tunnel: int = 0
     source: int = 0
@@ -57,21 +60,41 @@ class Packet:
     """Tunnels that may still be opened."""
 
 
-def decode_rows(block: PacketBlock, rows: npt.NDArray[np.int64], counts: DecodeCounts, *, tunnels: bool = True) -> SegmentColumns:
-    """The TCP segments among the rows of a block; the others are counted. tunnels: whether they are opened."""
+def decode_rows(
+    block: PacketBlock, rows: npt.NDArray[np.int64], counts: DecodeCounts, *, tunnels: bool = True, fragments: Fragments | None = None
+) -> SegmentColumns:
+    """The TCP segments among the rows of a block; the others are counted. tunnels: whether they are opened. fragments: where they are put
+    together; the block then gets a buffer with the datagrams at its end.
+    """
     found: list[tuple[int, Packet]] = []
     view = memoryview(block.buffer)
+    beside: list[bytes] = []
+    length = len(block.buffer)
     kinds = [block.link_type] * len(rows) if block.link_types is None else block.link_types[rows].tolist()
-    for row, at, caplen, wirelen, link_type in zip(
-        rows.tolist(), block.offsets[rows].tolist(), block.caplen[rows].tolist(), block.wirelen[rows].tolist(), kinds, strict=True
+    times = block.ts[rows].tolist()
+    for row, at, caplen, wirelen, link_type, ts in zip(
+        rows.tolist(), block.offsets[rows].tolist(), block.caplen[rows].tolist(), block.wirelen[rows].tolist(), kinds, times, strict=True
     ):
         packet = decode_packet(bytes(view[at : at + caplen]), wirelen, link_type, tunnels=tunnels)
-        counts.fragments += packet.fragment
+        counts.fragments += packet.fragment is not None
+        for _ in range(_MAX_LAYERS):
+            whole = fragments.add(packet.fragment, ts) if fragments is not None and packet.fragment is not None else None
+            if whole is None:
+                break
+            packet = _of_datagram(*whole, packet)
         if packet.kind == "tcp":
-            packet.payload_at += at
+            if packet.datagram is None:
+                packet.payload_at += at
+            else:
+                packet.payload_at += length
+                beside.append(packet.datagram)
+                length += len(packet.datagram)
             found.append((row, packet))
         else:
             setattr(counts, packet.kind, getattr(counts, packet.kind) + 1)
+    del view
+    if beside:
+        block.buffer = bytearray(b"".join((block.buffer, *beside, bytes(PAD))))
     return _columns(found, block.first_packet)
 
 
@@ -118,6 +141,19 @@ def decode_packet(frame: bytes, wirelen: int, link_type: int, *, tunnels: bool =
         _carry(frame, at, kind, wirelen, packet)
     except (Malformed, Error, struct.error, ValueError, IndexError, KeyError, AttributeError, TypeError):
         # dpkt raises more than dpkt.Error for truncated or absurd headers
+        packet.kind = "malformed"
+    packet.tag |= vlan_tag(packet.vlans)
+    return packet
+
+
+def _of_datagram(datagram: bytes, protocol: int, packet: Packet) -> Packet:
+    """What a datagram carries whose last fragment that packet was."""
+    from dpkt import Error
+
+    packet.fragment, packet.datagram = None, datagram
+    try:
+        _transport(datagram, 0, len(datagram), protocol, packet)
+    except (Malformed, Error, struct.error, ValueError, IndexError, KeyError, AttributeError, TypeError):
         packet.kind = "malformed"
     packet.tag |= vlan_tag(packet.vlans)
     return packet
@@ -222,7 +258,8 @@ def _ipv4(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     packet.source = int.from_bytes(head.src, "big")
     packet.destination = int.from_bytes(head.dst, "big")
     if head.mf or head.offset:
-        packet.fragment = True
+        key = (packet.source, packet.destination, head.id, head.p, packet.tag | vlan_tag(packet.vlans), packet.tunnel)
+        _fragment(frame, at + size, at + total, key, head.offset * 8, head.p, packet, more=bool(head.mf))
         return
     _transport(frame, at + size, at + total, head.p, packet)
 
@@ -244,11 +281,17 @@ def _ipv6(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
             break
         extension = ip6.EXT_HDRS_CLS[following](frame[at : at + 2048])
         if following == _FRAGMENT6 and (extension.frag_off or extension.m_flag):
-            packet.fragment = True
+            key = (packet.source, packet.destination, extension.id, packet.tag | vlan_tag(packet.vlans), packet.tunnel)
+            _fragment(frame, at + 8, end, key, extension.frag_off * 8, extension.nxt, packet, more=bool(extension.m_flag))
             return
         at += extension.length
         following = extension.nxt
     _transport(frame, at, end, following, packet)
+
+
+def _fragment(frame: bytes, at: int, end: int, key: tuple[int, ...], start: int, protocol: int, packet: Packet, *, more: bool) -> None:
+    """A fragment's part of the datagram is frame[at:end], as far as it was captured."""
+    packet.fragment = Fragment(key, start, frame[at : min(end, len(frame))], more, protocol, whole=end <= len(frame))
 
 
 def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet) -> None:

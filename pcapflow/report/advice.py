@@ -81,6 +81,12 @@ def _capture(s: Summary) -> list[str]:
             f"{_percent(decode.snapped, decode.packets)} of the packets were cut by the snap length: their tails are missing; capture whole packets (tcpdump -s 0)"
         )
     talked = tcp.connections - tcp.unanswered_connections
+    if decode.fragments_dropped:
+        overlap = f"; {decode.fragments_overlapping:,} datagrams were given up since their fragments overlap, which is an attack or a defect" if decode.fragments_overlapping else ""
+        lines.append(
+            f"{decode.fragments_dropped:,} of {decode.fragments:,} IP fragments came to nothing: others of their datagrams are not in the capture, or came "
+            f"too late{overlap}; a filter on ports captures only the first fragment of each (add: or ip[6:2] & 0x1fff != 0)"
+        )
     if tcp.one_sided_connections and tcp.one_sided_connections >= _SHARE * talked:
         lines.append(
             f"{_percent(tcp.one_sided_connections, talked)} of the connections were seen in one direction only: answers have no requests, and holes nobody "
