@@ -48,6 +48,9 @@ def _header(size: int, type_at: int) -> Callable[[bytes], Carried]:
     return link
 
 
+_HDLC = _header(4, 2)
+
+
 def _ethernet(_: bytes) -> Carried:
     return Carried(ETHERNET, 0)
 
@@ -67,6 +70,8 @@ def _family(frame: bytes) -> Carried:
 
 
 def _ppp(frame: bytes) -> Carried:
+    if frame[:2] in (b"\x0f\x00", b"\x8f\x00"):  # Cisco's HDLC on the same kind of line
+        return _HDLC(frame)
     return Carried(PPP, 2 if frame[:2] == b"\xff\x03" else 0)
 
 
@@ -206,7 +211,7 @@ LINKS: dict[int, Callable[[bytes], Carried]] = {
     51: _pppoe,
     100: _llc,
     101: _raw,
-    104: _header(4, 2),
+    104: _HDLC,
     105: _wireless,
     107: _frame_relay,
     108: _family,
@@ -221,7 +226,7 @@ LINKS: dict[int, Callable[[bytes], Carried]] = {
     228: _raw,
     229: _raw,
     239: _nflog,
-    242: _header(4, 0),
+    242: _header(44, 40),
     258: _pktap,
     276: _header(20, 0),
 }

@@ -204,6 +204,12 @@ def _ethertype(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -
         # IEEE 802.3 with LLC and SNAP
         kind, at = snap(frame, at)
         _ethertype(frame, at, kind, wirelen, packet)
+    elif kind == 0x8903:
+        # Cisco's FabricPath: its own addresses and two bytes more, then the frame
+        _carry(frame, at + 2, ETHERNET, wirelen, packet)
+    elif kind == 0x883E and at < len(frame):
+        # WCCP redirected by GRE: four bytes more, unless IP follows at once
+        _raw(frame, wirelen, packet, at if frame[at] >> 4 == 4 else at + 4)
     elif kind == 0x88E7:
         # 802.1ah: four bytes with the service's id, then the customer's frame
         _carry(frame, at + 4, ETHERNET, wirelen, packet)
@@ -215,6 +221,8 @@ def _ppp(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
         _ipv4(frame, at + 2, wirelen, packet)
     elif protocol == 0x0057:
         _ipv6(frame, at + 2, wirelen, packet)
+    elif protocol in (0x0281, 0x0283):
+        _ethertype(frame, at + 2, 0x8847, wirelen, packet)
     elif len(frame) < at + 2:
         raise Malformed
 
