@@ -196,6 +196,16 @@ def captures() -> str:
         f"| geneve | UDP port {tunnels.GENEVE_PORT}, frames and packets, options passed over | columns |",
         f"| gtp | UDP port {tunnels.GTP_PORT}, GTP-U version 1 | dpkt |",
         f"| teredo | UDP port {tunnels.TEREDO_PORT} | dpkt |",
+        "",
+        "## Part of a capture",
+        "",
+        "`--filter` takes a part of the language of pcap-filter(7), evaluated on the columns: `host`, `net`, `port`, `portrange`, each with `src` or `dst`",
+        "before it or not; `tcp`, `ip`, `ip6`, `vlan`; `and`, `or`, `not`, parentheses. Addresses and ports are those of the connection, within its tunnel;",
+        "names are not looked up. `--from` and `--to` are capture times, `--packets` is how many are read. What is left out is counted (`decode.left_out`)",
+        "and packets keep their numbers.",
+        "",
+        "`--verify-checksums` drops segments whose TCP checksum is wrong, with a reason and a count (`checksum_wrong`). Without it they are accepted, and one in",
+        "256 is looked at for the advice: a capture on the sending machine sees packets before the network card fills their checksums in.",
     ]
     return "\n".join(lines) + "\n"
 

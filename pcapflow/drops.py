@@ -36,6 +36,7 @@ _CAUSES = {
 class DropReason(StrEnum):
     """Why a stream, a message or a body was given up."""
 
+    CHECKSUM_WRONG = "checksum_wrong"
     CONNECTION_MEMORY = "connection_memory"
     HOLE_MEMORY = "hole_memory"
     HTTP_HEAD_TOO_LARGE = "http_head_too_large"
@@ -56,9 +57,9 @@ class DropReason(StrEnum):
 
     @property
     def layer(self) -> str:
-        """`reassembly`, `http`, `content` or `json`: who gave up."""
+        """`decode`, `reassembly`, `http`, `content` or `json`: who gave up."""
         head = self.value.split("_", 1)[0]
-        return "reassembly" if head in ("connection", "hole") else head
+        return {"checksum": "decode", "connection": "reassembly", "hole": "reassembly"}.get(head, head)
 
     @property
     def sentence(self) -> str:
@@ -66,6 +67,7 @@ class DropReason(StrEnum):
 
 
 _REASONS = {
+    DropReason.CHECKSUM_WRONG: "The segment's TCP checksum is wrong, and --verify-checksums was asked for; one record a packet that had any.",
     DropReason.CONNECTION_MEMORY: "A new connection could not be tracked: no connection could be evicted for it.",
     DropReason.HOLE_MEMORY: "Memory was short, the stream held most, and --overload drop was asked for.",
     DropReason.HTTP_HEAD_TOO_LARGE: "A message head went on beyond http_head_max_bytes.",

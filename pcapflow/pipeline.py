@@ -24,6 +24,7 @@ from pcapflow.capture.trace import Trace
 from pcapflow.decode import columns, slow
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
+from pcapflow.decode.selection import Selection
 from pcapflow.decode.watch import Watch
 from pcapflow.errors import AccountError
 from pcapflow.limits import Limits
@@ -57,6 +58,10 @@ class Options:
     """Whose copy is delivered where segments behind a hole overlap with different bytes."""
     tunnels: bool = True
     """Whether tunnels are opened, or left as packets of the outer protocol."""
+    selection: Selection | None = None
+    """Which segments are looked at; None for all."""
+    packets: int | None = None
+    """How many packets are read; None for all."""
     process_limit: int | None = None
     """Bytes of data that the process may have; None for no limit of ours."""
     simulate: Mapping[str, int] = field(default_factory=dict)
@@ -118,13 +123,18 @@ def run(
         blocks = 0
         no_memory = False
         try:
-            for block in trace.blocks():
+            for block in trace.blocks(options.packets):
                 ledger.at(block.first_packet, int(block.ts[0]))
                 blocks += 1
                 hard_limit.check()
                 _fail_on_purpose(options, blocks)
                 segments = columns.decode(block, counts, open_tunnels=options.tunnels, fragments=fragments)
                 watch.look(block, segments)
+                if options.selection is not None:
+                    segments, refused = options.selection.take(block, segments)
+                    if refused is not None:
+                        captured += int(refused.payload_len.sum())
+                        collector.refused(refused, block.ts[refused.row])
                 captured += int(segments.payload_len.sum())
                 _count_flags(collector.tcp, segments.flags)
                 table.process(block, segments)
@@ -159,7 +169,7 @@ def run(
         pcapflow=__version__,
         interrupted=interrupt.asked,
         captures=[_capture(info) for info in trace.infos],
-        decode=_decode(counts, watch, fragments),
+        decode=_decode(counts, watch, fragments, options.selection),
         tcp=collector.tcp,
         http=collector.http_summary,
         json=collector.json_summary,
@@ -175,7 +185,7 @@ def run(
     return result
 
 
-def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments) -> records.Decode:
+def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection | None) -> records.Decode:
     return records.Decode(
         packets=counts.packets,
         tcp=counts.tcp,
@@ -187,6 +197,7 @@ def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments) -> records
         datagrams=fragments.datagrams,
         fragments_dropped=fragments.dropped,
         fragments_overlapping=fragments.overlapping,
+        left_out=selection.left_out if selection is not None else 0,
         snapped=counts.snapped,
         duplicated=watch.duplicated,
         oversized=watch.oversized,

@@ -245,7 +245,7 @@ class Capture(msgspec.Struct):
 
 
 class Decode(msgspec.Struct):
-    """What became of the packets: the first five after `packets` sum to it. duplicated: segments that came twice at once; oversized: with
+    """What became of the packets: the first five after `packets` sum to it. left_out: TCP segments outside --from, --to or --filter; duplicated: segments that came twice at once; oversized: with
     more payload than a packet of 1,500 bytes; datagrams: put together from fragments, each counted at its last one, the others under `other`;
     fragments_dropped: that came to nothing; fragments_overlapping: datagrams given up since theirs overlap; backwards: packets older than the one before; checksums: one packet in 256 is looked at.
     """
@@ -260,6 +260,7 @@ class Decode(msgspec.Struct):
     datagrams: int = 0
     fragments_dropped: int = 0
     fragments_overlapping: int = 0
+    left_out: int = 0
     snapped: int = 0
     duplicated: int = 0
     oversized: int = 0

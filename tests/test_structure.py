@@ -100,7 +100,7 @@ def test_every_limit_has_its_unit_its_reason_and_what_happens_there() -> None:
 def test_every_drop_and_every_cause_has_its_sentence() -> None:
     for member in (*DropReason, *GapCause):
         assert member.sentence.endswith(".")
-    assert {r.layer for r in DropReason} == {"reassembly", "http", "content", "json"}
+    assert {r.layer for r in DropReason} == {"decode", "reassembly", "http", "content", "json"}
 
 
 def test_the_package_imports_nothing_heavy_before_it_is_used() -> None:

@@ -165,9 +165,10 @@ class Trace:
         """Bytes of the inputs read so far."""
         return self._taken + sum(one.source.taken for one in self._active if one.source is not None)
 
-    def blocks(self) -> Iterator[PacketBlock]:
-        """All packets of all captures."""
+    def blocks(self, most: int | None = None) -> Iterator[PacketBlock]:
+        """All packets of all captures, or the first so many."""
         number = 1
+        last = _NEVER if most is None else most
         waiting = list(reversed(self._inputs))
         active = self._active
         while waiting or active:
@@ -190,6 +191,12 @@ class Trace:
             block = _merged(parts, number)
             if block is not None:
                 number += len(block)
+                beyond = number - 1 - last
+                if beyond >= 0:
+                    for one, start, stop in parts if len(parts) == 1 else ():
+                        one.info.packets -= min(beyond, stop - start)
+                    yield _rows(block, 0, len(block) - beyond)
+                    return
                 yield block
             for one in list(active):
                 if one.block is not None and one.at == len(one.block):
@@ -256,4 +263,6 @@ def _rows(block: PacketBlock, start: int, stop: int) -> PacketBlock:
         return block
     rows = slice(start, stop)
     kinds = block.link_types[rows] if block.link_types is not None else None
-    return PacketBlock(block.buffer, block.offsets[rows], block.caplen[rows], block.wirelen[rows], block.ts[rows], 0, block.link_type, kinds)
+    return replace(
+        block, offsets=block.offsets[rows], caplen=block.caplen[rows], wirelen=block.wirelen[rows], ts=block.ts[rows], link_types=kinds
+    )

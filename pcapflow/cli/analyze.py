@@ -10,7 +10,7 @@ import click
 
 from pcapflow.cli import errors
 from pcapflow.cli.output import Output, open_output
-from pcapflow.cli.values import Duration, Simulated, Size, show_size
+from pcapflow.cli.values import Duration, Moment, Simulated, Size, show_size
 from pcapflow.limits import MIB, Limits
 from pcapflow.policy import Policy
 from pcapflow.process import FIXED_BYTES, container_limit
@@ -57,6 +57,11 @@ def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _
               help="Over budget: give up a stream's oldest hole, or the stream.")  # fmt: skip
 @click.option("--overlap", type=click.Choice([policy.value for policy in Policy]), default=Policy.FIRST.value, show_default=True,
               help="Whose copy is kept where segments behind a hole overlap with other bytes.")  # fmt: skip
+@click.option("--filter", "expression", metavar="EXPRESSION", default=None, help="Only segments that match: 'host 10.0.0.1 and port 80' (docs/captures.md).")
+@click.option("--from", "begin", type=Moment(), default=None, help="Only segments captured at that time or later: 2026-11-24T12:00:00Z, or seconds.")
+@click.option("--to", "end", type=Moment(), default=None, help="Only segments captured before that time.")
+@click.option("--packets", type=click.IntRange(1), default=None, help="Read no more than that many packets.")
+@click.option("--verify-checksums", is_flag=True, help="Drop segments whose TCP checksum is wrong.")
 @click.option("--tunnels", type=click.Choice(["on", "off"]), default="on", show_default=True, help="Open tunnels, or leave them as packets of the outer protocol.")
 @click.option("--process-limit", type=Size(), default=None, help="Hard limit on the process's memory: beyond it, the report so far and status 71.")
 @click.option("--simulate", type=Simulated(), multiple=True, hidden=True, help="ACCOUNT=N: refuse its Nth reservation; process=N: no memory at block N.")
@@ -72,6 +77,11 @@ def analyze(
     overload: str,
     overlap: str,
     tunnels: str,
+    expression: str | None,
+    begin: int | None,
+    end: int | None,
+    packets: int | None,
+    verify_checksums: bool,
     process_limit: int | None,
     simulate: tuple[tuple[str, int], ...],
     **limits: int | None,
@@ -89,9 +99,14 @@ def analyze(
     )
     _say_what_does_not_fit(bounds, process_limit)
     from pcapflow import pipeline
+    from pcapflow.decode.filters import compile_filter
+    from pcapflow.decode.selection import Selection
 
+    selection = None
+    if expression is not None or begin is not None or end is not None or verify_checksums:
+        selection = Selection(begin, end, compile_filter(expression) if expression is not None else None, verify_checksums)
     options = pipeline.Options(
-        drop_streams=overload == "drop", overlap=Policy(overlap), tunnels=tunnels == "on", process_limit=process_limit, simulate=dict(simulate)
+        selection=selection, packets=packets, drop_streams=overload == "drop", overlap=Policy(overlap), tunnels=tunnels == "on", process_limit=process_limit, simulate=dict(simulate)
     )
     with open_output(output) as out:
         job = _Job(captures, bounds, options, out, quiet=quiet)

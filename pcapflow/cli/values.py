@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,8 @@ _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 <<
 _DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(ns|us|ms|s|m|h)")
 _DURATIONS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 _BIGGEST = 1 << 62
+_SECONDS = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,9}))?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 if TYPE_CHECKING:
@@ -55,6 +58,26 @@ class Duration(_IntType):
         if not 0 < ns < _BIGGEST:
             self.fail(f"{value!r} is not a duration above zero that a capture could have", param, ctx)
         return ns
+
+
+class Moment(_IntType):
+    """`2026-11-24T12:00:00Z` or seconds since the epoch, as nanoseconds since the epoch."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).strip()
+        match = _SECONDS.fullmatch(text)
+        if match is not None:
+            return int(match[1]) * 10**9 + int((match[2] or "").ljust(9, "0"))
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{value!r} is not a time; write 2026-11-24T12:00:00Z or seconds since the epoch", param, ctx)
+        when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+        return ((when - _EPOCH) // timedelta(microseconds=1)) * 1_000
 
 
 class Simulated(_PairType):
