@@ -58,8 +58,14 @@ class Options:
     """Whose copy is delivered where segments behind a hole overlap with different bytes."""
     tunnels: bool = True
     """Whether tunnels are opened, or left as packets of the outer protocol."""
-    selection: Selection | None = None
-    """Which segments are looked at; None for all."""
+    filter: str | None = None
+    """Which segments are looked at, see `decode.filters`; None for all."""
+    begin: int | None = None
+    """Only segments captured at that time (ns since the epoch) or later."""
+    end: int | None = None
+    """Only segments captured before that time."""
+    verify_checksums: bool = False
+    """Drop segments whose TCP checksum is wrong."""
     packets: int | None = None
     """How many packets are read; None for all."""
     process_limit: int | None = None
@@ -104,6 +110,7 @@ def run(
     """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written."""
     limits = limits or Limits()
     options = options or Options()
+    selection = Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
     began = time.perf_counter()
     start_rss = resident_bytes()[1]
     ledger = Ledger(limits, options.simulate)
@@ -130,11 +137,10 @@ def run(
                 _fail_on_purpose(options, blocks)
                 segments = columns.decode(block, counts, open_tunnels=options.tunnels, fragments=fragments)
                 watch.look(block, segments)
-                if options.selection is not None:
-                    segments, refused = options.selection.take(block, segments)
-                    if refused is not None:
-                        captured += int(refused.payload_len.sum())
-                        collector.refused(refused, block.ts[refused.row])
+                if selection.asked:
+                    segments, refused = selection.take(block, segments)
+                    captured += sum(n for *_, n in refused)
+                    collector.refused(refused)
                 captured += int(segments.payload_len.sum())
                 _count_flags(collector.tcp, segments.flags)
                 table.process(block, segments)
@@ -169,7 +175,7 @@ def run(
         pcapflow=__version__,
         interrupted=interrupt.asked,
         captures=[_capture(info) for info in trace.infos],
-        decode=_decode(counts, watch, fragments, options.selection),
+        decode=_decode(counts, watch, fragments, selection),
         tcp=collector.tcp,
         http=collector.http_summary,
         json=collector.json_summary,
@@ -185,7 +191,7 @@ def run(
     return result
 
 
-def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection | None) -> records.Decode:
+def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection) -> records.Decode:
     return records.Decode(
         packets=counts.packets,
         tcp=counts.tcp,
@@ -197,7 +203,7 @@ def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection:
         datagrams=fragments.datagrams,
         fragments_dropped=fragments.dropped,
         fragments_overlapping=fragments.overlapping,
-        left_out=selection.left_out if selection is not None else 0,
+        left_out=selection.left_out,
         snapped=counts.snapped,
         duplicated=watch.duplicated,
         oversized=watch.oversized,

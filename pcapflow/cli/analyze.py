@@ -99,14 +99,18 @@ def analyze(
     )
     _say_what_does_not_fit(bounds, process_limit)
     from pcapflow import pipeline
-    from pcapflow.decode.filters import compile_filter
-    from pcapflow.decode.selection import Selection
 
-    selection = None
-    if expression is not None or begin is not None or end is not None or verify_checksums:
-        selection = Selection(begin, end, compile_filter(expression) if expression is not None else None, verify_checksums)
     options = pipeline.Options(
-        selection=selection, packets=packets, drop_streams=overload == "drop", overlap=Policy(overlap), tunnels=tunnels == "on", process_limit=process_limit, simulate=dict(simulate)
+        drop_streams=overload == "drop",
+        overlap=Policy(overlap),
+        tunnels=tunnels == "on",
+        filter=expression,
+        begin=begin,
+        end=end,
+        verify_checksums=verify_checksums,
+        packets=packets,
+        process_limit=process_limit,
+        simulate=dict(simulate),
     )
     with open_output(output) as out:
         job = _Job(captures, bounds, options, out, quiet=quiet)

@@ -6,43 +6,44 @@ of the capture that are dropped with a reason. Packets keep their numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode import checksums
-from pcapflow.decode.filters import Filter
+from pcapflow.decode.filters import compile_filter
 from pcapflow.decode.segments import SegmentColumns
 
 
-@dataclass(slots=True)
 class Selection:
-    """What was asked for. begin, end: ns since the epoch, the end not included."""
+    """What was asked for."""
 
-    begin: int | None = None
-    end: int | None = None
-    matches: Filter | None = None
-    verify_checksums: bool = False
-    left_out: int = 0
-    """Segments outside the times or the filter."""
+    def __init__(self, begin: int | None = None, end: int | None = None, expression: str | None = None, *, verify_checksums: bool = False) -> None:
+        """begin, end: ns since the epoch, the end not included; raises UsageError for an expression that is none."""
+        self._begin = begin
+        self._end = end
+        self._matches = compile_filter(expression) if expression is not None else None
+        self._verify = verify_checksums
+        self.asked = verify_checksums or any(one is not None for one in (begin, end, expression))
+        """Whether anything was."""
+        self.left_out = 0
+        """Segments outside the times or the filter."""
 
-    def take(self, block: PacketBlock, segments: SegmentColumns) -> tuple[SegmentColumns, SegmentColumns | None]:
-        """The segments that go on, and those that are refused for their checksum."""
+    def take(self, block: PacketBlock, segments: SegmentColumns) -> tuple[SegmentColumns, list[tuple[int, int, int]]]:
+        """The segments that go on, and packet, time (ns) and bytes of those that are refused for their checksum."""
         keep = np.ones(len(segments), dtype=bool)
         ts = block.ts[segments.row]
-        if self.begin is not None:
-            keep &= ts >= self.begin
-        if self.end is not None:
-            keep &= ts < self.end
-        if self.matches is not None:
-            keep &= self.matches(segments)
+        if self._begin is not None:
+            keep &= ts >= self._begin
+        if self._end is not None:
+            keep &= ts < self._end
+        if self._matches is not None:
+            keep &= self._matches(segments)
         if not keep.all():
             self.left_out += int(np.count_nonzero(~keep))
             segments = segments.take(np.flatnonzero(keep))
-        if not self.verify_checksums:
-            return segments, None
-        bad = checksums.wrong(block, segments)
-        if not bad.any():
-            return segments, None
-        return segments.take(np.flatnonzero(~bad)), segments.take(np.flatnonzero(bad))
+        bad = checksums.wrong(block, segments) if self._verify else None
+        if bad is None or not bad.any():
+            return segments, []
+        out = segments.take(np.flatnonzero(bad))
+        refused = zip(out.packet.tolist(), block.ts[out.row].tolist(), out.payload_len.tolist(), strict=True)
+        return segments.take(np.flatnonzero(~bad)), list(refused)

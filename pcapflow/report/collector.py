@@ -10,12 +10,9 @@ from __future__ import annotations
 import ipaddress
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from pcapflow import records
 from pcapflow.budget import Ledger
-from pcapflow.decode.segments import SegmentColumns
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader, read_whole
@@ -192,19 +189,18 @@ class Collector:
             )
             self._record(packet, packet, record)
 
-    def refused(self, segments: SegmentColumns, ts: npt.NDArray[np.int64]) -> None:
-        """Segments whose checksum is wrong, and the times (ns) of their packets: what they carry is dropped."""
+    def refused(self, segments: list[tuple[int, int, int]]) -> None:
+        """Segments whose checksum is wrong: packet, time (ns) and bytes of each. What they carry is dropped."""
         total, reason = self.tcp.payload_bytes, DropReason.CHECKSUM_WRONG
         count = self.drops.by_reason.setdefault(reason, records.DropCount())
-        n = int(segments.payload_len.sum())
-        count.count += len(segments)
-        count.bytes += n
-        total.captured += n
-        total.dropped += n
-        self.drops.bytes += n
-        if self.wants_records:
-            for packet, length, when in zip(segments.packet.tolist(), segments.payload_len.tolist(), ts.tolist(), strict=True):
-                record = records.Drop(packet, "client", reason.layer, reason.value, seconds(when), packet, 0, length, None, "", None, None, resumes=True)
+        for packet, ts, n in segments:
+            count.count += 1
+            count.bytes += n
+            total.captured += n
+            total.dropped += n
+            self.drops.bytes += n
+            if self.wants_records:
+                record = records.Drop(packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, n, None, "", None, None, resumes=True)
                 self._record(packet, packet, record)
 
     # --- Services: protocols

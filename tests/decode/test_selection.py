@@ -16,7 +16,7 @@ from pcapflow.cli.values import Moment
 from pcapflow.decode import checksums, columns
 from pcapflow.decode.filters import DEEPEST, LONGEST, compile_filter
 from pcapflow.decode.segments import DecodeCounts
-from pcapflow.decode.selection import Selection
+from pcapflow.drops import DropReason
 from pcapflow.errors import UsageError
 from pcapflow.limits import Limits
 from tests.conftest import Run
@@ -127,7 +127,7 @@ def test_a_filtered_run_is_a_run_over_what_is_left(run: Run) -> None:
     for i, talk in enumerate(talks):
         talk.frames = [(us + i, frame) for us, frame in talk.frames]
     for limits in (Limits(), replace(Limits(), block_packets=3)):
-        ran = run(merge(*talks), limits, selection=Selection(matches=compile_filter("port 1002")))
+        ran = run(merge(*talks), limits, filter="port 1002")
         (exchange,) = ran.of("http")
         assert exchange["request"]["target"] == "/2"
         assert ran.summary.decode.left_out == 3 * len(talks[0].frames)
@@ -139,8 +139,8 @@ def test_a_filtered_run_is_a_run_over_what_is_left(run: Run) -> None:
 def test_times_begin_and_end_a_run(run: Run) -> None:
     talk = Talk().open().send(0, b"abc").idle(10_000_000).send(0, b"defg")
     at = (T0 * 10**6 + talk.us) * 1000
-    for selection, delivered in ((Selection(end=at), 3), (Selection(begin=at), 4), (Selection(begin=at, end=at), 0), (Selection(begin=0, end=at + 1), 7)):
-        assert run(talk.bytes(), selection=selection).summary.tcp.payload_bytes.delivered == delivered
+    for times, delivered in (({"end": at}, 3), ({"begin": at}, 4), ({"begin": at, "end": at}, 0), ({"begin": 0, "end": at + 1}, 7)):
+        assert run(talk.bytes(), **times).summary.tcp.payload_bytes.delivered == delivered
 
 
 @pytest.mark.parametrize("block_packets", [1, 4, 1000])
@@ -174,11 +174,11 @@ def test_segments_with_a_wrong_checksum_are_dropped_and_counted(run: Run) -> Non
     accepted = run(pcap(frames))
     assert accepted.summary.tcp.payload_bytes.delivered == 100
     for limits in (Limits(), replace(Limits(), block_packets=2)):
-        ran = run(pcap(frames), limits, selection=Selection(verify_checksums=True))
+        ran = run(pcap(frames), limits, verify_checksums=True)
         total = ran.summary.tcp.payload_bytes
         assert (total.captured, total.delivered, total.dropped, total.balanced) == (100, 80, 20, True)
         assert ran.summary.tcp.missing_bytes == 20
-        assert ran.summary.drops.by_reason["checksum_wrong"].bytes == 20
+        assert ran.summary.drops.by_reason[DropReason.CHECKSUM_WRONG].bytes == 20
         drops = ran.of("drop")
         assert [(d["layer"], d["reason"], d["packet"], d["bytes"]) for d in drops] == [("decode", "checksum_wrong", data[i] + 1, 10) for i in (3, 4)]
 
