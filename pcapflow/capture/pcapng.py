@@ -31,12 +31,14 @@ _SECTION_BYTES = 28
 _HEADER = 28
 """Bytes of an enhanced or an old packet block before its data."""
 INTERFACES_MAX = 4096
+_BESIDE_DATA = _HEADER + 4
 _BESIDE = 4096
 """Bytes of a packet block that may be header and options."""
 _LOOK_INTO = 64 << 10
 """Bytes of a block that is not a packet which are looked at; options beyond are not."""
 _CHAIN = 3
-_OLDEST = 1 << 62
+_PLAIN = 4_000_000_000 * SECOND
+"""Times below this need no care."""
 
 
 class _Interface:
@@ -87,17 +89,17 @@ class PcapNg:
     # --- blocks
 
     def scan(self, buffer: bytearray, have: int, most: int) -> Scan:
-        """See `Format`. Packet blocks are taken in runs; what is not one is looked at when the run before it has proved right."""
+        """See `Format`. Enhanced packet blocks are taken in runs; what is not one is looked at when the run before it has proved right."""
         starts: list[int] = []
-        at = 0
+        at = checked = 0
         while True:
-            first = len(starts)
-            at = self._packets(buffer, at, have, most, starts)
-            bad = self._disagree(buffer, starts[first:])
+            at = self._run(buffer, at, have, most, starts)
+            bad = self._wrong(buffer, starts[checked:])
             if bad >= 0:
-                bad += first
-                return Scan(starts[:bad], starts[bad], damage="the two lengths of a packet block differ")
-            if len(starts) >= most or at + _SMALLEST > have:
+                bad += checked
+                return Scan(starts[:bad], starts[bad], damage="a packet block does not say the same length, a multiple of four, at both ends")
+            checked = len(starts)
+            if checked >= most or at + _SMALLEST > have:
                 return Scan(starts, at)
             kind, size, caplen = struct.unpack_from(self._order + "II12xI", buffer, at)
             if kind == _SECTION:
@@ -111,11 +113,14 @@ class PcapNg:
             if kind in _PACKETS:
                 if size > self._biggest + _BESIDE:
                     return Scan(starts, at, damage=f"a packet block claims {size} bytes")
-                if kind != _SIMPLE_PACKET and caplen + _HEADER + 4 > size and at + _HEADER <= have:
+                least = 16 if kind == _SIMPLE_PACKET else caplen + _HEADER + 4
+                if least > size and at + _HEADER <= have:
                     return Scan(starts, at, damage=f"a packet block of {size} bytes claims {caplen} captured ones")
-                if at + size <= have:
-                    return Scan(starts, at, damage=f"a packet block of {size} bytes")
-                return Scan(starts, at, wanted=size)
+                if at + size > have:
+                    return Scan(starts, at, wanted=size)
+                starts.append(at)
+                at += size
+                continue
             look = min(size, _LOOK_INTO)
             if at + look > have:
                 return Scan(starts, at, wanted=look)
@@ -126,40 +131,31 @@ class PcapNg:
                 return Scan(starts, at, skip=size)
             at += size
 
-    def _packets(self, buffer: bytearray, at: int, have: int, most: int, starts: list[int]) -> int:
-        """Append where whole packet blocks begin, from `at` on; where the first block begins that is none, or not whole, or wrong."""
+    def _run(self, buffer: bytearray, at: int, have: int, most: int, starts: list[int]) -> int:
+        """Append where whole enhanced packet blocks begin, from `at` on; where the first block begins that is none, or not whole, or too small."""
         head_at = struct.Struct(self._order + "II12xI").unpack_from
         append = starts.append
-        biggest = self._biggest + _BESIDE
-        last = have - _SMALLEST
+        last = have - _HEADER - 4
         for _ in range(most - len(starts)):
             if at > last:
                 break
             kind, size, caplen = head_at(buffer, at)
             end = at + size
-            if end > have or size > biggest or size < _SMALLEST or size & 3:
-                break
-            if kind != _PACKET:
-                if kind == _SIMPLE_PACKET:
-                    caplen = 0
-                elif kind != _OLD_PACKET:
-                    break
-                if size < _HEADER - 12:
-                    break
-            if caplen + _HEADER + 4 > size and kind != _SIMPLE_PACKET:
+            if kind != _PACKET or end > have or caplen + _BESIDE_DATA > size:
                 break
             append(at)
             at = end
         return at
 
-    def _disagree(self, buffer: bytearray, starts: list[int]) -> int:
-        """Index of the first packet block that does not say the same length at both ends; -1 where all do."""
+    def _wrong(self, buffer: bytearray, starts: list[int]) -> int:
+        """Index of the first packet block that does not say the same length at both ends, or an odd or too large one; -1 where all are right."""
         if not starts:
             return -1
         at = np.array(starts, dtype=np.int64)
         size = self._words(buffer, at + 4)
-        differ = np.flatnonzero(self._words(buffer, at + size - 4) != size)
-        return int(differ[0]) if len(differ) else -1
+        bad = (size & 3 != 0) | (size > self._biggest + _BESIDE)
+        wrong = np.flatnonzero(bad | (self._words(buffer, at + size - 4) != size))
+        return int(wrong[0]) if len(wrong) else -1
 
     def _words(self, buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """int64 (n,): the 32-bit numbers at these offsets."""
@@ -236,6 +232,13 @@ class PcapNg:
             wirelen = np.where(simple, head[:, 2], wirelen)
             caplen = np.where(simple, np.minimum(np.minimum(wirelen, snaplen), size - 16), caplen)
             offsets = np.where(simple, at + 12, offsets)
+        first = int(interface[0])
+        if first < len(self._interfaces) and not simple.any() and bool((interface == first).all()):
+            # one interface, as nearly always
+            ts = _nanoseconds((high << 32) | low, self._interfaces[first])
+            self._last_ts = int(ts[-1])
+            self.link_type = self._interfaces[first].link_type
+            return Records(offsets, caplen, wirelen, ts)
         known = interface < len(self._interfaces)
         which = np.where(known, interface, len(self._interfaces))
         ts = self._times((high << 32) | low, which, simple)
@@ -293,14 +296,18 @@ class PcapNg:
 
 def _nanoseconds(units: npt.NDArray[np.int64], interface: _Interface) -> npt.NDArray[np.int64]:
     """ns since the epoch; what no year would have is cut to what 62 bits hold."""
-    raw = units.astype(np.uint64)
     exponent = interface.exponent
-    if interface.binary:
-        shift = np.uint64(min(exponent, 63))
+    if not interface.binary and exponent <= 9 and interface.offset == 0 and int(units.min()) >= 0 and int(units.max()) < _PLAIN // 10 ** (9 - exponent):
+        return np.asarray(units * 10 ** (9 - exponent), dtype=np.int64)
+    raw = units.astype(np.uint64)
+    if interface.binary and exponent < 64:
+        shift = np.uint64(exponent)
         seconds = raw >> shift
         fraction = raw & ((np.uint64(1) << shift) - np.uint64(1))
         less = max(0, exponent - 33)  # so that a fraction times a billion stays within 64 bits
-        part = ((fraction >> np.uint64(less)) * np.uint64(SECOND)) >> np.uint64(min(exponent, 63) - less)
+        part = ((fraction >> np.uint64(less)) * np.uint64(SECOND)) >> np.uint64(exponent - less)
+    elif interface.binary:
+        seconds = part = np.zeros_like(raw)  # all that 64 bits can say is less than a second
     elif exponent <= 9:
         per_second = np.uint64(10**exponent)
         seconds, part = raw // per_second, raw % per_second * np.uint64(10 ** (9 - exponent))

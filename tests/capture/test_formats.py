@@ -249,3 +249,22 @@ def test_a_packet_block_too_small_for_its_header_is_damage(run: Run, kind: int) 
     ran = run(section("<") + interface("<") + good + small + good, SMALL)
     assert ran.result.damaged
     assert ran.summary.captures[0].packets == 2 * len(EXCHANGE.frames)
+
+
+@pytest.mark.parametrize("resolution", [0, 1, 9, 10, 18, 19, 20, 127, 0x80, 0x80 | 10, 0x80 | 33, 0x80 | 34, 0x80 | 60, 0x80 | 63, 0x80 | 64, 0xFF])
+@pytest.mark.parametrize("units", [0, 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+@pytest.mark.parametrize("offset", [0, 1_600_000_000, -(1 << 40), 1 << 40])
+def test_any_resolution_and_time_is_a_time(tmp_path: Path, resolution: int, units: int, offset: int) -> None:
+    """Against exact fractions, where the time is one that the report can have."""
+    from fractions import Fraction
+
+    path = tmp_path / "x"
+    body = struct.pack("<IIIII", 0, units >> 32, units & 0xFFFFFFFF, 4, 4) + b"data"
+    path.write_bytes(section("<") + interface("<", 1, resolution, offset) + block("<", 6, body))
+    ((ts, data),) = packets(path)
+    assert data == b"data"
+    unit = Fraction(1, 1 << (resolution & 127)) if resolution & 0x80 else Fraction(1, 10 ** (resolution & 127))
+    exact = (units * unit + offset) * 10**9
+    if 0 <= exact < 4_000_000_000 * 10**9 and abs(offset) < 1 << 32 and (resolution & 127) < 20:
+        assert abs(ts - exact) <= 1
+    assert 0 <= ts < 1 << 63

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing by atheris (libFuzzer).
 
-    python -m tests.fuzz decode|reassembly|pipeline [FOLDER] [-max_total_time=60] [other libFuzzer flags]
+    python -m tests.fuzz decode|reassembly|pipeline|capture [FOLDER] [-max_total_time=60] [other libFuzzer flags]
 
 Seeds are put into FOLDER (default: a temporary one), where new inputs are kept. What fails is written to crash-*; `python -m tests.fuzz KIND
 crash-FILE` runs it alone.

@@ -1,8 +1,8 @@
-"""What is fuzzed, without the fuzzer: three functions that take any bytes and fail only for a defect, and seeds for each.
+"""What is fuzzed, without the fuzzer: four functions that take any bytes and fail only for a defect, and seeds for each.
 
 decode: packets of any link type; both lanes agree and no payload lies outside its packet. reassembly: segments of two connections;
 walking, the column path and small blocks give the same, and the account balances. pipeline: a whole capture file; every run ends with a
-balanced report and each account at zero, in one cut as in another.
+balanced report and each account at zero, in one cut as in another. capture: a file of any format; the same packets in any block.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from pcapflow import pipeline
+from pcapflow.budget import Ledger
+from pcapflow.capture.interrupt import Interrupt
+from pcapflow.capture.trace import Trace
 from pcapflow.decode import slow
 from pcapflow.decode.segments import DecodeCounts
 from pcapflow.errors import CaptureError
 from pcapflow.limits import KIB, Limits
 from pcapflow.policy import Policy
+from tests.capture.containers import COMPRESSIONS, FORMATS
 from tests.conftest import Ran, check
 from tests.craft import ACK, FIN, RST, SYN, Talk, ethernet, ipv4_packet, merge, pcap, request, response, tcp_header
 from tests.decode.test_lanes_agree import agree, blocks
@@ -102,10 +106,34 @@ def whole(data: bytes) -> None:
         assert runs[0] == runs[1]
 
 
+def capture(data: bytes) -> None:
+    """A file of any format and compression, as it is: the same packets whatever the size of a block, and nothing kept."""
+    with _file(data) as path:
+        found = []
+        for limits in (Limits(), replace(Limits(), block_size=4 * KIB, block_packets=2)):
+            ledger = Ledger(limits)
+            try:
+                with Trace([str(path)], limits, ledger, Interrupt()) as trace:
+                    packets = [
+                        (ts, bytes(b.buffer[o : o + n]))
+                        for b in trace.blocks()
+                        for ts, o, n in zip(b.ts.tolist(), b.offsets.tolist(), b.caplen.tolist(), strict=True)
+                    ]
+                    (info,) = trace.infos
+                    found.append((packets, info.damaged_at, info.skipped_bytes, info.cut_short, info.link_types))
+            except CaptureError:
+                found.append(([], None, 0, False, []))
+            assert ledger.used == 0
+        assert found[0] == found[1]
+
+
 def seeds(name: str) -> list[bytes]:
     """Inputs to begin with."""
     talk = Talk().open().send(0, request()).send(1, response(b'{"a":[1,2,{"b":"c"}]}'), size=20).close()
     gapped = Talk(sport=2).open().send(0, request("/x", method="POST", body=b"[1]")).send(1, b"HTTP/1.1", keep=False).send(1, response(b"{}")).acknowledge(0)
+    if name == "capture":
+        frames = talk.frames[:6]
+        return [*(write(frames) for write in FORMATS.values()), *(squeeze(pcap(frames)) for squeeze in COMPRESSIONS.values())]
     if name == "pipeline":
         return [merge(talk, gapped), gapped.bytes(), pcap(talk.frames, order=">", nano=True)]
     if name == "decode":
@@ -116,4 +144,4 @@ def seeds(name: str) -> list[bytes]:
     return [bytes([b, *([0, 10, 9, 255, 1] * 6), *([5, 20, 9, 40, 2] * 4), 1, 40, 1, 50, 32]) for b in (0, 1, 129, 5, 7)]
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"decode": decode, "reassembly": reassembly, "pipeline": whole}
+TARGETS: dict[str, Callable[[bytes], None]] = {"decode": decode, "reassembly": reassembly, "pipeline": whole, "capture": capture}
