@@ -39,15 +39,17 @@ class Wire:
 
     def tcp(self, src: int, sport: int, dst: int, dport: int, seq: int, ack: int, flags: int, data: bytes = b"") -> None:
         """A packet between any ends; seq, ack: as they stand on the wire but for wrapping."""
-        self.ns += self.step
-        n = 54 + len(data)
-        self.out.write(
-            struct.pack("<IIII", self.ns // 10**9, self.ns % 10**9, n, n)
-            + b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
-            + struct.pack(">BBHHHBBHII", 0x45, 0, n - 14, 0, 0x4000, 64, 6, 0, src, dst)
+        self.frame(
+            b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
+            + struct.pack(">BBHHHBBHII", 0x45, 0, 40 + len(data), 0, 0x4000, 64, 6, 0, src, dst)
             + struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65535, 0, 0)
             + data
         )
+
+    def frame(self, data: bytes) -> None:
+        """A whole frame."""
+        self.ns += self.step
+        self.out.write(struct.pack("<IIII", self.ns // 10**9, self.ns % 10**9, len(data), len(data)) + data)
 
     def open(self, number: int) -> None:
         """SYN, SYN-ACK, ACK."""

@@ -73,6 +73,8 @@ class PcapNg:
         """By interface of the section."""
         self._dropped_before = 0
         self._last_ts = 0
+        self._foreign = False
+        """A section of another version was met: what its blocks are is not known, and only another section ends it."""
 
     def begin(self, source: Source) -> None:
         """The header is a block like the others, and stays to be read."""
@@ -81,10 +83,10 @@ class PcapNg:
         if len(head) < _SECTION_BYTES:
             raise CaptureError(source.path, f"is not a capture: its header is cut after {len(head)} bytes")
         if not self._section(bytearray(head), 0, len(head)):
+            if self._foreign:
+                major, minor = struct.unpack_from(self._order + "HH", head, 12)
+                raise CaptureError(source.path, f"is a pcapng capture of version {major}.{minor}, which this version does not read")
             raise CaptureError(source.path, "is not a capture: it begins as pcapng does, and its section header has no byte order")
-        major, minor = struct.unpack_from(self._order + "HH", head, 12)
-        if major != 1:
-            raise CaptureError(source.path, f"is a pcapng capture of version {major}.{minor}, which this version does not read")
 
     # --- blocks
 
@@ -106,7 +108,7 @@ class PcapNg:
                 if starts or at + _SECTION_BYTES > have:
                     return Scan(starts, at, wanted=_SECTION_BYTES)  # the packets so far belong to the section before
                 if not self._section(buffer, at, have):
-                    return Scan(starts, at, damage="a section header has no byte order")
+                    return Scan(starts, at, damage="a section header has no byte order, or is of a version that is not read")
                 size = struct.unpack_from(self._order + "I", buffer, at + 4)[0]
             if size < _SMALLEST or size & 3:
                 return Scan(starts, at, damage=f"a block of type {kind:#x} claims {size} bytes")
@@ -163,12 +165,17 @@ class PcapNg:
         return rows[at].astype(np.int64)
 
     def _section(self, buffer: bytearray, at: int, have: int) -> bool:
-        """A section begins there: its byte order holds, its interfaces are numbered anew. False where it has none, or too little is there."""
+        """A section begins there: its byte order holds, its interfaces are numbered anew. False where it has none, is of another version, or
+        too little is there.
+        """
         if at + _SECTION_BYTES > have:
             return False
         for order in "<>":
             if struct.unpack_from(order + "I", buffer, at + 8)[0] == _BYTE_ORDER:
                 self._order = order
+                self._foreign = struct.unpack_from(order + "H", buffer, at + 12)[0] != 1
+                if self._foreign:
+                    return False
                 self._interfaces = []
                 self._dropped_before += sum(self._dropped.values())
                 self._dropped = {}
@@ -284,9 +291,9 @@ class PcapNg:
             if at + 28 > have:
                 return False
             kind, size = struct.unpack_from(self._order + "II", buffer, at)
-            if kind == _SECTION and any(struct.unpack_from(order + "I", buffer, at + 8)[0] == _BYTE_ORDER for order in "<>"):
+            if kind == _SECTION and any(struct.unpack_from(order + "IH", buffer, at + 8) == (_BYTE_ORDER, 1) for order in "<>"):
                 return True
-            if kind not in _KNOWN or size < _SMALLEST or size & 3 or at + size > have:
+            if self._foreign or kind not in _KNOWN or size < _SMALLEST or size & 3 or at + size > have:
                 return False
             if struct.unpack_from(self._order + "I", buffer, at + size - 4)[0] != size:
                 return False

@@ -83,7 +83,9 @@ def main(folder: Path) -> int:
         theirs = tshark(path)
         packets = packets_of(path)
         if packets is not None and packets != decoded.packets:
-            lines[f"UNEXPLAINED: {decoded.packets} packets, capinfos has {packets}"] += 1
+            zeros = any("nothing but zeros" in warning for warning in result.warnings) and packets > decoded.packets
+            reason = "a hole of zeros, which capinfos reads as empty packets" if zeros else f"UNEXPLAINED: {decoded.packets} packets, capinfos has {packets}"
+            lines[reason] += 1
         if theirs is not None and packets is not None:
             tcp = {number for number, row in theirs.items() if row[2]}
             for number in sorted(tcp ^ set(found)):

@@ -1,23 +1,34 @@
 """Large captures for the benchmark, written from nothing: the same bytes for the same arguments, standard library only.
 
-    python -m tests.benchmarks.inputs opaque|json|small|ten|flood OUT.pcap [SIZE]
+    python -m tests.benchmarks.inputs opaque|json|small|ten|flood|vxlan OUT.pcap [SIZE]
 
 opaque: SIZE MB of random bytes over HTTP on 8 connections; json: SIZE MB of JSON answers of 0.6 to 284 kB on 32 connections;
 small: SIZE keep-alive exchanges of 11 bytes on 64 connections; ten: SIZE connections of ten packets and one such exchange each,
-16 at a time; flood: SIZE unanswered SYNs.
+16 at a time; flood: SIZE unanswered SYNs; vxlan: `opaque` as a mirror in a cloud sends it.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.adversarial import MSS, Wire
 
-DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "ten": 500_000, "flood": 1_000_000}
+DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "ten": 500_000, "flood": 1_000_000, "vxlan": 500}
+
+
+class Tunnelled(Wire):
+    """Each frame within VXLAN."""
+
+    def frame(self, data: bytes) -> None:
+        n = 16 + len(data)
+        udp = struct.pack(">HHHH", 50_000, 4789, n, 0) + b"\x08\0\0\0\0\0\x2a\0"
+        ip = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + n, 0, 0, 64, 17, 0, 0x0A090001, 0x0A090002)
+        super().frame(data[:12] + b"\x08\0" + ip + udp + data)
 
 
 class Connection:
@@ -94,9 +105,9 @@ def make(kind: str, path: Path, size: int) -> None:
     """Write one capture."""
     rng = random.Random(1)
     with path.open("wb", buffering=1 << 20) as out:
-        w = Wire(out)
+        w = Tunnelled(out) if kind == "vxlan" else Wire(out)
         get = b"GET /%s HTTP/1.1\r\nHost: bench.example:8080\r\nAccept: */*\r\n\r\n" % kind.encode()
-        if kind == "opaque":
+        if kind in ("opaque", "vxlan"):
             body = answer(rng.randbytes(1 << 20), "application/octet-stream")
             side_by_side([Connection(w, rng, i) for i in range(8)], iter([(get, body)] * size), 40)
         elif kind == "json":

@@ -268,3 +268,15 @@ def test_any_resolution_and_time_is_a_time(tmp_path: Path, resolution: int, unit
     if 0 <= exact < 4_000_000_000 * 10**9 and abs(offset) < 1 << 32 and (resolution & 127) < 20:
         assert abs(ts - exact) <= 1
     assert 0 <= ts < 1 << 63
+
+
+def test_a_section_of_another_version_is_gone_over(run: Run) -> None:
+    frames = EXCHANGE.frames
+    foreign = bytearray(pcapng(frames))
+    foreign[12:14] = struct.pack("<H", 2)
+    ran = run(pcapng(frames[:4]) + bytes(foreign) + pcapng(frames[4:], ">"), SMALL)
+    capture = ran.summary.captures[0]
+    assert ran.comparable() == run(pcap(frames)).comparable()
+    assert (capture.packets, capture.damaged_at, capture.skipped_bytes) == (len(frames), len(pcapng(frames[:4])), len(foreign))
+    with pytest.raises(CaptureError, match=r"is a pcapng capture of version 2\.0"):
+        run(bytes(foreign))
