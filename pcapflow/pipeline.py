@@ -199,6 +199,7 @@ def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection:
         other=counts.other,
         malformed=counts.malformed,
         unsupported_link=counts.unsupported_link,
+        ip=counts.ip,
         fragments=counts.fragments,
         datagrams=fragments.datagrams,
         fragments_dropped=fragments.dropped,

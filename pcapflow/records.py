@@ -246,7 +246,7 @@ class Capture(msgspec.Struct):
 
 class Decode(msgspec.Struct):
     """What became of the packets: the first five after `packets` sum to it. left_out: TCP segments outside --from, --to or --filter; duplicated: segments that came twice at once; oversized: with
-    more payload than a packet of 1,500 bytes; datagrams: put together from fragments, each counted at its last one, the others under `other`;
+    more payload than a packet of 1,500 bytes; ip: packets of IPv4 and IPv6; datagrams: put together from fragments, each counted at its last one, the others under `other`;
     fragments_dropped: that came to nothing; fragments_overlapping: datagrams given up since theirs overlap; backwards: packets older than the one before; checksums: one packet in 256 is looked at.
     """
 
@@ -256,6 +256,7 @@ class Decode(msgspec.Struct):
     other: int = 0
     malformed: int = 0
     unsupported_link: int = 0
+    ip: int = 0
     fragments: int = 0
     datagrams: int = 0
     fragments_dropped: int = 0

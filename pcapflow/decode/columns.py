@@ -25,7 +25,7 @@ from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tun
 
 _IPV4, _IPV6, _VLAN, _QINQ, _QINQ_OLD = 0x0800, 0x86DD, 0x8100, 0x88A8, 0x9100
 _TCP, _UDP = 6, 17
-_NEITHER = frozenset((1, 2, 50, 51, 58, 89, 103, 112, 132))
+_NEITHER = frozenset((1, 2, 50, 58, 89, 103, 112, 132))
 """IP protocols that are packets of their own and hold no TCP that this version looks for (ICMP, IGMP, ESP, ...)."""
 _FRAGMENT_BITS = 0x3FFF
 """More-fragments and the offset of an IPv4 header."""
@@ -307,4 +307,5 @@ def _finish(lane: _Lane, rest: _I64, fragments: Fragments | None) -> SegmentColu
         columns = SegmentColumns(*(np.concatenate([getattr(p, name) for p in parts]) for name in SegmentColumns.__slots__))
         columns = columns.take(np.argsort(columns.packet, kind="stable"))
     lane.counts.tcp += len(columns)
+    lane.counts.ip += int(np.count_nonzero(lane.taken))  # nothing else is taken here
     return columns

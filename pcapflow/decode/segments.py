@@ -91,13 +91,14 @@ def tunnel_name(tag: int) -> str | None:
 
 @dataclass(slots=True)
 class DecodeCounts:
-    """What became of the packets: the first five sum to all packets; the last two are attributes beside them."""
+    """What became of the packets: the first five sum to all packets; the others are attributes beside them."""
 
     tcp: int = 0
     udp: int = 0
     other: int = 0
     malformed: int = 0
     unsupported_link: int = 0
+    ip: int = 0
     fragments: int = 0
     snapped: int = 0
     packets: int = field(default=0)

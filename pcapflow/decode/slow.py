@@ -20,7 +20,7 @@ from pcapflow.decode.links import LINKS, PPP, Malformed, snap
 from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag, vlan_tag
 from pcapflow.decode.tunnels import DEPTH_MAX, ETHERNET, IP, PROTOCOLS, Opened, of_port, of_protocol
 
-_TCP, _UDP, _FRAGMENT6 = 6, 17, 44
+_TCP, _UDP, _FRAGMENT6, _AH = 6, 17, 44, 51
 _MAX_TAGS = 8
 """VLAN tags or MPLS labels that are followed before a packet counts as malformed."""
 _MAX_LAYERS = 16
@@ -37,6 +37,7 @@ class Packet:
     """What was found of one packet. Offsets are from the frame's start, in bytes."""
 
     kind: str = "other"
+    is_ip: bool = False
     fragment: Fragment | None = None
     datagram: bytes | None = None
     """Where the packet was the last fragment of it: what the offsets are of."""
@@ -77,6 +78,7 @@ def decode_rows(
     ):
         packet = decode_packet(bytes(view[at : at + caplen]), wirelen, link_type, tunnels=tunnels)
         counts.fragments += packet.fragment is not None
+        counts.ip += packet.is_ip
         for _ in range(_MAX_LAYERS):
             whole = fragments.add(packet.fragment, ts) if fragments is not None and packet.fragment is not None else None
             if whole is None:
@@ -263,6 +265,7 @@ def _ipv4(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     total = head.len or wirelen - at  # offloaded segments carry 0: the frame says it
     if head.v != 4 or size < 20 or total < size:
         raise Malformed
+    packet.is_ip = True
     packet.source = int.from_bytes(head.src, "big")
     packet.destination = int.from_bytes(head.dst, "big")
     if head.mf or head.offset:
@@ -279,6 +282,7 @@ def _ipv6(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     if head.v != 6:
         raise Malformed
     end = at + 40 + head.plen if head.plen else wirelen  # jumbo or offloaded: the frame says it
+    packet.is_ip = True
     packet.source = int.from_bytes(head.src, "big")
     packet.destination = int.from_bytes(head.dst, "big")
     packet.tag |= IPV6_TAG
@@ -306,6 +310,9 @@ def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet)
     """The TCP header, where it is one. wire_end: where IP says that the packet ends, which may lie beyond the frame."""
     from dpkt import tcp
 
+    if proto == _AH and at + 12 <= len(frame):
+        # the authentication header of IPv4 (RFC 4302); IPv6's was passed as an extension
+        proto, at = frame[at], at + (frame[at + 1] + 2) * 4
     if proto == _UDP:
         packet.kind = "udp"
     if packet.depth and proto in (_UDP, *PROTOCOLS):

@@ -1,4 +1,4 @@
-"""Packets and TCP segments of every capture in a folder, beside what capinfos and tshark (with their own reassembly off) count.
+"""Packets and TCP segments of every capture in a folder, beside what capinfos and tshark (with their own reassembly off) count; and whether both of pcapflow's lanes agree on each packet.
 
     python -m tests.benchmarks.corpus FOLDER
 
@@ -17,8 +17,9 @@ from pathlib import Path
 from pcapflow import pipeline
 from pcapflow.decode.segments import SegmentColumns
 from pcapflow.errors import CaptureError
+from tests.decode.test_lanes_agree import agree, blocks
 
-_FIELDS = ("frame.number", "frame.protocols", "tcp.srcport", "ip.flags.mf", "ip.frag_offset", "ipv6.fraghdr.offset", "frame.cap_len", "frame.len")
+_FIELDS = ("frame.number", "frame.protocols", "tcp.srcport", "ip.version", "ipv6.version", "ip.flags.mf", "ip.frag_offset", "ipv6.fraghdr.offset", "frame.cap_len", "frame.len")
 _SECONDS_MAX = 5.0
 
 
@@ -41,11 +42,11 @@ def why(row: list[str], *, ours: bool) -> str:
     """Why one side alone has TCP in a packet; nothing where no reason is known."""
     protocols = row[1].split(":") if len(row) > 1 else []
     before = protocols[: protocols.index("tcp")] if "tcp" in protocols else protocols
-    fragment = any(value not in ("", "0", "False") for field in row[3:6] for value in field.split(","))
+    fragment = any(value not in ("", "0", "False") for field in row[5:8] for value in field.split(","))
     if fragment:
         return "a fragment: here a datagram counts at its last one, in tshark at its first"
     if ours:
-        return "BIG TCP: more than 64 KiB in one packet, which this tshark does not follow" if int(row[7]) > 65_535 else ""
+        return "BIG TCP: more than 64 KiB in one packet, which this tshark does not follow" if int(row[9]) > 65_535 else ""
     for quoted, text in (("icmp", "quoted in an ICMP error"), ("icmpv6", "quoted in an ICMP error"), ("sflow", "a sample of sFlow"), ("l2tp", "within L2TP, which is not opened")):
         if quoted in before:
             return text
@@ -95,6 +96,14 @@ def main(folder: Path) -> int:
                 if reason == "a link type that is not read" and not decoded.unsupported_link:
                     reason = ""
                 lines[reason or f"UNEXPLAINED: packet {number}"] += 1
+            ip = sum(bool(row[3] or row[4]) for row in theirs.values())
+            if ip != decoded.ip:
+                lines[f"{decoded.ip} IP packets, tshark has {ip}"] += 1
+        try:
+            for block in blocks(path):
+                agree(block)
+        except AssertionError:
+            lines["UNEXPLAINED: the lanes differ"] += 1
         for line, count in lines.items():
             print(f"{path.relative_to(folder)}: {count} x {line}", flush=True)
             wrong += line.startswith("UNEXPLAINED")

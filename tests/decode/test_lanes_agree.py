@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def blocks(path: Path) -> list[PacketBlock]:
     source = open_source(str(path))
     found = []
     for block in open_capture(source, Limits(), Ledger(Limits())).blocks(1, Limits()):
-        found.append(PacketBlock(bytearray(block.buffer), block.offsets, block.caplen, block.wirelen, block.ts, block.first_packet, block.link_type))
+        found.append(replace(block, buffer=bytearray(block.buffer)))
     source.close()
     return found
 
@@ -156,6 +157,8 @@ def test_ipv6_extension_headers_go_through_the_slow_lane(tmp_path: Path) -> None
 
 IPV4 = ipv4_packet("1.1.1.1", "2.2.2.2", SEGMENT + b"x")
 IPV6 = ipv6_packet(bytes(16), b"\1" * 16, SEGMENT + b"x")
+AH = b"\x06\x04" + bytes(22)
+"""An authentication header (RFC 4302) before TCP."""
 SNAP = b"\xaa\xaa\x03\0\0\0"
 RADIOTAP = struct.pack("<BBHI", 0, 0, 13, 0x8000_0000) + bytes(5)
 """Two words of what is present, and nothing of it but a byte that nobody described."""
@@ -208,12 +211,15 @@ PADDED = struct.pack("<BBHI", 0, 0, 17, 3) + bytes(8) + b"\x20"
         (1, ethernet(ipv4_packet("9.9.9.9", "8.8.8.8", b"\0\0\x88\x3e" + bytes(4) + IPV4, proto=47))),
         (117, b"\x3d\x02" + bytes(62) + IPV4),
         (109, struct.pack("<III", 2, 9, 0) + IPV4),
+        (1, ethernet(ipv4_packet("1.1.1.1", "2.2.2.2", AH + SEGMENT + b"x", proto=51))),
+        (1, ethernet(ipv6_packet(bytes(16), b"\1" * 16, AH + SEGMENT + b"x", proto=51), 0x86DD)),
     ],
 )
 def test_other_link_layers_reach_tcp(tmp_path: Path, link: int, frame: bytes) -> None:
     found, counts, block = decoded(tmp_path, (0, frame), link=link)
     assert payloads(found, block) == [b"x"]
-    assert counts.tcp == 1
+    assert counts.tcp == counts.ip == 1
+    agree(block)
 
 
 @pytest.mark.parametrize(
