@@ -88,8 +88,11 @@ def _llc(frame: bytes) -> Carried:
 
 
 def _frame_relay(frame: bytes) -> Carried:
-    """RFC 2427 (1490): two bytes of address, control, perhaps padding, the NLPID."""
+    """RFC 2427 (1490): two bytes of address, control, perhaps padding, the NLPID; or Cisco's, with an EtherType after the address."""
     _need(frame, 4)
+    ethertype = int.from_bytes(frame[2:4], "big")
+    if ethertype >= 0x600:
+        return Carried(ethertype, 4)
     at = 3 + (frame[3] == 0)
     nlpid = frame[at] if at < len(frame) else 0
     if nlpid == 0x80:
@@ -195,6 +198,12 @@ def _pflog(frame: bytes) -> Carried:
     return Carried(_FAMILIES.get(frame[1], NOTHING), size)
 
 
+def _ipnet(frame: bytes) -> Carried:
+    """Solaris's: a version, the address family of Solaris, zones and interfaces."""
+    _need(frame, 24)
+    return Carried({2: 0x0800, 26: 0x86DD}.get(frame[1], NOTHING), 24)
+
+
 def _enc(frame: bytes) -> Carried:
     """OpenBSD's decapsulated IPsec: an address family and two more words."""
     _need(frame, 12)
@@ -223,6 +232,7 @@ LINKS: dict[int, Callable[[bytes], Carried]] = {
     163: _avs,
     166: _ppp_with_direction,
     204: _ppp_with_direction,
+    226: _ipnet,
     228: _raw,
     229: _raw,
     239: _nflog,
