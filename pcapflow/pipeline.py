@@ -289,7 +289,7 @@ def _result(summary: records.Summary, trace: Trace, unbalanced: list[str]) -> Re
             say(f"{info.path}: its last record is cut short; {info.packets} whole packets were read")
         for link_type in info.link_types:
             if link_type not in slow.SUPPORTED_LINK_TYPES:
-                say(f"{info.path}: link type {linktypes.name(link_type)} is not supported; its packets were counted, not decoded")
+                say(f"{info.path}: link type {linktypes.name(link_type)} is not supported; its {info.by_link_type[link_type]:,} packets were counted, not decoded")
     if trace.passed_over:
         more = f" and {len(trace.passed_over) - 1} more" if len(trace.passed_over) > 1 else ""
         say(f"{trace.passed_over[0]}{more}: not a capture, passed over")

@@ -54,10 +54,17 @@ class CaptureInfo:
     dropped_by_capture: int | None = None
     decryption_secrets: int = 0
 
-    def saw(self, link_type: int) -> None:
-        """The capture has packets, or an interface, of that link type."""
-        if link_type not in self.link_types and len(self.link_types) < _LINK_TYPES_MAX:
+    by_link_type: dict[int, int] = field(default_factory=dict)
+    """Packets of each of them."""
+
+    def saw(self, link_type: int, packets: int = 0) -> None:
+        """The capture has an interface of that link type, and so many more packets."""
+        if link_type not in self.by_link_type:
+            if len(self.link_types) >= _LINK_TYPES_MAX:
+                return
             self.link_types.append(link_type)
+            self.by_link_type[link_type] = 0
+        self.by_link_type[link_type] += packets
 
 
 class Scan(NamedTuple):
@@ -202,11 +209,13 @@ class CaptureReader:
         info.last_ts = last if info.last_ts is None else max(last, info.last_ts)
         kinds = records.link_types
         link_type = self._format.link_type
-        if kinds is not None:
-            different = np.unique(kinds).tolist()
-            link_type = different[0]
+        if kinds is None:
+            info.saw(link_type, len(starts))
+        else:
+            different, counts = np.unique(kinds, return_counts=True)
+            link_type = int(different[0])
             if len(different) == 1:
                 kinds = None
-            for kind in different:
-                info.saw(kind)
+            for kind, count in zip(different.tolist(), counts.tolist(), strict=True):
+                info.saw(kind, count)
         return PacketBlock(buffer, records.offsets, records.caplen, records.wirelen, records.ts, number, link_type, kinds)
