@@ -134,8 +134,8 @@ class Trace:
         small = replace(self._limits, block_size=min(_PROBE, self._limits.block_size), block_packets=1)
         for one in self._inputs:
             one.open(self._limits, self._ledger, self._interrupt)
-            if one.path == STDIN:
-                # it cannot be opened twice: its first block waits
+            if one.size is None:
+                # a pipe cannot be read twice: its first block waits
                 one.start(self._limits)
                 one.first_ts = int(one.order[0]) if one.block is not None else -1
                 continue

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,3 +135,17 @@ def test_many_captures_side_by_side_fit_in_the_memory_of_one_block_each(tmp_path
         (tmp_path / f"{k}.pcap").write_bytes(pcap(frames[k::8]))
     ran = run_all([tmp_path], Limits())
     assert ran.summary.decode.packets == len(frames)
+
+
+def test_pipes_are_read_once(tmp_path: Path) -> None:
+    """As `pcapflow analyze <(zcat b.gz) a.pcap` in a shell."""
+    frames = conversation()
+    whole, first, pipe = tmp_path / "whole.pcap", tmp_path / "a.pcap", tmp_path / "pipe"
+    whole.write_bytes(pcap(frames))
+    first.write_bytes(pcap(frames[:20]))
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(gzip.compress(pcap(frames[20:]), mtime=0)))
+    writer.start()
+    ran = run_all([pipe, first])
+    writer.join()
+    assert ran.comparable() == run_all([whole]).comparable()
