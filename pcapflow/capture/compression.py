@@ -66,7 +66,6 @@ class Decompressor:
     """One compressed input."""
 
     def __init__(self, name: str, read: Read, limits: Limits, path: str) -> None:
-        self.name = name
         self.memory = 64 * KIB
         """Bytes that it may keep, to be reserved by the caller."""
         self._read = read

@@ -11,7 +11,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.capture.reader import CaptureInfo, Records, Scan
+from pcapflow.capture.reader import NEAR, CaptureInfo, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import SECOND, Limits
@@ -19,8 +19,6 @@ from pcapflow.limits import SECOND, Limits
 FILE_HEADER = 24
 _CHAIN = 4
 """Plausible headers in a row that prove the first of them: in noise one in four billion passes for one."""
-_NEAR = 7 * 86_400
-"""Seconds from the last packet's time within which a record behind damage must be."""
 
 MAGIC = {
     b"\xd4\xc3\xb2\xa1": ("<", 1_000, 16),
@@ -53,10 +51,7 @@ class Pcap:
 
     def begin(self, source: Source) -> None:
         """Read the file header."""
-        room = bytearray(FILE_HEADER)
-        head = bytes(room[: source.fill(memoryview(room), at_least=FILE_HEADER)])
-        if len(head) < FILE_HEADER:
-            raise CaptureError(source.path, f"is not a capture: its header is cut after {len(head)} bytes")
+        head = file_header(source, FILE_HEADER)
         self._order, self._fraction, self._size = MAGIC[head[:4]]
         major, minor, snaplen, network = struct.unpack(self._order + "HH8xII", head[4:])
         if major != 2 or minor > 4:
@@ -122,7 +117,7 @@ class Pcap:
 
     def _plausible(self, head: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         seconds, fraction, caplen, wirelen = head.T
-        near = np.abs(seconds - self._last) <= _NEAR if self._last else seconds > 0
+        near = np.abs(seconds - self._last) <= NEAR if self._last else seconds > 0
         result: npt.NDArray[np.bool_] = near & (fraction < SECOND // self._fraction) & (caplen > 0) & (caplen <= min(self._biggest, 1 << 18)) & (wirelen >= caplen) & (wirelen < 1 << 20)
         return result
 

@@ -42,7 +42,9 @@ _PLAIN = 4_000_000_000 * SECOND
 
 
 class _Interface:
-    """What a description block says. ts: (units * mul >> shift) // div + offset is ns."""
+    """What a description block says: link type, snap length, how many parts of a second (a power of ten, or of two where `binary`) a time counts in,
+    and the seconds that are added to it.
+    """
 
     __slots__ = ("binary", "exponent", "link_type", "offset", "snaplen")
 

@@ -28,10 +28,21 @@ _COLUMN_BYTES_PER_PACKET = 512
 """What the columns of one packet take in all stages together, measured on tiny packets; reserved with the block."""
 _PROOF = 1 << 20
 """Bytes behind a record that prove it, at the most: some records in a row."""
+NEAR = 7 * 86_400
+"""Seconds from the last packet's time within which a record behind damage must be."""
 _LINK_TYPES_MAX = 64
 """Different link types of one capture that the report names."""
 
 _I64 = npt.NDArray[np.int64]
+
+
+def file_header(source: Source, size: int) -> bytes:
+    """The first bytes of a capture, so many; raises CaptureError where there are fewer."""
+    room = bytearray(size)
+    got = source.fill(memoryview(room), at_least=size)
+    if got < size:
+        raise CaptureError(source.path, f"is not a capture: its header is cut after {got} bytes")
+    return bytes(room)
 
 
 @dataclass(slots=True)
@@ -53,7 +64,6 @@ class CaptureInfo:
     skipped_bytes: int = 0
     dropped_by_capture: int | None = None
     decryption_secrets: int = 0
-
     by_link_type: dict[int, int] = field(default_factory=dict)
     """Packets of each of them."""
 

@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 
-from pcapflow.capture.reader import CaptureInfo, Records, Scan
+from pcapflow.capture.reader import NEAR, CaptureInfo, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import SECOND, Limits
@@ -18,7 +18,6 @@ MAGIC = b"snoop\0\0\0"
 _FILE_HEADER, _RECORD_HEADER = 16, 24
 _LINK_TYPES = {0: 1, 2: 6, 4: 1, 8: 10}
 """RFC 1761's datalink numbers (IEEE 802.3, token ring, Ethernet, FDDI) to LINKTYPE numbers."""
-_NEAR = 7 * 86_400
 _CHAIN = 3
 
 
@@ -36,10 +35,7 @@ class Snoop:
 
     def begin(self, source: Source) -> None:
         """Read the file header."""
-        room = bytearray(_FILE_HEADER)
-        head = bytes(room[: source.fill(memoryview(room), at_least=_FILE_HEADER)])
-        if len(head) < _FILE_HEADER:
-            raise CaptureError(source.path, f"is not a capture: its header is cut after {len(head)} bytes")
+        head = file_header(source, _FILE_HEADER)
         version, link = struct.unpack(">II", head[8:])
         if version != 2:
             raise CaptureError(source.path, f"is a snoop capture of version {version}, which this version does not read")
@@ -74,7 +70,7 @@ class Snoop:
         return Records(at + _RECORD_HEADER, head[:, 1], head[:, 0], head[:, 4] * SECOND + head[:, 5] * 1_000)
 
     def resume(self, buffer: bytearray, begin: int, have: int, *, ended: bool) -> int:
-        """See `Format`. Records lie on multiples of four."""
+        """See `Format`."""
         for at in range(begin, have - _RECORD_HEADER + 1):
             if self._proves(buffer, at, have, ended=ended):
                 return at
@@ -89,7 +85,7 @@ class Snoop:
             wirelen, caplen, size, _, seconds, micro = struct.unpack_from(">6I", buffer, at)
             if not (0 < caplen <= wirelen < 1 << 20 and _RECORD_HEADER + caplen <= size <= caplen + 64 and micro < 1_000_000):
                 return False
-            if self._last and abs(seconds - self._last) > _NEAR:
+            if self._last and abs(seconds - self._last) > NEAR:
                 return False
             at += size
         return True

@@ -1,6 +1,6 @@
-"""TCP checksums of a whole block at once (RFC 9293 section 3.1, RFC 8200 section 8.1).
+"""TCP checksums, of a whole block at once or of one segment (RFC 9293 section 3.1, RFC 8200 section 8.1).
 
-Contract: `wrong` tells which segments have a checksum that does not add up. A segment whose tail was not captured cannot be checked, and counts as right.
+Contract: `wrong` tells which segments have a checksum that does not add up, `adds_up` whether that of one does. A segment whose tail was not captured cannot be checked, and counts as right.
 How: one running sum over the even bytes of the block's buffer and one over the odd ones give the sum of any stretch of 16-bit words by two differences.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
-from pcapflow.decode.segments import SegmentColumns
+from pcapflow.decode.segments import IPV6_TAG, SegmentColumns
 
 _TCP = 6
 _HEADER = 20
@@ -39,3 +39,21 @@ def wrong(block: PacketBlock, segments: SegmentColumns) -> npt.NDArray[np.bool_]
         total = (total >> np.uint64(16)) + (total & np.uint64(0xFFFF))
     result: npt.NDArray[np.bool_] = (total != 0xFFFF) & (segments.snapped == 0)
     return result
+
+
+def adds_up(block: PacketBlock, segments: SegmentColumns, i: int) -> bool:
+    """Whether the checksum of one segment is right; where few are looked at, the rest of the block costs nothing."""
+    end = int(segments.payload_at[i] + segments.payload_len[i])
+    begin = int(segments.payload_at[i] - segments.options[i]) - _HEADER
+    size = end - begin
+    data = bytes(memoryview(block.buffer)[begin:end]) + b"\0" * (size & 1)
+    total = int(np.frombuffer(data, dtype=">u2").sum(dtype=np.uint64)) + _TCP + (size >> 16) + (size & 0xFFFF)
+    words = ("src_hi", "src_lo", "dst_hi", "dst_lo") if int(segments.tag[i]) & IPV6_TAG else ("src_lo", "dst_lo")
+    for name in words:
+        word = int(getattr(segments, name)[i])
+        while word:
+            total += word & 0xFFFF
+            word >>= 16
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total == 0xFFFF

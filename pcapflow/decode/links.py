@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pcapflow.decode.tunnels import ETHERNET, IP
 
 PPP = 0x880B
-"""A PPP frame from its protocol field on (its own EtherType as a tunnel's payload)."""
+"""A PPP frame, with or without address and control (its own EtherType as a tunnel's payload)."""
 NOTHING = -1
 """No network layer: management frames, encrypted data."""
 _FAMILIES = {2: 0x0800, 10: 0x86DD, 24: 0x86DD, 28: 0x86DD, 30: 0x86DD}
@@ -72,11 +72,11 @@ def _family(frame: bytes) -> Carried:
 def _ppp(frame: bytes) -> Carried:
     if frame[:2] in (b"\x0f\x00", b"\x8f\x00"):  # Cisco's HDLC on the same kind of line
         return _HDLC(frame)
-    return Carried(PPP, 2 if frame[:2] == b"\xff\x03" else 0)
+    return Carried(PPP, 0)
 
 
-def _ppp_with_direction(frame: bytes) -> Carried:
-    return Carried(PPP, 3 if frame[1:3] == b"\xff\x03" else 1)
+def _ppp_with_direction(_: bytes) -> Carried:
+    return Carried(PPP, 1)
 
 
 def _pppoe(_: bytes) -> Carried:

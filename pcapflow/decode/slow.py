@@ -8,6 +8,7 @@ one to the next and keeps offsets, so that payload stays in the block. A packet 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,16 +132,24 @@ def _columns(found: list[tuple[int, Packet]], first_packet: int) -> SegmentColum
 
 def decode_packet(frame: bytes, wirelen: int, link_type: int, *, tunnels: bool = True) -> Packet:
     """Decode one packet. frame: the captured bytes; wirelen: how many were on the wire; never raises for their content."""
-    from dpkt import Error
-
     packet = Packet(depth=DEPTH_MAX if tunnels else 0)
     link = LINKS.get(link_type)
     if link is None:
         packet.kind = "unsupported_link"
         return packet
-    try:
+    def carried() -> None:
         kind, at = link(frame)
         _carry(frame, at, kind, wirelen, packet)
+
+    return _decoded(packet, carried)
+
+
+def _decoded(packet: Packet, decode: Callable[[], None]) -> Packet:
+    """The packet after a step that may raise for what the wire said."""
+    from dpkt import Error
+
+    try:
+        decode()
     except (Malformed, Error, struct.error, ValueError, IndexError, KeyError, AttributeError, TypeError):
         # dpkt raises more than dpkt.Error for truncated or absurd headers
         packet.kind = "malformed"
@@ -150,15 +159,8 @@ def decode_packet(frame: bytes, wirelen: int, link_type: int, *, tunnels: bool =
 
 def _of_datagram(datagram: bytes, protocol: int, packet: Packet) -> Packet:
     """What a datagram carries whose last fragment that packet was."""
-    from dpkt import Error
-
     packet.fragment, packet.datagram = None, datagram
-    try:
-        _transport(datagram, 0, len(datagram), protocol, packet)
-    except (Malformed, Error, struct.error, ValueError, IndexError, KeyError, AttributeError, TypeError):
-        packet.kind = "malformed"
-    packet.tag |= vlan_tag(packet.vlans)
-    return packet
+    return _decoded(packet, lambda: _transport(datagram, 0, len(datagram), protocol, packet))
 
 
 def _carry(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -> None:

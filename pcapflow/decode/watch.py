@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
-from pcapflow.decode.segments import FIN, IPV6_TAG, SYN, SegmentColumns
+from pcapflow.decode import checksums
+from pcapflow.decode.segments import FIN, SYN, SegmentColumns
 
 CHECKSUM_EVERY = 256
 """Packets of which one is checked: the sum over every byte would cost as much as all of the decoding."""
@@ -55,7 +56,7 @@ class Watch:
         self._duplicates(ts, segments)
         for i in np.flatnonzero((segments.packet % CHECKSUM_EVERY == 0) & (segments.snapped == 0)).tolist():
             self.checksums += 1
-            self.wrong_checksums += not _sums_up(block, segments, i)
+            self.wrong_checksums += not checksums.adds_up(block, segments, i)
 
     def _duplicates(self, ts: npt.NDArray[np.int64], segments: SegmentColumns) -> None:
         columns = [segments.packet, ts[segments.row], *(getattr(segments, name).astype(np.int64) for name in _COMPARED)]
@@ -75,21 +76,3 @@ class Watch:
             twice[back:] |= same
         self.duplicated += int(np.count_nonzero(twice[fresh:]))
         self._tail = [column[-_LOOK_BACK:].copy() for column in columns]
-
-
-def _sums_up(block: PacketBlock, segments: SegmentColumns, i: int) -> bool:
-    """Whether the TCP checksum of a row is right (RFC 9293 section 3.1, RFC 8200 section 8.1)."""
-    end = int(segments.payload_at[i] + segments.payload_len[i])
-    begin = int(segments.payload_at[i] - segments.options[i]) - 20
-    size = end - begin
-    data = bytes(memoryview(block.buffer)[begin:end]) + b"\0" * (size & 1)
-    total = int(np.frombuffer(data, dtype=">u2").sum(dtype=np.uint64)) + 6 + (size >> 16) + (size & 0xFFFF)
-    words = ("src_hi", "src_lo", "dst_hi", "dst_lo") if int(segments.tag[i]) & IPV6_TAG else ("src_lo", "dst_lo")
-    for name in words:
-        word = int(getattr(segments, name)[i])
-        while word:
-            total += word & 0xFFFF
-            word >>= 16
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total == 0xFFFF

@@ -82,7 +82,7 @@ class HalfStream(Delivery):
         self.differs: set[Policy] = NONE
         """Overlap policies under which this stream would read differently."""
         self.bucket = 0
-        """Binary digits of what is reserved for `behind`; where `Context.holding` has this stream."""
+        """The class of what is reserved for `behind`, in which `Context` has this stream; 0 for none."""
         self.drop_reason: DropReason | None = None
         self.protocol_drop: DropReason | None = None
         """Why the protocol above gave the stream up, if it did; its bytes stay delivered."""

@@ -173,35 +173,27 @@ class Collector:
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         """Segments of a connection for which there was no room."""
-        total = self.tcp.payload_bytes
-        total.captured += captured
-        total.dropped += captured
         self.drops.streams += 1
-        self.drops.bytes += captured
-        reason = DropReason.CONNECTION_MEMORY
-        count = self.drops.by_reason.setdefault(reason, records.DropCount())
-        count.count += 1
-        count.bytes += captured
-        if self.wants_records:
-            limit = self._limit(self.ledger.refused)
-            record = records.Drop(
-                packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, captured, limit, "", None, None, resumes=False
-            )
-            self._record(packet, packet, record)
+        self._never_tracked(DropReason.CONNECTION_MEMORY, packet, ts, captured, self._limit(self.ledger.refused))
 
     def refused(self, segments: list[tuple[int, int, int]]) -> None:
         """Segments whose checksum is wrong: packet, time (ns) and bytes of each. What they carry is dropped."""
-        total, reason = self.tcp.payload_bytes, DropReason.CHECKSUM_WRONG
-        count = self.drops.by_reason.setdefault(reason, records.DropCount())
         for packet, ts, n in segments:
-            count.count += 1
-            count.bytes += n
-            total.captured += n
-            total.dropped += n
-            self.drops.bytes += n
-            if self.wants_records:
-                record = records.Drop(packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, n, None, "", None, None, resumes=True)
-                self._record(packet, packet, record)
+            self._never_tracked(DropReason.CHECKSUM_WRONG, packet, ts, n, None)
+
+    def _never_tracked(self, reason: DropReason, packet: int, ts: int, n: int, limit: records.LimitValue | None) -> None:
+        """n bytes from that packet on are dropped that no stream has."""
+        total = self.tcp.payload_bytes
+        total.captured += n
+        total.dropped += n
+        self.drops.bytes += n
+        count = self.drops.by_reason.setdefault(reason, records.DropCount())
+        count.count += 1
+        count.bytes += n
+        if self.wants_records:
+            resumes = reason.layer != "reassembly"
+            record = records.Drop(packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, n, limit, "", None, None, resumes=resumes)
+            self._record(packet, packet, record)
 
     # --- Services: protocols
 

@@ -153,8 +153,6 @@ def test_only_so_many_packets_are_read(run: Run, block_packets: int) -> None:
 
 @given(st.lists(st.tuples(st.binary(max_size=40), st.booleans(), st.integers(0, 3)), min_size=1, max_size=12))
 def test_checksums_of_a_block_are_those_of_each_segment(tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[bytes, bool, int]]) -> None:
-    from pcapflow.decode.watch import _sums_up
-
     frames = []
     for i, (data, wrong, pad) in enumerate(plan):
         frame = segment(data, sport=i + 1)
@@ -164,7 +162,7 @@ def test_checksums_of_a_block_are_those_of_each_segment(tmp_path_factory: pytest
     (block,) = blocks(path)
     segments = columns.decode(block, DecodeCounts())
     found = checksums.wrong(block, segments)
-    assert found.tolist() == [wrong for _, wrong, _ in plan] == [not _sums_up(block, segments, i) for i in range(len(plan))]
+    assert found.tolist() == [wrong for _, wrong, _ in plan] == [not checksums.adds_up(block, segments, i) for i in range(len(plan))]
 
 
 def test_segments_with_a_wrong_checksum_are_dropped_and_counted(run: Run) -> None:
