@@ -62,23 +62,39 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
 
 
 class JsonError(msgspec.Struct):
-    """Where a JSON text broke: offset in the document that was open, and the path to it."""
+    """Where a JSON text broke: offset in the document that was open (the document-th, from 0), and the path to it: as an ijson prefix
+    (`items.item.address`), and as jq would say it (`items[412].address`).
+    """
 
     message: str
     offset: int
     path: str
+    location: str
+    document: int
 
 
 class JsonBody(msgspec.Struct):
-    """What was found in a body of JSON."""
+    """What was found in a body of JSON. top_level: what its documents are: `object`, `array`, `string`, `number`, `boolean`, `null`, or `mixed`; None for no
+    document. encoding: as it was sent (UTF-16 and UTF-32 are read too); bom: a byte order mark came first; prefix: what stood before the text against hijacking; broken: documents
+    that were given up while others could be read (NDJSON, JSON text sequences, server-sent events); passed_over: events or texts that are no JSON; duplicate_keys: keys that their
+    object had already, None where nobody counted.
+    """
 
     documents: int
     events: int
+    keys: int
     max_depth: int
+    top_level: str | None
     bytes: int
     status: str
-    error: JsonError | None
-    drop_reason: str | None
+    encoding: str = "utf-8"
+    bom: bool = False
+    prefix: str | None = None
+    broken: int = 0
+    passed_over: int = 0
+    duplicate_keys: int | None = None
+    error: JsonError | None = None
+    drop_reason: str | None = None
 
 
 class Body(msgspec.Struct):
@@ -128,7 +144,7 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
 
 
 class Json(msgspec.Struct, tag="json", tag_field="record"):
-    """A body of JSON, as a record of its own."""
+    """A body of JSON, or what a raw stream held, as a record of its own: the fields behind `ts` are those of `JsonBody`."""
 
     connection: int
     stream: str
@@ -137,9 +153,17 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
     ts: float
     documents: int
     events: int
+    keys: int
     max_depth: int
+    top_level: str | None
     bytes: int
     status: str
+    encoding: str
+    bom: bool
+    prefix: str | None
+    broken: int
+    passed_over: int
+    duplicate_keys: int | None
     error: JsonError | None
     drop_reason: str | None
 
@@ -329,11 +353,14 @@ class HttpSummary(msgspec.Struct):
 
 
 class JsonSummary(msgspec.Struct):
-    """What was in the JSON bodies."""
+    """What was in the JSON bodies. broken: documents that were given up while others of their body could be read."""
 
     bodies: int = 0
     documents: int = 0
     events: int = 0
+    keys: int = 0
+    broken: int = 0
+    duplicate_keys: int = 0
     bytes: int = 0
     complete: int = 0
     invalid: int = 0

@@ -19,7 +19,8 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload import locate
-from pcapflow.payload.structure import EMPTY, Outline, Scan
+from pcapflow.payload.path import CLOSING, OPENING, Path
+from pcapflow.payload.structure import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.records import JsonBody, JsonError
 
 if TYPE_CHECKING:
@@ -29,14 +30,10 @@ PARSER_BYTES = 6 << 10
 """Reserved for a parser: the state of ijson and yajl, and the path."""
 SMALL = 512
 """A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""
-_BLANK = b" \t\r\n"
-_KEY_CHARS = 64
-"""Characters of a key kept for the path."""
+_BLANK = b" \t\r\n\v\f"
 
-_OPENING = frozenset(("start_map", "start_array"))
-_CLOSING = frozenset(("end_map", "end_array"))
-_KINDS = {"map_key": "k", "start_map": "{", "start_array": "[", "end_map": "c", "end_array": "c"}
-"""The events that a path is made of: a key, what opens, what closes."""
+_TOP_LEVEL = {"start_map": "object", "start_array": "array"}
+"""What a document is by its first event; the others say it themselves."""
 
 
 @cache
@@ -61,9 +58,6 @@ class _Place(NamedTuple):
 
     data: bytes
     at: int
-    in_string: bool
-    begun: int
-    """Bytes of the scalar that it begins inside of, quote and all."""
     stack: tuple[tuple[str, str], ...]
     last: bytes
 
@@ -87,15 +81,17 @@ class _Place(NamedTuple):
                 return locate.COMMA_OR_END
 
 
-_NOWHERE = _Place(b"", 0, False, 0, (), b"")
+_NOWHERE = _Place(b"", 0, (), b"")
+
 
 
 class JsonParser:
     """One body."""
 
     __slots__ = (
-        "_account", "_begun", "_coroutine", "_cut", "_events", "_fed", "_held", "_last", "_level", "_limits", "_outline", "_pending",
-        "_pending_place", "_scan", "_stack", "_tail", "bytes", "documents", "drop", "error", "events", "max_depth",
+        "_account", "_begun", "_coroutine", "_cut", "_events", "_fed", "_held", "_last", "_level", "_limits", "_outline", "_path",
+        "_pending", "_scan", "_tail", "bytes", "documents", "drop", "error", "events", "keys", "max_depth",
+        "top_level",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, account: Account) -> None:
@@ -110,14 +106,12 @@ class JsonParser:
         self._tail = bytearray()
         """A slice begun."""
         self._pending: list[bytes] = []
-        """Slices that lie within one unfinished scalar, and where they began."""
-        self._pending_place = _NOWHERE
+        """The unfinished scalar that the last slice ends inside of: ijson gets it in one piece with what ends it."""
         self._fed = 0
         """Bytes taken in whole slices."""
         self._level = 0
         """Depth after the last event."""
-        self._stack: list[tuple[str, str]] = []
-        """Open containers, outermost first: `{` or `[`, and the last key seen in it."""
+        self._path = Path(limits.json_path_max_depth)
         self._last = b""
         """The last byte before the end of the slices that is no white space and in no scalar."""
         self._begun = _NOWHERE
@@ -128,7 +122,10 @@ class JsonParser:
         self.bytes = 0
         self.documents = 0
         self.events = 0
+        self.keys = 0
         self.max_depth = 0
+        self.top_level: str | None = None
+        """What the documents are: `object`, `array`, `string`, `number`, `boolean`, `null`, or `mixed`."""
         self.error: JsonError | None = None
         self.drop: Drop | None = None
 
@@ -165,7 +162,7 @@ class JsonParser:
         """Reserve what is kept until the next call."""
         if self.error is not None or self.drop is not None:
             return
-        held = PARSER_BYTES + len(self._tail) + len(self._begun.data) + sum(map(len, self._pending))
+        held = PARSER_BYTES + len(self._tail) + len(self._begun.data) + sum(map(len, self._pending)) + self._path.log_bytes
         if held > self._held:
             if not self._account.reserve(held - self._held):
                 self._give_up(DropReason.JSON_MEMORY, *self._account.refusal(), f"a parser that holds {held} bytes")
@@ -180,7 +177,8 @@ class JsonParser:
         self._held = 0
         self._tail.clear()
         self._pending = []
-        self._begun = self._pending_place = _NOWHERE
+        self._begun = _NOWHERE
+        self._path.clear()
         self._coroutine = None
         self._events.clear()
 
@@ -203,37 +201,42 @@ class JsonParser:
             detail = f"a scalar that begins at offset {self._fed - scan.scalar_bytes} of the body"
             self._give_up(DropReason.JSON_SCALAR_TOO_LARGE, "json_scalar_max_bytes", limits.json_scalar_max_bytes, detail)
             return
-        if scan.whole and scan.begun:
-            if not self._pending:
-                self._pending_place = self._place(data, at)
-            self._pending.append(data)
-            self._hold()
-            return
+        whole_tokens = data
+        begun = scan.scalar_bytes
+        if begun:
+            # a number that a string touches is one to ijson only when it has seen the quote
+            whole_tokens = data[: max(0, len(data) - begun)].rstrip(SCALAR)
+            if not whole_tokens:
+                self._pending.append(data)
+                self._hold()
+                return
+            begun = len(data) - len(whole_tokens)
         if self._pending:
-            data = b"".join((*self._pending, data))
-            self._pending = []
-            self._parse(data, at, scan.begin_depth, self._pending_place._replace(data=data))
-        else:
-            self._parse(data, at, scan.begin_depth, None)
+            whole_tokens = b"".join((*self._pending, whole_tokens))
+        self._pending = [data[-begun:]] if begun else []
+        self._parse(whole_tokens, self._fed - begun - len(whole_tokens), scan.begin_depth)
 
     def _place(self, data: bytes, at: int) -> _Place:
         """The slice at hand, before ijson has it."""
-        return _Place(data, at, self._scan.in_string, self._scan.begun, tuple(self._stack), self._last)
+        return _Place(data, at, tuple(self._path.stack), self._last)
 
-    def _parse(self, data: bytes, at: int, depth: int, place: _Place | None) -> None:
-        """Give a slice to ijson. place: where it began, if that is not where the last scan did."""
+    def _parse(self, data: bytes, at: int, depth: int) -> None:
+        """Give whole tokens to ijson."""
         events = self._events
         try:
             self._coroutine.send(data)
         except Exception as e:
-            self._refused(e, place or self._place(data, at))
+            self._refused(e, self._place(data, at))
             return
         scan = self._scan
         self.events += len(events)
+        self.keys += scan.built.count(b":")
         if depth == 0 or scan.lowest <= 0:
             if not data.isspace():
-                self._begun = place or self._place(data, at)
+                self._begun = self._place(data, at)
             if self._one_document(depth):
+                if depth == 0:
+                    self._top_level_is(events[0][0])
                 self.documents += scan.ended
                 self.max_depth = max(self.max_depth, scan.highest)
                 self._level = scan.depth
@@ -243,24 +246,22 @@ class JsonParser:
             if scan.highest > self.max_depth:
                 self.max_depth = scan.highest
             self._level = scan.depth
-        self._follow_path(max(0, scan.lowest))
+        self._path.follow(events, self._level, scan.lowest, scan.built)
         self._remember_last(data)
         events.clear()
 
     def _one_document(self, depth: int) -> bool:
         """Whether the slice holds bytes of one array or object and nothing beside it, so that its brackets tell all."""
         events = self._events
-        if not events or (depth == 0 and events[0][0] not in _OPENING):
+        if not events or (depth == 0 and events[0][0] not in OPENING):
             return False
         ended = self._scan.ended
-        return ended == 0 or (ended == 1 and self._scan.depth == 0 and events[-1][0] in _CLOSING)
+        return ended == 0 or (ended == 1 and self._scan.depth == 0 and events[-1][0] in CLOSING)
 
     def _remember_last(self, data: bytes) -> None:
-        begun = self._scan.scalar_bytes
-        end = max(0, len(data) - begun)
-        rest = data[max(0, end - 64) : end].rstrip() or data[:end].rstrip()
+        rest = data[-64:].rstrip() or data.rstrip()
         last = rest[-1:]
-        if last == b'"' and not begun and self._events and self._events[-1][0] == "map_key":
+        if last == b'"' and self._events and self._events[-1][0] == "map_key":
             last = b"K"
         if last:
             self._last = last
@@ -270,11 +271,13 @@ class JsonParser:
         level = self._level
         highest = self.max_depth
         for name, _ in self._events:
-            if name in _OPENING:
+            if level == 0:
+                self._top_level_is(name)
+            if name in OPENING:
                 level += 1
                 if level > highest:
                     highest = level
-            elif name in _CLOSING:
+            elif name in CLOSING:
                 level -= 1
                 if level == 0:
                     self.documents += 1
@@ -283,41 +286,9 @@ class JsonParser:
         self._level = level
         self.max_depth = highest
 
-    def _follow_path(self, lowest: int) -> None:
-        """Bring the open containers up to the end of the slice. lowest: the least depth in it; what was open at that depth
-        still is. Goes backwards over the events and stops as soon as nothing earlier can matter.
-        """
-        stack = self._stack
-        del stack[lowest:]
-        persists = stack[-1][0] if stack else "["
-        new: list[tuple[str, str]] = []
-        wanted = self._level - lowest
-        key: str | None = None
-        closed = 0
-        # with nothing new and an array around everything there is nothing to look for
-        if wanted or persists == "{":
-            kind_of = _KINDS.get
-            for name, value in reversed(self._events):
-                kind = kind_of(name)
-                if kind is None:
-                    continue
-                if kind == "k":
-                    if not closed and key is None:
-                        key = value[:_KEY_CHARS]
-                        if len(new) == wanted:
-                            break
-                elif kind == "c":
-                    closed += 1
-                elif closed:
-                    closed -= 1
-                else:
-                    new.append((kind, key or ""))
-                    key = None
-                    if len(new) == wanted and persists == "[":
-                        break
-        if stack and key is not None and len(new) == wanted:
-            stack[-1] = (stack[-1][0], key)
-        stack.extend(reversed(new))
+    def _top_level_is(self, first_event: str) -> None:
+        kind = _TOP_LEVEL.get(first_event, first_event)
+        self.top_level = kind if self.top_level in (None, kind) else "mixed"
 
     # --- how it ends
 
@@ -332,29 +303,27 @@ class JsonParser:
         taken = len(events)
         self.events += taken
         self._count_documents()
-        for name, value in events:
-            if name == "map_key":
-                self._stack[-1] = (self._stack[-1][0], value[:_KEY_CHARS])
-            elif name in _OPENING:
-                self._stack.append(("{" if name == "start_map" else "[", ""))
-            elif name in _CLOSING:
-                self._stack.pop()
+        self.keys += place.last == b"K"  # its colon is in this slice
+        self.keys += sum(name == "map_key" for name, _ in events)
         broken_text = isinstance(problem, UnicodeError) or isinstance(problem.__cause__ or problem.__context__, UnicodeError)
+        offset, start = self._locate(place, taken)
+        self._path.follow_broken(events, built_of(place.data[: max(0, offset)]))
         if not isinstance(problem, JSONError) and not broken_text:
             self._give_up(DropReason.JSON_NUMBER_UNSUPPORTED, "", 0, f"in the {len(place.data)} bytes from offset {place.at} of the body")
             return
-        offset, start = self._locate(place, taken)
         begins = place.at + start if start >= 0 else self._document_start()
         message = "a string is no Unicode text" if broken_text else _first_line(problem)
-        self.error = JsonError(message, place.at + offset - begins, self.path())
+        self.error = self._error(message, place.at + offset - begins)
         self.release()
+
+    def _error(self, message: str, offset: int) -> JsonError:
+        """An error in the document that is open, at that offset in it."""
+        return JsonError(message, offset, self._path.prefix(), self._path.location(), self.documents)
 
     @staticmethod
     def _locate(place: _Place, events: int) -> tuple[int, int]:
         return locate.error_offset(
             place.data,
-            in_string=place.in_string,
-            begun=place.begun,
             containers="".join([kind for kind, _ in place.stack]),
             expect=place.expect(),
             events=events,
@@ -368,11 +337,6 @@ class JsonParser:
         start = self._locate(begun, 1 << 62)[1]
         return begun.at + max(start, 0)
 
-    def path(self) -> str:
-        """Where the parser is, as an ijson prefix: keys, and `item` for an array."""
-        levels = self._stack[: self._limits.json_path_max_depth]
-        return ".".join(key if kind == "{" else "item" for kind, key in levels if key or kind == "[")
-
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
         """The body is over. whole: all of it came; gapped: bytes are missing in it. Gives all memory back."""
         if self.error is None and self.drop is None:
@@ -383,7 +347,9 @@ class JsonParser:
         if self.error is None and self.drop is None and self._pending:
             data = b"".join(self._pending)
             self._pending = []
-            self._parse(data, self._fed, self._scan.depth, self._pending_place._replace(data=data))
+            depth = self._scan.depth
+            self._scan = Scan(depth, depth, depth, depth, 0, len(data), b"")
+            self._parse(data, self._fed - len(data), depth)
         if self.error is None and self.drop is None:
             self._close(whole=whole)
         status = "complete" if whole else "gapped" if gapped else "truncated"
@@ -393,7 +359,9 @@ class JsonParser:
             status = "invalid"
         self.release()
         reason = self.drop.reason.value if self.drop is not None else None
-        return JsonBody(self.documents, self.events, self.max_depth, self.bytes, status, self.error, reason)
+        return JsonBody(
+            self.documents, self.events, self.keys, self.max_depth, self.top_level, self.bytes, status, error=self.error, drop_reason=reason
+        )
 
     def _close(self, *, whole: bool) -> None:
         if whole:
@@ -405,8 +373,12 @@ class JsonParser:
                 return
             self.events += len(self._events)
             self._count_documents()
+            if self._outline.in_string:
+                # to yajl the text may end there, once a document is whole
+                self.error = self._error("parse error: premature EOF", self._fed - self._document_start())
         elif self._level or self._scan.scalar_bytes:
-            self.error = JsonError("the body ends inside a document", self._fed - self._document_start(), self.path())
+            self.keys += self._last == b"K"
+            self.error = self._error("the body ends inside a document", self._fed - self._document_start())
             self._cut = True
 
 
@@ -424,20 +396,27 @@ def parse_small(data: bytes) -> JsonBody | None:
     events = event_list()
     try:
         coroutine = make(events, multiple_values=True)
-        coroutine.send(data)
+        # a line feed ends a number and breaks a string: without it yajl would take an unclosed one behind a document
+        coroutine.send(data + b"\n")
         coroutine.close()
     except Exception:
         return None
-    level = highest = documents = 0
+    level = highest = documents = keys = 0
+    top_level: str | None = None
     for name, _ in events:
-        if name in _OPENING:
+        if level == 0:
+            kind = _TOP_LEVEL.get(name, name)
+            top_level = kind if top_level in (None, kind) else "mixed"
+        if name == "map_key":
+            keys += 1
+        elif name in OPENING:
             level += 1
             if level > highest:
                 highest = level
-        elif name in _CLOSING:
+        elif name in CLOSING:
             level -= 1
             if level == 0:
                 documents += 1
         elif level == 0:
             documents += 1
-    return JsonBody(documents, len(events), highest, len(data), "complete", None, None)
+    return JsonBody(documents, len(events), keys, highest, top_level, len(data), "complete")

@@ -9,38 +9,31 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(rb'[ \t\r\n]+|"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*+"|[-+0-9.eE]+|[A-Za-z]+|.', re.DOTALL)
-_REST_OF_STRING = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
-_REST_OF_SCALAR = re.compile(rb"[-+0-9.a-zA-Z]*")
+_TOKEN = re.compile(rb'[ \t\r\n\v\f]+|"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*+"|[-+0-9.eE]+|[A-Za-z]+|.', re.DOTALL)
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _LITERALS = (b"true", b"false", b"null")
+_ALONE = re.compile(_NUMBER.pattern + b"|true|false|null")
+"""Numbers and literals outside containers may touch: each is a document."""
 
 VALUE, KEY_OR_END, KEY, COLON, COMMA_OR_END, VALUE_OR_END = range(6)
 """What the grammar of RFC 8259 lets come next."""
 
 
-def error_offset(data: bytes, *, in_string: bool, begun: int, containers: str, expect: int, events: int) -> tuple[int, int]:
+def error_offset(data: bytes, *, containers: str, expect: int, events: int) -> tuple[int, int]:
     """Where the text broke, and where the document began that was open there; offsets in data, the second -1 if it began
-    before. in_string: the slice begins inside one; begun: bytes of the string, number or literal that it begins inside of. containers: `{` and `[` open before the slice, outermost
+    before. containers: `{` and `[` open before the slice, outermost
     first. expect: what may come at its beginning. events: how many of the slice's tokens ijson took.
     """
     stack = list(containers)
     start = -1
     at = 0
-    if begun:
-        rest = _REST_OF_STRING.match(data) if in_string else _REST_OF_SCALAR.match(data)
-        if events == 0 or rest is None:
-            return -begun, start
-        events -= 1
-        at = rest.end()
-        expect = COLON if in_string and expect in (KEY, KEY_OR_END) else COMMA_OR_END
     while at < len(data):
-        match = _TOKEN.match(data, at)
+        match = (None if stack else _ALONE.match(data, at)) or _TOKEN.match(data, at)
         if match is None:
             break
         token = match[0]
         first = token[:1]
-        if first in b" \t\r\n":
+        if first in b" \t\r\n\v\f":
             at = match.end()
             continue
         if not stack and expect == COMMA_OR_END:

@@ -1,23 +1,21 @@
 """The outline of a JSON text, slice by slice: depth, and how long a string or number has been going on.
 
-Contract: `Outline.scan_all` takes the next slices and looks only at brackets, quotes and backslashes, so that depth and the length of an
-unfinished scalar are known before ijson sees the bytes (ijson keeps an unfinished scalar whole, and its path grows with
-the depth). Some 400 MB/s, ten times the speed of the parser behind it. On a text that is not JSON the numbers mean
-nothing, and nothing is raised. Invariant: what it says depends on the bytes so far, never on how they were cut into slices.
+Contract: `Outline.scan_all` takes the next slices and looks only at what JSON is built of (brackets, quotes, commas, colons) and at
+backslashes, so that depth and the length of an unfinished scalar are known before ijson sees the bytes (ijson keeps an unfinished
+scalar whole, and its path grows with the depth), and keys and array elements are counted without a walk over ijson's events.
+On a text that is not JSON the numbers mean nothing, and nothing is raised. Invariant: what it says depends on the bytes so
+far, never on how they were cut into slices.
 """
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 
-_OUTLINE = b'{}[]"'
-_DELETE = bytes(c for c in range(256) if c not in _OUTLINE)
-_STRING = re.compile(rb'"[^"]*(?:"|\Z)')
-_QUOTE = ord('"')
-_SCALAR = b"0123456789+-.eEtrufalsnINy"
+_DELETE = bytes(c for c in range(256) if c not in b'{}[]",:')
+_COMMA = ord(",")
+SCALAR = b"0123456789+-.eEtrufalsnINy"
 """Bytes that numbers and literals are made of; a run of them at a slice's end is an unfinished scalar."""
 
 _STEP = bytes(1 if c in b"{[" else 255 if c in b"}]" else 0 for c in range(256))
@@ -25,30 +23,28 @@ _STEP = bytes(1 if c in b"{[" else 255 if c in b"}]" else 0 for c in range(256))
 
 
 class Scan(NamedTuple):
-    """One slice. It begins in a string or not (in_string), inside a scalar of `begun` bytes so far, at begin_depth. Then: depth after it,
-    the greatest and least depth within it, its beginning included, arrays and objects that ended at depth 0, bytes of the scalar that it
-    leaves unfinished, and whether it lies whole within one scalar.
+    """One slice: the depth at its beginning and its end, the greatest and the least within it, its beginning included, arrays and objects
+    that ended at depth 0, bytes of the scalar that it leaves unfinished (which may have begun before it), and what it is built
+    of: its brackets, commas and colons that are in no string.
     """
 
-    in_string: bool
-    begun: int
     begin_depth: int
     depth: int
     highest: int
     lowest: int
     ended: int
     scalar_bytes: int
-    whole: bool
+    built: bytes
 
 
-EMPTY = Scan(in_string=False, begun=0, begin_depth=0, depth=0, highest=0, lowest=0, ended=0, scalar_bytes=0, whole=False)
+EMPTY = Scan(0, 0, 0, 0, 0, 0, b"")
 """Of a text of which nothing came."""
 
 
 class Outline:
     """Follows one JSON text."""
 
-    __slots__ = ("_escaped", "depth", "in_string", "scalar_bytes", "whole")
+    __slots__ = ("_escaped", "depth", "in_string", "scalar_bytes")
 
     def __init__(self) -> None:
         self.depth = 0
@@ -56,8 +52,6 @@ class Outline:
         self.in_string = False
         self.scalar_bytes = 0
         """Bytes of the scalar that the last slice left unfinished."""
-        self.whole = False
-        """The last slice lies within one scalar from its first byte to its last."""
         self._escaped = False
 
     def scan(self, data: bytes) -> Scan:
@@ -65,100 +59,115 @@ class Outline:
         return self.scan_all([data])[0]
 
     def scan_all(self, slices: list[bytes]) -> list[Scan]:
-        """Take the next slices. Their brackets are counted together: a call of numpy's costs more than the few numbers of one slice."""
-        texts: list[tuple[bool, int, int, bool]] = []
-        steps: list[bytes] = []
+        """Take the next slices. They are counted together: a call of numpy's costs more than the few numbers of one slice."""
+        scalars = []
+        built = []
         for data in slices:
-            in_string, begun = self.in_string, self.scalar_bytes
-            steps.append(self._brackets(data))
-            texts.append((in_string, begun, self.scalar_bytes, self.whole))
-        joined = b"".join(steps)
+            built.append(self._without_strings(data))
+            scalars.append(self.scalar_bytes)
+        joined = b"".join(built)
         depth = self.depth
         if not joined:
-            return [Scan(*text[:2], depth, depth, depth, depth, 0, *text[2:]) for text in texts]
-        depths = np.add.accumulate(np.frombuffer(joined, dtype=np.int8), dtype=np.int32)
-        begins = []
+            return [Scan(depth, depth, depth, depth, 0, scalar_bytes, b"") for scalar_bytes in scalars]
+        depths = np.add.accumulate(np.frombuffer(joined.translate(_STEP), dtype=np.int8), dtype=np.int32)
+        starts = []
         at = 0
-        for some in steps:
+        for some in built:
             if some:
-                begins.append(at)
+                starts.append(at)
                 at += len(some)
-        highs = iter(np.maximum.reduceat(depths, begins).tolist())
-        lows = iter(np.minimum.reduceat(depths, begins).tolist())
-        lasts = iter(depths[[*(begin - 1 for begin in begins[1:]), -1]].tolist())
+        highs = iter(np.maximum.reduceat(depths, starts).tolist())
+        lows = iter(np.minimum.reduceat(depths, starts).tolist())
+        before = depth
         scans = []
-        before = self.depth
         at = 0
-        for some, (in_string, begun, scalar_bytes, whole) in zip(steps, texts, strict=True):
-            highest = lowest = depth
+        for some, scalar_bytes in zip(built, scalars, strict=True):
+            highest = lowest = begin_depth = depth
             ended = 0
-            begin_depth = depth
             if some:
+                stop = at + len(some)
                 highest, lowest = max(depth, before + next(highs)), min(depth, before + next(lows))
-                depth = before + next(lasts)
+                depth = before + depths.item(stop - 1)
                 if lowest <= 0:
-                    ended = int(np.count_nonzero(depths[at : at + len(some)] == -before))
-                at += len(some)
-            scans.append(Scan(in_string, begun, begin_depth, depth, highest, lowest, ended, scalar_bytes, whole))
+                    ended = int(np.count_nonzero(depths[at:stop] == -before))
+                at = stop
+            scans.append(Scan(begin_depth, depth, highest, lowest, ended, scalar_bytes, some))
         self.depth = depth
         return scans
 
-    def _brackets(self, data: bytes) -> bytes:
-        """What each bracket of a slice outside strings does to the depth, as signed bytes; follows strings and scalars."""
+    def _without_strings(self, data: bytes) -> bytes:
+        """What a slice is built of; follows strings and scalars."""
         plain = data
         if self._escaped:
             plain = data[1:]
             self._escaped = False
         if b"\\" in plain:
             # pairs from the left: what remains of a quote after them is one that begins or ends a string
-            if self._odd_backslashes(plain):
+            if (len(plain) - len(plain.rstrip(b"\\"))) & 1:
                 self._escaped = True
                 plain = plain[:-1]
             plain = plain.replace(b"\\\\", b"").replace(b'\\"', b"")
-        outline = plain.translate(None, _DELETE)
+        built = plain.translate(None, _DELETE)
+        bare = built.translate(None, b'"')
+        quotes = len(built) - len(bare)
         began_in_string = self.in_string
-        steps = outline.translate(_STEP, b'"')
-        quotes = len(outline) - len(steps)
         self.in_string = began_in_string ^ bool(quotes & 1)
-        self._measure_scalar(data, began_in_string=began_in_string, quotes=bool(quotes))
-        if quotes:
-            if began_in_string:
-                outline = b'"' + outline
-                quotes += 1
-            # an odd one is the last: it begins the string that the slice leaves open
-            unpaired = quotes & 1
-            if outline.count(b'""', 0, len(outline) - unpaired) * 2 != quotes - unpaired or (unpaired and outline[-1] != _QUOTE):
-                # the rule is that every quote stands beside its partner; here some string has a bracket in it
-                return _STRING.sub(b"", outline.replace(b'""', b"")).translate(_STEP)
-        elif began_in_string:
-            return b""
-        return steps
-
-    def _odd_backslashes(self, plain: bytes) -> bool:
-        return bool((len(plain) - len(plain.rstrip(b"\\"))) & 1)
-
-    def _measure_scalar(self, data: bytes, *, began_in_string: bool, quotes: bool) -> None:
         if self.in_string:
-            if began_in_string and not quotes:
-                self.whole = True
-                self.scalar_bytes += len(data)
-                return
-            self.whole = False
-            self.scalar_bytes = len(data) - self._last_quote(data)
-            return
-        tail = len(data) - len(data.rstrip(_SCALAR))
-        self.whole = tail == len(data) and not began_in_string
-        self.scalar_bytes = self.scalar_bytes + tail if self.whole else tail
+            self.scalar_bytes = self.scalar_bytes + len(data) if began_in_string and not quotes else len(data) - _last_quote(data)
+        else:
+            run = len(data) - len(data.rstrip(SCALAR))
+            self.scalar_bytes = self.scalar_bytes + run if run == len(data) and not began_in_string else run
+        if not quotes:
+            return b"" if began_in_string else bare
+        if began_in_string:
+            built = b'"' + built
+            quotes += 1
+        # a comma, a colon or a bracket stands between two strings, so two quotes side by side are those of one
+        unpaired = quotes & 1
+        if built.count(b'""', 0, len(built) - unpaired) * 2 == quotes - unpaired and (not unpaired or built.endswith(b'"')):
+            return bare
+        # every second piece between the quotes that are left is in a string
+        return b"".join(built.replace(b'""', b"").split(b'"')[::2])
 
-    @staticmethod
-    def _last_quote(data: bytes) -> int:
-        """Where the string begins that the slice leaves open: the last quote that no backslash escapes."""
-        at = data.rfind(b'"')
-        while at > 0:
-            before = at - 1
-            while before >= 0 and data[before] == 0x5C:
-                before -= 1
-            if (at - before) & 1:
-                return at
-            at = data.rfind(b'"', 0, before + 1)
-        return max(at, 0)
+
+def _last_quote(data: bytes) -> int:
+    """Where the string begins that the slice leaves open: the last quote that no backslash escapes."""
+    at = data.rfind(b'"')
+    while at > 0:
+        before = at - 1
+        while before >= 0 and data[before] == 0x5C:
+            before -= 1
+        if (at - before) & 1:
+            return at
+        at = data.rfind(b'"', 0, before + 1)
+    return max(at, 0)
+
+
+def built_of(data: bytes) -> bytes:
+    """What a text is built of that begins in no string."""
+    return Outline()._without_strings(data)  # noqa: SLF001 - of this module
+
+
+def count_commas(indexes: list[int], built: bytes) -> None:
+    """Brings the commas seen in each open container, outermost first, up to the end of what follows. In an array they are the index of
+    the element at hand. Brackets that close nothing are passed over.
+    """
+    if not built:
+        return
+    begin = len(indexes)
+    depths = np.add.accumulate(np.frombuffer(built.translate(_STEP), dtype=np.int8), dtype=np.int32)
+    depth = begin + depths.item(-1)
+    lowest = min(begin, begin + int(depths.min()))
+    del indexes[max(lowest, 0) :]
+    commas = np.frombuffer(built, dtype=np.uint8) == _COMMA
+    for level in range(lowest, depth + 1):
+        at_level = depths == level - begin
+        found = int(np.count_nonzero(commas & at_level))
+        if level > lowest:
+            indexes.append(found)
+        elif level > 0:
+            indexes[-1] += found
+        if level < depth and (level > lowest or lowest < begin or at_level.any()):
+            # what is open in it at the end was opened behind the last return to this level
+            tail = len(depths) - int(at_level[::-1].argmax())
+            depths, commas = depths[tail:], commas[tail:]

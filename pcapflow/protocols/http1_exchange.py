@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from msgspec.structs import astuple
+
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.http1_framer import Framer, State
 from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
@@ -339,23 +341,8 @@ class HttpConnection:
             self._write(exchange)
 
     def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:
-        self._services.json(
-            packet,
-            Json(
-                self._connection.number,
-                stream,
-                source,
-                exchange.index,
-                (ts + 500) // 1000 / 1_000_000,
-                json.documents,
-                json.events,
-                json.max_depth,
-                json.bytes,
-                json.status,
-                json.error,
-                json.drop_reason,
-            ),
-        )
+        where = (self._connection.number, stream, source, exchange.index, (ts + 500) // 1000 / 1_000_000)
+        self._services.json(packet, Json(*where, *astuple(json)))
 
     # --- how an exchange ends
 

@@ -247,6 +247,9 @@ class Collector:
         total.bodies += times
         total.documents += json.documents * times
         total.events += json.events * times
+        total.keys += json.keys * times
+        total.broken += json.broken * times
+        total.duplicate_keys += (json.duplicate_keys or 0) * times
         total.bytes += json.bytes * times
         status = json.status
         if status == "complete":

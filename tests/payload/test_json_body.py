@@ -44,6 +44,7 @@ def depth(value: Any) -> int:
     return 0
 
 
+KINDS = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
 text = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\[]{}\n,:'), max_size=40)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
@@ -55,8 +56,10 @@ values = st.recursive(
 @given(st.lists(values, min_size=1, max_size=4), st.booleans(), st.sampled_from(["", " \r\n", "\n"]))
 def test_valid_texts_count_as_json_loads_sees_them_under_every_cut(documents: list[Any], ascii_only: bool, between: str) -> None:
     data = (" " + (between or " ")).join(json.dumps(d, ensure_ascii=ascii_only) for d in documents).encode() + between.encode()
-    events = sum(1 for _ in ijson.basic_parse(data, multiple_values=True))
-    expected = JsonBody(len(documents), events, max(map(depth, documents)), len(data), "complete", None, None)
+    names = [name for name, _ in ijson.basic_parse(data, multiple_values=True)]
+    kinds = {KINDS[type(d)] for d in documents}
+    kind = kinds.pop() if len(kinds) == 1 else "mixed"
+    expected = JsonBody(len(documents), len(names), names.count("map_key"), max(map(depth, documents)), kind, len(data), "complete")
     assert parse(data)[0] == expected
     for cut in range(1, min(len(data), 60)):
         assert parse(data, [cut])[0] == expected
@@ -143,6 +146,61 @@ def test_an_error_counts_from_its_own_document() -> None:
     assert body.documents == 2
     assert body.error is not None
     assert (body.error.offset, body.error.path) == (5, "c")
+
+
+def place_by_characters(text: str) -> tuple[str, int]:
+    """Where in a valid JSON text, cut somewhere, one is, as jq says it, and how many keys came."""
+    stack: list[list[Any]] = []
+    keys, begin, wants_key = 0, -1, False
+    at = 0
+    while at < len(text):
+        c = text[at]
+        if begin >= 0:
+            if c == "\\":
+                at += 1
+            elif c == '"':
+                if wants_key:
+                    keys += 1
+                    stack[-1][1] = json.loads(text[begin : at + 1])
+                begin = -1
+        elif c == '"':
+            begin = at
+        elif c in "[{":
+            stack.append([c, "", 0])
+            wants_key = c == "{"
+        elif c in "]}":
+            stack.pop()
+        elif c == ",":
+            stack[-1][2] += 1
+            wants_key = stack[-1][0] == "{"
+        elif c == ":":
+            wants_key = False
+        at += 1
+    parts = [f"[{commas}]" if kind == "[" else f".{key}" if key.isalpha() else f"[{json.dumps(key)}]" if key else "" for kind, key, commas in stack]
+    return "".join(parts).removeprefix("."), keys
+
+
+plain = st.text('ab,:[]{}\\"', max_size=8)
+nested = st.recursive(
+    st.none() | st.integers(0, 10**20) | plain,
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.sampled_from(["id", "name", "a b", "x:y"]), inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@given(st.lists(nested, min_size=1, max_size=4), st.data(), st.sampled_from([None, 1]))
+def test_a_cut_text_says_where_it_was_as_a_loop_over_characters_finds(value: list[Any], data: st.DataObject, indent: int | None) -> None:
+    text = json.dumps(value, indent=indent)
+    cut = data.draw(st.integers(1, len(text) - 1))
+    location, keys = place_by_characters(text[:cut])
+    for limits in (TINY, Limits()):
+        body, _ = parse(text[:cut].encode(), [cut // 2], limits, whole=False)
+        assert body.error is not None
+        assert (body.status, body.error.location, body.keys, body.error.document) == ("truncated", location, keys, 0)
+        # and where the text breaks there
+        body, _ = parse(text[:cut].encode() + b"\x01", limits=limits)
+        assert body.error is not None
+        assert (body.status, body.error.location, body.keys) == ("invalid", location, keys)
 
 
 def test_a_cut_body_is_truncated_and_says_where_it_was() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
+from pcapflow.records import JsonBody
 from tests.conftest import CASES, Run
 from tests.craft import ACK, FIN, RST, Talk, chunked, filler, pcap, request, response
 
@@ -85,7 +86,7 @@ def test_block_sizes_change_nothing(run: Run, size: int, packets: int) -> None:
 
 def test_nested_json_and_its_own_record_say_the_same(run: Run) -> None:
     ran = run(CONVERSATION.bytes())
-    own = [{k: r[k] for k in ("documents", "events", "max_depth", "bytes", "status", "error", "drop_reason")} for r in ran.of("json")]
+    own = [{k: r[k] for k in JsonBody.__struct_fields__} for r in ran.of("json")]
     nested = [m["body"]["json"] for r in ran.of("http") for m in (r["request"], r["response"]) if m["body"]["json"]]
     assert sorted(own, key=str) == sorted(nested, key=str)
     assert {r["source"] for r in ran.of("json")} == {"http-request", "http-response"}
