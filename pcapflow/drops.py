@@ -44,6 +44,7 @@ class DropReason(StrEnum):
     HTTP_MALFORMED_HEAD = "http_malformed_head"
     HTTP_CHUNK_LINE_TOO_LONG = "http_chunk_line_too_long"
     HTTP_MALFORMED_CHUNK = "http_malformed_chunk"
+    HTTP_AMBIGUOUS_LENGTH = "http_ambiguous_length"
     HTTP_MEMORY = "http_memory"
     CONTENT_UNSUPPORTED = "content_unsupported"
     CONTENT_MALFORMED = "content_malformed"
@@ -75,6 +76,7 @@ _REASONS = {
     DropReason.HTTP_MALFORMED_HEAD: "A message did not begin with a request line or a status line.",
     DropReason.HTTP_CHUNK_LINE_TOO_LONG: "A chunk-size or trailer line went on beyond http_chunk_line_max_bytes.",
     DropReason.HTTP_MALFORMED_CHUNK: "A chunk did not begin with its size, or did not end with a line break.",
+    DropReason.HTTP_AMBIGUOUS_LENGTH: "A head says two lengths, none that is a number, or, in a request, a transfer coding that has none.",
     DropReason.HTTP_MEMORY: "The http account or the memory limit refused a partial head or a waiting request.",
     DropReason.CONTENT_UNSUPPORTED: "The body's content coding is none that this installation can undo.",
     DropReason.CONTENT_MALFORMED: "The body is not what its content coding says.",

@@ -28,6 +28,7 @@ from pcapflow.decode.selection import Selection
 from pcapflow.decode.watch import Watch
 from pcapflow.errors import AccountError
 from pcapflow.limits import Limits
+from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.policy import Policy
 from pcapflow.process import HardLimit, resident_bytes
 from pcapflow.reassembly.context import Context
@@ -66,6 +67,8 @@ class Options:
     """Only segments captured before that time."""
     verify_checksums: bool = False
     """Drop segments whose TCP checksum is wrong."""
+    looking: Looking = NOTHING_MORE
+    """What to look for in bodies, beside the JSON in those that say so."""
     packets: int | None = None
     """How many packets are read; None for all."""
     process_limit: int | None = None
@@ -114,7 +117,7 @@ def run(
     began = time.perf_counter()
     start_rss = resident_bytes()[1]
     ledger = Ledger(limits, options.simulate)
-    collector = Collector(limits, ledger, write)
+    collector = Collector(limits, ledger, write, options.looking)
     ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
     table = FlowTable(ctx, walk_all=options.walk_all)
     counts, watch, fragments = DecodeCounts(), Watch(), Fragments(limits, ledger)

@@ -98,7 +98,9 @@ class JsonBody(msgspec.Struct):
 
 
 class Body(msgspec.Struct):
-    """The body of a message. bytes: without chunk framing, before the content coding is undone."""
+    """The body of a message. bytes: without chunk framing, before the content coding is undone; decoded_bytes: after, None where nobody looked; sha256: of `bytes`, in hexadecimal, where
+    --hash-bodies asked and all of them came.
+    """
 
     framing: str
     bytes: int
@@ -109,6 +111,7 @@ class Body(msgspec.Struct):
     status: str
     drop_reason: str | None
     json: JsonBody | None
+    sha256: str | None = None
 
 
 class Request(msgspec.Struct):
@@ -343,13 +346,17 @@ class Bodies(msgspec.Struct):
 
 
 class HttpSummary(msgspec.Struct):
-    """What was said over HTTP. responses counts 1xx answers too."""
+    """What was said over HTTP. responses counts 1xx answers too; anomalies: exchanges by what is suspicious in them; codings_missing: bodies that were not looked into since
+    this installation cannot undo their content coding.
+    """
 
     requests: int = 0
     responses: int = 0
     by_method: dict[str, int] = msgspec.field(default_factory=dict)
     by_status: dict[str, int] = msgspec.field(default_factory=dict)
     bodies: Bodies = msgspec.field(default_factory=Bodies)
+    anomalies: dict[str, int] = msgspec.field(default_factory=dict)
+    codings_missing: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class JsonSummary(msgspec.Struct):

@@ -54,7 +54,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "escapes": {"drops": {"json_scalar_too_large": 1}},
     "deep": {"drops": {"json_too_deep": 1}},
     "bomb": {"drops": {"content_ratio": 1}},
-    "bomb_in_bomb": {"drops": {"content_unsupported": 1}},
+    "bomb_in_bomb": {"drops": {"content_ratio": 1}},
     "endless_head": {"drops": {"http_head_too_large": 1}},
     "header_lines": {"drops": {"http_head_too_large": 1}},
     "chunk_line": {"drops": {"http_chunk_line_too_long": 1}},

@@ -13,7 +13,7 @@ from pcapflow.limits import Limits
 
 PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-VOCABULARY = {"errors", "limits", "drops", "budget", "records", "process", "plain", "policy"}
+VOCABULARY = {"errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking"}
 MAY_IMPORT = {
     "capture": VOCABULARY,
     "decode": VOCABULARY | {"capture.block"},
@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "protocols": VOCABULARY | {"reassembly.events", "reassembly.connection", "reassembly.seqspace", "reassembly.half_stream"},
     "payload": VOCABULARY,
     "report": VOCABULARY
-    | {"reassembly.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.services", "payload.body", "payload.json_body"},
+    | {"reassembly.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_head", "protocols.services", "payload.body", "payload.json_body"},
     "cli": VOCABULARY | {"pipeline", "report.documents", "report.terminal", "cli"},
 }
 """What a stage may import beside itself: the vocabulary, and the value types of the stage before it. `report.collector` is where

@@ -62,6 +62,9 @@ def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _
 @click.option("--to", "end", type=Moment(), default=None, help="Only segments captured before that time.")
 @click.option("--packets", type=click.IntRange(1), default=None, help="Read no more than that many packets.")
 @click.option("--verify-checksums", is_flag=True, help="Drop segments whose TCP checksum is wrong.")
+@click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing.")
+@click.option("--hash-bodies", is_flag=True, help="Give the SHA-256 of every body that came whole.")
+@click.option("--duplicate-keys", is_flag=True, help="Count keys that their JSON object had already.")
 @click.option("--tunnels", type=click.Choice(["on", "off"]), default="on", show_default=True, help="Open tunnels, or leave them as packets of the outer protocol.")
 @click.option("--process-limit", type=Size(), default=None, help="Hard limit on the process's memory: beyond it, the report so far and status 71.")
 @click.option("--simulate", type=Simulated(), multiple=True, hidden=True, help="ACCOUNT=N: refuse its Nth reservation; process=N: no memory at block N.")
@@ -82,6 +85,9 @@ def analyze(
     end: int | None,
     packets: int | None,
     verify_checksums: bool,
+    sniff_json: bool,
+    hash_bodies: bool,
+    duplicate_keys: bool,
     process_limit: int | None,
     simulate: tuple[tuple[str, int], ...],
     **limits: int | None,
@@ -99,8 +105,10 @@ def analyze(
     )
     _say_what_does_not_fit(bounds, process_limit)
     from pcapflow import pipeline
+    from pcapflow.looking import Looking
 
     options = pipeline.Options(
+        looking=Looking(sniff=sniff_json, hashes=hash_bodies, duplicate_keys=duplicate_keys),
         drop_streams=overload == "drop",
         overlap=Policy(overlap),
         tunnels=tunnels == "on",

@@ -1,44 +1,74 @@
-"""What is looked at in a message body: its content coding undone, its JSON parsed.
+"""What is looked at in a message body: its content codings undone, its JSON parsed, its bytes hashed.
 
-Contract: `BodyReader` implements the sink that the protocols stage feeds: `feed`, `gap`, `finish`. After a gap or a drop it
-takes bytes and does nothing. Invariant: when `finish` has returned, nothing is reserved any more.
+Contract: `BodyReader` implements the sink that the protocols stage feeds: `feed`, `gap`, `finish`. After a drop it takes bytes and
+does nothing. Invariant: when `finish` has returned, nothing is reserved any more.
 """
 
 from __future__ import annotations
 
+import hashlib
+
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.content import DECODER_BYTES, SUPPORTED, Decoder
-from pcapflow.payload.json_body import SMALL, JsonParser, parse_small
+from pcapflow.looking import NOTHING_MORE, Looking
+from pcapflow.payload.content import Decoder, missing
+from pcapflow.payload.duplicates import DuplicateKeys
+from pcapflow.payload.forms import open_text, seems_json
+from pcapflow.payload.json_body import SMALL, Tap, parse_at_once
+from pcapflow.payload.texts import Text
 from pcapflow.records import JsonBody
 
 
 class BodyReader:
-    """One body that holds JSON, perhaps under a content coding."""
+    """One body."""
 
-    __slots__ = ("_decoder", "_gapped", "_ledger", "_parser", "decoded_bytes", "drop", "json")
+    __slots__ = (
+        "_begin", "_decoder", "_duplicates", "_form", "_gapped", "_hash", "_ledger", "_limits", "_looks", "_lost", "_tap", "_text", "decoded_bytes",
+        "drop", "json", "sha256",
+    )  # fmt: skip
 
-    def __init__(self, coding: str | None, limits: Limits, ledger: Ledger) -> None:
+    def __init__(
+        self, codings: tuple[str, ...], form: str, limits: Limits, ledger: Ledger, looking: Looking = NOTHING_MORE, tap: Tap | None = None
+    ) -> None:
+        """codings: to be undone, in that order; form: of its JSON, empty for a body that does not say it is JSON."""
+        self._limits = limits
         self._ledger = ledger
-        self._parser = JsonParser(limits, ledger.json)
+        self._hash = hashlib.sha256() if looking.hashes else None
+        self._duplicates = DuplicateKeys(limits, ledger.json) if looking.duplicate_keys and tap is None else None
+        self._tap = tap or self._duplicates
+        self._form = form
+        self._begin: bytes = b""
+        """The first bytes of a body that does not say what it is."""
+        self._looks = bool(form) or looking.sniff
+        self._text: Text | None = open_text(form, limits, ledger.json, self._tap) if form else None
         self._decoder: Decoder | None = None
         self._gapped = False
-        self.decoded_bytes = 0
+        self._lost = False
+        """Nothing can be read behind a gap."""
+        self.decoded_bytes: int | None = 0 if self._looks else None
         self.drop: Drop | None = None
         self.json: JsonBody | None = None
-        if coding is None:
+        self.sha256: str | None = None
+        if not codings or not self._looks:
             return
-        if coding not in SUPPORTED:
-            self.drop = Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, f"content coding {coding}")
-        elif not ledger.content.reserve(DECODER_BYTES):
-            self.drop = Drop(DropReason.CONTENT_MEMORY, *ledger.content.refusal(), "a decompressor")
-        else:
-            self._decoder = Decoder(coding, limits, self._decoded)
+        problem = missing(codings)
+        if problem is not None:
+            if form:
+                self.drop = Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, problem)
+            else:
+                self._looks, self.decoded_bytes = False, None
+            return
+        decoder = Decoder(codings, limits, ledger.content, self._decoded)
+        self.drop = decoder.open()
+        if self.drop is None:
+            self._decoder = decoder
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the body."""
-        if self._gapped or self.drop is not None:
+        if self._hash is not None:
+            self._hash.update(data)
+        if not self._looks or self.drop is not None or self._lost:
             return
         if self._decoder is None:
             self._decoded(data)
@@ -46,46 +76,83 @@ class BodyReader:
             self._dropped(self._decoder.feed(data))
 
     def gap(self) -> None:
-        """Bytes are missing here: what comes after them cannot be read."""
-        if not self._gapped and self._decoder is not None and self.drop is None:
-            self._dropped(self._decoder.cut())
+        """Bytes are missing here. What comes after them can be read where a separator tells where to go on, and no coding is in the way."""
+        self._hash = None
+        if self._looks and self.drop is None:
+            if not self._lost and self._decoder is not None:
+                self._dropped(self._decoder.cut())
+            goes_on = self._text is not None and self._text.gap()
+            self._lost = not goes_on or self._decoder is not None
         self._gapped = True
 
     def finish(self, *, whole: bool) -> None:
-        """The body is over; whole: all of its bytes came. Sets `json` and `drop`."""
-        if self._decoder is not None and self.drop is None and not self._gapped:
-            self._dropped(self._decoder.finish() if whole else self._decoder.cut())
-        content_failed = self.drop is not None
-        if not (content_failed and self.decoded_bytes == 0):
-            self.json = self._parser.finish(whole=whole and not content_failed, gapped=self._gapped)
-            if content_failed and self.json.status != "invalid":
-                assert self.drop is not None
-                self.json.status = "dropped"
-                self.json.drop_reason = self.drop.reason.value
-        else:
-            self._parser.release()
-        if self.drop is None:
-            self.drop = self._parser.drop
-        if self._decoder is not None:
-            self._ledger.content.release(DECODER_BYTES)
+        """The body is over; whole: all of its bytes came. Sets `json`, `drop` and `sha256`."""
+        if self._hash is not None and whole:
+            self.sha256 = self._hash.hexdigest()
+        decoder = self._decoder
+        if decoder is not None:
+            if self.drop is None and not self._lost:
+                self._dropped(decoder.finish() if whole else decoder.cut())
+            decoder.close()
             self._decoder = None
+        content_failed = self.drop is not None
+        text = self._text
+        if text is not None:
+            found = text.finish(whole=whole and not content_failed, gapped=self._gapped)
+            if self.decoded_bytes or not content_failed:
+                self.json = self._judged(found, content_failed=content_failed)
+            if self.drop is None and self.json is not None:
+                self.drop = text.drop
+        if self._tap is not None:
+            self._tap.close()
+
+    def _judged(self, found: JsonBody | None, *, content_failed: bool) -> JsonBody | None:
+        """What the text's end says, where nothing before it said more."""
+        if found is None:
+            return None
+        if not self._form and found.status == "invalid" and not found.documents:
+            return None  # it was only taken for JSON
+        if content_failed and found.status != "invalid":
+            assert self.drop is not None
+            found.status = "dropped"
+            found.drop_reason = self.drop.reason.value
+        if self._duplicates is not None:
+            found.duplicate_keys = self._duplicates.count
+        return found
 
     def _decoded(self, data: bytes) -> None:
+        assert self.decoded_bytes is not None
         self.decoded_bytes += len(data)
-        self._parser.feed(data)
+        if self._text is None:
+            if not self._looks:
+                return
+            data = self._begin + data
+            self._begin = b""
+            answer = seems_json(data)
+            if answer is None and len(data) < SMALL:
+                self._begin = data
+                return
+            if not answer:
+                self._looks = False
+                return
+            self._text = open_text("json", self._limits, self._ledger.json, self._tap)
+        self._text.feed(data)
 
     def _dropped(self, drop: Drop | None) -> None:
         if drop is not None and self.drop is None:
             self.drop = drop
 
 
-def read_whole(data: bytes, coding: str | None, limits: Limits, ledger: Ledger) -> BodyReader | JsonBody:
+def read_whole(
+    data: bytes, codings: tuple[str, ...], form: str, limits: Limits, ledger: Ledger, looking: Looking = NOTHING_MORE, tap: Tap | None = None
+) -> BodyReader | JsonBody:
     """A body that is whole at once: its JSON where it is small and plain, else its finished reader."""
-    if coding is None and len(data) <= SMALL and limits.json_max_depth >= SMALL and limits.json_scalar_max_bytes >= SMALL:
-        json = parse_small(data)
+    plain = form == "json" and not codings and tap is None and looking == NOTHING_MORE
+    if plain and len(data) <= SMALL and limits.json_max_depth >= SMALL and limits.json_scalar_max_bytes >= SMALL:
+        json = parse_at_once(data)
         if json is not None:
             return json
-    reader = BodyReader(coding, limits, ledger)
+    reader = BodyReader(codings, form, limits, ledger, looking, tap)
     reader.feed(data)
     reader.finish(whole=True)
     return reader

@@ -1,42 +1,202 @@
-"""Undoes content codings as the bytes arrive: gzip (any number of members) and deflate (zlib or raw), by zlib.
+"""Undoes content codings as the bytes arrive: gzip (any number of members) and deflate (zlib or raw) by zlib, br by brotli, zstd
+by zstandard, and several of them one on top of the other.
 
 Contract: `feed` takes encoded bytes and hands decoded pieces of bounded size to a callable; it returns a `Drop` where the
 body is not what it says or grows beyond its limits, and never raises. Encoded bytes are taken in slices that begin at
 fixed offsets of the body, so where a limit is met does not depend on how the bytes were cut. Invariant: no more than SLICE
-encoded and PIECE decoded bytes are kept; the rest is zlib's window, reserved as DECODER_BYTES.
+encoded and PIECE decoded bytes are kept; the rest is the decoders' windows, reserved in the `content` account as they fill.
 """
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
+from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
+from pcapflow.looking import EXTRAS
 
 SLICE = 2 << 10
 PIECE = 64 << 10
 DECODER_BYTES = 48 << 10
 """zlib's inflate state: a window of 32 KiB, tables of 7 KiB, and a slice."""
+_STEP = 64 << 10
+_ZSTD_BITE = 32
+"""zstandard undoes what it is given at once; a block of 4 bytes is 128 KiB, so this makes 1 MiB at the most."""
+_ZSTD_WINDOW = 8 << 20
+"""The largest window that zstd may ask for over HTTP (RFC 9659)."""
+_BROTLI_WINDOW = 16 << 20
+"""The largest that the format has (RFC 7932 section 9.1)."""
+MOST_CODINGS = 4
+"""Codings of one body; none in the wild has more than two."""
 
-SUPPORTED = frozenset(("gzip", "x-gzip", "deflate"))
+SUPPORTED = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd"))
+Out = Callable[[bytes], None]
+
+
+class _Stop(Exception):
+    """A limit was passed, in the middle of whatever stage."""
+
+    def __init__(self, drop: Drop) -> None:
+        super().__init__(drop)
+        self.drop = drop
+
+
+class _Malformed(Exception):
+    """The bytes are not of the coding."""
+
+
+@cache
+def _module(name: str) -> Any:
+    """An optional library, None where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def missing(codings: tuple[str, ...]) -> str | None:
+    """The first of the codings that this installation cannot undo, and what to do about it."""
+    if len(codings) > MOST_CODINGS:
+        return f"{len(codings)} content codings"
+    for coding in codings:
+        if coding not in SUPPORTED:
+            return f"content coding {coding[:40]}"
+        if coding in EXTRAS and _module(EXTRAS[coding]) is None:
+            return f"content coding {coding}: install pcapflow[{coding}]"
+    return None
+
+
+class _Zlib:
+    """gzip and deflate."""
+
+    window = 0
+
+    def __init__(self, coding: str) -> None:
+        self._coding = coding
+        self._inflate: Any = zlib.decompressobj(31) if coding != "deflate" else None
+        self._carry = b""
+        self.ended = False
+
+    def feed(self, data: bytes, out: Out) -> None:
+        if self._inflate is None:
+            self._inflate = zlib.decompressobj(15 if _has_zlib_header(data) else -15)
+        data = self._carry + data
+        self._carry = b""
+        more = True
+        try:
+            while data or more:
+                if self.ended:
+                    # another member, or bytes behind the end, which clients ignore
+                    if data == b"\x1f":
+                        self._carry = data
+                        break
+                    if not data.startswith(b"\x1f\x8b"):
+                        break
+                    self._inflate = zlib.decompressobj(31)
+                    self.ended = False
+                piece = self._inflate.decompress(data, PIECE)
+                if piece:
+                    out(piece)
+                more = len(piece) == PIECE
+                if self._inflate.eof:
+                    self.ended = True
+                    data = self._inflate.unused_data
+                else:
+                    data = self._inflate.unconsumed_tail
+        except zlib.error as e:
+            raise _Malformed(f"{self._coding}: {e}") from None
+
+
+class _Brotli:
+    """br."""
+
+    window = _BROTLI_WINDOW
+
+    def __init__(self) -> None:
+        self._module = _module("brotli")
+        self._decoder = self._module.Decompressor()
+        self.ended = False
+
+    def feed(self, data: bytes, out: Out) -> None:
+        try:
+            while not self.ended:
+                piece = self._decoder.process(data, output_buffer_limit=PIECE)
+                for at in range(0, len(piece), PIECE):
+                    out(piece[at : at + PIECE])
+                self.ended = self._decoder.is_finished()
+                if not piece or self._decoder.can_accept_more_data():
+                    break
+                data = b""
+        except self._module.error as e:
+            raise _Malformed(f"br: {e}") from None
+
+
+class _Zstd:
+    """zstd, any number of frames."""
+
+    window = _ZSTD_WINDOW
+
+    def __init__(self) -> None:
+        self._module = _module("zstandard")
+        self._codec = self._module.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        self._decoder = self._codec.decompressobj()
+        self.ended = False
+
+    def feed(self, data: bytes, out: Out) -> None:
+        try:
+            for at in range(0, len(data), _ZSTD_BITE):
+                rest = data[at : at + _ZSTD_BITE]
+                while rest:
+                    if self.ended:
+                        self._decoder = self._codec.decompressobj()
+                        self.ended = False
+                    piece = self._decoder.decompress(rest)
+                    for begin in range(0, len(piece), PIECE):
+                        out(piece[begin : begin + PIECE])
+                    rest = b""
+                    if self._decoder.eof:
+                        self.ended = True
+                        rest = self._decoder.unused_data
+        except self._module.ZstdError as e:
+            raise _Malformed(f"zstd: {e}") from None
 
 
 class Decoder:
-    """One body with one content coding."""
+    """One body with one or more content codings."""
 
-    __slots__ = ("_carry", "_coding", "_inflate", "_limits", "_out", "_tail", "decoded", "encoded", "ended")
+    __slots__ = ("_account", "_codings", "_limits", "_out", "_reserved", "_stages", "_tail", "_taken")
 
-    def __init__(self, coding: str, limits: Limits, out: Callable[[bytes], None]) -> None:
-        self._coding = coding
+    def __init__(self, codings: tuple[str, ...], limits: Limits, account: Account, out: Out) -> None:
+        """codings: in the order in which they are undone, each supported."""
+        self._codings = codings
         self._limits = limits
+        self._account = account
         self._out = out
         self._tail = b""
-        self._carry = b""
-        self._inflate = zlib.decompressobj(31) if coding != "deflate" else None
-        self.ended = False
-        self.encoded = 0
-        self.decoded = 0
+        self._stages: list[_Zlib | _Brotli | _Zstd] = [_Brotli() if c == "br" else _Zstd() if c == "zstd" else _Zlib(c) for c in codings]
+        self._taken = [0] * (len(codings) + 1)
+        """Bytes that each stage took; the last is what came out."""
+        self._reserved = 0
+
+    def open(self) -> Drop | None:
+        """Reserve what the decoders need from the start."""
+        return self._reserve(DECODER_BYTES * len(self._stages))
+
+    def close(self) -> None:
+        """Give all memory back."""
+        self._account.release(self._reserved)
+        self._reserved = 0
+        self._stages = []
+
+    @property
+    def decoded(self) -> int:
+        """Bytes that came out."""
+        return self._taken[-1]
 
     def feed(self, data: bytes) -> Drop | None:
         """The next encoded bytes."""
@@ -53,10 +213,11 @@ class Decoder:
 
     def finish(self) -> Drop | None:
         """No more bytes come, and none is missing."""
-        tail, self._tail = self._tail, b""
-        drop = self._slice(tail) if tail else None
-        if drop is None and not self.ended and self.encoded:
-            return Drop(DropReason.CONTENT_MALFORMED, "", 0, f"the {self._coding} stream is not at its end after {self.encoded} bytes")
+        drop = self.cut()
+        if drop is None and self._taken[0]:
+            for coding, stage, taken in zip(self._codings, self._stages, self._taken, strict=False):
+                if not stage.ended:
+                    return Drop(DropReason.CONTENT_MALFORMED, "", 0, f"the {coding} stream is not at its end after {taken} bytes")
         return drop
 
     def cut(self) -> Drop | None:
@@ -65,41 +226,43 @@ class Decoder:
         return self._slice(tail) if tail else None
 
     def _slice(self, data: bytes) -> Drop | None:
-        if self._inflate is None:
-            self._inflate = zlib.decompressobj(15 if _has_zlib_header(data) else -15)
-        self.encoded += len(data)
-        data = self._carry + data
-        self._carry = b""
-        more = True
         try:
-            while data or more:
-                if self.ended:
-                    # another member, or bytes behind the end, which clients ignore
-                    if data == b"\x1f":
-                        self._carry = data
-                        break
-                    if not data.startswith(b"\x1f\x8b"):
-                        break
-                    self._inflate = zlib.decompressobj(31)
-                    self.ended = False
-                piece = self._inflate.decompress(data, PIECE)
-                self.decoded += len(piece)
-                if piece:
-                    self._out(piece)
-                more = len(piece) == PIECE
-                if self._inflate.eof:
-                    self.ended = True
-                    data = self._inflate.unused_data
-                else:
-                    data = self._inflate.unconsumed_tail
-        except zlib.error as e:
-            return Drop(DropReason.CONTENT_MALFORMED, "", 0, f"{self._coding}: {e}")
+            self._stage(0, data)
+        except _Malformed as e:
+            return Drop(DropReason.CONTENT_MALFORMED, "", 0, str(e))
+        except _Stop as e:
+            return e.drop
+        return None
+
+    def _stage(self, i: int, data: bytes) -> None:
+        """Bytes for a stage, or out."""
+        self._taken[i] += len(data)
+        if i:
+            self._check(i)
+        if i < len(self._stages):
+            self._stages[i].feed(data, lambda piece: self._stage(i + 1, piece))
+        else:
+            self._out(data)
+
+    def _check(self, i: int) -> None:
+        """What came out of a stage must stay within the limits, and the stage's window within the account."""
         limits = self._limits
-        if self.decoded > limits.content_max_bytes:
-            return Drop(DropReason.CONTENT_TOO_LARGE, "content_max_bytes", limits.content_max_bytes, f"{self.decoded} bytes decoded")
-        if self.decoded > limits.content_ratio_floor and self.decoded > limits.content_max_ratio * self.encoded:
-            detail = f"{self.encoded} bytes decoded to {self.decoded}"
-            return Drop(DropReason.CONTENT_RATIO, "content_max_ratio", limits.content_max_ratio, detail)
+        decoded, encoded = self._taken[i], self._taken[0]
+        if decoded > limits.content_max_bytes:
+            raise _Stop(Drop(DropReason.CONTENT_TOO_LARGE, "content_max_bytes", limits.content_max_bytes, f"{decoded} bytes decoded"))
+        if decoded > limits.content_ratio_floor and decoded > limits.content_max_ratio * encoded:
+            detail = f"{encoded} bytes decoded to {decoded}"
+            raise _Stop(Drop(DropReason.CONTENT_RATIO, "content_max_ratio", limits.content_max_ratio, detail))
+        needed = sum(DECODER_BYTES + min(s.window, taken) for s, taken in zip(self._stages, self._taken[1:], strict=True))
+        if needed > self._reserved + _STEP:
+            drop = self._reserve(needed)
+            if drop is not None:
+                raise _Stop(drop)
+
+    def _reserve(self, needed: int) -> Drop | None:
+        if not self._account.reserve(needed - self._reserved):
+            return Drop(DropReason.CONTENT_MEMORY, *self._account.refusal(), f"a decompressor that holds {needed} bytes")
+        self._reserved = needed
         return None
 
 

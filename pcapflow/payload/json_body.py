@@ -13,13 +13,13 @@ began, and a path of bounded depth; all of it is reserved in the `json` account.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload import locate
-from pcapflow.payload.path import CLOSING, OPENING, Path
+from pcapflow.payload.path import CLOSING, OPENING, Event, Path
 from pcapflow.payload.structure import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.records import JsonBody, JsonError
 
@@ -85,19 +85,32 @@ _NOWHERE = _Place(b"", 0, (), b"")
 
 
 
+class Tap(Protocol):
+    """Somebody who wants the events themselves."""
+
+    def take(self, data: bytes, events: list[Event]) -> Drop | None:
+        """Whole tokens, and what ijson made of them. A drop ends the body."""
+        ...
+
+    def close(self) -> None:
+        """The body is over."""
+        ...
+
+
 class JsonParser:
     """One body."""
 
     __slots__ = (
         "_account", "_begun", "_coroutine", "_cut", "_events", "_fed", "_held", "_last", "_level", "_limits", "_outline", "_path",
-        "_pending", "_scan", "_tail", "bytes", "documents", "drop", "error", "events", "keys", "max_depth",
+        "_pending", "_scan", "_tail", "_tap", "bytes", "documents", "drop", "error", "events", "keys", "max_depth",
         "top_level",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, account: Account) -> None:
+    def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         make, event_list = _tools()
         self._limits = limits
         self._account = account
+        self._tap = tap
         self._events = event_list()
         self._coroutine = make(self._events, multiple_values=True)
         self._outline = Outline()
@@ -220,8 +233,8 @@ class JsonParser:
         """The slice at hand, before ijson has it."""
         return _Place(data, at, tuple(self._path.stack), self._last)
 
-    def _parse(self, data: bytes, at: int, depth: int) -> None:
-        """Give whole tokens to ijson."""
+    def _parse(self, data: bytes, at: int, depth: int, *, last: bool = False) -> None:
+        """Give whole tokens to ijson; last: a number, which nothing but the end may end."""
         events = self._events
         try:
             self._coroutine.send(data)
@@ -248,6 +261,11 @@ class JsonParser:
             self._level = scan.depth
         self._path.follow(events, self._level, scan.lowest, scan.built)
         self._remember_last(data)
+        if self._tap is not None and (events or not last):
+            drop = self._tap.take(data, events)
+            if drop is not None:
+                self.drop = drop
+                self.release()
         events.clear()
 
     def _one_document(self, depth: int) -> bool:
@@ -306,6 +324,8 @@ class JsonParser:
         self.keys += place.last == b"K"  # its colon is in this slice
         self.keys += sum(name == "map_key" for name, _ in events)
         broken_text = isinstance(problem, UnicodeError) or isinstance(problem.__cause__ or problem.__context__, UnicodeError)
+        if self._tap is not None:
+            self._tap.take(place.data, events)
         offset, start = self._locate(place, taken)
         self._path.follow_broken(events, built_of(place.data[: max(0, offset)]))
         if not isinstance(problem, JSONError) and not broken_text:
@@ -339,6 +359,7 @@ class JsonParser:
 
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
         """The body is over. whole: all of it came; gapped: bytes are missing in it. Gives all memory back."""
+        data = b""
         if self.error is None and self.drop is None:
             tail = bytes(self._tail)
             self._tail.clear()
@@ -349,9 +370,9 @@ class JsonParser:
             self._pending = []
             depth = self._scan.depth
             self._scan = Scan(depth, depth, depth, depth, 0, len(data), b"")
-            self._parse(data, self._fed - len(data), depth)
+            self._parse(data, self._fed - len(data), depth, last=True)
         if self.error is None and self.drop is None:
-            self._close(whole=whole)
+            self._close(data, whole=whole)
         status = "complete" if whole else "gapped" if gapped else "truncated"
         if self.drop is not None:
             status = "dropped"
@@ -363,7 +384,7 @@ class JsonParser:
             self.documents, self.events, self.keys, self.max_depth, self.top_level, self.bytes, status, error=self.error, drop_reason=reason
         )
 
-    def _close(self, *, whole: bool) -> None:
+    def _close(self, last: bytes, *, whole: bool) -> None:
         if whole:
             try:
                 self._coroutine.close()
@@ -373,6 +394,8 @@ class JsonParser:
                 return
             self.events += len(self._events)
             self._count_documents()
+            if self._tap is not None and self._events:
+                self._tap.take(last, self._events)
             if self._outline.in_string:
                 # to yajl the text may end there, once a document is whole
                 self.error = self._error("parse error: premature EOF", self._fed - self._document_start())
@@ -390,8 +413,8 @@ def _first_line(problem: Exception) -> str:
     return str(message).split("\n", 1)[0].strip()
 
 
-def parse_small(data: bytes) -> JsonBody | None:
-    """A whole body of at most SMALL bytes; None where the text is not valid, and `JsonParser` tells why."""
+def parse_at_once(data: bytes) -> JsonBody | None:
+    """A whole text that passes no limit; None where it is not valid, and `JsonParser` tells why."""
     make, event_list = _tools()
     events = event_list()
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, STATUS_LINE
+from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
 
 REQUEST, RESPONSE, TLS, HTTP2, OTHER = "request", "response", "tls", "http2", "other"
 
@@ -16,7 +16,7 @@ MOST_BYTES = 64 << 10
 """A first line that is longer than this is none."""
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t]+[^\r\n]*\r?)?)?\Z")
+_UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t][^\r\n]*+\r?)?)?\Z")
 _UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\n]*)\Z")
 
 
@@ -32,7 +32,7 @@ def classify(data: bytes) -> str | None:
             return None
         if data.startswith(_PREFACE):
             return HTTP2
-    if REQUEST_LINE.match(data):
+    if REQUEST_LINE.match(data) or SIMPLE_REQUEST_LINE.match(data):
         return REQUEST
     if STATUS_LINE.match(data):
         return RESPONSE

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols import detect
 from pcapflow.protocols.http1_exchange import HttpConnection
-from pcapflow.protocols.http1_framer import Where, find_message
+from pcapflow.protocols.http1_framer import find_message
+from pcapflow.protocols.http1_owner import Where
 from pcapflow.protocols.services import Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap

@@ -12,15 +12,17 @@ from bisect import bisect_left
 
 from msgspec.structs import astuple
 
+from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.http1_framer import Framer, State
 from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
+from pcapflow.protocols.http1_owner import Where
 from pcapflow.protocols.http1_pairs import WAITING_BYTES, Exchange, Pairs
 from pcapflow.protocols.services import Answer, BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
-from pcapflow.records import Body, Http, Json, JsonBody, Request, Response
+from pcapflow.records import Body, Http, Json, JsonBody, Response
 
 
 class _BodyState:
@@ -53,6 +55,7 @@ def _keep_answer(services: Services, head: ResponseHead, body: bytes, json: Json
 SMALL_ANSWER = 128
 CACHED_ANSWERS = 512
 """Small bodies that were looked at, by head and bytes: some 2 KB each, a fixed cost (docs/memory.md)."""
+_BEFORE_ALL = -(1 << 62)
 _BETWEEN = (State.HEAD, State.SEARCH)
 _BODILESS = frozenset((204, 304))
 
@@ -73,6 +76,8 @@ class HttpConnection:
         self.server = Framer(services, connection, self, 1 - direction, "server", search=search_server)
         streams = connection.streams
         self._pairs = Pairs(services.limits, services.ledger.http, streams[direction], streams[1 - direction], self._write, self._refused)
+        if not streams[1 - direction].syn:
+            self._pairs.lost_from = _BEFORE_ALL  # whatever was answered before the capture began
         self.asking: Exchange | None = None
         """Whose request body is under way."""
         self.answering: Exchange | None = None
@@ -100,7 +105,7 @@ class HttpConnection:
                     self._resume(packet)
                     position = client.feed(event, position)
                 continue
-            if client.paused and client.state in _BETWEEN:
+            if (client.paused and client.state in _BETWEEN) or client.paused_body:
                 self._run_server(server, event.packet)
                 self._resume(event.packet)
             if isinstance(event, StreamGap):
@@ -149,12 +154,19 @@ class HttpConnection:
     def _resume(self, packet: int) -> None:
         """The server is up to that packet, at which the client goes on: decide what its bytes are."""
         client = self.client
-        client.paused = False
+        client.paused = client.paused_body = False
         asked = self._pause_for
         self._pause_for = None
         if asked is not None:
             head = asked.head
             assert head is not None
+            if head.expects and not asked.request_done:
+                # a final answer before the body: the client may do without sending it (RFC 9110 section 10.1.1)
+                client.may_be_unsent = asked.response is not None
+                if head.upgrade:
+                    client.paused = True
+                    self._pause_for = asked
+                return
             if self.tunnel or (head.connect and asked.response is None):
                 # switched, or a CONNECT whose client does not wait for the answer
                 client.opaque()
@@ -186,15 +198,20 @@ class HttpConnection:
             framer.resynchronised = False
         if size > CACHED_HEAD_BYTES:
             exchange.head_bytes = size
-        if head.framing == "none":
-            exchange.request = head.bodiless
+        if head.framing in ("none", "refused"):
+            if head.framing == "none":
+                exchange.request = head.bodiless
+            else:
+                exchange.request = head.with_body(head.body_of("dropped", DropReason.HTTP_AMBIGUOUS_LENGTH.value))
+                self._services.body("dropped")
             if exchange.response_done:
                 self._write(exchange)
         else:
             exchange.request_done = False
             self.asking = exchange
-        if head.connect or head.upgrade:
-            framer.paused = True
+            framer.paused_body = head.expects
+        if head.connect or head.upgrade or framer.paused_body:
+            framer.paused = head.connect or head.upgrade
             self._pause_for = exchange
         elif len(pairs.waiting) >= pairs.most:
             framer.paused = True
@@ -208,16 +225,16 @@ class HttpConnection:
         framer = self.server
         self._services.response(head.status_text)
         status = head.status
-        final = status >= 200 or status == 101
+        final = not 100 <= status < 200 or status == 101
         exchange = self._pairs.answer(offset, packet, ts, ack, final)
+        if head.anomalies and exchange is not None:
+            exchange.add_anomalies(head.anomalies)
         if not final or exchange is None:
             return "none"
         request = exchange.head
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
-        if head.anomalies:
-            exchange.add_anomalies(head.anomalies)
         self.answering = exchange
         if status == 101 or (request is not None and request.connect and status < 300):
             # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol
@@ -227,7 +244,49 @@ class HttpConnection:
         if status in _BODILESS or (request is not None and request.method == "HEAD"):
             self._answered(exchange, head.bodiless, last_packet, last_ts)
             return "none"
+        if head.framing == "refused":
+            self._services.body("dropped")
+            self._answered(exchange, head.with_body(head.body_of("dropped", DropReason.HTTP_AMBIGUOUS_LENGTH.value)), last_packet, last_ts)
+        framer.may_be_unsent = request is None and head.framing == "length" and head.length > 0
         return head.framing
+
+    def cut_head(self, framer: Framer, head: Head, where: Where, packet: int, ts: int) -> None:
+        """See `Owner.cut_head`."""
+        body = head.body_of("truncated")
+        if type(head) is RequestHead:
+            self._services.request(head.method)
+            exchange = self._pairs.ask(head, 0, where.offset, where.packet, where.ts, where.ack)
+            self._services.body("truncated")
+            exchange.request = head.with_body(body)
+        else:
+            assert type(head) is ResponseHead
+            self._services.response(head.status_text)
+            if head.status < 200 and head.status != 101:
+                return
+            found = self._pairs.answer(where.offset, where.packet, where.ts, where.ack, final=True)
+            assert found is not None
+            exchange = found
+        exchange.add_anomalies(head.anomalies)
+        if framer.resynchronised:
+            exchange.resynchronised = True
+        if type(head) is ResponseHead:
+            bodiless = head.status in _BODILESS or (exchange.head is not None and exchange.head.method == "HEAD")
+            if not bodiless:
+                self._services.body("truncated")
+            self._answered(exchange, head.bodiless if bodiless else head.with_body(body), packet, ts)
+        elif exchange.response_done:
+            self._write(exchange)
+
+    def suspicious(self, framer: Framer, anomaly: Anomaly) -> None:
+        """See `Owner.suspicious`."""
+        exchange = self.answering if framer is self.server else self.asking
+        if exchange is not None:
+            exchange.add_anomalies([anomaly.value])
+
+    def is_simple(self, packet: int) -> bool:
+        """See `Owner.is_simple`."""
+        waiting = self._pairs.waiting
+        return bool(waiting) and waiting[0].packet <= packet and waiting[0].head is not None and waiting[0].head.version == "0.9"
 
     # --- bodies
 
@@ -243,7 +302,7 @@ class HttpConnection:
         if data:
             sink = state.sink
             if sink is None:
-                sink = state.sink = self._services.open_body(state.head.coding)
+                sink = state.sink = self._services.open_body(state.head)
             sink.feed(data)
 
     def body_gap(self, framer: Framer, n: int) -> None:
@@ -253,7 +312,7 @@ class HttpConnection:
         state.missing += n
         if framer.wanted:
             if state.sink is None:
-                state.sink = self._services.open_body(state.head.coding)
+                state.sink = self._services.open_body(state.head)
             state.sink.gap()
 
     def whole_body(self, framer: Framer, head: Head, body: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
@@ -262,13 +321,13 @@ class HttpConnection:
         if type(head) is not ResponseHead or len(body) > SMALL_ANSWER:
             state = _BodyState(head, "length", offset, begun)
             state.bytes = len(body)
-            found = services.whole_body(body, head.coding) if body and head.json else None
+            found = services.whole_body(body, head) if body and (head.form or services.looks_at_all) else None
             self._body_over(int(framer is self.server), state, found, "complete", packet, ts)
             return
         # answers repeat as heads do: what a small body holds, and the response as it is written, are kept
         known = services.answers.get((head, body))
         if known is None:
-            looked_at = services.whole_body(body, head.coding) if body and head.json else None
+            looked_at = services.whole_body(body, head) if body and (head.form or services.looks_at_all) else None
             if looked_at is not None and type(looked_at) is not JsonBody:
                 state = _BodyState(head, "length", offset, begun)
                 state.bytes = len(body)
@@ -300,13 +359,14 @@ class HttpConnection:
         json: JsonBody | None = None
         decoded: int | None = None
         reason: str | None = None
+        digest: str | None = None
         if found is None:
             pass
         elif type(found) is JsonBody:
             json, decoded = found, found.bytes
         else:
             assert not isinstance(found, JsonBody)
-            json, decoded, drop = found.json, found.decoded_bytes, found.drop
+            json, decoded, drop, digest = found.json, found.decoded_bytes, found.drop, found.sha256
             if drop is not None:
                 status = "dropped"
                 reason = drop.reason.value
@@ -318,7 +378,7 @@ class HttpConnection:
         if services.wants_records:
             head = state.head
             body = Body(
-                state.framing, state.bytes, decoded, state.missing, head.content_type, head.content_encoding, status, reason, json
+                state.framing, state.bytes, decoded, state.missing, head.content_type, head.content_encoding, status, reason, json, digest
             )
             if json is not None:
                 if side:
@@ -333,7 +393,7 @@ class HttpConnection:
             return
         request = exchange.head
         assert request is not None
-        exchange.request = Request(request.method, request.target, request.host, request.version, body)
+        exchange.request = request.with_body(body)
         exchange.request_done = True
         self.asking = None
         exchange.done_packet = max(exchange.done_packet, packet)
@@ -358,6 +418,8 @@ class HttpConnection:
     def _write(self, exchange: Exchange) -> None:
         """Both sides are done."""
         services = self._services
+        if exchange.anomalies:
+            services.anomalies(exchange.anomalies)
         if not services.wants_records:
             return
         begun = (exchange.ts + 500) // 1000
@@ -387,7 +449,7 @@ class HttpConnection:
 
     def lost(self, framer: Framer, offset: int) -> None:
         """See `Owner.lost`."""
-        if framer is self.server and self._pairs.lost_from < 0:
+        if framer is self.server and self._pairs.lost_from is None:
             self._pairs.lost_from = offset
 
 

@@ -13,33 +13,41 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
 
+from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.http1_chunks import FRAMING_FIELD, PLAIN_CHUNK_LINE, chunk_size
 from pcapflow.protocols.http1_head import (
     CACHED_HEAD_BYTES,
     HEAD_END,
     METHOD,
+    REQUEST_LINE,
+    SIMPLE_REQUEST_LINE,
+    STATUS_LINE,
     Head,
-    known_requests,
-    known_responses,
+    Heads,
+    RequestHead,
+    ResponseHead,
     parse_request,
     parse_response,
+    simple_request,
+    simple_response,
 )
+from pcapflow.protocols.http1_owner import Owner, Where
 from pcapflow.protocols.services import Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamGap
 
 WINDOW = 4 << 10
 _LARGEST_WINDOW = 256 << 10
-_CHUNK_LINE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _BEGINS = {
     "client": re.compile(METHOD + rb" [^\s]+ HTTP/1\.[0-9][ \t]*\r?\n"),
     "server": re.compile(rb"HTTP/1\.[0-9] [1-9][0-9]{2}[ \r\n]"),
 }
 """What a message looks like where a search finds it: stricter than what is accepted in sequence."""
+_FIRST_LINES = {"client": REQUEST_LINE, "server": STATUS_LINE}
 
 
 class State(Enum):
@@ -55,59 +63,12 @@ class State(Enum):
     OPAQUE = auto()
 
 
-class Where(NamedTuple):
-    """A byte of the stream: its offset, and the packet, time (ns) and raw acknowledgement number that came with it."""
-
-    offset: int
-    packet: int
-    ts: int
-    ack: int
-
-
-class Owner(Protocol):
-    """Who takes what the framer finds. packet and ts are those of the byte that is spoken of."""
-
-    def request_head(self, head: Head, size: int, offset: int, packet: int, ts: int, ack: int, last_packet: int, last_ts: int) -> str:
-        """A request head of so many bytes: where it begins, and the packet and time (ns) of its last byte. Returns what follows
-        it: `none`, `length`, `chunked`, `close`, or `opaque` for what is not HTTP/1.
-        """
-        ...
-
-    def response_head(self, head: Head, size: int, offset: int, packet: int, ts: int, ack: int, last_packet: int, last_ts: int) -> str:
-        """The same for a response head."""
-        ...
-
-    def whole_body(self, framer: Framer, head: Head, body: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
-        """The whole body of the head that begins at that offset and time (ns), and the packet of its last byte."""
-        ...
-
-    def body_begin(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> None:
-        """The head that begins at that offset and time (ns) has a body, of which some may come later."""
-        ...
-
-    def body_bytes(self, framer: Framer, n: int, data: bytes) -> None:
-        """n bytes of the body; data is empty where nobody looks at them."""
-        ...
-
-    def body_gap(self, framer: Framer, n: int) -> None:
-        """n bytes of the body are missing."""
-        ...
-
-    def body_end(self, framer: Framer, packet: int, ts: int, *, whole: bool) -> None:
-        """The body is over; whole: as its framing says, though bytes may be missing in it."""
-        ...
-
-    def lost(self, framer: Framer, offset: int) -> None:
-        """One or more heads were lost from that offset on."""
-        ...
-
-
 class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_cache", "_direction", "_parse", "_stash", "_stash_where", "_window", "connection", "owner", "paused", "remaining", "reserved", "resynchronised",
-        "services", "side", "skip_until", "state", "until_close", "wanted",
+        "_cache", "_direction", "_first", "_stash", "_stash_where", "_window", "connection", "may_be_unsent", "owner", "paused", "paused_body", "remaining",
+        "reserved", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
     def __init__(self, services: Services, connection: Connection, owner: Owner, direction: int, side: str, *, search: bool) -> None:
@@ -118,6 +79,13 @@ class Framer:
         self._direction = direction
         self.state = State.SEARCH if search else State.HEAD
         self.paused = False
+        """It goes no further than to the next message."""
+        self.paused_body = False
+        """It goes no further than to the body."""
+        self.may_be_unsent = False
+        """The body may never come: a message where it should begin means that."""
+        self._first = not search
+        """Nothing came before the message at hand."""
         self.resynchronised = False
         """The next message was found by a search that passed something over."""
         self.remaining = 0
@@ -130,8 +98,7 @@ class Framer:
         self._stash_where: Where | None = None
         self._window = WINDOW
         """Bytes joined at one time: more where messages are short, few where long bodies are skipped."""
-        self._parse: Callable[[bytes], Head | None] = parse_request if side == "client" else parse_response
-        self._cache: Mapping[bytes, Head] = known_requests if side == "client" else known_responses
+        self._cache: Mapping[bytes, Head] = services.heads.requests if side == "client" else services.heads.responses
         self.reserved = 0
 
     def opaque(self) -> None:
@@ -160,6 +127,11 @@ class Framer:
                 return n
             if self.paused and (state is State.HEAD or state is State.SEARCH):
                 return position
+            if self.paused_body:
+                return position
+            if self.may_be_unsent:
+                self._look_for_message(data, position)
+                continue
             if state is State.SEARCH:
                 position = self._search(data, position)
                 self._window = WINDOW
@@ -173,7 +145,13 @@ class Framer:
             stashed = len(self._stash)
             view = self._stash + data.take(position, size) if stashed else data.take(position, size)
             used = self._messages(data, position - stashed, view)
-            if used:
+            if 0 < used < stashed:
+                # empty lines before the first message
+                where = self._stash_where
+                assert where is not None
+                self._stash_where = where._replace(offset=where.offset + used)
+                self._stash = self._stash[used:]
+            elif used:
                 self._clear_stash()
                 position += used - stashed
             elif size == n - position:
@@ -186,6 +164,7 @@ class Framer:
         """Bytes are missing."""
         n = gap.length
         state = self.state
+        self.may_be_unsent = False
         if state is State.OPAQUE or state is State.SEARCH:
             return
         if state is State.BODY:
@@ -204,6 +183,8 @@ class Framer:
         if state is not State.HEAD:
             self.owner.body_gap(self, n)
             self._end_body(gap.packet, gap.ts, whole=False)
+        elif self._stash:
+            self._report_cut_head(gap.packet, gap.ts)
         self.lose(gap.start)
 
     def end(self, end: StreamEnd) -> None:
@@ -212,6 +193,8 @@ class Framer:
             self._end_body(end.packet, end.ts, whole=end.kind == "fin")
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
             self._end_body(end.packet, end.ts, whole=False)
+        elif self._stash and self.state is State.HEAD:
+            self._report_cut_head(end.packet, end.ts)
         self.opaque()
 
     def lose(self, offset: int) -> None:
@@ -219,6 +202,7 @@ class Framer:
         self._clear_stash()
         self.state = State.SEARCH
         self.resynchronised = True
+        self._first = False
         self.owner.lost(self, offset)
 
     def prepend(self, stash: bytes, where: Where) -> None:
@@ -239,6 +223,28 @@ class Framer:
         return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
 
     # --- inside
+
+    def _report_cut_head(self, packet: int, ts: int) -> None:
+        """No more of the head that was kept will come: what its whole lines say."""
+        stash, where = self._stash, self._stash_where
+        lines = stash[: stash.rfind(b"\n") + 1]
+        if where is not None and _FIRST_LINES[self.side].match(lines):
+            head = self._parsed(lines + b"\r\n", None)
+            assert head is not None
+            head.anomalies = [*(name for name in head.anomalies if name != Anomaly.MISSING_HOST), Anomaly.HEAD_CUT.value]
+            self.owner.cut_head(self, head, where, packet, ts)
+
+    def _parsed(self, raw: bytes, heads: Heads | None) -> RequestHead | ResponseHead | None:
+        return parse_request(raw, heads) if self.side == "client" else parse_response(raw, heads)
+
+    def _look_for_message(self, data: StreamData, position: int) -> None:
+        """At the first byte of a body that may never have been sent: a message where it should begin means that it was not."""
+        self.may_be_unsent = False
+        if find_message(data, position, self.side, at_most=1) == position:
+            self.owner.suspicious(self, Anomaly.BODY_NOT_SENT)
+            self.resynchronised = True
+            where = self.where(data, position)
+            self._end_body(where.packet, where.ts, whole=False)
 
     def _skip(self, data: StreamData) -> int:
         """The position of the first byte that a packet after `skip_until` brought."""
@@ -268,11 +274,15 @@ class Framer:
                 stop = view.find(b"\r\n\r\n", at, at + CACHED_HEAD_BYTES) + 4
                 head = known(view[at:stop]) if stop > 3 else None
                 if head is None:
-                    while at < size and view[at] in b"\r\n":
-                        at += 1  # empty lines before a message (RFC 9112 section 2.2)
-                    stop, head = self._unknown_head(data, base + at, view, at)
+                    if self._first and self.side == "server" and self._begins_simply(data, base + at, view, at):
+                        stop, head = at, simple_response()
+                    else:
+                        while view.startswith((b"\n", b"\r\n"), at):
+                            at = view.index(b"\n", at) + 1  # empty lines before a message (RFC 9112 section 2.2)
+                        stop, head = self._unknown_head(data, base + at, view, at)
                     if head is None:
                         return stop
+                self._first = False
                 position = base + at
                 if position >= 0:
                     while ends[piece] <= position:
@@ -287,7 +297,13 @@ class Framer:
                 at = stop
                 if framing == "none":
                     continue
-                if framing == "length" and at + head.length <= size:
+                if framing == "refused":
+                    detail = f"the body's length is not certain: {', '.join(head.anomalies)}"
+                    drop = Drop(DropReason.HTTP_AMBIGUOUS_LENGTH, "", 0, detail)
+                    self.services.drop(self.connection, self._direction, drop, packets[piece], times[piece], offset, 0)
+                    self.lose(data.start + base + at)
+                    return at
+                if framing == "length" and at + head.length <= size and not self.paused_body and not self.may_be_unsent:
                     stop = at + head.length
                     position = base + stop - 1
                     while ends[piece] <= position:
@@ -300,6 +316,12 @@ class Framer:
                 else:
                     self._begin_body(head, framing)
                     owner.body_begin(self, head, framing, offset, ts)
+                    if self.paused_body or self.may_be_unsent:
+                        return at
+                    if head.version == "0.9":
+                        # an answer without a head: all that is here is its body
+                        owner.body_bytes(self, size - at, view[at:] if self.wanted else b"")
+                        return size
             elif state is State.CHUNK_DATA:
                 stop = min(size, at + self.remaining)
                 owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
@@ -312,6 +334,7 @@ class Framer:
                     at += 2
                 elif view.startswith(b"\n", at):
                     at += 1
+                    owner.suspicious(self, Anomaly.CHUNK_BARE_LF)
                 elif at + 1 == size and view.endswith(b"\r"):
                     return at
                 else:
@@ -331,20 +354,32 @@ class Framer:
                     if view[at:stop] in (b"\r\n", b"\n"):
                         last = self.where(data, base + stop - 1)
                         self._end_body(last.packet, last.ts, whole=True)
+                    elif FRAMING_FIELD.match(view, at, stop):
+                        owner.suspicious(self, Anomaly.FRAMING_IN_TRAILER)
                 else:
-                    line = _CHUNK_LINE.match(view, at, stop)
-                    if line is None:
+                    line = PLAIN_CHUNK_LINE.match(view, at, stop)
+                    if line is not None:
+                        self.remaining = int(line[1], 16)
+                    else:
+                        self.remaining, anomalies = chunk_size(view[at:stop])
+                        for anomaly in anomalies:
+                            owner.suspicious(self, anomaly)
+                    if self.remaining < 0:
                         self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, stop - at, repr(view[at : min(stop, at + 40)]))
                         return stop
-                    self.remaining = int(line[1], 16)
                     self.state = State.CHUNK_DATA if self.remaining else State.TRAILER
                 at = stop
             else:
                 return at
         return at
 
+    def _begins_simply(self, data: StreamData, base: int, view: bytes, at: int) -> bool:
+        """Whether an answer without a head begins at a position: to a request of HTTP/0.9, and with something else than a status line."""
+        begin = view[at : at + 5]
+        return not b"HTTP/".startswith(begin) and self.owner.is_simple(self.where(data, base).packet)
+
     def _begin_body(self, head: Head, framing: str) -> None:
-        self.wanted = head.json
+        self.wanted = bool(head.form) or self.services.looks_at_all
         self.until_close = framing == "close"
         self.remaining = head.length
         self.state = State.CHUNK_LINE if framing == "chunked" else State.BODY
@@ -354,6 +389,10 @@ class Framer:
         limits = self.services.limits
         most = limits.http_head_max_bytes
         size = len(view)
+        if self._first and self.side == "client":
+            line = SIMPLE_REQUEST_LINE.match(view, at)
+            if line is not None:
+                return line.end(), simple_request(line[1])
         found = HEAD_END.search(view, at)
         stop = found.end() if found is not None else size
         if stop - at > most:
@@ -367,7 +406,7 @@ class Framer:
             most = limits.http_head_max_lines
             self._refuse(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", most, data, base, len(raw), f"{lines} header lines")
             return stop, None
-        head = self._parse(raw)
+        head = self._parsed(raw, self.services.heads)
         if head is None:
             self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, len(raw), repr(raw[:40]))
         return stop, head
@@ -440,14 +479,14 @@ class Framer:
             self.reserved = 0
 
 
-def find_message(data: StreamData, position: int, side: str) -> int:
-    """The first position at or after `position` at which a segment begins with a message of that side; the length if none."""
+def find_message(data: StreamData, position: int, side: str, at_most: int = 1 << 62) -> int:
+    """The first position at or after `position` at which a segment begins with a message of that side, in so many segments; the length if none."""
     begins = _BEGINS[side]
     ends = data.piece_ends()
     piece = bisect_right(ends, position)
     if piece < len(ends) and (ends[piece - 1] if piece else 0) < position:
         piece += 1
-    for i in range(piece, len(ends)):
+    for i in range(piece, min(len(ends), piece + at_most)):
         start = ends[i - 1] if i else 0
         if begins.match(data.take(start, min(ends[i] - start, WINDOW))):
             return start

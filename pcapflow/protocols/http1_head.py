@@ -1,9 +1,10 @@
 """Request and response heads of HTTP/1 (RFC 9112 sections 3 to 6), as values.
 
 Contract: `parse_request` and `parse_response` take a head from its first byte to the empty line and return what framing and
-report need, or None where the first line is none. They are tolerant where clients and servers are (bare LF, obsolete
-folding) and name what is suspicious in `anomalies`. Heads repeat, so both are behind a bounded cache keyed by the bytes.
-Invariant: the same bytes give the same value; a value is never changed after it was made.
+report need, or None where the first line is none. They are tolerant where clients and servers are, strict where ambiguity is an
+attack, and name what is suspicious in `anomalies` (`pcapflow.anomalies`). White space is SP and HTAB, nothing else. Heads repeat,
+so a run keeps those it has parsed in `Heads`, by their bytes. Invariant: the same bytes give the same value; a value is never
+changed after it was made; time is linear in the head.
 """
 
 from __future__ import annotations
@@ -13,16 +14,28 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from pcapflow.anomalies import Anomaly
 from pcapflow.records import Body, Request, Response, text
 
-METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}"
-REQUEST_LINE = re.compile(rb"(?:\r?\n)*(" + METHOD + rb")[ \t]+([^\s]+)[ \t]+HTTP/(1\.[0-9])[ \t]*\r?\n")
-STATUS_LINE = re.compile(rb"(?:\r?\n)*HTTP/(1\.[0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]+([^\r\n]*?))?[ \t]*\r?\n")
+METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+"
+REQUEST_LINE = re.compile(rb"(?:\r?\n)*+(" + METHOD + rb")[ \t]++([^ \t\r\n]++)[ \t]++HTTP/(1\.[0-9])[ \t]*+\r?\n")
+SIMPLE_REQUEST_LINE = re.compile(rb"(?:\r?\n)*+GET[ \t]++(/[^ \t\r\n]*+)[ \t]*+\r?\n")
+"""A request of HTTP/0.9 is one line (RFC 1945 section 4.1)."""
+STATUS_LINE = re.compile(rb"(?:\r?\n)*+HTTP/(1\.[0-9])[ \t]++([1-9][0-9]{2})(?:[ \t]++([^\r\n]*+))?\r?\n")
 HEAD_END = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _BAD_LINE_END = re.compile(rb"(?<!\r)\n")
+_BARE_CR = re.compile(rb"\r(?!\n)")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
-_JSON_TYPE = re.compile(r"(?:application|text)/(?:[a-z0-9!#$&^_.+-]+\+)?(?:json|x-ndjson|ndjson|jsonl|jsonlines|x-jsonlines|json-seq)\Z")
+_BLANK = b" \t"
+_FORMS = (
+    (re.compile(r"[a-z0-9.+-]+/(?:[a-z0-9!#$&^_.+-]+\+)?json\Z|application/(?:x-amz-json-1\.[0-9]|csp-report)\Z"), "json"),
+    (re.compile(r"(?:application|text)/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)\Z"), "ndjson"),
+    (re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json-seq\Z"), "json-seq"),
+    (re.compile(r"text/event-stream\Z"), "sse"),
+)
 
 CACHED_HEAD_BYTES = 1 << 10
 CACHED_HEADS = 512
@@ -39,35 +52,45 @@ R = TypeVar("R", Request, Response)
 class Head:
     """What both kinds of head have.
 
-    framing: `none`, `length`, `chunked` or `close`, before the rules that depend on the other side; length: -1 where unknown;
-    coding: the content coding to undo, None for none; json: whether the content type says JSON.
+    framing: `none`, `length`, `chunked`, `close` or `refused`, before the rules that depend on the other side; length: -1 where unknown;
+    codings: the content and transfer codings to undo, in that order; form: how its JSON comes (`json`, `ndjson`, `json-seq`,
+    `sse`), empty where the content type says none.
     """
 
-    __slots__ = ("anomalies", "coding", "content_encoding", "content_type", "empty", "framing", "json", "length", "version")
+    __slots__ = ("anomalies", "codings", "content_encoding", "content_type", "empty", "form", "framing", "length", "version")
 
     anomalies: list[str]
-    coding: str | None
+    codings: tuple[str, ...]
     content_encoding: str | None
     content_type: str | None
     empty: Body
+    form: str
     framing: str
-    json: bool
     length: int
     version: str
+
+    def body_of(self, status: str, reason: str | None = None) -> Body:
+        """A body of which nothing is known but that there is one."""
+        return Body("none", 0, None, 0, self.content_type, self.content_encoding, status, reason, None)
 
 
 class RequestHead(Head):
     """A request line and its fields."""
 
-    __slots__ = ("bodiless", "connect", "host", "method", "target", "upgrade")
+    __slots__ = ("bodiless", "connect", "expects", "host", "method", "target", "upgrade")
 
     method: str
     target: str
     host: str | None
     connect: bool
+    expects: bool
     upgrade: bool
     bodiless: Request
     """The record of this request where it has no body: made once, shared by all."""
+
+    def with_body(self, body: Body) -> Request:
+        """The record of this request."""
+        return Request(self.method, self.target, self.host, self.version, body)
 
 
 class ResponseHead(Head):
@@ -88,6 +111,16 @@ class ResponseHead(Head):
         return Response(self.status, self.reason, self.version, body)
 
 
+class Heads:
+    """The heads of one run, by their bytes."""
+
+    __slots__ = ("requests", "responses")
+
+    def __init__(self) -> None:
+        self.requests: dict[bytes, RequestHead] = {}
+        self.responses: dict[bytes, ResponseHead] = {}
+
+
 def encoded(record: R) -> R:
     """A record that is written many times, encoded once: msgspec puts a Raw value into what it encodes as it is. Typed as what
     it stands for; nobody reads its fields.
@@ -95,133 +128,166 @@ def encoded(record: R) -> R:
     return cast("R", msgspec.Raw(msgspec.json.encode(record)))
 
 
-def parse_request(head: bytes) -> RequestHead | None:
-    """A request head; None where it does not begin with a request line."""
-    cached = known_requests.get(head)
-    if cached is not None:
-        return cached
+def parse_request(head: bytes, heads: Heads | None = None) -> RequestHead | None:
+    """A request head; None where it does not begin with a request line. heads: where it is kept."""
     line = REQUEST_LINE.match(head)
     if line is None:
         return None
     result = RequestHead()
-    fields = _fields(head, line.end(), result)
+    result.version = text(line[3])
+    anomalies: list[str] = []
+    fields = _fields(head, line.end(), result, anomalies)
     result.method = text(line[1])
     result.target = text(line[2])
-    result.version = text(line[3])
     host = fields.get(b"host")
     result.host = text(host) if host is not None else None
+    if host is None and result.version != "1.0":
+        anomalies.append(Anomaly.MISSING_HOST)
     result.connect = result.method == "CONNECT"
     result.upgrade = b"upgrade" in fields and b"upgrade" in fields.get(b"connection", b"").lower()
+    result.expects = fields.get(b"expect", b"").lower() == b"100-continue"
     if result.framing == "close":
-        result.framing = "none"  # a request without a length has no body (RFC 9112 section 6.3, rule 7)
-    result.bodiless = encoded(Request(result.method, result.target, result.host, result.version, result.empty))
-    _keep(known_requests, head, result)
-    return result
+        # a request without a length has no body (section 6.3, rule 7); one whose coding does not say its length is refused (rule 4)
+        result.framing = "refused" if Anomaly.UNKNOWN_TRANSFER_ENCODING in anomalies else "none"
+    return _finished(result, anomalies, heads.requests if heads is not None else None, head)
 
 
-def parse_response(head: bytes) -> ResponseHead | None:
-    """A response head; None where it does not begin with a status line."""
-    cached = known_responses.get(head)
-    if cached is not None:
-        return cached
+def simple_request(target: bytes) -> RequestHead:
+    """A request of HTTP/0.9: one line, no fields."""
+    result = RequestHead()
+    result.version = "0.9"
+    _fields(b"", 0, result, [])
+    result.method, result.target, result.host = "GET", text(target), None
+    result.connect = result.upgrade = result.expects = False
+    result.framing = "none"
+    return _finished(result, [], None, b"")
+
+
+def parse_response(head: bytes, heads: Heads | None = None) -> ResponseHead | None:
+    """A response head; None where it does not begin with a status line. heads: where it is kept."""
     line = STATUS_LINE.match(head)
     if line is None:
         return None
     result = ResponseHead()
-    fields = _fields(head, line.end(), result)
     result.version = text(line[1])
+    anomalies: list[str] = []
+    fields = _fields(head, line.end(), result, anomalies)
     result.status = int(line[2])
     result.status_text = str(result.status)
-    result.reason = text(line[3] or b"")
+    result.reason = text((line[3] or b"").rstrip(_BLANK))
     result.upgrade = text(fields.get(b"upgrade", b"")).lower()
+    bodiless = result.status < 200 or result.status == 204
+    if bodiless and (b"transfer-encoding" in fields or fields.get(b"content-length", b"0").strip(b"0, \t")):
+        anomalies.append(Anomaly.FRAMING_IN_BODILESS)
+    return _finished(result, anomalies, heads.responses if heads is not None else None, head)
+
+
+def simple_response() -> ResponseHead:
+    """What stands for the head that an answer of HTTP/0.9 does not have: the body begins at once and ends with the stream."""
+    result = ResponseHead()
+    result.version = "0.9"
+    _fields(b"", 0, result, [])
+    result.status, result.status_text, result.reason, result.upgrade = 0, "0", "", ""
+    return _finished(result, [], None, b"")
+
+
+_H = TypeVar("_H", RequestHead, ResponseHead)
+
+
+def _finished(result: _H, anomalies: list[str], cache: dict[bytes, _H] | None, head: bytes) -> _H:
+    result.anomalies = [str(name) for name in dict.fromkeys(anomalies)] if anomalies else NOTHING
     result.bodiless = encoded(result.with_body(result.empty))
-    _keep(known_responses, head, result)
+    if cache is not None and len(head) <= CACHED_HEAD_BYTES:
+        if len(cache) >= CACHED_HEADS:
+            cache.clear()
+        cache[head] = result
     return result
 
 
-known_requests: dict[bytes, RequestHead] = {}
-"""Heads by their bytes."""
-known_responses: dict[bytes, ResponseHead] = {}
-
-
-_H = TypeVar("_H", bound=Head)
-
-
-def _keep(cache: dict[bytes, _H], head: bytes, value: _H) -> None:
-    if len(head) <= CACHED_HEAD_BYTES:
-        if len(cache) >= CACHED_HEADS:
-            cache.clear()
-        cache[head] = value
-
-
-def _fields(head: bytes, at: int, result: Head) -> dict[bytes, bytes]:
+def _fields(head: bytes, at: int, result: Head, anomalies: list[str]) -> dict[bytes, bytes]:
     """Fills in what the fields say of the body; returns the fields by lower-case name, repeated ones joined by a comma."""
-    anomalies: list[str] = []
     rest = head[at:]
     if _BAD_LINE_END.search(head):
-        anomalies.append("bare_lf")
+        anomalies.append(Anomaly.BARE_LF)
+    if _BARE_CR.search(head):
+        anomalies.append(Anomaly.BARE_CR)
+    controls = _CONTROL.search(head) is not None
+    if controls and _CONTROL.search(head, 0, at):
+        anomalies.append(Anomaly.CONTROL_CHARACTER)
+    while rest[:1] in (b" ", b"\t"):
+        anomalies.append(Anomaly.SPACE_BEFORE_FIRST_FIELD)
+        rest = rest.partition(b"\n")[2]
     if b"\n " in rest or b"\n\t" in rest:
         rest = _FOLD.sub(b" ", rest)
-        anomalies.append("obsolete_folding")
+        anomalies.append(Anomaly.OBSOLETE_FOLDING)
     fields: dict[bytes, bytes] = {}
-    lengths: list[bytes] = []
     for line in rest.split(b"\n"):
+        line = line.removesuffix(b"\r")
         name, colon, value = line.partition(b":")
         if not colon:
-            if line.strip():
-                anomalies.append("line_without_colon")
+            if line:
+                anomalies.append(Anomaly.LINE_WITHOUT_COLON)
             continue
-        bare = name.rstrip()
+        bare = name.rstrip(_BLANK)
+        if not _NAME.fullmatch(bare):
+            anomalies.append(Anomaly.MALFORMED_FIELD_NAME)
+            continue
         if bare != name:
-            anomalies.append("space_before_colon")
+            anomalies.append(Anomaly.SPACE_BEFORE_COLON)
         key = bare.lower()
-        value = value.strip()
-        if key == b"content-length":
-            lengths.append(value)
+        value = value.strip(_BLANK)
+        if controls and _CONTROL.search(value):
+            anomalies.append(Anomaly.CONTROL_CHARACTER)
+        if key == b"host" and key in fields:
+            anomalies.append(Anomaly.REPEATED_HOST)
         fields[key] = fields[key] + b", " + value if key in fields else value
-    _framing(fields, lengths, result, anomalies)
+    transfer_codings = _framing(fields, result, anomalies)
     content_type = fields.get(b"content-type")
     encoding = fields.get(b"content-encoding")
     result.content_type = text(content_type) if content_type is not None else None
     result.content_encoding = text(encoding) if encoding is not None else None
-    coding = (result.content_encoding or "").strip().lower()
-    result.coding = None if coding in ("", "identity") else coding
-    result.json = content_type is not None and is_json((result.content_type or "").partition(";")[0].strip().lower())
-    result.anomalies = list(dict.fromkeys(anomalies)) if anomalies else NOTHING
-    result.empty = (
-        Body("none", 0, None, 0, result.content_type, result.content_encoding, "complete", None, None)
-        if content_type is not None or encoding is not None
-        else NO_BODY
-    )
+    codings = (result.content_encoding or "").lower().split(",") + transfer_codings
+    result.codings = tuple(coding for part in reversed(codings) if (coding := part.strip(" \t")) not in ("", "identity"))
+    result.form = form_of(result.content_type)
+    result.empty = result.body_of("complete") if content_type is not None or encoding is not None else NO_BODY
     return fields
 
 
-def _framing(fields: dict[bytes, bytes], lengths: list[bytes], result: Head, anomalies: list[str]) -> None:
-    """RFC 9112 section 6.3, the rules that one side alone decides. A length that cannot be trusted is `close`."""
+def _framing(fields: dict[bytes, bytes], result: Head, anomalies: list[str]) -> list[str]:
+    """RFC 9112 section 6.3, the rules that one side alone decides. Returns the transfer codings before the chunks."""
     result.framing, result.length = "close", -1
+    length = fields.get(b"content-length")
     codings = fields.get(b"transfer-encoding")
     if codings is not None:
-        if lengths:
-            anomalies.append("length_and_chunked")
-        if codings.rpartition(b",")[2].strip().lower() == b"chunked":
-            result.framing = "chunked"
+        if length is not None:
+            anomalies.append(Anomaly.LENGTH_AND_CHUNKED)
+        if result.version == "1.0":
+            anomalies.append(Anomaly.TRANSFER_ENCODING_IN_HTTP_1_0)
+        names = [text(name) for part in codings.split(b",") if (name := part.strip(_BLANK).lower())]
+        if not names or names[-1] != "chunked":
+            anomalies.append(Anomaly.UNKNOWN_TRANSFER_ENCODING)
+            return []
+        if names.count("chunked") > 1:
+            anomalies.append(Anomaly.REPEATED_CHUNKED)
+        result.framing = "chunked"
+        return [name for name in names if name != "chunked"]
+    if length is not None:
+        values = [part.strip(_BLANK) for part in length.split(b",")]
+        result.framing = "refused"
+        if not all(_DIGITS.fullmatch(value) for value in values):
+            anomalies.append(Anomaly.MALFORMED_LENGTH)
+        elif len({int(value) for value in values}) > 1:
+            anomalies.append(Anomaly.CONFLICTING_LENGTHS)
         else:
-            anomalies.append("unknown_transfer_encoding")
-        return
-    if lengths:
-        values = {part.strip() for value in lengths for part in value.split(b",")}
-        if len(lengths) > 1 or b"," in lengths[0]:
-            anomalies.append("repeated_length")
-        if len(values) > 1:
-            anomalies.append("conflicting_lengths")
-            return
-        value = values.pop()
-        if not _DIGITS.fullmatch(value):
-            anomalies.append("malformed_length")
-            return
-        result.framing, result.length = "length", int(value)
+            if len(values) > 1:
+                anomalies.append(Anomaly.REPEATED_LENGTH)
+            result.framing, result.length = "length", int(values[0])
+    return []
 
 
-def is_json(media_type: str) -> bool:
-    """Whether a media type, in lower case and without parameters, says JSON (RFC 8259, RFC 6839, NDJSON, JSON Lines)."""
-    return _JSON_TYPE.match(media_type) is not None
+def form_of(content_type: str | None) -> str:
+    """How JSON comes under a content type: `json` (RFC 8259, RFC 6839), `ndjson`, `json-seq` (RFC 7464), `sse`; empty for no JSON."""
+    if content_type is None:
+        return ""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return next((form for pattern, form in _FORMS if pattern.match(media_type)), "")

@@ -92,8 +92,8 @@ class Pairs:
         """Answers whose request is not known yet, with their raw acknowledgement number."""
         self.begun = 0
         """Exchanges begun."""
-        self.lost_from = -1
-        """Server offset from which on answers were lost; -1 while none was since the last one."""
+        self.lost_from: int | None = None
+        """Server offset from which on answers were lost; None while none was since the last one."""
         self._abandoned = 0
         """Requests that were reported without an answer because too many waited: as many answers are not for those that wait."""
         self._known_to = 0
@@ -133,16 +133,17 @@ class Pairs:
 
     def _match(self, offset: int, packet: int, ack: int) -> Exchange | None:
         waiting = self.waiting
-        if self.lost_from >= 0:
+        if self.lost_from is not None:
             self._abandoned = 0
             # answers were lost: skip the requests whose client had moved on when it sent the next one
             while len(waiting) > 1 and waiting[1].packet <= packet and waiting[1].ack >= 0:
                 acked = unwrap(waiting[1].ack, self._server.base, offset)
-                if not self.lost_from < acked <= offset:
+                before = waiting[0].ack
+                if not self.lost_from < acked <= offset or (before >= 0 and acked <= unwrap(before, self._server.base, acked)):
                     break
                 waiting[1].resynchronised = True
                 self.unanswered(waiting.pop(0), packet)
-            self.lost_from = -1
+            self.lost_from = None
         if not waiting or waiting[0].packet > packet:
             return None
         if ack >= 0 and unwrap(ack, self._client.base, waiting[0].offset) <= waiting[0].offset:

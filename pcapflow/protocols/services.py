@@ -7,7 +7,7 @@ from typing import Protocol
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_head import ResponseHead
+from pcapflow.protocols.http1_head import Head, Heads, ResponseHead
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamGap
 from pcapflow.records import Http, Json, JsonBody, Response
@@ -16,9 +16,10 @@ from pcapflow.records import Http, Json, JsonBody, Response
 class BodySink(Protocol):
     """Takes the bytes of one body that somebody wants to look into."""
 
-    decoded_bytes: int
+    decoded_bytes: int | None
     drop: Drop | None
     json: JsonBody | None
+    sha256: str | None
 
     def feed(self, data: bytes) -> None: ...
 
@@ -50,13 +51,16 @@ class Services(Protocol):
     limits: Limits
     ledger: Ledger
     wants_records: bool
+    heads: Heads
+    looks_at_all: bool
+    """Whether bodies are looked at whose type says no JSON."""
 
-    def open_body(self, coding: str | None) -> BodySink:
-        """A sink for a body of JSON under that content coding."""
+    def open_body(self, head: Head) -> BodySink:
+        """A sink for the body behind that head."""
         ...
 
-    def whole_body(self, data: bytes, coding: str | None) -> BodySink | JsonBody:
-        """What a body of JSON that is there at once holds: the answer, or a finished sink."""
+    def whole_body(self, data: bytes, head: Head) -> BodySink | JsonBody:
+        """What a body holds that is there at once: the answer, or a finished sink."""
         ...
 
     def request(self, method: str) -> None:
@@ -65,6 +69,10 @@ class Services(Protocol):
 
     def response(self, status: str) -> None:
         """A response head was seen, interim ones too."""
+        ...
+
+    def anomalies(self, names: list[str]) -> None:
+        """An exchange ended that had these."""
         ...
 
     def body(self, status: str) -> None:

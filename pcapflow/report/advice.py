@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pcapflow.drops import DropReason
 from pcapflow.limits import KIB, MIB
+from pcapflow.looking import EXTRAS
 from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.needs import Needs
 from pcapflow.reassembly.unanswered import SYN_BYTES
@@ -21,7 +22,7 @@ _MOST = 1 << 40
 
 def advise(s: Summary, needs: Needs) -> list[str]:
     """The lines, most telling first."""
-    return [*_options(s, needs), *_capture(s)]
+    return [*_options(s, needs), *_codings(s), *_capture(s)]
 
 
 def _options(s: Summary, needs: Needs) -> list[str]:
@@ -64,6 +65,14 @@ def _claim(s: Summary, needs: Needs, *, certain: bool) -> str:
         return f"no connection would have been evicted{also} with "
     mended = {DropReason.HOLE_MEMORY.value}
     return "nothing would have been dropped with " if set(s.drops.by_reason) <= mended else "no hole would have been given up for want of room with "
+
+
+def _codings(s: Summary) -> list[str]:
+    return [
+        f"{count:,} bodies in content coding {coding} were not looked into: install pcapflow[{coding}]"
+        for coding, count in s.http.codings_missing.items()
+        if coding in EXTRAS
+    ]
 
 
 def _capture(s: Summary) -> list[str]:

@@ -12,13 +12,16 @@ import ipaddress
 import msgspec
 
 from pcapflow import records
+from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.limits import Limits
+from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_body import backend
 from pcapflow.policy import Policy
 from pcapflow.protocols.handler import Handler
+from pcapflow.protocols.http1_head import Head, Heads
 from pcapflow.protocols.services import Answers
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import Conflict, StreamGap, Why
@@ -36,8 +39,8 @@ _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
 class Collector:
     """One run's findings."""
 
-    def __init__(self, limits: Limits, ledger: Ledger, write: Write | None) -> None:
-        """write takes records' JSON, in order, without line ends; None where nobody wants records."""
+    def __init__(self, limits: Limits, ledger: Ledger, write: Write | None, looking: Looking = NOTHING_MORE) -> None:
+        """write takes records' JSON, in order, without line ends; None where nobody wants records. looking: what for in bodies."""
         self.limits = limits
         self.ledger = ledger
         self.wants_records = write is not None
@@ -48,6 +51,9 @@ class Collector:
         self.json_summary = records.JsonSummary()
         self.drops = records.Drops()
         self.answers: Answers = {}
+        self.heads = Heads()
+        self.looking = looking
+        self.looks_at_all = looking.at_all
         self.unbalanced: list[str] = []
 
     def flush(self) -> None:
@@ -63,6 +69,8 @@ class Collector:
             self._sorter.close()
         self.json_summary.backend = backend()
         self.tcp.gaps_by_cause = {cause.value: self.tcp.gaps_by_cause[cause] for cause in GapCause if cause in self.tcp.gaps_by_cause}
+        anomalies = self.http_summary.anomalies
+        self.http_summary.anomalies = {name.value: anomalies[name] for name in Anomaly if name in anomalies}
         by_reason = self.drops.by_reason
         self.drops.by_reason = {reason.value: by_reason[reason] for reason in DropReason if reason in by_reason}
 
@@ -197,13 +205,13 @@ class Collector:
 
     # --- Services: protocols
 
-    def open_body(self, coding: str | None) -> BodyReader:
+    def open_body(self, head: Head) -> BodyReader:
         """See `Services`."""
-        return BodyReader(coding, self.limits, self.ledger)
+        return BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
 
-    def whole_body(self, data: bytes, coding: str | None) -> BodyReader | JsonBody:
+    def whole_body(self, data: bytes, head: Head) -> BodyReader | JsonBody:
         """See `Services`."""
-        return read_whole(data, coding, self.limits, self.ledger)
+        return read_whole(data, head.codings, head.form, self.limits, self.ledger, self.looking)
 
     def request(self, method: str) -> None:
         """See `Services`."""
@@ -222,6 +230,12 @@ class Collector:
             http.by_status[status] += 1
         else:
             self._count(http.by_status, status)
+
+    def anomalies(self, names: list[str]) -> None:
+        """See `Services`."""
+        counts = self.http_summary.anomalies
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
 
     def _count(self, counts: dict[str, int], key: str) -> None:
         if len(counts) < self.limits.map_keys:
@@ -301,6 +315,13 @@ class Collector:
     def drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """See `Services`."""
         stream = connection.streams[direction]
+        if drop.reason is DropReason.CONTENT_UNSUPPORTED:
+            coding = drop.detail.removeprefix("content coding ").partition(":")[0]
+            counts = self.http_summary.codings_missing
+            if coding in counts:
+                counts[coding] += 1
+            else:
+                self._count(counts, coding)
         if drop.reason.layer == "http" and stream.protocol_drop is None:
             stream.protocol_drop = drop.reason
             self.drops.streams += 1

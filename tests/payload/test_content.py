@@ -6,13 +6,16 @@ import gzip
 import zlib
 from dataclasses import replace
 
+import brotli
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
+from pcapflow.payload import content
 from pcapflow.payload.body import BodyReader
 from pcapflow.payload.content import PIECE, SLICE, Decoder
 
@@ -26,20 +29,33 @@ def deflate(data: bytes, wbits: int) -> bytes:
 
 def decode(coding: str, data: bytes, cuts: list[int], limits: Limits | None = None) -> tuple[bytes, Drop | None]:
     out: list[bytes] = []
-    decoder = Decoder(coding, limits or Limits(), out.append)
+    account = Ledger(limits or Limits()).content
+    decoder = Decoder(tuple(coding.split("+")), limits or Limits(), account, out.append)
+    assert decoder.open() is None
     at = 0
     for cut in [*sorted(cuts), len(data)]:
         if at < cut <= len(data):
             drop = decoder.feed(data[at:cut])
             if drop is not None:
+                decoder.close()
+                assert account.used == 0
                 return b"".join(out), drop
             at = cut
     drop = decoder.finish()
+    decoder.close()
+    assert account.used == 0
     assert all(len(piece) <= PIECE for piece in out)
     return b"".join(out), drop
 
 
-CODED = [("gzip", gzip.compress(PLAIN, mtime=0)), ("x-gzip", gzip.compress(PLAIN)), ("deflate", deflate(PLAIN, 15)), ("deflate", deflate(PLAIN, -15))]
+CODED = [
+    ("br", brotli.compress(PLAIN)),
+    ("zstd", zstandard.compress(PLAIN)),
+    ("zstd", zstandard.compress(PLAIN[:5000]) + zstandard.compress(PLAIN[5000:])),
+    ("gzip+br", gzip.compress(brotli.compress(PLAIN), mtime=0)),
+    ("gzip", gzip.compress(PLAIN, mtime=0)), ("x-gzip", gzip.compress(PLAIN)), ("deflate", deflate(PLAIN, 15)), ("deflate", deflate(PLAIN, -15)),
+    ("zstd+gzip+deflate", zstandard.compress(gzip.compress(deflate(PLAIN, -15), mtime=0))),
+]
 
 
 @pytest.mark.parametrize(("coding", "data"), CODED)
@@ -88,10 +104,10 @@ def bomb(n: int) -> bytes:
 @pytest.mark.parametrize("size", [100, 1448, 1 << 30])
 def test_a_bomb_ends_at_its_ratio_wherever_it_is_cut(size: int) -> None:
     data = bomb(20 << 20)
-    decoder = Decoder("gzip", Limits(), lambda piece: None)
+    decoder = Decoder(("gzip",), Limits(), Ledger(Limits()).content, lambda piece: None)
     drops = [d for at in range(0, len(data), size) if (d := decoder.feed(data[at : at + size])) is not None][:1]
     assert drops[0].reason is DropReason.CONTENT_RATIO
-    assert drops[0].detail == "4096 bytes decoded to 2113280" or decoder.decoded <= 5 << 20
+    assert decoder.decoded <= 5 << 20
 
 
 def test_a_body_that_decodes_beyond_the_limit_is_dropped() -> None:
@@ -103,7 +119,7 @@ def test_a_body_that_decodes_beyond_the_limit_is_dropped() -> None:
 def read(data: bytes, coding: str | None, limits: Limits | None = None, *, whole: bool = True) -> BodyReader:
     limits = limits or Limits()
     ledger = Ledger(limits)
-    reader = BodyReader(coding, limits, ledger)
+    reader = BodyReader((coding,), "json", limits, ledger)
     reader.feed(data)
     reader.finish(whole=whole)
     assert ledger.used == 0
@@ -117,7 +133,7 @@ def test_a_body_is_inflated_and_parsed() -> None:
 
 
 def test_a_coding_that_is_not_known_is_a_drop_without_json() -> None:
-    reader = read(b"whatever", "br")
+    reader = read(b"whatever", "compress")
     assert reader.drop is not None
     assert reader.drop.reason is DropReason.CONTENT_UNSUPPORTED
     assert reader.json is None
@@ -139,10 +155,72 @@ def test_a_malformed_tail_leaves_what_was_decoded_before_as_dropped_json() -> No
 
 def test_a_gap_ends_the_reading() -> None:
     ledger = Ledger(Limits())
-    reader = BodyReader(None, Limits(), ledger)
+    reader = BodyReader((), "json", Limits(), ledger)
     reader.feed(b"[1, 2,")
     reader.gap()
     reader.feed(b"3]")
     reader.finish(whole=False)
     assert reader.json is not None
     assert (reader.json.status, reader.json.bytes) == ("gapped", 6)
+
+
+BOMBS = [
+    ("br", brotli.compress(b" " * (64 << 20))),
+    ("zstd", zstandard.compress(b" " * (64 << 20))),
+    ("gzip+gzip", gzip.compress(gzip.compress(b" " * (64 << 20), mtime=0), mtime=0)),
+    ("br+zstd", brotli.compress(zstandard.compress(b" " * (64 << 20)))),
+]
+
+
+@pytest.mark.parametrize(("coding", "data"), BOMBS, ids=[c for c, _ in BOMBS])
+def test_a_bomb_of_any_coding_ends_before_it_has_filled_memory(coding: str, data: bytes) -> None:
+    for size in (1, 1448, 1 << 30) if len(data) < 10_000 else (1448, 1 << 30):
+        biggest = [0]
+
+        def out(piece: bytes, biggest: list[int] = biggest) -> None:
+            biggest[0] = max(biggest[0], len(piece))
+
+        account = Ledger(Limits()).content
+        decoder = Decoder(tuple(coding.split("+")), Limits(), account, out)
+        assert decoder.open() is None
+        drop = next((drop for at in range(0, len(data), size) if (drop := decoder.feed(data[at : at + size])) is not None), None) or decoder.finish()
+        assert drop is not None
+        assert drop.reason is DropReason.CONTENT_RATIO
+        assert decoder.decoded <= 2 << 20
+        assert biggest[0] <= PIECE
+        decoder.close()
+        assert account.used == 0
+
+
+@pytest.mark.parametrize(("coding", "data"), CODED)
+def test_a_coded_body_that_is_cut_or_spoilt_is_malformed_and_raises_nothing(coding: str, data: bytes) -> None:
+    for at in range(0, len(data) - 5, max(1, len(data) // 50)):
+        _, drop = decode(coding, data[:at], [at // 2])
+        assert drop is None or drop.reason is DropReason.CONTENT_MALFORMED
+        _, drop = decode(coding, data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :], [])
+        assert drop is None or drop.reason in (DropReason.CONTENT_MALFORMED, DropReason.CONTENT_RATIO)
+    assert decode(coding, data[: len(data) // 2], [])[1] is not None
+
+
+def test_a_window_that_fills_is_reserved() -> None:
+    data = zstandard.compress(bytes(range(256)) * 8000)
+    limits = replace(Limits(), content_total=400_000)
+    out, drop = decode("zstd", data, [], limits)
+    assert drop is not None
+    assert drop.reason is DropReason.CONTENT_MEMORY
+    assert len(out) < 500_000
+
+
+def test_more_codings_than_any_body_has_are_not_undone() -> None:
+    ledger = Ledger(Limits())
+    reader = BodyReader(("gzip",) * 5, "json", Limits(), ledger)
+    assert reader.drop is not None
+    assert reader.drop.reason is DropReason.CONTENT_UNSUPPORTED
+    reader.finish(whole=True)
+    assert ledger.used == 0
+
+
+def test_a_coding_whose_library_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "_module", lambda name: None)
+    reader = read(b"x", "br")
+    assert reader.drop == Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, "content coding br: install pcapflow[br]")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import JsonParser, parse_small
+from pcapflow.payload.json_body import JsonParser, parse_at_once
 from pcapflow.payload.structure import Outline
 from pcapflow.records import JsonBody
 
@@ -66,7 +66,7 @@ def test_valid_texts_count_as_json_loads_sees_them_under_every_cut(documents: li
     assert parse(data, list(range(len(data))))[0] == expected
     assert parse(data, limits=Limits())[0] == expected
     if len(data) <= 512:
-        assert parse_small(data) == expected
+        assert parse_at_once(data) == expected
 
 
 @given(st.binary(max_size=120) | st.text('[]{}",:0123456789truefalsn\\u \n', max_size=120).map(str.encode), st.lists(st.integers(0, 120), max_size=6))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import SMALL, JsonParser, parse_small
+from pcapflow.payload.json_body import SMALL, JsonParser, parse_at_once
 from pcapflow.records import JsonBody
 from tests.conftest import CASES
 
@@ -267,7 +267,7 @@ def test_this_text_is_accepted_and_counted_as_the_standard_library_does(data: by
     assert under_every_cut(data, DEFAULT) == expected
     assert under_every_cut(data, TINY) == expected
     if len(data) <= SMALL:
-        assert parse_small(data) == expected
+        assert parse_at_once(data) == expected
 
 
 # --- refused
@@ -566,7 +566,7 @@ def test_this_text_is_refused_under_every_cut_and_says_where_it_breaks(case: Ref
 
 @pytest.mark.parametrize("case", cases({name: case for name, case in REFUSED.items() if len(case.data) <= SMALL}))
 def test_this_text_is_refused_in_one_go_too(case: Refused) -> None:
-    assert parse_small(case.data) is None
+    assert parse_at_once(case.data) is None
 
 
 # --- where a text breaks, with a slice's end at an awkward place
@@ -803,7 +803,7 @@ def test_arbitrary_documents_are_counted_as_they_were_written(documents: list[An
     assert parse(data, replace(DEFAULT, json_slice=size), fractions(data, at)) == expected
     assert parse(data, DEFAULT) == expected
     if len(data) <= SMALL:
-        assert parse_small(data) == expected
+        assert parse_at_once(data) == expected
 
 
 def is_a_known_difference(data: bytes, problem: ValueError | None) -> bool:
@@ -849,4 +849,4 @@ def test_a_text_with_one_byte_changed_is_judged_as_the_standard_library_does(
     else:
         assert body.status == "invalid"
     if len(data) <= SMALL:
-        assert parse_small(data) == expected
+        assert parse_at_once(data) == expected

@@ -1,0 +1,61 @@
+"""Counts keys that their object had already: parsers keep the first or the last of them, and do not say so.
+
+Contract: a `Tap` on the JSON parser. Invariant: what is kept is the keys of the objects that are open, reserved in the `json` account; where
+that is refused, the body is given up.
+"""
+
+from __future__ import annotations
+
+from pcapflow.budget import Account
+from pcapflow.drops import Drop, DropReason
+from pcapflow.limits import Limits
+from pcapflow.payload.path import Event
+
+_KEY_BYTES = 120
+"""A key in a set, beside its characters."""
+_STEP = 4 << 10
+
+
+class DuplicateKeys:
+    """One body's."""
+
+    __slots__ = ("_account", "_held", "_open", "_reserved", "count")
+
+    def __init__(self, limits: Limits, account: Account) -> None:
+        self._account = account
+        self._open: list[tuple[set[str], int]] = []
+        """Keys of the open objects, outermost first, and what was held before each."""
+        self._held = 0
+        self._reserved = 0
+        self.count = 0
+
+    def take(self, data: bytes, events: list[Event]) -> Drop | None:
+        """The next events."""
+        held = self._held
+        for name, value in events:
+            if name == "map_key":
+                keys = self._open[-1][0]
+                key = str(value)
+                if key in keys:
+                    self.count += 1
+                else:
+                    keys.add(key)
+                    held += _KEY_BYTES + len(key)
+                    if held > self._reserved:
+                        more = held - self._reserved + _STEP
+                        if not self._account.reserve(more):
+                            return Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{held} bytes of keys to compare")
+                        self._reserved += more
+            elif name == "start_map":
+                self._open.append((set(), held))
+                held += _KEY_BYTES
+            elif name == "end_map":
+                held = self._open.pop()[1]
+        self._held = held
+        return None
+
+    def close(self) -> None:
+        """The body is over."""
+        self._open.clear()
+        self._account.release(self._reserved)
+        self._held = self._reserved = 0

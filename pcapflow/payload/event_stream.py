@@ -1,0 +1,141 @@
+"""JSON in server-sent events (text/event-stream, WHATWG HTML section 9.2).
+
+Contract: a `Text`. The `data` lines of each event are a text; those that begin like an object or array are parsed, the others, and
+the `[DONE]` that ends some streams, are passed over and counted. Invariant: of the stream itself at most a field's name and the
+first bytes of an event's data are kept.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+
+from pcapflow.budget import Account
+from pcapflow.drops import Drop
+from pcapflow.limits import Limits
+from pcapflow.payload.json_body import Tap
+from pcapflow.payload.texts import RECORD_SEPARATOR, Separated
+from pcapflow.records import JsonBody
+
+_DONE = b"[DONE]"
+_NAME = 6
+"""Bytes that tell a data line from others: `data:`, and the space that is no part of it."""
+_LINE_BEGINS, _IN_DATA, _IN_OTHER = range(3)
+
+
+class EventStream:
+    """One stream of events."""
+
+    __slots__ = ("_begin", "_bytes", "_first", "_has_data", "_kept", "_parsed", "_passed_over", "_skip_lf", "_state", "_texts")
+
+    def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
+        self._texts = Separated(RECORD_SEPARATOR, limits, account, tap)
+        self._state = _LINE_BEGINS
+        self._kept = b""
+        """A line's first bytes."""
+        self._begin: bytes | None = b""
+        """The first bytes of the event's data, until they tell whether it is JSON."""
+        self._parsed = False
+        self._has_data = False
+        self._skip_lf = False
+        self._passed_over = 0
+        self._bytes = 0
+        self._first = True
+
+    @property
+    def drop(self) -> Drop | None:
+        return self._texts.drop
+
+    def feed(self, data: bytes) -> None:
+        self._bytes += len(data)
+        data = self._kept + data
+        self._kept = b""
+        at = 0
+        if self._first:
+            if len(data) < len(BOM_UTF8) and BOM_UTF8.startswith(data):
+                self._kept = data
+                return
+            self._first = False
+            at = len(BOM_UTF8) if data.startswith(BOM_UTF8) else 0
+        size = len(data)
+        while at < size:
+            if self._skip_lf:
+                self._skip_lf = False
+                if data[at] == 0x0A:
+                    at += 1
+                    continue
+            end = _line_end(data, at)
+            if self._state == _LINE_BEGINS:
+                if end < 0 and size - at < _NAME:
+                    self._kept = data[at:]
+                    return
+                if end == at:
+                    self._end_event()
+                elif data.startswith(b"data:", at) or data[at : end if end >= 0 else size] == b"data":
+                    at += 6 if data.startswith(b"data: ", at) else 5 if data.startswith(b"data:", at) else 4
+                    self._state = _IN_DATA
+                    if self._has_data:
+                        self._data(b"\n")
+                    self._has_data = True
+                else:
+                    self._state = _IN_OTHER
+            if self._state == _IN_DATA:
+                self._data(data[at : end if end >= 0 else size])
+            if end < 0:
+                return
+            self._state = _LINE_BEGINS
+            self._skip_lf = data[end] == 0x0D
+            at = end + 1
+
+    def gap(self) -> bool:
+        """The event at hand is lost; the next line is taken for a new one's."""
+        if self._begin and self._begin.lstrip()[:1] in (b"{", b"["):
+            self._texts.feed(self._begin)
+        self._kept = b""
+        self._begin, self._parsed, self._has_data = b"", False, False
+        self._state = _IN_OTHER
+        self._skip_lf = False
+        self._texts.gap()
+        self._texts.feed(RECORD_SEPARATOR)
+        return True
+
+    def finish(self, *, whole: bool, gapped: bool) -> JsonBody | None:
+        if self._kept:
+            self.feed(b"\n")
+            self._bytes -= 1
+        if self._has_data and whole:
+            # an event that no empty line ends is dispatched by no client, but it was sent
+            self._end_event()
+        found = self._texts.finish(whole=whole, gapped=gapped)
+        found.bytes = self._bytes
+        found.passed_over = self._passed_over
+        return found if found.documents or found.broken or found.drop_reason else None
+
+    def _data(self, data: bytes) -> None:
+        if self._begin is not None:
+            data = self._begin + data
+            if len(data) <= len(_DONE):
+                self._begin = data
+                return
+            self._begin = None
+            self._parsed = data.lstrip()[:1] in (b"{", b"[")
+        if self._parsed:
+            self._texts.feed(data.replace(RECORD_SEPARATOR, b" "))
+
+    def _end_event(self) -> None:
+        begin = self._begin
+        if begin is not None:
+            self._parsed = begin != _DONE and begin.lstrip()[:1] in (b"{", b"[")
+            if self._parsed:
+                self._texts.feed(begin)
+        if self._parsed:
+            self._texts.feed(RECORD_SEPARATOR)
+        elif self._has_data:
+            self._passed_over += 1
+        self._begin, self._parsed, self._has_data = b"", False, False
+
+
+def _line_end(data: bytes, at: int) -> int:
+    """Where the line ends that is at hand: at a CR or LF; -1 where it goes on."""
+    feed = data.find(b"\n", at)
+    end = data.find(b"\r", at, feed if feed >= 0 else len(data))
+    return end if end >= 0 else feed

@@ -1,0 +1,358 @@
+"""The forms in which JSON comes: one text, lines, record-separated texts, a raw stream.
+
+Contract: a `Text` takes a body's decoded bytes by `feed`, is told of missing bytes by `gap`, and says by `finish` what was in it.
+None of them raises for what the bytes are, and none depends on how they were cut. `Whole` reads documents in a row and ends at
+the first that breaks; `Separated` gives up a document that breaks and goes on behind the next separator, so a gap, a limit or
+a bad line costs the documents it lies in. Invariant: what is kept is a slice and what a parser keeps, reserved in the `json` account.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Protocol
+
+import msgspec
+
+from pcapflow.budget import Account
+from pcapflow.drops import Drop, DropReason
+from pcapflow.limits import Limits
+from pcapflow.payload.json_body import SMALL, JsonParser, Tap, parse_at_once
+from pcapflow.payload.structure import Outline
+from pcapflow.records import JsonBody
+
+_OPENING_BYTES = 32
+"""What is looked at before the first byte is parsed: a byte order mark and a prefix fit."""
+_PREFIX = re.compile(rb"[ \t\r\n]*(\)\]\}'?,?|while ?\(1\);|for ?\(;;\);|throw 1;|\{\}&&)")
+"""What servers put before JSON so that it is no script."""
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32le"),
+    (codecs.BOM_UTF32_BE, "utf-32be"),
+    (codecs.BOM_UTF16_LE, "utf-16le"),
+    (codecs.BOM_UTF16_BE, "utf-16be"),
+)
+_NULS = (
+    (re.compile(rb"\0\0\0[^\0]", re.DOTALL), "utf-32be"),
+    (re.compile(rb"[^\0]\0\0\0", re.DOTALL), "utf-32le"),
+    (re.compile(rb"\0[^\0]", re.DOTALL), "utf-16be"),
+    (re.compile(rb"[^\0]\0", re.DOTALL), "utf-16le"),
+)
+"""JSON begins with ASCII, so its first bytes tell the encoding (RFC 4627 section 3)."""
+NEW_LINE, RECORD_SEPARATOR = b"\n", b"\x1e"
+BROKEN_BYTE = b"\xff"
+"""In no encoding a part of JSON: what stands for bytes that are no text."""
+
+
+class Text(Protocol):
+    """One body of JSON, in some form."""
+
+    @property
+    def drop(self) -> Drop | None: ...
+
+    def feed(self, data: bytes) -> None: ...
+
+    def gap(self) -> bool:
+        """Bytes are missing here. Whether it goes on with what comes after them."""
+        ...
+
+    def finish(self, *, whole: bool, gapped: bool) -> JsonBody | None:
+        """whole: all of it came; gapped: bytes are missing. Gives all memory back. None for no JSON at all."""
+        ...
+
+
+class Whole:
+    """Documents in a row, in any of Unicode's encodings, perhaps behind a byte order mark and a prefix."""
+
+    __slots__ = ("_bom", "_bytes", "_decoder", "_encoding", "_opening", "_parser", "_prefix")
+
+    def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
+        self._parser = JsonParser(limits, account, tap)
+        self._opening: bytes | None = b""
+        """The first bytes, until there are enough of them."""
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._encoding, self._bom, self._prefix = "utf-8", False, None
+        self._bytes = 0
+
+    _prefix: str | None
+
+    @property
+    def drop(self) -> Drop | None:
+        return self._parser.drop
+
+    def feed(self, data: bytes) -> None:
+        self._bytes += len(data)
+        if self._opening is not None:
+            data = self._opening + data
+            if len(data) < _OPENING_BYTES:
+                self._opening = data
+                return
+            data = self._open(data)
+        if self._decoder is not None:
+            data = self._decoded(data, final=False)
+        self._parser.feed(data)
+
+    def gap(self) -> bool:
+        return False
+
+    def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
+        rest = b""
+        if self._opening is not None:
+            rest = self._open(self._opening)
+        if self._decoder is not None:
+            rest = self._decoded(rest, final=whole)
+        if rest:
+            self._parser.feed(rest)
+        found = self._parser.finish(whole=whole, gapped=gapped)
+        found.bytes, found.encoding, found.bom, found.prefix = self._bytes, self._encoding, self._bom, self._prefix
+        return found
+
+    def _open(self, data: bytes) -> bytes:
+        """Look at the first bytes; what is left of them."""
+        self._opening = None
+        for mark, encoding in _MARKS:
+            if data.startswith(mark):
+                self._bom, self._encoding = True, encoding
+                data = data[len(mark) :]
+                break
+        else:
+            self._encoding = next((encoding for pattern, encoding in _NULS if pattern.match(data)), "utf-8")
+        if self._encoding != "utf-8":
+            self._decoder = codecs.getincrementaldecoder(self._encoding)("surrogatepass")
+            return data
+        match = _PREFIX.match(data)
+        if match is not None:
+            self._prefix = match[1].decode()
+            data = data[match.end() :]
+        return data
+
+    def _decoded(self, data: bytes, *, final: bool) -> bytes:
+        assert self._decoder is not None
+        try:
+            return self._decoder.decode(data, final).encode("utf-8", "surrogatepass")
+        except UnicodeError:
+            return BROKEN_BYTE
+
+
+class Separated:
+    """Texts with a separator between them, each a document or several in a row."""
+
+    __slots__ = ("_account", "_buffer", "_bytes", "_held", "_limits", "_long", "_separator", "_skipping", "_tap", "drop", "found")
+
+    def __init__(self, separator: bytes, limits: Limits, account: Account, tap: Tap | None = None) -> None:
+        self._separator = separator
+        self._limits = limits
+        self._account = account
+        self._tap = tap
+        self._buffer = bytearray()
+        self._long: JsonParser | None = None
+        """Reads a text that is longer than a slice."""
+        self._skipping = False
+        """The text at hand is given up."""
+        self._held = 0
+        self._bytes = 0
+        self.drop: Drop | None = None
+        self.found = JsonBody(0, 0, 0, 0, None, 0, "complete")
+
+    def feed(self, data: bytes) -> None:
+        self._bytes += len(data)
+        separator, size = self._separator, self._limits.json_slice
+        while data:
+            if self._skipping or self._long is not None:
+                end = data.find(separator)
+                part = data if end < 0 else data[:end]
+                if self._long is not None:
+                    self._long.feed(part)
+                    if end >= 0 or self._long.error is not None or self._long.drop is not None:
+                        self._end_long(whole=end >= 0)
+                        self._skipping = end < 0
+                elif end >= 0:
+                    self._skipping = False
+                if end < 0:
+                    return
+                data = data[end + 1 :]
+                continue
+            room = size - len(self._buffer)
+            self._buffer += data[:room]
+            data = data[room:]
+            if len(self._buffer) < size:
+                break
+            cut = self._buffer.rfind(separator)
+            if cut >= 0:
+                self._texts(bytes(self._buffer[:cut]))
+                del self._buffer[: cut + 1]
+            else:
+                begin = bytes(self._buffer)
+                self._buffer.clear()
+                self._hold()
+                self._long = JsonParser(self._limits, self._account, self._tap)
+                self._long.feed(begin)
+                if self._long.error is not None or self._long.drop is not None:
+                    self._end_long(whole=False)
+                    self._skipping = True
+        self._hold()
+
+    def gap(self) -> bool:
+        """The text at hand has a hole; reading goes on behind the next separator."""
+        self._end(whole=False, gapped=True)
+        if self.found.status == "complete":
+            self.found.status = "gapped"
+        self._skipping = True
+        return True
+
+    def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
+        self._end(whole=whole, gapped=False)
+        found = self.found
+        found.bytes = self._bytes
+        if self.drop is not None:
+            found.status, found.drop_reason = "dropped", self.drop.reason.value
+        elif not whole and found.status == "complete":
+            found.status = "gapped" if gapped else "truncated"
+        return found
+
+    def _hold(self) -> None:
+        """Reserve what is kept until the next call."""
+        more = len(self._buffer) - self._held
+        if more > 0 and not self._account.reserve(more):
+            self._dropped(Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{len(self._buffer)} bytes of texts"))
+            self._buffer.clear()
+            self._skipping = True
+            more = -self._held
+        if more < 0:
+            self._account.release(-more)
+        self._held += more
+
+    def _dropped(self, drop: Drop) -> None:
+        self.found.broken += 1
+        if self.drop is None:
+            self.drop = drop
+
+    def _end(self, *, whole: bool, gapped: bool) -> None:
+        """No more bytes of the text at hand come."""
+        if self._long is not None:
+            self._end_long(whole=whole, gapped=gapped)
+            return
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        self._hold()
+        if not whole:
+            cut = rest.rfind(self._separator)
+            if cut >= 0:
+                self._texts(rest[:cut])
+            rest = rest[cut + 1 :]
+            if rest.strip() and not self._skipping:
+                self._long = JsonParser(self._limits, self._account, self._tap)
+                self._long.feed(rest)
+                self._end_long(whole=False, gapped=gapped)
+        elif rest:
+            self._texts(rest)
+
+    def _end_long(self, *, whole: bool, gapped: bool = False) -> None:
+        parser, self._long = self._long, None
+        assert parser is not None
+        body = parser.finish(whole=whole, gapped=gapped)
+        if parser.drop is not None:
+            self._add(body)
+            self._dropped(parser.drop)
+        elif body.status == "complete" or (body.documents and body.error is None):
+            self._add(body)
+        else:
+            self._broke(body)
+
+    def _texts(self, data: bytes) -> None:
+        """Some whole texts: together where they are all good, else one by one."""
+        texts = data.split(self._separator)
+        if self._tap is None and self._limits.json_scalar_max_bytes >= self._limits.json_slice:
+            together = b"\n".join(texts)
+            if Outline().scan(together).highest <= self._limits.json_max_depth:
+                body = parse_at_once(together)
+                if body is not None and body.documents >= sum(not text.isspace() for text in texts if text):
+                    self._add(body)
+                    return
+        for text in texts:
+            if text and not text.isspace():
+                self._one(text)
+
+    def _one(self, text: bytes) -> None:
+        if self._tap is None and len(text) <= SMALL and self._limits.json_max_depth >= SMALL and self._limits.json_scalar_max_bytes >= SMALL:
+            body = parse_at_once(text)
+            if body is not None:
+                self._add(body)
+                return
+        self._long = JsonParser(self._limits, self._account, self._tap)
+        self._long.feed(text)
+        self._end_long(whole=True)
+
+    def _add(self, body: JsonBody) -> None:
+        found = self.found
+        found.documents += body.documents
+        found.events += body.events
+        found.keys += body.keys
+        found.max_depth = max(found.max_depth, body.max_depth)
+        if body.top_level is not None:
+            found.top_level = body.top_level if found.top_level in (None, body.top_level) else "mixed"
+
+    def _broke(self, body: JsonBody) -> None:
+        """A text that could not be read to its end."""
+        found = self.found
+        if found.error is None and body.error is not None:
+            found.error = msgspec.structs.replace(body.error, document=found.documents + found.broken + body.documents)
+        self._add(body)
+        found.broken += 1
+        if found.status == "complete" and body.status == "invalid":
+            found.status = "invalid"
+
+
+class Raw:
+    """A stream that is nothing but JSON: lines, where its first line is whole documents, else documents in a row."""
+
+    __slots__ = ("_account", "_begin", "_limits", "_tap", "_text")
+
+    def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
+        self._limits, self._account, self._tap = limits, account, tap
+        self._begin: bytes = b""
+        self._text: Whole | Separated | None = None
+
+    @property
+    def drop(self) -> Drop | None:
+        return self._text.drop if self._text is not None else None
+
+    def feed(self, data: bytes) -> None:
+        if self._text is None:
+            held = len(self._begin)
+            self._begin += data
+            if b"\n" not in data and len(self._begin) < self._limits.json_slice:
+                if self._account.reserve(len(data)):
+                    return
+                self._begin = self._begin[:held]
+            self._account.release(held)
+            data = self._begin
+            self._choose()
+        assert self._text is not None
+        self._text.feed(data)
+
+    def gap(self) -> bool:
+        if self._text is None:
+            self._settle()
+        assert self._text is not None
+        return self._text.gap()
+
+    def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
+        if self._text is None:
+            self._settle()
+        assert self._text is not None
+        return self._text.finish(whole=whole, gapped=gapped)
+
+    def _settle(self) -> None:
+        self._account.release(len(self._begin))
+        begin = self._begin
+        self._choose()
+        assert self._text is not None
+        self._text.feed(begin)
+
+    def _choose(self) -> None:
+        line = self._begin.partition(b"\n")[0][: self._limits.json_slice]
+        self._begin = b""
+        lines = Outline().scan(line).highest <= self._limits.json_max_depth and parse_at_once(line) is not None
+        make = Separated(NEW_LINE, self._limits, self._account, self._tap) if lines else Whole(self._limits, self._account, self._tap)
+        self._text = make
