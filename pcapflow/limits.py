@@ -200,6 +200,12 @@ class Limits:
         "the oldest request is reported without a response",
         "requests of one connection that wait for their response; a one-sided capture never shows any",
     )
+    tls_hello_max_bytes: int = _limit(
+        32 * KIB,
+        "bytes",
+        "the connection's `tls` says nothing of that side",
+        "the first message of a TLS handshake, each way; with post-quantum keys a few KiB",
+    )
     http_total: int = _limit(
         16 * MIB,
         "bytes",

@@ -43,8 +43,21 @@ class Streams(msgspec.Struct):
     server: Stream
 
 
+class Tls(msgspec.Struct):
+    """What a TLS handshake says in the clear. version, alpn: as the server chose them, None where it was not seen or says so under encryption
+    only (the protocol, in TLS 1.3); offered: the protocols that the client proposed.
+    """
+
+    server_name: str | None
+    version: str | None
+    alpn: str | None
+    offered: list[str]
+
+
 class Connection(msgspec.Struct, tag="connection", tag_field="record"):
-    """A TCP connection, written when nothing more can belong to it."""
+    """A TCP connection, written when nothing more can belong to it. protocol: what it spoke, at its end: within a CONNECT tunnel or behind an Upgrade the next
+    protocol, where it is known.
+    """
 
     connection: int
     client: Endpoint
@@ -59,6 +72,7 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     packets: int
     protocol: str
     streams: Streams
+    tls: Tls | None = None
 
 
 class JsonError(msgspec.Struct):

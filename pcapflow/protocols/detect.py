@@ -10,7 +10,7 @@ import re
 
 from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
 
-REQUEST, RESPONSE, TLS, HTTP2, OTHER = "request", "response", "tls", "http2", "other"
+REQUEST, RESPONSE, TLS, HTTP2, JSON, FRAMED_JSON, OTHER = "request", "response", "tls", "http2", "json", "framed-json", "other"
 
 MOST_BYTES = 64 << 10
 """A first line that is longer than this is none."""
@@ -18,6 +18,23 @@ MOST_BYTES = 64 << 10
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t][^\r\n]*+\r?)?)?\Z")
 _UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\n]*)\Z")
+
+
+_JSON = re.compile(rb'[ \t\r\n]*+(?:\{[ \t\r\n]*+["}]|\[[ \t\r\n]*+[\[{"])')
+_UNFINISHED_JSON = re.compile(rb"[ \t\r\n]*+(?:[\[{][ \t\r\n]*+)?\Z")
+_HEAD = re.compile(rb"(?:Content-Type:[^\r\n]*+\r\n)?Content-Length:[ ]*[0-9]{1,15}\r\n", re.IGNORECASE)
+"""The head of a JSON-RPC message as language servers frame it (Language Server Protocol, base protocol)."""
+_UNFINISHED_HEAD = re.compile(rb"Content-(?:Length:[ ]*[0-9]{0,15}\r?|Type:[^\r\n]*+\r?(?:\n[^\r\n]*+\r?)?)\Z", re.IGNORECASE)
+
+
+def is_head(data: bytes) -> bool:
+    """Whether these bytes begin with the head of a framed message."""
+    return _HEAD.match(data) is not None
+
+
+def whole_lines(data: bytes) -> bool:
+    """Whether a segment in the middle of a stream is lines of JSON from its first byte to its last."""
+    return _JSON.match(data) is not None and data.endswith((b"}\n", b"}\r\n", b"]\n", b"]\r\n"))
 
 
 def classify(data: bytes) -> str | None:
@@ -36,6 +53,12 @@ def classify(data: bytes) -> str | None:
         return REQUEST
     if STATUS_LINE.match(data):
         return RESPONSE
+    if _JSON.match(data):
+        return JSON
+    if _HEAD.match(data):
+        return FRAMED_JSON
+    if len(data) < MOST_BYTES and (_UNFINISHED_JSON.match(data) or _UNFINISHED_HEAD.match(data)):
+        return None
     if len(data) < MOST_BYTES and (_UNFINISHED_REQUEST.match(data) or _UNFINISHED_STATUS.match(data)):
         return None
     return OTHER

@@ -10,12 +10,15 @@ from __future__ import annotations
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols import detect
 from pcapflow.protocols.http1_exchange import HttpConnection
-from pcapflow.protocols.http1_framer import find_message
 from pcapflow.protocols.http1_owner import Where
+from pcapflow.protocols.raw_json import RawJson
+from pcapflow.protocols.search import find_lines, find_message
 from pcapflow.protocols.services import Services
+from pcapflow.protocols.tls import Handshake
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
+from pcapflow.records import Tls
 
 Events = tuple[list[StreamEvent], list[StreamEvent]]
 
@@ -49,27 +52,38 @@ class _Before:
 class Handler:
     """The consumer of one connection."""
 
-    __slots__ = ("_ends", "_http", "_services", "_sides", "protocol")
+    __slots__ = ("_begun", "_depth", "_ends", "_http", "_inner", "_raw", "_services", "_sides", "_tls", "_what")
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, depth: int = 0, begun: int = 0) -> None:
+        """depth: in how many tunnels this is; begun: exchanges of the connection that began before."""
         self._services = services
+        self._depth = depth
+        self._begun = begun
         self._sides: tuple[_Side, _Side] | None = (_Side(), _Side())
         self._http: HttpConnection | None = None
+        self._raw: RawJson | None = None
+        self._tls: Handshake | None = None
+        self._inner: Handler | None = None
+        """What is spoken in the tunnel that a CONNECT or an Upgrade opened."""
         self._ends = 0
-        self.protocol = "empty"
+        self._what = "empty"
+
+    @property
+    def protocol(self) -> str:
+        """What the connection speaks, in its innermost tunnel where that is known."""
+        inner = self._inner.protocol if self._inner is not None else "empty"
+        return self._what if inner in ("empty", "opaque") else inner
+
+    @property
+    def tls(self) -> Tls | None:
+        """What a handshake said."""
+        if self._inner is not None:
+            return self._inner.tls
+        return self._tls.tls if self._tls is not None else None
 
     def consume(self, connection: Connection, events: Events) -> None:
         """The next events of both directions."""
-        http = self._http
-        if http is None and self._sides is not None:
-            if not self._asked_at_once(connection, events, self._sides):
-                self._detect(connection, events, self._sides)
-            http = self._http
-        elif http is not None:
-            client = connection.client
-            http.run(events[client], events[1 - client])
-        if http is not None and http.tunnel == "websocket":
-            self.protocol = "websocket"
+        self._read(connection, events)
         services = self._services
         for d in (0, 1):
             for event in events[d]:
@@ -81,6 +95,39 @@ class Handler:
                         other = events[1 - d][-1] if events[1 - d] else event
                         self._finish(max(event.packet, other.packet if isinstance(other, StreamEnd) else 0))
 
+    def _read(self, connection: Connection, events: Events) -> None:
+        """What the events mean in the protocol that is spoken, or which one that is."""
+        http = self._http
+        if http is None and self._sides is not None:
+            if not self._asked_at_once(connection, events, self._sides):
+                self._detect(connection, events, self._sides)
+            http = self._http
+        elif http is not None:
+            client = connection.client
+            http.run(events[client], events[1 - client])
+        elif self._raw is not None:
+            for d in (0, 1):
+                self._raw.run(d, events[d])
+        elif self._tls is not None:
+            for d in (0, 1):
+                self._tls.run(d, events[d])
+        if http is not None and http.tunnel:
+            self._read_tunnel(connection, http)
+
+    def _read_tunnel(self, connection: Connection, http: HttpConnection) -> None:
+        client = connection.client
+        rest: Events = ([], [])
+        rest[client].extend(http.client.rest)
+        rest[1 - client].extend(http.server.rest)
+        http.client.rest.clear()
+        http.server.rest.clear()
+        if http.tunnel == "websocket":
+            self._what = "websocket"
+        elif self._depth < _TUNNELS_MAX and (rest[0] or rest[1]):
+            if self._inner is None:
+                self._inner = Handler(self._services, self._depth + 1, http.begun)
+            self._inner._read(connection, rest)  # noqa: SLF001 - of this class
+
     def _finish(self, packet: int) -> None:
         """Both streams are over, at that packet: no answer can come any more."""
         if self._sides is not None:
@@ -88,13 +135,19 @@ class Handler:
         if self._http is not None:
             self._http.finish(packet)
             self._http = None
+        if self._raw is not None:
+            self._raw.close()
+        if self._tls is not None:
+            self._tls.close()
+        if self._inner is not None:
+            self._inner._finish(packet)  # noqa: SLF001 - of this class
 
     # --- finding out
 
     def _asked_at_once(self, connection: Connection, events: Events, sides: tuple[_Side, _Side]) -> bool:
         """The plain case of `_detect`, found at once: a connection seen from its SYN, whose client asks before anybody else speaks."""
         client = connection.client
-        if self.protocol != "empty" or client < 0 or connection.start != "syn" or not events[client]:
+        if self._what != "empty" or client < 0 or connection.start != "syn" or not events[client]:
             return False
         asked, answered = events[client][0], events[1 - client]
         if type(asked) is not StreamData or asked.start or sides[0].searching < NEVER or sides[1].searching < NEVER:
@@ -107,8 +160,8 @@ class Handler:
         if detect.classify(asked.take(0, min(asked.piece_ends()[0], detect.MOST_BYTES))) != detect.REQUEST:
             return False
         self._decided()
-        self.protocol = "http"
-        self._http = HttpConnection(self._services, connection, search_client=False, search_server=False)
+        self._what = "http"
+        self._http = HttpConnection(self._services, connection, begun=self._begun, search_client=False, search_server=False)
         self._http.run(events[client], answered)
         return True
 
@@ -119,8 +172,8 @@ class Handler:
             side = sides[d]
             for i, event in enumerate(events[d]):
                 if isinstance(event, StreamData):
-                    if self.protocol == "empty":
-                        self.protocol = "opaque"
+                    if self._what == "empty":
+                        self._what = "opaque"
                     if side.verdict is None:
                         self._look(connection, d, side, event)
                 elif isinstance(event, StreamGap) and side.verdict is None:
@@ -135,11 +188,47 @@ class Handler:
             connection.fix_roles()  # a gap is reported for the client's stream or the server's
         if verdict in (detect.REQUEST, detect.RESPONSE):
             self._begin_http(connection, first, sides, before, (events, rest))
-        elif verdict in (detect.TLS, detect.HTTP2):
-            self.protocol = verdict
+        elif verdict in (detect.JSON, detect.FRAMED_JSON):
+            self._begin_raw(connection, first, sides, (events, rest))
+        elif verdict == detect.TLS:
+            self._what = verdict
+            stashes = [side.stash for side in sides]
+            self._decided()
+            self._tls = Handshake(self._services.limits, self._services.ledger.http)
+            for d in (0, 1):
+                # the stash of the first holds nothing of the events at hand
+                self._tls.run(d, rest[d] if d == first else events[d], before[d].stash if d != first else stashes[d])
+        elif verdict == detect.HTTP2:
+            self._what = verdict
             self._decided()
         elif sides[0].verdict is not None and sides[1].verdict is not None:
             self._decided()
+
+    def _begin_raw(self, connection: Connection, first: int, sides: tuple[_Side, _Side], events: tuple[Events, list[list[StreamEvent]]]) -> None:
+        """Direction `first` showed that it is JSON. The other one may be too, from its beginning or from here on."""
+        self._what = "json"
+        stashes = [side.stash for side in sides]
+        verdicts = [side.verdict for side in sides]
+        searched = [side.searching < NEVER for side in sides]
+        told = [side.packet for side in sides]
+        self._decided()
+        raw = self._raw = RawJson(self._services, connection)
+        for d in (first, 1 - first):
+            rest = events[1][d] if d == first or verdicts[d] is not None else []
+            verdict = verdicts[d]
+            if verdict in (detect.JSON, detect.FRAMED_JSON) and rest and isinstance(rest[0], StreamData):
+                data = rest[0]
+                if searched[d]:
+                    # it begins at a segment's first byte
+                    piece = next(i for i in range(len(data.piece_ends())) if data.packet(i) >= told[d])
+                    data = data.after(data.piece_ends()[piece - 1] if piece else 0)
+                raw.begin(d, verdict, stashes[d], data)
+                raw.run(d, [data, *rest[1:]])
+            elif verdict is None:
+                raw.keep(d, stashes[d])
+                raw.run(d, [event for event in events[0][d] if not isinstance(event, StreamData)])
+            else:
+                raw.keep(d, None)
 
     def _search_from_now(self, side: _Side, packet: int) -> None:
         """The stream's beginning was missed, as that packet told: a message may begin at any later segment."""
@@ -154,6 +243,9 @@ class Handler:
         """Look at what begins the stream; keep it while that does not tell. begin: where a search begins in data."""
         if side.searching < NEVER:
             found = [(position, verdict) for name, verdict in _ROLES if (position := find_message(data, begin, name)) < data.length]
+            lines = find_lines(data, begin)
+            if lines < data.length:
+                found.append((lines, detect.JSON))
             if found:
                 position, side.verdict = min(found)
                 side.packet = data.packet(data.piece(position))
@@ -235,7 +327,7 @@ class Handler:
         expected = detect.REQUEST if first == client else detect.RESPONSE
         if sides[first].verdict != expected:
             searches[first] = True  # the SYN said that the other side is the client
-        http = HttpConnection(self._services, connection, search_client=searches[client], search_server=searches[1 - client])
+        http = HttpConnection(self._services, connection, begun=self._begun, search_client=searches[client], search_server=searches[1 - client])
         self._decided()
         for d, framer in ((client, http.client), (1 - client, http.server)):
             framer.skip_until = skips[d]
@@ -246,7 +338,7 @@ class Handler:
                     framer.resynchronised = True  # it begins before the first segment that is looked at
                 else:
                     framer.prepend(stash, where)
-        self.protocol = "http"
+        self._what = "http"
         self._http = http
         http.run(replay[client], replay[1 - client])
 
@@ -260,4 +352,6 @@ class Handler:
 
 
 _ROLES = (("client", detect.REQUEST), ("server", detect.RESPONSE))
-_MEANS_SOMETHING = frozenset((detect.REQUEST, detect.RESPONSE, detect.TLS, detect.HTTP2))
+_MEANS_SOMETHING = frozenset((detect.REQUEST, detect.RESPONSE, detect.TLS, detect.HTTP2, detect.JSON, detect.FRAMED_JSON))
+_TUNNELS_MAX = 2
+"""Tunnels within tunnels that are looked into."""

@@ -67,7 +67,8 @@ class HttpConnection:
         "_bodies", "_connection", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "client", "server", "tunnel",
     )  # fmt: skip
 
-    def __init__(self, services: Services, connection: Connection, *, search_client: bool, search_server: bool) -> None:
+    def __init__(self, services: Services, connection: Connection, *, begun: int, search_client: bool, search_server: bool) -> None:
+        """begun: exchanges of the connection that began before; search: whether a side begins in the middle."""
         self._services = services
         self._connection = connection
         direction = connection.client
@@ -76,6 +77,7 @@ class HttpConnection:
         self.server = Framer(services, connection, self, 1 - direction, "server", search=search_server)
         streams = connection.streams
         self._pairs = Pairs(services.limits, services.ledger.http, streams[direction], streams[1 - direction], self._write, self._refused)
+        self._pairs.begun = begun
         if not streams[1 - direction].syn:
             self._pairs.lost_from = _BEFORE_ALL  # whatever was answered before the capture began
         self.asking: Exchange | None = None
@@ -89,6 +91,11 @@ class HttpConnection:
         """The CONNECT or Upgrade whose answer says what the client's next bytes are."""
         self.tunnel = ""
         """What follows HTTP here: `opaque`, `websocket`, ..."""
+
+    @property
+    def begun(self) -> int:
+        """Exchanges that began."""
+        return self._pairs.begun
 
     # --- both directions
 

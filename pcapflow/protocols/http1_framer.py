@@ -11,7 +11,6 @@ message after a gap: a head that begins at the first byte of a segment is believ
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -22,7 +21,6 @@ from pcapflow.protocols.http1_chunks import FRAMING_FIELD, PLAIN_CHUNK_LINE, chu
 from pcapflow.protocols.http1_head import (
     CACHED_HEAD_BYTES,
     HEAD_END,
-    METHOD,
     REQUEST_LINE,
     SIMPLE_REQUEST_LINE,
     STATUS_LINE,
@@ -36,17 +34,12 @@ from pcapflow.protocols.http1_head import (
     simple_response,
 )
 from pcapflow.protocols.http1_owner import Owner, Where
+from pcapflow.protocols.search import WINDOW, find_message
 from pcapflow.protocols.services import Services
 from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.events import StreamData, StreamEnd, StreamGap
+from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
-WINDOW = 4 << 10
 _LARGEST_WINDOW = 256 << 10
-_BEGINS = {
-    "client": re.compile(METHOD + rb" [^\s]+ HTTP/1\.[0-9][ \t]*\r?\n"),
-    "server": re.compile(rb"HTTP/1\.[0-9] [1-9][0-9]{2}[ \r\n]"),
-}
-"""What a message looks like where a search finds it: stricter than what is accepted in sequence."""
 _FIRST_LINES = {"client": REQUEST_LINE, "server": STATUS_LINE}
 
 
@@ -68,7 +61,7 @@ class Framer:
 
     __slots__ = (
         "_cache", "_direction", "_first", "_stash", "_stash_where", "_window", "connection", "may_be_unsent", "owner", "paused", "paused_body", "remaining",
-        "reserved", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
+        "reserved", "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
     def __init__(self, services: Services, connection: Connection, owner: Owner, direction: int, side: str, *, search: bool) -> None:
@@ -100,6 +93,8 @@ class Framer:
         """Bytes joined at one time: more where messages are short, few where long bodies are skipped."""
         self._cache: Mapping[bytes, Head] = services.heads.requests if side == "client" else services.heads.responses
         self.reserved = 0
+        self.rest: list[StreamEvent] = []
+        """What came behind a switch to another protocol, for whoever reads that; valid as long as the events are."""
 
     def opaque(self) -> None:
         """What follows is not HTTP/1."""
@@ -124,6 +119,8 @@ class Framer:
         while position < n:
             state = self.state
             if state is State.OPAQUE:
+                if self.owner.tunnel:
+                    self.rest.append(data.after(position))
                 return n
             if self.paused and (state is State.HEAD or state is State.SEARCH):
                 return position
@@ -145,7 +142,9 @@ class Framer:
             stashed = len(self._stash)
             view = self._stash + data.take(position, size) if stashed else data.take(position, size)
             used = self._messages(data, position - stashed, view)
-            if 0 < used < stashed:
+            if self.state is State.OPAQUE:
+                position += used - stashed
+            elif 0 < used < stashed:
                 # empty lines before the first message
                 where = self._stash_where
                 assert where is not None
@@ -165,6 +164,8 @@ class Framer:
         n = gap.length
         state = self.state
         self.may_be_unsent = False
+        if state is State.OPAQUE and self.owner.tunnel:
+            self.rest.append(gap)
         if state is State.OPAQUE or state is State.SEARCH:
             return
         if state is State.BODY:
@@ -195,6 +196,8 @@ class Framer:
             self._end_body(end.packet, end.ts, whole=False)
         elif self._stash and self.state is State.HEAD:
             self._report_cut_head(end.packet, end.ts)
+        if self.state is State.OPAQUE and self.owner.tunnel:
+            self.rest.append(end)
         self.opaque()
 
     def lose(self, offset: int) -> None:
@@ -312,7 +315,7 @@ class Framer:
                     at = stop
                 elif framing == "opaque":
                     self.opaque()
-                    return size
+                    return at
                 else:
                     self._begin_body(head, framing)
                     owner.body_begin(self, head, framing, offset, ts)
@@ -477,17 +480,3 @@ class Framer:
         if self.reserved:
             self.services.ledger.http.release(self.reserved)
             self.reserved = 0
-
-
-def find_message(data: StreamData, position: int, side: str, at_most: int = 1 << 62) -> int:
-    """The first position at or after `position` at which a segment begins with a message of that side, in so many segments; the length if none."""
-    begins = _BEGINS[side]
-    ends = data.piece_ends()
-    piece = bisect_right(ends, position)
-    if piece < len(ends) and (ends[piece - 1] if piece else 0) < position:
-        piece += 1
-    for i in range(piece, min(len(ends), piece + at_most)):
-        start = ends[i - 1] if i else 0
-        if begins.match(data.take(start, min(ends[i] - start, WINDOW))):
-            return start
-    return data.length

@@ -27,6 +27,9 @@ class Where(NamedTuple):
 class Owner(Protocol):
     """Who takes what the framer finds. packet and ts are those of the byte that is spoken of."""
 
+    tunnel: str
+    """What follows HTTP here, empty while nothing does."""
+
     def request_head(self, head: Head, size: int, offset: int, packet: int, ts: int, ack: int, last_packet: int, last_ts: int) -> str:
         """A request head of so many bytes: where it begins, and the packet and time (ns) of its last byte. Returns what follows
         it: `none`, `length`, `chunked`, `close`, `refused` where that cannot be known, or `opaque` for what is not HTTP/1.

@@ -59,6 +59,10 @@ class Services(Protocol):
         """A sink for the body behind that head."""
         ...
 
+    def open_raw(self, form: str) -> BodySink:
+        """A sink for a stream that is nothing but JSON: `raw`, or `json-seq` for messages that a separator parts."""
+        ...
+
     def whole_body(self, data: bytes, head: Head) -> BodySink | JsonBody:
         """What a body holds that is there at once: the answer, or a finished sink."""
         ...

@@ -81,6 +81,19 @@ class StreamData:
         ends = self.piece_ends()
         return StreamData(self.view, self.start, ends[pieces - 1], self._at[:pieces], ends[:pieces], self._packets, self._times, self._acks)
 
+    def after(self, position: int) -> StreamData:
+        """The same without what comes before a position."""
+        if not position:
+            return self
+        ends = self.piece_ends()
+        packets, times, acks = self.origins()
+        i = bisect_right(ends, position)
+        at = self._at[i:]
+        stops = [a + e - p for a, e, p in zip(at, ends[i:], (ends[i - 1] if i else 0, *ends[i:-1]), strict=True)]
+        at[0] = stops[0] - (ends[i] - position)
+        left = [end - position for end in ends[i:]]
+        return StreamData(self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops)
+
     def packet(self, piece: int) -> int:
         """Packet number of a piece."""
         return int(self._packets[piece])

@@ -90,7 +90,7 @@ class Collector:
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
         handler = connection.consumer
-        protocol = handler.protocol if isinstance(handler, Handler) else "empty"
+        protocol, tls = (handler.protocol, handler.tls) if isinstance(handler, Handler) else ("empty", None)
         tcp = self.tcp
         tcp.connections += 1
         if connection.end == "evicted":
@@ -140,6 +140,7 @@ class Collector:
             connection.packets,
             protocol,
             records.Streams(_stream(connection, client), _stream(connection, 1 - client)),
+            tls,
         )
         self._record(packet, connection.number, record, _CONNECTION)
 
@@ -208,6 +209,10 @@ class Collector:
     def open_body(self, head: Head) -> BodyReader:
         """See `Services`."""
         return BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
+
+    def open_raw(self, form: str) -> BodyReader:
+        """See `Services`."""
+        return BodyReader((), form, self.limits, self.ledger, self.looking)
 
     def whole_body(self, data: bytes, head: Head) -> BodyReader | JsonBody:
         """See `Services`."""

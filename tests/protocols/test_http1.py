@@ -207,11 +207,19 @@ def test_a_full_pipeline_that_is_answered_in_time_loses_nothing(run: Run) -> Non
 
 
 @pytest.mark.parametrize("packets", [8192, 1])
-def test_connect_makes_the_rest_opaque_once_it_is_granted(run: Run, packets: int) -> None:
-    t = Talk().open().send(0, b"CONNECT a:443 HTTP/1.1\r\n\r\n").send(1, b"HTTP/1.1 200 Fine\r\n\r\n")
+def test_connect_makes_the_rest_the_next_protocol_once_it_is_granted(run: Run, packets: int) -> None:
+    t = Talk().open().send(0, b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").send(1, b"HTTP/1.1 200 Fine\r\n\r\n")
     t.send(0, request("/inside")).send(1, response(OK)).close()
     ran = run(t.bytes(), replace(Limits(), block_packets=packets))
+    assert [(r["index"], r["request"]["method"], r["response"]["status"]) for r in ran.of("http")] == [(0, "CONNECT", 200), (1, "GET", 200)]
+
+
+@pytest.mark.parametrize("packets", [8192, 1])
+def test_connect_makes_the_rest_opaque_where_nobody_knows_it(run: Run, packets: int) -> None:
+    t = Talk().open().send(0, b"CONNECT a:22 HTTP/1.1\r\nHost: a\r\n\r\n").send(1, b"HTTP/1.1 200 Fine\r\n\r\nSSH-2.0-x\r\n").send(0, b"SSH-2.0-y\r\n").close()
+    ran = run(t.bytes(), replace(Limits(), block_packets=packets))
     assert [r["request"]["method"] for r in ran.of("http")] == ["CONNECT"]
+    assert ran.of("connection")[0]["protocol"] == "http"
 
 
 @pytest.mark.parametrize("packets", [8192, 1])

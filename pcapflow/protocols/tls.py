@@ -1,0 +1,130 @@
+"""What a TLS handshake says in the clear: server name, version, protocol (RFC 8446 section 4, RFC 6066, RFC 7301).
+
+Contract: `Handshake` takes the first events of both directions and fills in `tls` from the first ClientHello and ServerHello. Nothing is
+decrypted. dpkt takes the messages apart; what it does not understand is left out. Invariant: at most `tls_hello_max_bytes` of
+each direction are kept, reserved in the `http` account, and nothing once both are known.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import dpkt
+from dpkt import ssl
+
+from pcapflow.budget import Account
+from pcapflow.limits import Limits
+from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
+from pcapflow.records import Tls, text
+
+_HANDSHAKE_RECORD, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
+_SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
+_VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
+_NAMES_MAX = 16
+"""Protocols of an offer that are kept."""
+_PROBLEMS = (dpkt.Error, struct.error, IndexError, ValueError, TypeError, KeyError, ssl.SSL3Exception)
+"""What dpkt may raise."""
+
+
+class Handshake:
+    """One connection's."""
+
+    __slots__ = ("_account", "_kept", "_limit", "tls")
+
+    def __init__(self, limits: Limits, account: Account) -> None:
+        self._account = account
+        self._limit = limits.tls_hello_max_bytes
+        self._kept: list[bytes | None] = [b"", b""]
+        """What came so far of each direction's first message; None when nothing more is wanted."""
+        self.tls = Tls(None, None, None, [])
+
+    def run(self, direction: int, events: list[StreamEvent], stash: bytes = b"") -> None:
+        """More of a direction; stash: what came before these events."""
+        if stash:
+            self._take(direction, stash)
+        for event in events:
+            if self._kept[direction] is None:
+                return
+            if isinstance(event, StreamData):
+                room = self._limit - len(self._kept[direction] or b"")
+                self._take(direction, event.take(0, min(event.length, room)))
+            elif isinstance(event, StreamGap):
+                self._forget(direction)
+
+    def close(self) -> None:
+        """The connection is over."""
+        self._forget(0)
+        self._forget(1)
+
+    def _take(self, direction: int, data: bytes) -> None:
+        kept = self._kept[direction]
+        if kept is None or not self._account.reserve(len(data)):
+            self._forget(direction)
+            return
+        data = kept + data
+        self._kept[direction] = data
+        message = _first_message(data)
+        if message is None:
+            if len(data) >= self._limit:
+                self._forget(direction)
+            return
+        if message[:1] == bytes([_CLIENT_HELLO]):
+            self._client_hello(message[4:])
+        elif message[:1] == bytes([_SERVER_HELLO]):
+            self._server_hello(message[4:])
+        self._forget(direction)
+
+    def _forget(self, direction: int) -> None:
+        kept = self._kept[direction]
+        if kept is not None:
+            self._account.release(len(kept))
+            self._kept[direction] = None
+
+    def _client_hello(self, body: bytes) -> None:
+        try:
+            extensions = dict(getattr(ssl.TLSClientHello(body), "extensions", ()))
+        except _PROBLEMS:
+            return
+        name = extensions.get(_SERVER_NAME, b"")
+        if len(name) > 5 and name[2] == 0:
+            self.tls.server_name = text(name[5 : 5 + int.from_bytes(name[3:5], "big")])
+        self.tls.offered = _protocols(extensions.get(_ALPN, b""))
+
+    def _server_hello(self, body: bytes) -> None:
+        try:
+            hello = ssl.TLSServerHello(body)
+            extensions = dict(getattr(hello, "extensions", ()))
+            version = int.from_bytes(extensions.get(_SUPPORTED_VERSIONS, b"")[:2], "big") or int(hello.version)
+        except _PROBLEMS:
+            return
+        self.tls.version = _VERSIONS.get(version, f"0x{version:04x}")
+        chosen = _protocols(extensions.get(_ALPN, b""))
+        self.tls.alpn = chosen[0] if chosen else None
+
+
+def _first_message(data: bytes) -> bytes | None:
+    """The first handshake message, which records may part; empty where there is none, None where more is needed."""
+    message = b""
+    at = 0
+    while at + 5 <= len(data):
+        if data[at] != _HANDSHAKE_RECORD:
+            return b""
+        size = int.from_bytes(data[at + 3 : at + 5], "big")
+        if not size:
+            return b""
+        message += data[at + 5 : at + 5 + size]
+        at += 5 + size
+        if len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4], "big"):
+            return message[: 4 + int.from_bytes(message[1:4], "big")]
+    return None
+
+
+def _protocols(extension: bytes) -> list[str]:
+    """The names in an ALPN extension."""
+    names: list[str] = []
+    at = 2
+    while at < len(extension) and len(names) < _NAMES_MAX:
+        size = extension[at]
+        names.append(text(extension[at + 1 : at + 1 + size]))
+        at += 1 + size
+    return names
