@@ -53,6 +53,7 @@ class DropReason(StrEnum):
     CONTENT_MEMORY = "content_memory"
     JSON_SCALAR_TOO_LARGE = "json_scalar_too_large"
     JSON_NUMBER_UNSUPPORTED = "json_number_unsupported"
+    JSON_VALUE_TOO_LARGE = "json_value_too_large"
     JSON_TOO_DEEP = "json_too_deep"
     JSON_MEMORY = "json_memory"
 
@@ -85,6 +86,7 @@ _REASONS = {
     DropReason.CONTENT_MEMORY: "The content account or the memory limit refused a decompressor.",
     DropReason.JSON_SCALAR_TOO_LARGE: "A string or number went on beyond json_scalar_max_bytes.",
     DropReason.JSON_NUMBER_UNSUPPORTED: "A number has more digits or a larger exponent than Python converts.",
+    DropReason.JSON_VALUE_TOO_LARGE: "A value that extract was to give went on beyond extract_value_max_bytes.",
     DropReason.JSON_TOO_DEEP: "Arrays and objects nest deeper than json_max_depth.",
     DropReason.JSON_MEMORY: "The json account or the memory limit refused a parser's bytes.",
 }

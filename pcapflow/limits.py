@@ -260,6 +260,12 @@ class Limits:
         "the path in an error message ends there",
         "levels of the path that an error message names",
     )
+    extract_value_max_bytes: int = _limit(
+        8 * MIB,
+        "bytes",
+        "drop `json_value_too_large`; the next value is read",
+        "one value that `extract` gives, which must be kept until it is whole",
+    )
     json_total: int = _limit(
         16 * MIB,
         "bytes",

@@ -109,15 +109,18 @@ def run(
     write: Write | None = None,
     flush: Callable[[], object] | None = None,
     progress: Callable[[Progress], object] | None = None,
+    collect: Callable[[Limits, Ledger, Write | None, Looking], Collector] = Collector,
 ) -> Result:
-    """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written."""
+    """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written; collect makes
+    who gathers what the stages find, where that is not a report.
+    """
     limits = limits or Limits()
     options = options or Options()
     selection = Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
     began = time.perf_counter()
     start_rss = resident_bytes()[1]
     ledger = Ledger(limits, options.simulate)
-    collector = Collector(limits, ledger, write, options.looking)
+    collector = collect(limits, ledger, write, options.looking)
     ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
     table = FlowTable(ctx, walk_all=options.walk_all)
     counts, watch, fragments = DecodeCounts(), Watch(), Fragments(limits, ledger)

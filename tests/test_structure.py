@@ -21,8 +21,8 @@ MAY_IMPORT = {
     "protocols": VOCABULARY | {"reassembly.events", "reassembly.connection", "reassembly.seqspace", "reassembly.half_stream"},
     "payload": VOCABULARY,
     "report": VOCABULARY
-    | {"reassembly.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_head", "protocols.services", "payload.body", "payload.json_body"},
-    "cli": VOCABULARY | {"pipeline", "report.documents", "report.terminal", "cli"},
+    | {"protocols.follow", "payload.extract", "reassembly.context", "reassembly.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_head", "protocols.services", "payload.body", "payload.json_body"},
+    "cli": VOCABULARY | {"pipeline", "report.documents", "report.extract", "report.follow", "report.terminal", "protocols.follow", "reassembly.connection", "cli"},
 }
 """What a stage may import beside itself: the vocabulary, and the value types of the stage before it. `report.collector` is where
 the stages' findings meet; only `pipeline` knows all of them."""

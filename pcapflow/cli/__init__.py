@@ -11,6 +11,8 @@ import click
 from pcapflow import __version__
 from pcapflow.cli.analyze import analyze
 from pcapflow.cli.errors import exit_with
+from pcapflow.cli.extract import extract
+from pcapflow.cli.follow import follow
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -19,7 +21,8 @@ def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
 
 
-cli.add_command(analyze)
+for _command in (analyze, extract, follow):
+    cli.add_command(_command)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import astuple
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.http1_bodies import BodyState
 from pcapflow.protocols.http1_framer import Framer, State
 from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
 from pcapflow.protocols.http1_owner import Where
@@ -23,21 +24,6 @@ from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
 from pcapflow.records import Body, Http, Json, JsonBody, Response
-
-
-class _BodyState:
-    """A body that is under way: the head it follows, where its message began."""
-
-    __slots__ = ("bytes", "framing", "head", "missing", "offset", "sink", "ts")
-
-    def __init__(self, head: Head, framing: str, offset: int, ts: int) -> None:
-        self.head = head
-        self.framing = framing
-        self.offset = offset
-        self.ts = ts
-        self.bytes = 0
-        self.missing = 0
-        self.sink: BodySink | None = None
 
 
 def _keep_answer(services: Services, head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
@@ -84,7 +70,7 @@ class HttpConnection:
         """Whose request body is under way."""
         self.answering: Exchange | None = None
         """Whose response body is under way."""
-        self._bodies: list[_BodyState | None] = [None, None]
+        self._bodies: list[BodyState | None] = [None, None]
         self._later: list[tuple[int, Exchange, JsonBody, int]] = []
         """Records of JSON in request bodies: written when the server is up to the same packet, which settles the index."""
         self._pause_for: Exchange | None = None
@@ -243,6 +229,7 @@ class HttpConnection:
             exchange.resynchronised = True
             framer.resynchronised = False
         self.answering = exchange
+        exchange.response_head = head
         if status == 101 or (request is not None and request.connect and status < 300):
             # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol
             self.tunnel = "websocket" if head.upgrade == "websocket" else "opaque"
@@ -299,7 +286,9 @@ class HttpConnection:
 
     def body_begin(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> None:
         """See `Owner.body_begin`."""
-        self._bodies[framer is self.server] = _BodyState(head, framing, offset, begun)
+        exchange = self.answering if framer is self.server else self.asking
+        assert exchange is not None
+        self._bodies[framer is self.server] = BodyState(framer, exchange, head, framing, offset, begun)
 
     def body_bytes(self, framer: Framer, n: int, data: bytes) -> None:
         """See `Owner.body_bytes`."""
@@ -309,7 +298,7 @@ class HttpConnection:
         if data:
             sink = state.sink
             if sink is None:
-                sink = state.sink = self._services.open_body(state.head)
+                sink = state.sink = self._services.open_body(state.head, state)
             sink.feed(data)
 
     def body_gap(self, framer: Framer, n: int) -> None:
@@ -319,14 +308,16 @@ class HttpConnection:
         state.missing += n
         if framer.wanted:
             if state.sink is None:
-                state.sink = self._services.open_body(state.head)
+                state.sink = self._services.open_body(state.head, state)
             state.sink.gap()
 
     def whole_body(self, framer: Framer, head: Head, body: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
         """See `Owner.whole_body`."""
         services = self._services
         if type(head) is not ResponseHead or len(body) > SMALL_ANSWER:
-            state = _BodyState(head, "length", offset, begun)
+            exchange = self.answering if framer is self.server else self.asking
+            assert exchange is not None
+            state = BodyState(framer, exchange, head, "length", offset, begun)
             state.bytes = len(body)
             found = services.whole_body(body, head) if body and (head.form or services.looks_at_all) else None
             self._body_over(int(framer is self.server), state, found, "complete", packet, ts)
@@ -336,7 +327,8 @@ class HttpConnection:
         if known is None:
             looked_at = services.whole_body(body, head) if body and (head.form or services.looks_at_all) else None
             if looked_at is not None and type(looked_at) is not JsonBody:
-                state = _BodyState(head, "length", offset, begun)
+                assert self.answering is not None
+                state = BodyState(framer, self.answering, head, "length", offset, begun)
                 state.bytes = len(body)
                 self._body_over(1, state, looked_at, "complete", packet, ts)
                 return
@@ -358,7 +350,7 @@ class HttpConnection:
             state.sink.finish(whole=status == "complete")
         self._body_over(side, state, state.sink, status, packet, ts)
 
-    def _body_over(self, side: int, state: _BodyState, found: BodySink | JsonBody | None, status: str, packet: int, ts: int) -> None:
+    def _body_over(self, side: int, state: BodyState, found: BodySink | JsonBody | None, status: str, packet: int, ts: int) -> None:
         services = self._services
         self._bodies[side] = None
         exchange = self.answering if side else self.asking
@@ -427,6 +419,8 @@ class HttpConnection:
         services = self._services
         if exchange.anomalies:
             services.anomalies(exchange.anomalies)
+        if services.by_packet:
+            services.exchange_over(self._connection.number, exchange.index, exchange.response_head, exchange.done_packet)
         if not services.wants_records:
             return
         begun = (exchange.ts + 500) // 1000

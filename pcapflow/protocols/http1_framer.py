@@ -60,7 +60,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_cache", "_direction", "_first", "_stash", "_stash_where", "_window", "connection", "may_be_unsent", "owner", "paused", "paused_body", "remaining",
+        "_cache", "_direction", "_first", "_stash", "_stash_where", "_window", "connection", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
         "reserved", "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
@@ -93,6 +93,8 @@ class Framer:
         """Bytes joined at one time: more where messages are short, few where long bodies are skipped."""
         self._cache: Mapping[bytes, Head] = services.heads.requests if side == "client" else services.heads.responses
         self.reserved = 0
+        self.packet = 0
+        """The one that brought the body's bytes at hand, where the services want bodies packet by packet."""
         self.rest: list[StreamEvent] = []
         """What came behind a switch to another protocol, for whoever reads that; valid as long as the events are."""
 
@@ -306,7 +308,8 @@ class Framer:
                     self.services.drop(self.connection, self._direction, drop, packets[piece], times[piece], offset, 0)
                     self.lose(data.start + base + at)
                     return at
-                if framing == "length" and at + head.length <= size and not self.paused_body and not self.may_be_unsent:
+                piecemeal = self.services.by_packet or self.paused_body or self.may_be_unsent
+                if framing == "length" and at + head.length <= size and not piecemeal:
                     stop = at + head.length
                     position = base + stop - 1
                     while ends[piece] <= position:
@@ -319,13 +322,16 @@ class Framer:
                 else:
                     self._begin_body(head, framing)
                     owner.body_begin(self, head, framing, offset, ts)
-                    if self.paused_body or self.may_be_unsent:
-                        return at
                     if head.version == "0.9":
                         # an answer without a head: all that is here is its body
+                        self.packet = packets[-1]
                         owner.body_bytes(self, size - at, view[at:] if self.wanted else b"")
                         return size
+                    if piecemeal:
+                        return at
             elif state is State.CHUNK_DATA:
+                if self.services.by_packet:
+                    return at
                 stop = min(size, at + self.remaining)
                 owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
                 self.remaining -= stop - at
@@ -423,8 +429,13 @@ class Framer:
         stop = position + n
         if self.wanted:
             at = position
+            ends = data.piece_ends()
             while at < stop:
                 size = min(_LARGEST_WINDOW, stop - at)
+                if self.services.by_packet:
+                    piece = bisect_right(ends, at)
+                    size = min(size, ends[piece] - at)
+                    self.packet = data.packet(piece)
                 self.owner.body_bytes(self, size, data.take(at, size))
                 at += size
         else:
@@ -438,6 +449,7 @@ class Framer:
         return stop, n > WINDOW and not self.wanted
 
     def _end_body(self, packet: int, ts: int, *, whole: bool) -> None:
+        self.packet = packet
         self.state = State.HEAD
         self.until_close = False
         self.owner.body_end(self, packet, ts, whole=whole)

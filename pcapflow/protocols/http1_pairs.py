@@ -18,7 +18,7 @@ from operator import attrgetter
 
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_head import NOTHING, RequestHead
+from pcapflow.protocols.http1_head import NOTHING, RequestHead, ResponseHead
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.seqspace import unwrap
 from pcapflow.records import Request, Response
@@ -34,6 +34,7 @@ class Exchange:
     head: RequestHead | None = None
     request: Request | None = None
     response: Response | None = None
+    response_head: ResponseHead | None = None
     request_done = True
     response_done = False
     resynchronised = False

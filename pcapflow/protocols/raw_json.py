@@ -27,13 +27,21 @@ _WINDOW = 256 << 10
 class _Stream:
     """One direction."""
 
-    __slots__ = ("bytes", "framed", "head", "offset", "remaining", "searching", "sink", "ts")
+    __slots__ = ("bytes", "connection", "framed", "head", "offset", "packet", "remaining", "searching", "sink", "stream", "ts")
 
-    def __init__(self, sink: BodySink, offset: int, ts: int, *, framed: bool) -> None:
-        self.sink = sink
+    source = "raw"
+    index = None
+    request = None
+    response = None
+
+    def __init__(self, services: Services, connection: Connection, direction: int, offset: int, ts: int, *, framed: bool) -> None:
+        self.connection = connection.number
+        self.stream = connection.stream_name(direction)
+        self.packet = 0
         self.offset = offset
         self.ts = ts
         self.framed = framed
+        self.sink: BodySink = services.open_raw("json-seq" if framed else "raw", self)
         self.bytes = 0
         """Of framed messages."""
         self.head = b""
@@ -58,9 +66,10 @@ class RawJson:
         """That direction was found to be JSON, in event; stash came before it."""
         self._stash[direction] = None
         framed = verdict == detect.FRAMED_JSON
-        sink = self._services.open_raw("json-seq" if framed else "raw")
-        stream = _Stream(sink, event.start - len(stash), event.time(0), framed=framed)
+        self._connection.fix_roles()
+        stream = _Stream(self._services, self._connection, direction, event.start - len(stash), event.time(0), framed=framed)
         self._streams[direction] = stream
+        stream.packet = event.packet(0)
         if stash:
             self._feed(direction, stream, stash, event)
 
@@ -80,7 +89,13 @@ class RawJson:
                     self._stash[direction] = None
                 if stream is None:
                     continue
-            if isinstance(event, StreamData) and stream.framed:
+            if isinstance(event, StreamData) and self._services.by_packet:
+                begin = 0
+                for i, end in enumerate(event.piece_ends()):
+                    stream.packet = event.packet(i)
+                    self._feed(direction, stream, event.take(begin, end - begin), event.after(begin).first(1))
+                    begin = end
+            elif isinstance(event, StreamData) and stream.framed:
                 self._feed(direction, stream, event.take(0, event.length), event)
             elif isinstance(event, StreamData):
                 for at in range(0, event.length, _WINDOW):
@@ -159,6 +174,7 @@ class RawJson:
 
     def _end(self, direction: int, stream: _Stream, end: StreamEnd) -> None:
         self._streams[direction] = None
+        stream.packet = end.packet
         self._services.ledger.http.release(len(stream.head))
         sink = stream.sink
         sink.finish(whole=end.kind == "fin" and not stream.remaining and not stream.head)

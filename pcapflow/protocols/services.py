@@ -7,7 +7,7 @@ from typing import Protocol
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_head import Head, Heads, ResponseHead
+from pcapflow.protocols.http1_head import Head, Heads, RequestHead, ResponseHead
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamGap
 from pcapflow.records import Http, Json, JsonBody, Response
@@ -26,6 +26,42 @@ class BodySink(Protocol):
     def gap(self) -> None: ...
 
     def finish(self, *, whole: bool) -> None: ...
+
+
+class BodyOrigin(Protocol):
+    """Whose bytes a sink gets."""
+
+    @property
+    def connection(self) -> int: ...
+
+    @property
+    def stream(self) -> str: ...
+
+    @property
+    def source(self) -> str:
+        """`http-request`, `http-response` or `raw`."""
+        ...
+
+    @property
+    def ts(self) -> int:
+        """Time (ns) of the message's first byte, or the stream's."""
+        ...
+
+    @property
+    def index(self) -> int | None:
+        """The exchange's on its connection; None for a raw stream."""
+        ...
+
+    @property
+    def request(self) -> RequestHead | None: ...
+
+    @property
+    def response(self) -> ResponseHead | None: ...
+
+    @property
+    def packet(self) -> int:
+        """The packet that brought the bytes at hand, where `Services.by_packet` is set."""
+        ...
 
 
 class Answer:
@@ -54,12 +90,14 @@ class Services(Protocol):
     heads: Heads
     looks_at_all: bool
     """Whether bodies are looked at whose type says no JSON."""
+    by_packet: bool
+    """Whether sinks get each packet's bytes by themselves."""
 
-    def open_body(self, head: Head) -> BodySink:
+    def open_body(self, head: Head, origin: BodyOrigin) -> BodySink:
         """A sink for the body behind that head."""
         ...
 
-    def open_raw(self, form: str) -> BodySink:
+    def open_raw(self, form: str, origin: BodyOrigin) -> BodySink:
         """A sink for a stream that is nothing but JSON: `raw`, or `json-seq` for messages that a separator parts."""
         ...
 
@@ -77,6 +115,10 @@ class Services(Protocol):
 
     def anomalies(self, names: list[str]) -> None:
         """An exchange ended that had these."""
+        ...
+
+    def exchange_over(self, connection: int, index: int, response: Head | None, packet: int) -> None:
+        """Nothing more comes of an exchange, as that packet told; response: the final answer's head."""
         ...
 
     def body(self, status: str) -> None:

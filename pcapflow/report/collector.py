@@ -22,8 +22,9 @@ from pcapflow.payload.json_body import backend
 from pcapflow.policy import Policy
 from pcapflow.protocols.handler import Handler
 from pcapflow.protocols.http1_head import Head, Heads
-from pcapflow.protocols.services import Answers
+from pcapflow.protocols.services import Answers, BodyOrigin
 from pcapflow.reassembly.connection import Connection
+from pcapflow.reassembly.context import Consumer
 from pcapflow.reassembly.events import Conflict, StreamGap, Why
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import Endpoint, endpoints
@@ -54,6 +55,7 @@ class Collector:
         self.heads = Heads()
         self.looking = looking
         self.looks_at_all = looking.at_all
+        self.by_packet = False
         self.unbalanced: list[str] = []
 
     def flush(self) -> None:
@@ -83,7 +85,7 @@ class Collector:
 
     # --- Observer: connections
 
-    def consumer(self, connection: Connection) -> Handler:
+    def consumer(self, connection: Connection) -> Consumer:
         """The consumer of a new connection's events."""
         return Handler(self)
 
@@ -206,11 +208,11 @@ class Collector:
 
     # --- Services: protocols
 
-    def open_body(self, head: Head) -> BodyReader:
+    def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Services`."""
         return BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
 
-    def open_raw(self, form: str) -> BodyReader:
+    def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
         """See `Services`."""
         return BodyReader((), form, self.limits, self.ledger, self.looking)
 
@@ -241,6 +243,9 @@ class Collector:
         counts = self.http_summary.anomalies
         for name in names:
             counts[name] = counts.get(name, 0) + 1
+
+    def exchange_over(self, connection: int, index: int, response: Head | None, packet: int) -> None:
+        """See `Services`."""
 
     def _count(self, counts: dict[str, int], key: str) -> None:
         if len(counts) < self.limits.map_keys:

@@ -1,0 +1,82 @@
+"""`pcapflow extract`: the JSON values at a prefix, one a line."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import click
+
+from pcapflow.cli import errors
+from pcapflow.cli.options import finish, run_options, settings
+from pcapflow.cli.output import Output, open_output
+from pcapflow.looking import Looking
+
+_EXAMPLES = """\b
+Examples:
+  pcapflow extract items.item.id trace.pcap
+  pcapflow extract '' trace.pcap --where status=5xx --with-source
+  pcapflow extract item --where 'method=POST,path=/v1/*' trace.pcap | jq -s length
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("prefix")
+@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
+@click.option("--where", "conditions", metavar="KEY=VALUE,...", default="",
+              help="Only bodies of exchanges with that method, host, status (2xx), path (/v1/*) or source (request, response, raw).")  # fmt: skip
+@click.option("--with-source", is_flag=True, help="Wrap each value in an object that says where it is from.")
+@click.option("--drops", metavar="FILE", default=None, help="Write what was given up, one record a line, to FILE instead of standard error.")
+@click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing.")
+@click.option("-o", "--output", metavar="FILE", default=None, help="Write the values to FILE, which appears when it is whole.")
+@run_options
+def extract(
+    prefix: str,
+    captures: tuple[str, ...],
+    *,
+    conditions: str,
+    with_source: bool,
+    drops: str | None,
+    sniff_json: bool,
+    output: str | None,
+    **run: Any,
+) -> None:
+    """Print the JSON values at PREFIX in the bodies and streams of CAPTURE..., one a line, as they were sent.
+
+    PREFIX is written as ijson does: keys and `item` for an array's elements, with dots between; '' is whole documents. Digits are not
+    rounded. A value too large for its limit is left out, and said on standard error.
+    """
+    from pcapflow import pipeline
+    from pcapflow.cli.progress import progress_bar
+    from pcapflow.report.extract import Extractor, Where
+
+    where = Where.parse(conditions)
+    bounds, options = settings(run, Looking(sniff=sniff_json))
+    with ExitStack() as stack:
+        out = stack.enter_context(open_output(output))
+        others = stack.enter_context(open_output(drops)) if drops is not None else None
+        progress = stack.enter_context(progress_bar(enabled=not run["quiet"]))
+        result = pipeline.run(
+            captures,
+            bounds,
+            options,
+            flush=out.flush,
+            progress=progress,
+            collect=lambda limits, ledger, _, looking: Extractor(
+                prefix, where, limits, ledger, _lines_to(out), _lines_to(others), looking, with_source=with_source
+            ),
+        )
+    finish(result)
+
+
+def _lines_to(out: Output | None) -> Any:
+    """A writer of lines; to standard error where out is None."""
+
+    def write(lines: list[bytes]) -> None:
+        if out is not None:
+            out.write(b"\n".join(lines) + b"\n")
+        else:
+            for line in lines:
+                errors.say(line.decode("utf-8", "replace"))
+
+    return write

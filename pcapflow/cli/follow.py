@@ -1,0 +1,145 @@
+"""`pcapflow follow`: the reassembled bytes of one connection."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pcapflow.cli.options import finish, run_options, settings
+from pcapflow.cli.output import Output, open_output
+from pcapflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from pcapflow.protocols.follow import Part
+    from pcapflow.reassembly.connection import Connection
+
+_EXAMPLES = """\b
+Examples:
+  pcapflow follow trace.pcap --connection 4711
+  pcapflow follow trace.pcap --connection 4711 --stream server --raw > body
+"""
+_FILL = re.compile(r"[0-9a-fA-F]{2}")
+_FILLED_AT_ONCE = 64 << 10
+_COLUMNS = 16
+_ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to end"}
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
+@click.option("--connection", "number", metavar="N", type=click.IntRange(1), required=True, help="The connection, by the number of its first packet.")
+@click.option("--stream", type=click.Choice(["client", "server"]), default=None, help="Only what that side sent.")
+@click.option("--hex", "as_hex", is_flag=True, help="Offsets, bytes in hexadecimal, and what can be printed of them.")
+@click.option("--raw", is_flag=True, help="The bytes and nothing else.")
+@click.option("--gap-fill", metavar="HEX", default=None, help="With --raw: write this byte for each that is missing, such as 00.")
+@click.option("-o", "--output", metavar="FILE", default=None, help="Write to FILE, which appears when it is whole.")
+@run_options
+def follow(
+    captures: tuple[str, ...],
+    *,
+    number: int,
+    stream: str | None,
+    as_hex: bool,
+    raw: bool,
+    gap_fill: str | None,
+    output: str | None,
+    **run: Any,
+) -> None:
+    """Print the bytes of connection N as they were reassembled, in the order in which they came.
+
+    What is missing is shown as a gap. With --raw nothing stands for it, unless --gap-fill says what.
+    """
+    if as_hex and raw:
+        raise click.UsageError("--hex and --raw exclude each other")
+    if gap_fill is not None and not raw:
+        raise click.UsageError("--gap-fill goes with --raw")
+    if gap_fill is not None and not _FILL.fullmatch(gap_fill):
+        raise click.UsageError(f"--gap-fill: {gap_fill!r} is not a byte; write two hexadecimal digits")
+    from pcapflow import pipeline
+    from pcapflow.cli.progress import progress_bar
+    from pcapflow.report.follow import Following
+
+    bounds, options = settings(run)
+    seen = False
+    with open_output(output) as out, progress_bar(enabled=not run["quiet"]) as progress:
+        show = _Raw(out, bytes.fromhex(gap_fill) if gap_fill else b"") if raw else _View(out, as_hex=as_hex)
+
+        def take(connection: Connection, part: Part) -> None:
+            nonlocal seen
+            seen = True
+            connection.fix_roles()
+            name = connection.stream_name(part.direction)
+            if stream is None or name == stream:
+                show.part(name, part)
+
+        result = pipeline.run(
+            captures, bounds, options, flush=out.flush, progress=progress, collect=lambda limits, ledger, *_: Following(number, take, limits, ledger)
+        )
+        if not seen:
+            raise UsageError(f"no connection begins with packet {number}; `pcapflow analyze --ndjson` lists them (.connection)")
+    finish(result)
+
+
+class _Raw:
+    """The bytes alone."""
+
+    def __init__(self, out: Output, fill: bytes) -> None:
+        self._out = out
+        self._fill = fill
+
+    def part(self, name: str, part: Part) -> None:
+        """Write it."""
+        if part.data:
+            self._out.write(part.data)
+        elif part.gap is not None and self._fill:
+            left = part.gap.length
+            while left:
+                n = min(left, _FILLED_AT_ONCE)
+                self._out.write(self._fill * n)
+                left -= n
+
+
+class _View:
+    """For a person: who speaks, and what can be printed of it."""
+
+    def __init__(self, out: Output, *, as_hex: bool) -> None:
+        self._out = out
+        self._as_hex = as_hex
+        self._speaker = ""
+        self._line_open = False
+
+    def part(self, name: str, part: Part) -> None:
+        """Write it."""
+        if part.end is not None:
+            self._say(f"the {name} {_ENDS[part.end]} at byte {part.offset}, packet {part.packet}")
+            return
+        if part.gap is not None:
+            self._say(f"gap: bytes {part.gap.start} to {part.gap.start + part.gap.length - 1} of the {name} are missing ({part.gap.cause.value}), packet {part.packet}")
+            self._speaker = ""
+            return
+        if name != self._speaker:
+            self._say(f"{name}, from byte {part.offset}, packet {part.packet}")
+            self._speaker = name
+        self._out.write(self._hexadecimal(part) if self._as_hex else self._text(part.data))
+
+    def _say(self, text: str) -> None:
+        self._out.write((b"\n" if self._line_open else b"") + b"--- " + text.encode() + b"\n")
+        self._line_open = False
+
+    def _text(self, data: bytes) -> bytes:
+        self._line_open = not data.endswith(b"\n")
+        return data.replace(b"\r\n", b"\n").translate(_SHOWN)
+
+    @staticmethod
+    def _hexadecimal(part: Part) -> bytes:
+        lines = []
+        for at in range(0, len(part.data), _COLUMNS):
+            some = part.data[at : at + _COLUMNS]
+            lines.append(b"%08x  %-47s  %s\n" % (part.offset + at, some.hex(" ").encode(), some.translate(_PRINTABLE)))
+        return b"".join(lines)
+
+
+_PRINTABLE = bytes(c if 0x20 <= c < 0x7F else 0x2E for c in range(256))
+_SHOWN = bytes(c if 0x20 <= c < 0x7F or c in b"\n\t" else 0x2E for c in range(256))
+"""What a terminal would obey, and bytes beyond ASCII, are shown as dots."""

@@ -1,0 +1,120 @@
+"""Options that every command has which reads captures, and what they make: limits and `pipeline.Options`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pcapflow.cli import errors
+from pcapflow.cli.values import Duration, Moment, Simulated, Size, show_size
+from pcapflow.limits import MIB, Limits
+from pcapflow.looking import NOTHING_MORE, Looking
+from pcapflow.policy import Policy
+from pcapflow.process import FIXED_BYTES, container_limit
+
+if TYPE_CHECKING:
+    from pcapflow.pipeline import Options, Result
+
+_DEFAULTS = Limits()
+_LEAST_MEMORY = 8 * MIB
+"""Below this a block and its columns leave little for anything else."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
+    default = getattr(_DEFAULTS, name)
+    shown = show_size(default) if isinstance(kind, Size) else f"{default / 1e9:g}s" if isinstance(kind, Duration) else str(default)
+    return click.option(flag, name, type=kind, default=None, help=f"{text}  [default: {shown}]")
+
+
+_OPTIONS = (
+    click.option("-q", "--quiet", is_flag=True, help="No progress bar."),
+    _limit("--memory-limit", "memory_limit", Size(), "Bound on everything that is kept."),
+    _limit("--ring-size", "ring_size", Size(), "Bound on what one stream holds behind its holes."),
+    _limit("--ring-ranges", "ring_ranges", click.IntRange(1), "Disjoint ranges that one stream holds behind its holes."),
+    _limit("--max-connections", "max_connections", click.IntRange(1), "Connections tracked at one time."),
+    _limit("--gap-timeout", "gap_timeout", Duration(), "Capture time that data waits behind a hole."),
+    _limit("--idle-timeout", "idle_timeout", Duration(), "Silence after which a connection is over."),
+    _limit("--block-size", "block_size", Size(), "Bytes read at one time; changes nothing but memory and speed."),
+    click.option("--overload", type=click.Choice(["gap", "drop"]), default="gap", show_default=True, help="Over budget: give up a stream's oldest hole, or the stream."),
+    click.option("--overlap", type=click.Choice([policy.value for policy in Policy]), default=Policy.FIRST.value, show_default=True, help="Whose copy is kept where segments behind a hole overlap with other bytes."),
+    click.option("--filter", "expression", metavar="EXPRESSION", default=None, help="Only segments that match: 'host 10.0.0.1 and port 80' (docs/captures.md)."),
+    click.option("--from", "begin", type=Moment(), default=None, help="Only segments captured at that time or later: 2026-11-24T12:00:00Z, or seconds."),
+    click.option("--to", "end", type=Moment(), default=None, help="Only segments captured before that time."),
+    click.option("--packets", type=click.IntRange(1), default=None, help="Read no more than that many packets."),
+    click.option("--verify-checksums", is_flag=True, help="Drop segments whose TCP checksum is wrong."),
+    click.option("--tunnels", type=click.Choice(["on", "off"]), default="on", show_default=True, help="Open tunnels, or leave them as packets of the outer protocol."),
+    click.option("--process-limit", type=Size(), default=None, help="Hard limit on the process's memory: beyond it, the report so far and status 71."),
+    click.option("--simulate", type=Simulated(), multiple=True, hidden=True, help="ACCOUNT=N: refuse its Nth reservation; process=N: no memory at block N."),
+)
+
+
+def run_options(command: _Command) -> _Command:
+    """Adds them to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple[Limits, Options]:
+    """The limits and options that a command line says. Says what does not fit into memory."""
+    names = _DEFAULTS.as_dict()
+    bounds = replace(
+        _DEFAULTS.with_memory(given["memory_limit"] or _DEFAULTS.memory_limit),
+        **{name: value for name, value in given.items() if name in names and name != "memory_limit" and value is not None},
+    )
+    _say_what_does_not_fit(bounds, given["process_limit"])
+    from pcapflow import pipeline
+
+    return bounds, pipeline.Options(
+        looking=looking,
+        drop_streams=given["overload"] == "drop",
+        overlap=Policy(given["overlap"]),
+        tunnels=given["tunnels"] == "on",
+        filter=given["expression"],
+        begin=given["begin"],
+        end=given["end"],
+        verify_checksums=given["verify_checksums"],
+        packets=given["packets"],
+        process_limit=given["process_limit"],
+        simulate=dict(given["simulate"]),
+    )
+
+
+def _say_what_does_not_fit(bounds: Limits, process_limit: int | None) -> None:
+    """A memory limit that the container or --process-limit cannot hold is said at the start, not found out at the end."""
+    wanted = bounds.memory_limit + FIXED_BYTES
+    for name, most in (("the container's limit", container_limit()), ("--process-limit", process_limit)):
+        if most is None or wanted <= most:
+            continue
+        room = (most - FIXED_BYTES) // MIB * MIB
+        way = f"give --memory-limit {show_size(room)} or less"
+        if room < _LEAST_MEMORY:
+            way = f"whatever --memory-limit is, a run may need {show_size(FIXED_BYTES + _LEAST_MEMORY)} there"
+        errors.say(
+            f"warning: --memory-limit {show_size(bounds.memory_limit)} and about {show_size(FIXED_BYTES)} for the program itself do not fit in "
+            f"{name} of {show_size(most)}; {way}"
+        )
+
+
+def finish(result: Result) -> None:
+    """Warnings to standard error, and the first exit status that holds."""
+    for warning in result.warnings:
+        errors.say(f"warning: {warning}")
+    unbalanced = result.account_error()
+    if unbalanced is not None:
+        raise unbalanced
+    if result.out_of_memory:
+        errors.say("out of memory: the report covers what was read before")
+    if result.nothing_decoded:
+        raise errors.Finished(errors.NOT_A_CAPTURE)
+    if result.summary.interrupted:
+        raise errors.Finished(errors.INTERRUPTED)
+    if result.out_of_memory:
+        raise errors.Finished(errors.OUT_OF_MEMORY)
+    if result.damaged:
+        raise errors.Finished(errors.DAMAGED)

@@ -1,0 +1,163 @@
+"""The values at an ijson prefix, as the text that was sent: digits, escapes and repeated keys stay as they were.
+
+Contract: a `Tap` on the JSON parser. It walks ijson's events for the path and cuts the values out of the bytes; `emit` gets each on one
+line. Invariant: what is kept is the value under way, at most `extract_value_max_bytes`, reserved in the `json` account; one that
+is too large is a drop, and the next is read. Time is linear in the bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from pcapflow.budget import Account
+from pcapflow.drops import Drop, DropReason
+from pcapflow.limits import Limits
+from pcapflow.payload.path import Event
+from pcapflow.payload.structure import SCALAR
+
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_RUN = re.compile(rb"[^\s,:\[\]{}\"]++")
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null', re.DOTALL)
+_BLANKS = re.compile(rb'("(?:[^"\\]++|\\.)*+")|\s++', re.DOTALL)
+_BRACKET, _SCALAR_BYTE = 1, 2
+_KINDS = np.zeros(256, dtype=np.uint8)
+_KINDS[list(b"[]{}")] = _BRACKET
+_KINDS[list(SCALAR)] = _SCALAR_BYTE
+_QUOTE = ord('"')
+
+
+class Values:
+    """One body's values at a prefix."""
+
+    __slots__ = ("_account", "_bases", "_begun", "_dropped", "_emit", "_held", "_level", "_limits", "_most", "_parts", "_paths", "_prefix")
+
+    def __init__(self, prefix: str, limits: Limits, account: Account, emit: Callable[[bytes], None], dropped: Callable[[Drop], None]) -> None:
+        """prefix: as ijson writes it; empty for whole documents."""
+        self._prefix = prefix
+        self._limits = limits
+        self._account = account
+        self._emit = emit
+        self._dropped = dropped
+        self._most = prefix.count(".") + (2 if prefix else 1)
+        """Levels at which a value with that path can be: each adds at least one part."""
+        self._level = 0
+        self._paths = [""] * (self._most + 1)
+        """At each level, the path of the value at hand."""
+        self._bases = [""] * (self._most + 1)
+        """At each level, what a key is appended to."""
+        self._begun = -1
+        """The level at which the value under way began; -1 for none, and where it was given up `_parts` is None."""
+        self._parts: list[bytes] | None = []
+        self._held = 0
+
+    def take(self, data: bytes, events: list[Event]) -> Drop | None:
+        """The next whole tokens and their events."""
+        level, begun, most, prefix = self._level, self._begun, self._most, self._prefix
+        paths, bases = self._paths, self._bases
+        starts: list[int] | None = None
+        begin_at = 0
+        for i, (name, value) in enumerate(events):
+            if name == "map_key":
+                if begun < 0 and level < most + 1 and level:
+                    paths[level] = bases[level] + str(value)
+            elif name == "start_map" or name == "start_array":
+                if begun < 0 and level <= most:
+                    path = paths[level]
+                    if path == prefix:
+                        if starts is None:
+                            starts = _starts(data, len(events))
+                        begun, begin_at = level, starts[i]
+                        self._parts = []
+                    elif level < most:
+                        base = path + "." if path or level else ""
+                        if name == "start_array":
+                            paths[level + 1] = base + "item"
+                        bases[level + 1] = base
+                level += 1
+            elif name == "end_map" or name == "end_array":
+                level -= 1
+                if level == begun:
+                    if starts is None:
+                        starts = _starts(data, len(events))
+                    self._value(data[begin_at : starts[i] + 1])
+                    begun = -1
+            elif begun < 0 and level <= most and paths[level] == prefix:
+                if starts is None:
+                    starts = _starts(data, len(events))
+                at = starts[i]
+                match = (_STRING if data[at] == _QUOTE else _RUN).match(data, at)
+                if match is not None:
+                    self._parts = []
+                    self._value(match[0])
+        self._level, self._begun = level, begun
+        if begun >= 0:
+            self._keep(data[begin_at:])
+        return None
+
+    def close(self) -> None:
+        """The body is over."""
+        self._parts = []
+        self._account.release(self._held)
+        self._held = 0
+
+    def _keep(self, data: bytes) -> None:
+        """More of a value that is not at its end."""
+        parts = self._parts
+        if parts is None:
+            return
+        most = self._limits.extract_value_max_bytes
+        if self._held + len(data) > most:
+            self._give_up(Drop(DropReason.JSON_VALUE_TOO_LARGE, "extract_value_max_bytes", most, f"a value at {self._prefix or 'the top level'}"))
+        elif not self._account.reserve(len(data)):
+            self._give_up(Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{self._held + len(data)} bytes of a value"))
+        else:
+            self._held += len(data)
+            parts.append(data)
+
+    def _give_up(self, drop: Drop) -> None:
+        self.close()
+        self._parts = None
+        self._dropped(drop)
+
+    def _value(self, end: bytes) -> None:
+        """A value is whole: what was kept of it and its end."""
+        parts = self._parts
+        if parts is None:
+            self._parts = []
+            return
+        if self._held + len(end) > self._limits.extract_value_max_bytes:
+            self._keep(end)
+            self._parts = []
+            return
+        text = b"".join((*parts, end)) if parts else end
+        if b"\n" in text or b"\r" in text:
+            text = _BLANKS.sub(_string_only, text)
+        self._emit(text)
+        self.close()
+
+
+def _string_only(match: re.Match[bytes]) -> bytes:
+    return match[1] or b""
+
+
+def _starts(data: bytes, count: int) -> list[int]:
+    """Where each token begins that makes an event: brackets, strings, numbers and literals, in order. data begins and ends outside tokens."""
+    plain = data
+    if b"\\" in plain:
+        plain = plain.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    text = np.frombuffer(plain, dtype=np.uint8)
+    quotes = text == _QUOTE
+    inside = np.bitwise_xor.accumulate(quotes)
+    kinds = np.where(inside | quotes, 0, _KINDS[text])
+    scalars = kinds == _SCALAR_BYTE
+    begins = scalars.copy()
+    begins[1:] &= ~scalars[:-1]
+    begins |= (kinds == _BRACKET) | (quotes & inside)
+    found: list[int] = np.flatnonzero(begins).tolist()
+    if len(found) != count:
+        # numbers or literals that touch, which only documents may; or the text broke behind the last event
+        found = [match.start() for match in _TOKEN.finditer(data)]
+    return found

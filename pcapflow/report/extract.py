@@ -1,0 +1,229 @@
+"""`pcapflow extract`: the JSON values at a prefix, in the order of the packets that completed them.
+
+Contract: `Extractor` is a `Collector` that gives values instead of records. What was given up, and bodies that did not end well, go to
+a second writer. Invariant: values of a request that wait for the status of its answer are reserved in the `output` account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import translate
+
+import msgspec
+
+from pcapflow import records
+from pcapflow.budget import Ledger
+from pcapflow.drops import Drop, DropReason
+from pcapflow.errors import UsageError
+from pcapflow.limits import Limits
+from pcapflow.looking import Looking
+from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.payload.extract import Values
+from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
+from pcapflow.protocols.services import BodyOrigin
+from pcapflow.records import JsonBody, seconds
+from pcapflow.report.collector import Collector
+
+Write = Callable[[list[bytes]], object]
+_VALUE, _OTHER = b"v", b"o"
+_RANK_VALUE = 3
+_WAITING_BYTES = 200
+"""Beside its text, of a value that waits."""
+_STATUS = re.compile(r"[1-9](?:[0-9]{2}|[0-9]?x{1,2})")
+_KEYS = ("method", "host", "status", "path", "source")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which bodies are looked into: all conditions must hold."""
+
+    method: str | None = None
+    host: str | None = None
+    status: str | None = None
+    path: str | None = None
+    source: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Where:
+        """`method=POST,host=api.example,status=2xx,path=/v1/*`; raises `UsageError`."""
+        found: dict[str, str] = {}
+        for part in filter(None, text.split(",")):
+            key, equals, value = part.partition("=")
+            if key not in _KEYS or not equals or not value:
+                raise UsageError(f"--where: {part!r} is none of {', '.join(f'{k}=' for k in _KEYS)}")
+            found[key] = value
+        if "status" in found and not _STATUS.fullmatch(found["status"]):
+            raise UsageError(f"--where: status={found['status']}: write 404, 40x or 4xx")
+        if "source" in found and found["source"] not in ("request", "response", "raw"):
+            raise UsageError(f"--where: source={found['source']}: write request, response or raw")
+        return cls(**found)
+
+    def takes(self, origin: BodyOrigin, path: re.Pattern[str] | None) -> bool:
+        """Whether a body is one of those, as far as its request tells; path: the compiled pattern."""
+        if self.source is not None and origin.source.removeprefix("http-") != self.source:
+            return False
+        request = origin.request
+        if request is None:
+            return self.method is None and self.host is None and self.path is None and (self.status is None or origin.source != "raw")
+        return (
+            (self.method is None or request.method == self.method.upper())
+            and (self.host is None or self._is_host(request.host or ""))
+            and (path is None or path.match(path_of(request)) is not None)
+        )
+
+    def _is_host(self, host: str) -> bool:
+        assert self.host is not None
+        wanted, host = self.host.lower(), host.lower()
+        return host == wanted or (":" not in wanted and host.partition(":")[0] == wanted)
+
+    def status_is(self, status: str) -> bool:
+        """Whether a status is the one that is asked for."""
+        return self.status is None or all(want in ("x", have) for want, have in zip(self.status, status, strict=False))
+
+
+def path_of(request: RequestHead) -> str:
+    """A request target's path, without authority, query and fragment."""
+    target = request.target
+    if "://" in target:
+        target = "/" + target.split("://", 1)[1].partition("/")[2]
+    return target.partition("?")[0].partition("#")[0]
+
+
+class Extractor(Collector):
+    """One run's values."""
+
+    def __init__(
+        self, prefix: str, where: Where, limits: Limits, ledger: Ledger, write: Write, others: Write, looking: Looking, *, with_source: bool
+    ) -> None:
+        """write takes values, one JSON text each; others takes records of what was given up, or did not end well."""
+        super().__init__(limits, ledger, self._part, looking)
+        self.by_packet = True
+        self._prefix = prefix
+        self._where = where
+        self._path = re.compile(translate(where.path)) if where.path is not None else None
+        self._values_to = write
+        self._others_to = others
+        self._with_source = with_source
+        self._waiting: dict[tuple[int, int], list[bytes]] = {}
+        self.given = 0
+        """Values that were written."""
+
+    def _part(self, lines: list[bytes]) -> None:
+        """Values to their writer, the rest to theirs."""
+        values = [line[1:] for line in lines if line[:1] == _VALUE]
+        others = [line[1:] for line in lines if line[:1] == _OTHER]
+        self.given += len(values)
+        if values:
+            self._values_to(values)
+        if others:
+            self._others_to(others)
+
+    # --- bodies
+
+    def _tap(self, origin: BodyOrigin) -> Values | None:
+        if not self._where.takes(origin, self._path):
+            return None
+        waits = self._where.status is not None and origin.source == "http-request"
+        if not waits and self._where.status is not None and (origin.response is None or not self._where.status_is(origin.response.status_text)):
+            return None
+        source = _source(origin) if self._with_source else b""
+
+        def emit(value: bytes) -> None:
+            line = _VALUE + (source + value + b"}" if source else value)
+            if waits:
+                self._wait(origin, line)
+            else:
+                self._add(origin.packet, origin.connection, line)
+
+        def dropped(drop: Drop) -> None:
+            count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
+            count.count += 1
+            limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
+            record = records.Drop(
+                origin.connection, origin.stream, "json", drop.reason.value, seconds(origin.ts), origin.packet, 0, 0, limit, drop.detail, None, None, resumes=True,
+            )  # fmt: skip
+            self._record(origin.packet, origin.connection, record, _RANK_VALUE)
+
+        return Values(self._prefix, self.limits, self.ledger.json, emit, dropped)
+
+    def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
+        """See `Services`."""
+        tap = self._tap(origin)
+        if tap is None:
+            return BodyReader((), "", self.limits, self.ledger)
+        return BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking, tap)
+
+    def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
+        """See `Services`."""
+        tap = self._tap(origin)
+        return BodyReader((), form if tap is not None else "", self.limits, self.ledger, tap=tap)
+
+    def whole_body(self, data: bytes, head: Head) -> BodyReader | JsonBody:
+        """See `Services`; with `by_packet` nobody calls it for a body that has bytes."""
+        return read_whole(data, head.codings, head.form, self.limits, self.ledger)
+
+    # --- values that wait for the answer's status
+
+    def _wait(self, origin: BodyOrigin, line: bytes) -> None:
+        assert origin.index is not None
+        if not self.ledger.output.reserve(len(line) + _WAITING_BYTES):
+            drop = Drop(DropReason.JSON_MEMORY, *self.ledger.output.refusal(), "a value that waits for its answer's status")
+            count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
+            count.count += 1
+            limit = records.LimitValue(drop.limit_name, drop.limit_value)
+            record = records.Drop(
+                origin.connection, origin.stream, "json", drop.reason.value, seconds(origin.ts), origin.packet, 0, len(line), limit, drop.detail, None, None, resumes=True,
+            )  # fmt: skip
+            self._record(origin.packet, origin.connection, record, _RANK_VALUE)
+            return
+        self._waiting.setdefault((origin.connection, origin.index), []).append(line)
+
+    def exchange_over(self, connection: int, index: int, response: Head | None, packet: int) -> None:
+        """See `Services`."""
+        lines = self._waiting.pop((connection, index), None)
+        if lines is None:
+            return
+        taken = isinstance(response, ResponseHead) and self._where.status_is(response.status_text)
+        for line in lines:
+            self.ledger.output.release(len(line) + _WAITING_BYTES)
+            if taken:
+                self._add(packet, connection, line)
+
+    # --- records
+
+    def _add(self, packet: int, connection: int, line: bytes) -> None:
+        assert self._sorter is not None
+        self._sorter.add(packet, connection, line, _RANK_VALUE)
+
+    def _record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
+        if isinstance(record, records.Drop):
+            assert self._sorter is not None
+            self._sorter.add(packet, connection, _OTHER + self._encode(record), rank)
+
+    def http(self, packet: int, record: records.Http) -> None:
+        """See `Services`."""
+
+    def json(self, packet: int, record: records.Json) -> None:
+        """See `Services`."""
+        if record.status != "complete":
+            assert self._sorter is not None
+            self._sorter.add(packet, record.connection, _OTHER + self._encode(record), _RANK_VALUE)
+
+
+def _source(origin: BodyOrigin) -> bytes:
+    """What stands before the value, `--with-source`."""
+    request = origin.request
+    url = None
+    if request is not None:
+        url = request.target if "://" in request.target or request.host is None else f"http://{request.host}{request.target}"
+    fields: Mapping[str, object] = {
+        "connection": origin.connection,
+        "stream": origin.stream,
+        "exchange": origin.index,
+        "ts": seconds(origin.ts),
+        "url": url,
+        "status": origin.response.status if origin.response is not None else None,
+    }
+    return msgspec.json.encode(fields)[:-1] + b',"value":'
