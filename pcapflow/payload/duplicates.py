@@ -29,6 +29,11 @@ class DuplicateKeys:
         self._reserved = 0
         self.count = 0
 
+    def begin(self) -> None:
+        """A text begins."""
+        self._open.clear()
+        self._held = 0
+
     def take(self, data: bytes, events: list[Event]) -> Drop | None:
         """The next events."""
         held = self._held

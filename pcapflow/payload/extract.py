@@ -53,6 +53,12 @@ class Values:
         self._parts: list[bytes] | None = []
         self._held = 0
 
+    def begin(self) -> None:
+        """A text begins: what another one left unfinished is nobody's."""
+        self._level, self._begun = 0, -1
+        self._paths[0] = ""
+        self.close()
+
     def take(self, data: bytes, events: list[Event]) -> Drop | None:
         """The next whole tokens and their events."""
         level, begun, most, prefix = self._level, self._begun, self._most, self._prefix
@@ -72,7 +78,7 @@ class Values:
                         begun, begin_at = level, starts[i]
                         self._parts = []
                     elif level < most:
-                        base = path + "." if path or level else ""
+                        base = path + "." if path else ""
                         if name == "start_array":
                             paths[level + 1] = base + "item"
                         bases[level + 1] = base

@@ -88,6 +88,10 @@ _NOWHERE = _Place(b"", 0, (), b"")
 class Tap(Protocol):
     """Somebody who wants the events themselves."""
 
+    def begin(self) -> None:
+        """A text begins, whatever became of the one before."""
+        ...
+
     def take(self, data: bytes, events: list[Event]) -> Drop | None:
         """Whole tokens, and what ijson made of them. A drop ends the body."""
         ...
@@ -111,6 +115,8 @@ class JsonParser:
         self._limits = limits
         self._account = account
         self._tap = tap
+        if tap is not None:
+            tap.begin()
         self._events = event_list()
         self._coroutine = make(self._events, multiple_values=True)
         self._outline = Outline()

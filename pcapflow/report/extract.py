@@ -28,7 +28,7 @@ from pcapflow.report.collector import Collector
 
 Write = Callable[[list[bytes]], object]
 _VALUE, _OTHER = b"v", b"o"
-_RANK_VALUE = 3
+_RANK_VALUE, _RANK_JSON = 3, 6
 _WAITING_BYTES = 200
 """Beside its text, of a value that waits."""
 _STATUS = re.compile(r"[1-9](?:[0-9]{2}|[0-9]?x{1,2})")
@@ -209,7 +209,7 @@ class Extractor(Collector):
         """See `Services`."""
         if record.status != "complete":
             assert self._sorter is not None
-            self._sorter.add(packet, record.connection, _OTHER + self._encode(record), _RANK_VALUE)
+            self._sorter.add(packet, record.connection, _OTHER + self._encode(record), _RANK_JSON)
 
 
 def _source(origin: BodyOrigin) -> bytes:

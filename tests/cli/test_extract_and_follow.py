@@ -1,0 +1,153 @@
+"""`extract` and `follow` from the command line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.craft import ACK, Talk, chunked, filler, merge, pcap, request, response
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def pcapflow(*arguments: object, status: int = 0) -> tuple[bytes, str]:
+    done = subprocess.run([sys.executable, "-m", "pcapflow", *map(str, arguments)], capture_output=True, check=False)
+    assert done.returncode == status, done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    return done.stdout, done.stderr.decode()
+
+
+def two_talks() -> bytes:
+    """Two connections whose answers come at the same time, one in chunks, one in gzip, both larger than a slice."""
+    first, second = Talk(sport=40001), Talk(sport=40002, isn=(7000, 9000))
+    second.us = 5
+    big = json.dumps({"items": [{"id": 2**63 + i, "who": "first"} for i in range(900)]}).encode()
+    other = gzip.compress(json.dumps({"items": [{"id": -i, "who": "second"} for i in range(3000)]}).encode(), mtime=0)
+    first.open().send(0, request("/v1/a?x=1")).send(1, chunked(big, [5000, 17, 3000] * 10)).close()
+    second.open().send(0, request("/v2/b", method="POST", body=b'{"items": [{"id": 7}]}', fields="Content-Type: application/json\r\n"))
+    second.send(1, response(other, status="404 Not Found", fields="Content-Encoding: gzip\r\n")).close()
+    return merge(first, second)
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    path = tmp_path / "two.pcap"
+    path.write_bytes(two_talks())
+    return path
+
+
+def test_values_come_in_the_order_of_their_packets_whatever_the_blocks(capture: Path) -> None:
+    out, errors = pcapflow("extract", "items.item.id", capture, "--with-source")
+    assert errors == ""
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert len(rows) == 3901
+    assert [r["value"] for r in rows if r["url"] == "http://example/v1/a?x=1"] == [2**63 + i for i in range(900)]
+    assert [r["value"] for r in rows if r["status"] == 404] == [-i for i in range(3000)]
+    for size in ("2KiB", "20KiB"):
+        assert pcapflow("extract", "items.item.id", capture, "--with-source", "--block-size", size)[0] == out
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [("method=POST", 3001), ("method=post,source=request", 1), ("status=2xx", 900), ("status=404,source=request", 1), ("status=404", 3001), ("path=/v1/*", 900), ("path=/v1", 0), ("host=example", 3901), ("host=example:80", 0), ("source=raw", 0)],
+)
+def test_where_selects_exchanges(capture: Path, where: str, count: int) -> None:
+    out, _ = pcapflow("extract", "items.item", "--where", where, capture)
+    assert out.count(b"\n") == count
+    assert pcapflow("extract", "items.item", "--where", where, "--block-size", "3KiB", capture)[0] == out
+
+
+@pytest.mark.parametrize("where", ["colour=red", "status", "status=20", "source=up", "method="])
+def test_a_condition_that_is_none_is_a_usage_error(capture: Path, where: str) -> None:
+    assert "--where" in pcapflow("extract", "", "--where", where, capture, status=2)[1]
+
+
+def test_what_was_given_up_is_said_or_written(tmp_path: Path) -> None:
+    t = Talk().open().send(0, request("/a") + request("/b")).send(1, response(b'["' + b"x" * 2_000_000 + b'", 1]') + response(b'{"a": [1, 2,')).close()
+    path, drops = tmp_path / "t.pcap", tmp_path / "drops.ndjson"
+    t.save(path)
+    errors = pcapflow("extract", "item", path)[1]
+    assert [json.loads(line.removeprefix("pcapflow: "))["record"] for line in errors.splitlines()] == ["drop", "json", "json"]
+    errors = pcapflow("extract", "item", "--drops", drops, path)[1]
+    assert errors == ""
+    assert [json.loads(line).get("reason") for line in drops.read_text().splitlines()] == ["json_scalar_too_large", None, None]
+
+
+def test_a_large_value_is_a_drop_and_the_rest_comes(tmp_path: Path) -> None:
+    t = Talk().open().send(0, request("/a")).send(1, response(json.dumps([1, ["y" * 900_000] * 10, 2]).encode()), size=60_000).close()
+    out, errors = pcapflow("extract", "item", t.save(tmp_path / "t.pcap"))
+    assert out == b"1\n2\n"
+    assert json.loads(errors.removeprefix("pcapflow: "))["reason"] == "json_value_too_large"
+
+
+def test_raw_lines_are_extracted_too(tmp_path: Path) -> None:
+    t = Talk(dport=5170).open().send(0, b'{"id": 1}\n{"id": bad}\n{"id": 3}\n').close()
+    assert pcapflow("extract", "id", t.save(tmp_path / "t.pcap"))[0] == b"1\n3\n"
+
+
+def test_a_reader_that_leaves_ends_the_run_quietly(capture: Path) -> None:
+    done = subprocess.run(f"{sys.executable} -m pcapflow extract items.item.id {capture} | head -n 1", shell=True, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"7\n", b"")
+
+
+# --- follow
+
+
+@pytest.fixture
+def holed(tmp_path: Path) -> str:
+    t = Talk().open().send(0, request("/x")).acknowledge(1).send(1, b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n")
+    t.send(1, b"a" * 1000).send(1, b"b" * 1000, keep=False).acknowledge(0).send(1, b"\x1b[2J" + b"c" * 996).close()
+    t.frames += filler(80, t.us)
+    path = tmp_path / "holed.pcap"
+    path.write_bytes(pcap(t.frames))
+    return str(path)
+
+
+def test_a_gap_is_shown_and_nothing_is_invented_for_it(holed: str) -> None:
+    text = pcapflow("follow", holed, "--connection", 1)[0].decode()
+    assert "--- client, from byte 0, packet 4\nGET /x HTTP/1.1\n" in text
+    assert "--- gap: bytes 1041 to 2040 of the server are missing (acknowledged), packet" in text
+    assert "\x1b" not in text
+    assert "--- the server ends with FIN at byte 3041" in text
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n"
+    raw = pcapflow("follow", holed, "--connection", 1, "--stream", "server", "--raw")[0]
+    assert raw == head + b"a" * 1000 + b"\x1b[2J" + b"c" * 996
+    filled = pcapflow("follow", holed, "--connection", 1, "--stream", "server", "--raw", "--gap-fill", "00")[0]
+    assert filled == head + b"a" * 1000 + bytes(1000) + b"\x1b[2J" + b"c" * 996
+
+
+def test_hexadecimal_has_offsets_bytes_and_text(holed: str) -> None:
+    lines = pcapflow("follow", holed, "--connection", 1, "--stream", "client", "--hex")[0].splitlines()
+    assert lines[1] == b"00000000  47 45 54 20 2f 78 20 48 54 54 50 2f 31 2e 31 0d  GET /x HTTP/1.1."
+
+
+def test_blocks_change_nothing_in_what_is_followed(holed: str) -> None:
+    whole = pcapflow("follow", holed, "--connection", 1)[0]
+    assert pcapflow("follow", holed, "--connection", 1, "--block-size", "1KiB")[0] == whole
+
+
+def test_both_streams_of_a_sample_are_what_the_report_counts() -> None:
+    (first,) = (json.loads(line) for line in pcapflow("analyze", "--ndjson", SAMPLES / "pipelined.pcap")[0].splitlines()[:10000] if b'"record":"connection"' in line and b'"connection":1,' in line)
+    for name in ("client", "server"):
+        raw = pcapflow("follow", SAMPLES / "pipelined.pcap", "--connection", 1, "--stream", name, "--raw")[0]
+        assert len(raw) == first["streams"][name]["delivered_bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--connection", "2"], "no connection begins with packet 2"), (["--connection", "1", "--gap-fill", "00"], "--gap-fill goes with --raw"), (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"), (["--connection", "1", "--raw", "--hex"], "exclude"), ([], "--connection")],
+)
+def test_what_cannot_be_followed_is_a_usage_error(holed: str, arguments: list[str], says: str) -> None:
+    assert says in pcapflow("follow", holed, *arguments, status=2)[1]
+
+
+def test_a_connection_without_payload_is_followed_to_its_end(tmp_path: Path) -> None:
+    t = Talk().open()
+    t.packet(0, ACK)
+    text = pcapflow("follow", t.close().save(tmp_path / "t.pcap"), "--connection", 1)[0].decode()
+    assert text.splitlines()[0].startswith("--- the client ends with FIN at byte 0")

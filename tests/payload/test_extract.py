@@ -1,0 +1,85 @@
+"""Values cut out of JSON texts, against ijson's own items; as they were sent, under every cut."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import ijson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcapflow.budget import Ledger
+from pcapflow.drops import Drop, DropReason
+from pcapflow.limits import Limits
+from pcapflow.payload.extract import Values
+from pcapflow.payload.json_body import JsonParser
+
+TINY = replace(Limits(), json_slice=16)
+
+
+def values(prefix: str, data: bytes, size: int = 1 << 30, limits: Limits = TINY) -> tuple[list[bytes], list[Drop]]:
+    ledger = Ledger(limits)
+    found: list[bytes] = []
+    drops: list[Drop] = []
+    tap = Values(prefix, limits, ledger.json, found.append, drops.append)
+    parser = JsonParser(limits, ledger.json, tap)
+    for at in range(0, len(data), size):
+        parser.feed(data[at : at + size])
+    parser.finish(whole=True, gapped=False)
+    tap.close()
+    assert ledger.used == 0
+    return found, drops
+
+
+keys = st.sampled_from(["a", "b", "item", "", "a.b", 'q"\\'])
+inner = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text('ab"\\[]{},: \n', max_size=8),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(keys, children, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.lists(inner, min_size=1, max_size=3), st.lists(st.sampled_from(["a", "b", "item", "", "a.b"]), max_size=4), st.integers(1, 40), st.sampled_from([None, 1]))
+def test_what_ijson_gives_as_objects_comes_as_the_text_it_was(documents: list[Any], parts: list[str], size: int, indent: int | None) -> None:
+    data = "\n".join(json.dumps(d, indent=indent) for d in documents).encode()
+    prefix = ".".join(parts)
+    found, drops = values(prefix, data, size)
+    assert drops == []
+    assert not any(b"\n" in text for text in found)
+    theirs = list(ijson.items(data, prefix, multiple_values=True))
+    assert [next(ijson.items(text, "", use_float=False)) for text in found] == theirs
+    assert found == values(prefix, data)[0] == values(prefix, data, limits=Limits())[0]
+
+
+@pytest.mark.parametrize("text", [b"9007199254740993", b"1.10", b"-0.0", b"1E400", b"1e-7", b"12345678901234567890123456789", b'"\\u00e9\\/"', b'{"a":1,"a":2}', b"[ 1 , 2 ]"])
+def test_digits_escapes_and_repeated_keys_stay_as_they_were(text: bytes) -> None:
+    for size in (1, 5, 1000):
+        assert values("x.item", b'{"x": [' + text + b", " + text + b"]}", size)[0] == [text, text]
+        assert values("", text, size)[0] == [text]
+
+
+def test_a_value_of_several_lines_comes_on_one() -> None:
+    assert values("a", b'{\n "a": {\n  "k": "x  y\\n",\r\n  "l": [1,\n 2]\n }\n}')[0] == [b'{"k":"x  y\\n","l":[1,2]}']
+
+
+def test_a_value_beyond_its_limit_is_a_drop_and_the_next_is_given() -> None:
+    limits = replace(TINY, extract_value_max_bytes=50)
+    data = json.dumps([{"k": "x" * 20}, {"k": ["y" * 20] * 4}, {"k": 3}, "z" * 60, 5]).encode()
+    for size in (1, 16, 1000):
+        found, drops = values("item", data, size, limits)
+        assert [json.loads(text) for text in found] == [{"k": "x" * 20}, {"k": 3}, 5]
+        assert [drop.reason for drop in drops] == [DropReason.JSON_VALUE_TOO_LARGE] * 2
+
+
+def test_a_value_that_finds_no_memory_is_a_drop_and_the_next_is_given() -> None:
+    data = json.dumps([["y" * 100] * 300, 2]).encode()
+    found, drops = values("item", data, 1000, replace(TINY, json_total=20_000))
+    assert found == [b"2"]
+    assert [drop.reason for drop in drops] == [DropReason.JSON_MEMORY]
+
+
+def test_values_before_a_break_are_given() -> None:
+    assert values("item.a", b'[{"a": 1}, {"a": 2}, {"a": nope}]')[0] == [b"1", b"2"]
