@@ -1,6 +1,6 @@
 """Prints the reference pages that come from the code's own tables, or checks that the files are as printed.
 
-python docs/generate.py            rewrites docs/captures.md, docs/limits.md, docs/drops.md and docs/overlaps.md
+python docs/generate.py            rewrites docs/captures.md, limits.md, drops.md, overlaps.md, and the table in http.md
 python docs/generate.py --check    status 1 where one of them differs
 """
 
@@ -10,6 +10,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from pcapflow.anomalies import Anomaly
 from pcapflow.capture import compression, formats, linktypes
 from pcapflow.decode import columns, slow, tunnels
 from pcapflow.drops import DropReason, GapCause
@@ -210,7 +211,16 @@ def captures() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"captures.md": captures, "limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
+def http() -> str:
+    """docs/http.md, of which the table of anomalies is printed here."""
+    text = (HERE / "http.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition("<!-- anomalies -->\n")
+    rows = [f"| `{anomaly.value}` | {anomaly.sentence} |" for anomaly in Anomaly]
+    table = "\n".join(["| anomaly | what it is, and what is done |", "|---|---|", *rows])
+    return f"{before}<!-- anomalies -->\n{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+
+
+PAGES = {"http.md": http, "captures.md": captures, "limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
 
 
 def main() -> int:

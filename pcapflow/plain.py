@@ -7,6 +7,13 @@ import re
 _OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal would obey or cannot show: control characters, changes of direction, lone surrogates."""
 
+_OBEYED_IN_LINES = re.compile(_OBEYED.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
+
+
+def plain_lines(text: str) -> str:
+    """The same, of a text that may have several lines, and tabs."""
+    return _OBEYED_IN_LINES.sub("\N{REPLACEMENT CHARACTER}", text)
+
 
 def plain(text: str) -> str:
     """The text with nothing in it that a terminal would obey."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output
 from pcapflow.errors import UsageError
+from pcapflow.plain import plain_lines
 
 if TYPE_CHECKING:
     from pcapflow.protocols.follow import Part
@@ -108,6 +110,8 @@ class _View:
         self._as_hex = as_hex
         self._speaker = ""
         self._line_open = False
+        make = codecs.getincrementaldecoder("utf-8")
+        self._decoders = {"client": make("replace"), "server": make("replace")}
 
     def part(self, name: str, part: Part) -> None:
         """Write it."""
@@ -121,15 +125,16 @@ class _View:
         if name != self._speaker:
             self._say(f"{name}, from byte {part.offset}, packet {part.packet}")
             self._speaker = name
-        self._out.write(self._hexadecimal(part) if self._as_hex else self._text(part.data))
+        self._out.write(self._hexadecimal(part) if self._as_hex else self._text(name, part.data))
 
     def _say(self, text: str) -> None:
         self._out.write((b"\n" if self._line_open else b"") + b"--- " + text.encode() + b"\n")
         self._line_open = False
 
-    def _text(self, data: bytes) -> bytes:
-        self._line_open = not data.endswith(b"\n")
-        return data.replace(b"\r\n", b"\n").translate(_SHOWN)
+    def _text(self, name: str, data: bytes) -> bytes:
+        text = plain_lines(self._decoders[name].decode(data).replace("\r", ""))
+        self._line_open = not text.endswith("\n") if text else self._line_open
+        return text.encode()
 
     @staticmethod
     def _hexadecimal(part: Part) -> bytes:
@@ -141,5 +146,3 @@ class _View:
 
 
 _PRINTABLE = bytes(c if 0x20 <= c < 0x7F else 0x2E for c in range(256))
-_SHOWN = bytes(c if 0x20 <= c < 0x7F or c in b"\n\t" else 0x2E for c in range(256))
-"""What a terminal would obey, and bytes beyond ASCII, are shown as dots."""

@@ -91,12 +91,15 @@ class BodyReader:
             self.sha256 = self._hash.hexdigest()
         decoder = self._decoder
         if decoder is not None:
-            if self.drop is None and not self._lost:
+            if self.drop is None and not self._lost and self._looks:
                 self._dropped(decoder.finish() if whole else decoder.cut())
             decoder.close()
             self._decoder = None
-        content_failed = self.drop is not None
         text = self._text
+        if text is None and not self._form:
+            # nothing showed that it was JSON
+            self.drop, self.decoded_bytes = None, None
+        content_failed = self.drop is not None
         if text is not None:
             found = text.finish(whole=whole and not content_failed, gapped=self._gapped)
             if self.decoded_bytes or not content_failed:
@@ -121,11 +124,11 @@ class BodyReader:
         return found
 
     def _decoded(self, data: bytes) -> None:
+        if not self._looks:
+            return
         assert self.decoded_bytes is not None
         self.decoded_bytes += len(data)
         if self._text is None:
-            if not self._looks:
-                return
             data = self._begin + data
             self._begin = b""
             answer = seems_json(data)
@@ -133,7 +136,7 @@ class BodyReader:
                 self._begin = data
                 return
             if not answer:
-                self._looks = False
+                self._looks, self.decoded_bytes = False, None
                 return
             self._text = open_text("json", self._limits, self._ledger.json, self._tap)
         self._text.feed(data)

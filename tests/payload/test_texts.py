@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import itertools
 import json
 from dataclasses import replace
@@ -214,6 +216,18 @@ def test_sniffing_finds_json_and_nothing_else(data: bytes, documents: int | None
         reader.feed(data[at : at + size])
     reader.finish(whole=True)
     assert (reader.json.documents if reader.json is not None else None) == documents
+    assert ledger.used == 0
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("data", [gzip.compress(b"body { color: red }" * 900, mtime=0), gzip.compress(b"<p>" * 9000, mtime=0)[:-30], b"no gzip at all", b"\x1f\x8b"])
+def test_sniffing_says_nothing_of_what_is_no_json(data: bytes, size: int) -> None:
+    ledger = Ledger(Limits())
+    reader = BodyReader(("gzip",), "", Limits(), ledger, Looking(sniff=True, hashes=True))
+    for at in range(0, len(data), size):
+        reader.feed(data[at : at + size])
+    reader.finish(whole=True)
+    assert (reader.json, reader.drop, reader.decoded_bytes, reader.sha256) == (None, None, None, hashlib.sha256(data).hexdigest())
     assert ledger.used == 0
 
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import h11
@@ -840,5 +841,23 @@ def test_blanks_before_a_bare_cr_cost_no_more_than_other_bytes(look: Callable[[b
     assert best < 0.02
 
 
+def page() -> str:
+    """docs/http-peers.md."""
+    return f"""# HTTP/1: where h11, llhttp and pcapflow differ
+
+h11 and llhttp speak for endpoints, which may refuse; pcapflow says what was sent. Each row is a message that one of the three takes otherwise than
+another, sent under every cut by `tests/protocols/test_against_peers.py`, which prints this page.
+
+{table_for_docs()}
+"""
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "http-peers.md"
+
+
+def test_the_page_says_what_the_table_does() -> None:
+    assert PAGE.read_text() == page()
+
+
 if __name__ == "__main__":
-    print(table_for_docs())
+    PAGE.write_text(page())
