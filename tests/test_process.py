@@ -52,7 +52,7 @@ def test_without_a_limit_there_is_none(tmp_path: Path, cgroup: str) -> None:
 
 
 def test_a_memory_limit_that_does_not_fit_is_said_before_the_capture_is_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    analyze = importlib.import_module("pcapflow.cli.analyze")
+    analyze = importlib.import_module("pcapflow.cli.options")
     monkeypatch.setattr(analyze, "container_limit", lambda: 100 * MIB)
     analyze._say_what_does_not_fit(Limits(), None)
     said = capsys.readouterr().err

@@ -6,7 +6,7 @@ does nothing. Invariant: when `finish` has returned, nothing is reserved any mor
 
 from __future__ import annotations
 
-import hashlib
+from typing import TYPE_CHECKING
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
@@ -18,6 +18,9 @@ from pcapflow.payload.forms import open_text, seems_json
 from pcapflow.payload.json_body import SMALL, Tap, parse_at_once
 from pcapflow.payload.texts import Text
 from pcapflow.records import JsonBody
+
+if TYPE_CHECKING:
+    import hashlib
 
 
 class BodyReader:
@@ -34,7 +37,7 @@ class BodyReader:
         """codings: to be undone, in that order; form: of its JSON, empty for a body that does not say it is JSON."""
         self._limits = limits
         self._ledger = ledger
-        self._hash = hashlib.sha256() if looking.hashes else None
+        self._hash = _sha256() if looking.hashes else None
         self._duplicates = DuplicateKeys(limits, ledger.json) if looking.duplicate_keys and tap is None else None
         self._tap = tap or self._duplicates
         self._form = form
@@ -144,6 +147,12 @@ class BodyReader:
     def _dropped(self, drop: Drop | None) -> None:
         if drop is not None and self.drop is None:
             self.drop = drop
+
+
+def _sha256() -> hashlib._Hash:
+    import hashlib  # it brings OpenSSL, 5 MB
+
+    return hashlib.sha256()
 
 
 def read_whole(

@@ -78,10 +78,9 @@ class Values:
                         begun, begin_at = level, starts[i]
                         self._parts = []
                     elif level < most:
-                        base = path + "." if path else ""
-                        if name == "start_array":
-                            paths[level + 1] = base + "item"
-                        bases[level + 1] = base
+                        # as ijson has it, where a key is empty too
+                        paths[level + 1] = path + ".item" if path else "item"
+                        bases[level + 1] = path + "." if level else ""
                 level += 1
             elif name == "end_map" or name == "end_array":
                 level -= 1

@@ -117,10 +117,9 @@ class Handler:
     def _read_tunnel(self, connection: Connection, http: HttpConnection) -> None:
         client = connection.client
         rest: Events = ([], [])
-        rest[client].extend(http.client.rest)
-        rest[1 - client].extend(http.server.rest)
-        http.client.rest.clear()
-        http.server.rest.clear()
+        rest[client].extend(http.client.rest or ())
+        rest[1 - client].extend(http.server.rest or ())
+        http.client.rest = http.server.rest = None
         if http.tunnel == "websocket":
             self._what = "websocket"
         elif self._depth < _TUNNELS_MAX and (rest[0] or rest[1]):

@@ -95,7 +95,7 @@ class Framer:
         self.reserved = 0
         self.packet = 0
         """The one that brought the body's bytes at hand, where the services want bodies packet by packet."""
-        self.rest: list[StreamEvent] = []
+        self.rest: list[StreamEvent] | None = None
         """What came behind a switch to another protocol, for whoever reads that; valid as long as the events are."""
 
     def opaque(self) -> None:
@@ -121,8 +121,7 @@ class Framer:
         while position < n:
             state = self.state
             if state is State.OPAQUE:
-                if self.owner.tunnel:
-                    self.rest.append(data.after(position))
+                self._leave(data.after(position) if self.owner.tunnel else data)
                 return n
             if self.paused and (state is State.HEAD or state is State.SEARCH):
                 return position
@@ -166,9 +165,8 @@ class Framer:
         n = gap.length
         state = self.state
         self.may_be_unsent = False
-        if state is State.OPAQUE and self.owner.tunnel:
-            self.rest.append(gap)
         if state is State.OPAQUE or state is State.SEARCH:
+            self._leave(gap)
             return
         if state is State.BODY:
             if self.until_close or n <= self.remaining:
@@ -198,9 +196,14 @@ class Framer:
             self._end_body(end.packet, end.ts, whole=False)
         elif self._stash and self.state is State.HEAD:
             self._report_cut_head(end.packet, end.ts)
-        if self.state is State.OPAQUE and self.owner.tunnel:
-            self.rest.append(end)
+        self._leave(end)
         self.opaque()
+
+    def _leave(self, event: StreamEvent) -> None:
+        """What comes behind a switch is for the next protocol."""
+        if self.owner.tunnel and self.state is State.OPAQUE:
+            self.rest = self.rest or []
+            self.rest.append(event)
 
     def lose(self, offset: int) -> None:
         """Framing is lost from an offset on: look for the next message."""
@@ -233,6 +236,8 @@ class Framer:
         """No more of the head that was kept will come: what its whole lines say."""
         stash, where = self._stash, self._stash_where
         lines = stash[: stash.rfind(b"\n") + 1]
+        if not lines and self.side == "server":
+            lines = stash + b"\r\n"  # a status says enough without its line's end
         if where is not None and _FIRST_LINES[self.side].match(lines):
             head = self._parsed(lines + b"\r\n", None)
             assert head is not None
@@ -248,8 +253,8 @@ class Framer:
         if find_message(data, position, self.side, at_most=1) == position:
             self.owner.suspicious(self, Anomaly.BODY_NOT_SENT)
             self.resynchronised = True
-            where = self.where(data, position)
-            self._end_body(where.packet, where.ts, whole=False)
+            piece = data.piece(position)
+            self._end_body(data.packet(piece), data.time(piece), whole=False)
 
     def _skip(self, data: StreamData) -> int:
         """The position of the first byte that a packet after `skip_until` brought."""

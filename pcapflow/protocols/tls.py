@@ -8,9 +8,8 @@ each direction are kept, reserved in the `http` account, and nothing once both a
 from __future__ import annotations
 
 import struct
-
-import dpkt
-from dpkt import ssl
+from functools import cache
+from typing import Any
 
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
@@ -22,8 +21,17 @@ _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
 _VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
 _NAMES_MAX = 16
 """Protocols of an offer that are kept."""
-_PROBLEMS = (dpkt.Error, struct.error, IndexError, ValueError, TypeError, KeyError, ssl.SSL3Exception)
-"""What dpkt may raise."""
+_PROBLEMS = (struct.error, IndexError, ValueError, TypeError, KeyError)
+"""What dpkt raises beside errors of its own."""
+
+
+@cache
+def _dpkt() -> tuple[Any, tuple[type[Exception], ...]]:
+    """dpkt's reader of TLS and what it may raise; imported when the first handshake comes."""
+    import dpkt
+    from dpkt import ssl
+
+    return ssl, (*_PROBLEMS, dpkt.Error, ssl.SSL3Exception)
 
 
 class Handshake:
@@ -81,9 +89,10 @@ class Handshake:
             self._kept[direction] = None
 
     def _client_hello(self, body: bytes) -> None:
+        ssl, problems = _dpkt()
         try:
             extensions = dict(getattr(ssl.TLSClientHello(body), "extensions", ()))
-        except _PROBLEMS:
+        except problems:
             return
         name = extensions.get(_SERVER_NAME, b"")
         if len(name) > 5 and name[2] == 0:
@@ -91,11 +100,12 @@ class Handshake:
         self.tls.offered = _protocols(extensions.get(_ALPN, b""))
 
     def _server_hello(self, body: bytes) -> None:
+        ssl, problems = _dpkt()
         try:
             hello = ssl.TLSServerHello(body)
             extensions = dict(getattr(hello, "extensions", ()))
             version = int.from_bytes(extensions.get(_SUPPORTED_VERSIONS, b"")[:2], "big") or int(hello.version)
-        except _PROBLEMS:
+        except problems:
             return
         self.tls.version = _VERSIONS.get(version, f"0x{version:04x}")
         chosen = _protocols(extensions.get(_ALPN, b""))

@@ -213,7 +213,7 @@ class Connection:
         elif stream.base != base or not stream.syn:
             if not flags & ACK or self.closed:
                 return False
-            if stream.next == 0 and stream.captured == 0:
+            if stream.next == 0 and stream.captured == 0 and not stream.syn:
                 stream.begin(base, syn=True)
         return True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from fnmatch import translate
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -60,8 +60,8 @@ class Where:
             raise UsageError(f"--where: source={found['source']}: write request, response or raw")
         return cls(**found)
 
-    def takes(self, origin: BodyOrigin, path: re.Pattern[str] | None) -> bool:
-        """Whether a body is one of those, as far as its request tells; path: the compiled pattern."""
+    def takes(self, origin: BodyOrigin) -> bool:
+        """Whether a body is one of those, as far as its request tells."""
         if self.source is not None and origin.source.removeprefix("http-") != self.source:
             return False
         request = origin.request
@@ -70,7 +70,7 @@ class Where:
         return (
             (self.method is None or request.method == self.method.upper())
             and (self.host is None or self._is_host(request.host or ""))
-            and (path is None or path.match(path_of(request)) is not None)
+            and (self.path is None or fnmatchcase(path_of(request), self.path))
         )
 
     def _is_host(self, host: str) -> bool:
@@ -102,7 +102,6 @@ class Extractor(Collector):
         self.by_packet = True
         self._prefix = prefix
         self._where = where
-        self._path = re.compile(translate(where.path)) if where.path is not None else None
         self._values_to = write
         self._others_to = others
         self._with_source = with_source
@@ -123,7 +122,7 @@ class Extractor(Collector):
     # --- bodies
 
     def _tap(self, origin: BodyOrigin) -> Values | None:
-        if not self._where.takes(origin, self._path):
+        if not self._where.takes(origin):
             return None
         waits = self._where.status is not None and origin.source == "http-request"
         if not waits and self._where.status is not None and (origin.response is None or not self._where.status_is(origin.response.status_text)):

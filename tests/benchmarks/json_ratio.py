@@ -20,14 +20,14 @@ from ijson.utils import sendable_list
 
 from pcapflow import pipeline
 from pcapflow.limits import Limits
-from pcapflow.payload import body
+from pcapflow.payload import body, texts
 
 
 def collect(path: str, out: BinaryIO) -> list[int]:
     """Writes every JSON body of the capture to out; their lengths."""
     lengths: list[int] = []
 
-    class Recorder(body.JsonParser):
+    class Recorder(texts.JsonParser):
         def __init__(self, *args: object) -> None:
             super().__init__(*args)  # type: ignore[arg-type]
             lengths.append(0)
@@ -44,12 +44,12 @@ def collect(path: str, out: BinaryIO) -> list[int]:
             return super().finish(whole=False, gapped=gapped)
 
     finished: list[int] = []
-    original, small = body.JsonParser, body.SMALL
-    body.JsonParser, body.SMALL = Recorder, -1  # type: ignore[misc, assignment]
+    original, small = texts.JsonParser, body.SMALL
+    texts.JsonParser, body.SMALL = Recorder, -1  # type: ignore[misc, assignment]
     try:
         pipeline.run([path])
     finally:
-        body.JsonParser, body.SMALL = original, small  # type: ignore[misc]
+        texts.JsonParser, body.SMALL = original, small  # type: ignore[misc]
     return finished
 
 

@@ -17,7 +17,7 @@ from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.records import JsonBody
 from tests.conftest import CASES, Run
-from tests.craft import ACK, FIN, RST, Talk, chunked, filler, pcap, request, response
+from tests.craft import ACK, FIN, RST, SYN, Talk, chunked, filler, pcap, request, response
 
 OK = b'{"ok":true}'
 
@@ -678,3 +678,21 @@ def test_an_answer_from_before_the_capture_does_not_take_the_next_ones_place(run
     by_target = {r["request"]["target"]: r["response"] for r in run(t.bytes()).of("http")}
     assert by_target["/first"] is None
     assert by_target["/second"]["status"] == 200
+
+
+def test_a_status_line_that_nothing_follows_is_reported(run: Run) -> None:
+    t = Talk().open().send(0, request("/a")).acknowledge(1).send(1, b"HTTP/1.0 200 OK").send(1, b"\r\nServer: x\r\n\r\n", keep=False).acknowledge(0)
+    t.frames += filler(80, t.us)
+    (only,) = run(pcap(t.frames)).of("http")
+    assert (only["response"]["status"], only["anomalies"]) == (200, ["head_cut"])
+
+
+def test_the_first_of_two_syn_acks_counts(run: Run) -> None:
+    t = Talk()
+    t.packet(0, SYN)
+    t.packet(1, SYN | ACK)
+    t.packet(1, SYN | ACK, seq=99_000_000)
+    t.packet(0, ACK)
+    ran = run(t.send(0, request("/a")).send(1, response(OK)).close().bytes())
+    assert [r["response"]["status"] for r in ran.of("http")] == [200]
+    assert ran.summary.tcp.payload_bytes.out_of_window == 0

@@ -1,0 +1,79 @@
+"""`extract` against ijson's own `items`: the whole run against ijson alone on the same bodies.
+
+    python -m tests.benchmarks.extract_ratio CAPTURE PREFIX [ROUNDS]
+
+In one process and in turn, as `json_ratio` does it. ijson makes Python objects of the values, pcapflow gives their text; both count
+them, and the counts must agree.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from typing import BinaryIO
+
+import ijson
+from ijson.utils import sendable_list
+
+from pcapflow import pipeline
+from pcapflow.limits import Limits
+from pcapflow.report.extract import Extractor, Where
+from tests.benchmarks.json_ratio import collect
+
+
+def ijson_alone(file: BinaryIO, lengths: list[int], prefix: str, size: int) -> tuple[float, int]:
+    """Seconds in ijson and the values it made. Reading the bodies back is not counted."""
+    file.seek(0)
+    values = 0
+    spent = 0.0
+    for length in lengths:
+        data = file.read(length)
+        began = time.perf_counter()
+        sink = sendable_list()
+        items = ijson.items_coro(sink, prefix, multiple_values=True)
+        for at in range(0, length, size):
+            items.send(data[at : at + size])
+            values += len(sink)
+            sink.clear()
+        try:
+            items.close()
+        except ijson.JSONError:
+            pass
+        values += len(sink)
+        spent += time.perf_counter() - began
+    return spent, values
+
+
+def extract(path: str, prefix: str) -> tuple[float, int]:
+    """Seconds of the whole run, and the values it gave."""
+    given = 0
+
+    def count(lines: list[bytes]) -> None:
+        nonlocal given
+        given += len(lines)
+
+    began = time.perf_counter()
+    pipeline.run(
+        [path],
+        collect=lambda limits, ledger, _, looking: Extractor(prefix, Where(), limits, ledger, count, lambda lines: None, looking, with_source=False),
+    )
+    return time.perf_counter() - began, given
+
+
+def main(path: str, prefix: str, rounds: int) -> None:
+    with tempfile.TemporaryFile() as file:
+        lengths = collect(path, file)
+        speeds = []
+        for _ in range(rounds):
+            ours, given = extract(path, prefix)
+            alone, values = ijson_alone(file, lengths, prefix, Limits().json_slice)
+            assert given == values, (given, values)
+            speeds.append(alone / ours)
+    print(f"{len(lengths)} bodies, {sum(lengths) / 1e6:.0f} MB of JSON, {values} values at {prefix!r}")
+    print(f"{statistics.median(speeds):.2f} of the speed of ijson's items ({min(speeds):.2f} to {max(speeds):.2f}, {rounds} rounds)")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 3)
