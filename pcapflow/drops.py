@@ -41,6 +41,7 @@ class DropReason(StrEnum):
     HOLE_MEMORY = "hole_memory"
     HTTP_HEAD_TOO_LARGE = "http_head_too_large"
     HTTP_TOO_MANY_HEADERS = "http_too_many_headers"
+    HTTP_HEADER_LINE_TOO_LONG = "http_header_line_too_long"
     HTTP_MALFORMED_HEAD = "http_malformed_head"
     HTTP_CHUNK_LINE_TOO_LONG = "http_chunk_line_too_long"
     HTTP_MALFORMED_CHUNK = "http_malformed_chunk"
@@ -74,6 +75,7 @@ _REASONS = {
     DropReason.HOLE_MEMORY: "Memory was short, the stream held most, and --overload drop was asked for.",
     DropReason.HTTP_HEAD_TOO_LARGE: "A message head went on beyond http_head_max_bytes.",
     DropReason.HTTP_TOO_MANY_HEADERS: "A message head had more lines than http_head_max_lines.",
+    DropReason.HTTP_HEADER_LINE_TOO_LONG: "A line of a message head was longer than http_head_line_max_bytes.",
     DropReason.HTTP_MALFORMED_HEAD: "A message did not begin with a request line or a status line.",
     DropReason.HTTP_CHUNK_LINE_TOO_LONG: "A chunk-size or trailer line went on beyond http_chunk_line_max_bytes.",
     DropReason.HTTP_MALFORMED_CHUNK: "A chunk did not begin with its size, or did not end with a line break.",

@@ -188,6 +188,12 @@ class Limits:
         "drop `http_too_many_headers`; the stream is picked up at its next message",
         "header lines of one head; servers accept about 100",
     )
+    http_head_line_max_bytes: int = _limit(
+        32 * KIB,
+        "bytes",
+        "drop `http_header_line_too_long`; the stream is picked up at its next message",
+        "one line of a head, the first included; servers accept 8 KiB, some cookies want more",
+    )
     http_chunk_line_max_bytes: int = _limit(
         4 * KIB,
         "bytes",

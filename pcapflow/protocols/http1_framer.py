@@ -28,6 +28,7 @@ from pcapflow.protocols.http1_head import (
     Heads,
     RequestHead,
     ResponseHead,
+    beyond_limits,
     parse_request,
     parse_response,
     simple_request,
@@ -415,10 +416,9 @@ class Framer:
         if found is None:
             return at, None
         raw = view[at:stop]
-        lines = raw.count(b"\n") - 2
-        if lines > limits.http_head_max_lines:
-            most = limits.http_head_max_lines
-            self._refuse(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", most, data, base, len(raw), f"{lines} header lines")
+        drop = beyond_limits(raw, limits)
+        if drop is not None:
+            self._refuse(*drop[:3], data, base, len(raw), drop.detail)
             return stop, None
         head = self._parsed(raw, self.services.heads)
         if head is None:

@@ -15,6 +15,8 @@ from typing import TypeVar, cast
 import msgspec
 
 from pcapflow.anomalies import Anomaly
+from pcapflow.drops import Drop, DropReason
+from pcapflow.limits import Limits
 from pcapflow.records import Body, Request, Response, text
 
 METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+"
@@ -119,6 +121,17 @@ class Heads:
     def __init__(self) -> None:
         self.requests: dict[bytes, RequestHead] = {}
         self.responses: dict[bytes, ResponseHead] = {}
+
+
+def beyond_limits(head: bytes, limits: Limits) -> Drop | None:
+    """What makes a whole head one that is not read: more lines, or a longer line, than the limits say."""
+    lines = head.count(b"\n") - 2
+    if lines > limits.http_head_max_lines:
+        return Drop(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", limits.http_head_max_lines, f"{lines} header lines")
+    most = limits.http_head_line_max_bytes
+    if len(head) > most and any(len(line) > most for line in head.split(b"\n")):
+        return Drop(DropReason.HTTP_HEADER_LINE_TOO_LONG, "http_head_line_max_bytes", most, f"a line of more than {most} bytes")
+    return None
 
 
 def encoded(record: R) -> R:

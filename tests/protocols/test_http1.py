@@ -400,6 +400,7 @@ def test_a_capture_of_one_side_reports_every_request(run: Run) -> None:
 DROPS = [
     (DropReason.HTTP_HEAD_TOO_LARGE, request(fields="X: " + "y" * 3000 + "\r\n"), replace(Limits(), http_head_max_bytes=1000)),
     (DropReason.HTTP_TOO_MANY_HEADERS, request(fields="X: y\r\n" * 50), replace(Limits(), http_head_max_lines=40)),
+    (DropReason.HTTP_HEADER_LINE_TOO_LONG, request(fields="X: " + "y" * 3000 + "\r\n"), replace(Limits(), http_head_line_max_bytes=1000)),
     (DropReason.HTTP_MALFORMED_HEAD, request() + b"not a request at all\r\n\r\n", Limits()),
     (
         DropReason.HTTP_CHUNK_LINE_TOO_LONG,
@@ -696,3 +697,14 @@ def test_the_first_of_two_syn_acks_counts(run: Run) -> None:
     ran = run(t.send(0, request("/a")).send(1, response(OK)).close().bytes())
     assert [r["response"]["status"] for r in ran.of("http")] == [200]
     assert ran.summary.tcp.payload_bytes.out_of_window == 0
+
+
+def test_ranges_in_several_parts_are_a_body_as_any_other(run: Run) -> None:
+    body = b"--x\r\nContent-Range: bytes 0-1/9\r\n\r\nab\r\n--x\r\nContent-Range: bytes 5-6/9\r\n\r\nHTTP/1.1 200 OK\r\n\r\n--x--\r\n"
+    t = talk(request("/a") + request("http://example/b?c=1") + request("*", method="OPTIONS"), response(body, status="206 Partial Content", kind="multipart/byteranges; boundary=x") + response(OK) + response(OK))
+    found = run(t.bytes()).of("http")
+    assert [(r["request"]["target"], r["response"]["status"], r["response"]["body"]["bytes"]) for r in found] == [
+        ("/a", 206, len(body)),
+        ("http://example/b?c=1", 200, len(OK)),
+        ("*", 200, len(OK)),
+    ]
