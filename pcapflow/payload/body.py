@@ -134,7 +134,7 @@ class BodyReader:
         if self._text is None:
             data = self._begin + data
             self._begin = b""
-            answer = seems_json(data)
+            answer = seems_json(data[:SMALL])
             if answer is None and len(data) < SMALL:
                 self._begin = data
                 return

@@ -83,10 +83,13 @@ class _Zlib:
         self.ended = False
 
     def feed(self, data: bytes, out: Out) -> None:
-        if self._inflate is None:
-            self._inflate = zlib.decompressobj(15 if _has_zlib_header(data) else -15)
         data = self._carry + data
         self._carry = b""
+        if self._inflate is None:
+            if len(data) < 2:
+                self._carry = data
+                return
+            self._inflate = zlib.decompressobj(15 if _has_zlib_header(data) else -15)
         more = True
         try:
             while data or more:
@@ -163,6 +166,8 @@ class _Zstd:
                         self.ended = True
                         rest = self._decoder.unused_data
         except self._module.ZstdError as e:
+            if "llocation" in str(e):
+                raise MemoryError from None
             raise _Malformed(f"zstd: {e}") from None
 
 
@@ -228,6 +233,9 @@ class Decoder:
     def _slice(self, data: bytes) -> Drop | None:
         try:
             self._stage(0, data)
+        except MemoryError:
+            # a window of some MiB that a limit on the process has no room for
+            return Drop(DropReason.CONTENT_MEMORY, "process_limit", 0, "a decompressor's window")
         except _Malformed as e:
             return Drop(DropReason.CONTENT_MALFORMED, "", 0, str(e))
         except _Stop as e:

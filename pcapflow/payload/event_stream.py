@@ -117,7 +117,7 @@ class EventStream:
                 self._begin = data
                 return
             self._begin = None
-            self._parsed = data.lstrip()[:1] in (b"{", b"[")
+            self._parsed = data[: len(_DONE) + 1].lstrip()[:1] in (b"{", b"[")
         if self._parsed:
             self._texts.feed(data.replace(RECORD_SEPARATOR, b" "))
 

@@ -18,8 +18,6 @@ from pcapflow.limits import Limits
 from pcapflow.payload.path import Event
 from pcapflow.payload.structure import SCALAR
 
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_RUN = re.compile(rb"[^\s,:\[\]{}\"]++")
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null', re.DOTALL)
 _BLANKS = re.compile(rb'("(?:[^"\\]++|\\.)*+")|\s++', re.DOTALL)
 _BRACKET, _SCALAR_BYTE = 1, 2
@@ -93,7 +91,7 @@ class Values:
                 if starts is None:
                     starts = _starts(data, len(events))
                 at = starts[i]
-                match = (_STRING if data[at] == _QUOTE else _RUN).match(data, at)
+                match = _TOKEN.match(data, at)
                 if match is not None:
                     self._parts = []
                     self._value(match[0])

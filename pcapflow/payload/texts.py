@@ -120,7 +120,7 @@ class Whole:
         if self._encoding != "utf-8":
             self._decoder = codecs.getincrementaldecoder(self._encoding)("surrogatepass")
             return data
-        match = _PREFIX.match(data)
+        match = _PREFIX.match(data[:_OPENING_BYTES])
         if match is not None:
             self._prefix = match[1].decode()
             data = data[match.end() :]
@@ -264,9 +264,9 @@ class Separated:
         texts = data.split(self._separator)
         if self._tap is None and self._limits.json_scalar_max_bytes >= self._limits.json_slice:
             together = b"\n".join(texts)
-            if Outline().scan(together).highest <= self._limits.json_max_depth:
+            if all(map(_is_container, texts)) and Outline().scan(together).highest <= self._limits.json_max_depth:
                 body = parse_at_once(together)
-                if body is not None and body.documents >= sum(not text.isspace() for text in texts if text):
+                if body is not None:
                     self._add(body)
                     return
         for text in texts:
@@ -305,6 +305,12 @@ class Separated:
         found.broken += 1
         if found.status == "complete" and body.status == "invalid":
             found.status = "invalid"
+
+
+def _is_container(text: bytes) -> bool:
+    """Whether a text begins and ends as an array or object does, or is blank: where one such follows another, no container goes on."""
+    text = text.strip()
+    return not text or (text[0] in b"{[" and text[-1] in b"}]")
 
 
 class Raw:

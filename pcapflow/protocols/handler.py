@@ -26,12 +26,14 @@ Events = tuple[list[StreamEvent], list[StreamEvent]]
 class _Side:
     """What is known of one direction while the protocol is not."""
 
-    __slots__ = ("packet", "reserved", "searching", "stash", "verdict", "where")
+    __slots__ = ("found", "packet", "reserved", "searching", "stash", "verdict", "where")
 
     def __init__(self) -> None:
         self.verdict: str | None = None
         self.packet = NEVER
         """The packet that brought the verdict."""
+        self.found = 0
+        """The stream offset at which a search found it."""
         self.stash = b""
         self.where: Where | None = None
         self.reserved = 0
@@ -209,7 +211,8 @@ class Handler:
         stashes = [side.stash for side in sides]
         verdicts = [side.verdict for side in sides]
         searched = [side.searching < NEVER for side in sides]
-        told = [side.packet for side in sides]
+        found = [side.found for side in sides]
+        wheres = [side.where for side in sides]
         self._decided()
         raw = self._raw = RawJson(self._services, connection)
         for d in (first, 1 - first):
@@ -218,13 +221,13 @@ class Handler:
             if verdict in (detect.JSON, detect.FRAMED_JSON) and rest and isinstance(rest[0], StreamData):
                 data = rest[0]
                 if searched[d]:
-                    # it begins at a segment's first byte
-                    piece = next(i for i in range(len(data.piece_ends())) if data.packet(i) >= told[d])
-                    data = data.after(data.piece_ends()[piece - 1] if piece else 0)
-                raw.begin(d, verdict, stashes[d], data)
+                    data = data.after(found[d] - data.start)
+                where = wheres[d]
+                raw.begin(d, verdict, stashes[d], data, where.ts if where is not None and stashes[d] else data.time(0))
                 raw.run(d, [data, *rest[1:]])
             elif verdict is None:
-                raw.keep(d, stashes[d])
+                where = wheres[d]
+                raw.keep(d, stashes[d], where.ts if where is not None else 0, searching=searched[d])
                 raw.run(d, [event for event in events[0][d] if not isinstance(event, StreamData)])
             else:
                 raw.keep(d, None)
@@ -247,6 +250,7 @@ class Handler:
                 found.append((lines, detect.JSON))
             if found:
                 position, side.verdict = min(found)
+                side.found = data.start + position
                 side.packet = data.packet(data.piece(position))
             return
         view = side.stash + data.take(0, min(data.length, detect.MOST_BYTES - len(side.stash)))

@@ -28,6 +28,10 @@ class BodyState:
         self.sink: BodySink | None = None
 
     @property
+    def exchange(self) -> Exchange:
+        return self._exchange
+
+    @property
     def index(self) -> int:
         return self._exchange.index
 

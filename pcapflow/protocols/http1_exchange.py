@@ -42,6 +42,7 @@ SMALL_ANSWER = 128
 CACHED_ANSWERS = 512
 """Small bodies that were looked at, by head and bytes: some 2 KB each, a fixed cost (docs/memory.md)."""
 _BEFORE_ALL = -(1 << 62)
+_BODY_BEGINS = (State.BODY, State.CHUNK_LINE)
 _BETWEEN = (State.HEAD, State.SEARCH)
 _BODILESS = frozenset((204, 304))
 
@@ -136,13 +137,11 @@ class HttpConnection:
 
     def _feed_before(self, event: StreamData, position: int, before: int) -> int:
         ends = event.piece_ends()
-        event.origins()  # lists now, so that the parts share them
         pieces = bisect_left(range(len(ends)), before, key=event.packet)
         limit = ends[pieces - 1] if pieces else 0
         if limit <= position:
             return position
-        part = event if limit == event.length else event.first(pieces)
-        return self.server.feed(part, position)
+        return self.server.feed(event, position, limit)
 
     def _resume(self, packet: int) -> None:
         """The server is up to that packet, at which the client goes on: decide what its bytes are."""
@@ -153,9 +152,9 @@ class HttpConnection:
         if asked is not None:
             head = asked.head
             assert head is not None
-            if head.expects and not asked.request_done:
+            if not asked.request_done and client.state in _BODY_BEGINS:
                 # a final answer before the body: the client may do without sending it (RFC 9110 section 10.1.1)
-                client.may_be_unsent = asked.response is not None
+                client.may_be_unsent = head.expects and asked.response is not None
                 if head.upgrade:
                     client.paused = True
                     self._pause_for = asked
@@ -181,7 +180,7 @@ class HttpConnection:
         """See `Owner.request_head`."""
         assert type(head) is RequestHead
         pairs = self._pairs
-        exchange = pairs.ask(head, size, offset, packet, ts, ack)
+        exchange = pairs.ask(head, size, offset, last_packet, ts, ack)
         framer = self.client
         self._services.request(head.method)
         if head.anomalies:
@@ -202,7 +201,8 @@ class HttpConnection:
         else:
             exchange.request_done = False
             self.asking = exchange
-            framer.paused_body = head.expects
+            # with values to be put into order, the server first: it settles the exchange's index
+            framer.paused_body = head.expects or self._services.by_packet
         if head.connect or head.upgrade or framer.paused_body:
             framer.paused = head.connect or head.upgrade
             self._pause_for = exchange
@@ -219,12 +219,12 @@ class HttpConnection:
         self._services.response(head.status_text)
         status = head.status
         final = not 100 <= status < 200 or status == 101
-        exchange = self._pairs.answer(offset, packet, ts, ack, final)
+        exchange = self._pairs.answer(offset, last_packet, ts, ack, final)
         if head.anomalies and exchange is not None:
             exchange.add_anomalies(head.anomalies)
         if not final or exchange is None:
             return "none"
-        request = exchange.head
+        request = exchange.head if exchange.packet < last_packet else None  # a later request says nothing of what this is
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
@@ -249,7 +249,7 @@ class HttpConnection:
         body = head.body_of("truncated")
         if type(head) is RequestHead:
             self._services.request(head.method)
-            exchange = self._pairs.ask(head, 0, where.offset, where.packet, where.ts, where.ack)
+            exchange = self._pairs.ask(head, 0, where.offset, packet, where.ts, where.ack)
             self._services.body("truncated")
             exchange.request = head.with_body(body)
         else:
@@ -257,7 +257,7 @@ class HttpConnection:
             self._services.response(head.status_text)
             if head.status < 200 and head.status != 101:
                 return
-            found = self._pairs.answer(where.offset, where.packet, where.ts, where.ack, final=True)
+            found = self._pairs.answer(where.offset, packet, where.ts, where.ack, final=True)
             assert found is not None
             exchange = found
         exchange.add_anomalies(head.anomalies)
@@ -420,7 +420,7 @@ class HttpConnection:
         if exchange.anomalies:
             services.anomalies(exchange.anomalies)
         if services.by_packet:
-            services.exchange_over(self._connection.number, exchange.index, exchange.response_head, exchange.done_packet)
+            services.exchange_over(self._connection.number, exchange, exchange.response_head, exchange.done_packet)
         if not services.wants_records:
             return
         begun = (exchange.ts + 500) // 1000

@@ -110,13 +110,13 @@ class Framer:
 
     # --- events in
 
-    def feed(self, data: StreamData, position: int) -> int:
-        """Data from a position; the position up to which it was consumed."""
-        n = data.length
+    def feed(self, data: StreamData, position: int, stop: int | None = None) -> int:
+        """Data from a position, up to stop where not to its end; the position up to which it was consumed."""
+        n = data.length if stop is None else stop
         if self.skip_until:
             if position == 0:
                 position = self._skip(data)
-            if position == n:
+            if position >= n:
                 return n
             self.skip_until = 0
         while position < n:
@@ -132,11 +132,11 @@ class Framer:
                 self._look_for_message(data, position)
                 continue
             if state is State.SEARCH:
-                position = self._search(data, position)
+                position = self._search(data, position, n)
                 self._window = WINDOW
                 continue
             if state is State.BODY or state is State.CHUNK_DATA:
-                position, jumped = self._body(data, position)
+                position, jumped = self._body(data, position, n)
                 if jumped:
                     self._window = WINDOW
                 continue
@@ -251,7 +251,7 @@ class Framer:
     def _look_for_message(self, data: StreamData, position: int) -> None:
         """At the first byte of a body that may never have been sent: a message where it should begin means that it was not."""
         self.may_be_unsent = False
-        if find_message(data, position, self.side, at_most=1) == position:
+        if find_message(data, position, self.side, position + 1) == position:
             self.owner.suspicious(self, Anomaly.BODY_NOT_SENT)
             self.resynchronised = True
             piece = data.piece(position)
@@ -315,7 +315,7 @@ class Framer:
                     self.lose(data.start + base + at)
                     return at
                 piecemeal = self.services.by_packet or self.paused_body or self.may_be_unsent
-                if framing == "length" and at + head.length <= size and not piecemeal:
+                if framing == "length" and at + head.length <= size and not (piecemeal and head.length):
                     stop = at + head.length
                     position = base + stop - 1
                     while ends[piece] <= position:
@@ -425,9 +425,9 @@ class Framer:
             self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, len(raw), repr(raw[:40]))
         return stop, head
 
-    def _body(self, data: StreamData, position: int) -> tuple[int, bool]:
-        """Body bytes from a position. Where it is then, and whether a long way was skipped."""
-        n = data.length - position
+    def _body(self, data: StreamData, position: int, stop: int) -> tuple[int, bool]:
+        """Body bytes from a position up to stop. Where it is then, and whether a long way was skipped."""
+        n = stop - position
         if not self.until_close:
             n = min(n, self.remaining)
             self.remaining -= n
@@ -459,12 +459,12 @@ class Framer:
         self.until_close = False
         self.owner.body_end(self, packet, ts, whole=whole)
 
-    def _search(self, data: StreamData, position: int) -> int:
-        """The position of the next segment that begins with a message, or the end."""
-        found = find_message(data, position, self.side)
+    def _search(self, data: StreamData, position: int, stop: int) -> int:
+        """The position of the next segment before stop that begins with a message, or stop."""
+        found = min(find_message(data, position, self.side, stop), stop)
         if found > position:
             self.resynchronised = True
-        if found < data.length:
+        if found < stop:
             self.state = State.HEAD
         return found
 

@@ -102,7 +102,7 @@ class Pairs:
         self._reserved = 0
 
     def ask(self, head: RequestHead, size: int, offset: int, packet: int, ts: int, ack: int) -> Exchange:
-        """A request of so many head bytes. Returns its exchange: a new one that waits, or that of an answer that came before it."""
+        """A request of so many head bytes; packet: of its head's last byte, at which it is known. Returns its exchange: a new one that waits, or that of an answer that came before it."""
         exchange = self._claimed(offset, packet) if self.expecting else None
         if exchange is None:
             exchange = Exchange(self.begun, offset, packet, ts, ack)
@@ -110,12 +110,14 @@ class Pairs:
             self.waiting.append(exchange)
         exchange.head = head
         exchange.ts = ts
+        if exchange.done_packet < packet:
+            exchange.done_packet = packet
         length = head.length
         exchange.end = offset + size + (max(0, length))
         return exchange
 
     def answer(self, offset: int, packet: int, ts: int, ack: int, final: bool) -> Exchange | None:  # noqa: FBT001 - the hot path
-        """A response head at a server offset: the exchange that it belongs to, which waits no longer if the response is final.
+        """A response head at a server offset; packet: of its last byte. The exchange that it belongs to, which waits no longer if the response is final.
         None for an interim response to nothing.
         """
         if self._abandoned and final:

@@ -8,11 +8,13 @@ most one head (`http_chunk_line_max_bytes`), reserved in the `http` account, and
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from msgspec.structs import astuple
 
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols import detect
+from pcapflow.protocols.search import find_lines
 from pcapflow.protocols.services import BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
@@ -31,6 +33,7 @@ class _Stream:
 
     source = "raw"
     index = None
+    exchange = None
     request = None
     response = None
 
@@ -53,7 +56,7 @@ class _Stream:
 class RawJson:
     """One connection."""
 
-    __slots__ = ("_connection", "_services", "_stash", "_streams")
+    __slots__ = ("_connection", "_searching", "_services", "_stash", "_streams", "_ts")
 
     def __init__(self, services: Services, connection: Connection) -> None:
         self._services = services
@@ -61,20 +64,29 @@ class RawJson:
         self._streams: list[_Stream | None] = [None, None]
         self._stash: list[bytes | None] = [b"", b""]
         """The first bytes of a direction that has not shown what it is; None once it has."""
+        self._ts = [0, 0]
+        """Time (ns) of those bytes."""
+        self._searching = [False, False]
+        """The direction's beginning was missed: lines may begin at any segment."""
 
-    def begin(self, direction: int, verdict: str, stash: bytes, event: StreamData) -> None:
-        """That direction was found to be JSON, in event; stash came before it."""
+    def begin(self, direction: int, verdict: str, stash: bytes, event: StreamData, ts: int) -> None:
+        """That direction was found to be JSON, in event; stash came before it; ts: time (ns) of its first byte."""
         self._stash[direction] = None
         framed = verdict == detect.FRAMED_JSON
         self._connection.fix_roles()
-        stream = _Stream(self._services, self._connection, direction, event.start - len(stash), event.time(0), framed=framed)
+        stream = _Stream(self._services, self._connection, direction, event.start - len(stash), ts, framed=framed)
         self._streams[direction] = stream
         stream.packet = event.packet(0)
-        if stash:
-            self._feed(direction, stream, stash, event)
+        if stash and framed:
+            stream.head = stash if self._services.ledger.http.reserve(len(stash)) else b""
+            stream.searching = not stream.head
+        elif stash:
+            stream.sink.feed(stash)
 
-    def keep(self, direction: int, stash: bytes | None) -> None:
-        """The first bytes of a direction that has not shown what it is; None where it is no JSON."""
+    def keep(self, direction: int, stash: bytes | None, ts: int = 0, *, searching: bool = False) -> None:
+        """The first bytes of a direction that has not shown what it is, and their time (ns); None where it is no JSON. searching: its beginning was missed."""
+        self._ts[direction] = ts
+        self._searching[direction] = searching
         kept = stash is not None and self._services.ledger.http.reserve(len(stash))
         self._stash[direction] = stash if kept else None
 
@@ -86,45 +98,60 @@ class RawJson:
                 if isinstance(event, StreamData):
                     stream = self._look(direction, event)
                 elif isinstance(event, StreamGap):
-                    self._stash[direction] = None
+                    self._forget(direction)
+                    self._searching[direction] = True
                 if stream is None:
                     continue
-            if isinstance(event, StreamData) and self._services.by_packet:
+                event = self._rest(stream, event)
+            if isinstance(event, StreamData) and stream.framed:
+                self._feed(direction, stream, event.take(0, event.length), event)
+            elif isinstance(event, StreamData) and self._services.by_packet:
                 begin = 0
                 for i, end in enumerate(event.piece_ends()):
                     stream.packet = event.packet(i)
-                    self._feed(direction, stream, event.take(begin, end - begin), event.after(begin).first(1))
+                    stream.sink.feed(event.take(begin, end - begin))
                     begin = end
-            elif isinstance(event, StreamData) and stream.framed:
-                self._feed(direction, stream, event.take(0, event.length), event)
             elif isinstance(event, StreamData):
                 for at in range(0, event.length, _WINDOW):
-                    self._feed(direction, stream, event.take(at, min(_WINDOW, event.length - at)), event)
+                    stream.sink.feed(event.take(at, min(_WINDOW, event.length - at)))
             elif isinstance(event, StreamGap):
                 self._gap(direction, stream, event)
             else:
                 self._end(direction, stream, event)
 
     def _look(self, direction: int, event: StreamData) -> _Stream | None:
+        """Whether a direction shows that it is JSON, in event."""
+        if self._searching[direction]:
+            at = find_lines(event, 0)
+            if at < event.length:
+                self.begin(direction, detect.JSON, b"", event.after(at), event.time(event.piece(at)))
+            return self._streams[direction]
         stash = self._stash[direction]
         if stash is None:
             return None
         begin = stash + event.take(0, min(event.length, detect.MOST_BYTES - len(stash)))
+        ts = self._ts[direction] if stash else event.time(0)
         verdict = detect.classify(begin)
         if verdict in (detect.JSON, detect.FRAMED_JSON):
-            self._services.ledger.http.release(len(stash))
-            self.begin(direction, verdict, stash, event)
+            self._forget(direction)
+            self.begin(direction, verdict, stash, event, ts)
             return self._streams[direction]
-        keep = verdict is None and self._services.ledger.http.reserve(len(begin) - len(stash))
-        self._stash[direction] = begin if keep else None
-        if not keep:
-            self._services.ledger.http.release(len(stash))
+        self._forget(direction)
+        if verdict is None:
+            self.keep(direction, begin, ts)
         return None
 
+    @staticmethod
+    def _rest(stream: _Stream, event: StreamEvent) -> StreamEvent:
+        """What of an event comes from the stream's first byte on."""
+        return event.after(max(0, stream.offset - event.start)) if isinstance(event, StreamData) else event
+
+    def _forget(self, direction: int) -> None:
+        self._services.ledger.http.release(len(self._stash[direction] or b""))
+        self._stash[direction] = None
+
     def _feed(self, direction: int, stream: _Stream, data: bytes, event: StreamData) -> None:
-        if not stream.framed:
-            stream.sink.feed(data)
-            return
+        by_packet = self._services.by_packet
         at, held = 0, len(stream.head)
         data = stream.head + data
         self._services.ledger.http.release(held)
@@ -135,6 +162,10 @@ class RawJson:
         while at < len(data):
             if stream.remaining:
                 part = data[at : at + stream.remaining]
+                if by_packet:
+                    piece = event.piece(max(at - held, 0))
+                    part = part[: event.piece_ends()[piece] - max(at - held, 0) + max(held - at, 0)]
+                    stream.packet = event.packet(piece)
                 stream.sink.feed(part.replace(_SEPARATOR, b" "))
                 stream.bytes += len(part)
                 stream.remaining -= len(part)
@@ -153,13 +184,12 @@ class RawJson:
                 stream.head = data[at:]
                 return
             # what should be a head is none: the next segment that begins with one is looked for
-            detail = f"no end within {most} bytes" if end is None else repr(data[at : at + 40])
-            position = max(at - held, 0)
-            piece = event.piece(position)
+            shown = event.piece((end.end() if end is not None else min(at + most, len(data))) - held - 1)
+            detail = "no Content-Length" if end is not None else f"no end within {most} bytes"
             self._connection.fix_roles()
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, detail)
-            self._services.drop(self._connection, direction, drop, event.packet(piece), event.time(piece), event.start + at - held, 0)
-            at = held + _next_head(event, position + 1)
+            self._services.drop(self._connection, direction, drop, event.packet(shown), event.time(shown), event.start + at - held, 0)
+            at = held + _next_head(event, max(at - held + 1, 0))
         stream.searching = at > len(data)
 
     def _gap(self, direction: int, stream: _Stream, gap: StreamGap) -> None:
@@ -194,15 +224,15 @@ class RawJson:
 
     def close(self) -> None:
         """Both streams are over."""
-        for stash in self._stash:
-            self._services.ledger.http.release(len(stash or b""))
-        self._stash = [None, None]
+        self._forget(0)
+        self._forget(1)
 
 
 def _next_head(event: StreamData, position: int) -> int:
     """The first position at or after `position` at which a segment begins with a head; beyond the end where there is none."""
     ends = event.piece_ends()
-    for start, end in zip((0, *ends[:-1]), ends, strict=True):
+    for i in range(bisect_left(ends, position) if position else 0, len(ends)):
+        start, end = ends[i - 1] if i else 0, ends[i]
         if start >= position and detect.is_head(event.take(start, min(end - start, 64))):
             return start
     return event.length + 1

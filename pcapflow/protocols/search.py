@@ -20,15 +20,17 @@ _BEGINS = {
 """What a message looks like where a search finds it: stricter than what is accepted in sequence."""
 
 
-def find_message(data: StreamData, position: int, side: str, at_most: int = 1 << 62) -> int:
-    """The first position at or after `position` at which a segment begins with a message of that side, in so many segments; the length if none."""
+def find_message(data: StreamData, position: int, side: str, stop: int = 1 << 62) -> int:
+    """The first position from `position` on, before stop, at which a segment begins with a message of that side; the length if none."""
     begins = _BEGINS[side]
     ends = data.piece_ends()
     piece = bisect_right(ends, position)
     if piece < len(ends) and (ends[piece - 1] if piece else 0) < position:
         piece += 1
-    for i in range(piece, min(len(ends), piece + at_most)):
+    for i in range(piece, len(ends)):
         start = ends[i - 1] if i else 0
+        if start >= stop:
+            break
         if begins.match(data.take(start, min(ends[i] - start, WINDOW))):
             return start
     return data.length

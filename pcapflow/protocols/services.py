@@ -53,6 +53,11 @@ class BodyOrigin(Protocol):
         ...
 
     @property
+    def exchange(self) -> object:
+        """What `Services.exchange_over` will be told is over."""
+        ...
+
+    @property
     def request(self) -> RequestHead | None: ...
 
     @property
@@ -117,7 +122,7 @@ class Services(Protocol):
         """An exchange ended that had these."""
         ...
 
-    def exchange_over(self, connection: int, index: int, response: Head | None, packet: int) -> None:
+    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """Nothing more comes of an exchange, as that packet told; response: the final answer's head."""
         ...
 

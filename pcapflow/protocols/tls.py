@@ -13,12 +13,14 @@ from typing import Any
 
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
-from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
+from pcapflow.reassembly.events import StreamData, StreamEvent
 from pcapflow.records import Tls, text
 
 _HANDSHAKE_RECORD, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
 _VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
+_OFTEN = 4 << 10
+"""Up to so many bytes are looked at as each packet brings more."""
 _NAMES_MAX = 16
 """Protocols of an offer that are kept."""
 _PROBLEMS = (struct.error, IndexError, ValueError, TypeError, KeyError)
@@ -37,13 +39,14 @@ def _dpkt() -> tuple[Any, tuple[type[Exception], ...]]:
 class Handshake:
     """One connection's."""
 
-    __slots__ = ("_account", "_kept", "_limit", "tls")
+    __slots__ = ("_account", "_kept", "_limit", "_look_at", "tls")
 
     def __init__(self, limits: Limits, account: Account) -> None:
         self._account = account
         self._limit = limits.tls_hello_max_bytes
         self._kept: list[bytes | None] = [b"", b""]
         """What came so far of each direction's first message; None when nothing more is wanted."""
+        self._look_at = [0, 0]
         self.tls = Tls(None, None, None, [])
 
     def run(self, direction: int, events: list[StreamEvent], stash: bytes = b"") -> None:
@@ -56,13 +59,19 @@ class Handshake:
             if isinstance(event, StreamData):
                 room = self._limit - len(self._kept[direction] or b"")
                 self._take(direction, event.take(0, min(event.length, room)))
-            elif isinstance(event, StreamGap):
-                self._forget(direction)
+            else:
+                self._end(direction)
 
     def close(self) -> None:
         """The connection is over."""
-        self._forget(0)
-        self._forget(1)
+        self._end(0)
+        self._end(1)
+
+    def _end(self, direction: int) -> None:
+        """No more comes that belongs to what was kept."""
+        if self._kept[direction]:
+            self._look(direction, self._kept[direction] or b"")
+        self._forget(direction)
 
     def _take(self, direction: int, data: bytes) -> None:
         kept = self._kept[direction]
@@ -71,6 +80,12 @@ class Handshake:
             return
         data = kept + data
         self._kept[direction] = data
+        if len(data) < self._look_at[direction] and len(data) < self._limit:
+            return
+        self._look_at[direction] = len(data) * 2 if len(data) > _OFTEN else 0  # so that many tiny records cost no more
+        self._look(direction, data)
+
+    def _look(self, direction: int, data: bytes) -> None:
         message = _first_message(data)
         if message is None:
             if len(data) >= self._limit:

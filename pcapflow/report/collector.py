@@ -244,7 +244,7 @@ class Collector:
         for name in names:
             counts[name] = counts.get(name, 0) + 1
 
-    def exchange_over(self, connection: int, index: int, response: Head | None, packet: int) -> None:
+    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Services`."""
 
     def _count(self, counts: dict[str, int], key: str) -> None:

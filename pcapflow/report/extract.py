@@ -105,7 +105,7 @@ class Extractor(Collector):
         self._values_to = write
         self._others_to = others
         self._with_source = with_source
-        self._waiting: dict[tuple[int, int], list[bytes]] = {}
+        self._waiting: dict[object, list[bytes]] = {}
         self.given = 0
         """Values that were written."""
 
@@ -166,7 +166,6 @@ class Extractor(Collector):
     # --- values that wait for the answer's status
 
     def _wait(self, origin: BodyOrigin, line: bytes) -> None:
-        assert origin.index is not None
         if not self.ledger.output.reserve(len(line) + _WAITING_BYTES):
             drop = Drop(DropReason.JSON_MEMORY, *self.ledger.output.refusal(), "a value that waits for its answer's status")
             count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
@@ -177,11 +176,11 @@ class Extractor(Collector):
             )  # fmt: skip
             self._record(origin.packet, origin.connection, record, _RANK_VALUE)
             return
-        self._waiting.setdefault((origin.connection, origin.index), []).append(line)
+        self._waiting.setdefault(origin.exchange, []).append(line)
 
-    def exchange_over(self, connection: int, index: int, response: Head | None, packet: int) -> None:
+    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Services`."""
-        lines = self._waiting.pop((connection, index), None)
+        lines = self._waiting.pop(exchange, None)
         if lines is None:
             return
         taken = isinstance(response, ResponseHead) and self._where.status_is(response.status_text)
