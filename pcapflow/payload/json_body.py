@@ -401,7 +401,7 @@ class JsonParser:
             self.events += len(self._events)
             self._count_documents()
             if self._tap is not None and self._events:
-                self._tap.take(last, self._events)
+                self._tap.take(locate.last_number(last), self._events)
             if self._outline.in_string:
                 # to yajl the text may end there, once a document is whole
                 self.error = self._error("parse error: premature EOF", self._fed - self._document_start())

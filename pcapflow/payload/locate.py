@@ -74,3 +74,8 @@ def _next(token: bytes, first: bytes, expect: int, stack: list[str]) -> int | No
     if first == b'"':
         return COMMA_OR_END if len(token) > 1 else None
     return COMMA_OR_END if token in _LITERALS or _NUMBER.fullmatch(token) else None
+
+
+def last_number(data: bytes) -> bytes:
+    """The last of the numbers and literals that touch in data: what a parser has not ended yet."""
+    return next(iter([match[0] for match in _ALONE.finditer(data)][-1:]), data)

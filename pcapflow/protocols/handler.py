@@ -113,7 +113,7 @@ class Handler:
         elif self._tls is not None:
             for d in (0, 1):
                 self._tls.run(d, events[d])
-        if http is not None and http.tunnel:
+        if http is not None and (http.switched_to or http.tunnel):
             self._read_tunnel(connection, http)
 
     def _read_tunnel(self, connection: Connection, http: HttpConnection) -> None:
@@ -122,9 +122,9 @@ class Handler:
         rest[client].extend(http.client.rest or ())
         rest[1 - client].extend(http.server.rest or ())
         http.client.rest = http.server.rest = None
-        if http.tunnel == "websocket":
+        if http.switched_to == "websocket":
             self._what = "websocket"
-        elif self._depth < _TUNNELS_MAX and (rest[0] or rest[1]):
+        elif not http.blind and self._depth < _TUNNELS_MAX and (rest[0] or rest[1]):
             if self._inner is None:
                 self._inner = Handler(self._services, self._depth + 1, http.begun)
             self._inner._read(connection, rest)  # noqa: SLF001 - of this class
@@ -190,7 +190,7 @@ class Handler:
         if verdict in (detect.REQUEST, detect.RESPONSE):
             self._begin_http(connection, first, sides, before, (events, rest))
         elif verdict in (detect.JSON, detect.FRAMED_JSON):
-            self._begin_raw(connection, first, sides, (events, rest))
+            self._begin_raw(connection, first, sides, before, (events, rest))
         elif verdict == detect.TLS:
             self._what = verdict
             stashes = [side.stash for side in sides]
@@ -205,32 +205,33 @@ class Handler:
         elif sides[0].verdict is not None and sides[1].verdict is not None:
             self._decided()
 
-    def _begin_raw(self, connection: Connection, first: int, sides: tuple[_Side, _Side], events: tuple[Events, list[list[StreamEvent]]]) -> None:
-        """Direction `first` showed that it is JSON. The other one may be too, from its beginning or from here on."""
+    def _begin_raw(
+        self,
+        connection: Connection,
+        first: int,
+        sides: tuple[_Side, _Side],
+        before: tuple[_Before, _Before],
+        events: tuple[Events, list[list[StreamEvent]]],
+    ) -> None:
+        """Direction `first` showed that it is JSON. The other one may be too: it is looked at from where it was before these events."""
         self._what = "json"
-        stashes = [side.stash for side in sides]
-        verdicts = [side.verdict for side in sides]
-        searched = [side.searching < NEVER for side in sides]
-        found = [side.found for side in sides]
-        wheres = [side.where for side in sides]
+        side, other = sides[first], sides[1 - first]
+        verdict, stash, where, told = side.verdict, side.stash, side.where, side.packet
+        passed = other.verdict == detect.OTHER and other.packet < told
+        searching = other.searching < told
         self._decided()
         raw = self._raw = RawJson(self._services, connection)
-        for d in (first, 1 - first):
-            rest = events[1][d] if d == first or verdicts[d] is not None else []
-            verdict = verdicts[d]
-            if verdict in (detect.JSON, detect.FRAMED_JSON) and rest and isinstance(rest[0], StreamData):
-                data = rest[0]
-                if searched[d]:
-                    data = data.after(found[d] - data.start)
-                where = wheres[d]
-                raw.begin(d, verdict, stashes[d], data, where.ts if where is not None and stashes[d] else data.time(0))
-                raw.run(d, [data, *rest[1:]])
-            elif verdict is None:
-                where = wheres[d]
-                raw.keep(d, stashes[d], where.ts if where is not None else 0, searching=searched[d])
-                raw.run(d, [event for event in events[0][d] if not isinstance(event, StreamData)])
-            else:
-                raw.keep(d, None)
+        rest = events[1][first]
+        data = rest[0]
+        assert verdict is not None
+        assert isinstance(data, StreamData)
+        if side.searching < NEVER:
+            data = data.after(side.found - data.start)
+        raw.begin(first, verdict, stash, data, where.ts if where is not None and stash else data.time(0))
+        raw.run(first, [data, *rest[1:]])
+        known = before[1 - first]
+        raw.keep(1 - first, None if passed else known.stash, known.where.ts if known.where is not None else 0, searching=searching)
+        raw.run(1 - first, events[0][1 - first])
 
     def _search_from_now(self, side: _Side, packet: int) -> None:
         """The stream's beginning was missed, as that packet told: a message may begin at any later segment."""

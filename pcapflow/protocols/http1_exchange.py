@@ -51,7 +51,7 @@ class HttpConnection:
     """Both framers and the requests that wait."""
 
     __slots__ = (
-        "_bodies", "_connection", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "client", "server", "tunnel",
+        "_bodies", "_connection", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "blind", "client", "server", "switched_to", "tunnel",
     )  # fmt: skip
 
     def __init__(self, services: Services, connection: Connection, *, begun: int, search_client: bool, search_server: bool) -> None:
@@ -76,6 +76,10 @@ class HttpConnection:
         """Records of JSON in request bodies: written when the server is up to the same packet, which settles the index."""
         self._pause_for: Exchange | None = None
         """The CONNECT or Upgrade whose answer says what the client's next bytes are."""
+        self.blind = False
+        """The client did not wait for the server to switch: who knows what it says."""
+        self.switched_to = ""
+        """What the server says it speaks from here on: `opaque`, `websocket`."""
         self.tunnel = ""
         """What follows HTTP here: `opaque`, `websocket`, ..."""
 
@@ -162,6 +166,7 @@ class HttpConnection:
             if self.tunnel or (head.connect and asked.response is None):
                 # switched, or a CONNECT whose client does not wait for the answer
                 client.opaque()
+                self.blind = not self.tunnel
                 self.tunnel = self.tunnel or "opaque"
             return
         self._pairs.make_room(packet)
@@ -231,8 +236,11 @@ class HttpConnection:
         self.answering = exchange
         exchange.response_head = head
         if status == 101 or (request is not None and request.connect and status < 300):
-            # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol
-            self.tunnel = "websocket" if head.upgrade == "websocket" else "opaque"
+            # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol, on both sides where the client asked for it
+            kind = "websocket" if head.upgrade == "websocket" else "opaque"
+            self.switched_to = kind
+            if request is not None and (request.connect or request.upgrade):
+                self.tunnel = kind
             self._answered(exchange, head.bodiless, last_packet, last_ts)
             return "opaque"
         if status in _BODILESS or (request is not None and request.method == "HEAD"):

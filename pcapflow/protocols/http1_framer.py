@@ -123,10 +123,9 @@ class Framer:
             state = self.state
             if state is State.OPAQUE:
                 self._leave(data.after(position) if self.owner.tunnel else data)
-                return n
-            if self.paused and (state is State.HEAD or state is State.SEARCH):
-                return position
-            if self.paused_body:
+                return data.length
+            if self.paused_body or (self.paused and (state is State.HEAD or state is State.SEARCH)):
+                self._window = WINDOW
                 return position
             if self.may_be_unsent:
                 self._look_for_message(data, position)

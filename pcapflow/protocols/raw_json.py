@@ -71,7 +71,7 @@ class RawJson:
 
     def begin(self, direction: int, verdict: str, stash: bytes, event: StreamData, ts: int) -> None:
         """That direction was found to be JSON, in event; stash came before it; ts: time (ns) of its first byte."""
-        self._stash[direction] = None
+        self._forget(direction)
         framed = verdict == detect.FRAMED_JSON
         self._connection.fix_roles()
         stream = _Stream(self._services, self._connection, direction, event.start - len(stash), ts, framed=framed)
@@ -87,7 +87,7 @@ class RawJson:
         """The first bytes of a direction that has not shown what it is, and their time (ns); None where it is no JSON. searching: its beginning was missed."""
         self._ts[direction] = ts
         self._searching[direction] = searching
-        kept = stash is not None and self._services.ledger.http.reserve(len(stash))
+        kept = stash is not None and not searching and self._services.ledger.http.reserve(len(stash))
         self._stash[direction] = stash if kept else None
 
     def run(self, direction: int, events: list[StreamEvent]) -> None:
@@ -139,6 +139,9 @@ class RawJson:
         self._forget(direction)
         if verdict is None:
             self.keep(direction, begin, ts)
+        elif self._connection.start == "midstream":
+            self._searching[direction] = True
+            return self._look(direction, event)
         return None
 
     @staticmethod
@@ -183,13 +186,13 @@ class RawJson:
             if end is None and len(data) - at < most and self._services.ledger.http.reserve(len(data) - at):
                 stream.head = data[at:]
                 return
-            # what should be a head is none: the next segment that begins with one is looked for
+            # what should be a head is none: a later segment that begins with one is looked for
             shown = event.piece((end.end() if end is not None else min(at + most, len(data))) - held - 1)
             detail = "no Content-Length" if end is not None else f"no end within {most} bytes"
             self._connection.fix_roles()
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, detail)
             self._services.drop(self._connection, direction, drop, event.packet(shown), event.time(shown), event.start + at - held, 0)
-            at = held + _next_head(event, max(at - held + 1, 0))
+            at = held + _next_head(event, event.piece_ends()[shown])
         stream.searching = at > len(data)
 
     def _gap(self, direction: int, stream: _Stream, gap: StreamGap) -> None:

@@ -151,3 +151,18 @@ def test_a_connection_without_payload_is_followed_to_its_end(tmp_path: Path) -> 
     t.packet(0, ACK)
     text = pcapflow("follow", t.close().save(tmp_path / "t.pcap"), "--connection", 1)[0].decode()
     assert text.splitlines()[0].startswith("--- the client ends with FIN at byte 0")
+
+
+def test_an_empty_body_at_a_blocks_end_is_no_trouble(tmp_path: Path) -> None:
+    t = Talk().open().send(0, request("/")).send(1, response(b"")).send(0, request("/2")).send(1, response(b'{"a": 1}')).close()
+    assert pcapflow("extract", "a", "--block-size", "1KiB", t.save(tmp_path / "t.pcap"))[0] == b"1\n"
+
+
+def test_a_requests_values_wait_for_the_status_of_its_own_answer(tmp_path: Path) -> None:
+    """In the middle of a connection: an answer to nobody comes first."""
+    t = Talk().send(1, response(b'{"o": 1}', status="404 Not Found"))
+    t.send(0, request("/p", method="POST", body=b'{"q": 1}', fields="Content-Type: application/json\r\n")).send(1, response(b'{"o": 2}'))
+    path = t.save(tmp_path / "t.pcap")
+    for size in ("1KiB", "2MiB"):
+        assert pcapflow("extract", "q", "--where", "source=request,status=2xx", "--block-size", size, path)[0] == b"1\n"
+        assert pcapflow("extract", "q", "--where", "source=request,status=4xx", "--block-size", size, path)[0] == b""

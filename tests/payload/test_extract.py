@@ -83,3 +83,7 @@ def test_a_value_that_finds_no_memory_is_a_drop_and_the_next_is_given() -> None:
 
 def test_values_before_a_break_are_given() -> None:
     assert values("item.a", b'[{"a": 1}, {"a": 2}, {"a": nope}]')[0] == [b"1", b"2"]
+
+
+def test_documents_that_touch_are_told_apart() -> None:
+    assert values("", b"null1 01")[0] == [b"null", b"1", b"0", b"1"]

@@ -261,3 +261,16 @@ def test_any_bytes_in_any_form_give_one_answer_and_no_exception(data: bytes, for
     at = sorted({0, *(c for c in cuts if c < len(data)), len(data)})
     pieces: list[bytes | None] = [data[a:b] for a, b in itertools.pairwise(at)]
     assert read(form, pieces, whole=whole) == read(form, [data], whole=whole)
+
+
+def test_what_comes_after_many_blanks_does_not_depend_on_the_cut() -> None:
+    under_cuts("json", b" " * 40 + b")]}',\n{\"a\": 1}")
+    under_cuts("sse", b"data:" + b" " * 10 + b'{"a": 1}\n\n')
+
+
+def test_lines_that_are_whole_only_together_are_broken() -> None:
+    for data in (b"[1,\n2] [3]\n", b'{"a":\n1}\n2 3\n', b"[[1]\n,[2]]\n"):
+        for limits in (TINY, Limits()):
+            found = under_cuts("ndjson", data, limits)
+            assert found is not None
+            assert (found.status, found.broken > 0) == ("invalid", True)
