@@ -136,16 +136,7 @@ class Extractor(Collector):
             else:
                 self._add(origin.packet, origin.connection, line)
 
-        def dropped(drop: Drop) -> None:
-            count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
-            count.count += 1
-            limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
-            record = records.Drop(
-                origin.connection, origin.stream, "json", drop.reason.value, seconds(origin.ts), origin.packet, 0, 0, limit, drop.detail, None, None, resumes=True,
-            )  # fmt: skip
-            self._record(origin.packet, origin.connection, record, _RANK_VALUE)
-
-        return Values(self._prefix, self.limits, self.ledger.json, emit, dropped)
+        return Values(self._prefix, self.limits, self.ledger.json, emit, lambda drop: self._given_up(origin, drop, 0))
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Services`."""
@@ -168,15 +159,20 @@ class Extractor(Collector):
     def _wait(self, origin: BodyOrigin, line: bytes) -> None:
         if not self.ledger.output.reserve(len(line) + _WAITING_BYTES):
             drop = Drop(DropReason.JSON_MEMORY, *self.ledger.output.refusal(), "a value that waits for its answer's status")
-            count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
-            count.count += 1
-            limit = records.LimitValue(drop.limit_name, drop.limit_value)
-            record = records.Drop(
-                origin.connection, origin.stream, "json", drop.reason.value, seconds(origin.ts), origin.packet, 0, len(line), limit, drop.detail, None, None, resumes=True,
-            )  # fmt: skip
-            self._record(origin.packet, origin.connection, record, _RANK_VALUE)
+            self._given_up(origin, drop, len(line))
             return
         self._waiting.setdefault(origin.exchange, []).append(line)
+
+    def _given_up(self, origin: BodyOrigin, drop: Drop, held: int) -> None:
+        """A value was, of which so many bytes were held."""
+        count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
+        count.count += 1
+        count.bytes += held
+        limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
+        record = records.Drop(
+            origin.connection, origin.stream, "json", drop.reason.value, seconds(origin.ts), origin.packet, 0, held, limit, drop.detail, None, None, resumes=True,
+        )  # fmt: skip
+        self._record(origin.packet, origin.connection, record, _RANK_VALUE)
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Services`."""

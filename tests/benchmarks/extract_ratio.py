@@ -12,38 +12,13 @@ import statistics
 import sys
 import tempfile
 import time
-from typing import BinaryIO
 
 import ijson
-from ijson.utils import sendable_list
 
 from pcapflow import pipeline
 from pcapflow.limits import Limits
 from pcapflow.report.extract import Extractor, Where
-from tests.benchmarks.json_ratio import collect
-
-
-def ijson_alone(file: BinaryIO, lengths: list[int], prefix: str, size: int) -> tuple[float, int]:
-    """Seconds in ijson and the values it made. Reading the bodies back is not counted."""
-    file.seek(0)
-    values = 0
-    spent = 0.0
-    for length in lengths:
-        data = file.read(length)
-        began = time.perf_counter()
-        sink = sendable_list()
-        items = ijson.items_coro(sink, prefix, multiple_values=True)
-        for at in range(0, length, size):
-            items.send(data[at : at + size])
-            values += len(sink)
-            sink.clear()
-        try:
-            items.close()
-        except ijson.JSONError:
-            pass
-        values += len(sink)
-        spent += time.perf_counter() - began
-    return spent, values
+from tests.benchmarks.json_ratio import collect, ijson_alone
 
 
 def extract(path: str, prefix: str) -> tuple[float, int]:
@@ -68,7 +43,7 @@ def main(path: str, prefix: str, rounds: int) -> None:
         speeds = []
         for _ in range(rounds):
             ours, given = extract(path, prefix)
-            alone, values = ijson_alone(file, lengths, prefix, Limits().json_slice)
+            alone, values = ijson_alone(file, lengths, Limits().json_slice, lambda sink, **options: ijson.items_coro(sink, prefix, **options))
             assert given == values, (given, values)
             speeds.append(alone / ours)
     print(f"{len(lengths)} bodies, {sum(lengths) / 1e6:.0f} MB of JSON, {values} values at {prefix!r}")

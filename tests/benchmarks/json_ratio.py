@@ -13,7 +13,8 @@ import statistics
 import sys
 import tempfile
 import time
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import ijson
 from ijson.utils import sendable_list
@@ -53,8 +54,8 @@ def collect(path: str, out: BinaryIO) -> list[int]:
     return finished
 
 
-def ijson_alone(file: BinaryIO, lengths: list[int], size: int) -> tuple[float, int]:
-    """Seconds in ijson and the events it made. Reading the bodies back is not counted."""
+def ijson_alone(file: BinaryIO, lengths: list[int], size: int, make: Callable[..., Any] = ijson.basic_parse_coro) -> tuple[float, int]:
+    """Seconds in ijson and what it made: events, or what else make's coroutine gives. Reading the bodies back is not counted."""
     file.seek(0)
     events = 0
     spent = 0.0
@@ -63,7 +64,7 @@ def ijson_alone(file: BinaryIO, lengths: list[int], size: int) -> tuple[float, i
         data = file.read(length)
         began = clock()
         sink = sendable_list()
-        parser = ijson.basic_parse_coro(sink, multiple_values=True)
+        parser = make(sink, multiple_values=True)
         for at in range(0, length, size):
             parser.send(data[at : at + size])
             events += len(sink)
