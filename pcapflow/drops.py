@@ -56,6 +56,7 @@ class DropReason(StrEnum):
     JSON_NUMBER_UNSUPPORTED = "json_number_unsupported"
     JSON_VALUE_TOO_LARGE = "json_value_too_large"
     JSON_TOO_DEEP = "json_too_deep"
+    JSON_TOO_MANY_EVENTS = "json_too_many_events"
     JSON_MEMORY = "json_memory"
 
     @property
@@ -90,6 +91,7 @@ _REASONS = {
     DropReason.JSON_NUMBER_UNSUPPORTED: "A number has more digits or a larger exponent than Python converts.",
     DropReason.JSON_VALUE_TOO_LARGE: "A value that extract was to give went on beyond extract_value_max_bytes.",
     DropReason.JSON_TOO_DEEP: "Arrays and objects nest deeper than json_max_depth.",
+    DropReason.JSON_TOO_MANY_EVENTS: "A document went on beyond json_document_max_events.",
     DropReason.JSON_MEMORY: "The json account or the memory limit refused a parser's bytes.",
 }
 

@@ -260,6 +260,12 @@ class Limits:
         "drop `json_too_deep`",
         "nesting; other parsers stop between 100 and 1,000",
     )
+    json_document_max_events: int = _limit(
+        1_000_000_000,
+        "events",
+        "drop `json_too_many_events`",
+        "ijson's events of one document; bounds time, since none is kept: some 100 s, 8 GB of ordinary JSON",
+    )
     json_path_max_depth: int = _limit(
         32,
         "levels",

@@ -105,7 +105,7 @@ class JsonParser:
     """One body."""
 
     __slots__ = (
-        "_account", "_begun", "_coroutine", "_cut", "_events", "_fed", "_held", "_last", "_level", "_limits", "_outline", "_path",
+        "_account", "_begun", "_coroutine", "_cut", "_events", "_events_before", "_fed", "_held", "_last", "_level", "_limits", "_outline", "_path",
         "_pending", "_scan", "_tail", "_tap", "bytes", "documents", "drop", "error", "events", "keys", "max_depth",
         "top_level",
     )  # fmt: skip
@@ -141,6 +141,8 @@ class JsonParser:
         self.bytes = 0
         self.documents = 0
         self.events = 0
+        self._events_before = 0
+        """Events before the slice in which the open document began."""
         self.keys = 0
         self.max_depth = 0
         self.top_level: str | None = None
@@ -216,6 +218,10 @@ class JsonParser:
                 DropReason.JSON_TOO_DEEP, "json_max_depth", limits.json_max_depth, f"in the {len(data)} bytes from offset {at} of the body"
             )
             return
+        if self.events - self._events_before > limits.json_document_max_events:
+            detail = f"before offset {at} of the body"
+            self._give_up(DropReason.JSON_TOO_MANY_EVENTS, "json_document_max_events", limits.json_document_max_events, detail)
+            return
         if scan.scalar_bytes > limits.json_scalar_max_bytes:
             detail = f"a scalar that begins at offset {self._fed - scan.scalar_bytes} of the body"
             self._give_up(DropReason.JSON_SCALAR_TOO_LARGE, "json_scalar_max_bytes", limits.json_scalar_max_bytes, detail)
@@ -251,6 +257,7 @@ class JsonParser:
         self.events += len(events)
         self.keys += scan.built.count(b":")
         if depth == 0 or scan.lowest <= 0:
+            self._events_before = self.events - len(events)
             if not data.isspace():
                 self._begun = self._place(data, at)
             if self._one_document(depth):

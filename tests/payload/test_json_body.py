@@ -295,3 +295,12 @@ def test_nothing_is_kept_after_a_drop() -> None:
     assert parser.drop is not None
     assert ledger.json.used == 0
     assert not parser._tail
+
+
+def test_events_are_bounded_in_each_document_by_itself() -> None:
+    limits = replace(TINY, json_document_max_events=50)
+    short, long = b"[" + b"1," * 40 + b"1]", b"[" + b"1," * 90 + b"1]"
+    assert parse(short * 5, limits=limits)[0].status == "complete"
+    body, _ = parse(short + long, [7], limits)
+    assert (body.status, body.drop_reason, body.documents) == ("dropped", DropReason.JSON_TOO_MANY_EVENTS, 1)
+    assert body == parse(short + long, list(range(len(short + long))), limits)[0]

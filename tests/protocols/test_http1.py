@@ -438,6 +438,7 @@ def test_a_head_that_finds_no_memory_is_dropped(run: Run) -> None:
     [
         (DropReason.JSON_SCALAR_TOO_LARGE, response(b'"' + b"x" * 70_000 + b'"'), replace(Limits(), json_scalar_max_bytes=30_000)),
         (DropReason.JSON_TOO_DEEP, response(b"[" * 600 + b"]" * 600), Limits()),
+        (DropReason.JSON_TOO_MANY_EVENTS, response(b"[" + b"1," * 20_000 + b"1]"), replace(Limits(), json_document_max_events=9_000)),
         (DropReason.JSON_NUMBER_UNSUPPORTED, response(b"[" + b"1" * 6000 + b"]"), Limits()),
         (DropReason.JSON_MEMORY, response(b"[" + b"1," * 9000 + b"1]"), replace(Limits(), json_total=9000, block_packets=2)),
         (DropReason.CONTENT_UNSUPPORTED, response(b"??", fields="Content-Encoding: compress\r\n"), Limits()),
