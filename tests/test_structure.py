@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "capture": VOCABULARY,
     "decode": VOCABULARY | {"capture.block"},
     "reassembly": VOCABULARY | {"capture.block", "decode.segments"},
-    "protocols": VOCABULARY | {"reassembly.events", "reassembly.connection", "reassembly.seqspace", "reassembly.half_stream"},
+    "protocols": VOCABULARY | {"reassembly.context", "reassembly.events", "reassembly.connection", "reassembly.seqspace", "reassembly.half_stream"},
     "payload": VOCABULARY,
     "report": VOCABULARY
     | {"protocols.follow", "payload.extract", "reassembly.context", "reassembly.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_head", "protocols.services", "payload.body", "payload.json_body"},

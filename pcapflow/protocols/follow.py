@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pcapflow.reassembly.connection import Connection
+from pcapflow.reassembly.context import Consumer
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 Events = tuple[list[StreamEvent], list[StreamEvent]]
@@ -37,11 +38,14 @@ class Silent:
 class Follower:
     """The connection that is followed."""
 
-    def __init__(self, take: Callable[[Connection, Part], None]) -> None:
+    def __init__(self, take: Callable[[Connection, Part], None], reader: Consumer) -> None:
+        """reader: reads the connection first, and finds out who its client is."""
         self._take = take
+        self._reader = reader
 
     def consume(self, connection: Connection, events: Events) -> None:
         """The next events of both directions."""
+        self._reader.consume(connection, events)
         parts: list[tuple[int, int, int, StreamEvent, int]] = []
         for d in (0, 1):
             for event in events[d]:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.protocols.follow import Follower, Part, Silent
+from pcapflow.protocols.handler import Handler
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Consumer
 from pcapflow.report.collector import Collector
 
 
 class Following(Collector):
-    """A run that hands one connection's bytes on and looks into nothing."""
+    """A run that hands one connection's bytes on and reports nothing."""
 
     def __init__(self, number: int, take: Callable[[Connection, Part], None], limits: Limits, ledger: Ledger) -> None:
         super().__init__(limits, ledger, None)
@@ -26,4 +27,4 @@ class Following(Collector):
         if connection.number != self._number:
             return Silent()
         self.seen = True
-        return Follower(self._take)
+        return Follower(self._take, Handler(self))

@@ -138,6 +138,16 @@ def test_both_streams_of_a_sample_are_what_the_report_counts() -> None:
         assert len(raw) == first["streams"][name]["delivered_bytes"] > 0
 
 
+@pytest.mark.parametrize("name", ["midstream", "reordered"])
+def test_the_streams_have_the_names_that_the_report_gives_them(name: str) -> None:
+    path = SAMPLES / f"{name}.pcap"
+    records = [json.loads(line) for line in pcapflow("analyze", "--ndjson", path)[0].splitlines()]
+    connection = max((r for r in records if r["record"] == "connection"), key=lambda r: r["streams"]["server"]["delivered_bytes"])
+    for side, stream in connection["streams"].items():
+        raw = pcapflow("follow", path, "--connection", connection["connection"], "--stream", side, "--raw")[0]
+        assert len(raw) == stream["delivered_bytes"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [(["--connection", "2"], "no connection begins with packet 2"), (["--connection", "1", "--gap-fill", "00"], "--gap-fill goes with --raw"), (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"), (["--connection", "1", "--raw", "--hex"], "exclude"), ([], "--connection")],
