@@ -76,11 +76,6 @@ class StreamData:
         """Index of the piece that holds the byte at a position counted from start."""
         return bisect_right(self.piece_ends(), position)
 
-    def first(self, pieces: int) -> StreamData:
-        """The same without what comes after so many pieces."""
-        ends = self.piece_ends()
-        return StreamData(self.view, self.start, ends[pieces - 1], self._at[:pieces], ends[:pieces], self._packets, self._times, self._acks)
-
     def after(self, position: int) -> StreamData:
         """The same without what comes before a position."""
         if not position:
