@@ -88,7 +88,7 @@ class EventStream:
 
     def gap(self) -> bool:
         """The event at hand is lost; the next line is taken for a new one's."""
-        if self._begin and self._begin.lstrip()[:1] in (b"{", b"["):
+        if self._begin and _begins_json(self._begin):
             self._texts.feed(self._begin)
         self._kept = b""
         self._begin, self._parsed, self._has_data = b"", False, False
@@ -117,14 +117,14 @@ class EventStream:
                 self._begin = data
                 return
             self._begin = None
-            self._parsed = data[: len(_DONE) + 1].lstrip()[:1] in (b"{", b"[")
+            self._parsed = _begins_json(data[: len(_DONE) + 1])
         if self._parsed:
             self._texts.feed(data.replace(RECORD_SEPARATOR, b" "))
 
     def _end_event(self) -> None:
         begin = self._begin
         if begin is not None:
-            self._parsed = begin != _DONE and begin.lstrip()[:1] in (b"{", b"[")
+            self._parsed = begin != _DONE and _begins_json(begin)
             if self._parsed:
                 self._texts.feed(begin)
         if self._parsed:
@@ -132,6 +132,11 @@ class EventStream:
         elif self._has_data:
             self._passed_over += 1
         self._begin, self._parsed, self._has_data = b"", False, False
+
+
+def _begins_json(data: bytes) -> bool:
+    """Whether an event's first bytes are an object's or an array's."""
+    return data.lstrip()[:1] in (b"{", b"[")
 
 
 def _line_end(data: bytes, at: int) -> int:

@@ -23,7 +23,7 @@ from pcapflow.protocols.services import Answer, BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
-from pcapflow.records import Body, Http, Json, JsonBody, Response
+from pcapflow.records import Body, Http, Json, JsonBody, Response, seconds
 
 
 def _keep_answer(services: Services, head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
@@ -292,11 +292,14 @@ class HttpConnection:
 
     # --- bodies
 
-    def body_begin(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> None:
-        """See `Owner.body_begin`."""
+    def _body(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> BodyState:
         exchange = self.answering if framer is self.server else self.asking
         assert exchange is not None
-        self._bodies[framer is self.server] = BodyState(framer, exchange, head, framing, offset, begun)
+        return BodyState(framer, exchange, head, framing, offset, begun)
+
+    def body_begin(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> None:
+        """See `Owner.body_begin`."""
+        self._bodies[framer is self.server] = self._body(framer, head, framing, offset, begun)
 
     def body_bytes(self, framer: Framer, n: int, data: bytes) -> None:
         """See `Owner.body_bytes`."""
@@ -323,9 +326,7 @@ class HttpConnection:
         """See `Owner.whole_body`."""
         services = self._services
         if type(head) is not ResponseHead or len(body) > SMALL_ANSWER:
-            exchange = self.answering if framer is self.server else self.asking
-            assert exchange is not None
-            state = BodyState(framer, exchange, head, "length", offset, begun)
+            state = self._body(framer, head, "length", offset, begun)
             state.bytes = len(body)
             found = services.whole_body(body, head) if body and (head.form or services.looks_at_all) else None
             self._body_over(int(framer is self.server), state, found, "complete", packet, ts)
@@ -335,8 +336,7 @@ class HttpConnection:
         if known is None:
             looked_at = services.whole_body(body, head) if body and (head.form or services.looks_at_all) else None
             if looked_at is not None and type(looked_at) is not JsonBody:
-                assert self.answering is not None
-                state = BodyState(framer, self.answering, head, "length", offset, begun)
+                state = self._body(framer, head, "length", offset, begun)
                 state.bytes = len(body)
                 self._body_over(1, state, looked_at, "complete", packet, ts)
                 return
@@ -408,7 +408,7 @@ class HttpConnection:
             self._write(exchange)
 
     def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:
-        where = (self._connection.number, stream, source, exchange.index, (ts + 500) // 1000 / 1_000_000)
+        where = (self._connection.number, stream, source, exchange.index, seconds(ts))
         self._services.json(packet, Json(*where, *astuple(json)))
 
     # --- how an exchange ends

@@ -18,7 +18,7 @@ from pcapflow.protocols.search import find_lines
 from pcapflow.protocols.services import BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
-from pcapflow.records import Json
+from pcapflow.records import Json, seconds
 
 _SEPARATOR = b"\x1e"
 _LENGTH = re.compile(rb"(?:[^\n]*\n)*?content-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
@@ -222,7 +222,7 @@ class RawJson:
             services.json_body(json)
             if services.wants_records:
                 name = connection.stream_name(direction)
-                where = (connection.number, name, "raw", None, (stream.ts + 500) // 1000 / 1_000_000)
+                where = (connection.number, name, "raw", None, seconds(stream.ts))
                 services.json(end.packet, Json(*where, *astuple(json)))
 
     def close(self) -> None:
