@@ -1,14 +1,16 @@
 """Prints the reference pages that come from the code's own tables, or checks that the files are as printed.
 
-python docs/generate.py            rewrites docs/captures.md, limits.md, drops.md, overlaps.md, and the table in http.md
+python docs/generate.py            rewrites them in docs/, and pcapflow/report/schema.json
 python docs/generate.py --check    status 1 where one of them differs
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.capture import compression, formats, linktypes
@@ -17,6 +19,7 @@ from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.overlap import owners
+from pcapflow.report.schema import SHIPPED, schema
 
 HERE = Path(__file__).parent
 
@@ -220,7 +223,48 @@ def http() -> str:
     return f"{before}<!-- anomalies -->\n{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
 
 
-PAGES = {"http.md": http, "captures.md": captures, "limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
+def field_type(field: dict[str, Any]) -> str:
+    """A field's type in words, with a link where it is a table of its own."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in field:
+        return " or ".join("null" if part.get("type") == "null" else field_type(part) for part in field["anyOf"])
+    if "enum" in field:
+        values = [value for value in field["enum"] if value is not None]
+        if len(values) <= 8:
+            return ", ".join(f"`{value}`" for value in values) + (", null" if None in field["enum"] else "")
+        return "string" + (" or null" if None in field["enum"] else "")
+    if field.get("type") == "array":
+        return "array of " + field_type(field["items"])
+    if field.get("type") == "object":
+        return "map to " + field_type(field["additionalProperties"])
+    return str(field["type"])
+
+
+def report_fields() -> str:
+    """docs/report.md, of which the field reference is printed here."""
+    before, _, rest = (HERE / "report.md").read_text(encoding="utf-8").partition("<!-- fields -->\n")
+    lines: list[str] = []
+    types = schema()["$defs"]
+    record = types.pop("Record")
+    order = [part["$ref"].rpartition("/")[2] for part in record["anyOf"]]
+    order += [name for name in types if name not in order]
+    for name in order:
+        definition = types[name]
+        lines += [f"### {name}", "", definition["description"], "", "| field | type | meaning |", "|---|---|---|"]
+        lines.extend(f"| `{key}` | {field_type(field)} | {field.get('description') or 'The type of the record.'} |" for key, field in definition["properties"].items())
+        lines.append("")
+    table = "\n".join(lines)
+    return f"{before}<!-- fields -->\n{table}<!-- end -->{rest.partition('<!-- end -->')[2]}"
+
+
+def shipped_schema() -> str:
+    """The schema that the package ships."""
+    return json.dumps(schema(), indent=1) + "\n"
+
+
+PAGES = {"report.md": report_fields, SHIPPED: shipped_schema, "http.md": http, "captures.md": captures, "limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
 
 
 def main() -> int:
@@ -231,11 +275,11 @@ def main() -> int:
         text = page()
         if "--check" in sys.argv:
             if not path.exists() or path.read_text(encoding="utf-8") != text:
-                wrong.append(name)
+                wrong.append(path.name)
         else:
             path.write_text(text, encoding="utf-8")
     for name in wrong:
-        print(f"docs/{name} is not what the code says: run python docs/generate.py")
+        print(f"{name} is not what the code says: run python docs/generate.py")
     return bool(wrong)
 
 

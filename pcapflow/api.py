@@ -15,6 +15,7 @@ import msgspec
 
 from pcapflow import pipeline, records
 from pcapflow.limits import Limits
+from pcapflow.summary import Summary
 
 Path = str | os.PathLike[str]
 
@@ -25,7 +26,7 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
     return [os.fspath(path)] if isinstance(path, str | os.PathLike) else [os.fspath(p) for p in path]
 
 
-def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> records.Summary:
+def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Summary:
     """The summary of a capture, or of several that are one trace."""
     result = pipeline.run(_paths(path), limits)
     error = result.account_error()

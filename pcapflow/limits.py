@@ -290,6 +290,12 @@ class Limits:
         "records of a block go to a temporary file until they are put in order",
         "records that wait for the end of their block",
     )
+    worst_streams: int = _limit(
+        10,
+        "streams",
+        "the one that lost least is left out",
+        "streams that the summary names one by one: a screen's worth",
+    )
     map_keys: int = _limit(
         64,
         "keys",

@@ -27,6 +27,7 @@ from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
 from pcapflow.decode.selection import Selection
 from pcapflow.decode.watch import Watch
 from pcapflow.errors import AccountError
+from pcapflow.fields import PacketTime
 from pcapflow.limits import Limits
 from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.policy import Policy
@@ -37,6 +38,7 @@ from pcapflow.records import seconds
 from pcapflow.report.advice import advise
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Write
+from pcapflow.summary import SCHEMA, Capture, Component, Decode, Memory, Process, Run, Summary, Tcp
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Options:
 class Result:
     """What a run leaves."""
 
-    summary: records.Summary
+    summary: Summary
     warnings: list[str] = field(default_factory=list)
     damaged: bool = False
     out_of_memory: bool = False
@@ -176,8 +178,8 @@ def run(
     collector.tcp.early_acknowledgements = ctx.early_acks
     elapsed = time.perf_counter() - began
     bytes_read = sum(info.bytes for info in trace.infos)
-    summary = records.Summary(
-        schema=records.SCHEMA,
+    summary = Summary(
+        schema=SCHEMA,
         pcapflow=__version__,
         interrupted=interrupt.asked,
         captures=[_capture(info) for info in trace.infos],
@@ -189,7 +191,8 @@ def run(
         memory=_memory(ledger, start_rss),
         advice=[],
         limits=limits.as_dict(),
-        run=records.Run(round(elapsed, 6), int(counts.packets / elapsed), int(bytes_read / elapsed), 1),
+        run=Run(round(elapsed, 6), int(counts.packets / elapsed), int(bytes_read / elapsed), 1),
+        worst_streams=collector.worst.streams(),
     )
     summary.advice = advise(summary, ctx.needs)
     result = _result(summary, trace, collector.unbalanced)
@@ -197,8 +200,8 @@ def run(
     return result
 
 
-def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection) -> records.Decode:
-    return records.Decode(
+def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection) -> Decode:
+    return Decode(
         packets=counts.packets,
         tcp=counts.tcp,
         udp=counts.udp,
@@ -247,15 +250,15 @@ def _without_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
-def _count_flags(tcp: records.Tcp, flags: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
+def _count_flags(tcp: Tcp, flags: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
     tcp.segments += len(flags)
     tcp.syn += int(np.count_nonzero(flags & SYN))
     tcp.fin += int(np.count_nonzero(flags & FIN))
     tcp.rst += int(np.count_nonzero(flags & RST))
 
 
-def _capture(info: CaptureInfo) -> records.Capture:
-    return records.Capture(
+def _capture(info: CaptureInfo) -> Capture:
+    return Capture(
         path=records.text(os.fsencode(info.path)),
         format=info.format,
         compression=info.compression,
@@ -273,17 +276,17 @@ def _capture(info: CaptureInfo) -> records.Capture:
     )
 
 
-def _memory(ledger: Ledger, start_rss: int) -> records.Memory:
-    def reached(peak: Account | Ledger) -> records.PacketTime | None:
-        return records.PacketTime(seconds(peak.peak_ts), peak.peak_packet) if peak.peak else None
+def _memory(ledger: Ledger, start_rss: int) -> Memory:
+    def reached(peak: Account | Ledger) -> PacketTime | None:
+        return PacketTime(seconds(peak.peak_ts), peak.peak_packet) if peak.peak else None
 
-    components = {a.name: records.Component(a.peak, a.limit, a.used, reached(a)) for a in ledger.accounts()}
-    return records.Memory(
-        ledger.limit, ledger.peak, reached(ledger), ledger.pressure, components, records.Process(resident_bytes()[0], start_rss)
+    components = {a.name: Component(a.peak, a.limit, a.used, reached(a)) for a in ledger.accounts()}
+    return Memory(
+        ledger.limit, ledger.peak, reached(ledger), ledger.pressure, components, Process(resident_bytes()[0], start_rss)
     )
 
 
-def _result(summary: records.Summary, trace: Trace, unbalanced: list[str]) -> Result:
+def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
     result = Result(summary, unbalanced=unbalanced)
     say = result.warnings.append
     for info in trace.infos:

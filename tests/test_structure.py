@@ -13,7 +13,7 @@ from pcapflow.limits import Limits
 
 PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-VOCABULARY = {"errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking"}
+VOCABULARY = {"errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking", "fields", "summary"}
 MAY_IMPORT = {
     "capture": VOCABULARY,
     "decode": VOCABULARY | {"capture.block"},
@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "payload": VOCABULARY,
     "report": VOCABULARY
     | {"protocols.follow", "payload.extract", "reassembly.context", "reassembly.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_head", "protocols.services", "payload.body", "payload.json_body"},
-    "cli": VOCABULARY | {"pipeline", "report.documents", "report.extract", "report.follow", "report.terminal", "protocols.follow", "reassembly.connection", "cli"},
+    "cli": VOCABULARY | {"pipeline", "report.documents", "report.schema", "report.extract", "report.follow", "report.terminal", "protocols.follow", "reassembly.connection", "cli"},
 }
 """What a stage may import beside itself: the vocabulary, and the value types of the stage before it. `report.collector` is where
 the stages' findings meet; only `pipeline` knows all of them."""

@@ -13,6 +13,7 @@ from pcapflow.cli.analyze import analyze
 from pcapflow.cli.errors import exit_with
 from pcapflow.cli.extract import extract
 from pcapflow.cli.follow import follow
+from pcapflow.cli.report_schema import report_schema
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -21,7 +22,7 @@ def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
 
 
-for _command in (analyze, extract, follow):
+for _command in (analyze, extract, follow, report_schema):
     cli.add_command(_command)
 
 

@@ -12,7 +12,7 @@ from pcapflow.looking import EXTRAS
 from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.needs import Needs
 from pcapflow.reassembly.unanswered import SYN_BYTES
-from pcapflow.records import Summary
+from pcapflow.summary import Summary
 
 _SHARE = 0.01
 """Part of the segments, or of the bytes, from which on a habit of the capture is worth a line."""

@@ -7,8 +7,6 @@ capped at `map_keys`, the rest are counters. The conservation law is checked for
 
 from __future__ import annotations
 
-import ipaddress
-
 import msgspec
 
 from pcapflow import records
@@ -19,7 +17,6 @@ from pcapflow.limits import Limits
 from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_body import backend
-from pcapflow.policy import Policy
 from pcapflow.protocols.handler import Handler
 from pcapflow.protocols.http1_head import Head, Heads
 from pcapflow.protocols.services import Answers, BodyOrigin
@@ -27,11 +24,13 @@ from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Consumer
 from pcapflow.reassembly.events import Conflict, StreamGap, Why
 from pcapflow.reassembly.half_stream import HalfStream
-from pcapflow.reassembly.keys import Endpoint, endpoints
+from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.seqspace import wrap
 from pcapflow.reassembly.unanswered import Syn
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.ordering import RecordSorter, Write
+from pcapflow.report.streams import NOTHING_SAID, Worst, endpoint, stream_record
+from pcapflow.summary import DropCount, Drops, HttpSummary, JsonSummary, Tcp
 
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
 """Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
@@ -47,15 +46,16 @@ class Collector:
         self.wants_records = write is not None
         self._sorter = RecordSorter(ledger.output, write) if write is not None else None
         self._encode = msgspec.json.Encoder().encode
-        self.tcp = records.Tcp()
-        self.http_summary = records.HttpSummary()
-        self.json_summary = records.JsonSummary()
-        self.drops = records.Drops()
+        self.tcp = Tcp()
+        self.http_summary = HttpSummary()
+        self.json_summary = JsonSummary()
+        self.drops = Drops()
         self.answers: Answers = {}
         self.heads = Heads()
         self.looking = looking
         self.looks_at_all = looking.at_all
         self.by_packet = False
+        self.worst = Worst(limits)
         self.unbalanced: list[str] = []
 
     def flush(self) -> None:
@@ -105,6 +105,7 @@ class Collector:
             else:
                 tcp.one_sided_connections += 1
         total = tcp.payload_bytes
+        self.worst.add(connection)
         for direction, stream in enumerate(connection.streams):
             total.captured += stream.captured
             total.delivered += stream.delivered
@@ -130,8 +131,8 @@ class Collector:
         client = connection.client
         record = records.Connection(
             connection.number,
-            _endpoint(connection.endpoints[client]),
-            _endpoint(connection.endpoints[1 - client]),
+            endpoint(connection.endpoints[client]),
+            endpoint(connection.endpoints[1 - client]),
             connection.inside.vlan,
             connection.inside.tunnel,
             connection.roles,
@@ -141,7 +142,7 @@ class Collector:
             seconds(connection.last_ts),
             connection.packets,
             protocol,
-            records.Streams(_stream(connection, client), _stream(connection, 1 - client)),
+            records.Streams(stream_record(connection, client), stream_record(connection, 1 - client)),
             tls,
         )
         self._record(packet, connection.number, record, _CONNECTION)
@@ -157,8 +158,8 @@ class Collector:
         for key, syn, packet, _ in gone:
             ends, inside = endpoints(key)
             record = records.Connection(
-                syn.number, _endpoint(ends[syn.direction]), _endpoint(ends[1 - syn.direction]), inside.vlan, inside.tunnel, "syn", "syn", end,
-                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", _NOTHING_SAID,
+                syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), inside.vlan, inside.tunnel, "syn", "syn", end,
+                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID,
             )  # fmt: skip
             self._record(packet, syn.number, record, _CONNECTION)
 
@@ -198,7 +199,7 @@ class Collector:
         total.captured += n
         total.dropped += n
         self.drops.bytes += n
-        count = self.drops.by_reason.setdefault(reason, records.DropCount())
+        count = self.drops.by_reason.setdefault(reason, DropCount())
         count.count += 1
         count.bytes += n
         if self.wants_records:
@@ -340,7 +341,7 @@ class Collector:
     def _count_drop(
         self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int, requested_by: int = 0
     ) -> None:
-        count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
+        count = self.drops.by_reason.setdefault(drop.reason, DropCount())
         count.count += 1
         count.bytes += held
         if self.wants_records:
@@ -353,43 +354,3 @@ class Collector:
                 sequence, requested_by or None, resumes=reason.layer != "reassembly",
             )  # fmt: skip
             self._record(packet, connection.number, record, _DROP + (name == "server"))
-
-
-NOTHING: list[str] = []
-_NOTHING_SAID = records.Streams(*(records.Stream(*(0,) * 12, "partial", None, NOTHING) for _ in range(2)))
-"""Both streams of a connection of which only a SYN was seen."""
-
-
-def _endpoint(end: Endpoint) -> records.Endpoint:
-    address = ipaddress.IPv6Address(end.address) if end.is_ipv6 else ipaddress.IPv4Address(end.address)
-    return records.Endpoint(str(address), end.port)
-
-
-def _stream(connection: Connection, direction: int) -> records.Stream:
-    stream = connection.streams[direction]
-    reason = stream.drop_reason or stream.protocol_drop
-    if reason is not None:
-        status = "dropped"
-    elif stream.missing or stream.snapped:
-        status = "gapped"
-    elif not stream.syn or not (stream.ended == "fin" or connection.rst):
-        status = "partial"
-    else:
-        status = "complete"
-    return records.Stream(
-        stream.captured,
-        stream.delivered,
-        stream.retransmitted,
-        stream.conflicting,
-        stream.late,
-        stream.out_of_window,
-        stream.dropped,
-        stream.missing,
-        stream.gaps,
-        stream.filled,
-        stream.out_of_order,
-        stream.ring_peak,
-        status,
-        reason.value if reason is not None else None,
-        [policy.value for policy in Policy if policy in stream.differs] if stream.differs else NOTHING,
-    )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from pcapflow.records import SCHEMA, Summary
+from pcapflow.summary import SCHEMA, Summary
 
 Out = Callable[[bytes], object]
 

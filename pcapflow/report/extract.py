@@ -25,6 +25,7 @@ from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
 from pcapflow.protocols.services import BodyOrigin
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.collector import Collector
+from pcapflow.summary import DropCount
 
 Write = Callable[[list[bytes]], object]
 _VALUE, _OTHER = b"v", b"o"
@@ -165,7 +166,7 @@ class Extractor(Collector):
 
     def _given_up(self, origin: BodyOrigin, drop: Drop, held: int) -> None:
         """A value was, of which so many bytes were held."""
-        count = self.drops.by_reason.setdefault(drop.reason, records.DropCount())
+        count = self.drops.by_reason.setdefault(drop.reason, DropCount())
         count.count += 1
         count.bytes += held
         limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.plain import plain
-from pcapflow.records import Summary
+from pcapflow.summary import Summary
 
 _BAR = 20
 

@@ -23,6 +23,7 @@ import msgspec
 
 from pcapflow import pipeline, records
 from pcapflow.errors import CaptureError
+from pcapflow.summary import HttpSummary
 
 Key = tuple[int, int]
 """A connection by its two ports, the lower one first: enough to tell them apart within one capture."""
@@ -61,7 +62,7 @@ Messages = dict[Key, list[Message]]
 class Ours(NamedTuple):
     """A capture as pcapflow has it."""
 
-    summary: records.HttpSummary
+    summary: HttpSummary
     messages: dict[Key, Counter[str]]
     connections: dict[Key, list[records.Connection]]
     bodies: dict[Key, Counter[str]]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pcapflow import pipeline
 from pcapflow.limits import KIB, MIB, Limits
-from pcapflow.records import Summary
+from pcapflow.summary import Summary
 from tests.adversarial import make
 from tests.conftest import CASES, Run
 from tests.craft import ACK, CLIENT, SERVER, SYN, Talk, ethernet, filler, ipv4_packet, merge, pcap, request, response, tcp_frame, tcp_header

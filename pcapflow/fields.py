@@ -1,0 +1,52 @@
+"""What the report's types are made of: what a field means, and what several records share.
+
+Contract: every field of a record is `Annotated` with what it means, by one of the functions here; JSON Schema and the field reference
+(docs/report.md) come from that.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from pcapflow.drops import DropReason
+
+STREAM_STATUS = ("complete", "gapped", "dropped", "partial")
+REASONS = tuple(reason.value for reason in DropReason)
+
+
+def says(text: str, *values: str) -> msgspec.Meta:
+    """What a field means; values: all that it may be, where they are few."""
+    return msgspec.Meta(description=text, extra_json_schema={"enum": list(values)} if values else None)
+
+
+def says_or_null(text: str, *values: str) -> msgspec.Meta:
+    """The same for a field that may be null."""
+    return msgspec.Meta(description=text, extra_json_schema={"enum": [*values, None]} if values else None)
+
+
+def counts(text: str) -> msgspec.Meta:
+    """What a count, a number of bytes or a time means: it is not below zero."""
+    return msgspec.Meta(description=text, ge=0)
+
+
+Side = Annotated[str, says("`client`: bytes sent by the client; `server`: by the server.", "client", "server")]
+Number = Annotated[int, counts("The number of the connection's first packet in the trace, from 1.")]
+Time = Annotated[float, counts("Capture time, seconds since the epoch.")]
+Packet = Annotated[int, counts("The packet at which it was clear; Wireshark's `frame.number` for a single capture.")]
+Sequence = Annotated[int, counts("The TCP sequence number of the first of them on the wire.")]
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An address and a port."""
+
+    ip: Annotated[str, says("IPv4 or IPv6 address.")]
+    port: Annotated[int, counts("TCP port.")]
+
+
+class PacketTime(msgspec.Struct):
+    """A packet and its capture time."""
+
+    ts: Time
+    packet: Annotated[int, counts("Its number in the trace.")]

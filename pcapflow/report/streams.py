@@ -1,0 +1,96 @@
+"""A connection's streams as the report has them, and the streams that lost most.
+
+Contract: functions and `Worst` take connections that are over. Invariant: `Worst` keeps `worst_streams` entries at most.
+"""
+
+from __future__ import annotations
+
+import heapq
+import ipaddress
+
+from pcapflow.fields import Endpoint
+from pcapflow.limits import Limits
+from pcapflow.policy import Policy
+from pcapflow.reassembly import keys
+from pcapflow.reassembly.connection import Connection
+from pcapflow.records import Stream, Streams
+from pcapflow.summary import LossyStream
+
+NOTHING: list[str] = []
+NOTHING_SAID = Streams(*(Stream(*(0,) * 12, "partial", None, NOTHING) for _ in range(2)))
+"""Both streams of a connection of which only a SYN was seen."""
+
+
+def endpoint(end: keys.Endpoint) -> Endpoint:
+    """An end of a connection, for the report."""
+    address = ipaddress.IPv6Address(end.address) if end.is_ipv6 else ipaddress.IPv4Address(end.address)
+    return Endpoint(str(address), end.port)
+
+
+def stream_record(connection: Connection, direction: int) -> Stream:
+    """One direction of a connection that is over. direction: 0 or 1, as in `Connection.streams`."""
+    stream = connection.streams[direction]
+    reason = stream.drop_reason or stream.protocol_drop
+    if reason is not None:
+        status = "dropped"
+    elif stream.missing or stream.snapped:
+        status = "gapped"
+    elif not stream.syn or not (stream.ended == "fin" or connection.rst):
+        status = "partial"
+    else:
+        status = "complete"
+    return Stream(
+        stream.captured,
+        stream.delivered,
+        stream.retransmitted,
+        stream.conflicting,
+        stream.late,
+        stream.out_of_window,
+        stream.dropped,
+        stream.missing,
+        stream.gaps,
+        stream.filled,
+        stream.out_of_order,
+        stream.ring_peak,
+        status,
+        reason.value if reason is not None else None,
+        [policy.value for policy in Policy if policy in stream.differs] if stream.differs else NOTHING,
+    )
+
+
+class Worst:
+    """The streams that lost most bytes: missing, or dropped by reassembly."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.worst_streams
+        self._heap: list[tuple[int, int, int, LossyStream]] = []
+
+    def add(self, connection: Connection) -> None:
+        """A connection is over."""
+        for direction, stream in enumerate(connection.streams):
+            lost = stream.missing + stream.dropped
+            if not lost or (len(self._heap) == self._most and lost < self._heap[0][0]):
+                continue
+            name = connection.stream_name(direction)
+            record = stream_record(connection, direction)
+            entry = (
+                lost,
+                -connection.number,
+                -(name == "server"),
+                LossyStream(
+                    connection.number,
+                    name,
+                    endpoint(connection.endpoints[connection.client]),
+                    endpoint(connection.endpoints[1 - connection.client]),
+                    record.status,
+                    record.drop_reason,
+                    record.missing_bytes,
+                    record.dropped_bytes,
+                    record.gaps,
+                ),
+            )
+            (heapq.heappush if len(self._heap) < self._most else heapq.heappushpop)(self._heap, entry)
+
+    def streams(self) -> list[LossyStream]:
+        """Worst first; of equals, the earlier connection, its client's stream before its server's."""
+        return [entry[-1] for entry in sorted(self._heap, key=lambda entry: entry[:3], reverse=True)]
