@@ -3,6 +3,7 @@
     PcapflowError
     |-- UsageError            an option that is not what it should be             status 2
     |-- CaptureError          an input that cannot be opened or is no capture     status 3
+    |-- ReportError           a report that cannot be read, or is none         status 3
     |-- OutputError           a report that cannot be written                     status 73
     `-- AccountError          an account that does not balance: a defect of ours  status 70
 
@@ -34,6 +35,12 @@ class CaptureError(PcapflowError):
         super().__init__(f"{path}: {problem}")
         self.path = path
         self.problem = problem
+
+
+class ReportError(PcapflowError):
+    """A report that could not be read, or is no report."""
+
+    exit_status = 3
 
 
 class OutputError(PcapflowError):

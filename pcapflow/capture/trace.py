@@ -83,6 +83,23 @@ class _Input:
             self.source.close()
 
 
+def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> tuple[list[str], list[str]]:
+    """The captures in a directory, by name, and its other files."""
+    captures: list[str] = []
+    others: list[str] = []
+    for path in sorted(str(p) for p in Path(folder).iterdir() if p.is_file()):
+        probe = _Input(path, 0)
+        try:
+            probe.open(limits, ledger, interrupt)
+        except CaptureError:
+            others.append(path)
+        else:
+            captures.append(path)
+        finally:
+            probe.close()
+    return captures, others
+
+
 class Trace:
     """The captures of one run. A context: on leaving it everything is closed."""
 
@@ -109,25 +126,14 @@ class Trace:
         found: list[str] = []
         for path in paths:
             if path != STDIN and Path(path).is_dir():
-                inside = sorted(str(p) for p in Path(path).iterdir() if p.is_file())
-                captures = [p for p in inside if self._is_capture(p)]
+                captures, others = captures_in(path, self._limits, self._ledger, self._interrupt)
+                self.passed_over += others
                 if not captures:
                     raise CaptureError(path, "is a directory without captures")
                 found += captures
             else:
                 found.append(path)
         return found
-
-    def _is_capture(self, path: str) -> bool:
-        probe = _Input(path, 0)
-        try:
-            probe.open(self._limits, self._ledger, self._interrupt)
-        except CaptureError:
-            self.passed_over.append(path)
-            return False
-        finally:
-            probe.close()
-        return True
 
     def _put_in_order(self) -> None:
         """Look at each capture's first packet."""

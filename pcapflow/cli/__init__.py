@@ -10,6 +10,8 @@ import click
 
 from pcapflow import __version__
 from pcapflow.cli.analyze import analyze
+from pcapflow.cli.check import check
+from pcapflow.cli.diff import diff
 from pcapflow.cli.errors import exit_with
 from pcapflow.cli.extract import extract
 from pcapflow.cli.follow import follow
@@ -22,7 +24,7 @@ def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
 
 
-for _command in (analyze, extract, follow, report_schema):
+for _command in (analyze, check, diff, extract, follow, report_schema):
     cli.add_command(_command)
 
 

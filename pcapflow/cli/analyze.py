@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pcapflow.cli.options import finish, run_options, settings
+from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, open_output
 from pcapflow.limits import Limits
-from pcapflow.looking import Looking
 
 if TYPE_CHECKING:
     from pcapflow.pipeline import Options, Result
@@ -30,9 +29,7 @@ Examples:
 @click.option("--ndjson", is_flag=True, help="One record a line, written while the capture is read.")
 @click.option("--no-records", is_flag=True, help="With --json: leave the array of records out.")
 @click.option("-o", "--output", metavar="FILE", default=None, help="Write the report to FILE, which appears when it is whole.")
-@click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing.")
-@click.option("--hash-bodies", is_flag=True, help="Give the SHA-256 of every body that came whole.")
-@click.option("--duplicate-keys", is_flag=True, help="Count keys that their JSON object had already.")
+@looking_options
 @run_options
 def analyze(
     captures: tuple[str, ...],
@@ -41,9 +38,6 @@ def analyze(
     ndjson: bool,
     no_records: bool,
     output: str | None,
-    sniff_json: bool,
-    hash_bodies: bool,
-    duplicate_keys: bool,
     **run: Any,
 ) -> None:
     """Reassemble the TCP streams of CAPTURE... and report what was said, what was lost, and why.
@@ -54,7 +48,7 @@ def analyze(
         raise click.UsageError("--json and --ndjson exclude each other")
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
-    bounds, options = settings(run, Looking(sniff=sniff_json, hashes=hash_bodies, duplicate_keys=duplicate_keys))
+    bounds, options = settings(run, looking(run))
     with open_output(output) as out:
         job = _Job(captures, bounds, options, out, quiet=run["quiet"])
         if ndjson:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pcapflow.cli import errors
-from pcapflow.cli.values import Duration, Moment, Simulated, Size, show_size
+from pcapflow.cli.values import Duration, Moment, Simulated, Size
 from pcapflow.limits import MIB, Limits
 from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.policy import Policy
 from pcapflow.process import FIXED_BYTES, container_limit
+from pcapflow.sizes import show_size
 
 if TYPE_CHECKING:
     from pcapflow.pipeline import Options, Result
@@ -53,11 +54,40 @@ _OPTIONS = (
 )
 
 
+_LOOKING = (
+    click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing."),
+    click.option("--hash-bodies", is_flag=True, help="Give the SHA-256 of every body that came whole."),
+    click.option("--duplicate-keys", is_flag=True, help="Count keys that their JSON object had already."),
+)
+
+
+def looking_options(command: _Command) -> _Command:
+    """Adds what to look for in bodies, for commands that make a report."""
+    for option in reversed(_LOOKING):
+        command = option(command)
+    return command
+
+
+def looking(given: Mapping[str, Any]) -> Looking:
+    """What those options say."""
+    return Looking(sniff=given["sniff_json"], hashes=given["hash_bodies"], duplicate_keys=given["duplicate_keys"])
+
+
 def run_options(command: _Command) -> _Command:
     """Adds them to a command."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def _parameters() -> list[click.Parameter]:
+    def nothing() -> None: ...
+
+    return click.command(looking_options(run_options(nothing))).params
+
+
+OPTIONS_OF_A_RUN = _parameters()
+"""All of them, as click knows them."""
 
 
 def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple[Limits, Options]:

@@ -36,6 +36,11 @@ class Output:
         except OSError as e:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person reads it."""
+        return self._stream.isatty()
+
     def flush(self) -> None:
         try:
             self._stream.flush()
@@ -65,23 +70,39 @@ def open_output(path: str | None) -> Iterator[Output]:
         raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
     if special is not None:
         # a device or a named pipe cannot be replaced
-        with special:
+        with _closing(special):
             output = Output(path, special)
             yield output
             output.flush()
         return
     try:
-        with os.fdopen(fd, "wb") as stream:
+        with _closing(os.fdopen(fd, "wb")) as stream:
             output = Output(path, stream)
             yield output
             output.flush()
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        Path(beside).chmod(mode)
-        Path(beside).replace(target)
+        _put_in_place(Path(beside), target)
     except BaseException:
         with suppress(OSError):
             Path(beside).unlink()
         raise
+
+
+@contextmanager
+def _closing(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Closes it. What it still holds then was refused before, by a flush that said so: a full disk is one error, not two."""
+    try:
+        yield stream
+    finally:
+        with suppress(OSError):
+            stream.close()
+
+
+def _put_in_place(beside: Path, target: Path) -> None:
+    try:
+        beside.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+        beside.replace(target)
+    except OSError as e:
+        raise OutputError(f"{target}: cannot be written: {e.strerror}") from None
 
 
 def _umask() -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pcapflow.cli.values import show_size
+from pcapflow.sizes import show_size
 
 if TYPE_CHECKING:
     from pcapflow.pipeline import Progress

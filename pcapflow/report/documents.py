@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -46,11 +47,18 @@ class DocumentWriter:
 
     def summary(self, summary: Summary) -> None:
         """The rest of the document."""
+        fields = msgspec.json.decode(msgspec.json.encode(summary), type=dict[str, msgspec.Raw])
+        del fields["record"], fields["schema"]
+        self._end({name: bytes(value) for name, value in fields.items()})
+
+    def end(self, fields: dict[str, Any]) -> None:
+        """The rest of the document, those fields, one a line where they are nested too."""
+        self._end({name: msgspec.json.format(msgspec.json.encode(value), indent=1) for name, value in fields.items()})
+
+    def _end(self, fields: dict[str, bytes]) -> None:
         self._begin()
         if self._with_records:
             self._out(b"\n]")
-        fields = msgspec.json.decode(msgspec.json.encode(summary), type=dict[str, msgspec.Raw])
-        del fields["record"], fields["schema"]
         for name, value in fields.items():
-            self._out(b",\n" + msgspec.json.encode(name) + b":" + bytes(value))
+            self._out(b",\n" + msgspec.json.encode(name) + b":" + value)
         self._out(b"}\n")

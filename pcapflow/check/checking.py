@@ -1,0 +1,261 @@
+"""One capture held against its baseline and its expectations.
+
+Contract: `check` takes a `Job` and returns a `Verdict`; both can be sent to another process. It raises nothing for what a capture, a baseline or the
+wire says. Its report goes to a file, record by record, and is read back from there: memory is bounded by the run's limits and
+`comparing`'s window, whatever the capture holds. A baseline takes the new report's place only where `update` asks, the capture was read
+to its end, and the account balances.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pcapflow import pipeline
+from pcapflow.budget import Ledger
+from pcapflow.capture.interrupt import Interrupt
+from pcapflow.capture.trace import captures_in
+from pcapflow.check import baseline
+from pcapflow.check.comparing import Comparison, compare
+from pcapflow.check.expectations import Expectation, Violation
+from pcapflow.check.reports import read_report
+from pcapflow.check.walk_records import name_of, packet_of
+from pcapflow.errors import OutputError, PcapflowError
+from pcapflow.limits import Limits
+from pcapflow.records import Drop, Gap, Http, Json, Record
+from pcapflow.summary import Summary
+
+DIFFERENT, DAMAGED, NOT_A_CAPTURE, INTERNAL, OUT_OF_MEMORY, INTERRUPTED = 1, 4, 3, 70, 71, 130
+MOST = 20
+"""Violations of one capture that are told one by one."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to check, and how. baseline: where it lies, None for a project without."""
+
+    capture: str
+    limits: Limits
+    options: pipeline.Options
+    baseline: Path | None
+    expectations: tuple[Expectation, ...] = ()
+    fail_on: tuple[str, ...] = ()
+    update: bool = False
+    update_command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a check failed. kind: `difference`, `expectation`, `fail-on`, `baseline` or `error`; packet: to look at."""
+
+    kind: str
+    message: str
+    packet: int | None = None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came of one capture. result: `ok`, `failed`, or `error` for one that could not be checked; accepted: what became of its baseline, `created` or `updated`."""
+
+    capture: str
+    result: str = "ok"
+    accepted: str = ""
+    exit_status: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    more: int = 0
+    """Problems beside those, counted alone."""
+    comparison: Comparison | None = None
+    warnings: list[str] = field(default_factory=list)
+    packets: int = 0
+    seconds: float = 0.0
+
+    def fail(self, problem: Problem, *, status: int = DIFFERENT) -> None:
+        """Add a problem."""
+        self.result = "failed" if status == DIFFERENT else "error"
+        self.exit_status = status
+        if len(self.problems) < MOST:
+            self.problems.append(problem)
+        else:
+            self.more += 1
+
+
+def check(job: Job) -> Verdict:
+    """Analyse a capture and hold it against what is expected of it."""
+    verdict = Verdict(job.capture)
+    updates = job.update and job.baseline is not None
+    try:
+        folder = job.baseline.parent if updates and job.baseline is not None else None
+        fd, name = tempfile.mkstemp(prefix=".pcapflow-", suffix=baseline.SUFFIX, dir=folder)
+    except OSError as e:
+        verdict.fail(Problem("error", f"no file can be written in {folder or tempfile.gettempdir()}: {e.strerror}"), status=OutputError.exit_status)
+        return verdict
+    report = Path(name)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            writer = baseline.Baseline(file.write, with_records=True)
+            result = pipeline.run([job.capture], job.limits, job.options, write=writer.records)
+            writer.summary(result.summary)
+        verdict.packets, verdict.seconds, verdict.warnings = result.summary.decode.packets, result.summary.run.seconds, result.warnings
+        if _whole(result, verdict):
+            _judge(job, report, verdict)
+    except PcapflowError as e:
+        verdict.fail(Problem("error", str(e)), status=e.exit_status)
+    except OSError as e:
+        verdict.fail(Problem("error", f"{report if updates else 'a temporary file'}: cannot be written: {e.strerror}"), status=OutputError.exit_status)
+    finally:
+        with suppress(OSError):
+            report.unlink()
+    return verdict
+
+
+def _whole(result: pipeline.Result, verdict: Verdict) -> bool:
+    """Whether the report covers the whole capture; else says why not."""
+    error = result.account_error()
+    if error is not None:
+        verdict.fail(Problem("error", str(error)), status=INTERNAL)
+    elif result.nothing_decoded:
+        verdict.fail(Problem("error", "no packet has a link type that is supported"), status=NOT_A_CAPTURE)
+    elif result.summary.interrupted:
+        verdict.fail(Problem("error", "interrupted"), status=INTERRUPTED)
+    elif result.out_of_memory:
+        verdict.fail(Problem("error", "the process ran out of memory"), status=OUT_OF_MEMORY)
+    elif result.damaged:
+        verdict.fail(Problem("error", f"the capture is damaged at byte {result.summary.captures[-1].damaged_at}"), status=DAMAGED)
+    return not verdict.exit_status
+
+
+def _judge(job: Job, report: Path, verdict: Verdict) -> None:
+    place = job.baseline
+    accepted = ""
+    if place is not None and not place.exists():
+        if job.update:
+            accepted = "created"
+        else:
+            verdict.fail(Problem("baseline", f"has no baseline; accept the report as it is now: {job.update_command}"))
+    elif place is not None:
+        comparison = verdict.comparison = compare(read_report(place), read_report(report))
+        if job.update:
+            accepted = "" if comparison.same else "updated"
+        else:
+            for problem in differences(comparison):
+                verdict.fail(problem)
+            verdict.more += comparison.differences - len(comparison.summary) - len(comparison.records)
+    for problem in chain(_fail_on(job.fail_on, report), _expected(job.expectations, report)):
+        verdict.fail(problem)
+    if accepted and place is not None:
+        _accept(report, place)
+        verdict.accepted = accepted
+
+
+def _accept(report: Path, place: Path) -> None:
+    """The new report takes the baseline's place, with the rights of the one before, or of a new file."""
+    umask = os.umask(0)
+    os.umask(umask)
+    report.chmod(place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~umask)
+    report.replace(place)
+
+
+def differences(comparison: Comparison) -> list[Problem]:
+    """A comparison's differences in words, field by field."""
+    found = [Problem("difference", f"{change.path}: {shown(change.old)} -> {shown(change.new)}") for change in comparison.summary]
+    for record in comparison.records:
+        if record.kind != "changed":
+            found.append(Problem("difference", f"{record.kind}: {record.name}", record.packet))
+            continue
+        fields = "; ".join(f"{change.path}: {shown(change.old)} -> {shown(change.new)}" for change in record.changes)
+        found.append(Problem("difference", f"{record.name}: {fields}", record.packet))
+    return found
+
+
+def shown(value: Any) -> str:
+    """A value on one line, cut where it is long."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _expected(expectations: tuple[Expectation, ...], report: Path) -> Iterator[Problem]:
+    if not expectations:
+        return
+    into_records = [e for e in expectations if e.into_records]
+    for record in read_report(report):
+        if isinstance(record, Summary):
+            values = msgspec.to_builtins(record)
+            for expectation in expectations:
+                if not expectation.into_records:
+                    yield from (_violated(v, None) for v in expectation.violations(values))
+        elif into_records:
+            values = msgspec.to_builtins(record)
+            for expectation in into_records:
+                yield from (_violated(v, record) for v in expectation.violations(values))
+
+
+def _violated(violation: Violation, record: Record | None) -> Problem:
+    where = f"{name_of(record)}: " if record is not None else ""
+    return Problem("expectation", f"{where}{violation.path} is {shown(violation.value)}, expected {violation.bound}", packet_of(record) if record is not None else None)
+
+
+def _fail_on(kinds: tuple[str, ...], report: Path) -> Iterator[Problem]:
+    """One problem a kind: how many there are, and the first."""
+    if not kinds:
+        return
+    first: dict[str, Record] = {}
+    count = dict.fromkeys(kinds, 0)
+    cut_short = False
+    for record in read_report(report):
+        if isinstance(record, Summary):
+            cut_short = any(capture.cut_short for capture in record.captures)
+            continue
+        for kind in _kinds_of(record):
+            if kind in count:
+                count[kind] += 1
+                first.setdefault(kind, record)
+    for kind in kinds:
+        if kind == "truncated" and cut_short:
+            yield Problem("fail-on", "truncated: the capture's last record is cut short")
+        if count[kind]:
+            record = first[kind]
+            more = f", and {count[kind] - 1:,} more" if count[kind] > 1 else ""
+            name = name_of(record)
+            yield Problem("fail-on", f"{kind}: {name}{_detail(kind, record)}{more}", packet_of(record))
+
+
+def _kinds_of(record: Record) -> list[str]:
+    if isinstance(record, Gap):
+        return ["gap"]
+    if isinstance(record, Drop):
+        return ["drop"]
+    if isinstance(record, Json):
+        return {"invalid": ["invalid-json"], "truncated": ["truncated"]}.get(record.status, ["invalid-json"] if record.broken else [])
+    if isinstance(record, Http):
+        bodies = [message.body for message in (record.request, record.response) if message is not None]
+        return ["anomaly"] * bool(record.anomalies) + ["truncated"] * any(body.status == "truncated" for body in bodies)
+    return []
+
+
+def _detail(kind: str, record: Record) -> str:
+    if kind == "anomaly" and isinstance(record, Http):
+        return f": {', '.join(record.anomalies)}"
+    if isinstance(record, Json) and record.error is not None:
+        return f": {record.error.message} (byte {record.error.offset}, at {record.error.location or 'the top'})"
+    return f": {record.cause}" if isinstance(record, Gap) else ""
+
+
+def captures_of(folder: str) -> list[str]:
+    """The captures in a directory, by name."""
+    limits = Limits()
+    return captures_in(folder, limits, Ledger(limits), Interrupt())[0]
+
+
+def lost(job: Job) -> Verdict:
+    """The verdict on a capture whose process ended without one: the system killed it, or it crashed."""
+    verdict = Verdict(job.capture)
+    verdict.fail(Problem("error", "its process was killed, most likely for want of memory; try --jobs 1"), status=OUT_OF_MEMORY)
+    return verdict

@@ -1,0 +1,133 @@
+"""A project's settings for `check`: `pcapflow.toml`, or `[tool.pcapflow]` in pyproject.toml.
+
+Contract: `find` looks from a folder upwards; `load` raises `UsageError` with the file and the key for whatever is not what it should be.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pcapflow.check.expectations import Expectation
+from pcapflow.errors import UsageError
+
+NAME = "pcapflow.toml"
+FAIL_ON = ("gap", "drop", "truncated", "invalid-json", "anomaly")
+_TABLES = ("options", "check", "expect")
+_CHECK = ("fail-on", "baselines")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a project says. root: what globs are relative to; options: of the analysis, by their long names; baselines: whether captures must have one."""
+
+    root: Path
+    source: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    fail_on: tuple[str, ...] = ()
+    baselines: bool = True
+    expect: tuple[tuple[str, tuple[Expectation, ...]], ...] = ()
+
+    def expectations(self, capture: str) -> tuple[Expectation, ...]:
+        """Those of every glob that a capture's path matches, in the file's order; the same path again takes the place of the one before."""
+        found: dict[str, Expectation] = {}
+        for glob, expectations in self.expect:
+            if matches(glob, capture, self.root):
+                found.update({expectation.path: expectation for expectation in expectations})
+        return tuple(found.values())
+
+
+def matches(glob: str, path: str, root: Path) -> bool:
+    """As in .gitignore: a glob without `/` is held against the name, another against the path from root; `*` stays in a folder, `**` does not."""
+    if "/" not in glob:
+        return fnmatchcase(Path(path).name, glob)
+    relative = os.path.relpath(Path(path).resolve(), root.resolve()).replace(os.sep, "/")
+    return _parts_match(glob.removeprefix("/").split("/"), relative.split("/"))
+
+
+def _parts_match(glob: list[str], parts: list[str]) -> bool:
+    reachable = {0}
+    for want in glob:
+        if want == "**":
+            reachable = set(range(min(reachable), len(parts) + 1)) if reachable else set()
+        else:
+            reachable = {at + 1 for at in reachable if at < len(parts) and fnmatchcase(parts[at], want)}
+    return len(parts) in reachable
+
+
+def find(folder: Path) -> Path | None:
+    """The nearest settings: pcapflow.toml, or a pyproject.toml that has some."""
+    for place in (folder, *folder.parents):
+        if (place / NAME).is_file():
+            return place / NAME
+        project = place / "pyproject.toml"
+        if project.is_file() and "pcapflow" in _parsed(project).get("tool", {}):
+            return project
+    return None
+
+
+def load(path: Path | None) -> Config:
+    """The settings in a file; the defaults for None."""
+    if path is None:
+        return Config(Path.cwd())
+    tables = _parsed(path)
+    if path.name == "pyproject.toml":
+        tables = tables.get("tool", {}).get("pcapflow", {})
+    _known(path, "", tables, _TABLES)
+    check, options, expect = (_table(path, name, tables) for name in ("check", "options", "expect"))
+    _known(path, "check", check, _CHECK)
+    fail_on = check.get("fail-on", [])
+    if not isinstance(fail_on, list) or not set(fail_on) <= set(FAIL_ON):
+        raise UsageError(f"{path}: check.fail-on: write a list of {', '.join(FAIL_ON)}")
+    baselines = check.get("baselines", True)
+    if not isinstance(baselines, bool):
+        raise UsageError(f"{path}: check.baselines: write true or false")
+    expectations = []
+    for glob, bounds in expect.items():
+        if not isinstance(bounds, dict):
+            raise UsageError(f'{path}: expect: write a table for each glob: [expect."*.pcap"]')
+        try:
+            expectations.append((glob, tuple(Expectation.parse(name, bound) for name, bound in _flat(bounds).items())))
+        except UsageError as e:
+            raise UsageError(f"{path}: expect.{glob!r}: {e}") from None
+    return Config(path.parent, str(path), options, tuple(fail_on), baselines, tuple(expectations))
+
+
+def _flat(bounds: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """`drops.streams = 0` without quotes is a table in a table: the same path."""
+    found: dict[str, Any] = {}
+    for name, value in bounds.items():
+        if isinstance(value, dict) and not value.keys() & {"min", "max", "equals", "one_of"} and value:
+            found.update(_flat(value, f"{before}{name}."))
+        else:
+            found[before + name] = value
+    return found
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise UsageError(f"{path}: cannot be opened: {e.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise UsageError(f"{path}: {e}") from None
+
+
+def _table(path: Path, name: str, tables: dict[str, Any]) -> dict[str, Any]:
+    found = tables.get(name, {})
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: {name}: is no table")
+    return found
+
+
+def _known(path: Path, table: str, found: dict[str, Any], names: tuple[str, ...]) -> None:
+    for name in found:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            where = f"{table}.{name}" if table else name
+            raise UsageError(f"{path}: {where}: there is no such setting; " + (f"did you mean {near[0]}?" if near else f"write one of {', '.join(names)}"))

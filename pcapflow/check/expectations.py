@@ -1,0 +1,198 @@
+"""What a project expects of a report: bounds on its fields, by path, and kinds of findings that fail a check.
+
+Contract: `Expectation.parse` takes a path as jq has it (`drops.streams`, `.http.by_status."500"`, `captures[0].packets`, `records[].duration`) and a bound, and
+raises `UsageError` where the report has no such field or the bound does not fit it: a misspelt path is an error, never a bound that
+always holds. `violations` takes the report's values. A key that a map does not have counts as 0.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pcapflow.errors import UsageError
+from pcapflow.report.schema import schema
+from pcapflow.sizes import duration, size
+
+_STEP = re.compile(r'\.?(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|\.\.\.)|"(?P<quoted>(?:[^"\\]|\\.)*)"|\[(?P<index>[0-9]{0,6})\])')
+_BOUNDS = ("min", "max", "equals", "one_of")
+
+Step = str | int | None
+"""A key, a position, or every position."""
+Kind = dict[str, Any]
+"""A field's JSON Schema."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A value that is not within its bound; record: the record it is from, where the path is into `records[]`."""
+
+    path: str
+    value: Any
+    bound: str
+    record: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One bound on one path."""
+
+    path: str
+    steps: tuple[Step, ...]
+    least: float | None = None
+    most: float | None = None
+    one_of: tuple[Any, ...] | None = None
+
+    @classmethod
+    def parse(cls, path: str, bound: Any) -> Expectation:
+        """path: as jq has it, the leading dot may be missing; bound: a value, or `{min, max, equals, one_of}`."""
+        steps = _steps(path)
+        kinds = _kinds(path, steps)
+        shown = path.removeprefix(".")
+        if not isinstance(bound, dict):
+            return cls(shown, steps, one_of=(_value(path, bound, kinds),))
+        if not bound or not bound.keys() <= set(_BOUNDS):
+            raise UsageError(f"{path}: write a value, or a table of {', '.join(_BOUNDS)}; not {', '.join(bound) or 'an empty one'}")
+        least, most = (_number(path, bound[name], kinds) if name in bound else None for name in ("min", "max"))
+        one_of = None
+        if "equals" in bound:
+            one_of = (_value(path, bound["equals"], kinds),)
+        elif "one_of" in bound:
+            if not isinstance(bound["one_of"], list):
+                raise UsageError(f"{path}: one_of takes a list")
+            one_of = tuple(_value(path, value, kinds) for value in bound["one_of"])
+        return cls(shown, steps, least, most, one_of)
+
+    @property
+    def into_records(self) -> bool:
+        """Whether it is about every record, not about the summary."""
+        return self.steps[0] == "records"
+
+    @property
+    def bound(self) -> str:
+        """The bound in words."""
+        parts = [f"at least {self.least:g}" if self.least is not None else "", f"at most {_shown(self.most)}" if self.most is not None else ""]
+        if self.one_of is not None:
+            parts.append(" or ".join(_shown(value) for value in self.one_of))
+        return ", ".join(filter(None, parts))
+
+    def violations(self, report: dict[str, Any]) -> list[Violation]:
+        """In the summary's values; for a path into `records[]`, in one record's."""
+        start = 2 if self.into_records else 0
+        values = _reached(report, self.steps[start:])
+        return [Violation(self.path, value, self.bound, report if self.into_records else None) for value in values if not self._holds(value)]
+
+    def _holds(self, value: Any) -> bool:
+        if self.one_of is not None and not any(_same(value, wanted) for wanted in self.one_of):
+            return False
+        if self.least is None and self.most is None:
+            return True
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return value is None  # null is no number: nothing to bound
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.17g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+
+
+def _steps(path: str) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    at = 0
+    while at < len(path):
+        match = _STEP.match(path, at)
+        if match is None:
+            raise UsageError(f"{path}: is no path: write it as jq would, drops.streams or captures[0].packets")
+        if match["index"] is not None:
+            steps.append(int(match["index"]) if match["index"] else None)
+        else:
+            steps.append(match["name"] or match["quoted"].replace('\\"', '"').replace("\\\\", "\\"))
+        at = match.end()
+    if not steps:
+        raise UsageError("an empty path")
+    return tuple(steps)
+
+
+def _kinds(path: str, steps: tuple[Step, ...]) -> list[Kind]:
+    """What a path leads to, as JSON Schema; `UsageError` where it leads nowhere."""
+    whole = schema()
+    if steps[0] == "records" and steps[1:2] != (None,):
+        raise UsageError(f"{path}: write records[], for every record that has the field")
+    kinds: list[Kind] = [whole]
+    for step in steps:
+        reached: list[Kind] = []
+        names: set[str] = set()
+        for kind in _open(kinds, whole["$defs"]):
+            if isinstance(step, str) and "properties" in kind:
+                names.update(kind["properties"])
+                if step in kind["properties"]:
+                    reached.append(kind["properties"][step])
+            elif isinstance(step, str) and "additionalProperties" in kind:
+                reached.append(kind["additionalProperties"])
+            elif not isinstance(step, str) and "items" in kind:
+                reached.append(kind["items"])
+        if not reached:
+            near = difflib.get_close_matches(str(step), sorted(names), 1)
+            raise UsageError(f"{path}: a report has no such field" + (f"; did you mean {near[0]}?" if near else ""))
+        kinds = reached
+    kinds = _open(kinds, whole["$defs"])
+    if any("properties" in kind or "items" in kind or "additionalProperties" in kind for kind in kinds):
+        raise UsageError(f"{path}: is not a single value; go on to one of its fields")
+    return kinds
+
+
+def _open(kinds: list[Kind], definitions: dict[str, Kind]) -> list[Kind]:
+    """References and alternatives followed."""
+    found: list[Kind] = []
+    for kind in kinds:
+        if "$ref" in kind:
+            found += _open([definitions[kind["$ref"].rpartition("/")[2]]], definitions)
+        elif "anyOf" in kind:
+            found += _open(kind["anyOf"], definitions)
+        else:
+            found.append(kind)
+    return found
+
+
+def _number(path: str, value: Any, kinds: list[Kind]) -> float:
+    found = _value(path, value, kinds)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise UsageError(f"{path}: {value!r} is no number to bound it with")
+    return found
+
+
+def _value(path: str, value: Any, kinds: list[Kind]) -> Any:
+    """A bound's value for a field: `8MiB` where the field holds an integer, `500ms` where it holds seconds."""
+    types = {str(name) for kind in kinds for name in ([kind["type"]] if isinstance(kind.get("type"), str) else [])}
+    if isinstance(value, str) and "string" not in types:
+        try:
+            return size(value) if "integer" in types else duration(value) / 1e9
+        except ValueError as e:
+            raise UsageError(f"{path}: {e}") from None
+    fits = {"string": isinstance(value, str), "boolean": isinstance(value, bool), "integer": isinstance(value, int), "number": isinstance(value, int | float)}
+    if not any(fits.get(name, False) for name in types) or (isinstance(value, bool) and "boolean" not in types):
+        raise UsageError(f"{path}: {value!r} is not of the field's type, {' or '.join(sorted(types))}")
+    return value
+
+
+def _reached(value: Any, steps: tuple[Step, ...]) -> list[Any]:
+    if not steps:
+        return [value]
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, str):
+        if not isinstance(value, dict):
+            return []
+        if step not in value:
+            # a map's missing key counts nothing; a record of another type has no such field
+            return [0] if "record" not in value else []
+        return _reached(value[step], rest)
+    if not isinstance(value, list):
+        return []
+    chosen = value if step is None else value[step : step + 1]
+    return [found for one in chosen for found in _reached(one, rest)]

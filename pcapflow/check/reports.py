@@ -1,0 +1,165 @@
+"""Reads reports back: `--json` documents, `--ndjson` lines, baselines, and either after jq laid it out anew.
+
+Contract: `read_report` gives every record in its order, the summary last, and raises `ReportError` with where and what for a file that
+is no report. Invariant: one record is held at a time, and the summary; a line longer than `LINE_MAX_BYTES` is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import ijson
+import msgspec
+
+from pcapflow.errors import ReportError
+from pcapflow.records import Record
+from pcapflow.summary import SCHEMA, Summary
+
+LINE_MAX_BYTES = 64 << 20
+"""A record's strings are bounded by the limits on heads and bodies, by far below this."""
+_DEEPEST = 64
+"""No report is nested as deep."""
+_AFTER_RECORDS = b"]"
+_LEFT_OUT: dict[str, Any] = {
+    "pcapflow": "",
+    "run": {"seconds": 0.0, "packets_per_second": 0, "bytes_per_second": 0, "workers": 0},
+}
+"""What a baseline does not have, and a summary does (docs/ci.md)."""
+
+
+def read_report(path: str | Path) -> Iterator[Record]:
+    """Every record of a report, the summary last."""
+    name = str(path)
+    try:
+        with Path(path).open("rb") as file:
+            yield from _read(file, name)
+    except OSError as e:
+        raise ReportError(f"{name}: cannot be opened: {e.strerror}") from None
+
+
+def _read(file: IO[bytes], name: str) -> Iterator[Record]:
+    first = file.readline(LINE_MAX_BYTES)
+    if not first.strip():
+        raise ReportError(f"{name}: is empty, not a report")
+    if first.startswith(b'{"record"'):
+        yield from _lines(file, first, name)
+    elif first.startswith(b'{"schema":') and first.rstrip().endswith(b'"records":['):
+        yield from _our_layout(file, first, name)
+    else:
+        file.seek(0)
+        yield from _any_layout(file, name)
+
+
+def _lines(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
+    decode = msgspec.json.Decoder(Record).decode
+    number = 0
+    line = first
+    last: Record | None = None
+    while line:
+        number += 1
+        if line.strip():
+            if isinstance(last, Summary):
+                raise ReportError(f"{name}: line {number}: something follows the summary")
+            last = _decoded(decode, line, f"{name}: line {number}")
+            yield last
+        line = _line(file, name, number)
+    if not isinstance(last, Summary):
+        raise ReportError(f"{name}: has no summary: its run did not end")
+    _of_this_schema(last, name)
+
+
+def _our_layout(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
+    """As `documents.DocumentWriter` and `baseline` write it: one record a line."""
+    decode = msgspec.json.Decoder(Record).decode
+    number = 1
+    while True:
+        line = _line(file, name, number).strip()
+        number += 1
+        if line.startswith(_AFTER_RECORDS):
+            break
+        if not line:
+            raise ReportError(f"{name}: line {number}: ends among its records: it is not whole")
+        yield _decoded(decode, line.removesuffix(b","), f"{name}: line {number}")
+    rest = line.removeprefix(_AFTER_RECORDS) + file.read(LINE_MAX_BYTES)
+    fields = _decoded(msgspec.json.Decoder(dict[str, Any]).decode, first.partition(b',"records"')[0] + rest, name)
+    yield _summary(fields, name)
+
+
+def _any_layout(file: IO[bytes], name: str) -> Iterator[Record]:
+    """A document however it is laid out, by ijson: slower, in as little memory."""
+    fields: dict[str, Any] = {}
+    builder: Any = None
+    field = ""
+    depth, top = 0, 1
+    """How deep the parser is; where a value begins: 1, or 2 among the records."""
+    try:
+        for event, value in ijson.basic_parse(file, use_float=True):
+            opens, closes = event in ("start_map", "start_array"), event in ("end_map", "end_array")
+            if depth + opens > _DEEPEST:
+                raise ReportError(f"{name}: is nested deeper than a report is")
+            if builder is None:
+                if depth == 0 and event != "start_map":
+                    raise ReportError(f"{name}: is JSON, and no report")
+                if depth == 1 and event == "map_key":
+                    field, top = value, 1
+                    continue
+                if depth == 1 and field == "records" and event == "start_array":
+                    top = 2
+                if closes or depth < top or (depth == 1 and top == 2):
+                    depth += opens - closes
+                    top = 1 if depth == 1 and closes else top
+                    continue
+                builder = ijson.ObjectBuilder()
+            builder.event(event, value)
+            depth += opens - closes
+            if depth == top:
+                if top == 2:
+                    yield _converted(builder.value, Record, name)
+                else:
+                    fields[field] = builder.value
+                builder = None
+    except (ijson.JSONError, ValueError) as e:
+        raise ReportError(f"{name}: is no report: {str(e).strip().splitlines()[0]}") from None
+    yield _summary(fields, name)
+
+
+def _line(file: IO[bytes], name: str, number: int) -> bytes:
+    line = file.readline(LINE_MAX_BYTES)
+    if len(line) == LINE_MAX_BYTES:
+        raise ReportError(f"{name}: line {number + 1}: is longer than {LINE_MAX_BYTES >> 20} MiB, which no record is")
+    return line
+
+
+def _decoded(decode: Callable[[bytes], Any], data: bytes, where: str) -> Any:
+    try:
+        return decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise ReportError(f"{where}: is no report: {e}") from None
+
+
+def _converted(value: Any, kind: Any, where: str) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as e:
+        raise ReportError(f"{where}: is no report: {e}") from None
+
+
+def _summary(fields: dict[str, Any], name: str) -> Summary:
+    """The summary of a document's or a baseline's fields."""
+    if "schema" not in fields or "tcp" not in fields:
+        raise ReportError(f"{name}: is no report: it has no `schema`")
+    memory, json = fields.get("memory"), fields.get("json")
+    if isinstance(memory, dict):
+        memory.setdefault("process", {"peak_rss_bytes": 0, "start_rss_bytes": 0})
+    if isinstance(json, dict):
+        json.setdefault("backend", "")
+    summary: Summary = _converted({**_LEFT_OUT, **fields, "record": "summary"}, Summary, name)
+    _of_this_schema(summary, name)
+    return summary
+
+
+def _of_this_schema(summary: Summary, name: str) -> None:
+    if summary.schema != SCHEMA:
+        raise ReportError(f"{name}: is a report of schema {summary.schema!r}; this version reads {SCHEMA}")

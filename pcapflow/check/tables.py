@@ -1,0 +1,109 @@
+"""A comparison of two reports as tables for a terminal.
+
+Contract: `render` returns text; captured text in it is made plain before rich sees it.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pcapflow.check.changes import Change
+from pcapflow.check.checking import shown
+from pcapflow.check.comparing import Comparison, RecordChange
+from pcapflow.check.endpoints import Endpoint, EndpointChange
+from pcapflow.plain import plain
+
+
+def render(comparison: Comparison, *, width: int | None = None, color: bool | None = None) -> str:
+    """width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
+    console = Console(
+        file=sys.stdout if color is None else io.StringIO(),
+        width=width or min(shutil.get_terminal_size((80, 24)).columns, 120),
+        force_terminal=color,
+        no_color=True if color is False else None,
+        highlight=False,
+        legacy_windows=False,
+        markup=False,
+    )
+    with console.capture() as captured:
+        console.print(Group(*_parts(comparison)))
+    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+
+
+def _parts(c: Comparison) -> list[RenderableType]:
+    if c.same:
+        return [Text("no difference")]
+    parts: list[RenderableType] = []
+    if c.summary:
+        table = _table("Summary", "field", "old", "new", "change")
+        for change in c.summary:
+            table.add_row(Text(plain(change.path)), *_values(change))
+        parts += [table, *_rest(c.summary_changes - len(c.summary))]
+    if c.endpoints:
+        table = _table("Endpoints", "endpoint", "requests", "errors", "mean time", "bytes")
+        for endpoint in c.endpoints:
+            table.add_row(Text(plain(endpoint.name)), *_endpoint(endpoint))
+        parts.append(table)
+    if c.records:
+        parts.append(Text(f"\nRecords: {c.changed:,} changed, {c.new:,} new, {c.gone:,} gone", style="bold"))
+        parts += [line for record in c.records for line in _record(record)]
+        parts += _rest(c.changed + c.new + c.gone - len(c.records))
+    return parts
+
+
+def _rest(n: int) -> list[RenderableType]:
+    return [Text(f"  and {n:,} more")] if n > 0 else []
+
+
+def _table(title: str, first: str, *columns: str) -> Table:
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(Text(first), overflow="fold", no_wrap=first == "field")
+    for column in columns:
+        table.add_column(Text(column), justify="right", overflow="fold", no_wrap=column == "change")
+    return table
+
+
+def _values(change: Change) -> tuple[Text, Text, Text]:
+    old, new = change.old, change.new
+    return Text(_value(old)), Text(_value(new)), Text(_delta(change.path, old, new))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "-" if value is None else plain(value) if isinstance(value, str) else plain(shown(value))
+
+
+def _delta(path: str, old: Any, new: Any) -> str:
+    """How much more or less: a part of the old value where that says something, else the difference."""
+    if isinstance(old, bool) or isinstance(new, bool) or not isinstance(old, int | float) or not isinstance(new, int | float):
+        return ""
+    if path.endswith("ts"):
+        return f"{new - old:+,.6f} s"
+    return f"{100 * (new - old) / old:+,.1f}%" if old else f"{new - old:+,}"
+
+
+def _endpoint(change: EndpointChange) -> list[Text]:
+    old, new = change.old or Endpoint(), change.new or Endpoint()
+    pairs = [
+        (f"{old.requests:,}", f"{new.requests:,}"),
+        (f"{old.errors:,}", f"{new.errors:,}"),
+        (f"{old.mean * 1000:.1f} ms", f"{new.mean * 1000:.1f} ms"),
+        (f"{old.bytes:,}", f"{new.bytes:,}"),
+    ]
+    return [Text(a if a == b else f"{a} -> {b}") for a, b in pairs]
+
+
+def _record(record: RecordChange) -> list[RenderableType]:
+    at = f" (packet {record.packet})" if record.packet is not None else ""
+    style = {"new": "green", "gone": "red", "changed": "yellow"}[record.kind]
+    lines: list[RenderableType] = [Text.assemble("  ", (record.kind, style), f" {plain(record.name)}{at}")]
+    lines += [Text(f"      {plain(change.path)}: {plain(shown(change.old))} -> {plain(shown(change.new))}") for change in record.changes]
+    return lines

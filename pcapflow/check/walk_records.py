@@ -1,0 +1,299 @@
+"""Walks over the records, field by field (see `changes`), what tells a record from the others of its report, and how it is called."""
+
+from __future__ import annotations
+
+from pcapflow.check.changes import Out, perhaps
+from pcapflow.fields import Endpoint
+from pcapflow.records import (
+    Body,
+    Conflict,
+    Connection,
+    Drop,
+    Gap,
+    Http,
+    Json,
+    JsonBody,
+    JsonError,
+    LimitValue,
+    Range,
+    Record,
+    Request,
+    Response,
+    Stream,
+    Streams,
+    Tls,
+)
+from pcapflow.summary import Summary
+
+
+def endpoint(at: str, a: Endpoint, b: Endpoint, out: Out) -> None:
+    """Walks `Endpoint`."""
+    out(f"{at}.ip", a.ip, b.ip)
+    out(f"{at}.port", a.port, b.port)
+
+
+def limit_value(at: str, a: LimitValue, b: LimitValue, out: Out) -> None:
+    """Walks `LimitValue`."""
+    out(f"{at}.name", a.name, b.name)
+    out(f"{at}.value", a.value, b.value)
+
+
+def span(at: str, a: Range, b: Range, out: Out) -> None:
+    """Walks `Range`."""
+    out(f"{at}.start", a.start, b.start)
+    out(f"{at}.end", a.end, b.end)
+
+
+def stream(at: str, a: Stream, b: Stream, out: Out) -> None:
+    """Walks `Stream`."""
+    out(f"{at}.captured_bytes", a.captured_bytes, b.captured_bytes)
+    out(f"{at}.delivered_bytes", a.delivered_bytes, b.delivered_bytes)
+    out(f"{at}.retransmitted_bytes", a.retransmitted_bytes, b.retransmitted_bytes)
+    out(f"{at}.conflicting_bytes", a.conflicting_bytes, b.conflicting_bytes)
+    out(f"{at}.late_bytes", a.late_bytes, b.late_bytes)
+    out(f"{at}.out_of_window_bytes", a.out_of_window_bytes, b.out_of_window_bytes)
+    out(f"{at}.dropped_bytes", a.dropped_bytes, b.dropped_bytes)
+    out(f"{at}.missing_bytes", a.missing_bytes, b.missing_bytes)
+    out(f"{at}.gaps", a.gaps, b.gaps)
+    out(f"{at}.holes_filled", a.holes_filled, b.holes_filled)
+    out(f"{at}.out_of_order_segments", a.out_of_order_segments, b.out_of_order_segments)
+    out(f"{at}.ring_peak_bytes", a.ring_peak_bytes, b.ring_peak_bytes)
+    out(f"{at}.status", a.status, b.status)
+    out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
+    out(f"{at}.reads_differently", a.reads_differently, b.reads_differently)
+
+
+def streams(at: str, a: Streams, b: Streams, out: Out) -> None:
+    """Walks `Streams`."""
+    stream(f"{at}.client", a.client, b.client, out)
+    stream(f"{at}.server", a.server, b.server, out)
+
+
+def tls(at: str, a: Tls, b: Tls, out: Out) -> None:
+    """Walks `Tls`."""
+    out(f"{at}.server_name", a.server_name, b.server_name)
+    out(f"{at}.version", a.version, b.version)
+    out(f"{at}.alpn", a.alpn, b.alpn)
+    out(f"{at}.offered", a.offered, b.offered)
+
+
+def connection(at: str, a: Connection, b: Connection, out: Out) -> None:
+    """Walks `Connection`."""
+    out(f"{at}.connection", a.connection, b.connection)
+    endpoint(f"{at}.client", a.client, b.client, out)
+    endpoint(f"{at}.server", a.server, b.server, out)
+    out(f"{at}.vlan", a.vlan, b.vlan)
+    out(f"{at}.tunnel", a.tunnel, b.tunnel)
+    out(f"{at}.roles", a.roles, b.roles)
+    out(f"{at}.start", a.start, b.start)
+    out(f"{at}.end", a.end, b.end)
+    out(f"{at}.first_ts", a.first_ts, b.first_ts)
+    out(f"{at}.last_ts", a.last_ts, b.last_ts)
+    out(f"{at}.packets", a.packets, b.packets)
+    out(f"{at}.protocol", a.protocol, b.protocol)
+    streams(f"{at}.streams", a.streams, b.streams, out)
+    perhaps(f"{at}.tls", a.tls, b.tls, out, tls)
+
+
+def json_error(at: str, a: JsonError, b: JsonError, out: Out) -> None:
+    """Walks `JsonError`."""
+    out(f"{at}.message", a.message, b.message)
+    out(f"{at}.offset", a.offset, b.offset)
+    out(f"{at}.path", a.path, b.path)
+    out(f"{at}.location", a.location, b.location)
+    out(f"{at}.document", a.document, b.document)
+
+
+def json_body(at: str, a: JsonBody, b: JsonBody, out: Out) -> None:
+    """Walks `JsonBody`."""
+    out(f"{at}.documents", a.documents, b.documents)
+    out(f"{at}.events", a.events, b.events)
+    out(f"{at}.keys", a.keys, b.keys)
+    out(f"{at}.max_depth", a.max_depth, b.max_depth)
+    out(f"{at}.top_level", a.top_level, b.top_level)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    out(f"{at}.status", a.status, b.status)
+    out(f"{at}.encoding", a.encoding, b.encoding)
+    out(f"{at}.bom", a.bom, b.bom)
+    out(f"{at}.prefix", a.prefix, b.prefix)
+    out(f"{at}.broken", a.broken, b.broken)
+    out(f"{at}.passed_over", a.passed_over, b.passed_over)
+    out(f"{at}.duplicate_keys", a.duplicate_keys, b.duplicate_keys)
+    perhaps(f"{at}.error", a.error, b.error, out, json_error)
+    out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
+
+
+def body(at: str, a: Body, b: Body, out: Out) -> None:
+    """Walks `Body`."""
+    out(f"{at}.framing", a.framing, b.framing)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    out(f"{at}.decoded_bytes", a.decoded_bytes, b.decoded_bytes)
+    out(f"{at}.missing_bytes", a.missing_bytes, b.missing_bytes)
+    out(f"{at}.content_type", a.content_type, b.content_type)
+    out(f"{at}.content_encoding", a.content_encoding, b.content_encoding)
+    out(f"{at}.status", a.status, b.status)
+    out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
+    perhaps(f"{at}.json", a.json, b.json, out, json_body)
+    out(f"{at}.sha256", a.sha256, b.sha256)
+
+
+def request(at: str, a: Request, b: Request, out: Out) -> None:
+    """Walks `Request`."""
+    out(f"{at}.method", a.method, b.method)
+    out(f"{at}.target", a.target, b.target)
+    out(f"{at}.host", a.host, b.host)
+    out(f"{at}.version", a.version, b.version)
+    body(f"{at}.body", a.body, b.body, out)
+
+
+def response(at: str, a: Response, b: Response, out: Out) -> None:
+    """Walks `Response`."""
+    out(f"{at}.status", a.status, b.status)
+    out(f"{at}.reason", a.reason, b.reason)
+    out(f"{at}.version", a.version, b.version)
+    body(f"{at}.body", a.body, b.body, out)
+
+
+def http(at: str, a: Http, b: Http, out: Out) -> None:
+    """Walks `Http`."""
+    out(f"{at}.connection", a.connection, b.connection)
+    out(f"{at}.index", a.index, b.index)
+    out(f"{at}.ts", a.ts, b.ts)
+    out(f"{at}.duration", a.duration, b.duration)
+    out(f"{at}.anomalies", a.anomalies, b.anomalies)
+    out(f"{at}.resynchronised", a.resynchronised, b.resynchronised)
+    perhaps(f"{at}.request", a.request, b.request, out, request)
+    perhaps(f"{at}.response", a.response, b.response, out, response)
+
+
+def json(at: str, a: Json, b: Json, out: Out) -> None:
+    """Walks `Json`."""
+    out(f"{at}.connection", a.connection, b.connection)
+    out(f"{at}.stream", a.stream, b.stream)
+    out(f"{at}.source", a.source, b.source)
+    out(f"{at}.http_index", a.http_index, b.http_index)
+    out(f"{at}.ts", a.ts, b.ts)
+    out(f"{at}.documents", a.documents, b.documents)
+    out(f"{at}.events", a.events, b.events)
+    out(f"{at}.keys", a.keys, b.keys)
+    out(f"{at}.max_depth", a.max_depth, b.max_depth)
+    out(f"{at}.top_level", a.top_level, b.top_level)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    out(f"{at}.status", a.status, b.status)
+    out(f"{at}.encoding", a.encoding, b.encoding)
+    out(f"{at}.bom", a.bom, b.bom)
+    out(f"{at}.prefix", a.prefix, b.prefix)
+    out(f"{at}.broken", a.broken, b.broken)
+    out(f"{at}.passed_over", a.passed_over, b.passed_over)
+    out(f"{at}.duplicate_keys", a.duplicate_keys, b.duplicate_keys)
+    perhaps(f"{at}.error", a.error, b.error, out, json_error)
+    out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
+
+
+def gap(at: str, a: Gap, b: Gap, out: Out) -> None:
+    """Walks `Gap`."""
+    out(f"{at}.connection", a.connection, b.connection)
+    out(f"{at}.stream", a.stream, b.stream)
+    out(f"{at}.stream_offset", a.stream_offset, b.stream_offset)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    out(f"{at}.cause", a.cause, b.cause)
+    out(f"{at}.ts", a.ts, b.ts)
+    out(f"{at}.packet", a.packet, b.packet)
+    out(f"{at}.last_offset", a.last_offset, b.last_offset)
+    out(f"{at}.sequence", a.sequence, b.sequence)
+    out(f"{at}.last_sequence", a.last_sequence, b.last_sequence)
+    out(f"{at}.held_bytes", a.held_bytes, b.held_bytes)
+    perhaps(f"{at}.limit", a.limit, b.limit, out, limit_value)
+    out(f"{at}.requested_by", a.requested_by, b.requested_by)
+
+
+def conflict(at: str, a: Conflict, b: Conflict, out: Out) -> None:
+    """Walks `Conflict`."""
+    out(f"{at}.connection", a.connection, b.connection)
+    out(f"{at}.stream", a.stream, b.stream)
+    out(f"{at}.stream_offset", a.stream_offset, b.stream_offset)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    span(f"{at}.segment", a.segment, b.segment, out)
+    span(f"{at}.original", a.original, b.original, out)
+    out(f"{at}.kept", a.kept, b.kept)
+    out(f"{at}.ts", a.ts, b.ts)
+    out(f"{at}.packet", a.packet, b.packet)
+    out(f"{at}.sequence", a.sequence, b.sequence)
+
+
+def drop(at: str, a: Drop, b: Drop, out: Out) -> None:
+    """Walks `Drop`."""
+    out(f"{at}.connection", a.connection, b.connection)
+    out(f"{at}.stream", a.stream, b.stream)
+    out(f"{at}.layer", a.layer, b.layer)
+    out(f"{at}.reason", a.reason, b.reason)
+    out(f"{at}.ts", a.ts, b.ts)
+    out(f"{at}.packet", a.packet, b.packet)
+    out(f"{at}.stream_offset", a.stream_offset, b.stream_offset)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    perhaps(f"{at}.limit", a.limit, b.limit, out, limit_value)
+    out(f"{at}.detail", a.detail, b.detail)
+    out(f"{at}.sequence", a.sequence, b.sequence)
+    out(f"{at}.requested_by", a.requested_by, b.requested_by)
+    out(f"{at}.resumes", a.resumes, b.resumes)
+
+
+Key = tuple[str | int | None, ...]
+
+
+def key_of(record: Record) -> Key:
+    """What a record is about: two reports' records with the same key are one thing at two times."""
+    if isinstance(record, Connection):
+        return ("connection", record.connection)
+    if isinstance(record, Http):
+        return ("http", record.connection, record.index)
+    if isinstance(record, Json):
+        return ("json", record.connection, record.stream, record.http_index)
+    if isinstance(record, Gap):
+        return ("gap", record.connection, record.stream, record.stream_offset)
+    if isinstance(record, Conflict):
+        return ("conflict", record.connection, record.stream, record.stream_offset, record.packet)
+    if isinstance(record, Drop):
+        return ("drop", record.connection, record.stream, record.layer, record.reason, record.stream_offset)
+    return ("summary",)
+
+
+def packet_of(record: Record) -> int | None:
+    """The packet to look at."""
+    if isinstance(record, Gap | Conflict | Drop):
+        return record.packet
+    return None if isinstance(record, Summary) else record.connection
+
+
+def name_of(record: Record) -> str:
+    """A record in few words."""
+    if isinstance(record, Connection):
+        return f"connection {record.connection}"
+    if isinstance(record, Http):
+        said = f" ({record.request.method} {record.request.target})" if record.request is not None else ""
+        return f"exchange {record.index} of connection {record.connection}{said}"
+    if isinstance(record, Json):
+        return f"JSON of connection {record.connection}, {record.stream}" + (f", exchange {record.http_index}" if record.http_index is not None else "")
+    if isinstance(record, Gap):
+        return f"gap of {record.bytes} bytes at {record.stream_offset}, connection {record.connection}, {record.stream}"
+    if isinstance(record, Conflict):
+        return f"conflict of {record.bytes} bytes at {record.stream_offset}, connection {record.connection}, {record.stream}"
+    if isinstance(record, Drop):
+        return f"drop {record.reason} at {record.stream_offset}, connection {record.connection}, {record.stream}"
+    return "summary"
+
+
+def walk(old: Record, new: Record, out: Out) -> None:
+    """Both have the same key."""
+    if isinstance(old, Connection) and isinstance(new, Connection):
+        connection("", old, new, out)
+    elif isinstance(old, Http) and isinstance(new, Http):
+        http("", old, new, out)
+    elif isinstance(old, Json) and isinstance(new, Json):
+        json("", old, new, out)
+    elif isinstance(old, Gap) and isinstance(new, Gap):
+        gap("", old, new, out)
+    elif isinstance(old, Conflict) and isinstance(new, Conflict):
+        conflict("", old, new, out)
+    elif isinstance(old, Drop) and isinstance(new, Drop):
+        drop("", old, new, out)

@@ -1,0 +1,231 @@
+"""`pcapflow check`: captures held against their baselines and against what their project expects."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pcapflow.cli import errors
+from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
+from pcapflow.cli.output import Output, open_output
+from pcapflow.errors import CaptureError, UsageError
+from pcapflow.plain import plain
+
+if TYPE_CHECKING:
+    from pcapflow.check.checking import Job, Verdict
+    from pcapflow.check.config import Config
+    from pcapflow.limits import Limits
+    from pcapflow.pipeline import Options
+
+_EXAMPLES = """\b
+Examples:
+  pcapflow check fixtures/*.pcap
+  pcapflow check --update fixtures/*.pcap
+  pcapflow check --no-baseline --fail-on gap,drop fixtures
+  pcapflow check --junit report.xml --format github fixtures/*.pcap
+"""
+_ORDER = (errors.INTERNAL, 2, errors.NOT_A_CAPTURE, 73, errors.INTERRUPTED, errors.OUT_OF_MEMORY, errors.DAMAGED, errors.DIFFERENT, 0)
+"""Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
+_NOT_SETTINGS = ("quiet", "simulate")
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=click.Path())
+@click.option("--update", is_flag=True, help="Accept the reports as they are now: write the baselines.")
+@click.option("--no-baseline", is_flag=True, help="Look at expectations and --fail-on alone.")
+@click.option("--fail-on", metavar="KINDS", default=None, help="Fail on any: gap, drop, truncated, invalid-json, anomaly (several with commas).")
+@click.option("--config", type=click.Path(), default=None, help="Settings; otherwise the nearest pcapflow.toml, or pyproject.toml with [tool.pcapflow].")
+@click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Captures checked at one time, each in a process of its own.  [default: processors]")
+@click.option("--junit", metavar="FILE", default=None, help="Write the result as JUnit XML too.")
+@click.option("--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="Text, or annotations for GitHub.")
+@looking_options
+@run_options
+def check(
+    captures: tuple[str, ...],
+    *,
+    update: bool,
+    no_baseline: bool,
+    fail_on: str | None,
+    config: str | None,
+    jobs: int | None,
+    junit: str | None,
+    form: str,
+    **run: Any,
+) -> None:
+    """Analyse each CAPTURE by itself and hold it against its baseline (CAPTURE.report.json) and what the project expects.
+
+    A directory stands for the captures in it. Status 1 where something differs. docs/ci.md has settings and CI recipes.
+    """
+    from pcapflow.check.config import FAIL_ON, find, load
+
+    project = load(Path(config) if config is not None else find(Path.cwd()))
+    kinds = tuple(filter(None, fail_on.split(","))) if fail_on is not None else project.fail_on
+    for kind in kinds:
+        if kind not in FAIL_ON:
+            raise UsageError(f"--fail-on: {kind!r} is none of {', '.join(FAIL_ON)}")
+    work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=project.baselines and not no_baseline))
+    verdicts = []
+    with open_output(None) as out:
+        text = _Text(out, quiet=run["quiet"])
+        for verdict in _verdicts(work, jobs):
+            verdicts.append(verdict)
+            if form == "github":
+                text.github(verdict)
+            else:
+                text.verdict(verdict)
+        text.end(verdicts)
+    if junit is not None:
+        from pcapflow.check.exporters import junit as export
+
+        with open_output(junit) as file:
+            file.write(export(verdicts))
+    statuses = {verdict.exit_status for verdict in verdicts}
+    raise errors.Finished(next(status for status in _ORDER if status in statuses))
+
+
+def _jobs(
+    ctx: click.Context, project: Config, run: dict[str, Any], captures: tuple[str, ...], fail_on: tuple[str, ...], *, update: bool, baselines: bool
+) -> Iterator[Job]:
+    from pcapflow.check import baseline
+    from pcapflow.check.checking import Job
+
+    bounds, options = _settings(ctx, project, run)
+    for capture in dict.fromkeys(_expanded(captures)):
+        place = baseline.path_of(capture) if baselines else None
+        command = shlex.join(["pcapflow", "check", "--update", capture])
+        yield Job(capture, bounds, options, place, project.expectations(capture), fail_on, update, command)
+
+
+def project_settings(project: Config) -> tuple[Limits, Options]:
+    """The limits and options that a project's settings say, with nothing on the command line."""
+    ctx = check.make_context("pcapflow check", ["-"])
+    return _settings(ctx, project, ctx.params)
+
+
+def _settings(ctx: click.Context, project: Config, run: dict[str, Any]) -> tuple[Limits, Options]:
+    run = {**run, **_settings_of(ctx, project)}
+    return settings(run, looking(run))
+
+
+def _settings_of(ctx: click.Context, project: Config) -> dict[str, Any]:
+    """The project's options of the analysis, as if they stood on the command line, where nothing else stands there."""
+    known = {option.removeprefix("--"): param for param in OPTIONS_OF_A_RUN for option in param.opts if param.name not in _NOT_SETTINGS}
+    found: dict[str, Any] = {}
+    for name, value in project.options.items():
+        param = known.get(name)
+        if param is None:
+            near = difflib.get_close_matches(name, known, 1)
+            raise UsageError(f"{project.source}: options.{name}: there is no such option" + (f"; did you mean {near[0]}?" if near else ""))
+        assert param.name is not None
+        if ctx.get_parameter_source(param.name) is not click.core.ParameterSource.DEFAULT:
+            continue
+        try:
+            found[param.name] = param.type_cast_value(ctx, value)
+        except click.BadParameter as e:
+            raise UsageError(f"{project.source}: options.{name}: {e.message}") from None
+    return found
+
+
+def _expanded(captures: tuple[str, ...]) -> Iterator[str]:
+    from pcapflow.check.checking import captures_of
+
+    for path in captures:
+        if path == "-":
+            raise UsageError("-: a capture on standard input has no name for a baseline; use analyze")
+        if not Path(path).is_dir():
+            yield path
+            continue
+        found = captures_of(path)
+        if not found:
+            raise CaptureError(path, "is a directory without captures")
+        yield from found
+
+
+def _verdicts(work: list[Job], jobs: int | None) -> Iterator[Verdict]:
+    """In the order of the command line, whichever is done first."""
+    from pcapflow.check.checking import check as check_one
+    from pcapflow.check.checking import lost
+
+    workers = min(jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1, len(work))
+    if workers <= 1:
+        yield from map(check_one, work)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for job, future in [(job, pool.submit(check_one, job)) for job in work]:
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                yield lost(job)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Text:
+    """Lines for a person, or for GitHub."""
+
+    def __init__(self, out: Output, *, quiet: bool) -> None:
+        self._out = out
+        self._quiet = quiet
+        self._color = out.is_terminal and not os.environ.get("NO_COLOR")
+
+    def _line(self, text: str, color: str | None = None) -> None:
+        shown = plain(text)
+        if color is not None and self._color:
+            shown = click.style(shown, fg=color)
+        self._out.write(shown.encode("utf-8", "replace") + b"\n")
+        self._out.flush()
+
+    def github(self, verdict: Verdict) -> None:
+        """Annotations."""
+        from pcapflow.check.exporters import github
+
+        for line in github(verdict):
+            self._line(line)
+
+    def verdict(self, verdict: Verdict) -> None:
+        """One capture: one line, and what is wrong with it below."""
+        from pcapflow.check.exporters import told
+
+        for warning in verdict.warnings:
+            errors.say(f"warning: {warning}")
+        said = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}[verdict.result]
+        counts = []
+        if verdict.accepted:
+            counts.append(f"baseline {verdict.accepted}")
+        if verdict.problems:
+            counts.append(f"{len(verdict.problems) + verdict.more:,} problem{'s' if len(verdict.problems) + verdict.more > 1 else ''}")
+        self._line(said + verdict.capture + (f": {', '.join(counts)}" if counts else ""), {"ok": "green"}.get(verdict.result, "red"))
+        if self._quiet:
+            return
+        for problem in verdict.problems:
+            self._line("    " + told(problem))
+        if verdict.more:
+            self._line(f"    and {verdict.more:,} more")
+        if verdict.accepted == "updated" and verdict.comparison is not None:
+            from pcapflow.check.checking import MOST, differences
+
+            found = differences(verdict.comparison)
+            for problem in found[:MOST]:
+                self._line("    accepted: " + told(problem))
+            if verdict.comparison.differences > MOST:
+                self._line(f"    and {verdict.comparison.differences - MOST:,} more")
+
+    def end(self, verdicts: list[Verdict]) -> None:
+        """The sum."""
+        if self._quiet:
+            return
+        failed = sum(verdict.result != "ok" for verdict in verdicts)
+        accepted = sum(bool(verdict.accepted) for verdict in verdicts)
+        counts = [f"{len(verdicts) - failed:,} ok"] + [f"{failed:,} failed"] * bool(failed) + [f"{accepted:,} baselines written"] * bool(accepted)
+        self._line(f"{len(verdicts):,} captures: {', '.join(counts)}", "red" if failed else "green")

@@ -1,0 +1,94 @@
+"""The pytest plugin: a fixture `pcapflow` that analyses captures under limits and holds them against baselines.
+
+    def test_the_login(pcapflow):
+        pcapflow.check("fixtures/login.pcap", expect={"http.by_status.500": 0}, fail_on=["gap", "drop"])
+
+Contract: settings are those of the project's pcapflow.toml (docs/ci.md), found from pytest's root. `pytest --pcapflow-update` accepts baselines. Nothing
+heavy is imported before a test asks for the fixture.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pcapflow.limits import Limits
+    from pcapflow.records import Record
+    from pcapflow.summary import Summary
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --pcapflow-update."""
+    group = parser.getgroup("pcapflow", "packet captures")
+    group.addoption("--pcapflow-update", action="store_true", help="accept the reports of captures as they are now: write their baselines")
+
+
+class Captures:
+    """Analyses captures. Relative paths are relative to the folder of the test that asks."""
+
+    def __init__(self, folder: Path, root: Path, *, update: bool) -> None:
+        self._folder = folder
+        self._root = root
+        self._update = update
+
+    def analyze(self, path: str | os.PathLike[str], *, limits: Limits | None = None) -> Summary:
+        """The summary of a capture. limits: `pcapflow.Limits`; the defaults for None."""
+        from pcapflow import api
+
+        return api.analyze(self._path(path), limits=limits)
+
+    def records(self, path: str | os.PathLike[str], kind: str | None = None, *, limits: Limits | None = None) -> list[Record]:
+        """The records of a capture, all but the summary; of one kind (`gap`, `http`, ...) where it is given."""
+        from pcapflow import api
+        from pcapflow.check.walk_records import key_of
+
+        found = [record for record in api.iter_records(self._path(path), limits=limits) if key_of(record)[0] == (kind or key_of(record)[0])]
+        return found if kind == "summary" else [record for record in found if key_of(record)[0] != "summary"]
+
+    def check(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        expect: Mapping[str, Any] | None = None,
+        fail_on: Sequence[str] | None = None,
+        baseline: bool | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Fail where `pcapflow check` would. expect: bounds by path, beside the project's; fail_on: kinds of findings; baseline: whether there is one; what is
+        None is as the project says.
+        """
+        from pcapflow.check.baseline import path_of
+        from pcapflow.check.checking import Job
+        from pcapflow.check.checking import check as check_one
+        from pcapflow.check.config import FAIL_ON, find, load
+        from pcapflow.check.expectations import Expectation
+        from pcapflow.check.exporters import told
+        from pcapflow.cli.check import project_settings
+        from pcapflow.errors import UsageError
+
+        capture = self._path(path)
+        project = load(find(self._root))
+        bounds, options = project_settings(project)
+        kinds = tuple(project.fail_on if fail_on is None else fail_on)
+        if not set(kinds) <= set(FAIL_ON):
+            raise UsageError(f"fail_on: write some of {', '.join(FAIL_ON)}")
+        expectations = (*project.expectations(capture), *(Expectation.parse(name, bound) for name, bound in (expect or {}).items()))
+        place = path_of(capture) if (project.baselines if baseline is None else baseline) else None
+        verdict = check_one(Job(capture, limits or bounds, options, place, expectations, kinds, self._update, "pytest --pcapflow-update"))
+        if verdict.problems:
+            lines = [told(problem) for problem in verdict.problems] + [f"and {verdict.more:,} more"] * bool(verdict.more)
+            pytest.fail(f"{capture} is not as it was accepted:\n  " + "\n  ".join(lines), pytrace=False)
+
+    def _path(self, path: str | os.PathLike[str]) -> str:
+        return str(self._folder / path)
+
+
+@pytest.fixture
+def pcapflow(request: pytest.FixtureRequest) -> Captures:
+    """Analyses captures, and holds them against baselines and expectations: `analyze`, `records`, `check`."""
+    return Captures(request.path.parent, request.config.rootpath, update=request.config.getoption("--pcapflow-update"))
