@@ -290,6 +290,18 @@ class Limits:
         "records of a block go to a temporary file until they are put in order",
         "records that wait for the end of their block",
     )
+    har_body_max_bytes: int = _limit(
+        64 * KIB,
+        "bytes",
+        "the body's text in the HAR file ends there, and a comment says so",
+        "what `--har` keeps of one body, in the account of output: a page of text; a thousand exchanges at one time fit beside the records",
+    )
+    page_rows: int = _limit(
+        1_000,
+        "rows",
+        "the rows that lost or took least are left out, and the page says of how many",
+        "connections, exchanges and losses, each, on the page of `--html`: what a browser sorts at once",
+    )
     worst_streams: int = _limit(
         10,
         "streams",

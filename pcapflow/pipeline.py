@@ -38,6 +38,7 @@ from pcapflow.records import seconds
 from pcapflow.report.advice import advise
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Write
+from pcapflow.report.sinks import Sink
 from pcapflow.summary import SCHEMA, Capture, Component, Decode, Memory, Process, Run, Summary, Tcp
 
 
@@ -112,9 +113,10 @@ def run(
     flush: Callable[[], object] | None = None,
     progress: Callable[[Progress], object] | None = None,
     collect: Callable[[Limits, Ledger, Write | None, Looking], Collector] = Collector,
+    sinks: Sequence[Sink] = (),
 ) -> Result:
     """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written; collect makes
-    who gathers what the stages find, where that is not a report.
+    who gathers what the stages find, where that is not a report; sinks get what is found too (`report.sinks`).
     """
     limits = limits or Limits()
     options = options or Options()
@@ -122,7 +124,9 @@ def run(
     began = time.perf_counter()
     start_rss = resident_bytes()[1]
     ledger = Ledger(limits, options.simulate)
-    collector = collect(limits, ledger, write, options.looking)
+    for sink in sinks:
+        sink.begin(ledger)
+    collector = collect(limits, ledger, _all([*([write] if write is not None else []), *(s.records for s in sinks if s.wants_records)]), options.looking)
     ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
     table = FlowTable(ctx, walk_all=options.walk_all)
     counts, watch, fragments = DecodeCounts(), Watch(), Fragments(limits, ledger)
@@ -157,6 +161,8 @@ def run(
                 collector.flush()
                 if flush is not None:
                     flush()
+                for sink in sinks:
+                    sink.block(block.ts, block.wirelen)
                 if progress is not None:
                     progress(Progress(last_packet, trace.position, total, ledger.used))
                 if interrupt.asked:
@@ -170,6 +176,8 @@ def run(
         if no_memory:
             hard_limit.lift()
         _finish(table, collector, last_packet, last_ts, no_memory=no_memory)
+        for sink in sinks:
+            sink.finish()
     if no_memory:
         collector.tcp.payload_bytes.balanced = False
     elif captured != collector.tcp.payload_bytes.captured:
@@ -195,9 +203,23 @@ def run(
         worst_streams=collector.worst.streams(),
     )
     summary.advice = advise(summary, ctx.needs)
+    for sink in sinks:
+        sink.summary(summary)
     result = _result(summary, trace, collector.unbalanced)
     result.out_of_memory = no_memory
     return result
+
+
+def _all(writers: list[Write]) -> Write | None:
+    """One writer for several."""
+    if len(writers) <= 1:
+        return writers[0] if writers else None
+
+    def write(lines: list[bytes]) -> None:
+        for one in writers:
+            one(lines)
+
+    return write
 
 
 def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection) -> Decode:

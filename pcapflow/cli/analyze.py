@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, open_output
+from pcapflow.cli.sinks import Sinks, open_sinks, sink_options
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ Examples:
 @click.option("--ndjson", is_flag=True, help="One record a line, written while the capture is read.")
 @click.option("--no-records", is_flag=True, help="With --json: leave the array of records out.")
 @click.option("-o", "--output", metavar="FILE", default=None, help="Write the report to FILE, which appears when it is whole.")
+@sink_options
 @looking_options
 @run_options
 def analyze(
@@ -49,8 +52,9 @@ def analyze(
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
     bounds, options = settings(run, looking(run))
-    with open_output(output) as out:
-        job = _Job(captures, bounds, options, out, quiet=run["quiet"])
+    with ExitStack() as stack:
+        out = stack.enter_context(open_output(output))
+        job = _Job(captures, bounds, options, out, open_sinks(run, bounds, stack), quiet=run["quiet"])
         if ndjson:
             result = _ndjson(job)
         elif as_json:
@@ -68,6 +72,7 @@ class _Job:
     bounds: Limits
     options: Options
     out: Output
+    beside: Sinks
     quiet: bool
 
     def run(self, write: Any) -> Result:
@@ -75,7 +80,7 @@ class _Job:
         from pcapflow.cli.progress import progress_bar
 
         with progress_bar(enabled=not self.quiet) as progress:
-            return pipeline.run(self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress)
+            return pipeline.run(self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress, **self.beside.options())
 
 
 def _ndjson(job: _Job) -> Result:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -103,6 +103,53 @@ def _put_in_place(beside: Path, target: Path) -> None:
         beside.replace(target)
     except OSError as e:
         raise OutputError(f"{target}: cannot be written: {e.strerror}") from None
+
+
+@contextmanager
+def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
+    """A folder, made where there is none: a callable that opens a file in it by name. The files appear together when the context is left without an
+    error; files of an earlier run, `http.1.parquet` beside a new `http.parquet`, go then.
+    """
+    folder = Path(path)
+    made: dict[str, tuple[Path, BinaryIO]] = {}
+    new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
+
+    def create(name: str) -> BinaryIO:
+        try:
+            fd, beside = tempfile.mkstemp(prefix=".pcapflow-", dir=folder)
+        except OSError as e:
+            raise OutputError(f"{folder / name}: cannot be written: {e.strerror}") from None
+        stream = os.fdopen(fd, "wb")
+        made[name] = Path(beside), stream
+        return stream
+
+    try:
+        yield create
+        for name, (_, stream) in made.items():
+            try:
+                stream.close()
+            except OSError as e:
+                raise OutputError(f"{folder / name}: cannot be written: {e.strerror}") from None
+        for name, (beside, _) in made.items():
+            _put_in_place(beside, folder / name)
+        for stem in {name.partition(".")[0] for name in made}:
+            for old in folder.glob(f"{stem}.*.parquet"):
+                if old.name not in made:
+                    old.unlink()
+    except BaseException:
+        for beside, stream in made.values():
+            with suppress(OSError):
+                stream.close()
+            with suppress(OSError):
+                beside.unlink()
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _umask() -> int:

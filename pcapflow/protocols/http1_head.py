@@ -55,11 +55,11 @@ class Head:
     """What both kinds of head have.
 
     framing: `none`, `length`, `chunked`, `close` or `refused`, before the rules that depend on the other side; length: -1 where unknown;
-    codings: the content and transfer codings to undo, in that order; form: how its JSON comes (`json`, `ndjson`, `json-seq`,
+    raw: its bytes, where the run's `Heads` keep them; codings: the content and transfer codings to undo, in that order; form: how its JSON comes (`json`, `ndjson`, `json-seq`,
     `sse`), empty where the content type says none.
     """
 
-    __slots__ = ("anomalies", "codings", "content_encoding", "content_type", "empty", "form", "framing", "length", "version")
+    __slots__ = ("anomalies", "codings", "content_encoding", "content_type", "empty", "form", "framing", "length", "raw", "version")
 
     anomalies: list[str]
     codings: tuple[str, ...]
@@ -69,6 +69,7 @@ class Head:
     form: str
     framing: str
     length: int
+    raw: bytes
     version: str
 
     def body_of(self, status: str, reason: str | None = None) -> Body:
@@ -116,9 +117,11 @@ class ResponseHead(Head):
 class Heads:
     """The heads of one run, by their bytes."""
 
-    __slots__ = ("requests", "responses")
+    __slots__ = ("keep_raw", "requests", "responses")
 
     def __init__(self) -> None:
+        self.keep_raw = False
+        """Whether a head keeps its bytes (those in here are its key already)."""
         self.requests: dict[bytes, RequestHead] = {}
         self.responses: dict[bytes, ResponseHead] = {}
 
@@ -162,6 +165,7 @@ def parse_request(head: bytes, heads: Heads | None = None) -> RequestHead | None
     if result.framing == "close":
         # a request without a length has no body (section 6.3, rule 7); one whose coding does not say its length is refused (rule 4)
         result.framing = "refused" if Anomaly.UNKNOWN_TRANSFER_ENCODING in anomalies else "none"
+    result.raw = head if heads is not None and heads.keep_raw else b""
     return _finished(result, anomalies, heads.requests if heads is not None else None, head)
 
 
@@ -173,6 +177,7 @@ def simple_request(target: bytes) -> RequestHead:
     result.method, result.target, result.host = "GET", text(target), None
     result.connect = result.upgrade = result.expects = False
     result.framing = "none"
+    result.raw = b""
     return _finished(result, [], None, b"")
 
 
@@ -192,6 +197,7 @@ def parse_response(head: bytes, heads: Heads | None = None) -> ResponseHead | No
     bodiless = result.status < 200 or result.status == 204
     if bodiless and (b"transfer-encoding" in fields or fields.get(b"content-length", b"0").strip(b"0, \t")):
         anomalies.append(Anomaly.FRAMING_IN_BODILESS)
+    result.raw = head if heads is not None and heads.keep_raw else b""
     return _finished(result, anomalies, heads.responses if heads is not None else None, head)
 
 
@@ -201,6 +207,7 @@ def simple_response() -> ResponseHead:
     result.version = "0.9"
     _fields(b"", 0, result, [])
     result.status, result.status_text, result.reason, result.upgrade = 0, "0", "", ""
+    result.raw = b""
     return _finished(result, [], None, b"")
 
 

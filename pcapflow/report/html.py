@@ -1,0 +1,174 @@
+"""The report as one page for a browser, which asks nothing of any network.
+
+Contract: `Page` is a `Sink`; the page is written when the run is over. Script, style and data are inside it; a content security policy lets nothing
+else in, and the script makes text of whatever the capture says, never markup. Invariant: the page shows `page_rows` connections, exchanges and
+losses at the most, the most telling ones, and says how many there were; they are kept in the `output` account.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import heapq
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pcapflow.budget import Ledger
+from pcapflow.drops import DropReason, GapCause
+from pcapflow.limits import Limits
+from pcapflow.report.sinks import Out, Sink
+from pcapflow.report.timeline import Timeline
+from pcapflow.summary import Summary
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_PARTS = Path(__file__).with_name("page")
+_OVERHEAD = 300
+"""Bytes of a kept row beside its text."""
+
+
+class _Stream(msgspec.Struct):
+    captured_bytes: int
+    missing_bytes: int
+    dropped_bytes: int
+
+
+class _Streams(msgspec.Struct):
+    client: _Stream
+    server: _Stream
+
+
+class _Connection(msgspec.Struct):
+    streams: _Streams
+
+
+class _Response(msgspec.Struct):
+    status: int
+
+
+class _Http(msgspec.Struct):
+    duration: float | None
+    anomalies: list[str]
+    response: _Response | None
+
+
+class _Loss(msgspec.Struct):
+    bytes: int
+    ts: float
+
+
+_CONNECTION = msgspec.json.Decoder(_Connection).decode
+_HTTP = msgspec.json.Decoder(_Http).decode
+_LOSS = msgspec.json.Decoder(_Loss).decode
+Score = tuple[float, ...]
+
+
+class _Rows:
+    """The rows of a table that score highest; of equals, the earlier."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._heap: list[tuple[Score, int, bytes]] = []
+        self.total = 0
+        self.reserved = 0
+
+    def add(self, score: Score, line: bytes, ledger: Ledger) -> None:
+        """A row, where it is among them."""
+        self.total += 1
+        entry = (score, -self.total, line)
+        if len(self._heap) == self._most:
+            if entry < self._heap[0]:
+                return
+            self.reserved -= self._give_back(heapq.heappop(self._heap)[2], ledger)
+        need = len(line) + _OVERHEAD
+        while not ledger.output.has_room(need) and self._heap and self._heap[0] < entry:
+            self.reserved -= self._give_back(heapq.heappop(self._heap)[2], ledger)
+        if ledger.output.has_room(need) and ledger.output.reserve(need):
+            self.reserved += need
+            heapq.heappush(self._heap, entry)
+
+    @staticmethod
+    def _give_back(line: bytes, ledger: Ledger) -> int:
+        ledger.output.release(len(line) + _OVERHEAD)
+        return len(line) + _OVERHEAD
+
+    def lines(self) -> list[bytes]:
+        """In the order of the report."""
+        return [line for _, _, line in sorted(self._heap, key=lambda entry: -entry[1])]
+
+
+class Page(Sink):
+    """Gathers what the page shows, and writes it."""
+
+    def __init__(self, out: Out, limits: Limits) -> None:
+        self._out = out
+        most = limits.page_rows
+        self._rows = {"connections": _Rows(most), "exchanges": _Rows(most), "losses": _Rows(most)}
+        self._timeline = Timeline()
+        self._ledger: Ledger | None = None
+
+    def begin(self, ledger: Ledger) -> None:
+        """See `Sink`."""
+        self._ledger = ledger
+
+    def records(self, lines: list[bytes]) -> None:
+        """See `Sink`."""
+        ledger = self._ledger
+        assert ledger is not None
+        for line in lines:
+            kind = line[11 : line.index(b'"', 11)]
+            if kind == b"connection":
+                both = _CONNECTION(line).streams
+                lost = sum(s.missing_bytes + s.dropped_bytes for s in (both.client, both.server))
+                self._rows["connections"].add((lost, both.client.captured_bytes + both.server.captured_bytes), line, ledger)
+            elif kind == b"http":
+                exchange = _HTTP(line)
+                odd = exchange.response is None or exchange.response.status >= 400 or bool(exchange.anomalies)
+                self._rows["exchanges"].add((odd, exchange.duration or 0.0), line, ledger)
+            elif kind in (b"gap", b"drop"):
+                loss = _LOSS(line)
+                ts = round(loss.ts * 1e9)
+                self._rows["losses"].add((kind == b"drop", loss.bytes), line, ledger)
+                self._timeline.add("gaps" if kind == b"gap" else "drops", ts, 1)
+                if kind == b"gap":
+                    self._timeline.add("missing_bytes", ts, loss.bytes)
+
+    def block(self, ts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:
+        """See `Sink`."""
+        assert self._ledger is not None
+        self._timeline.packets(ts, lengths)
+        self._timeline.memory(int(ts[-1]), self._ledger)
+
+    def finish(self) -> None:
+        """See `Sink`."""
+        assert self._ledger is not None
+        for rows in self._rows.values():
+            self._ledger.output.release(rows.reserved)
+            rows.reserved = 0
+
+    def summary(self, summary: Summary) -> None:
+        """See `Sink`."""
+        tables = {name: {"total": rows.total, "rows": [msgspec.Raw(line) for line in rows.lines()]} for name, rows in self._rows.items()}
+        sentences = {member.value: member.sentence for member in (*DropReason, *GapCause)}
+        self._out(page({"summary": summary, "timeline": self._timeline.value(), "tables": tables, "sentences": sentences}))
+
+
+def page(data: dict[str, Any]) -> bytes:
+    """The page with its data inside."""
+    script, style = (_PARTS.joinpath(name).read_bytes() for name in ("page.js", "page.css"))
+    # nothing in the data can end the element it stands in
+    text = msgspec.json.encode(data).replace(b"<", b"\\u003c").replace(b">", b"\\u003e").replace(b"&", b"\\u0026")
+    policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'".encode()
+    html = _PARTS.joinpath("page.html").read_bytes()
+    for name, part in ((b"POLICY", policy), (b"STYLE", style), (b"SCRIPT", script), (b"DATA", text)):
+        before, _, after = html.partition(b"{{" + name + b"}}")
+        html = before + part + after
+    return html
+
+
+def _hash(part: bytes) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(part).digest()).decode()}'"

@@ -1,0 +1,142 @@
+"""The run's counters and high-water marks in Prometheus' text format, for node_exporter's textfile collector.
+
+Contract: `exposition` takes a summary and returns the file's bytes. Every reason and cause is there, at 0 where it did not occur, so that a rate
+over them has a first value. Names end in their unit, counters in `_total` (Prometheus' naming conventions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pcapflow.drops import DropReason, GapCause
+from pcapflow.report.sinks import Out, Sink
+from pcapflow.summary import DropCount, Summary
+
+
+class Prometheus(Sink):
+    """Writes the file when the run is over."""
+
+    wants_records = False
+
+    def __init__(self, out: Out) -> None:
+        self._out = out
+
+    def summary(self, summary: Summary) -> None:
+        """See `Sink`."""
+        self._out(exposition(summary))
+
+
+def exposition(summary: Summary) -> bytes:
+    """The whole file."""
+    registry = CollectorRegistry()
+    registry.register(_Run(summary))
+    return generate_latest(registry)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"pcapflow_{name}", text, value=value)
+
+
+def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(f"pcapflow_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"pcapflow_{name}", text, value=value)
+
+
+def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"pcapflow_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+class _Run(Collector):
+    """One run's metrics."""
+
+    def __init__(self, summary: Summary) -> None:
+        self._summary = summary
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them."""
+        s = self._summary
+        yield InfoMetricFamily("pcapflow_run", "What made this report.", value={"version": s.pcapflow, "schema": s.schema})
+        yield _gauge("run_interrupted", "Whether the run was interrupted.", s.interrupted)
+        yield _gauge("run_duration_seconds", "Wall clock of the run.", s.run.seconds)
+        yield from _captures(s)
+        yield from _tcp(s)
+        yield from _messages(s)
+        yield from _memory(s)
+
+
+def _captures(s: Summary) -> Iterator[Metric]:
+    d = s.decode
+    yield _counter("capture_bytes", "Bytes of the captures, decompressed.", sum(c.bytes for c in s.captures))
+    times = [c.last_ts for c in s.captures if c.last_ts is not None]
+    if times:
+        yield _gauge("capture_last_packet_timestamp_seconds", "Capture time of the last packet, since the epoch.", max(times))
+    yield _gauge("captures_damaged", "Captures that are damaged.", sum(c.damaged_at is not None for c in s.captures))
+    yield _counters(
+        "packets", "Packets, by what they are.", "kind",
+        {"tcp": d.tcp, "udp": d.udp, "other": d.other, "malformed": d.malformed, "unsupported_link": d.unsupported_link},
+    )  # fmt: skip
+    yield _counter("packets_snapped", "Packets cut by the snap length.", d.snapped)
+    yield _counter("capture_dropped_packets", "Packets that the captures say they lost.", sum(c.dropped_by_capture or 0 for c in s.captures))
+
+
+def _tcp(s: Summary) -> Iterator[Metric]:
+    tcp, payload = s.tcp, s.tcp.payload_bytes
+    yield _counter("connections", "TCP connections.", tcp.connections)
+    yield _counter("connections_evicted", "Connections that left the full table for others.", tcp.evicted_connections)
+    yield _counter("payload_captured_bytes", "TCP payload in the captures.", payload.captured)
+    yield _counters(
+        "payload_bytes", "The same by where it went; the sum is pcapflow_payload_captured_bytes_total.", "bucket",
+        {
+            "delivered": payload.delivered, "retransmitted": payload.retransmitted, "conflicting": payload.conflicting, "late": payload.late,
+            "out_of_window": payload.out_of_window, "dropped": payload.dropped,
+        },
+    )  # fmt: skip
+    yield _gauge("payload_balanced", "Whether every payload byte is in one bucket.", payload.balanced)
+    yield _counter("missing_bytes", "Bytes of streams that were never delivered.", tcp.missing_bytes)
+    yield _counters("gaps", "Holes that were given up.", "cause", {cause.value: tcp.gaps_by_cause.get(cause.value, 0) for cause in GapCause})
+    nothing = DropCount()
+    reasons = {reason.value: s.drops.by_reason.get(reason.value, nothing) for reason in DropReason}
+    yield _counters("drops", "What was given up on purpose.", "reason", {name: count.count for name, count in reasons.items()})
+    yield _counters("drop_held_bytes", "Bytes held when it was given up.", "reason", {name: count.bytes for name, count in reasons.items()})
+    yield _counter("streams_dropped", "Streams given up.", s.drops.streams)
+
+
+def _messages(s: Summary) -> Iterator[Metric]:
+    http, json = s.http, s.json
+    yield _counters("http_requests", "HTTP requests.", "method", http.by_method)
+    yield _counters("http_responses", "HTTP responses.", "code", http.by_status)
+    bodies = http.bodies
+    yield _counters(
+        "http_bodies", "HTTP bodies, by how they ended.", "status",
+        {"complete": bodies.complete, "gapped": bodies.gapped, "truncated": bodies.truncated, "dropped": bodies.dropped},
+    )  # fmt: skip
+    yield _counters("http_anomalies", "HTTP exchanges, by what is suspicious in them.", "anomaly", http.anomalies)
+    yield _counters(
+        "json_bodies", "Bodies of JSON, by how they ended.", "status",
+        {"complete": json.complete, "invalid": json.invalid, "truncated": json.truncated, "gapped": json.gapped, "dropped": json.dropped},
+    )  # fmt: skip
+    yield _counter("json_documents", "JSON documents.", json.documents)
+    yield _counter("json_bytes", "Bytes of JSON.", json.bytes)
+
+
+def _memory(s: Summary) -> Iterator[Metric]:
+    memory = s.memory
+    yield _gauge("memory_peak_bytes", "High-water mark of all accounts together.", memory.peak_bytes)
+    yield _gauge("memory_limit_bytes", "Limit of all accounts together.", memory.limit_bytes)
+    yield _gauge("memory_pressure", "Whether a limit shared between connections was reached.", memory.pressure)
+    yield _gauges("memory_account_peak_bytes", "High-water marks.", "account", {name: c.peak_bytes for name, c in memory.components.items()})
+    yield _gauges("memory_account_limit_bytes", "Limits.", "account", {name: c.limit_bytes for name, c in memory.components.items()})
+    yield _gauge("process_resident_memory_peak_bytes", "Resident memory of the process at its highest.", memory.process.peak_rss_bytes)

@@ -1,0 +1,365 @@
+"""What a run writes beside its report says the same as the report, in bounded memory, or says in one line why it is not there."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from pcapflow import pipeline
+from pcapflow.budget import Ledger
+from pcapflow.drops import DropReason, GapCause
+from pcapflow.limits import Limits
+from pcapflow.report import parquet
+from pcapflow.report.har import Har, HarCollector
+from pcapflow.report.html import Page
+from pcapflow.report.parquet import ParquetTables
+from pcapflow.report.prometheus import Prometheus
+from pcapflow.report.sinks import Sink
+from pcapflow.report.timeline import BUCKETS, Timeline
+from tests.report.conversation import capture
+from tests.report.har_schema import HAR
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
+NAMED = {path.name: path for path in SAMPLES}
+
+
+def run(path: Path, *sinks: Sink, limits: Limits | None = None, **more: Any) -> tuple[list[dict[str, Any]], pipeline.Result]:
+    lines: list[bytes] = []
+    result = pipeline.run([str(path)], limits, write=lines.extend, sinks=sinks, **more)
+    assert result.unbalanced == []
+    assert all(component.at_end_bytes == 0 for component in result.summary.memory.components.values())
+    return [json.loads(line) for line in lines], result
+
+
+def har(path: Path, **more: Any) -> tuple[dict[str, Any], list[dict[str, Any]], pipeline.Result]:
+    out: list[bytes] = []
+    sink = Har(out.append)
+    records, result = run(path, sink, collect=partial(HarCollector, sink.entries), **more)
+    return json.loads(b"".join(out)), records, result
+
+
+# --- Parquet
+
+
+class Folder:
+    """Files in memory, by name."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, BytesIO] = {}
+
+    def create(self, name: str) -> BytesIO:
+        self.files[name] = BytesIO()
+        self.files[name].close = lambda: None  # type: ignore[method-assign]
+        return self.files[name]
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        return [row for file in sorted(self.files) if file.split(".")[0] == name for row in pq.read_table(BytesIO(self.files[file].getvalue())).to_pylist()]
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
+def test_the_tables_hold_every_record_field_by_field(path: Path) -> None:
+    folder = Folder()
+    records, result = run(path, ParquetTables(folder.create))
+    for name in ("connection", "http", "json", "gap", "conflict", "drop"):
+        assert folder.rows(name) == [{key: value for key, value in record.items() if key != "record"} for record in records if record["record"] == name], name
+    (summary,) = folder.rows("summary")
+    assert summary["tcp"]["missing_bytes"] == result.summary.tcp.missing_bytes
+    assert dict(summary["tcp"]["gaps_by_cause"]) == result.summary.tcp.gaps_by_cause
+    assert dict(summary["http"]["by_status"]) == result.summary.http.by_status
+
+
+def test_rows_are_written_in_bounded_groups_and_go_on_in_the_next_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "ROW_GROUP", 2_000)
+    monkeypatch.setattr(parquet, "ROW_GROUPS", 10)
+    folder = Folder()
+    records, _ = run(NAMED["keepalive.pcap"], ParquetTables(folder.create))
+    names = [name for name in folder.files if name.startswith("http.")]
+    assert names[:3] == ["http.parquet", "http.1.parquet", "http.2.parquet"]
+    assert pq.ParquetFile(BytesIO(folder.files["http.parquet"].getvalue())).num_row_groups == 10
+    found = [row for name in names for row in pq.read_table(BytesIO(folder.files[name].getvalue())).to_pylist()]
+    assert [row["index"] for row in found] == [record["index"] for record in records if record["record"] == "http"]
+
+
+def test_with_little_room_row_groups_are_smaller_and_nothing_is_lost() -> None:
+    folder = Folder()
+    limits = Limits(output_total=700_000)
+    records, result = run(NAMED["keepalive.pcap"], ParquetTables(folder.create), limits=limits)
+    assert result.summary.memory.components["output"].peak_bytes <= 700_000
+    assert not result.summary.memory.pressure
+    assert len(folder.rows("http")) == sum(record["record"] == "http" for record in records)
+    assert pq.ParquetFile(BytesIO(folder.files["http.parquet"].getvalue())).num_row_groups > 1
+
+
+# --- Prometheus
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
+def test_the_metrics_are_the_summary_s_numbers_under_names_as_the_convention_has_them(path: Path) -> None:
+    out: list[bytes] = []
+    _, result = run(path, Prometheus(out.append))
+    families = {family.name: family for family in text_string_to_metric_families(b"".join(out).decode())}
+    value = {(sample.name, *sample.labels.values()): sample.value for family in families.values() for sample in family.samples}
+    s = result.summary
+    assert value["pcapflow_missing_bytes_total",] == s.tcp.missing_bytes
+    assert value["pcapflow_packets_total", "tcp"] == s.decode.tcp
+    assert sum(v for (name, *_), v in value.items() if name == "pcapflow_payload_bytes_total") == value["pcapflow_payload_captured_bytes_total",] == s.tcp.payload_bytes.captured
+    for cause in GapCause:
+        assert value["pcapflow_gaps_total", cause.value] == s.tcp.gaps_by_cause.get(cause.value, 0)
+    for reason in DropReason:
+        assert value["pcapflow_drops_total", reason.value] == (s.drops.by_reason[reason.value].count if reason.value in s.drops.by_reason else 0)
+    for code, n in s.http.by_status.items():
+        assert value["pcapflow_http_responses_total", code] == n
+    for name, component in s.memory.components.items():
+        assert value["pcapflow_memory_account_peak_bytes", name] == component.peak_bytes
+    for family in families.values():
+        assert family.documentation
+        assert family.name.startswith("pcapflow_")
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter")
+            assert sample.timestamp is None  # the textfile collector refuses them
+
+
+# --- HAR
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
+def test_a_har_file_is_har_1_2_and_has_every_exchange(path: Path) -> None:
+    found, records, _ = har(path)
+    jsonschema.Draft202012Validator(HAR).validate(found)
+    want = [record for record in records if record["record"] == "http"]
+    entries = found["log"]["entries"]
+    assert len(entries) == len(want)
+    for entry, record in zip(entries, want, strict=True):
+        assert entry["connection"] == str(record["connection"])
+        assert entry["response"]["status"] == (record["response"]["status"] if record["response"] else 0)
+        assert entry["request"]["method"] == (record["request"]["method"] if record["request"] else "")
+        assert entry["time"] == pytest.approx((record["duration"] or 0) * 1000, abs=0.002)
+        assert sum(entry["timings"][name] for name in ("send", "wait", "receive")) == pytest.approx(entry["time"], abs=0.002)
+    assert len({json.dumps(har(path, limits=Limits(block_packets=n))[0]) for n in (1, 7, 8192)}) == 1
+
+
+def test_asking_for_har_changes_nothing_in_the_report() -> None:
+    for path in SAMPLES:
+        plain, one = run(path)
+        _, records, two = har(path)
+        assert records == plain
+        assert two.summary.http == one.summary.http
+        assert two.summary.json == one.summary.json
+        assert two.summary.tcp == one.summary.tcp
+
+
+def test_bodies_are_there_decoded_and_cut_at_the_limit() -> None:
+    found, _, _ = har(NAMED["gzip-chunked.pcap"], limits=Limits(har_body_max_bytes=1 << 20))
+    contents = [entry["response"]["content"] for entry in found["log"]["entries"]]
+    coded = [content for content in contents if "compression" in content and "text" in content]
+    assert coded
+    for content in coded:
+        assert json.loads(content["text"]) is not None
+        assert len(content["text"].encode()) == content["size"]
+    cut, _, _ = har(NAMED["gzip-chunked.pcap"], limits=Limits(har_body_max_bytes=100))
+    for content in (entry["response"]["content"] for entry in cut["log"]["entries"]):
+        if content["size"] > 100:
+            assert len(content["text"].encode()) <= 100
+            assert content["comment"] == f"the first 100 of {content['size']} bytes"
+
+
+def test_what_is_no_text_is_base64_and_request_bodies_cookies_and_queries_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    body = b'{"a": "\xc3\xa4"}'
+    path.write_bytes(
+        capture(
+            b"POST /p?x=1&y=%%20z&empty= HTTP/1.1\r\nHost: h\r\nCookie: a=1; b=2\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body,
+            b"HTTP/1.1 302 Found\r\nLocation: /q\r\nSet-Cookie: s=9; Path=/\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(gzip.compress(b"\xff\x00")) + gzip.compress(b"\xff\x00"),
+        )
+    )
+    found, _, _ = har(path)
+    (entry,) = found["log"]["entries"]
+    request, response = entry["request"], entry["response"]
+    assert request["url"] == "http://h/p?x=1&y=%20z&empty="
+    assert request["queryString"] == [{"name": "x", "value": "1"}, {"name": "y", "value": " z"}, {"name": "empty", "value": ""}]
+    assert request["cookies"] == [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]
+    assert request["postData"]["text"] == body.decode()
+    assert response["cookies"] == [{"name": "s", "value": "9"}]
+    assert response["redirectURL"] == "/q"
+    assert response["content"]["text"] == "/wA="
+    assert response["content"]["encoding"] == "base64"
+    assert response["content"]["size"] == 2
+
+
+def test_losses_are_in_the_comments_and_memory_that_is_short_costs_the_text_alone() -> None:
+    found, _, _ = har(NAMED["lossy.pcap"])
+    comments = [entry.get("comment", "") + entry["response"]["content"].get("comment", "") for entry in found["log"]["entries"]]
+    assert any("the response is not in the capture" in comment for comment in comments)
+    assert any("truncated" in comment for comment in comments)
+    short, records, _ = har(NAMED["keepalive.pcap"], limits=Limits(output_total=1))
+    assert len(short["log"]["entries"]) == sum(record["record"] == "http" for record in records)
+    assert any("memory was short" in entry["response"]["content"].get("comment", "") for entry in short["log"]["entries"])
+
+
+# --- the timeline
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.one_of(st.integers(0, 10**7), st.integers(0, 2**62 - 1), st.integers(10**18, 10**18 + 10**10)), st.integers(0, 70_000)), min_size=1, max_size=8),
+        max_size=8,
+    )
+)
+def test_the_timeline_keeps_every_packet_in_its_bucket_whatever_the_times(blocks: list[list[tuple[int, int]]]) -> None:
+    timeline = Timeline()
+    for block in blocks:
+        timeline.packets(np.array([ts for ts, _ in block]), np.array([n for _, n in block]))
+    value = timeline.value()
+    packets = [one for block in blocks for one in block]
+    assert sum(value["packets"]) == len(packets)
+    assert sum(value["bytes"]) == sum(n for _, n in packets)
+    assert len(value["packets"]) <= BUCKETS
+    if packets:
+        width = round(value["width"] * 1e9)
+        first = min(ts for ts, _ in packets) // width
+        want: dict[int, int] = {}
+        for ts, n in packets:
+            want[ts // width - first] = want.get(ts // width - first, 0) + n
+        assert {i: n for i, n in enumerate(value["bytes"]) if n} == {i: n for i, n in want.items() if n}
+
+
+def test_memory_in_the_timeline_is_the_highest_of_its_bucket() -> None:
+    ledger = Ledger(Limits())
+    timeline = Timeline()
+    for ts, used in ((0, 5), (1, 9), (2, 3)):
+        ledger.http.reserve(used)
+        timeline.memory(ts, ledger)
+        ledger.http.release(used)
+    assert timeline.value()["memory"] == {"http": [9]}
+    timeline.packets(np.array([10**15]), np.array([1]))
+    assert timeline.value()["memory"]["http"][0] == 9
+
+
+# --- the page (its behaviour in a browser: test_page.py)
+
+
+def test_the_page_keeps_the_rows_that_lost_most_and_counts_the_others() -> None:
+    out: list[bytes] = []
+    limits = Limits(page_rows=3)
+    records, _ = run(NAMED["lossy.pcap"], Page(out.append, limits), limits=limits)
+    data = page_data(b"".join(out))
+    losses = data["tables"]["losses"]
+    gaps = [record for record in records if record["record"] == "gap"]
+    assert losses["total"] == len(gaps)
+    assert [row["bytes"] for row in losses["rows"]] == [gap["bytes"] for gap in gaps if gap["bytes"] in sorted(g["bytes"] for g in gaps)[-3:]]
+    assert sum(data["timeline"]["gaps"]) == len(gaps)
+    assert sum(data["timeline"]["missing_bytes"]) == sum(gap["bytes"] for gap in gaps)
+    assert data["tables"]["connections"]["total"] == sum(record["record"] == "connection" for record in records)
+
+
+def test_the_page_s_rows_stay_within_the_output_account() -> None:
+    out: list[bytes] = []
+    limits = Limits(output_total=300_000)
+    _, result = run(NAMED["keepalive.pcap"], Page(out.append, limits), limits=limits)
+    assert result.summary.memory.components["output"].peak_bytes <= 300_000
+    exchanges = page_data(b"".join(out))["tables"]["exchanges"]
+    assert 0 < len(exchanges["rows"]) < exchanges["total"]
+
+
+def page_data(page: bytes) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(page.partition(b'id="data">')[2].partition(b"</script>")[0])
+    return data
+
+
+def test_a_payload_cannot_leave_the_page_s_data(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(capture(b"GET /</script><script>alert(1)</script><!-- HTTP/1.1\r\nHost: {{SCRIPT}}{{DATA}}\r\n\r\n", b"HTTP/1.1 204 </script>\r\n\r\n"))
+    out: list[bytes] = []
+    run(path, Page(out.append, Limits()))
+    page = b"".join(out)
+    assert page.count(b"</script>") == 2
+    assert page.count(b"<script") == 2
+    assert page_data(page)["tables"]["exchanges"]["rows"][0]["request"]["target"] == "/</script><script>alert(1)</script><!--"
+
+
+# --- files
+
+
+OPTIONS: dict[str, Callable[[Path], list[str]]] = {
+    "html": lambda folder: ["--html", str(folder / "out.html")],
+    "har": lambda folder: ["--har", str(folder / "out.har")],
+    "prometheus": lambda folder: ["--prometheus", str(folder / "out.prom")],
+    "parquet": lambda folder: ["--parquet", str(folder / "tables")],
+}
+
+
+def pcapflow(*args: str, most: int | None = None, without: str = "") -> subprocess.CompletedProcess[str]:
+    def limit() -> None:
+        if most is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    absent = f"import importlib.util as u; find = u.find_spec; u.find_spec = lambda name, *a: None if name == {without!r} else find(name, *a); "
+    code = absent + "import sys, pcapflow.cli; sys.argv[0] = 'pcapflow'; pcapflow.cli.main()"
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, timeout=120, preexec_fn=limit)
+
+
+@pytest.mark.parametrize("sink", OPTIONS)
+def test_a_full_disk_is_one_line_status_73_and_what_was_there_stays(tmp_path: Path, sink: str) -> None:
+    options = OPTIONS[sink](tmp_path)
+    assert pcapflow("analyze", "-q", "--json", *options, str(NAMED["statuses.pcap"])).returncode == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert before
+    ran = pcapflow("analyze", "-q", "--json", *options, str(NAMED["keepalive.pcap"]), most=4096)
+    assert ran.returncode == 73, ran
+    assert ran.stderr.count("\n") == 1
+    assert "cannot be written: File too large" in ran.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("sink", OPTIONS)
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_read(tmp_path: Path, sink: str) -> None:
+    (tmp_path / "file").write_text("")
+    ran = pcapflow("analyze", "-q", "--json", *OPTIONS[sink](tmp_path / "file" / "deeper"), str(NAMED["statuses.pcap"]))
+    assert ran.returncode == 73
+    assert ran.stdout == ""
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("sink", "module"), [("parquet", "pyarrow"), ("prometheus", "prometheus_client")])
+def test_an_extra_that_is_not_installed_is_named_with_the_command_that_installs_it(tmp_path: Path, sink: str, module: str) -> None:
+    ran = pcapflow("analyze", "-q", *OPTIONS[sink](tmp_path), str(NAMED["statuses.pcap"]), without=module)
+    assert ran.returncode == 2
+    assert f"pip install 'pcapflow[{sink}]'" in ran.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_of_an_earlier_run_go_when_the_new_ones_are_there(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "http.1.parquet").write_text("old")
+    (tmp_path / "tables" / "notes.txt").write_text("mine")
+    assert pcapflow("analyze", "-q", "--json", "--parquet", str(tmp_path / "tables"), str(NAMED["statuses.pcap"])).returncode == 0
+    assert sorted(os.listdir(tmp_path / "tables")) == [
+        "conflict.parquet", "connection.parquet", "drop.parquet", "gap.parquet", "http.parquet", "json.parquet", "notes.txt", "summary.parquet"
+    ]  # fmt: skip
+
+
+def test_all_of_them_come_from_one_run_beside_its_report(tmp_path: Path) -> None:
+    options = [option for make in OPTIONS.values() for option in make(tmp_path)]
+    ran = pcapflow("analyze", "-q", "--ndjson", *options, str(NAMED["lossy.pcap"]))
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout.splitlines()[-1])["record"] == "summary"
+    assert {path.name for path in tmp_path.iterdir()} == {"out.html", "out.har", "out.prom", "tables"}
+    alone = pcapflow("analyze", "-q", "--ndjson", str(NAMED["lossy.pcap"]))
+    assert ran.stdout.splitlines()[:-1] == alone.stdout.splitlines()[:-1]
