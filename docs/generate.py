@@ -12,8 +12,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import click
+
+from pcapflow import __version__, cli
 from pcapflow.anomalies import Anomaly
 from pcapflow.capture import compression, formats, linktypes
+from pcapflow.cli import help as help_groups
 from pcapflow.decode import columns, slow, tunnels
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
@@ -264,7 +268,52 @@ def shipped_schema() -> str:
     return json.dumps(schema(), indent=1) + "\n"
 
 
-PAGES = {"report.md": report_fields, SHIPPED: shipped_schema, "http.md": http, "captures.md": captures, "limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
+def _man(text: str) -> str:
+    """Text as roff takes it."""
+    return "\n".join(("\\&" if line.startswith((".", "'")) else "") + line for line in text.replace("\\", "\\e").replace("-", "\\-").splitlines())
+
+
+def man_page() -> str:
+    """docs/pcapflow.1: every command, its options in their groups, its examples; sections as man-pages(7) has them."""
+    group = cli.cli
+    lines = [
+        f'.TH PCAPFLOW 1 "" "pcapflow {__version__}" "User Commands"',
+        ".SH NAME",
+        "pcapflow \\- what was said on the TCP connections of a packet capture, what could not be recovered, and why",
+        ".SH SYNOPSIS",
+        *(line for name in group.commands for line in (f".B pcapflow {_man(name)}", _man(_usage(name)), ".br")),
+        ".SH DESCRIPTION",
+        _man(group.help or ""),
+        ".SH COMMANDS",
+    ]
+    for name, command in group.commands.items():
+        lines += [f".SS pcapflow {_man(name)}", *(line for part in (command.help or "").split("\n\n") for line in (_man(" ".join(part.split())), ".PP"))]
+        for heading, options in help_groups.grouped(command):
+            lines += [f".B {_man(heading)}", ".RS"]
+            for option in options:
+                record = option.get_help_record(click.Context(command))
+                if record is not None:
+                    lines += [".TP", f".B {_man(record[0])}", _man(record[1].replace("  [", " ["))]
+            lines += [".RE", ".PP"]
+        examples = (command.epilog or "").removeprefix("\b\n").strip()
+        if examples:
+            lines += [".nf", _man(examples), ".fi"]
+    lines += [".SH EXIT STATUS"]
+    for row in (HERE / "exit-status.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        if row.startswith("|") and cells[0].isdecimal():
+            lines += [".TP", f".B {cells[0]}", _man(cells[1].replace("`", ""))]
+    lines += [".SH ENVIRONMENT", ".TP", ".B NO_COLOR", "No colour in the summary.", ".TP", ".B PCAPFLOW_TRACEBACK", "Shows where an internal error came from."]
+    lines += [".SH SEE ALSO", ".BR tcpdump (8),", ".BR tshark (1),", ".BR jq (1)"]
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def _usage(name: str) -> str:
+    command = cli.cli.commands[name]
+    return " ".join(command.collect_usage_pieces(click.Context(command)))
+
+
+PAGES = {"pcapflow.1": man_page, "report.md": report_fields, SHIPPED: shipped_schema, "http.md": http, "captures.md": captures, "limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
 
 
 def main() -> int:

@@ -50,6 +50,7 @@ class Progress:
     bytes_done: int
     bytes_total: int | None
     memory_bytes: int
+    memory_limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def run(
                 for sink in sinks:
                     sink.block(block.ts, block.wirelen)
                 if progress is not None:
-                    progress(Progress(last_packet, trace.position, total, ledger.used))
+                    progress(Progress(last_packet, trace.position, total, ledger.used, ledger.limit))
                 if interrupt.asked:
                     break
         except KeyboardInterrupt:

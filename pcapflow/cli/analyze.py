@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, open_output
 from pcapflow.cli.sinks import Sinks, open_sinks, sink_options
@@ -25,12 +26,12 @@ Examples:
 """
 
 
-@click.command(epilog=_EXAMPLES)
-@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
+@click.command(cls=Command, epilog=_EXAMPLES)
+@capture_arguments()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the summary for a terminal.")
 @click.option("--ndjson", is_flag=True, help="One record a line, written while the capture is read.")
 @click.option("--no-records", is_flag=True, help="With --json: leave the array of records out.")
-@click.option("-o", "--output", metavar="FILE", default=None, help="Write the report to FILE, which appears when it is whole.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the report to FILE, which appears when it is whole.")
 @sink_options
 @looking_options
 @run_options

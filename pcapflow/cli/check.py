@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pcapflow.cli import errors
+from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, open_output
 from pcapflow.errors import CaptureError, UsageError
@@ -35,14 +36,14 @@ _ORDER = (errors.INTERNAL, 2, errors.NOT_A_CAPTURE, 73, errors.INTERRUPTED, erro
 _NOT_SETTINGS = ("quiet", "simulate")
 
 
-@click.command(epilog=_EXAMPLES)
-@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=click.Path())
+@click.command(cls=Command, epilog=_EXAMPLES)
+@capture_arguments()
 @click.option("--update", is_flag=True, help="Accept the reports as they are now: write the baselines.")
 @click.option("--no-baseline", is_flag=True, help="Look at expectations and --fail-on alone.")
 @click.option("--fail-on", metavar="KINDS", default=None, help="Fail on any: gap, drop, truncated, invalid-json, anomaly (several with commas).")
 @click.option("--config", type=click.Path(), default=None, help="Settings; otherwise the nearest pcapflow.toml, or pyproject.toml with [tool.pcapflow].")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Captures checked at one time, each in a process of its own.  [default: processors]")
-@click.option("--junit", metavar="FILE", default=None, help="Write the result as JUnit XML too.")
+@click.option("--junit", metavar="FILE", type=click.Path(), default=None, help="Write the result as JUnit XML too.")
 @click.option("--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="Text, or annotations for GitHub.")
 @looking_options
 @run_options

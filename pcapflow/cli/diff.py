@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pcapflow.cli import errors
+from pcapflow.cli.help import Command
 from pcapflow.cli.output import open_output
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Examples:
 """
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(cls=Command, epilog=_EXAMPLES)
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pcapflow.cli import errors
+from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output
 from pcapflow.looking import Looking
@@ -20,15 +21,15 @@ Examples:
 """
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(cls=Command, epilog=_EXAMPLES)
 @click.argument("prefix")
-@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
+@capture_arguments()
 @click.option("--where", "conditions", metavar="KEY=VALUE,...", default="",
               help="Only bodies of exchanges with that method, host, status (2xx), path (/v1/*) or source (request, response, raw).")  # fmt: skip
 @click.option("--with-source", is_flag=True, help="Wrap each value in an object that says where it is from.")
-@click.option("--drops", metavar="FILE", default=None, help="Write what was given up, one record a line, to FILE instead of standard error.")
+@click.option("--drops", metavar="FILE", type=click.Path(), default=None, help="Write what was given up, one record a line, to FILE instead of standard error.")
 @click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing.")
-@click.option("-o", "--output", metavar="FILE", default=None, help="Write the values to FILE, which appears when it is whole.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the values to FILE, which appears when it is whole.")
 @run_options
 def extract(
     prefix: str,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output
 from pcapflow.errors import UsageError
@@ -28,14 +29,14 @@ _COLUMNS = 16
 _ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to end"}
 
 
-@click.command(epilog=_EXAMPLES)
-@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
+@click.command(cls=Command, epilog=_EXAMPLES)
+@capture_arguments()
 @click.option("--connection", "number", metavar="N", type=click.IntRange(1), required=True, help="The connection, by the number of its first packet.")
 @click.option("--stream", type=click.Choice(["client", "server"]), default=None, help="Only what that side sent.")
 @click.option("--hex", "as_hex", is_flag=True, help="Offsets, bytes in hexadecimal, and what can be printed of them.")
 @click.option("--raw", is_flag=True, help="The bytes and nothing else.")
 @click.option("--gap-fill", metavar="HEX", default=None, help="With --raw: write this byte for each that is missing, such as 00.")
-@click.option("-o", "--output", metavar="FILE", default=None, help="Write to FILE, which appears when it is whole.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write to FILE, which appears when it is whole.")
 @run_options
 def follow(
     captures: tuple[str, ...],

@@ -31,12 +31,12 @@ def progress_bar(*, enabled: bool) -> Iterator[Callable[[Progress], None] | None
         TextColumn("{task.fields[packets]:,} packets"),
         BarColumn(),
         TransferSpeedColumn(),
-        TextColumn("memory {task.fields[memory]}"),
+        TextColumn("memory {task.fields[memory]} of {task.fields[limit]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task("", total=None, packets=0, memory="0 B")
+    task = bar.add_task("", total=None, packets=0, memory="0 B", limit="")
     began = time.monotonic()
     shown = False
 
@@ -47,7 +47,7 @@ def progress_bar(*, enabled: bool) -> Iterator[Callable[[Progress], None] | None
                 return
             bar.start()
             shown = True
-        bar.update(task, completed=state.bytes_done, total=state.bytes_total, packets=state.packets, memory=show_size(state.memory_bytes))
+        bar.update(task, completed=state.bytes_done, total=state.bytes_total, packets=state.packets, memory=show_size(state.memory_bytes), limit=show_size(state.memory_limit))
 
     try:
         yield update

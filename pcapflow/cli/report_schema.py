@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pcapflow.cli.help import Command
 from pcapflow.cli.output import open_output
 
 _EXAMPLES = """\b
@@ -13,7 +14,7 @@ Examples:
 """
 
 
-@click.command("report-schema", epilog=_EXAMPLES)
+@click.command("report-schema", cls=Command, epilog=_EXAMPLES)
 def report_schema() -> None:
     """Print the JSON Schema of the report (--json) and of its records (--ndjson, under $defs)."""
     from pcapflow.report.schema import SHIPPED

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--html", metavar="FILE", default=None, help="A page for a browser: timeline, memory, connections, exchanges, drops."),
-    click.option("--har", metavar="FILE", default=None, help="The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes."),
-    click.option("--parquet", metavar="DIR", default=None, help="The records as Parquet tables, one a record type (pcapflow[parquet])."),
-    click.option("--prometheus", metavar="FILE", default=None, help="Counters and high-water marks for node_exporter's textfile collector (pcapflow[prometheus])."),
+    click.option("--html", metavar="FILE", type=click.Path(), default=None, help="A page for a browser: timeline, memory, connections, exchanges, drops."),
+    click.option("--har", metavar="FILE", type=click.Path(), default=None, help="The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes."),
+    click.option("--parquet", metavar="DIR", type=click.Path(), default=None, help="The records as Parquet tables, one a record type (pcapflow[parquet])."),
+    click.option("--prometheus", metavar="FILE", type=click.Path(), default=None, help="Counters and high-water marks for node_exporter's textfile collector (pcapflow[prometheus])."),
 )
 
 

@@ -28,9 +28,9 @@ from pcapflow.summary import Summary
 
 ROW_GROUP = 2 << 20
 """Bytes of records' text in a row group, 1,500 to 10,000 rows."""
-ROW_GROUPS = 1024
-COST = 3
-"""What a byte of text takes until it is written: itself, its columns, the pages that come of them."""
+ROW_GROUPS = 128
+COST = 1
+"""Reserved for a byte of text that waits. The columns of one row group, about twice its text, are a fixed cost beside the accounts (docs/memory.md)."""
 _TABLES: dict[str, type[msgspec.Struct]] = {"connection": Connection, "http": Http, "json": Json, "gap": Gap, "conflict": Conflict, "drop": Drop}
 _SCALARS: dict[type, Any] = {
     inspect.IntType: pa.int64(),

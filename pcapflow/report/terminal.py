@@ -19,6 +19,8 @@ from pcapflow.plain import plain
 from pcapflow.summary import Summary
 
 _BAR = 20
+_WORST = 5
+"""Streams that are named one by one; `--json` has `worst_streams` of them."""
 
 
 def render(summary: Summary, *, width: int | None = None, color: bool | None = None) -> str:
@@ -71,7 +73,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _parts(s: Summary) -> list[RenderableType]:
-    return [*_captures(s), *_recovered(s), *_lost(s), *_memory(s), *_advice(s), *_run(s)]
+    return [*_captures(s), *_recovered(s), *_lost(s), *_worst(s), *_memory(s), *_advice(s), *_run(s)]
 
 
 def _captures(s: Summary) -> list[RenderableType]:
@@ -152,6 +154,21 @@ def _lost(s: Summary) -> list[RenderableType]:
     if not rows:
         return [_heading("Lost"), Text("  nothing")]
     return [_heading("Lost"), _grid(*rows)]
+
+
+def _worst(s: Summary) -> list[RenderableType]:
+    if not s.worst_streams:
+        return []
+    table = Table.grid(padding=(0, 2))
+    table.add_column(width=18, style="cyan")
+    table.add_column(justify="right", min_width=10)
+    table.add_column()
+    for stream in s.worst_streams[:_WORST]:
+        ends = (stream.client, stream.server) if stream.stream == "client" else (stream.server, stream.client)
+        between = " to ".join(f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}" for end in ends)
+        what = stream.drop_reason or ("dropped" if stream.dropped_bytes else "missing")
+        table.add_row(f"  connection {stream.connection}", _size(stream.missing_bytes + stream.dropped_bytes), Text(f"{what}, {between}"))
+    return [_heading("Streams that lost most"), table]
 
 
 def _memory(s: Summary) -> list[RenderableType]:

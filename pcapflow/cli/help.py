@@ -1,0 +1,53 @@
+"""Help that is read: options in groups, examples as they are typed, captures completed as files.
+
+Contract: `Command` is click's, with `groups`: heading to the options under it, in that order; what is in none of them comes first. The man page
+(docs/generate.py) takes the same groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+GROUPS = {
+    "Output": ("as_json", "ndjson", "no_records", "output", "html", "har", "parquet", "prometheus", "quiet", "junit", "form", "with_source", "as_hex", "raw", "gap_fill"),
+    "What is looked at": ("expression", "begin", "end", "packets", "tunnels", "verify_checksums"),
+    "What is looked for in bodies": ("sniff_json", "hash_bodies", "duplicate_keys"),
+    "Memory and limits": ("memory_limit", "process_limit", "ring_size", "ring_ranges", "max_connections", "gap_timeout", "idle_timeout", "block_size", "overload", "overlap"),
+}
+"""Headings of options that several commands have."""
+REST = "Options"
+LAST = "Help"
+
+
+def grouped(command: click.Command) -> list[tuple[str, list[click.Option]]]:
+    """A command's options under their headings, hidden ones left out."""
+    found: dict[str, list[click.Option]] = {REST: [], **{name: [] for name in GROUPS}, LAST: []}
+    heading = {name: group for group, names in GROUPS.items() for name in names}
+    for param in command.get_params(click.Context(command, info_name=command.name, **command.context_settings)):
+        if isinstance(param, click.Option) and not param.hidden:
+            group = LAST if "--help" in param.opts else heading.get(param.name or "", REST)
+            found[group].append(param)
+    return [(name, options) for name, options in found.items() if options]
+
+
+class Command(click.Command):
+    """A command whose help has groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See click."""
+        for name, options in grouped(self):
+            rows = [row for option in options if (row := option.get_help_record(ctx)) is not None]
+            if rows:
+                with formatter.section(name):
+                    formatter.write_dl(rows)
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def capture_arguments() -> Callable[[_Function], _Function]:
+    """The argument that every command has which reads captures; shells complete it as files."""
+    return click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=click.Path())
