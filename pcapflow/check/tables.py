@@ -64,9 +64,9 @@ def _rest(n: int) -> list[RenderableType]:
 
 def _table(title: str, first: str, *columns: str) -> Table:
     table = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(Text(first), overflow="fold", no_wrap=first == "field")
+    table.add_column(Text(first), overflow="fold")
     for column in columns:
-        table.add_column(Text(column), justify="right", overflow="fold", no_wrap=column == "change")
+        table.add_column(Text(column), justify="right", overflow="fold", no_wrap=column == "change", min_width=11 if column in ("old", "new") else None)
     return table
 
 
@@ -85,7 +85,7 @@ def _delta(path: str, old: Any, new: Any) -> str:
     """How much more or less: a part of the old value where that says something, else the difference."""
     if isinstance(old, bool) or isinstance(new, bool) or not isinstance(old, int | float) or not isinstance(new, int | float):
         return ""
-    if path.endswith("ts"):
+    if path.endswith((".ts", "_ts")):
         return f"{new - old:+,.6f} s"
     return f"{100 * (new - old) / old:+,.1f}%" if old else f"{new - old:+,}"
 
