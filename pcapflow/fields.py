@@ -6,6 +6,7 @@ Contract: every field of a record is `Annotated` with what it means, by one of t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -24,6 +25,11 @@ def says(text: str, *values: str) -> msgspec.Meta:
 def says_or_null(text: str, *values: str) -> msgspec.Meta:
     """The same for a field that may be null."""
     return msgspec.Meta(description=text, extra_json_schema={"enum": [*values, None]} if values else None)
+
+
+def keyed(text: str, keys: Iterable[str]) -> msgspec.Meta:
+    """What a map means whose keys are these."""
+    return msgspec.Meta(description=text, extra_json_schema={"propertyNames": {"enum": list(keys)}})
 
 
 def counts(text: str) -> msgspec.Meta:

@@ -285,10 +285,10 @@ class Limits:
         "the account of parsers: unfinished slices and scalars",
     )
     output_total: int = _limit(
-        8 * MIB,
+        16 * MIB,
         "bytes",
         "records of a block go to a temporary file until they are put in order",
-        "records that wait for the end of their block",
+        "records that wait for the end of their block, and what `--html`, `--har` and `--parquet` keep, each in a share of its own",
     )
     har_body_max_bytes: int = _limit(
         64 * KIB,

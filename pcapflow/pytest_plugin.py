@@ -28,10 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--pcapflow-update", action="store_true", help="accept the reports of captures as they are now: write their baselines")
 
 
+KINDS = ("connection", "http", "json", "gap", "conflict", "drop")
+_ACCEPTED = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says which baselines were written."""
+    for line in config.stash.get(_ACCEPTED, []):
+        terminalreporter.write_line(f"pcapflow: {line}")
+
+
 class Captures:
     """Analyses captures. Relative paths are relative to the folder of the test that asks."""
 
-    def __init__(self, folder: Path, root: Path, *, update: bool) -> None:
+    def __init__(self, folder: Path, root: Path, accepted: list[str], *, update: bool) -> None:
+        self._accepted = accepted
         self._folder = folder
         self._root = root
         self._update = update
@@ -46,9 +57,12 @@ class Captures:
         """The records of a capture, all but the summary; of one kind (`gap`, `http`, ...) where it is given."""
         from pcapflow import api
         from pcapflow.check.walk_records import key_of
+        from pcapflow.errors import UsageError
 
-        found = [record for record in api.iter_records(self._path(path), limits=limits) if key_of(record)[0] == (kind or key_of(record)[0])]
-        return found if kind == "summary" else [record for record in found if key_of(record)[0] != "summary"]
+        if kind is not None and kind not in KINDS:
+            raise UsageError(f"{kind!r} is no record; write one of {', '.join(KINDS)}")
+        kinds = KINDS if kind is None else (kind,)
+        return [record for record in api.iter_records(self._path(path), limits=limits) if key_of(record)[0] in kinds]
 
     def check(
         self,
@@ -72,6 +86,8 @@ class Captures:
         from pcapflow.errors import UsageError
 
         capture = self._path(path)
+        if Path(capture).is_dir():
+            raise UsageError(f"{capture}: is a directory; check its captures one by one")
         project = load(find(self._root))
         bounds, options = project_settings(project)
         kinds = tuple(project.fail_on if fail_on is None else fail_on)
@@ -80,6 +96,8 @@ class Captures:
         expectations = (*project.expectations(capture), *(Expectation.parse(name, bound) for name, bound in (expect or {}).items()))
         place = path_of(capture) if (project.baselines if baseline is None else baseline) else None
         verdict = check_one(Job(capture, limits or bounds, options, place, expectations, kinds, self._update, "pytest --pcapflow-update"))
+        if verdict.accepted:
+            self._accepted.append(f"{capture}: baseline {verdict.accepted}")
         if verdict.problems:
             lines = [told(problem) for problem in verdict.problems] + [f"and {verdict.more:,} more"] * bool(verdict.more)
             pytest.fail(f"{capture} is not as it was accepted:\n  " + "\n  ".join(lines), pytrace=False)
@@ -91,4 +109,4 @@ class Captures:
 @pytest.fixture
 def pcapflow(request: pytest.FixtureRequest) -> Captures:
     """Analyses captures, and holds them against baselines and expectations: `analyze`, `records`, `check`."""
-    return Captures(request.path.parent, request.config.rootpath, update=request.config.getoption("--pcapflow-update"))
+    return Captures(request.path.parent, request.config.rootpath, request.config.stash.setdefault(_ACCEPTED, []), update=request.config.getoption("--pcapflow-update"))

@@ -9,7 +9,11 @@ from typing import Annotated
 
 import msgspec
 
-from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime, Side, counts, says, says_or_null
+from pcapflow.anomalies import Anomaly
+from pcapflow.budget import Ledger
+from pcapflow.drops import GapCause
+from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime, Side, counts, keyed, says, says_or_null
+from pcapflow.limits import Limits
 
 SCHEMA = "pcapflow.report/1"
 
@@ -80,7 +84,7 @@ class Tcp(msgspec.Struct):
     payload_bytes: Annotated[PayloadBytes, says("Where every byte went.")] = msgspec.field(default_factory=PayloadBytes)
     missing_bytes: Annotated[int, counts("Stream offsets that were never delivered.")] = 0
     gaps: Annotated[int, counts("Holes that were given up.")] = 0
-    gaps_by_cause: Annotated[dict[str, int], says("The same by cause.")] = msgspec.field(default_factory=dict)
+    gaps_by_cause: Annotated[dict[str, int], keyed("The same by cause.", [cause.value for cause in GapCause])] = msgspec.field(default_factory=dict)
     holes_filled: Annotated[int, counts("Holes whose bytes came after all.")] = 0
     out_of_order_segments: Annotated[int, counts("Beyond the next expected offset when they arrived.")] = 0
     conflicts: Annotated[int, counts("Segments that brought other bytes than were there.")] = 0
@@ -109,7 +113,7 @@ class HttpSummary(msgspec.Struct):
     by_method: Annotated[dict[str, int], says("Requests by method.")] = msgspec.field(default_factory=dict)
     by_status: Annotated[dict[str, int], says("Responses by status code.")] = msgspec.field(default_factory=dict)
     bodies: Annotated[Bodies, says("Bodies by status.")] = msgspec.field(default_factory=Bodies)
-    anomalies: Annotated[dict[str, int], says("Exchanges by what is suspicious in them ([table](http.md)).")] = msgspec.field(default_factory=dict)
+    anomalies: Annotated[dict[str, int], keyed("Exchanges by what is suspicious in them ([table](http.md)).", [anomaly.value for anomaly in Anomaly])] = msgspec.field(default_factory=dict)
     codings_missing: Annotated[dict[str, int], says("Bodies not looked into since this installation cannot undo their content coding.")] = msgspec.field(
         default_factory=dict
     )
@@ -145,7 +149,7 @@ class Drops(msgspec.Struct):
 
     streams: Annotated[int, counts("Streams given up, for good or until their next message.")] = 0
     bytes: Annotated[int, counts("Bytes that reassembly dropped.")] = 0
-    by_reason: Annotated[dict[str, DropCount], says("By reason ([reasons](drops.md)).")] = msgspec.field(default_factory=dict)
+    by_reason: Annotated[dict[str, DropCount], keyed("By reason ([reasons](drops.md)).", REASONS)] = msgspec.field(default_factory=dict)
 
 
 class Component(msgspec.Struct):
@@ -171,7 +175,7 @@ class Memory(msgspec.Struct):
     peak_bytes: Annotated[int, counts("Most that all accounts held together.")]
     peak_at: Annotated[PacketTime | None, says("Where that was reached.")]
     pressure: Annotated[bool, says("A limit shared between connections was reached.")]
-    components: Annotated[dict[str, Component], says("Account by account.")]
+    components: Annotated[dict[str, Component], keyed("Account by account.", Ledger.NAMES)]
     process: Annotated[Process, says("The process as the system sees it; differs between runs.")]
 
 
@@ -212,7 +216,7 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     drops: Annotated[Drops, says("What was given up.")]
     memory: Annotated[Memory, says("High-water marks.")]
     advice: Annotated[list[str], says("What to do next time ([how it is found](report.md)).")]
-    limits: Annotated[dict[str, int], says("Every limit ([table](limits.md)).")]
+    limits: Annotated[dict[str, int], keyed("Every limit ([table](limits.md)).", Limits().as_dict())]
     run: Annotated[Run, says("How long it took.")]
     worst_streams: Annotated[list[LossyStream], says("The streams that lost most bytes, worst first; `worst_streams` of them at most.")] = msgspec.field(
         default_factory=list

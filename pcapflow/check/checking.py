@@ -8,12 +8,17 @@ to its end, and the account balances.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
+from multiprocessing import connection
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +33,7 @@ from pcapflow.check.comparing import Comparison, compare
 from pcapflow.check.expectations import Expectation, Violation
 from pcapflow.check.reports import read_report
 from pcapflow.check.walk_records import name_of, packet_of
-from pcapflow.errors import OutputError, PcapflowError
+from pcapflow.errors import OutputError, PcapflowError, ReportError
 from pcapflow.limits import Limits
 from pcapflow.records import Drop, Gap, Http, Json, Record
 from pcapflow.summary import Summary
@@ -87,33 +92,68 @@ class Verdict:
             self.more += 1
 
 
+_under_way: set[Path] = set()
+"""Temporary files of this process, for `in_a_worker`."""
+_LOOKS = 0.2
+"""Seconds between two looks at whether to go."""
+
+
 def check(job: Job) -> Verdict:
     """Analyse a capture and hold it against what is expected of it."""
     verdict = Verdict(job.capture)
-    updates = job.update and job.baseline is not None
     try:
-        folder = job.baseline.parent if updates and job.baseline is not None else None
-        fd, name = tempfile.mkstemp(prefix=".pcapflow-", suffix=baseline.SUFFIX, dir=folder)
-    except OSError as e:
-        verdict.fail(Problem("error", f"no file can be written in {folder or tempfile.gettempdir()}: {e.strerror}"), status=OutputError.exit_status)
-        return verdict
-    report = Path(name)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            writer = baseline.Baseline(file.write, with_records=True)
-            result = pipeline.run([job.capture], job.limits, job.options, write=writer.records)
-            writer.summary(result.summary)
-        verdict.packets, verdict.seconds, verdict.warnings = result.summary.decode.packets, result.summary.run.seconds, result.warnings
-        if _whole(result, verdict):
-            _judge(job, report, verdict)
+        _check(job, verdict)
     except PcapflowError as e:
         verdict.fail(Problem("error", str(e)), status=e.exit_status)
+    except MemoryError:
+        verdict.fail(Problem("error", "the process ran out of memory"), status=OUT_OF_MEMORY)
+    except Exception as e:  # noqa: BLE001 - one capture's defect is not the others'
+        verdict.fail(Problem("error", f"internal error: {type(e).__name__}: {e}; please report it with the capture"), status=INTERNAL)
+    return verdict
+
+
+def _check(job: Job, verdict: Verdict) -> None:
+    folder = job.baseline.parent if job.update and job.baseline is not None else None
+    try:
+        fd, name = tempfile.mkstemp(prefix=".pcapflow-", suffix=baseline.SUFFIX, dir=folder)
     except OSError as e:
-        verdict.fail(Problem("error", f"{report if updates else 'a temporary file'}: cannot be written: {e.strerror}"), status=OutputError.exit_status)
+        raise OutputError(f"no file can be written in {folder or tempfile.gettempdir()}: {e.strerror}") from None
+    report = Path(name)
+    _under_way.add(report)
+    try:
+        try:
+            with os.fdopen(fd, "wb") as file:
+                writer = baseline.Baseline(file.write, with_records=True)
+                result = pipeline.run([job.capture], job.limits, job.options, write=writer.records)
+                writer.summary(result.summary)
+        except OSError as e:
+            raise OutputError(f"{report}: cannot be written: {e.strerror}") from None
+        verdict.packets, verdict.seconds, verdict.warnings = result.summary.decode.packets, result.summary.run.seconds, result.warnings
+        if _whole(result, verdict):
+            _judge(job, report, result.summary, verdict)
     finally:
+        _under_way.discard(report)
         with suppress(OSError):
             report.unlink()
-    return verdict
+
+
+def in_a_worker(stop: Event) -> None:
+    """Makes the process one that goes when it is told to, or when the one that asked is gone: it would check on, and hold its output open, for nobody.
+    Ctrl-C is for the parent, which tells all of them.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def wait() -> None:
+        while not stop.wait(_LOOKS) and not connection.wait([parent.sentinel], 0):
+            pass
+        for path in list(_under_way):
+            with suppress(OSError):
+                path.unlink()
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=wait, name="goes when it is told to", daemon=True).start()
 
 
 def _whole(result: pipeline.Result, verdict: Verdict) -> bool:
@@ -132,35 +172,44 @@ def _whole(result: pipeline.Result, verdict: Verdict) -> bool:
     return not verdict.exit_status
 
 
-def _judge(job: Job, report: Path, verdict: Verdict) -> None:
-    place = job.baseline
-    accepted = ""
-    if place is not None and not place.exists():
-        if job.update:
-            accepted = "created"
-        else:
-            verdict.fail(Problem("baseline", f"has no baseline; accept the report as it is now: {job.update_command}"))
-    elif place is not None:
-        comparison = verdict.comparison = compare(read_report(place), read_report(report))
-        if job.update:
-            accepted = "" if comparison.same else "updated"
-        else:
-            for problem in differences(comparison):
-                verdict.fail(problem)
-            verdict.more += comparison.differences - len(comparison.summary) - len(comparison.records)
-    for problem in chain(_fail_on(job.fail_on, report), _expected(job.expectations, report)):
+def _judge(job: Job, report: Path, summary: Summary, verdict: Verdict) -> None:
+    accepted = _against_baseline(job, job.baseline, report, verdict) if job.baseline is not None else ""
+    for problem in chain(_fail_on(job.fail_on, report), _expected(job.expectations, report, summary)):
         verdict.fail(problem)
-    if accepted and place is not None:
-        _accept(report, place)
+    if accepted and job.baseline is not None:
+        _accept(report, job.baseline)
         verdict.accepted = accepted
+
+
+def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> str:
+    """What is to become of the baseline: nothing, or `created`, `updated`, `replaced`."""
+    if not os.path.lexists(place):
+        if not job.update:
+            verdict.fail(Problem("baseline", f"has no baseline; accept the report as it is now: {job.update_command}"))
+        return "created" if job.update else ""
+    try:
+        comparison = verdict.comparison = compare(read_report(place), read_report(report), with_endpoints=False)
+    except ReportError as e:
+        if job.update and not place.is_dir():
+            return "replaced"
+        raise ReportError(f"{e}; accept the report as it is now: {job.update_command}") from None
+    if job.update:
+        return "" if comparison.same else "updated"
+    for problem in differences(comparison):
+        verdict.fail(problem)
+    verdict.more += comparison.differences - len(comparison.summary) - len(comparison.records)
+    return ""
 
 
 def _accept(report: Path, place: Path) -> None:
     """The new report takes the baseline's place, with the rights of the one before, or of a new file."""
     umask = os.umask(0)
     os.umask(umask)
-    report.chmod(place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~umask)
-    report.replace(place)
+    try:
+        report.chmod(place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~umask)
+        report.replace(place)
+    except OSError as e:
+        raise OutputError(f"{place}: cannot be written: {e.strerror}") from None
 
 
 def differences(comparison: Comparison) -> list[Problem]:
@@ -181,20 +230,19 @@ def shown(value: Any) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _expected(expectations: tuple[Expectation, ...], report: Path) -> Iterator[Problem]:
-    if not expectations:
+def _expected(expectations: tuple[Expectation, ...], report: Path, summary: Summary) -> Iterator[Problem]:
+    values = msgspec.to_builtins(summary)
+    for expectation in expectations:
+        if not expectation.into_records:
+            yield from (_violated(violation, None) for violation in expectation.violations(values))
+    into_records = [expectation for expectation in expectations if expectation.into_records]
+    if not into_records:
         return
-    into_records = [e for e in expectations if e.into_records]
     for record in read_report(report):
-        if isinstance(record, Summary):
-            values = msgspec.to_builtins(record)
-            for expectation in expectations:
-                if not expectation.into_records:
-                    yield from (_violated(v, None) for v in expectation.violations(values))
-        elif into_records:
+        if not isinstance(record, Summary):
             values = msgspec.to_builtins(record)
             for expectation in into_records:
-                yield from (_violated(v, record) for v in expectation.violations(values))
+                yield from (_violated(violation, record) for violation in expectation.violations(values))
 
 
 def _violated(violation: Violation, record: Record | None) -> Problem:
@@ -248,14 +296,24 @@ def _detail(kind: str, record: Record) -> str:
     return f": {record.cause}" if isinstance(record, Gap) else ""
 
 
-def captures_of(folder: str) -> list[str]:
-    """The captures in a directory, by name."""
+def captures_of(folder: str) -> tuple[list[str], list[str]]:
+    """The captures in a directory, by name, those too that only their baselines tell of; and its other files."""
     limits = Limits()
-    return captures_in(folder, limits, Ledger(limits), Interrupt())[0]
+    captures, others = captures_in(folder, limits, Ledger(limits), Interrupt())
+    baselines = {path for path in others if path.endswith(baseline.SUFFIX)}
+    missed = {path.removesuffix(baseline.SUFFIX) for path in baselines} - set(captures)
+    return sorted({*captures, *missed}), [path for path in others if path not in baselines and path not in missed]
+
+
+def interrupted(job: Job) -> Verdict:
+    """The verdict on a capture that was not looked at, or not to its end, since the user asked to stop."""
+    verdict = Verdict(job.capture)
+    verdict.fail(Problem("error", "interrupted"), status=INTERRUPTED)
+    return verdict
 
 
 def lost(job: Job) -> Verdict:
     """The verdict on a capture whose process ended without one: the system killed it, or it crashed."""
     verdict = Verdict(job.capture)
-    verdict.fail(Problem("error", "its process was killed, most likely for want of memory; try --jobs 1"), status=OUT_OF_MEMORY)
+    verdict.fail(Problem("error", "its process was killed, most likely for want of memory"), status=OUT_OF_MEMORY)
     return verdict

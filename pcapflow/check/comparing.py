@@ -12,15 +12,19 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import msgspec
+
 from pcapflow.check.changes import Change, Changes
 from pcapflow.check.endpoints import EndpointChange, Endpoints
 from pcapflow.check.walk_records import Key, key_of, name_of, packet_of, walk
-from pcapflow.check.walk_summary import settled
+from pcapflow.check.walk_summary import comparable
 from pcapflow.check.walk_summary import summary as walk_summary
 from pcapflow.records import Record
 from pcapflow.summary import Summary
 
 WINDOW = 4096
+WINDOW_BYTES = 16 << 20
+"""Of the records' text, on each side."""
 MOST = 100
 
 
@@ -46,6 +50,8 @@ class Comparison:
     new: int = 0
     gone: int = 0
     changed: int = 0
+    beyond_window: bool = False
+    """Records were too far apart to be paired: new and gone count some that are in both."""
 
     @property
     def differences(self) -> int:
@@ -62,12 +68,16 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._order: deque[tuple[Key, Record]] = deque()
+        self._sizes: dict[int, int] = {}
+        self.bytes = 0
         self._by_key: dict[Key, deque[Record]] = {}
         self.count = 0
 
     def put(self, key: Key, record: Record) -> None:
         self._order.append((key, record))
         self._by_key.setdefault(key, deque()).append(record)
+        self._sizes[id(record)] = size = len(msgspec.json.encode(record))
+        self.bytes += size
         self.count += 1
 
     def take(self, key: Key) -> Record | None:
@@ -77,6 +87,7 @@ class _Waiting:
         record = found.popleft()
         if not found:
             del self._by_key[key]
+        self.bytes -= self._sizes.pop(id(record))
         self.count -= 1
         return record
 
@@ -90,14 +101,18 @@ class _Waiting:
                 assert taken is not None
                 return taken
 
+    @property
+    def full(self) -> bool:
+        return self.count > WINDOW or (self.bytes > WINDOW_BYTES and self.count > 1)
+
     def trim(self) -> None:
         """Forget what was taken, when it is most of the order."""
-        if len(self._order) > 2 * WINDOW:
+        if len(self._order) > 2 * self.count + 16:
             waiting = {id(record) for found in self._by_key.values() for record in found}
             self._order = deque(entry for entry in self._order if id(entry[1]) in waiting)
 
 
-def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, records: bool = True) -> Comparison:
+def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, records: bool = True, with_endpoints: bool = True) -> Comparison:
     """Where two reports differ; what may differ between two equal runs is left out. records: False looks at summaries and endpoints alone."""
     result = Comparison()
     sides = (_Waiting(), _Waiting())
@@ -135,7 +150,8 @@ def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, r
             if isinstance(record, Summary):
                 summaries[side] = record
                 continue
-            endpoints[side].add(record)
+            if with_endpoints:
+                endpoints[side].add(record)
             if not records:
                 continue
             key = key_of(record)
@@ -144,7 +160,8 @@ def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, r
                 pair(*((record, other) if side == 0 else (other, record)))
                 continue
             sides[side].put(key, record)
-            if sides[side].count > WINDOW:
+            while sides[side].full:
+                result.beyond_window = True
                 missing(side, sides[side].oldest())
             sides[side].trim()
     for side in (0, 1):
@@ -154,7 +171,7 @@ def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, r
     assert before is not None
     assert after is not None
     changes = Changes(most)
-    walk_summary("", settled(before), settled(after), changes)
+    walk_summary("", *comparable(before, after), changes)
     result.summary, result.summary_changes = changes.found, changes.count
     result.endpoints = endpoints[0].changes(endpoints[1], most)
     return result

@@ -46,8 +46,9 @@ def matches(glob: str, path: str, root: Path) -> bool:
     """As in .gitignore: a glob without `/` is held against the name, another against the path from root; `*` stays in a folder, `**` does not."""
     if "/" not in glob:
         return fnmatchcase(Path(path).name, glob)
-    relative = os.path.relpath(Path(path).resolve(), root.resolve()).replace(os.sep, "/")
-    return _parts_match(glob.removeprefix("/").split("/"), relative.split("/"))
+    # links are not followed: a capture is called what it is called, wherever its bytes lie
+    relative = os.path.relpath(path, root).replace(os.sep, "/")
+    return _parts_match(glob.removeprefix("./").removeprefix("/").split("/"), relative.split("/"))
 
 
 def _parts_match(glob: list[str], parts: list[str]) -> bool:
@@ -60,29 +61,46 @@ def _parts_match(glob: list[str], parts: list[str]) -> bool:
     return len(parts) in reachable
 
 
+def here() -> Path:
+    """The working folder."""
+    try:
+        return Path.cwd()
+    except OSError as e:
+        raise UsageError(f"the working folder: {e.strerror}") from None
+
+
 def find(folder: Path) -> Path | None:
     """The nearest settings: pcapflow.toml, or a pyproject.toml that has some."""
     for place in (folder, *folder.parents):
         if (place / NAME).is_file():
             return place / NAME
         project = place / "pyproject.toml"
-        if project.is_file() and "pcapflow" in _parsed(project).get("tool", {}):
+        if project.is_file() and _has_settings(project):
             return project
     return None
+
+
+def _has_settings(project: Path) -> bool:
+    """A pyproject.toml that is broken is for its own tools to say."""
+    try:
+        tool = _parsed(project).get("tool")
+    except UsageError:
+        return False
+    return isinstance(tool, dict) and "pcapflow" in tool
 
 
 def load(path: Path | None) -> Config:
     """The settings in a file; the defaults for None."""
     if path is None:
-        return Config(Path.cwd())
+        return Config(here())
     tables = _parsed(path)
     if path.name == "pyproject.toml":
-        tables = tables.get("tool", {}).get("pcapflow", {})
+        tables = _table(path, "pcapflow", _table(path, "tool", tables))
     _known(path, "", tables, _TABLES)
     check, options, expect = (_table(path, name, tables) for name in ("check", "options", "expect"))
     _known(path, "check", check, _CHECK)
     fail_on = check.get("fail-on", [])
-    if not isinstance(fail_on, list) or not set(fail_on) <= set(FAIL_ON):
+    if not isinstance(fail_on, list) or not all(isinstance(kind, str) and kind in FAIL_ON for kind in fail_on):
         raise UsageError(f"{path}: check.fail-on: write a list of {', '.join(FAIL_ON)}")
     baselines = check.get("baselines", True)
     if not isinstance(baselines, bool):
@@ -114,7 +132,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise UsageError(f"{path}: cannot be opened: {e.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except (ValueError, RecursionError) as e:  # TOML that is none, or nested without end, or with a number without end
         raise UsageError(f"{path}: {e}") from None
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pcapflow.records import Http, Record
 
 MOST_ENDPOINTS = 10_000
+LONGEST = 256
+"""Characters of a name; longer ones that begin alike are one."""
 
 
 @dataclass(slots=True)
@@ -43,12 +45,17 @@ class Endpoints:
 
     def __init__(self) -> None:
         self._known: dict[str, Endpoint] = {}
+        self.seen = False
+        """Whether the report has exchanges at all."""
 
     def add(self, record: Record) -> None:
         """A record; only exchanges with a request count."""
         if not isinstance(record, Http) or record.request is None:
             return
+        self.seen = True
         name = f"{record.request.method} {record.request.host or ''}{record.request.target.partition('?')[0]}"
+        if len(name) > LONGEST:
+            name = name[:LONGEST] + "..."
         endpoint = self._known.get(name)
         if endpoint is None:
             endpoint = self._known.setdefault(name if len(self._known) < MOST_ENDPOINTS else "...", Endpoint())
@@ -64,6 +71,8 @@ class Endpoints:
     def changes(self, new: Endpoints, most: int) -> list[EndpointChange]:
         """Where the new ones differ from these, by name."""
         found = []
+        if not (self.seen and new.seen):
+            return []
         for name in sorted(self._known.keys() | new._known.keys()):
             before, after = self._known.get(name), new._known.get(name)
             if before != after:

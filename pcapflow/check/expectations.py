@@ -17,6 +17,7 @@ from pcapflow.report.schema import schema
 from pcapflow.sizes import duration, size
 
 _STEP = re.compile(r'\.?(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|\.\.\.)|"(?P<quoted>(?:[^"\\]|\\.)*)"|\[(?P<index>[0-9]{0,6})\])')
+_BIGGEST = 1 << 63
 _BOUNDS = ("min", "max", "equals", "one_of")
 
 Step = str | int | None
@@ -57,6 +58,8 @@ class Expectation:
             raise UsageError(f"{path}: write a value, or a table of {', '.join(_BOUNDS)}; not {', '.join(bound) or 'an empty one'}")
         least, most = (_number(path, bound[name], kinds) if name in bound else None for name in ("min", "max"))
         one_of = None
+        if "equals" in bound and "one_of" in bound:
+            raise UsageError(f"{path}: equals and one_of exclude each other")
         if "equals" in bound:
             one_of = (_value(path, bound["equals"], kinds),)
         elif "one_of" in bound:
@@ -71,9 +74,13 @@ class Expectation:
         return self.steps[0] == "records"
 
     @property
+    def _by_position(self) -> bool:
+        return any(isinstance(step, int) for step in self.steps)
+
+    @property
     def bound(self) -> str:
         """The bound in words."""
-        parts = [f"at least {self.least:g}" if self.least is not None else "", f"at most {_shown(self.most)}" if self.most is not None else ""]
+        parts = [f"at least {_shown(self.least)}" if self.least is not None else "", f"at most {_shown(self.most)}" if self.most is not None else ""]
         if self.one_of is not None:
             parts.append(" or ".join(_shown(value) for value in self.one_of))
         return ", ".join(filter(None, parts))
@@ -81,7 +88,7 @@ class Expectation:
     def violations(self, report: dict[str, Any]) -> list[Violation]:
         """In the summary's values; for a path into `records[]`, in one record's."""
         start = 2 if self.into_records else 0
-        values = _reached(report, self.steps[start:])
+        values = _reached(report, self.steps[start:], of_record=self.into_records)
         return [Violation(self.path, value, self.bound, report if self.into_records else None) for value in values if not self._holds(value)]
 
     def _holds(self, value: Any) -> bool:
@@ -90,7 +97,7 @@ class Expectation:
         if self.least is None and self.most is None:
             return True
         if not isinstance(value, int | float) or isinstance(value, bool):
-            return value is None  # null is no number: nothing to bound
+            return value is None and not self._by_position  # null is no number: nothing to bound; a position that is not there is nothing at all
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 
@@ -134,7 +141,10 @@ def _kinds(path: str, steps: tuple[Step, ...]) -> list[Kind]:
                 if step in kind["properties"]:
                     reached.append(kind["properties"][step])
             elif isinstance(step, str) and "additionalProperties" in kind:
-                reached.append(kind["additionalProperties"])
+                closed = kind.get("propertyNames", {}).get("enum")
+                names.update(closed or ())
+                if closed is None or step in closed:
+                    reached.append(kind["additionalProperties"])
             elif not isinstance(step, str) and "items" in kind:
                 reached.append(kind["items"])
         if not reached:
@@ -175,13 +185,16 @@ def _value(path: str, value: Any, kinds: list[Kind]) -> Any:
             return size(value) if "integer" in types else duration(value) / 1e9
         except ValueError as e:
             raise UsageError(f"{path}: {e}") from None
+    if isinstance(value, int) and abs(value) > _BIGGEST:
+        raise UsageError(f"{path}: the bound is larger than any value of a report")
     fits = {"string": isinstance(value, str), "boolean": isinstance(value, bool), "integer": isinstance(value, int), "number": isinstance(value, int | float)}
     if not any(fits.get(name, False) for name in types) or (isinstance(value, bool) and "boolean" not in types):
         raise UsageError(f"{path}: {value!r} is not of the field's type, {' or '.join(sorted(types))}")
     return value
 
 
-def _reached(value: Any, steps: tuple[Step, ...]) -> list[Any]:
+def _reached(value: Any, steps: tuple[Step, ...], *, of_record: bool = False) -> list[Any]:
+    """The values that a path leads to. of_record: value is a record, of a type that may not have the field."""
     if not steps:
         return [value]
     step, rest = steps[0], steps[1:]
@@ -189,10 +202,11 @@ def _reached(value: Any, steps: tuple[Step, ...]) -> list[Any]:
         if not isinstance(value, dict):
             return []
         if step not in value:
-            # a map's missing key counts nothing; a record of another type has no such field
-            return [0] if "record" not in value else []
+            return [] if of_record else [0]  # a map's missing key counts nothing
         return _reached(value[step], rest)
     if not isinstance(value, list):
         return []
-    chosen = value if step is None else value[step : step + 1]
+    if step is not None and step >= len(value):
+        return [None]
+    chosen = value if step is None else [value[step]]
     return [found for one in chosen for found in _reached(one, rest)]

@@ -19,6 +19,11 @@ from pcapflow.summary import SCHEMA, Summary
 
 LINE_MAX_BYTES = 64 << 20
 """A record's strings are bounded by the limits on heads and bodies, by far below this."""
+VALUE_MAX_BYTES = 16 << 20
+"""A summary, or a string: the longest is bounded by the limits on heads."""
+_MOST_EVENTS = 200_000
+"""Of one record, or of one field of the summary."""
+_FIELDS = frozenset(Summary.__struct_fields__)
 _DEEPEST = 64
 """No report is nested as deep."""
 _AFTER_RECORDS = b"]"
@@ -36,7 +41,7 @@ def read_report(path: str | Path) -> Iterator[Record]:
         with Path(path).open("rb") as file:
             yield from _read(file, name)
     except OSError as e:
-        raise ReportError(f"{name}: cannot be opened: {e.strerror}") from None
+        raise ReportError(f"{name}: cannot be opened: {e.strerror or e}") from None
 
 
 def _read(file: IO[bytes], name: str) -> Iterator[Record]:
@@ -48,8 +53,28 @@ def _read(file: IO[bytes], name: str) -> Iterator[Record]:
     elif first.startswith(b'{"schema":') and first.rstrip().endswith(b'"records":['):
         yield from _our_layout(file, first, name)
     else:
-        file.seek(0)
-        yield from _any_layout(file, name)
+        yield from _any_layout(_Begun(first, file, name), name)
+
+
+class _Begun:
+    """A file whose first line was read already, as a pipe cannot take it back. Refuses to go on where much was read and nothing came of it."""
+
+    def __init__(self, first: bytes, file: IO[bytes], name: str) -> None:
+        self._first = first
+        self._file = file
+        self._name = name
+        self.silent = 0
+        """Bytes since the parser last said something."""
+
+    def read(self, n: int = -1) -> bytes:
+        if self._first:
+            data, self._first = self._first[:n], self._first[n:]
+        else:
+            data = self._file.read(n)
+        self.silent += len(data)
+        if self.silent > VALUE_MAX_BYTES:
+            raise ReportError(f"{self._name}: holds a value of more than {VALUE_MAX_BYTES >> 20} MiB, which no report does")
+        return data
 
 
 def _lines(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
@@ -82,20 +107,24 @@ def _our_layout(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
         if not line:
             raise ReportError(f"{name}: line {number}: ends among its records: it is not whole")
         yield _decoded(decode, line.removesuffix(b","), f"{name}: line {number}")
-    rest = line.removeprefix(_AFTER_RECORDS) + file.read(LINE_MAX_BYTES)
-    fields = _decoded(msgspec.json.Decoder(dict[str, Any]).decode, first.partition(b',"records"')[0] + rest, name)
-    yield _summary(fields, name)
+    rest = line.removeprefix(_AFTER_RECORDS) + file.read(VALUE_MAX_BYTES + 1)
+    if len(rest) > VALUE_MAX_BYTES:
+        raise ReportError(f"{name}: its summary is longer than {VALUE_MAX_BYTES >> 20} MiB, which none is")
+    fields = _decoded(msgspec.json.Decoder(dict[str, msgspec.Raw]).decode, first.partition(b',"records"')[0] + rest, name)
+    values = {field: _decoded(msgspec.json.decode, bytes(value), f"{name}: {field}") for field, value in fields.items() if field in _FIELDS}
+    yield _summary(values, name)
 
 
-def _any_layout(file: IO[bytes], name: str) -> Iterator[Record]:
-    """A document however it is laid out, by ijson: slower, in as little memory."""
+def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
+    """A document however it is laid out, by ijson: slower, in as little memory. Fields that no report has are passed over."""
     fields: dict[str, Any] = {}
     builder: Any = None
     field = ""
-    depth, top = 0, 1
-    """How deep the parser is; where a value begins: 1, or 2 among the records."""
+    depth, top, events = 0, 1, 0
+    """How deep the parser is; where a value begins: 1, or 2 among the records; events of the value under way."""
     try:
         for event, value in ijson.basic_parse(file, use_float=True):
+            file.silent = 0
             opens, closes = event in ("start_map", "start_array"), event in ("end_map", "end_array")
             if depth + opens > _DEEPEST:
                 raise ReportError(f"{name}: is nested deeper than a report is")
@@ -111,17 +140,25 @@ def _any_layout(file: IO[bytes], name: str) -> Iterator[Record]:
                     depth += opens - closes
                     top = 1 if depth == 1 and closes else top
                     continue
-                builder = ijson.ObjectBuilder()
-            builder.event(event, value)
+                builder, events = ijson.ObjectBuilder(), 0
+            events += 1
+            if events > _MOST_EVENTS:
+                raise ReportError(f"{name}: {field} holds more than a report's does")
+            if field in _FIELDS or field == "records":
+                builder.event(event, value)
+            else:
+                events = 0
             depth += opens - closes
             if depth == top:
                 if top == 2:
                     yield _converted(builder.value, Record, name)
-                else:
+                elif field in _FIELDS:
                     fields[field] = builder.value
                 builder = None
     except (ijson.JSONError, ValueError) as e:
-        raise ReportError(f"{name}: is no report: {str(e).strip().splitlines()[0]}") from None
+        said = e.args[0] if e.args else ""
+        said = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise ReportError(f"{name}: is no report: {said.strip().partition(chr(10))[0]}") from None
     yield _summary(fields, name)
 
 
@@ -135,7 +172,7 @@ def _line(file: IO[bytes], name: str, number: int) -> bytes:
 def _decoded(decode: Callable[[bytes], Any], data: bytes, where: str) -> Any:
     try:
         return decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise ReportError(f"{where}: is no report: {e}") from None
 
 

@@ -54,6 +54,8 @@ def _parts(c: Comparison) -> list[RenderableType]:
     if c.records:
         parts.append(Text(f"\nRecords: {c.changed:,} changed, {c.new:,} new, {c.gone:,} gone", style="bold"))
         parts += [line for record in c.records for line in _record(record)]
+        if c.beyond_window:
+            parts.append(Text("  the reports lie too far apart to pair all records: some that are in both count as new and as gone"))
         parts += _rest(c.changed + c.new + c.gone - len(c.records))
     return parts
 

@@ -239,6 +239,8 @@ def drop(at: str, a: Drop, b: Drop, out: Out) -> None:
 
 
 Key = tuple[str | int | None, ...]
+_LONGEST = 200
+"""Characters of a target in a sentence."""
 
 
 def key_of(record: Record) -> Key:
@@ -270,7 +272,7 @@ def name_of(record: Record) -> str:
     if isinstance(record, Connection):
         return f"connection {record.connection}"
     if isinstance(record, Http):
-        said = f" ({record.request.method} {record.request.target})" if record.request is not None else ""
+        said = f" ({record.request.method} {record.request.target[:_LONGEST]})" if record.request is not None else ""
         return f"exchange {record.index} of connection {record.connection}{said}"
     if isinstance(record, Json):
         return f"JSON of connection {record.connection}, {record.stream}" + (f", exchange {record.http_index}" if record.http_index is not None else "")

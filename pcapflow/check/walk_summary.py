@@ -225,6 +225,15 @@ _NO_RUN = Run(0.0, 0, 0, 0)
 _NO_PROCESS = Process(0, 0)
 
 
+def comparable(old: Summary, new: Summary) -> tuple[Summary, Summary]:
+    """Both settled. Where blocks had other sizes, memory and that limit may differ too (docs/report.md) and are left out."""
+    old, new = settled(old), settled(new)
+    if old.limits.get("block_size") == new.limits.get("block_size"):
+        return old, new
+    limits = {name: old.limits.get("block_size", value) if name == "block_size" else value for name, value in new.limits.items()}
+    return old, replace(new, memory=old.memory, limits=limits)
+
+
 def settled(summary: Summary) -> Summary:
     """The same without what may differ between two runs, or two machines: run, memory.process, the version, paths' folders, json.backend."""
     return replace(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
-from pcapflow.cli.output import Output, open_output
-from pcapflow.cli.sinks import Sinks, open_sinks, sink_options
+from pcapflow.cli.output import Output, ReaderLeft, open_output
+from pcapflow.cli.sinks import Sinks, open_sinks, refuse_one_place_twice, sink_options
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
@@ -52,16 +53,22 @@ def analyze(
         raise click.UsageError("--json and --ndjson exclude each other")
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
+    refuse_one_place_twice(output, run)
     bounds, options = settings(run, looking(run))
     with ExitStack() as stack:
         out = stack.enter_context(open_output(output))
         job = _Job(captures, bounds, options, out, open_sinks(run, bounds, stack), quiet=run["quiet"])
-        if ndjson:
-            result = _ndjson(job)
-        elif as_json:
-            result = _document(job, records=not no_records)
-        else:
-            result = _summary(job, to_file=output is not None)
+        try:
+            if ndjson:
+                result = _ndjson(job)
+            elif as_json:
+                result = _document(job, records=not no_records)
+            else:
+                result = _summary(job, to_file=output is not None)
+        except ReaderLeft:
+            if job.beside.sinks:
+                errors.say("standard output was closed before the end: what was to be written beside it is not")
+            raise
     finish(result)
 
 

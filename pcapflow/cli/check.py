@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ import click
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
-from pcapflow.cli.output import Output, open_output
+from pcapflow.cli.output import Output, ReaderLeft, open_output
 from pcapflow.errors import CaptureError, UsageError
 from pcapflow.plain import plain
 
@@ -63,15 +65,18 @@ def check(
 
     A directory stands for the captures in it. Status 1 where something differs. docs/ci.md has settings and CI recipes.
     """
-    from pcapflow.check.config import FAIL_ON, find, load
+    from pcapflow.check.config import FAIL_ON, find, here, load
 
-    project = load(Path(config) if config is not None else find(Path.cwd()))
+    project = load(Path(config) if config is not None else find(here()))
     kinds = tuple(filter(None, fail_on.split(","))) if fail_on is not None else project.fail_on
     for kind in kinds:
         if kind not in FAIL_ON:
             raise UsageError(f"--fail-on: {kind!r} is none of {', '.join(FAIL_ON)}")
-    work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=project.baselines and not no_baseline))
-    verdicts = []
+    baselines = project.baselines and not no_baseline
+    if update and not baselines:
+        raise UsageError("--update writes baselines, and " + ("--no-baseline says that there are none" if no_baseline else f"{project.source} says that there are none"))
+    work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
+    verdicts: list[Verdict] = []
     with open_output(None) as out:
         text = _Text(out, quiet=run["quiet"])
         for verdict in _verdicts(work, jobs):
@@ -81,13 +86,13 @@ def check(
             else:
                 text.verdict(verdict)
         text.end(verdicts)
-    if junit is not None:
-        from pcapflow.check.exporters import junit as export
+        if junit is not None:
+            from pcapflow.check.exporters import junit as export
 
-        with open_output(junit) as file:
-            file.write(export(verdicts))
-    statuses = {verdict.exit_status for verdict in verdicts}
-    raise errors.Finished(next(status for status in _ORDER if status in statuses))
+            with open_output(junit) as file:
+                file.write(export(verdicts))
+        statuses = {verdict.exit_status for verdict in verdicts}
+        raise errors.Finished(next(status for status in _ORDER if status in statuses))
 
 
 def _jobs(
@@ -97,10 +102,31 @@ def _jobs(
     from pcapflow.check.checking import Job
 
     bounds, options = _settings(ctx, project, run)
+    given = _options_given(ctx)
     for capture in dict.fromkeys(_expanded(captures)):
         place = baseline.path_of(capture) if baselines else None
-        command = shlex.join(["pcapflow", "check", "--update", capture])
+        beside = Path(capture).is_file() and not capture.startswith(("/dev/", "/proc/"))
+        if place is not None and Path(capture).exists() and not beside:
+            raise UsageError(f"{capture}: is no file that a baseline can lie beside; use analyze, or --no-baseline")
+        command = shlex.join(["pcapflow", "check", "--update", *given, *(["--"] if capture.startswith("-") else []), capture])
         yield Job(capture, bounds, options, place, project.expectations(capture), fail_on, update, command)
+
+
+def _options_given(ctx: click.Context) -> list[str]:
+    """The options on the command line that say how captures are analysed, as they stand there."""
+    names = {param.name for param in OPTIONS_OF_A_RUN} | {"config"}
+    line = sys.argv[sys.argv.index("check") + 1 :] if "check" in sys.argv else []
+    try:
+        raw, _, _ = ctx.command.make_parser(ctx).parse_args(list(line))
+    except click.UsageError:
+        return []
+    found: list[str] = []
+    for param in ctx.command.params:
+        if param.name in names and param.name in raw and param.name not in _NOT_SETTINGS:
+            found.append(max(param.opts, key=len))
+            if not (isinstance(param, click.Option) and param.is_flag):
+                found.append(str(raw[param.name]))
+    return found
 
 
 def project_settings(project: Config) -> tuple[Limits, Options]:
@@ -126,6 +152,9 @@ def _settings_of(ctx: click.Context, project: Config) -> dict[str, Any]:
         assert param.name is not None
         if ctx.get_parameter_source(param.name) is not click.core.ParameterSource.DEFAULT:
             continue
+        flag = isinstance(param, click.Option) and param.is_flag
+        if isinstance(value, bool) != flag or not isinstance(value, str | int):
+            raise UsageError(f"{project.source}: options.{name}: write " + ("true or false" if flag else "a string or a whole number"))
         try:
             found[param.name] = param.type_cast_value(ctx, value)
         except click.BadParameter as e:
@@ -142,34 +171,75 @@ def _expanded(captures: tuple[str, ...]) -> Iterator[str]:
         if not Path(path).is_dir():
             yield path
             continue
-        found = captures_of(path)
+        found, others = captures_of(path)
         if not found:
             raise CaptureError(path, "is a directory without captures")
+        if others:
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            errors.say(f"warning: {others[0]}{more}: not a capture, passed over")
         yield from found
 
 
 def _verdicts(work: list[Job], jobs: int | None) -> Iterator[Verdict]:
-    """In the order of the command line, whichever is done first."""
+    """In the order of the command line, whichever is done first. After Ctrl-C those that are left are `interrupted`."""
     from pcapflow.check.checking import check as check_one
-    from pcapflow.check.checking import lost
+    from pcapflow.check.checking import interrupted
 
-    workers = min(jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1, len(work))
-    if workers <= 1:
-        yield from map(check_one, work)
-        return
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(jobs or processors, len(work))
+    given = map(check_one, work) if workers <= 1 else _in_processes(work, workers)
+    stopped = False
+    done = 0
+    try:
+        for verdict in given:
+            done += 1
+            yield verdict
+            if verdict.exit_status == errors.INTERRUPTED:
+                stopped = True
+                break
+    except KeyboardInterrupt:
+        stopped = True
+    if stopped:
+        yield from map(interrupted, work[done:])
+
+
+def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    from pcapflow.check.checking import check as check_one
+    from pcapflow.check.checking import in_a_worker, lost
+
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+
+    def pool(n: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(n, mp_context=context, initializer=in_a_worker, initargs=(stop,))
+
+    together = pool(workers)
+    futures: list[Future[Verdict]] = []
     try:
-        for job, future in [(job, pool.submit(check_one, job)) for job in work]:
+        with suppress(BrokenProcessPool):
+            futures = [together.submit(check_one, job) for job in work]
+        for index, job in enumerate(work):
             try:
-                yield future.result()
+                verdict = futures[index].result() if index < len(futures) else None
             except BrokenProcessPool:
-                yield lost(job)
+                verdict = None
+            if verdict is None:
+                # a process that is killed takes the pool with it: each of the others gets a process of its own
+                with pool(1) as alone:
+                    try:
+                        verdict = alone.submit(check_one, job).result()
+                    except BrokenProcessPool:
+                        verdict = lost(job)
+            yield verdict
+    except KeyboardInterrupt:
+        stop.set()
+        raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        together.shutdown(wait=True, cancel_futures=True)
 
 
 class _Text:
@@ -178,14 +248,21 @@ class _Text:
     def __init__(self, out: Output, *, quiet: bool) -> None:
         self._out = out
         self._quiet = quiet
+        self._left = False
         self._color = out.is_terminal and not os.environ.get("NO_COLOR")
 
     def _line(self, text: str, color: str | None = None) -> None:
+        if self._left:
+            return
         shown = plain(text)
         if color is not None and self._color:
             shown = click.style(shown, fg=color)
-        self._out.write(shown.encode("utf-8", "replace") + b"\n")
-        self._out.flush()
+        try:
+            self._out.write(shown.encode("utf-8", "replace") + b"\n")
+            self._out.flush()
+        except ReaderLeft:
+            # whoever read has seen enough; the status is still for whoever asked
+            self._left = True
 
     def github(self, verdict: Verdict) -> None:
         """Annotations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -34,6 +35,8 @@ def say(message: str) -> None:
 
 def exit_with(command: click.Command) -> None:
     """Run the command line and leave the process with the documented status."""
+    # a CI job that is out of time: what is half written goes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         status = command.main(standalone_mode=False)
         sys.stdout.flush()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pcapflow.pipeline import Options, Result
 
 _DEFAULTS = Limits()
+_ARROW_BYTES = 96 * MIB
+"""What pyarrow takes for itself (docs/memory.md)."""
 _LEAST_MEMORY = 8 * MIB
 """Below this a block and its columns leave little for anything else."""
 
@@ -97,7 +99,7 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
         _DEFAULTS.with_memory(given["memory_limit"] or _DEFAULTS.memory_limit),
         **{name: value for name, value in given.items() if name in names and name != "memory_limit" and value is not None},
     )
-    _say_what_does_not_fit(bounds, given["process_limit"])
+    _say_what_does_not_fit(bounds, given["process_limit"], _ARROW_BYTES if given.get("parquet") else 0)
     from pcapflow import pipeline
 
     return bounds, pipeline.Options(
@@ -115,18 +117,19 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
     )
 
 
-def _say_what_does_not_fit(bounds: Limits, process_limit: int | None) -> None:
+def _say_what_does_not_fit(bounds: Limits, process_limit: int | None, beside: int) -> None:
     """A memory limit that the container or --process-limit cannot hold is said at the start, not found out at the end."""
-    wanted = bounds.memory_limit + FIXED_BYTES
+    fixed = FIXED_BYTES + beside
+    wanted = bounds.memory_limit + fixed
     for name, most in (("the container's limit", container_limit()), ("--process-limit", process_limit)):
         if most is None or wanted <= most:
             continue
-        room = (most - FIXED_BYTES) // MIB * MIB
+        room = (most - fixed) // MIB * MIB
         way = f"give --memory-limit {show_size(room)} or less"
         if room < _LEAST_MEMORY:
-            way = f"whatever --memory-limit is, a run may need {show_size(FIXED_BYTES + _LEAST_MEMORY)} there"
+            way = f"whatever --memory-limit is, a run may need {show_size(fixed + _LEAST_MEMORY)} there"
         errors.say(
-            f"warning: --memory-limit {show_size(bounds.memory_limit)} and about {show_size(FIXED_BYTES)} for the program itself do not fit in "
+            f"warning: --memory-limit {show_size(bounds.memory_limit)} and about {show_size(fixed)} for the program itself do not fit in "
             f"{name} of {show_size(most)}; {way}"
         )
 

@@ -7,6 +7,7 @@ before is still there, untouched. A closed pipe raises `ReaderLeft`, any other f
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pcapflow.errors import OutputError
+
+_LATER = re.compile(r"([a-z]+)\.[0-9]+\.parquet")
+"""The second and later files of a table."""
 
 
 class ReaderLeft(Exception):
@@ -114,11 +118,13 @@ def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
     made: dict[str, tuple[Path, BinaryIO]] = {}
     new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as e:
         raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
 
     def create(name: str) -> BinaryIO:
+        if (folder / name).is_dir():
+            raise OutputError(f"{folder / name}: is a directory")
         try:
             fd, beside = tempfile.mkstemp(prefix=".pcapflow-", dir=folder)
         except OSError as e:
@@ -136,9 +142,11 @@ def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
                 raise OutputError(f"{folder / name}: cannot be written: {e.strerror}") from None
         for name, (beside, _) in made.items():
             _put_in_place(beside, folder / name)
-        for stem in {name.partition(".")[0] for name in made}:
-            for old in folder.glob(f"{stem}.*.parquet"):
-                if old.name not in made:
+        stems = {name.partition(".")[0] for name in made}
+        for old in sorted(folder.iterdir()):
+            match = _LATER.fullmatch(old.name)
+            if match is not None and match[1] in stems and old.name not in made and old.is_file():
+                with suppress(OSError):
                     old.unlink()
     except BaseException:
         for beside, stream in made.values():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -72,6 +73,21 @@ def open_sinks(given: Mapping[str, Any], limits: Limits, stack: ExitStack) -> Si
         found.sinks.append(har)
         found.collect = partial(HarCollector, har.entries)
     return found
+
+
+def refuse_one_place_twice(output: str | None, given: Mapping[str, Any]) -> None:
+    """Two outputs in one place would be neither."""
+    taken = {_place(output): "the report"}
+    for name in ("html", "har", "prometheus"):
+        if given[name] is None:
+            continue
+        other = taken.setdefault(_place(given[name]), f"--{name}")
+        if other != f"--{name}":
+            raise UsageError(f"--{name} {given[name]}: {other} goes there already")
+
+
+def _place(path: str | None) -> str:
+    return "-" if path in (None, "-") else str(Path(path or "").resolve())
 
 
 def _needs(module: str, option: str) -> None:

@@ -235,6 +235,8 @@ class HttpConnection:
             framer.resynchronised = False
         self.answering = exchange
         exchange.response_head = head
+        if head.raw and size > CACHED_HEAD_BYTES:
+            exchange.head_bytes += size
         if status == 101 or (request is not None and request.connect and status < 300):
             # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol, on both sides where the client asked for it
             kind = "websocket" if head.upgrade == "websocket" else "opaque"

@@ -25,7 +25,7 @@ SIMPLE_REQUEST_LINE = re.compile(rb"(?:\r?\n)*+GET[ \t]++(/[^ \t\r\n]*+)[ \t]*+\
 """A request of HTTP/0.9 is one line (RFC 1945 section 4.1)."""
 STATUS_LINE = re.compile(rb"(?:\r?\n)*+HTTP/(1\.[0-9])[ \t]++([1-9][0-9]{2})(?:[ \t]++([^\r\n]*+))?\r?\n")
 HEAD_END = re.compile(rb"\n\r?\n")
-_FOLD = re.compile(rb"\r?\n[ \t]+")
+FOLD = re.compile(rb"\r?\n[ \t]+")
 _BAD_LINE_END = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -238,7 +238,7 @@ def _fields(head: bytes, at: int, result: Head, anomalies: list[str]) -> dict[by
         anomalies.append(Anomaly.SPACE_BEFORE_FIRST_FIELD)
         rest = rest.partition(b"\n")[2]
     if b"\n " in rest or b"\n\t" in rest:
-        rest = _FOLD.sub(b" ", rest)
+        rest = FOLD.sub(b" ", rest)
         anomalies.append(Anomaly.OBSOLETE_FOLDING)
     fields: dict[bytes, bytes] = {}
     for line in rest.split(b"\n"):

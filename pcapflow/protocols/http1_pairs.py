@@ -42,7 +42,7 @@ class Exchange:
     done_packet = 0
     done_ts = 0
     head_bytes = 0
-    """Bytes of a request head that is too large for the cache and so belongs to this exchange."""
+    """Bytes of heads that are too large for the cache and so belong to this exchange: the request's, and the response's where it keeps its bytes."""
 
     def __init__(self, index: int, offset: int, packet: int, ts: int, ack: int) -> None:
         self.index = index
@@ -227,7 +227,7 @@ class Pairs:
         """Bring the reservation to what waits; where that is refused, the oldest requests are reported without an answer."""
         while True:
             waiting = self.waiting
-            needed = (len(waiting) + len(self.expecting)) * WAITING_BYTES + sum([e.head_bytes for e in waiting])
+            needed = (len(waiting) + len(self.expecting)) * WAITING_BYTES + sum([e.head_bytes for e in waiting]) + sum([e.head_bytes for _, e in self.expecting])
             more = needed - self._reserved
             if more <= 0 or self._account.reserve(more):
                 break

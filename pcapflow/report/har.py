@@ -1,7 +1,7 @@
 """The HTTP exchanges as a HAR 1.2 file (http://www.softwareishard.com/blog/har-12-spec), written as they end.
 
 Contract: `HarCollector` is a `Collector` whose exchanges also become HAR entries, which `Har` writes. What was lost is said in HAR's `comment` fields. Invariant:
-of a body `har_body_max_bytes` are kept, reserved in the `output` account until its exchange is over; where that has no room the text is left out
+of a body `har_body_max_bytes` are kept, in a share of the `output` account, until its exchange is over; where that has no room the text is left out
 and the comment says so.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -23,16 +24,21 @@ from pcapflow.limits import Limits
 from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.payload.body import BodyReader
 from pcapflow.payload.content import Decoder, missing
-from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
+from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, FOLD, Head, RequestHead, ResponseHead
 from pcapflow.protocols.http1_pairs import Exchange
 from pcapflow.protocols.services import BodyOrigin
 from pcapflow.records import Body, JsonBody, Request, Response, seconds, text
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Write
-from pcapflow.report.sinks import Out, Sink
+from pcapflow.report.sinks import Out, Share, Sink
 
 _ENTRY = b'{"startedDateTime"'
 """How an entry begins, and no record does."""
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""A text with these is no text; and each takes six characters in JSON."""
+_SHARE = 2 << 20
+"""Bytes of the bodies that are under way, and of their heads."""
 _RANK = 9
 _KEPT_OVERHEAD = 400
 _NOT_SEEN = "not in the capture"
@@ -50,8 +56,10 @@ class Har(Sink):
     def entries(self, lines: list[bytes]) -> None:
         """Encoded entries, in order."""
         self._begin()
-        self._out(self._separator + b",\n".join(lines))
-        self._separator = b",\n"
+        for line in lines:
+            self._out(self._separator)
+            self._out(line)
+            self._separator = b",\n"
 
     def finish(self) -> None:
         """Close the array."""
@@ -67,21 +75,29 @@ class Har(Sink):
 class _Kept:
     """A body's sink: the report's own reader, and beside it the first of its bytes with their content codings undone."""
 
-    def __init__(self, reader: BodyReader, codings: tuple[str, ...], limits: Limits, ledger: Ledger) -> None:
+    def __init__(self, reader: BodyReader, head: Head, limits: Limits, ledger: Ledger, share: Share) -> None:
         self._reader = reader
-        self._account = ledger.output
+        self._share = share
         self._most = limits.har_body_max_bytes
         self.text = bytearray()
         self.size = 0
         """Bytes, codings undone, up to the first gap."""
         self.notes: list[str] = []
-        self.reserved = _KEPT_OVERHEAD if ledger.output.has_room(_KEPT_OVERHEAD) and ledger.output.reserve(_KEPT_OVERHEAD) else 0
+        self.reserved = 0
+        self.whole = False
+        """Whether all of it came and was decoded."""
+        if len(head.raw) > CACHED_HEAD_BYTES and not self._take_room(len(head.raw)):
+            head.raw = b""
+            self.notes.append("memory was short: its headers are left out")
+        if not self._take_room(_KEPT_OVERHEAD):
+            self._most = 0
+            self.notes.append("memory was short: its text is left out")
+        codings = head.codings
         self._open = True
         self._decoder: Decoder | None = None
         unknown = missing(codings) if codings else None
         if unknown is not None:
-            self.notes.append(f"{unknown}: the bytes are not decoded")
-            self._open = False
+            self.notes.append(f"{unknown}: these are the bytes as they were sent")
         elif codings:
             self._decoder = Decoder(codings, limits, ledger.content, self._take)
             self._stop(self._decoder.open())
@@ -116,6 +132,8 @@ class _Kept:
         """See `BodySink`."""
         self._reader.gap()
         if self._open:
+            if self._decoder is not None:
+                self._stop(self._decoder.cut())
             self.notes.append(f"bytes are missing behind byte {self.size}")
             self._close()
 
@@ -123,7 +141,8 @@ class _Kept:
         """See `BodySink`."""
         self._reader.finish(whole=whole)
         if self._decoder is not None and self._open:
-            self._stop(self._decoder.finish() if whole else None)
+            self._stop(self._decoder.finish() if whole else self._decoder.cut())
+        self.whole = whole and self._open
         self._close()
         if self.size > len(self.text) and not any("memory" in note for note in self.notes):
             self.notes.append(f"the first {len(self.text)} of {self.size} bytes")
@@ -133,12 +152,17 @@ class _Kept:
         room = min(self._most - len(self.text), len(data))
         if room <= 0:
             return
-        if not (self._account.has_room(room) and self._account.reserve(room)):
+        if not self._take_room(room):
             self.notes.append(f"memory was short: the first {len(self.text)} bytes")
             self._most = 0
             return
-        self.reserved += room
         self.text += data[:room]
+
+    def _take_room(self, n: int) -> bool:
+        if not self._share.take(n):
+            return False
+        self.reserved += n
+        return True
 
     def _stop(self, drop: Drop | None) -> None:
         if drop is not None:
@@ -163,6 +187,7 @@ class HarCollector(Collector):
         self.looks_at_all = True
         self.heads.keep_raw = True
         self._bodies: dict[tuple[object, str], tuple[_Kept, int]] = {}
+        self._share = Share(ledger, _SHARE)
 
     def _part(self, lines: list[bytes]) -> None:
         entries = [line for line in lines if line.startswith(_ENTRY)]
@@ -173,9 +198,14 @@ class HarCollector(Collector):
             if records:
                 self._records_to(records)
 
+    def close(self) -> None:
+        """See `Collector`."""
+        super().close()
+        self._share.close()
+
     def open_body(self, head: Head, origin: BodyOrigin) -> _Kept:  # type: ignore[override]
         """See `Services`."""
-        kept = _Kept(BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking), head.codings, self.limits, self.ledger)
+        kept = _Kept(BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking), head, self.limits, self.ledger, self._share)
         self._bodies[origin.exchange, origin.stream] = kept, origin.ts
         return kept
 
@@ -188,7 +218,7 @@ class HarCollector(Collector):
         self._sorter.add(packet, connection, line, _RANK)
         for side in sides:
             if side is not None:
-                self.ledger.output.release(side[0].reserved)
+                self._share.give(side[0].reserved)
 
 
 def _entry(connection: int, exchange: Exchange, asked: tuple[_Kept, int] | None, answered: tuple[_Kept, int] | None) -> dict[str, Any]:
@@ -224,7 +254,7 @@ def _body(message: Request | Response | None) -> Body | None:
 
 def _fields(head: Head) -> list[dict[str, str]]:
     found = []
-    for line in head.raw.split(b"\n")[1:]:
+    for line in FOLD.sub(b" ", head.raw).split(b"\n")[1:]:
         name, colon, value = line.strip(b"\r").partition(b":")
         if colon:
             found.append({"name": text(name.strip()), "value": text(value.strip())})
@@ -252,7 +282,7 @@ def _request(head: RequestHead | None, body: Body | None, kept: _Kept | None) ->
         empty: dict[str, Any] = {"method": "", "url": "", "httpVersion": "", "cookies": [], "headers": [], "queryString": []}
         return {**empty, "headersSize": -1, "bodySize": -1, "comment": _NOT_SEEN}
     fields = _fields(head)
-    url = head.target if "://" in head.target or head.host is None else f"http://{head.host}{head.target}"
+    url = _url(head)
     found: dict[str, Any] = {
         "method": head.method,
         "url": url,
@@ -266,6 +296,13 @@ def _request(head: RequestHead | None, body: Body | None, kept: _Kept | None) ->
         said, encoding, comment = _text(kept, body)
         found["postData"] = {"mimeType": head.content_type or "", "params": [], "text": said, **_comment([*encoding, *comment])}
     return found
+
+
+def _url(head: RequestHead) -> str:
+    """Of a target in any of the four forms (RFC 9112 section 3.2)."""
+    if head.connect or head.host is None or _ABSOLUTE.match(head.target):
+        return head.target
+    return f"http://{head.host}/" if head.target == "*" else f"http://{head.host}{head.target}"
 
 
 def _query(url: str) -> list[dict[str, str]]:
@@ -284,7 +321,7 @@ def _response(head: ResponseHead | None, body: Body | None, kept: _Kept | None) 
     fields = _fields(head)
     said, encoding, comment = _text(kept, body)
     content = {"size": kept.size if kept is not None else 0, "mimeType": head.content_type or ""}
-    if kept is not None and head.codings and body is not None:
+    if kept is not None and kept.whole and head.codings and body is not None and kept.size != body.bytes:
         content["compression"] = kept.size - body.bytes
     if said:
         content["text"] = said
@@ -313,9 +350,12 @@ def _text(kept: _Kept | None, body: Body | None) -> tuple[str, list[str], list[s
         return "", [], notes
     try:
         # a character that the limit cuts is left out
-        return codecs.getincrementaldecoder("utf-8")().decode(bytes(kept.text), final=kept.size == len(kept.text)), [], notes
+        said = codecs.getincrementaldecoder("utf-8")().decode(bytes(kept.text), final=kept.size == len(kept.text))
     except UnicodeDecodeError:
-        return base64.b64encode(kept.text).decode(), ["base64"], notes
+        said = None
+    if said is not None and not _CONTROL.search(said):
+        return said, [], notes
+    return base64.b64encode(kept.text).decode(), ["base64"], notes
 
 
 def _comment(notes: list[str]) -> dict[str, Any]:

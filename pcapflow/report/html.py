@@ -18,7 +18,7 @@ import msgspec
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
-from pcapflow.report.sinks import Out, Sink
+from pcapflow.report.sinks import Out, Share, Sink
 from pcapflow.report.timeline import Timeline
 from pcapflow.summary import Summary
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _PARTS = Path(__file__).with_name("page")
+_SHARE = 3 << 19
+"""Bytes of one table's rows."""
 _OVERHEAD = 300
 """Bytes of a kept row beside its text."""
 
@@ -74,27 +76,19 @@ class _Rows:
         self._most = most
         self._heap: list[tuple[Score, int, bytes]] = []
         self.total = 0
-        self.reserved = 0
 
-    def add(self, score: Score, line: bytes, ledger: Ledger) -> None:
+    def add(self, score: Score, line: bytes, share: Share) -> None:
         """A row, where it is among them."""
         self.total += 1
         entry = (score, -self.total, line)
-        if len(self._heap) == self._most:
-            if entry < self._heap[0]:
-                return
-            self.reserved -= self._give_back(heapq.heappop(self._heap)[2], ledger)
+        heap = self._heap
         need = len(line) + _OVERHEAD
-        while not ledger.output.has_room(need) and self._heap and self._heap[0] < entry:
-            self.reserved -= self._give_back(heapq.heappop(self._heap)[2], ledger)
-        if ledger.output.has_room(need) and ledger.output.reserve(need):
-            self.reserved += need
-            heapq.heappush(self._heap, entry)
-
-    @staticmethod
-    def _give_back(line: bytes, ledger: Ledger) -> int:
-        ledger.output.release(len(line) + _OVERHEAD)
-        return len(line) + _OVERHEAD
+        if len(heap) == self._most and entry < heap[0]:
+            return
+        while heap and (len(heap) == self._most or share.used + need > share.limit) and heap[0] < entry:
+            share.give(len(heapq.heappop(heap)[2]) + _OVERHEAD)
+        if len(heap) < self._most and share.take(need):
+            heapq.heappush(heap, entry)
 
     def lines(self) -> list[bytes]:
         """In the order of the report."""
@@ -110,29 +104,30 @@ class Page(Sink):
         self._rows = {"connections": _Rows(most), "exchanges": _Rows(most), "losses": _Rows(most)}
         self._timeline = Timeline()
         self._ledger: Ledger | None = None
+        self._shares: dict[str, Share] = {}
 
     def begin(self, ledger: Ledger) -> None:
         """See `Sink`."""
         self._ledger = ledger
+        self._shares = {name: Share(ledger, _SHARE) for name in self._rows}
 
     def records(self, lines: list[bytes]) -> None:
         """See `Sink`."""
-        ledger = self._ledger
-        assert ledger is not None
+        rows, shares = self._rows, self._shares
         for line in lines:
             kind = line[11 : line.index(b'"', 11)]
             if kind == b"connection":
                 both = _CONNECTION(line).streams
                 lost = sum(s.missing_bytes + s.dropped_bytes for s in (both.client, both.server))
-                self._rows["connections"].add((lost, both.client.captured_bytes + both.server.captured_bytes), line, ledger)
+                rows["connections"].add((lost, both.client.captured_bytes + both.server.captured_bytes), line, shares["connections"])
             elif kind == b"http":
                 exchange = _HTTP(line)
                 odd = exchange.response is None or exchange.response.status >= 400 or bool(exchange.anomalies)
-                self._rows["exchanges"].add((odd, exchange.duration or 0.0), line, ledger)
+                rows["exchanges"].add((odd, exchange.duration or 0.0), line, shares["exchanges"])
             elif kind in (b"gap", b"drop"):
                 loss = _LOSS(line)
                 ts = round(loss.ts * 1e9)
-                self._rows["losses"].add((kind == b"drop", loss.bytes), line, ledger)
+                rows["losses"].add((kind == b"drop", loss.bytes), line, shares["losses"])
                 self._timeline.add("gaps" if kind == b"gap" else "drops", ts, 1)
                 if kind == b"gap":
                     self._timeline.add("missing_bytes", ts, loss.bytes)
@@ -145,10 +140,8 @@ class Page(Sink):
 
     def finish(self) -> None:
         """See `Sink`."""
-        assert self._ledger is not None
-        for rows in self._rows.values():
-            self._ledger.output.release(rows.reserved)
-            rows.reserved = 0
+        for share in self._shares.values():
+            share.close()
 
     def summary(self, summary: Summary) -> None:
         """See `Sink`."""

@@ -13,7 +13,6 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import IO, Any
 
 from pcapflow.budget import Account
@@ -25,6 +24,7 @@ OVERHEAD = 200
 FLOOR = 256 << 10
 """Reserved from the start, so that records flow, if slowly, when everything else has taken the memory."""
 STEP = 64 << 10
+_MOST_RUNS = 64
 
 
 class RecordSorter:
@@ -56,10 +56,7 @@ class RecordSorter:
             if entries:
                 self._write([entry[4] for entry in entries])
         else:
-            self._file.flush()
-            runs = [_read(self._file.fileno(), *run) for run in self._runs]
-            merged = heapq.merge(*runs, entries)
-            while some := [entry[4] for entry in islice(merged, 256)]:
+            for some in self._merged(entries):
                 self._write(some)
             self._file.close()
             self._file = None
@@ -69,6 +66,29 @@ class RecordSorter:
         if self._reserved > FLOOR:
             self._account.release(self._reserved - FLOOR)
             self._reserved = FLOOR
+
+    def _merged(self, entries: list[Entry]) -> Iterator[list[bytes]]:
+        """All runs and what is in memory, in order, some STEP bytes at a time."""
+        assert self._file is not None
+        while len(self._runs) > _MOST_RUNS:
+            # many runs are merged in levels: each that is open holds a line
+            self._file.flush()
+            some, self._runs = self._runs[:_MOST_RUNS], self._runs[_MOST_RUNS:]
+            start = self._file.tell()
+            for entry in heapq.merge(*(_read(self._file.fileno(), *run) for run in some)):
+                _put(self._file, entry)
+            self._runs.append((start, self._file.tell()))
+        self._file.flush()
+        lines: list[bytes] = []
+        size = 0
+        for entry in heapq.merge(*(_read(self._file.fileno(), *run) for run in self._runs), entries):
+            lines.append(entry[4])
+            size += len(entry[4])
+            if size >= STEP:
+                yield lines
+                lines, size = [], 0
+        if lines:
+            yield lines
 
     def close(self) -> None:
         """Give the memory back."""
@@ -89,12 +109,17 @@ class RecordSorter:
             self._file = tempfile.TemporaryFile(prefix="pcapflow-")  # noqa: SIM115 - lives until the block's flush
         file = self._file
         start = file.tell()
-        for packet, connection, rank, count, line in self._entries:
-            file.write(b"%d %d %d %d %d\n" % (packet, connection, rank, count, len(line)))
-            file.write(line)
+        for entry in self._entries:
+            _put(file, entry)
         self._runs.append((start, file.tell()))
         self._entries = []
         self._held = 0
+
+
+def _put(file: IO[bytes], entry: Entry) -> None:
+    packet, connection, rank, count, line = entry
+    file.write(b"%d %d %d %d %d\n" % (packet, connection, rank, count, len(line)))
+    file.write(line)
 
 
 class _Part(io.RawIOBase):

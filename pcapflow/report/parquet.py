@@ -1,8 +1,8 @@
 """The records as Parquet tables, one a record type, for DuckDB, Polars or Spark.
 
 Contract: `ParquetTables` takes encoded records, and the summary at the end, and writes to files that `create` opens by name. Columns are the
-records' fields; what is nested stays nested, maps are maps. Invariant: rows wait as text until ROW_GROUP bytes of them, or as much as
-the `output` account has room for, and are written as a row group of their table; a file takes ROW_GROUPS of them, since its footer
+records' fields; what is nested stays nested, maps are maps. Invariant: rows wait as text, in a share of the `output` account, until
+it is full, and are written as a row group of their table; a file takes ROW_GROUPS of them, since its footer
 names each, and the rows go on in the next file: `http.parquet`, `http.1.parquet`.
 """
 
@@ -20,17 +20,16 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from msgspec import inspect
 
-from pcapflow.budget import Account, Ledger
+from pcapflow.budget import Ledger
 from pcapflow.errors import OutputError
 from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
-from pcapflow.report.sinks import Sink
+from pcapflow.report.sinks import Share, Sink
 from pcapflow.summary import Summary
 
 ROW_GROUP = 2 << 20
-"""Bytes of records' text in a row group, 1,500 to 10,000 rows."""
+"""Bytes of all tables' text that wait; the largest table's are a row group then, of 1,500 to 10,000 rows. Its columns, about twice its text, are a fixed cost
+beside the accounts (docs/memory.md)."""
 ROW_GROUPS = 128
-COST = 1
-"""Reserved for a byte of text that waits. The columns of one row group, about twice its text, are a fixed cost beside the accounts (docs/memory.md)."""
 _TABLES: dict[str, type[msgspec.Struct]] = {"connection": Connection, "http": Http, "json": Json, "gap": Gap, "conflict": Conflict, "drop": Drop}
 _SCALARS: dict[type, Any] = {
     inspect.IntType: pa.int64(),
@@ -62,9 +61,13 @@ def table_schema(kind: type[msgspec.Struct]) -> pa.Schema:
 
 @contextmanager
 def _told(name: str) -> Iterator[None]:
-    """A disk that is full is one line."""
+    """A disk that is full, or an Arrow that cannot go on, is one line."""
     try:
         yield
+    except MemoryError:
+        raise
+    except pa.ArrowException as e:
+        raise OutputError(f"{name}.parquet: cannot be written: {str(e).partition(chr(10))[0]}") from None
     except OSError as e:
         raise OutputError(f"{name}.parquet: cannot be written: {os.strerror(e.errno) if e.errno else e}") from None
 
@@ -93,6 +96,10 @@ class _File(io.RawIOBase):
         self._at += n
         return n
 
+    def done(self) -> None:
+        """The footer is written: the file needs no descriptor any more."""
+        self._stream.close()
+
     def flush(self) -> None:
         if not self._failed and not self._stream.closed:
             self._stream.flush()
@@ -111,6 +118,7 @@ class _Table:
         self._writer: pq.ParquetWriter | None = None
         self._files = 0
         self._groups = 0
+        self._file = _File(io.BytesIO())
         self.waiting: list[bytes] = []
         self.size = 0
 
@@ -121,20 +129,22 @@ class _Table:
         text = b"\n".join(self.waiting)
         self.waiting = []
         self.size = 0
-        self.group(
-            pa.json.read_json(
+        with _told(self._name):
+            rows = pa.json.read_json(
                 io.BytesIO(text),
                 pa.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
                 pa.json.ParseOptions(explicit_schema=self.schema, unexpected_field_behavior="ignore"),
             )
-        )
+        self.group(rows)
 
     def group(self, rows: pa.Table) -> None:
         """A row group."""
         if self._writer is None or self._groups == ROW_GROUPS:
             self.close()
             name = f"{self._name}.{self._files}.parquet" if self._files else f"{self._name}.parquet"
-            self._writer = pq.ParquetWriter(_File(self._create(name)), self.schema, compression="zstd")
+            self._file = _File(self._create(name))
+            with _told(self._name):
+                self._writer = pq.ParquetWriter(self._file, self.schema, compression="zstd")
             self._files += 1
             self._groups = 0
         with _told(self._name):
@@ -146,6 +156,7 @@ class _Table:
         if self._writer is not None:
             with _told(self._name):
                 self._writer.close()
+                self._file.done()
             self._writer = None
 
     def end(self) -> None:
@@ -163,47 +174,42 @@ class ParquetTables(Sink):
         """create: opens a file of the folder by its name."""
         self._create = create
         self._tables = {name: _Table(name, kind, create) for name, kind in _TABLES.items()}
-        self._account: Account | None = None
-        self._reserved = 0
+        self._share: Share | None = None
 
     def begin(self, ledger: Ledger) -> None:
-        """Rows that wait are reserved in the `output` account."""
-        self._account = ledger.output
+        """See `Sink`. Arrow starts its threads and its pools here, before a limit on the process holds."""
+        self._share = Share(ledger, ROW_GROUP)
+        pa.set_cpu_count(1)
+        pa.set_io_thread_count(1)
+        warm = _Table("drop", Drop, lambda _: io.BytesIO())
+        warm.group(warm.schema.empty_table())
+        warm.close()
 
     def records(self, lines: list[bytes]) -> None:
-        """Encoded records, in order."""
+        """Encoded records, in order. The share full, the table with most rows is written."""
+        share = self._share
+        assert share is not None
         for line in lines:
-            name = line[11 : line.index(b'"', 11)].decode()
-            table = self._tables[name]
-            self._reserve(len(line) * COST)
+            table = self._tables[line[11 : line.index(b'"', 11)].decode()]
+            while not share.take(len(line)) and share.used:
+                self._write(max(self._tables.values(), key=lambda one: one.size))
             table.waiting.append(line)
             table.size += len(line)
-            if table.size >= ROW_GROUP:
+            if table.size > share.limit:
+                # one line that is longer than the share
                 self._write(table)
 
-    def _reserve(self, n: int) -> None:
-        account = self._account
-        if account is None:
-            return
-        while not account.has_room(n) and any(table.size for table in self._tables.values()):
-            self._write(max(self._tables.values(), key=lambda table: table.size))
-        if account.has_room(n) and account.reserve(n):
-            self._reserved += n
-
     def _write(self, table: _Table) -> None:
-        size = min(table.size * COST, self._reserved)
+        assert self._share is not None
+        self._share.give(min(table.size, self._share.used))
         table.write()
-        if self._account is not None:
-            self._account.release(size)
-            self._reserved -= size
 
     def finish(self) -> None:
-        """No record comes any more: give the memory back."""
+        """See `Sink`."""
         for table in self._tables.values():
             self._write(table)
-        if self._account is not None:
-            self._account.release(self._reserved)
-            self._reserved = 0
+        if self._share is not None:
+            self._share.close()
 
     def summary(self, summary: Summary) -> None:
         """The last table, of one row, and every footer."""

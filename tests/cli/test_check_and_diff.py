@@ -244,3 +244,263 @@ def test_diff_refuses_what_is_no_report(pcapflow: Pcapflow, project: Path) -> No
     assert ran.returncode == 3
     assert ran.stderr.count("\n") == 1
     assert pcapflow("diff", old, "nowhere.json").returncode == 3
+
+
+# --- what reviewers found
+
+
+def expecting(project: Path, *lines: str) -> None:
+    (project / "pcapflow.toml").write_text('[check]\nbaselines = false\n[expect."*.pcap"]\n' + "\n".join(lines) + "\n")
+
+
+def test_bounds_on_what_a_baseline_leaves_out_are_held_against_the_run(pcapflow: Pcapflow, project: Path) -> None:
+    expecting(project, '"memory.process.peak_rss_bytes" = {max = "1KiB"}')
+    assert pcapflow("check", "fixtures/lossy.pcap").returncode == 1
+    expecting(project, '"json.backend" = {one_of = ["yajl2_c", "yajl2", "yajl2_cffi", "python"]}', '"run.workers" = 1', '"run.packets_per_second" = {min = 1}')
+    assert pcapflow("check", "fixtures/lossy.pcap").returncode == 0
+
+
+def test_a_capture_that_only_its_baseline_tells_of_is_missed(pcapflow: Pcapflow, project: Path) -> None:
+    pcapflow("check", "--update", "fixtures")
+    capture = project / "fixtures" / "lossy.pcap"
+    for content in (b"", b"garbage" * 30, None):
+        if content is None:
+            capture.unlink()
+        else:
+            capture.write_bytes(content)
+        ran = pcapflow("check", "fixtures")
+        assert ran.returncode == 3
+        assert "ERROR  fixtures/lossy.pcap" in ran.stdout
+    (project / "fixtures" / "notes.txt").write_text("mine")
+    assert "warning: fixtures/notes.txt: not a capture, passed over" in pcapflow("check", "fixtures").stderr
+
+
+def test_a_link_is_matched_by_its_own_name(pcapflow: Pcapflow, project: Path) -> None:
+    (project / "store").mkdir()
+    (project / "fixtures" / "lossy.pcap").rename(project / "store" / "x")
+    (project / "fixtures" / "lossy.pcap").symlink_to("../store/x")
+    for glob in ("fixtures/*.pcap", "./fixtures/lossy.pcap", "lossy.pcap"):
+        (project / "pcapflow.toml").write_text(f'[expect."{glob}"]\n"tcp.gaps" = 0\n')
+        assert pcapflow("check", "--no-baseline", "fixtures/lossy.pcap").returncode == 1, glob
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"memory.components.rigns.peak_bytes" = 0', '"drops.by_reason.json_scalar_to_large.count" = 0', '"limits.rign_size" = 0', '"tcp.gaps_by_cause.acknowleged" = 0',
+        '"http.anomalies.bare_fl" = 0', '"tcp.gaps" = {equals = 6, one_of = [6]}', f'"tcp.gaps" = {{min = 1{"0" * 400}}}',
+    ],
+)  # fmt: skip
+def test_what_could_never_be_found_is_an_error(pcapflow: Pcapflow, project: Path, line: str) -> None:
+    expecting(project, line)
+    ran = pcapflow("check", "fixtures/lossy.pcap")
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    expecting(project, '"captures[1].packets" = {min = 1}')
+    assert pcapflow("check", "fixtures/lossy.pcap").returncode == 1
+
+
+def test_the_wire_cannot_switch_a_bound_off(pcapflow: Pcapflow, project: Path) -> None:
+    capture = project / "fixtures" / "statuses.pcap"
+    capture.write_bytes(capture.read_bytes().replace(b"DELETE ", b"record ").replace(b"GET /m", b"record"[:3] + b" /m"))
+    expecting(project, '"http.by_method.PATCH" = {min = 1}')
+    assert pcapflow("check", "fixtures/statuses.pcap").returncode == 1
+    from pcapflow.check.expectations import Expectation
+
+    assert Expectation.parse("http.by_method.GET", {"min": 1}).violations({"record": "summary", "http": {"by_method": {"record": 1}}})
+
+
+def test_a_reader_that_leaves_does_not_make_it_green(project: Path) -> None:
+    shell = f"set -o pipefail; {sys.executable} -m pcapflow check --no-baseline --fail-on gap --junit out.xml fixtures fixtures/lossy.pcap | head -c 1 >/dev/null"
+    assert subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=120, capture_output=True).returncode == 1
+    assert (project / "out.xml").exists()
+
+
+def test_update_without_baselines_is_refused(pcapflow: Pcapflow, project: Path) -> None:
+    assert pcapflow("check", "--update", "--no-baseline", "fixtures").returncode == 2
+    expecting(project)
+    assert pcapflow("check", "--update", "fixtures").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "[check]\nfail-on = [[1]]\n", "[options]\nsniff-json = []\n", "[options]\nsniff-json = 1\n", "[options]\npackets = 3.7\n", "[options]\ngap-timeout = true\n", "x = " + "[" * 20_000,
+        f"[check]\nx = 1{'0' * 5000}\n",
+    ],
+)  # fmt: skip
+def test_settings_that_are_none_are_one_line(pcapflow: Pcapflow, project: Path, settings: str) -> None:
+    (project / "pcapflow.toml").write_text(settings)
+    ran = pcapflow("check", "fixtures/statuses.pcap")
+    assert ran.returncode == 2
+    assert ran.stderr.count("\n") == 1
+    assert "pcapflow.toml" in ran.stderr
+
+
+@pytest.mark.parametrize("text", ["tool = 5\n", 'tool = "pcapflow"\n', "not toml ["])
+def test_a_pyproject_that_says_nothing_to_us_is_passed_over(pcapflow: Pcapflow, project: Path, text: str) -> None:
+    (project / "pyproject.toml").write_text(text)
+    assert pcapflow("check", "--no-baseline", "fixtures/statuses.pcap").returncode == 0
+    (project / "pyproject.toml").write_text("[tool]\npcapflow = 5\n")
+    assert pcapflow("check", "--no-baseline", "fixtures/statuses.pcap").returncode == 2
+
+
+def test_a_block_size_is_no_difference(pcapflow: Pcapflow, project: Path) -> None:
+    pcapflow("check", "--update", "fixtures/lossy.pcap")
+    ran = pcapflow("check", "--block-size", "64KiB", "fixtures/lossy.pcap")
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_the_command_that_is_told_makes_the_baseline_that_was_wanted(pcapflow: Pcapflow, project: Path) -> None:
+    shutil.copy(project / "fixtures" / "json-api.pcap", project / "-x y.pcap")
+    args = ["--hash-bodies", "--idle-timeout", "30m", "--from", "2020-01-01T00:00:00Z", "--", "-x y.pcap"]
+    ran = pcapflow("check", *args)
+    told = ran.stdout.split("as it is now: ")[1].splitlines()[0]
+    shell = told.replace("pcapflow", f"{sys.executable} -m pcapflow", 1)
+    assert subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=60, capture_output=True).returncode == 0, told
+    assert pcapflow("check", *args).returncode == 0
+
+
+def test_a_baseline_that_cannot_be_read_is_replaced_where_update_asks(pcapflow: Pcapflow, project: Path) -> None:
+    place = project / "fixtures" / "lossy.pcap.report.json"
+    pcapflow("check", "--update", "fixtures/lossy.pcap")
+    whole = place.read_bytes()
+    nested = whole.replace(b'{"record":', b'{"zzz":' + b"[" * 5000 + b"]" * 5000 + b',"record":', 1)
+    for broken in (b"<<<<<<< HEAD\n" + whole, whole[:500], nested, whole.replace(b"report/1", b"report/9"), whole.decode().encode("utf-16")):
+        place.write_bytes(broken)
+        ran = pcapflow("check", "fixtures/lossy.pcap")
+        if broken is nested:
+            assert ran.returncode in (0, 3)
+            continue
+        assert ran.returncode == 3, ran
+        assert "accept the report as it is now: pcapflow check --update fixtures/lossy.pcap" in ran.stdout
+        assert "b'" not in ran.stdout
+        assert "baseline replaced" in pcapflow("check", "--update", "fixtures/lossy.pcap").stdout
+        assert place.read_bytes() == whole
+
+
+def test_reports_come_through_pipes_in_any_layout(pcapflow: Pcapflow, project: Path) -> None:
+    one = report(pcapflow, project, "one.json", "--json", "fixtures/statuses.pcap")
+    shell = f"{sys.executable} -m json.tool {one} | {sys.executable} -m pcapflow diff {one} /dev/stdin"
+    assert subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=60, capture_output=True, text=True).stdout == "no difference\n"
+
+
+def test_no_file_lies_beside_what_is_no_file(project: Path) -> None:
+    with (project / "fixtures" / "statuses.pcap").open("rb") as capture:
+        ran = subprocess.run([sys.executable, "-m", "pcapflow", "check", "--update", "/dev/stdin"], stdin=capture, capture_output=True, text=True, check=False, cwd=project)
+    assert ran.returncode == 2
+    assert "--no-baseline" in ran.stderr
+
+
+def test_long_targets_take_no_memory(project: Path) -> None:
+    from tests.craft import Talk
+
+    talk = Talk().open()
+    for n in range(1500):
+        talk.send(0, b"GET /%d%s HTTP/1.1\r\nHost: h\r\n\r\n" % (n, b"a" * 20_000), size=30_000)
+        talk.send(1, b"HTTP/1.1 204 No Content\r\n\r\n")
+    path = talk.save(project / "long.pcap")
+    code = (
+        "import sys, resource; from pcapflow.cli import cli\n"
+        "try: cli.main(['check', *sys.argv[1:]], standalone_mode=False)\n"
+        "except BaseException as e: print(getattr(e, 'status', e))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    for update in (["--update"], []):
+        ran = subprocess.run([sys.executable, "-c", code, *update, path], capture_output=True, text=True, check=True, cwd=project, timeout=120)
+        status, peak = ran.stdout.splitlines()[-2:]
+        assert status == "0"
+        assert int(peak) < 150_000, ran.stdout
+
+
+def slow(project: Path, jobs: str, *args: str) -> subprocess.Popen[str]:
+    """A check of captures that never end: named pipes that nobody closes."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pcapflow", "check", "--no-baseline", "--jobs", jobs, "--junit", "out.xml", *args, *sorted(str(p) for p in project.glob("pipe*"))],
+        cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def pipes(project: Path) -> Any:
+    """Three named pipes with a capture that goes on."""
+    data = (project / "fixtures" / "lossy.pcap").read_bytes()[:40_000]
+    open_ends = []
+    for n in range(3):
+        path = project / f"pipe{n}"
+        os.mkfifo(path)
+        fd = os.open(path, os.O_RDWR)
+        os.write(fd, data)
+        open_ends.append(fd)
+    yield
+    for fd in open_ends:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.usefixtures("pipes")
+def test_ctrl_c_ends_it_and_says_which_captures_were_not_checked(project: Path, jobs: str) -> None:
+    import signal
+    import time
+
+    process = slow(project, jobs)
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, (out, err)
+    assert out.count("interrupted") == 3
+    assert "Traceback" not in err
+    assert ET.parse(project / "out.xml").getroot().attrib["errors"] == "3"
+
+
+def processes_of(group: int) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                if os.getpgid(int(entry.name)) == group and (entry / "stat").read_text().rsplit(") ", 1)[1][0] != "Z":
+                    found.append((entry / "cmdline").read_text())
+            except (OSError, IndexError):
+                continue
+    return found
+
+
+@pytest.mark.usefixtures("pipes")
+def test_workers_go_when_their_parent_is_killed(project: Path) -> None:
+    import time
+
+    process = slow(project, "2")
+    time.sleep(3)
+    assert len(processes_of(process.pid)) >= 3
+    process.kill()
+    process.communicate(timeout=30)
+    deadline = time.monotonic() + 10
+    while processes_of(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(process.pid) == []
+
+
+def test_a_killed_worker_costs_its_own_capture_alone(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from pcapflow.check import checking
+    from pcapflow.cli.check import _in_processes
+    from pcapflow.limits import Limits
+    from pcapflow.pipeline import Options
+
+    jobs = [checking.Job(str(project / "fixtures" / name), Limits(), Options(), None) for name in ("lossy.pcap", "json-api.pcap", "statuses.pcap")]
+    deadly = checking.Job(jobs[1].capture, _Deadly(), Options(), None)
+    verdicts = list(_in_processes([jobs[0], deadly, jobs[2]], 2))
+    assert [verdict.exit_status for verdict in verdicts] == [0, 71, 0]
+
+
+class _Deadly:
+    """Limits that kill whoever unpacks them in a worker."""
+
+    def __reduce__(self) -> Any:
+        return os.kill, (_Parent(), 9)
+
+
+class _Parent:
+    """The number of the process that unpacks it."""
+
+    def __reduce__(self) -> Any:
+        return os.getpid, ()

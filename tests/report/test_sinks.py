@@ -363,3 +363,121 @@ def test_all_of_them_come_from_one_run_beside_its_report(tmp_path: Path) -> None
     assert {path.name for path in tmp_path.iterdir()} == {"out.html", "out.har", "out.prom", "tables"}
     alone = pcapflow("analyze", "-q", "--ndjson", str(NAMED["lossy.pcap"]))
     assert ran.stdout.splitlines()[:-1] == alone.stdout.splitlines()[:-1]
+
+
+# --- what reviewers found
+
+
+def test_row_groups_stay_large_whatever_else_is_kept_in_the_account(tmp_path: Path) -> None:
+    """Pipelined exchanges wait in the sorter for their block's end; each was a row group of its own once."""
+    from tests.craft import Talk
+
+    talk = Talk().open()
+    for begin in range(0, 6000, 20):
+        talk.send(0, b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % n for n in range(begin, begin + 20)))
+        talk.send(1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 20)
+    folder = Folder()
+    out: list[bytes] = []
+    sink = Har(out.append)
+    lines: list[bytes] = []
+    pipeline.run([talk.save(tmp_path / "pipe.pcap")], sinks=[ParquetTables(folder.create), Page(lambda _: None, Limits()), sink], collect=partial(HarCollector, sink.entries), write=lines.extend)
+    assert len(folder.rows("http")) == 6000
+    assert pq.ParquetFile(BytesIO(folder.files["http.parquet"].getvalue())).num_row_groups <= 4
+
+
+def test_a_cut_coded_body_keeps_the_text_that_came(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    coded = gzip.compress(json.dumps([{"n": n * n} for n in range(200)]).encode())
+    path.write_bytes(capture(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Type: text/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(coded) + coded[:-20]))
+    (entry,) = har(path)[0]["log"]["entries"]
+    content = entry["response"]["content"]
+    assert content["text"].startswith('[{"n": 0}, {"n": 1}')
+    assert content["size"] == len(content["text"])
+    assert "compression" not in content
+    assert content["comment"].startswith("truncated")
+
+
+def test_a_body_in_an_unknown_coding_is_given_as_it_was_sent(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(capture(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Encoding: foo\r\nContent-Length: 5\r\n\r\nhello"))
+    (entry,) = har(path)[0]["log"]["entries"]
+    assert entry["response"]["content"] == {"size": 5, "mimeType": "", "text": "hello", "comment": "content coding foo: these are the bytes as they were sent"}
+
+
+@pytest.mark.parametrize(
+    ("line", "url"),
+    [
+        (b"GET /r?u=http://evil/x", "http://h/r?u=http://evil/x"),
+        (b"GET http://other/y", "http://other/y"),
+        (b"CONNECT h:443", "h:443"),
+        (b"OPTIONS *", "http://h/"),
+    ],
+)
+def test_a_target_in_each_of_its_forms_is_the_right_url(tmp_path: Path, line: bytes, url: str) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(capture(line + b" HTTP/1.1\r\nHost: h\r\nX-A: a\r\n b:c\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"))
+    (entry,) = har(path)[0]["log"]["entries"]
+    assert entry["request"]["url"] == url
+    assert {"name": "X-A", "value": "a b:c"} in entry["request"]["headers"]
+
+
+def test_control_characters_are_base64_and_so_an_entry_stays_small(tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(capture(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + b"\x01" * 60000))
+    found, _, _ = har(path)
+    assert found["log"]["entries"][0]["response"]["content"]["encoding"] == "base64"
+    assert len(json.dumps(found)) < 100_000
+
+
+def test_other_files_in_a_folder_are_not_ours_to_take_away(tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    folder.mkdir()
+    (folder / "http.backup.parquet").write_text("mine")
+    (folder / "http.1.parquet").mkdir()
+    assert pcapflow("analyze", "-q", "--json", "--parquet", str(folder), str(NAMED["statuses.pcap"])).returncode == 0
+    assert (folder / "http.backup.parquet").read_text() == "mine"
+    blocked = tmp_path / "b"
+    (blocked / "json.parquet").mkdir(parents=True)
+    (blocked / "connection.parquet").write_text("old")
+    ran = pcapflow("analyze", "-q", "--json", "--parquet", str(blocked), str(NAMED["statuses.pcap"]))
+    assert ran.returncode == 73
+    assert (blocked / "connection.parquet").read_text() == "old"
+
+
+def test_two_outputs_in_one_place_are_refused(tmp_path: Path) -> None:
+    for args in (["--har", "-"], ["--har", str(tmp_path / "a"), "--html", str(tmp_path / "a")], ["-o", str(tmp_path / "a"), "--prometheus", str(tmp_path / "." / "a")]):
+        ran = pcapflow("analyze", "-q", "--ndjson", *args, str(NAMED["statuses.pcap"]))
+        assert ran.returncode == 2, args
+        assert "goes there already" in ran.stderr
+        assert not list(tmp_path.iterdir())
+
+
+def test_sigterm_leaves_no_half_written_file(tmp_path: Path) -> None:
+    import signal
+    import time
+
+    process = subprocess.Popen([sys.executable, "-m", "pcapflow", "analyze", "-q", "--ndjson", "--har", str(tmp_path / "a.har"), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(tmp_path.iterdir())
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143
+    assert not list(tmp_path.iterdir())
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def test_heads_that_wait_are_reserved(tmp_path: Path) -> None:
+    """Answers of a server alone, each with a large head: they wait for requests that never come."""
+    from tests.craft import Talk
+
+    talk = Talk()
+    head = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"v" * 1000) for n in range(40)) + b"Content-Length: 0\r\n\r\n"
+    for _ in range(60):
+        talk.send(1, head)
+    path = Path(talk.save(tmp_path / "heads.pcap"))
+    found, _, result = har(path)
+    assert len(found["log"]["entries"]) == 60
+    assert result.summary.memory.components["http"].peak_bytes >= 30 * len(head)
