@@ -117,7 +117,7 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
     )
 
 
-def _say_what_does_not_fit(bounds: Limits, process_limit: int | None, beside: int) -> None:
+def _say_what_does_not_fit(bounds: Limits, process_limit: int | None, beside: int = 0) -> None:
     """A memory limit that the container or --process-limit cannot hold is said at the start, not found out at the end."""
     fixed = FIXED_BYTES + beside
     wanted = bounds.memory_limit + fixed
