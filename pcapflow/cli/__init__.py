@@ -17,8 +17,17 @@ from pcapflow.cli.extract import extract
 from pcapflow.cli.follow import follow
 from pcapflow.cli.report_schema import report_schema
 
+_EXAMPLES = """\b
+Examples:
+  pcapflow analyze trace.pcap                       what was said, what was lost, and why
+  pcapflow analyze --ndjson trace.pcap | jq .       one record a line
+  pcapflow follow trace.pcap --connection 22        the bytes of one connection
+  pcapflow extract items.item.id trace.pcap         values out of its JSON
+  pcapflow check fixtures/*.pcap                    captures as CI fixtures
+"""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="pcapflow")
 def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""

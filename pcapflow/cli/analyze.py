@@ -27,7 +27,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES)
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="What was said, what was lost, and why.")
 @capture_arguments()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the summary for a terminal.")
 @click.option("--ndjson", is_flag=True, help="One record a line, written while the capture is read.")

@@ -35,10 +35,12 @@ Examples:
 """
 _ORDER = (errors.INTERNAL, 2, errors.NOT_A_CAPTURE, 73, errors.INTERRUPTED, errors.OUT_OF_MEMORY, errors.DAMAGED, errors.DIFFERENT, 0)
 """Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
+_RESULTS = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}
+_COLOURS = {"ok": "green", "failed": "red", "error": "red"}
 _NOT_SETTINGS = ("quiet", "simulate")
 
 
-@click.command(cls=Command, epilog=_EXAMPLES)
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Captures held against baselines and expectations, for CI.")
 @capture_arguments()
 @click.option("--update", is_flag=True, help="Accept the reports as they are now: write the baselines.")
 @click.option("--no-baseline", is_flag=True, help="Look at expectations and --fail-on alone.")
@@ -78,7 +80,7 @@ def check(
     work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
     verdicts: list[Verdict] = []
     with open_output(None) as out:
-        text = _Text(out, quiet=run["quiet"])
+        text = _Text(out, form, quiet=run["quiet"])
         for verdict in _verdicts(work, jobs):
             verdicts.append(verdict)
             if form == "github":
@@ -245,8 +247,9 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
 class _Text:
     """Lines for a person, or for GitHub."""
 
-    def __init__(self, out: Output, *, quiet: bool) -> None:
+    def __init__(self, out: Output, form: str, *, quiet: bool) -> None:
         self._out = out
+        self._form = form
         self._quiet = quiet
         self._left = False
         self._color = out.is_terminal and not os.environ.get("NO_COLOR")
@@ -272,38 +275,46 @@ class _Text:
             self._line(line)
 
     def verdict(self, verdict: Verdict) -> None:
-        """One capture: one line, and what is wrong with it below."""
-        from pcapflow.check.exporters import told
-
+        """One capture, as it is done: a line where it is quiet, else what is wrong with it, if anything is; the table comes at the end."""
         for warning in verdict.warnings:
             errors.say(f"warning: {warning}")
-        said = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}[verdict.result]
-        counts = []
-        if verdict.accepted:
-            counts.append(f"baseline {verdict.accepted}")
-        if verdict.problems:
-            counts.append(f"{len(verdict.problems) + verdict.more:,} problem{'s' if len(verdict.problems) + verdict.more > 1 else ''}")
-        self._line(said + verdict.capture + (f": {', '.join(counts)}" if counts else ""), {"ok": "green"}.get(verdict.result, "red"))
-        if self._quiet:
-            return
+        n = len(verdict.problems) + verdict.more
+        counts = ([f"baseline {verdict.accepted}"] if verdict.accepted else []) + ([f"{n:,} problem{'s' if n > 1 else ''}"] if n else [])
+        if self._quiet or n or verdict.accepted in ("updated", "replaced"):
+            self._line(_RESULTS[verdict.result] + verdict.capture + (f": {', '.join(counts)}" if counts else ""), _COLOURS[verdict.result])
+        if not self._quiet:
+            self._details(verdict)
+
+    def _details(self, verdict: Verdict) -> None:
+        from pcapflow.check.checking import MOST, differences
+        from pcapflow.check.exporters import told
+
         for problem in verdict.problems:
             self._line("    " + told(problem))
         if verdict.more:
             self._line(f"    and {verdict.more:,} more")
         if verdict.accepted == "updated" and verdict.comparison is not None:
-            from pcapflow.check.checking import MOST, differences
-
-            found = differences(verdict.comparison)
-            for problem in found[:MOST]:
+            for problem in differences(verdict.comparison)[:MOST]:
                 self._line("    accepted: " + told(problem))
             if verdict.comparison.differences > MOST:
                 self._line(f"    and {verdict.comparison.differences - MOST:,} more")
 
     def end(self, verdicts: list[Verdict]) -> None:
-        """The sum."""
+        """The table, and the sum."""
         if self._quiet:
             return
+        if self._form == "text":
+            self._table(verdicts)
         failed = sum(verdict.result != "ok" for verdict in verdicts)
         accepted = sum(bool(verdict.accepted) for verdict in verdicts)
         counts = [f"{len(verdicts) - failed:,} ok"] + [f"{failed:,} failed"] * bool(failed) + [f"{accepted:,} baselines written"] * bool(accepted)
         self._line(f"{len(verdicts):,} captures: {', '.join(counts)}", "red" if failed else "green")
+
+    def _table(self, verdicts: list[Verdict]) -> None:
+        wide = max(7, *(len(plain(verdict.capture)) for verdict in verdicts))
+        self._line(f"{'result':<7}{'capture':<{wide}}  {'packets':>11}  {'problems':>8}  baseline")
+        for verdict in verdicts:
+            problems = len(verdict.problems) + verdict.more
+            name = plain(verdict.capture)
+            row = f"{_RESULTS[verdict.result]}{name:<{wide}}  {verdict.packets:>11,}  {problems or '':>8}  {verdict.accepted}"
+            self._line(row.rstrip(), _COLOURS[verdict.result])

@@ -21,7 +21,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES)
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="JSON values out of the bodies.")
 @click.argument("prefix")
 @capture_arguments()
 @click.option("--where", "conditions", metavar="KEY=VALUE,...", default="",

@@ -29,7 +29,7 @@ _COLUMNS = 16
 _ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to end"}
 
 
-@click.command(cls=Command, epilog=_EXAMPLES)
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="The bytes of one connection.")
 @capture_arguments()
 @click.option("--connection", "number", metavar="N", type=click.IntRange(1), required=True, help="The connection, by the number of its first packet.")
 @click.option("--stream", type=click.Choice(["client", "server"]), default=None, help="Only what that side sent.")
