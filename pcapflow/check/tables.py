@@ -5,12 +5,9 @@ Contract: `render` returns text; captured text in it is made plain before rich s
 
 from __future__ import annotations
 
-import io
-import shutil
-import sys
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -19,22 +16,12 @@ from pcapflow.check.checking import shown
 from pcapflow.check.comparing import Comparison, RecordChange
 from pcapflow.check.endpoints import Endpoint, EndpointChange
 from pcapflow.plain import plain
+from pcapflow.report.console import as_text
 
 
 def render(comparison: Comparison, *, width: int | None = None, color: bool | None = None) -> str:
     """width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
-    console = Console(
-        file=sys.stdout if color is None else io.StringIO(),
-        width=width or min(shutil.get_terminal_size((80, 24)).columns, 120),
-        force_terminal=color,
-        no_color=True if color is False else None,
-        highlight=False,
-        legacy_windows=False,
-        markup=False,
-    )
-    with console.capture() as captured:
-        console.print(Group(*_parts(comparison)))
-    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+    return as_text(_parts(comparison), width, color=color)
 
 
 def _parts(c: Comparison) -> list[RenderableType]:

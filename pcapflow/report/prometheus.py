@@ -7,6 +7,7 @@ over them has a first value. Names end in their unit, counters in `_total` (Prom
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -37,26 +38,24 @@ def exposition(summary: Summary) -> bytes:
     return generate_latest(registry)
 
 
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(f"pcapflow_{name}", text, value=value)
+_Family = type[CounterMetricFamily] | type[GaugeMetricFamily]
 
 
-def _counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = CounterMetricFamily(f"pcapflow_{name}", text, labels=[label])
+def _one(kind: _Family, name: str, text: str, value: float) -> Metric:
+    return kind(f"pcapflow_{name}", text, value=value)
+
+
+def _several(kind: _Family, name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = kind(f"pcapflow_{name}", text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
     return family
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"pcapflow_{name}", text, value=value)
-
-
-def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(f"pcapflow_{name}", text, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
+_counter = partial(_one, CounterMetricFamily)
+_counters = partial(_several, CounterMetricFamily)
+_gauge = partial(_one, GaugeMetricFamily)
+_gauges = partial(_several, GaugeMetricFamily)
 
 
 class _Run(Collector):

@@ -6,16 +6,13 @@ Contract: `render` takes the typed summary and returns text for a given width; i
 
 from __future__ import annotations
 
-import io
-import shutil
-import sys
-
-from rich.console import Console, Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.plain import plain
+from pcapflow.report.console import as_text
 from pcapflow.summary import Summary
 
 _BAR = 20
@@ -25,18 +22,7 @@ _WORST = 5
 
 def render(summary: Summary, *, width: int | None = None, color: bool | None = None) -> str:
     """The summary as text. width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
-    console = Console(
-        file=sys.stdout if color is None else io.StringIO(),
-        width=width or min(shutil.get_terminal_size((80, 24)).columns, 120),
-        force_terminal=color,
-        no_color=True if color is False else None,
-        highlight=False,
-        legacy_windows=False,
-        markup=False,
-    )
-    with console.capture() as captured:
-        console.print(Group(*_parts(summary)))
-    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
+    return as_text(_parts(summary), width, color=color)
 
 
 def _size(n: int) -> str:

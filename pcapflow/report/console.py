@@ -1,0 +1,31 @@
+"""Rich's renderables as text: for a terminal, or for a file.
+
+Contract: `as_text` writes nothing. Colours are the terminal's own eight, so that they read on light and dark.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+
+_WIDEST = 120
+
+
+def as_text(parts: Sequence[RenderableType], width: int | None, *, color: bool | None) -> str:
+    """width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
+    console = Console(
+        file=sys.stdout if color is None else io.StringIO(),
+        width=width or min(shutil.get_terminal_size((80, 24)).columns, _WIDEST),
+        force_terminal=color,
+        no_color=True if color is False else None,
+        highlight=False,
+        legacy_windows=False,
+        markup=False,
+    )
+    with console.capture() as captured:
+        console.print(Group(*parts))
+    return "\n".join(line.rstrip() for line in captured.get().split("\n"))
