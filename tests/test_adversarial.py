@@ -78,7 +78,11 @@ def test_time_is_linear_memory_is_bounded_and_each_loss_is_named(tmp_path: Path,
     assert memory["process"]["peak_rss_bytes"] < RESIDENT_MAX
     assert memory["process"]["peak_rss_bytes"] - memory["process"]["start_rss_bytes"] <= memory["limit_bytes"] + OVERHEAD_BYTES
     # thrice the time of ten tenths is far from quadratic, which would be ten times; a busy machine does not reach it
-    assert report["run"]["seconds"] < 30 * analyse(tenth, *TENTH.get(kind, ()))["run"]["seconds"] + 0.5
+    # wall clock: a neighbour's load may spoil one measurement, not three
+    seconds = [(report["run"]["seconds"], analyse(tenth, *TENTH.get(kind, ()))["run"]["seconds"])]
+    while seconds[-1][0] >= 30 * seconds[-1][1] + 0.5 and len(seconds) < 3:
+        seconds.append((analyse(whole)["run"]["seconds"], analyse(tenth, *TENTH.get(kind, ()))["run"]["seconds"]))
+    assert seconds[-1][0] < 30 * seconds[-1][1] + 0.5, seconds
     named = NAMED[kind]
     gaps, drops = report["tcp"]["gaps_by_cause"], {reason: count["count"] for reason, count in report["drops"]["by_reason"].items()}
     expected = named.get("gaps", {})
