@@ -172,3 +172,26 @@ def test_endpoints_that_changed_are_told_with_both_counts(tmp_path: Path) -> Non
     data = written("json").replace(b'"/missing"', b'"/found"', 1)
     found = compare(iter(old), iter(read(tmp_path, data)))
     assert [(change.name.split("/")[-1], change.old is None, change.new is None) for change in found.endpoints] == [("found", True, False), ("missing", False, True)]
+
+
+@given(st.sampled_from(LAYOUTS), st.lists(st.tuples(st.integers(0, 10**6), st.binary(min_size=0, max_size=6), st.integers(0, 4)), min_size=1, max_size=4))
+def test_a_spoiled_report_is_read_or_refused_and_nothing_else(form: str, edits: list[tuple[int, bytes, int]]) -> None:
+    import tempfile
+
+    data = WHOLE.setdefault(form, written(form, "midstream.pcap"))
+    for at, new, gone in edits:
+        at %= len(data)
+        data = data[:at] + new + data[at + gone :]
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        try:
+            records = list(read_report(file.name))
+        except ReportError as e:
+            assert "\n" not in str(e)
+        else:
+            assert isinstance(records[-1], Summary)
+            compare(iter(records), iter(records))
+
+
+WHOLE: dict[str, bytes] = {}
