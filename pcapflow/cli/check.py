@@ -266,6 +266,7 @@ class _Text:
         except ReaderLeft:
             # whoever read has seen enough; the status is still for whoever asked
             self._left = True
+            errors.nobody_reads()
 
     def github(self, verdict: Verdict) -> None:
         """Annotations."""

@@ -33,6 +33,11 @@ def say(message: str) -> None:
     click.echo("pcapflow: " + plain(message), err=True)
 
 
+def nobody_reads() -> None:
+    """Whoever read standard output has left: nothing more to say, and nothing to flush at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def exit_with(command: click.Command) -> None:
     """Run the command line and leave the process with the documented status."""
     # a CI job that is out of time: what is half written goes
@@ -52,8 +57,7 @@ def exit_with(command: click.Command) -> None:
         status = e.exit_status
     except (ReaderLeft, BrokenPipeError):
         status = 0
-        # whoever read the output has left: nothing more to say, and nothing to flush at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads()
     except KeyboardInterrupt:
         status = INTERRUPTED
     except MemoryError:

@@ -314,6 +314,15 @@ def test_a_reader_that_leaves_does_not_make_it_green(project: Path) -> None:
     shell = f"set -o pipefail; {sys.executable} -m pcapflow check --no-baseline --fail-on gap --junit out.xml fixtures fixtures/lossy.pcap | head -c 1 >/dev/null"
     assert subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=120, capture_output=True).returncode == 1
     assert (project / "out.xml").exists()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pcapflow", "check", "--no-baseline", "--fail-on", "gap", "fixtures"], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(60) == 1
+    assert process.stderr.read() == ""
+    process.stderr.close()
 
 
 def test_update_without_baselines_is_refused(pcapflow: Pcapflow, project: Path) -> None:
