@@ -79,9 +79,14 @@ class Timeline:
     def value(self) -> dict[str, Any]:
         """start: seconds since the epoch; width: seconds of a bucket; a list a count; memory: a list an account that held anything."""
         n = self._count
+        # a look at the accounts ends the time since the look before: buckets between are what it found
+        looked = np.flatnonzero(np.any([row[:n] for row in self._memory.values()], axis=0))
+        following = np.searchsorted(looked, np.arange(n))
+        seen = following < len(looked)
+        at = looked[following[seen]]
         return {
             "start": self._base * self._width / 1e9,
             "width": self._width / 1e9,
             **{name: row[:n].tolist() for name, row in self._sums.items()},
-            "memory": {name: row[:n].tolist() for name, row in self._memory.items() if row.any()},
+            "memory": {name: [*row[at].tolist(), *[0] * (n - len(at))] for name, row in self._memory.items() if row.any()},
         }

@@ -250,6 +250,17 @@ def test_memory_in_the_timeline_is_the_highest_of_its_bucket() -> None:
     assert timeline.value()["memory"] == {"http": [9]}
     timeline.packets(np.array([10**15]), np.array([1]))
     assert timeline.value()["memory"]["http"][0] == 9
+    assert set(timeline.value()["memory"]["http"][1:]) == {0}
+
+
+def test_between_two_looks_memory_is_what_the_later_one_found() -> None:
+    ledger = Ledger(Limits())
+    timeline = Timeline()
+    for ts, used in ((0, 5), (4_000_000, 9)):
+        ledger.http.reserve(used)
+        timeline.memory(ts, ledger)
+        ledger.http.release(used)
+    assert timeline.value()["memory"] == {"http": [5, 9, 9, 9, 9]}
 
 
 # --- the page (its behaviour in a browser: test_page.py)

@@ -94,7 +94,7 @@ for (const [name, part] of [["all accounts", summary.memory], ...Object.entries(
   const meter = Object.assign(document.createElement("meter"), { min: 0, max: part.limit_bytes, value: part.peak_bytes });
   const cell = element("td");
   cell.append(meter);
-  row.append(element("th", name), element("td", bytes(part.peak_bytes), "number"), cell, element("td", "of " + bytes(part.limit_bytes)), element("td", part.peak_at ? "at packet " + number(part.peak_at.packet) : ""));
+  row.append(element("th", name), element("td", bytes(part.peak_bytes), "number"), cell, element("td", "of " + bytes(part.limit_bytes)), element("td", part.peak_at ? (part.peak_at.packet ? "at packet " + number(part.peak_at.packet) : "at the start") : ""));
   memory.append(row);
 }
 
