@@ -81,7 +81,7 @@ class Captures:
         from pcapflow.check.checking import check as check_one
         from pcapflow.check.config import FAIL_ON, find, load
         from pcapflow.check.expectations import Expectation
-        from pcapflow.check.exporters import told
+        from pcapflow.check.exporters import rest, told
         from pcapflow.cli.check import project_settings
         from pcapflow.errors import UsageError
 
@@ -99,7 +99,7 @@ class Captures:
         if verdict.accepted:
             self._accepted.append(f"{capture}: baseline {verdict.accepted}")
         if verdict.problems:
-            lines = [told(problem) for problem in verdict.problems] + [f"and {verdict.more:,} more"] * bool(verdict.more)
+            lines = [*(told(problem) for problem in verdict.problems), *rest(verdict)]
             pytest.fail(f"{capture} is not as it was accepted:\n  " + "\n  ".join(lines), pytrace=False)
 
     def _path(self, path: str | os.PathLike[str]) -> str:

@@ -73,6 +73,8 @@ class Verdict:
     capture: str
     result: str = "ok"
     accepted: str = ""
+    accept: str = ""
+    """The command that accepts what differs from the baseline."""
     exit_status: int = 0
     problems: list[Problem] = field(default_factory=list)
     more: int = 0
@@ -173,9 +175,9 @@ def _whole(result: pipeline.Result, verdict: Verdict) -> bool:
 
 
 def _judge(job: Job, report: Path, summary: Summary, verdict: Verdict) -> None:
-    accepted = _against_baseline(job, job.baseline, report, verdict) if job.baseline is not None else ""
     for problem in chain(_fail_on(job.fail_on, report), _expected(job.expectations, report, summary)):
         verdict.fail(problem)
+    accepted = _against_baseline(job, job.baseline, report, verdict) if job.baseline is not None else ""
     if accepted and job.baseline is not None:
         _accept(report, job.baseline)
         verdict.accepted = accepted
@@ -197,6 +199,8 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
         return "" if comparison.same else "updated"
     for problem in differences(comparison):
         verdict.fail(problem)
+    if not comparison.same:
+        verdict.accept = job.update_command
     verdict.more += comparison.differences - len(comparison.summary) - len(comparison.records)
     return ""
 
@@ -214,7 +218,10 @@ def _accept(report: Path, place: Path) -> None:
 
 def differences(comparison: Comparison) -> list[Problem]:
     """A comparison's differences in words, field by field."""
-    found = [Problem("difference", f"{change.path}: {shown(change.old)} -> {shown(change.new)}") for change in comparison.summary]
+    found = []
+    for change in comparison.summary:
+        other = "made with another limit: " if change.path.startswith(".limits.") else ""
+        found.append(Problem("difference", f"{other}{change.path}: {shown(change.old)} -> {shown(change.new)}"))
     for record in comparison.records:
         if record.kind != "changed":
             found.append(Problem("difference", f"{record.kind}: {record.name}", record.packet))

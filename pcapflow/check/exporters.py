@@ -21,6 +21,12 @@ def told(problem: Problem) -> str:
     return problem.message + at
 
 
+def rest(verdict: Verdict) -> list[str]:
+    """What stands below the problems."""
+    more = [f"and {verdict.more:,} more"] if verdict.more else []
+    return [*more, f"if that is as it should be: {verdict.accept}"] if verdict.accept else more
+
+
 def _xml(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
@@ -37,9 +43,7 @@ def junit(verdicts: Sequence[Verdict]) -> bytes:
         case = ET.SubElement(suite, "testcase", {"classname": "pcapflow", "name": _xml(verdict.capture), "time": f"{verdict.seconds:.3f}"})
         if verdict.problems:
             tag = "error" if verdict.result == "error" else "failure"
-            lines = [told(problem) for problem in verdict.problems]
-            if verdict.more:
-                lines.append(f"and {verdict.more:,} more")
+            lines = [*(told(problem) for problem in verdict.problems), *rest(verdict)]
             found = ET.SubElement(case, tag, {"type": verdict.problems[0].kind, "message": _xml(lines[0])})
             found.text = _xml("\n".join(lines))
     ET.indent(root)
@@ -50,8 +54,8 @@ def junit(verdicts: Sequence[Verdict]) -> bytes:
 def github(verdict: Verdict) -> list[str]:
     """Workflow commands that GitHub shows beside the capture: an error a problem, a notice for a new baseline."""
     lines = [f"::error file={_property(verdict.capture)},title=pcapflow {problem.kind}::{_data(told(problem))}" for problem in verdict.problems]
-    if verdict.more:
-        lines.append(f"::error file={_property(verdict.capture)},title=pcapflow::and {verdict.more:,} more")
+    if verdict.problems:
+        lines += [f"::notice file={_property(verdict.capture)},title=pcapflow::{_data(line)}" for line in rest(verdict)]
     if verdict.accepted:
         lines.append(f"::notice file={_property(verdict.capture)},title=pcapflow::baseline {verdict.accepted}")
     return lines

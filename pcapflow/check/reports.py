@@ -26,6 +26,8 @@ _MOST_EVENTS = 200_000
 _FIELDS = frozenset(Summary.__struct_fields__)
 _DEEPEST = 64
 """No report is nested as deep."""
+_CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\n\r\r\n", b"snoop", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""How captures begin, and what they are compressed with."""
 _AFTER_RECORDS = b"]"
 _LEFT_OUT: dict[str, Any] = {
     "pcapflow": "",
@@ -46,7 +48,12 @@ def read_report(path: str | Path) -> Iterator[Record]:
 
 def _read(file: IO[bytes], name: str) -> Iterator[Record]:
     first = file.readline(LINE_MAX_BYTES)
-    if not first.strip():
+    if first == b"\n":
+        first += file.readline(LINE_MAX_BYTES)
+    if first.startswith(_CAPTURES):
+        raise ReportError(f"{name}: is a capture, not a report; make one first: pcapflow analyze --json")
+    first = first.lstrip()
+    if not first:
         raise ReportError(f"{name}: is empty, not a report")
     if first.startswith(b'{"record"'):
         yield from _lines(file, first, name)

@@ -226,12 +226,20 @@ _NO_PROCESS = Process(0, 0)
 
 
 def comparable(old: Summary, new: Summary) -> tuple[Summary, Summary]:
-    """Both settled. Where blocks had other sizes, memory and that limit may differ too (docs/report.md) and are left out."""
+    """Both settled, and without what follows from limits that differ: the limits themselves say it. Where blocks had other sizes, memory may differ too
+    (docs/report.md).
+    """
     old, new = settled(old), settled(new)
-    if old.limits.get("block_size") == new.limits.get("block_size"):
+    if old.limits == new.limits:
         return old, new
-    limits = {name: old.limits.get("block_size", value) if name == "block_size" else value for name, value in new.limits.items()}
-    return old, replace(new, memory=old.memory, limits=limits)
+    # limits of accounts follow from memory_limit: one line says it
+    follows = {name for name in new.limits if name.endswith("_total") and old.limits.get("memory_limit") != new.limits.get("memory_limit")} | {"block_size"}
+    limits = {name: old.limits.get(name, value) if name in follows else value for name, value in new.limits.items()}
+    memory = new.memory
+    if old.limits.get("block_size") != new.limits.get("block_size"):
+        memory = old.memory
+    parts = {name: replace(part, limit_bytes=old.memory.components[name].limit_bytes if name in old.memory.components else part.limit_bytes) for name, part in memory.components.items()}
+    return old, replace(new, memory=replace(memory, limit_bytes=old.memory.limit_bytes, components=parts), limits=limits)
 
 
 def settled(summary: Summary) -> Summary:

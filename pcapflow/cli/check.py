@@ -78,6 +78,7 @@ def check(
     if update and not baselines:
         raise UsageError("--update writes baselines, and " + ("--no-baseline says that there are none" if no_baseline else f"{project.source} says that there are none"))
     work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
+    _say_which_globs_match_nothing(project, captures, work)
     verdicts: list[Verdict] = []
     with open_output(None) as out:
         text = _Text(out, form, quiet=run["quiet"])
@@ -112,6 +113,17 @@ def _jobs(
             raise UsageError(f"{capture}: is no file that a baseline can lie beside; use analyze, or --no-baseline")
         command = shlex.join(["pcapflow", "check", "--update", *given, *(["--"] if capture.startswith("-") else []), capture])
         yield Job(capture, bounds, options, place, project.expectations(capture), fail_on, update, command)
+
+
+def _say_which_globs_match_nothing(project: Config, given: tuple[str, ...], work: list[Job]) -> None:
+    """Where a whole folder is checked, expectations that are for none of it are for nothing."""
+    from pcapflow.check.config import matches
+
+    if not any(Path(path).is_dir() for path in given):
+        return
+    for glob, _ in project.expect:
+        if not any(matches(glob, job.capture, project.root) for job in work):
+            errors.say(f"warning: {project.source}: expect.{glob!r} matches none of the captures")
 
 
 def _options_given(ctx: click.Context) -> list[str]:
@@ -288,12 +300,10 @@ class _Text:
 
     def _details(self, verdict: Verdict) -> None:
         from pcapflow.check.checking import MOST, differences
-        from pcapflow.check.exporters import told
+        from pcapflow.check.exporters import rest, told
 
-        for problem in verdict.problems:
-            self._line("    " + told(problem))
-        if verdict.more:
-            self._line(f"    and {verdict.more:,} more")
+        for line in (*(told(problem) for problem in verdict.problems), *rest(verdict)):
+            self._line("    " + line)
         if verdict.accepted == "updated" and verdict.comparison is not None:
             for problem in differences(verdict.comparison)[:MOST]:
                 self._line("    accepted: " + told(problem))

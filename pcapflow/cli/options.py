@@ -35,7 +35,7 @@ def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _
 
 
 _OPTIONS = (
-    click.option("-q", "--quiet", is_flag=True, help="No progress bar."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress bar; of check, one line a capture."),
     _limit("--memory-limit", "memory_limit", Size(), "Bound on everything that is kept."),
     _limit("--ring-size", "ring_size", Size(), "Bound on what one stream holds behind its holes."),
     _limit("--ring-ranges", "ring_ranges", click.IntRange(1), "Disjoint ranges that one stream holds behind its holes."),

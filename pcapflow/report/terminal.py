@@ -46,7 +46,7 @@ def _heading(title: str) -> Text:
 
 def _grid(*rows: tuple[str | Text, str | Text, str | Text]) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(width=18, style="cyan")
+    table.add_column(width=max(18, *(len(name) + 2 * isinstance(name, str) for name, *_ in rows)) if rows else 18, style="cyan", no_wrap=True)
     table.add_column(justify="right", min_width=10)
     table.add_column()
     for name, value, remark in rows:
@@ -80,7 +80,7 @@ def _captures(s: Summary) -> list[RenderableType]:
         f"{n:,} {name}"
         for n, name in (
             (d.udp, "UDP"), (d.other, "other"), (d.malformed, "malformed"), (d.unsupported_link, "of an unsupported link type"),
-            (d.fragments, "fragments"), (d.snapped, "cut by the snap length"),
+            (d.fragments, "fragments"), (d.snapped, "cut by the snap length"), (d.left_out, "left out by --filter, --from or --to"),
         )
         if n
     ]  # fmt: skip

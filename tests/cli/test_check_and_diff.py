@@ -232,7 +232,8 @@ def test_diff_tells_counts_endpoints_drops_and_memory_that_changed(pcapflow: Pca
     assert found["records"][0]["changes"] == [{"path": ".request.target", "old": "/missing", "new": "/mizzing"}]
     other = report(pcapflow, project, "other.json", "--json", "--memory-limit", "32MiB", "fixtures/lossy.pcap")
     told = pcapflow("diff", "--summary", old, other)
-    assert ".memory.limit_bytes" in told.stdout
+    assert ".limits.memory_limit" in told.stdout
+    assert ".rings.limit_bytes" not in told.stdout
     assert "-50.0%" in told.stdout
     assert max(map(len, told.stdout.splitlines())) <= 100
     assert pcapflow("diff", "-q", old, new).stdout == ""
@@ -513,3 +514,39 @@ class _Parent:
 
     def __reduce__(self) -> Any:
         return os.getpid, ()
+
+
+# --- what a new user stumbled over
+
+
+def test_a_capture_where_a_report_should_be_is_told_as_one(pcapflow: Pcapflow, project: Path) -> None:
+    for name in ("statuses.pcap", "ng.pcapng", "packed.pcap.gz"):
+        capture = project / "fixtures" / name
+        if name == "ng.pcapng":
+            capture.write_bytes(b"\n\r\r\n" + bytes(60))
+        elif name.endswith("gz"):
+            capture.write_bytes(__import__("gzip").compress(b"x"))
+        ran = pcapflow("diff", str(capture), str(capture))
+        assert ran.returncode == 3
+        assert "is a capture, not a report; make one first: pcapflow analyze --json" in ran.stderr
+
+
+def test_another_limit_is_one_difference_and_what_is_expected_stands_first(pcapflow: Pcapflow, project: Path) -> None:
+    pcapflow("check", "--update", "fixtures")
+    (project / "pcapflow.toml").write_text('[options]\nmemory-limit = "32MiB"\n[expect."*.pcap"]\n"tcp.gaps" = 0\n')
+    ran = pcapflow("check", "fixtures/lossy.pcap")
+    assert ran.stdout.splitlines()[:5] == [
+        "FAILED fixtures/lossy.pcap: 2 problems",
+        "    tcp.gaps is 6, expected 0",
+        "    made with another limit: .limits.memory_limit: 67108864 -> 33554432",
+        "    if that is as it should be: pcapflow check --update fixtures/lossy.pcap",
+        "result capture                  packets  problems  baseline",
+    ]
+
+
+def test_expectations_that_are_for_no_capture_of_a_folder_are_named(pcapflow: Pcapflow, project: Path) -> None:
+    (project / "pcapflow.toml").write_text('[expect."nomatch*"]\n"tcp.gaps" = 0\n[expect."lossy*"]\n"tcp.gaps" = 6\n')
+    ran = pcapflow("check", "--no-baseline", "fixtures")
+    assert ran.returncode == 0
+    assert ran.stderr == "pcapflow: warning: " + str(project / "pcapflow.toml") + ": expect.'nomatch*' matches none of the captures\n"
+    assert pcapflow("check", "--no-baseline", "fixtures/lossy.pcap").stderr == ""

@@ -98,3 +98,17 @@ def on_a_terminal(env: dict[str, str]) -> bytes:
 def test_a_terminal_gets_colour_unless_no_color_says_otherwise() -> None:
     assert b"\x1b[3" in on_a_terminal({"NO_COLOR": ""})
     assert b"\x1b[3" not in on_a_terminal({"NO_COLOR": "1"})
+
+
+def test_a_selection_that_leaves_everything_out_says_so() -> None:
+    s = pipeline.run([str(SAMPLES / "lossy.pcap")], options=pipeline.Options(filter="port 4")).summary
+    assert "500 left out by --filter, --from or --to" in render(s, width=80, color=False)
+
+
+def test_a_long_reason_is_there_whole() -> None:
+    s = summary("lossy.pcap")
+    from pcapflow.summary import DropCount
+
+    s.drops.by_reason = {"http_header_line_too_long": DropCount(1, 5)}
+    assert "http_header_line_too_long" in render(s, width=80, color=False)
+    assert max(map(len, render(s, width=80, color=False).splitlines())) <= 80
