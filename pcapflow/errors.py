@@ -13,6 +13,14 @@ exception: it is a `pcapflow.drops.Drop`, and the run goes on.
 
 from __future__ import annotations
 
+DIFFERENT = 1
+NOT_A_CAPTURE = 3
+DAMAGED = 4
+INTERNAL = 70
+OUT_OF_MEMORY = 71
+INTERRUPTED = 130
+"""Exit statuses that are no exception's own."""
+
 
 class PcapflowError(Exception):
     """Base of all errors that pcapflow raises on purpose."""

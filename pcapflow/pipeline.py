@@ -20,7 +20,7 @@ from pcapflow.budget import Account, Ledger
 from pcapflow.capture import linktypes
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import CaptureInfo
-from pcapflow.capture.trace import Trace
+from pcapflow.capture.trace import Trace, passed_over
 from pcapflow.decode import columns, slow
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
@@ -323,8 +323,7 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
             if link_type not in slow.SUPPORTED_LINK_TYPES:
                 say(f"{info.path}: link type {linktypes.name(link_type)} is not supported; its {info.by_link_type[link_type]:,} packets were counted, not decoded")
     if trace.passed_over:
-        more = f" and {len(trace.passed_over) - 1} more" if len(trace.passed_over) > 1 else ""
-        say(f"{trace.passed_over[0]}{more}: not a capture, passed over")
+        say(passed_over(trace.passed_over))
     seen = [link_type for info in trace.infos for link_type in info.link_types]
     result.nothing_decoded = bool(seen) and not any(link_type in slow.SUPPORTED_LINK_TYPES for link_type in seen)
     return result

@@ -100,6 +100,12 @@ def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrup
     return captures, others
 
 
+def passed_over(files: Sequence[str]) -> str:
+    """What to say of files in a directory that are no captures; nothing for none."""
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"{files[0]}{more}: not a capture, passed over" if files else ""
+
+
 class Trace:
     """The captures of one run. A context: on leaving it everything is closed."""
 

@@ -26,9 +26,8 @@ def path_of(capture: str) -> Path:
 class Baseline:
     """Writes one."""
 
-    def __init__(self, out: Out, *, with_records: bool) -> None:
-        self._out = out
-        self._document = DocumentWriter(out, with_records=with_records)
+    def __init__(self, out: Out) -> None:
+        self._document = DocumentWriter(out, with_records=True)
         self.records = self._document.records
 
     def summary(self, summary: Summary) -> None:

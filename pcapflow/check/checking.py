@@ -27,18 +27,18 @@ import msgspec
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.capture.interrupt import Interrupt
-from pcapflow.capture.trace import captures_in
+from pcapflow.capture.trace import captures_in, passed_over
 from pcapflow.check import baseline
 from pcapflow.check.comparing import Comparison, compare
 from pcapflow.check.expectations import Expectation, Violation
 from pcapflow.check.reports import read_report
 from pcapflow.check.walk_records import name_of, packet_of
-from pcapflow.errors import OutputError, PcapflowError, ReportError
+from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
+from pcapflow.files import put_in_place
 from pcapflow.limits import Limits
 from pcapflow.records import Drop, Gap, Http, Json, Record
 from pcapflow.summary import Summary
 
-DIFFERENT, DAMAGED, NOT_A_CAPTURE, INTERNAL, OUT_OF_MEMORY, INTERRUPTED = 1, 4, 3, 70, 71, 130
 MOST = 20
 """Violations of one capture that are told one by one."""
 
@@ -125,7 +125,7 @@ def _check(job: Job, verdict: Verdict) -> None:
     try:
         try:
             with os.fdopen(fd, "wb") as file:
-                writer = baseline.Baseline(file.write, with_records=True)
+                writer = baseline.Baseline(file.write)
                 result = pipeline.run([job.capture], job.limits, job.options, write=writer.records)
                 writer.summary(result.summary)
         except OSError as e:
@@ -179,7 +179,7 @@ def _judge(job: Job, report: Path, summary: Summary, verdict: Verdict) -> None:
         verdict.fail(problem)
     accepted = _against_baseline(job, job.baseline, report, verdict) if job.baseline is not None else ""
     if accepted and job.baseline is not None:
-        _accept(report, job.baseline)
+        put_in_place(report, job.baseline)
         verdict.accepted = accepted
 
 
@@ -203,17 +203,6 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
         verdict.accept = job.update_command
     verdict.more += comparison.differences - len(comparison.summary) - len(comparison.records)
     return ""
-
-
-def _accept(report: Path, place: Path) -> None:
-    """The new report takes the baseline's place, with the rights of the one before, or of a new file."""
-    umask = os.umask(0)
-    os.umask(umask)
-    try:
-        report.chmod(place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~umask)
-        report.replace(place)
-    except OSError as e:
-        raise OutputError(f"{place}: cannot be written: {e.strerror}") from None
 
 
 def differences(comparison: Comparison) -> list[Problem]:
@@ -303,13 +292,13 @@ def _detail(kind: str, record: Record) -> str:
     return f": {record.cause}" if isinstance(record, Gap) else ""
 
 
-def captures_of(folder: str) -> tuple[list[str], list[str]]:
-    """The captures in a directory, by name, those too that only their baselines tell of; and its other files."""
+def captures_of(folder: str) -> tuple[list[str], str]:
+    """The captures in a directory, by name, those too that only their baselines tell of; and what to say of its other files."""
     limits = Limits()
     captures, others = captures_in(folder, limits, Ledger(limits), Interrupt())
     baselines = {path for path in others if path.endswith(baseline.SUFFIX)}
     missed = {path.removesuffix(baseline.SUFFIX) for path in baselines} - set(captures)
-    return sorted({*captures, *missed}), [path for path in others if path not in baselines and path not in missed]
+    return sorted({*captures, *missed}), passed_over([path for path in others if path not in baselines and path not in missed])
 
 
 def interrupted(job: Job) -> Verdict:

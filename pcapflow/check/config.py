@@ -5,7 +5,6 @@ Contract: `find` looks from a folder upwards; `load` raises `UsageError` with th
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 from pcapflow.check.expectations import Expectation
 from pcapflow.errors import UsageError
+from pcapflow.near import did_you_mean
 
 NAME = "pcapflow.toml"
 FAIL_ON = ("gap", "drop", "truncated", "invalid-json", "anomaly")
@@ -146,6 +146,5 @@ def _table(path: Path, name: str, tables: dict[str, Any]) -> dict[str, Any]:
 def _known(path: Path, table: str, found: dict[str, Any], names: tuple[str, ...]) -> None:
     for name in found:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
             where = f"{table}.{name}" if table else name
-            raise UsageError(f"{path}: {where}: there is no such setting; " + (f"did you mean {near[0]}?" if near else f"write one of {', '.join(names)}"))
+            raise UsageError(f"{path}: {where}: there is no such setting" + (did_you_mean(name, names) or f"; write one of {', '.join(names)}"))

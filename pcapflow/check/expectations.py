@@ -7,12 +7,12 @@ always holds. `violations` takes the report's values. A key that a map does not 
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from pcapflow.errors import UsageError
+from pcapflow.near import did_you_mean
 from pcapflow.report.schema import schema
 from pcapflow.sizes import duration, size
 
@@ -148,8 +148,7 @@ def _kinds(path: str, steps: tuple[Step, ...]) -> list[Kind]:
             elif not isinstance(step, str) and "items" in kind:
                 reached.append(kind["items"])
         if not reached:
-            near = difflib.get_close_matches(str(step), sorted(names), 1)
-            raise UsageError(f"{path}: a report has no such field" + (f"; did you mean {near[0]}?" if near else ""))
+            raise UsageError(f"{path}: a report has no such field{did_you_mean(str(step), sorted(names))}")
         kinds = reached
     kinds = _open(kinds, whole["$defs"])
     if any("properties" in kind or "items" in kind or "additionalProperties" in kind for kind in kinds):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 import sys
@@ -17,7 +16,7 @@ from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, ReaderLeft, open_output
-from pcapflow.errors import CaptureError, UsageError
+from pcapflow.errors import CaptureError, OutputError, UsageError
 from pcapflow.plain import plain
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ Examples:
   pcapflow check --no-baseline --fail-on gap,drop fixtures
   pcapflow check --junit report.xml --format github fixtures/*.pcap
 """
-_ORDER = (errors.INTERNAL, 2, errors.NOT_A_CAPTURE, 73, errors.INTERRUPTED, errors.OUT_OF_MEMORY, errors.DAMAGED, errors.DIFFERENT, 0)
+_ORDER = (errors.INTERNAL, UsageError.exit_status, errors.NOT_A_CAPTURE, OutputError.exit_status, errors.INTERRUPTED, errors.OUT_OF_MEMORY, errors.DAMAGED, errors.DIFFERENT, 0)
 """Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
 _RESULTS = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}
 _COLOURS = {"ok": "green", "failed": "red", "error": "red"}
@@ -161,8 +160,9 @@ def _settings_of(ctx: click.Context, project: Config) -> dict[str, Any]:
     for name, value in project.options.items():
         param = known.get(name)
         if param is None:
-            near = difflib.get_close_matches(name, known, 1)
-            raise UsageError(f"{project.source}: options.{name}: there is no such option" + (f"; did you mean {near[0]}?" if near else ""))
+            from pcapflow.near import did_you_mean
+
+            raise UsageError(f"{project.source}: options.{name}: there is no such option{did_you_mean(name, known)}")
         assert param.name is not None
         if ctx.get_parameter_source(param.name) is not click.core.ParameterSource.DEFAULT:
             continue
@@ -185,12 +185,11 @@ def _expanded(captures: tuple[str, ...]) -> Iterator[str]:
         if not Path(path).is_dir():
             yield path
             continue
-        found, others = captures_of(path)
+        found, warning = captures_of(path)
         if not found:
             raise CaptureError(path, "is a directory without captures")
-        if others:
-            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-            errors.say(f"warning: {others[0]}{more}: not a capture, passed over")
+        if warning:
+            errors.say(f"warning: {warning}")
         yield from found
 
 

@@ -9,15 +9,10 @@ import sys
 import click
 
 from pcapflow.cli.output import ReaderLeft
-from pcapflow.errors import PcapflowError
+from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, PcapflowError
 from pcapflow.plain import plain
 
-INTERRUPTED = 130
-OUT_OF_MEMORY = 71
-INTERNAL = 70
-DAMAGED = 4
-NOT_A_CAPTURE = 3
-DIFFERENT = 1
+__all__ = ["DAMAGED", "DIFFERENT", "INTERNAL", "INTERRUPTED", "NOT_A_CAPTURE", "OUT_OF_MEMORY", "Finished", "exit_with", "nobody_reads", "say"]
 
 
 class Finished(Exception):

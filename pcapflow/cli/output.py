@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pcapflow.errors import OutputError
+from pcapflow.files import put_in_place
 
 _LATER = re.compile(r"([a-z]+)\.[0-9]+\.parquet")
 """The second and later files of a table."""
@@ -84,7 +85,7 @@ def open_output(path: str | None) -> Iterator[Output]:
             output = Output(path, stream)
             yield output
             output.flush()
-        _put_in_place(Path(beside), target)
+        put_in_place(Path(beside), target)
     except BaseException:
         with suppress(OSError):
             Path(beside).unlink()
@@ -99,14 +100,6 @@ def _closing(stream: BinaryIO) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             stream.close()
-
-
-def _put_in_place(beside: Path, target: Path) -> None:
-    try:
-        beside.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
-        beside.replace(target)
-    except OSError as e:
-        raise OutputError(f"{target}: cannot be written: {e.strerror}") from None
 
 
 @contextmanager
@@ -141,7 +134,7 @@ def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
             except OSError as e:
                 raise OutputError(f"{folder / name}: cannot be written: {e.strerror}") from None
         for name, (beside, _) in made.items():
-            _put_in_place(beside, folder / name)
+            put_in_place(beside, folder / name)
         stems = {name.partition(".")[0] for name in made}
         for old in sorted(folder.iterdir()):
             match = _LATER.fullmatch(old.name)
@@ -158,9 +151,3 @@ def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
             with suppress(OSError):
                 folder.rmdir()
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -32,7 +32,7 @@ def written(form: str, sample: str = "statuses.pcap") -> bytes:
         result = pipeline.run([str(SAMPLES / sample)], write=lines.records)
         lines.records([msgspec.json.encode(result.summary)])
     else:
-        writer: Any = baseline.Baseline(out.append, with_records=True) if form == "baseline" else DocumentWriter(out.append, with_records=form != "no-records")
+        writer: Any = baseline.Baseline(out.append) if form == "baseline" else DocumentWriter(out.append, with_records=form != "no-records")
         result = pipeline.run([str(SAMPLES / sample)], write=writer.records if form != "no-records" else None)
         writer.summary(result.summary)
     data = b"".join(out)
