@@ -18,6 +18,7 @@ import numpy as np
 from pcapflow import __version__, records
 from pcapflow.budget import Account, Ledger
 from pcapflow.capture import linktypes
+from pcapflow.capture.clock import timed
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Trace, passed_over
@@ -143,7 +144,7 @@ def run(
         blocks = 0
         no_memory = False
         try:
-            for block in trace.blocks(options.packets):
+            for block in timed(trace.blocks(options.packets), ledger):
                 ledger.at(block.first_packet, int(block.ts[0]))
                 blocks += 1
                 hard_limit.check()

@@ -247,12 +247,12 @@ class PcapNg:
             ts = _nanoseconds((high << 32) | low, self._interfaces[first])
             self._last_ts = int(ts[-1])
             self.link_type = self._interfaces[first].link_type
-            return Records(offsets, caplen, wirelen, ts)
+            return Records(offsets, caplen, wirelen, ts, interfaces=first)
         known = interface < len(self._interfaces)
         which = np.where(known, interface, len(self._interfaces))
         ts = self._times((high << 32) | low, which, simple)
         link_types = np.array([*(i.link_type for i in self._interfaces), -1], dtype=np.int64)[which]
-        return Records(offsets, caplen, wirelen, ts, link_types)
+        return Records(offsets, caplen, wirelen, ts, link_types, interface)
 
     def _times(self, units: npt.NDArray[np.int64], which: npt.NDArray[np.int64], simple: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """ns since the epoch of each packet, by the resolution of its interface; a simple packet has the time of the one before."""

@@ -90,8 +90,8 @@ class Scan(NamedTuple):
 
 
 class Records(NamedTuple):
-    """Packet records as columns, int64 (n,) each: where the data begins in the buffer, captured and wire bytes, ns since the epoch, and the
-    LINKTYPE of each, or None where all have the format's only one.
+    """Packet records as columns, int64 (n,) each: where the data begins in the buffer, captured and wire bytes, ns since the epoch, the
+    LINKTYPE of each, or None where all have the format's only one, and the interface of each, or that of all.
     """
 
     offsets: _I64
@@ -99,6 +99,7 @@ class Records(NamedTuple):
     wirelen: _I64
     ts: _I64
     link_types: _I64 | None = None
+    interfaces: _I64 | int = 0
 
 
 class Format(Protocol):
@@ -228,4 +229,5 @@ class CaptureReader:
                 kinds = None
             for kind, count in zip(different.tolist(), counts.tolist(), strict=True):
                 info.saw(kind, count)
-        return PacketBlock(buffer, records.offsets, records.caplen, records.wirelen, records.ts, number, link_type, kinds)
+        one, many = (records.interfaces, None) if isinstance(records.interfaces, int) else (0, records.interfaces)
+        return PacketBlock(buffer, records.offsets, records.caplen, records.wirelen, records.ts, number, link_type, kinds, one, many, frame=number)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.budget import Ledger
-from pcapflow.capture.block import PAD, PacketBlock
+from pcapflow.capture.block import PacketBlock, joined
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import CaptureInfo, CaptureReader
@@ -40,6 +40,8 @@ class _Input:
         self.path = path
         self.number = number
         """Its place on the command line."""
+        self.place = 0
+        """Its place in the trace."""
         self.first_ts = -1
         self.info = CaptureInfo(path)
         self.size: int | None = None
@@ -72,6 +74,7 @@ class _Input:
         self.block = next(self.blocks, None)
         self.at = 0
         if self.block is not None:
+            self.block.file = self.place
             self.order = np.maximum(np.maximum.accumulate(self.block.ts), self.latest)
             self.latest = int(self.order[-1])
 
@@ -158,6 +161,10 @@ class Trace:
             again.first_ts, again.size = one.first_ts, one.size
             self._inputs[one.number] = again
         self._inputs.sort(key=lambda one: (one.first_ts, one.number))
+        for place, one in enumerate(self._inputs):
+            one.place = place
+            if one.block is not None:
+                one.block.file = place
 
     # --- what a run asks for
 
@@ -207,7 +214,7 @@ class Trace:
                 if beyond >= 0:
                     for one, start, stop in parts if len(parts) == 1 else ():
                         one.info.packets -= min(beyond, stop - start)
-                    yield _rows(block, 0, len(block) - beyond)
+                    yield block.rows(0, len(block) - beyond)
                     return
                 yield block
             for one in list(active):
@@ -245,36 +252,8 @@ def _merged(parts: list[tuple[_Input, int, int]], number: int) -> PacketBlock | 
     """Rows of several blocks as one, by time; number: of the first packet."""
     if not parts:
         return None
-    blocks = [_rows(one.block, start, stop) for one, start, stop in parts if one.block is not None]
+    blocks = [one.block.rows(start, stop) for one, start, stop in parts if one.block is not None]
     if len(blocks) == 1:
         return replace(blocks[0], first_packet=number)
-    buffer = bytearray(sum(len(block.buffer) for block in blocks) + PAD)
-    at = 0
-    offsets = []
-    for block in blocks:
-        buffer[at : at + len(block.buffer)] = block.buffer
-        offsets.append(block.offsets + at)
-        at += len(block.buffer)
     order = np.argsort(np.concatenate([one.order[start:stop] for one, start, stop in parts]), kind="stable")
-    kinds = np.concatenate([np.full(len(b), b.link_type) if b.link_types is None else b.link_types for b in blocks])[order]
-    same = bool((kinds == kinds[0]).all())
-    return PacketBlock(
-        buffer,
-        np.concatenate(offsets)[order],
-        np.concatenate([b.caplen for b in blocks])[order],
-        np.concatenate([b.wirelen for b in blocks])[order],
-        np.concatenate([b.ts for b in blocks])[order],
-        number,
-        int(kinds[0]),
-        None if same else kinds,
-    )
-
-
-def _rows(block: PacketBlock, start: int, stop: int) -> PacketBlock:
-    if (start, stop) == (0, len(block)):
-        return block
-    rows = slice(start, stop)
-    kinds = block.link_types[rows] if block.link_types is not None else None
-    return replace(
-        block, offsets=block.offsets[rows], caplen=block.caplen[rows], wirelen=block.wirelen[rows], ts=block.ts[rows], link_types=kinds
-    )
+    return joined(blocks, number, order)

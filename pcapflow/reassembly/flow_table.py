@@ -17,7 +17,6 @@ import numpy as np
 
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import SegmentColumns
-from pcapflow.reassembly.clock import CaptureClock
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.keys import endpoints
@@ -31,7 +30,6 @@ class FlowTable:
 
     def __init__(self, ctx: Context, *, walk_all: bool = False) -> None:
         self.ctx = ctx
-        self.clock = CaptureClock()
         self._walk_all = walk_all
         self._table: dict[bytes, Connection] = {}
         self._open: OrderedDict[bytes, Connection] = OrderedDict()
@@ -47,7 +45,8 @@ class FlowTable:
     def process(self, block: PacketBlock, columns: SegmentColumns) -> None:
         """Take the segments of one block."""
         ctx = self.ctx
-        clock = self.clock.advance(block.ts)
+        clock = block.clock
+        assert clock is not None
         ctx.enter(block, clock)
         for connection in _due(ctx):
             connection.arm(ctx)

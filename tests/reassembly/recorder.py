@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pcapflow.budget import Ledger
+from pcapflow.capture.clock import timed
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.source import open_source
 from pcapflow.decode import columns
@@ -140,7 +141,7 @@ def reassemble(path: Path, limits: Limits | None = None, *, walk_all: bool = Fal
     source = open_source(str(path))
     counts = DecodeCounts()
     last, ts = 0, 0
-    for block in open_capture(source, limits, ledger).blocks(1, limits):
+    for block in timed(open_capture(source, limits, ledger).blocks(1, limits), ledger):
         table.process(block, columns.decode(block, counts))
         last = block.first_packet + len(block) - 1
         ts = int(block.ts[-1])
