@@ -15,10 +15,11 @@ from msgspec.structs import astuple
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.http1_bodies import BodyState
-from pcapflow.protocols.http1_framer import Framer, State
+from pcapflow.protocols.http1_framer import Framer
 from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
 from pcapflow.protocols.http1_owner import Where
 from pcapflow.protocols.http1_pairs import WAITING_BYTES, Exchange, Pairs
+from pcapflow.protocols.http1_state import BETWEEN, BODY_BEGINS
 from pcapflow.protocols.services import Answer, BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
@@ -42,8 +43,6 @@ SMALL_ANSWER = 128
 CACHED_ANSWERS = 512
 """Small bodies that were looked at, by head and bytes: some 2 KB each, a fixed cost (docs/memory.md)."""
 _BEFORE_ALL = -(1 << 62)
-_BODY_BEGINS = (State.BODY, State.CHUNK_LINE)
-_BETWEEN = (State.HEAD, State.SEARCH)
 _BODILESS = frozenset((204, 304))
 
 
@@ -103,7 +102,7 @@ class HttpConnection:
                     self._resume(packet)
                     position = client.feed(event, position)
                 continue
-            if (client.paused and client.state in _BETWEEN) or client.paused_body:
+            if (client.paused and client.state in BETWEEN) or client.paused_body:
                 self._run_server(server, event.packet)
                 self._resume(event.packet)
             if isinstance(event, StreamGap):
@@ -156,7 +155,7 @@ class HttpConnection:
         if asked is not None:
             head = asked.head
             assert head is not None
-            if not asked.request_done and client.state in _BODY_BEGINS:
+            if not asked.request_done and client.state in BODY_BEGINS:
                 # a final answer before the body: the client may do without sending it (RFC 9110 section 10.1.1)
                 client.may_be_unsent = head.expects and asked.response is not None
                 if head.upgrade:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from enum import Enum, auto
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
@@ -21,47 +20,30 @@ from pcapflow.protocols.http1_chunks import FRAMING_FIELD, PLAIN_CHUNK_LINE, chu
 from pcapflow.protocols.http1_head import (
     CACHED_HEAD_BYTES,
     HEAD_END,
-    REQUEST_LINE,
     SIMPLE_REQUEST_LINE,
-    STATUS_LINE,
     Head,
-    Heads,
-    RequestHead,
-    ResponseHead,
     beyond_limits,
+    cut_head,
     parse_request,
     parse_response,
     simple_request,
     simple_response,
 )
 from pcapflow.protocols.http1_owner import Owner, Where
+from pcapflow.protocols.http1_state import BETWEEN, State
 from pcapflow.protocols.search import WINDOW, find_message
 from pcapflow.protocols.services import Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 _LARGEST_WINDOW = 256 << 10
-_FIRST_LINES = {"client": REQUEST_LINE, "server": STATUS_LINE}
-
-
-class State(Enum):
-    """Where in a message the stream is."""
-
-    HEAD = auto()
-    BODY = auto()
-    CHUNK_LINE = auto()
-    CHUNK_DATA = auto()
-    CHUNK_END = auto()
-    TRAILER = auto()
-    SEARCH = auto()
-    OPAQUE = auto()
 
 
 class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_cache", "_direction", "_first", "_stash", "_stash_where", "_window", "connection", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
+        "_begun_at", "_cache", "_direction", "_first", "_latest", "_stash", "_stash_where", "_window", "connection", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
         "reserved", "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
@@ -88,6 +70,10 @@ class Framer:
         """Somebody looks at the body."""
         self.skip_until = 0
         """Data of earlier packets came before it was known that this is HTTP."""
+        self._begun_at = 0
+        """Stream offset at which the message under way begins."""
+        self._latest = 0
+        """When the latest of its bytes was captured that came in earlier events; 0 for none."""
         self._stash = b""
         self._stash_where: Where | None = None
         self._window = WINDOW
@@ -112,6 +98,14 @@ class Framer:
 
     def feed(self, data: StreamData, position: int, stop: int | None = None) -> int:
         """Data from a position, up to stop where not to its end; the position up to which it was consumed."""
+        position = self._feed(data, position, stop)
+        if (self.state in BETWEEN and not self._stash) or not position:
+            self._latest = 0
+        else:
+            self._latest = self._until(data, data.piece(position - 1))
+        return position
+
+    def _feed(self, data: StreamData, position: int, stop: int | None) -> int:
         n = data.length if stop is None else stop
         if self.skip_until:
             if position == 0:
@@ -174,28 +168,29 @@ class Framer:
                 if not self.until_close:
                     self.remaining -= n
                     if self.remaining == 0:
-                        self._end_body(gap.packet, gap.ts, whole=True)
+                        self._end_body(gap.packet, self._latest or gap.ts, whole=True)
                 return
             self.owner.body_gap(self, self.remaining)
             inside = self.remaining
-            self._end_body(gap.packet, gap.ts, whole=True)
+            self._end_body(gap.packet, self._latest or gap.ts, whole=True)
             self.lose(gap.start + inside)
             return
         if state is not State.HEAD:
             self.owner.body_gap(self, n)
-            self._end_body(gap.packet, gap.ts, whole=False)
+            self._end_body(gap.packet, self._latest or gap.ts, whole=False)
         elif self._stash:
-            self._report_cut_head(gap.packet, gap.ts)
+            self._report_cut_head(gap.packet, self._latest or gap.ts)
         self.lose(gap.start)
 
     def end(self, end: StreamEnd) -> None:
         """The stream ended."""
         if self.state is State.BODY and self.until_close:
-            self._end_body(end.packet, end.ts, whole=end.kind == "fin")
+            whole = end.kind == "fin"
+            self._end_body(end.packet, max(end.ts, self._latest) if whole else self._latest or end.ts, whole=whole)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
-            self._end_body(end.packet, end.ts, whole=False)
+            self._end_body(end.packet, self._latest or end.ts, whole=False)
         elif self._stash and self.state is State.HEAD:
-            self._report_cut_head(end.packet, end.ts)
+            self._report_cut_head(end.packet, self._latest or end.ts)
         self._leave(end)
         self.opaque()
 
@@ -230,22 +225,20 @@ class Framer:
         piece = data.piece(position)
         return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
 
+    def _until(self, data: StreamData, piece: int) -> int:
+        """When the latest byte was captured that the message under way has up to a piece of data."""
+        if not data.waited:
+            return max(data.time(piece), self._latest)
+        return max(data.latest(data.piece(max(self._begun_at - data.start, 0)), piece), self._latest)
+
     # --- inside
 
     def _report_cut_head(self, packet: int, ts: int) -> None:
         """No more of the head that was kept will come: what its whole lines say."""
-        stash, where = self._stash, self._stash_where
-        lines = stash[: stash.rfind(b"\n") + 1]
-        if not lines and self.side == "server":
-            lines = stash + b"\r\n"  # a status says enough without its line's end
-        if where is not None and _FIRST_LINES[self.side].match(lines):
-            head = self._parsed(lines + b"\r\n", None)
-            assert head is not None
-            head.anomalies = [*(name for name in head.anomalies if name != Anomaly.MISSING_HOST), Anomaly.HEAD_CUT.value]
+        where = self._stash_where
+        head = cut_head(self._stash, self.side)
+        if where is not None and head is not None:
             self.owner.cut_head(self, head, where, packet, ts)
-
-    def _parsed(self, raw: bytes, heads: Heads | None) -> RequestHead | ResponseHead | None:
-        return parse_request(raw, heads) if self.side == "client" else parse_response(raw, heads)
 
     def _look_for_message(self, data: StreamData, position: int) -> None:
         """At the first byte of a body that may never have been sent: a message where it should begin means that it was not."""
@@ -258,11 +251,8 @@ class Framer:
 
     def _skip(self, data: StreamData) -> int:
         """The position of the first byte that a packet after `skip_until` brought."""
-        ends = data.piece_ends()
-        for i in range(len(ends)):
-            if data.packet(i) > self.skip_until:
-                return ends[i - 1] if i else 0
-        return data.length
+        i = bisect_right(data.columns()[0], self.skip_until)
+        return data.piece_ends()[i - 1] if i else 0
 
     def _messages(self, data: StreamData, base: int, view: bytes) -> int:
         """Heads, lines and short bodies that lie whole in view, which begins at position base. The bytes consumed."""
@@ -273,7 +263,8 @@ class Framer:
         known = self._cache.get
         take_head = owner.request_head if self.side == "client" else owner.response_head
         ends = data.piece_ends()
-        packets, times, acks = data.origins()
+        packets, times, acks = data.columns()
+        waited = data.waited
         piece = bisect_right(ends, max(base, 0))
         while at < size:
             state = self.state
@@ -298,12 +289,15 @@ class Framer:
                     while ends[piece] <= position:
                         piece += 1
                     offset, packet, ts, ack = data.start + position, packets[piece], times[piece], acks[piece]
+                    self._latest = 0
                 else:
                     offset, packet, ts, ack = self.where(data, position)
+                self._begun_at = offset
                 position = base + stop - 1
                 while ends[piece] <= position:
                     piece += 1
-                framing = take_head(head, stop - at, offset, packet, ts, ack, packets[piece], times[piece])
+                last_ts = self._until(data, piece) if waited else times[piece]
+                framing = take_head(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
                 at = stop
                 if framing == "none":
                     continue
@@ -319,7 +313,8 @@ class Framer:
                     position = base + stop - 1
                     while ends[piece] <= position:
                         piece += 1
-                    owner.whole_body(self, head, view[at:stop], offset, ts, packets[piece], times[piece])
+                    last_ts = self._until(data, piece) if waited else times[piece]
+                    owner.whole_body(self, head, view[at:stop], offset, ts, packets[piece], last_ts)
                     at = stop
                 elif framing == "opaque":
                     self.opaque()
@@ -366,8 +361,8 @@ class Framer:
                     return at + most
                 if state is State.TRAILER:
                     if view[at:stop] in (b"\r\n", b"\n"):
-                        last = self.where(data, base + stop - 1)
-                        self._end_body(last.packet, last.ts, whole=True)
+                        last = data.piece(base + stop - 1)
+                        self._end_body(packets[last], self._until(data, last), whole=True)
                     elif FRAMING_FIELD.match(view, at, stop):
                         owner.suspicious(self, Anomaly.FRAMING_IN_TRAILER)
                 else:
@@ -419,7 +414,8 @@ class Framer:
         if drop is not None:
             self._refuse(*drop[:3], data, base, len(raw), drop.detail)
             return stop, None
-        head = self._parsed(raw, self.services.heads)
+        parse = parse_request if self.side == "client" else parse_response
+        head = parse(raw, self.services.heads)
         if head is None:
             self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, len(raw), repr(raw[:40]))
         return stop, head
@@ -448,8 +444,8 @@ class Framer:
             if self.state is State.CHUNK_DATA:
                 self.state = State.CHUNK_END
             else:
-                last = self.where(data, stop - 1)
-                self._end_body(last.packet, last.ts, whole=True)
+                last = data.piece(stop - 1)
+                self._end_body(data.packet(last), self._until(data, last), whole=True)
         return stop, n > WINDOW and not self.wanted
 
     def _end_body(self, packet: int, ts: int, *, whole: bool) -> None:

@@ -15,7 +15,7 @@ from pcapflow.policy import Policy
 from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.overlap import Arrivals, owners
 from pcapflow.reassembly.pieces import Rows
-from pcapflow.reassembly.ring import MARKS_MAX, Ring
+from pcapflow.reassembly.ring import MARKS_MAX, Mark, Ring
 from pcapflow.reassembly.sack import Sacked, Told
 from pcapflow.reassembly.witness import Witness
 
@@ -34,14 +34,12 @@ class Contest(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A range that leaves: its bytes, the offsets at which segments begin in it (start among them), and under which policies it would read
-    differently.
-    """
+    """A range that leaves: its bytes, the segments that are remembered of it, by offset, and under which policies it would read differently."""
 
     start: int
     end: int
     data: bytes
-    marks: list[int]
+    marks: list[Mark]
     differs: set[Policy]
 
 
@@ -93,16 +91,16 @@ class Behind:
         """A segment comes; what lies before known_to is no longer held. It may cost something."""
         self._arrivals.add(start, end, known_to)
 
-    def hold(self, low: int, high: int, data: memoryview, clock: int) -> bool:
-        """Keep bytes that are not held yet; False, with nothing changed, where the budget refuses."""
+    def hold(self, segment: Mark, data: memoryview, clock: int) -> bool:
+        """Keep the bytes of a segment, which are not held yet; False, with nothing changed, where the budget refuses."""
         own = BEHIND_BYTES - self._own
         if own and not self._account.reserve(own):
             return False
-        if not self.ring.write(low, data):
+        if not self.ring.write(segment, data):
             self._account.release(own)
             return False
         self._own = BEHIND_BYTES
-        self.assembler.add(low, high, clock)
+        self.assembler.add(segment.offset, segment.offset + len(data), clock)
         return True
 
     def hold_run(self, view: memoryview, rows: Rows, i: int, j: int, offset: int, n: int, most: int) -> bool:
@@ -112,7 +110,7 @@ class Behind:
         assembler = self.assembler
         if not assembler.continues(offset, offset + n):
             return False
-        if not self.ring.write_run(offset, [view[at : at + k] for at, k in zip(rows.at[i:j], rows.n[i:j], strict=True)], n, most):
+        if not self.ring.write_run(offset, view, rows, i, j, n, most):
             return False
         assembler.add(offset, offset + n, rows.clock[i])
         return True

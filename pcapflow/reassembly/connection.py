@@ -168,7 +168,7 @@ class Connection:
                 stream.snapped += rows.snapped[i]
                 n += rows.snapped[i]
             if flags & FIN:
-                stream.finished_at(ctx, offset + n)
+                stream.finished_at(ctx, offset + n, ts)
             if flags & ACK:
                 peer = streams[1 - d]
                 self._acknowledge(ctx, peer, rows.ack[i], packet, clock)
@@ -362,7 +362,7 @@ class Connection:
     def hand_fin(self, ctx: Context, direction: int, packet: int, ts: int) -> None:
         """A FIN at `next`, at that packet."""
         stream = self.streams[direction]
-        stream.fin = stream.next
+        stream.fin, stream.fin_ts = stream.next, ts
         self._reached_fin(ctx, stream, packet, ts)
 
     def end_early(self, ctx: Context) -> None:

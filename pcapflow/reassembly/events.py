@@ -16,15 +16,17 @@ from pcapflow.drops import GapCause
 class StreamData:
     """Contiguous payload, in pieces of one segment each.
 
-    start, length: offsets of the stream; piece i is `view[at[i]:stops[i]]`, ends at start + ends[i], and was delivered by
-    packet packets[i] at times[i] ns; acks[i] is the raw acknowledgement number of that segment, -1 where it is not known.
-    Lists or numpy arrays: they become lists when somebody looks. stops may be left to be worked out.
+    start, length: offsets of the stream; piece i is `view[at[i]:stops[i]]` and ends at start + ends[i]. packets[i] delivered it, times[i] (ns) is when
+    it was captured, acks[i] the raw acknowledgement number of its segment, -1 where that is not known. What waited behind a hole was captured
+    before the packet that delivered it: origins[i] is the packet that carried it; None where each piece was delivered by the packet that carried it.
+    Lists or numpy arrays: they become lists when somebody looks. stops may be left to be worked out. What is decided goes by the packets of
+    delivery, which never go back; what is told to people by what carried the bytes.
     """
 
-    __slots__ = ("_acks", "_at", "_ends", "_packets", "_stops", "_times", "length", "start", "view")
+    __slots__ = ("_acks", "_at", "_ends", "_origins", "_packets", "_stops", "_times", "length", "start", "view")
 
     def __init__(
-        self, view: memoryview, start: int, length: int, at: Any, ends: Any, packets: Any, times: Any, acks: Any, stops: Any = None
+        self, view: memoryview, start: int, length: int, at: Any, ends: Any, packets: Any, times: Any, acks: Any, stops: Any = None, origins: list[int] | None = None
     ) -> None:
         self.view = view
         self.start = start
@@ -35,6 +37,12 @@ class StreamData:
         self._packets = packets
         self._times = times
         self._acks = acks
+        self._origins = origins
+
+    @property
+    def waited(self) -> bool:
+        """Whether it waited behind a hole: then its times may go back."""
+        return self._origins is not None
 
     def piece_ends(self) -> list[int]:
         """Where each piece ends, counted from start."""
@@ -46,8 +54,8 @@ class StreamData:
         result: list[int] = ends
         return result
 
-    def origins(self) -> tuple[list[int], list[int], list[int]]:
-        """Packet numbers, times and raw acknowledgement numbers of the pieces."""
+    def columns(self) -> tuple[list[int], list[int], list[int]]:
+        """Of the pieces: packets of delivery, times of capture (ns) and raw acknowledgement numbers."""
         if type(self._packets) is not list:
             self._packets = self._packets.tolist()
             self._times = self._times.tolist()
@@ -81,21 +89,30 @@ class StreamData:
         if not position:
             return self
         ends = self.piece_ends()
-        packets, times, acks = self.origins()
+        packets, times, acks = self.columns()
         i = bisect_right(ends, position)
         at = self._at[i:]
         stops = [a + e - p for a, e, p in zip(at, ends[i:], (ends[i - 1] if i else 0, *ends[i:-1]), strict=True)]
         at[0] = stops[0] - (ends[i] - position)
         left = [end - position for end in ends[i:]]
-        return StreamData(self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops)
+        origins = None if self._origins is None else self._origins[i:]
+        return StreamData(self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops, origins)
 
     def packet(self, piece: int) -> int:
-        """Packet number of a piece."""
+        """Packet that delivered a piece."""
         return int(self._packets[piece])
 
+    def origin(self, piece: int) -> int:
+        """Packet that carried a piece."""
+        return int((self._packets if self._origins is None else self._origins)[piece])
+
     def time(self, piece: int) -> int:
-        """Capture time of a piece, ns."""
+        """When a piece was captured, ns."""
         return int(self._times[piece])
+
+    def latest(self, first: int, last: int) -> int:
+        """When the latest of the pieces from first to last was captured, ns."""
+        return max(self._times[first : last + 1]) if self.waited else int(self._times[last])
 
     def ack(self, piece: int) -> int:
         """Raw acknowledgement number in the segment of a piece; -1 where it is not known."""
@@ -149,7 +166,9 @@ class Conflict(NamedTuple):
 
 
 class StreamEnd(NamedTuple):
-    """The stream ended: by `fin`, by `rst`, or was `cut` (idle, evicted, port reused, end of the capture)."""
+    """The stream ended: by `fin`, by `rst`, or was `cut` (idle, evicted, port reused, end of the capture). packet: at which that was settled; ts (ns): of
+    the FIN or RST itself, which may have waited, else of that packet.
+    """
 
     kind: str
     packet: int

@@ -32,6 +32,7 @@ from pcapflow.reassembly.events import (
 )
 from pcapflow.reassembly.needs import Shadow
 from pcapflow.reassembly.pieces import Rows, Segment
+from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
 from pcapflow.reassembly.seqspace import unwrap
 
@@ -52,7 +53,7 @@ class HalfStream(Delivery):
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
     __slots__ = (
-        "acked", "armed_ack", "armed_packet", "armed_ts", "base", "behind", "bucket", "differs", "doubted", "drop_reason", "ended", "fin", "jump_end", "owner",
+        "acked", "armed_ack", "armed_packet", "armed_ts", "base", "behind", "bucket", "differs", "doubted", "drop_reason", "ended", "fin", "fin_ts", "jump_end", "owner",
         "protocol_drop", "told", "waiting_ack", "waiting_packet", "waiting_ts",
     )  # fmt: skip
 
@@ -63,6 +64,8 @@ class HalfStream(Delivery):
         """Wire number of offset 0; -1 until something of this direction was seen."""
         self.fin = -1
         """Offset of the FIN; -1 until one was seen."""
+        self.fin_ts = 0
+        """When it was captured."""
         self.ended = ""
         self.acked = 0
         """Highest offset that the peer acknowledged."""
@@ -234,13 +237,13 @@ class HalfStream(Delivery):
         """Whether the peer acknowledged the hole [next, until), in sequence or selectively."""
         return self.acked >= until or (self.behind is not None and self.behind.peer_has(self.next, until) is not None)
 
-    def finished_at(self, ctx: Context, offset: int) -> None:
-        """A FIN at that offset. The first plausible one counts: not below what was delivered, not beyond belief."""
+    def finished_at(self, ctx: Context, offset: int, ts: int) -> None:
+        """A FIN at that offset and time (ns). The first plausible one counts: not below what was delivered, not beyond belief."""
         ahead = offset - self.next
         if self.fin >= 0 or self.ended or ahead < 0 or (ahead > ctx.limits.ring_size and self.acked < offset):
             return
         if self.behind is None or self.behind.assembler.ends[-1] <= offset:
-            self.fin = offset
+            self.fin, self.fin_ts = offset, ts
             # with more room, data beyond it might be held, and it would not be believed
             ctx.needs.unseen += self.shadow is not None and max(self.doubted, self.shadow.top) > offset
 
@@ -309,7 +312,7 @@ class HalfStream(Delivery):
                 self._give_up(ctx, low, Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number), packet, ts)
                 continue
             ranges = len(behind.assembler)
-            if not behind.hold(low, high, ctx.view[at : at + high - low], clock):
+            if not behind.hold(Mark(low, packet, ts, ack), ctx.view[at : at + high - low], clock):
                 why = Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number)
                 victim = ctx.fattest()
                 if victim is not None and (victim is not self or ctx.drops_streams):
@@ -398,10 +401,7 @@ class HalfStream(Delivery):
             start, end, data, marks, differs = behind.take()
             if differs:
                 self.differs = self.differs | differs
-            at = [m - start for m in marks]
-            count = len(at)
-            ends = [*at[1:], end - start]
-            self.events.append(StreamData(memoryview(data), start, end - start, at, ends, [packet] * count, [ts] * count, [-1] * count))
+            self.events.append(_released(start, data, marks, packet, ts))
             self.delivered += end - start
             self.next = end
             keep = ctx.limits.history_bytes
@@ -432,7 +432,7 @@ class HalfStream(Delivery):
         """Whether the FIN is next; the stream then has ended."""
         if self.fin < 0 or self.fin != self.next or self.ended:
             return False
-        self._end(ctx, "fin", packet, ts)
+        self._end(ctx, "fin", packet, self.fin_ts)
         return True
 
     def finish(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
@@ -445,7 +445,10 @@ class HalfStream(Delivery):
         known = self.fin if self.fin >= 0 else self.acked
         if known > self.next and self.drop_reason is None:
             self.give_up_below(ctx, known, ACKNOWLEDGED if self.acked >= known else AT_END, packet, ts)
-        self._end(ctx, "fin" if self.fin >= 0 and self.fin == self.next else kind, packet, ts)
+        if self.fin >= 0 and self.fin == self.next:
+            self._end(ctx, "fin", packet, self.fin_ts)
+        else:
+            self._end(ctx, kind, packet, ts)
 
     def release(self, ctx: Context) -> None:
         """The connection is gone: give back what was kept to tell late bytes."""
@@ -472,3 +475,16 @@ class HalfStream(Delivery):
         self.armed_ack = self.waiting_ack = 0
         self.told = None
 
+
+def _released(start: int, data: bytes, marks: list[Mark], packet: int, ts: int) -> StreamData:
+    """What waited behind a hole and is delivered at that packet and time (ns); each piece says what had carried it. Where the first of it was not
+    remembered, it counts as the next that was.
+    """
+    if not marks:
+        marks = [Mark(start, packet, ts, -1)]
+    elif marks[0].offset != start:
+        marks[0] = marks[0]._replace(offset=start)
+    at = [mark.offset - start for mark in marks]
+    ends = [*at[1:], len(data)]
+    _, origins, times, acks = zip(*marks, strict=True)
+    return StreamData(memoryview(data), start, len(data), at, ends, [packet] * len(at), list(times), list(acks), origins=list(origins))

@@ -8,15 +8,31 @@ PAGE_BYTES for each committed page plus MARK bytes for each remembered segment s
 
 from __future__ import annotations
 
+from array import array
+from typing import NamedTuple
+
 from pcapflow.budget import Account
+from pcapflow.reassembly.pieces import Rows
 
 PAGE = 4096
 PAGE_BYTES = PAGE + 320
 """Reserved for a page: its bytes, and its places in the tables of pages and of segments."""
 MARK = 160
-"""Bytes that remembering one held segment takes: where it began, and perhaps a range of its own in the assembler."""
+"""Bytes that remembering one held segment takes: where it began, what carried it, and perhaps a range of its own in the assembler."""
 MARKS_MAX = 4096
-"""Segment starts remembered in one ring; further ones are not, and a search for a message head skips them."""
+"""Segments remembered in one ring; a further one counts as part of the one before it, and a search for a message head skips it."""
+
+
+class Mark(NamedTuple):
+    """A held segment: the offset at which it begins, the packet and time (ns) that carried it, and its raw acknowledgement number."""
+
+    offset: int
+    packet: int
+    ts: int
+    ack: int
+
+
+_FIELDS = len(Mark._fields)
 
 
 class Ring:
@@ -27,8 +43,8 @@ class Ring:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._pages: dict[int, bytearray] = {}
-        self._marks: dict[int, list[int]] = {}
-        """Where segments begin, by page."""
+        self._marks: dict[int, array[int]] = {}
+        """The fields of each mark, one after the other, by the page where the segment begins."""
         self.marks = 0
         """How many of them are remembered."""
         self.held = 0
@@ -39,9 +55,10 @@ class Ring:
         """Bytes reserved."""
         return len(self._pages) * PAGE_BYTES + self.marks * MARK
 
-    def write(self, offset: int, data: memoryview) -> bool:
-        """Copy data to the offsets from `offset` on, which hold nothing yet; False, and nothing changed, if over budget."""
+    def write(self, segment: Mark, data: memoryview) -> bool:
+        """Copy a segment's data to the offsets from its own on, which hold nothing yet; False, and nothing changed, if over budget."""
         n = len(data)
+        offset = segment.offset
         pages = self._pages
         first, last = offset // PAGE, (offset + n - 1) // PAGE
         fresh = [p for p in range(first, last + 1) if p not in pages]
@@ -51,16 +68,21 @@ class Ring:
         for p in fresh:
             pages[p] = bytearray(PAGE)
         if mark:
-            self._marks.setdefault(first, []).append(offset)
+            self._mark(first, segment)
             self.marks += 1
         self.overwrite(offset, data)
         self.held += n
         return True
 
-    def write_run(self, offset: int, parts: list[memoryview], n: int, most: int) -> bool:
-        """Copy n bytes in parts, segment by segment, as `write` would one after the other; False, and nothing changed, where the account would
-        come above `most`.
-        """
+    def _mark(self, page: int, segment: Mark) -> None:
+        marks = self._marks.get(page)
+        if marks is None:
+            marks = self._marks[page] = array("q")
+        marks.extend(segment)
+
+    def write_run(self, offset: int, view: memoryview, rows: Rows, i: int, j: int, n: int, most: int) -> bool:
+        """Copy the n bytes of rows[i:j] as `write` would one after the other; False, and nothing changed, where the account would come above `most`."""
+        parts = [view[at : at + k] for at, k in zip(rows.at[i:j], rows.n[i:j], strict=True)]
         pages = self._pages
         fresh = [p for p in range(offset // PAGE, (offset + n - 1) // PAGE + 1) if p not in pages]
         remembered = min(len(parts), MARKS_MAX - self.marks)
@@ -70,9 +92,9 @@ class Ring:
         for p in fresh:
             pages[p] = bytearray(PAGE)
         at = offset
-        for part in parts[:remembered]:
-            self._marks.setdefault(at // PAGE, []).append(at)
-            at += len(part)
+        for row in range(i, i + remembered):
+            self._mark(at // PAGE, Mark(at, rows.packet[row], rows.ts[row], rows.ack[row]))
+            at += rows.n[row]
         self.marks += remembered
         self.overwrite(offset, b"".join(parts))
         self.held += n
@@ -97,14 +119,14 @@ class Ring:
         parts.append(memoryview(self._pages[last])[: end - last * PAGE])
         return b"".join(parts)
 
-    def take(self, start: int, end: int, keep_from: int | None) -> tuple[bytes, list[int]]:
-        """The bytes of [start, end) and where segments began in them (offsets, start among them). They leave the ring;
-        pages before keep_from, the next offset still held, are given back (all pages where it is None). Looks at their pages alone.
+    def take(self, start: int, end: int, keep_from: int | None) -> tuple[bytes, list[Mark]]:
+        """The bytes of [start, end) and the segments that were remembered of them, by offset. They leave the ring; pages before keep_from, the next
+        offset still held, are given back (all pages where it is None). Looks at their pages alone.
         """
         data = self.read(start, end)
         self.held -= end - start
         keep = None if keep_from is None else keep_from // PAGE
-        marks: list[int] = []
+        marks: list[Mark] = []
         gone = 0
         for p in range(start // PAGE, (end - 1) // PAGE + 1):
             if keep is None or p < keep:
@@ -112,14 +134,16 @@ class Ring:
                 gone += 1
             here = self._marks.pop(p, None)
             if here is not None:
-                marks += [m for m in here if m < end]
-                rest = [m for m in here if m >= end]
-                if rest:
-                    self._marks[p] = rest
+                for at in range(0, len(here), _FIELDS):
+                    mark = Mark._make(here[at : at + _FIELDS])
+                    if mark.offset < end:
+                        marks.append(mark)
+                    else:
+                        self._mark(p, mark)
         marks.sort()
         self.marks -= len(marks)
         self._account.release(gone * PAGE_BYTES + len(marks) * MARK)
-        return data, [start, *(m for m in marks if m > start)]
+        return data, marks
 
     def clear(self) -> None:
         """Give everything back."""

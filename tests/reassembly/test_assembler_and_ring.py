@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.reassembly.assembler import Assembler
-from pcapflow.reassembly.ring import MARK, PAGE, PAGE_BYTES, Ring
+from pcapflow.reassembly.ring import MARK, PAGE, PAGE_BYTES, Mark, Ring
 
 
 def ranges(bits: set[int]) -> list[tuple[int, int]]:
@@ -50,33 +50,32 @@ def test_the_ring_is_a_dictionary_and_pays_for_its_pages(pieces: list[tuple[int,
     ring = Ring(ledger.rings)
     assembler = Assembler(100)
     model: dict[int, int] = {}
-    writes = 0
-    for offset, data in pieces:
+    marks: list[Mark] = []
+    for number, (offset, data) in enumerate(pieces):
         new, known = assembler.split(offset, offset + len(data))
         for low, high in known:
             assert ring.read(low, high) == bytes(model[o] for o in range(low, high))
         for low, high in new:
-            assert ring.write(low, memoryview(data)[low - offset : high - offset])
-            writes += 1
+            marks.append(Mark(low, number, -number, number * 7))
+            assert ring.write(marks[-1], memoryview(data)[low - offset : high - offset])
             assembler.add(low, high, 0)
             model.update(zip(range(low, high), data[low - offset : high - offset], strict=True))
         assert ring.held == len(model)
-        assert ledger.rings.used == len({o // PAGE for o in model}) * PAGE_BYTES + writes * MARK
+        assert ledger.rings.used == len({o // PAGE for o in model}) * PAGE_BYTES + len(marks) * MARK
     while len(assembler):
         low, high = assembler.pop_front()
-        taken, marks = ring.take(low, high, assembler.starts[0] if assembler.starts else None)
+        taken, left = ring.take(low, high, assembler.starts[0] if assembler.starts else None)
         assert taken == bytes(model.pop(o) for o in range(low, high))
-        assert marks[0] == low
-        assert marks == sorted(set(marks))
+        assert left == sorted(m for m in marks if low <= m.offset < high)
     assert ledger.rings.used == 0
 
 
 def test_a_refused_write_changes_nothing() -> None:
     ledger = Ledger(Limits(rings_total=PAGE_BYTES + MARK + 100))
     ring = Ring(ledger.rings)
-    assert ring.write(0, memoryview(b"x" * 10))
+    assert ring.write(Mark(0, 1, 1, 1), memoryview(b"x" * 10))
     before = ledger.rings.used
-    assert not ring.write(20, memoryview(b"y" * PAGE))
+    assert not ring.write(Mark(20, 1, 1, 1), memoryview(b"y" * PAGE))
     assert (ring.held, ledger.rings.used) == (10, before)
     assert ring.read(0, 10) == b"x" * 10
     assert ledger.pressure

@@ -14,6 +14,7 @@ from pcapflow.policy import Policy
 from pcapflow.reassembly.behind import Behind
 from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.needs import Needs, Shadow
+from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import RANGES, Told
 from pcapflow.reassembly.unanswered import SYN_BYTES
 from tests.craft import Talk, merge, request, response
@@ -75,7 +76,7 @@ def test_what_waits_behind_a_hole_costs_no_more_than_is_reserved(segments: int, 
         for i in range(segments):
             at = (1 << 40) + i * 1000
             behind.arrive(at, at + 10, 1 << 39)
-            assert behind.hold(at, at + 10, memoryview(b"0123456789"), (1 << 60) + i)
+            assert behind.hold(Mark(at, 1 << 40, 1 << 60, 1 << 31), memoryview(b"0123456789"), (1 << 60) + i)
         for i in range(RANGES * 2 * selective):
             at = (1 << 40) + i * 100
             behind.told(Told(at, at + 50, (1 << 33) + i, (1 << 60) + i), 1 << 39, 1 << 32, 1 << 59)
