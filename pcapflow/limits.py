@@ -92,6 +92,18 @@ class Limits:
         "the record of a closed connection is written",
         "late retransmissions after the FIN belong to the connection; 5 s covers several retransmission timeouts",
     )
+    max_finals: int = _limit(
+        16_384,
+        "connections",
+        "the oldest are forgotten: what one of them sends again begins a connection of its own",
+        "closed connections whose record is written and whose last sequence numbers are kept; 400 bytes each, and only as long as nobody needs the room",
+    )
+    final_timeout: int = _limit(
+        120 * SECOND,
+        "nanoseconds",
+        "as max_finals",
+        "capture time for which last sequence numbers are kept: a sender repeats its last segments after 14, 28 and 57 s, each counted from the one before",
+    )
     ring_size: int = _limit(
         4 * MIB,
         "bytes",

@@ -186,6 +186,7 @@ def run(
         collector.tcp.payload_bytes.balanced = False
         collector.unbalanced.append(f"the whole: {captured} bytes decoded, {collector.tcp.payload_bytes.captured} accounted for")
     collector.tcp.early_acknowledgements = ctx.early_acks
+    collector.tcp.resets_ignored = ctx.resets_ignored
     elapsed = time.perf_counter() - began
     bytes_read = sum(info.bytes for info in trace.infos)
     summary = Summary(

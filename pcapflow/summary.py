@@ -94,6 +94,8 @@ class Tcp(msgspec.Struct):
     one_sided_connections: Annotated[int, counts("Data or more of one direction alone.")] = 0
     evicted_connections: Annotated[int, counts("That left the full table for others.")] = 0
     early_acknowledgements: Annotated[int, counts("Captured before the data they acknowledge.")] = 0
+    resets_ignored: Annotated[int, counts("RSTs that ended nothing: out of the window, or their connection went on.")] = 0
+    repeated_after_close: Annotated[int, counts("Segments of connections that had closed and whose record was written: sent again, with nothing new. Their bytes are `retransmitted`.")] = 0
 
 
 class Bodies(msgspec.Struct):

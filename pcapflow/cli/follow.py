@@ -15,6 +15,8 @@ from pcapflow.errors import UsageError
 from pcapflow.plain import plain_lines
 
 if TYPE_CHECKING:
+    from pcapflow.budget import Ledger
+    from pcapflow.limits import Limits
     from pcapflow.protocols.follow import Part
     from pcapflow.reassembly.connection import Connection
 
@@ -49,7 +51,7 @@ def follow(
     output: str | None,
     **run: Any,
 ) -> None:
-    """Print the bytes of connection N as they were reassembled, in the order in which they came.
+    """Print the bytes of connection N as they were reassembled, both sides in the order in which they were captured.
 
     What is missing is shown as a gap. With --raw nothing stands for it, unless --gap-fill says what.
     """
@@ -76,9 +78,18 @@ def follow(
             if stream is None or name == stream:
                 show.part(name, part)
 
-        result = pipeline.run(
-            captures, bounds, options, flush=out.flush, progress=progress, collect=lambda limits, ledger, *_: Following(number, take, limits, ledger)
-        )
+        following: list[Following] = []
+
+        def collect(limits: Limits, ledger: Ledger, *_: object) -> Following:
+            following.append(Following(number, take, limits, ledger))
+            return following[0]
+
+        result = pipeline.run(captures, bounds, options, flush=out.flush, progress=progress, collect=collect)
+        if following and following[0].unordered:
+            result.warnings.append(
+                f"{following[0].unordered:,} bytes stand where they were delivered, not where they were captured: while one side waited behind a hole, "
+                "the other said more than the account of output holds; give a larger --memory-limit"
+            )
         if not seen:
             raise UsageError(f"no connection begins with packet {number}; `pcapflow analyze --ndjson` lists them (.connection)")
     finish(result)

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+MULTIPATH = 0x100
+"""Beside the flags of a SYN: its options offer Multipath TCP (RFC 8684)."""
 CONTROL = FIN | SYN | RST
 """Flags that begin or end a stream."""
 

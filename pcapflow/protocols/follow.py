@@ -1,23 +1,29 @@
-"""One connection's bytes as they are delivered, for `pcapflow follow`.
+"""One connection's bytes as they were captured, for `pcapflow follow`.
 
-Contract: `Follower` is a consumer that hands on what one connection said, in the order of the packets that delivered it; `Silent` takes
-the others' events and does nothing. Invariant: nothing is kept.
+Contract: `Follower` is a consumer that hands on what one connection said, each side in the order of its stream and the two sides in the order of
+the packets that carried it; `Silent` takes the others' events and does nothing. A byte that waited behind a hole is delivered late, so what the
+other side said meanwhile waits for it here. Invariant: what waits is reserved in the account it was given; where that refuses, it is handed on
+at once, and `unordered` counts it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import NamedTuple
 
+from pcapflow.budget import Account
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Consumer
-from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
+from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 
 Events = tuple[list[StreamEvent], list[StreamEvent]]
+PART_BYTES = 400
+"""Reserved for each part that waits, beside its bytes."""
 
 
 class Part(NamedTuple):
-    """Bytes of a stream, a gap in it, or its end, with the packet and time (ns) that brought it or told of it."""
+    """Bytes of a stream, a gap in it, or its end, with the packet and time (ns) that carried it or told of it."""
 
     packet: int
     direction: int
@@ -35,31 +41,69 @@ class Silent:
         """Nothing."""
 
 
+_order = itemgetter(0, 1)
+
+
 class Follower:
     """The connection that is followed."""
 
-    def __init__(self, take: Callable[[Connection, Part], None], reader: Consumer) -> None:
+    def __init__(self, take: Callable[[Connection, Part], None], reader: Consumer, account: Account) -> None:
         """reader: reads the connection first, and finds out who its client is."""
         self._take = take
         self._reader = reader
+        self._account = account
+        self._waiting: list[tuple[int, int, Part]] = []
+        """By the packet at which their turn is, and direction."""
+        self._reserved = 0
+        self._reached = [0, 0]
+        """Of each direction, the last packet that carried something of what it said so far."""
+        self.unordered = 0
+        """Bytes for which there was no room to wait."""
 
     def consume(self, connection: Connection, events: Events) -> None:
         """The next events of both directions."""
         self._reader.consume(connection, events)
-        parts: list[tuple[int, int, int, StreamEvent, int]] = []
+        waiting = self._waiting
         for d in (0, 1):
-            for event in events[d]:
-                if isinstance(event, StreamData):
-                    parts += [(event.packet(i), d, len(parts) + i, event, i) for i in range(len(event.piece_ends()))]
-                else:
-                    parts.append((event.packet, d, len(parts), event, 0))
-        parts.sort(key=lambda part: part[:3])
-        for packet, d, _, event, i in parts:
+            waiting += self._parts(d, events[d])
+        waiting.sort(key=_order)
+        until = min(max(stream.waits_from, reached) for stream, reached in zip(connection.streams, self._reached, strict=True))
+        ready = 0
+        while ready < len(waiting) and waiting[ready][0] < until:
+            ready += 1
+        keep = sum(PART_BYTES + len(part.data) for *_, part in waiting[ready:])
+        if keep > self._reserved and not self._account.reserve(keep - self._reserved):
+            self.unordered += sum(len(part.data) for *_, part in waiting[ready:])
+            ready, keep = len(waiting), 0
+        if keep < self._reserved:
+            self._account.release(self._reserved - keep)
+        self._reserved = keep
+        for *_, part in waiting[:ready]:
+            self._take(connection, part)
+        del waiting[:ready]
+
+    def _parts(self, d: int, events: list[StreamEvent]) -> list[tuple[int, int, Part]]:
+        """What one direction said, and when the turn of each part is: never before that of the part in front of it."""
+        parts: list[tuple[int, int, Part]] = []
+        reached = self._reached[d]
+        for at, event in enumerate(events):
             if isinstance(event, StreamData):
-                begin = event.piece_ends()[i - 1] if i else 0
-                size = event.piece_ends()[i] - begin
-                self._take(connection, Part(packet, d, event.time(i), event.start + begin, event.take(begin, size), None, None))
-            elif isinstance(event, StreamGap):
-                self._take(connection, Part(packet, d, event.ts, event.start, b"", event, None))
-            elif isinstance(event, StreamEnd):
-                self._take(connection, Part(packet, d, event.ts, event.offset, b"", None, event.kind))
+                begin = 0
+                for i, end in enumerate(event.piece_ends()):
+                    packet = event.origin(i)
+                    reached = max(reached, packet)
+                    parts.append((reached, d, Part(packet, d, event.time(i), event.start + begin, event.take(begin, end - begin), None, None)))
+                    begin = end
+                continue
+            following = events[at + 1] if at + 1 < len(events) else None
+            told = event.packet
+            if isinstance(event, StreamGap):
+                # it stands in front of what waited behind it
+                told = following.origin(0) if isinstance(following, StreamData) and following.waited else told
+                part = Part(event.packet, d, event.ts, event.start, b"", event, None)
+            else:
+                part = Part(event.packet, d, event.ts, event.offset, b"", None, event.kind)
+            reached = max(reached, told)
+            parts.append((reached, d, part))
+        self._reached[d] = reached
+        return parts

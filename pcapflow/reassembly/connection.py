@@ -9,14 +9,17 @@ Invariant: events are handed to the consumer with both directions up to the same
 
 from __future__ import annotations
 
-from pcapflow.decode.segments import ACK, CONTROL, FIN, RST, SYN
+from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN
+from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
 from pcapflow.reassembly.context import Consumer, Context
-from pcapflow.reassembly.events import ACKNOWLEDGED, TIMEOUT, Conflict, StreamData
+from pcapflow.reassembly.events import Conflict, StreamData
 from pcapflow.reassembly.half_stream import NEVER, HalfStream
+from pcapflow.reassembly.holes import Grace
 from pcapflow.reassembly.keys import Encapsulation, Endpoint
 from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.sack import sack_blocks
-from pcapflow.reassembly.seqspace import unwrap
+from pcapflow.reassembly.seqspace import unwrap, wrap
+from pcapflow.reassembly.timers import Timed
 
 _ACK_AHEAD_MAX = 1 << 30
 _SACK_OPTION = 10
@@ -27,33 +30,16 @@ CONNECTION_BYTES = 3200
 tests/reassembly/test_connection_memory.py measures it."""
 
 
-class Connection:
+class Connection(Timed):
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
     __slots__ = (
-        "client",
-        "closed",
-        "consumer",
-        "due",
-        "end",
-        "endpoints",
-        "fire",
-        "first_direction", "first_ts",
-        "happened",
-        "inside",
-        "key",
-        "last_clock",
-        "last_packet",
-        "last_ts",
-        "number",
-        "packets",
-        "roles",
-        "rst",
-        "start",
-        "streams",
+        "asked", "client", "consumer", "endpoints", "first_direction", "first_ts", "inside", "key", "last_packet", "last_ts", "multipath", "number", "other_vlan",
+        "packets", "reset", "roles", "skew", "start",
     )  # fmt: skip
 
     def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, ts: int, clock: int) -> None:
+        Timed.__init__(self, number, clock)
         self.key = key
         self.endpoints = endpoints
         self.inside = inside
@@ -61,23 +47,22 @@ class Connection:
         self.first_direction = 0
         self.first_ts = ts
         self.last_ts = ts
-        self.last_clock = clock
         self.last_packet = number
-        self.happened = number
-        """The last packet at which something was done to it that was not its own."""
         self.packets = 0
-        self.streams = (HalfStream(self), HalfStream(self))
         self.client = -1
         """Direction of the client's bytes; -1 until it is known."""
         self.roles = ""
         self.start = "midstream"
-        self.end = ""
-        self.rst = False
-        self.closed = False
-        self.due = NEVER
-        """The capture clock before which no timer of a stream runs out."""
-        self.fire = NEVER
-        """The first packet of the block at which one does; NEVER where none does within it."""
+        self.reset: Reset | None = None
+        """The RST that ends it, unless something contradicts it."""
+        self.asked: Syn | None = None
+        """A SYN that does not fit: of another connection on the same ports, if somebody goes on with its numbers."""
+        self.multipath = False
+        """The handshake offers Multipath TCP."""
+        self.other_vlan: tuple[int, list[int]] | None = None
+        """A direction, and its VLAN ids where they are not those of the key."""
+        self.skew = 0
+        """How long (ns) after an acknowledgement the data that it acknowledges was captured, at the most."""
         self.consumer: Consumer | None = None
 
     # --- roles
@@ -136,34 +121,45 @@ class Connection:
             seq = rows.seq[i]
             n = rows.n[i]
             ts = rows.ts[i]
-            if flags & SYN:
+            if flags & SYN and not flags & RST:
                 seq += 1
                 if self.client < 0 and self.packets:
                     self.flush(ctx)  # what was said before may tell the roles
-                if not self._synchronise(stream, d, seq & 0xFFFF_FFFF, flags):
+                if not self._synchronise(ctx, stream, rows, i):
                     self.end = self.end or "reused"
                     return i
-            elif stream.base < 0:
-                stream.begin(seq, syn=False)
+                if self.asked is not None and self.asked.last_packet == packet:
+                    stream.captured += n
+                    stream.out_of_window += n  # of a connection that may never be
+                    self.last_clock = clock  # as long as that is open, this one is
+                    i += 1
+                    continue
+            elif self.asked is not None and self._another_goes_on(d, seq, rows.ack[i] if flags & ACK else -1, clock, limits.linger):
+                self.end = self.end or "reused"
+                return i
             if not self.packets:
                 self.first_direction = d
             self.packets += 1
             self.last_packet = packet
             self.last_ts = ts
             self.last_clock = clock
-            offset = unwrap(seq, stream.base, stream.next)
-            behind = stream.behind
             if flags & RST:
                 stream.captured += n
                 stream.out_of_window += n  # text in a RST (RFC 9293 section 3.10.7) is not the stream's
-                self._reset(ctx, packet, ts)
+                self._reset(ctx, stream, rows, i)
                 i += 1
                 continue
+            if stream.base < 0:
+                stream.begin(seq, syn=False)
+            offset = unwrap(seq, stream.base, stream.next)
+            behind = stream.behind
             if n:
                 if n == 1 and offset == stream.next - 1 and not flags & CONTROL and stream.drop_reason is None and not stream.ended:
                     stream.keep_alive(n)
                 else:
                     stream.segment(ctx, offset, rows.at[i], n, packet, ts, clock, rows.ack[i])
+                    if stream.armed is not None and stream.next >= stream.armed.offset:
+                        self._came_after_all(ctx, stream, clock)
             if rows.snapped[i]:
                 stream.snapped += rows.snapped[i]
                 n += rows.snapped[i]
@@ -177,7 +173,7 @@ class Connection:
                     peer.selectively_acknowledged(ctx, sack_blocks(bytes(ctx.view[at - rows.options[i] : at])), packet, clock)
                     self.arm(ctx)
             if stream.fin >= 0:
-                self._reached_fin(ctx, stream, packet, ts)
+                self.reached_fin(ctx, stream, packet, ts)
             # a timer that runs out later than it was armed for costs nothing; an earlier one begins only here
             if stream.behind is not None and (stream.arm_from_sacks(packet, clock) or stream.behind is not behind):
                 self.arm(ctx)
@@ -192,137 +188,159 @@ class Connection:
     def _take_run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:
         """The rows that continue the one before them, all at once where nothing else happens before the last of them."""
         d = rows.direction[i]
-        if rows.packet[j - 1] >= self.fire or self.streams[1 - d].behind is not None or not self.streams[d].run(ctx, rows, i, j, offset):
+        stream = self.streams[d]
+        if self.asked is not None or rows.packet[j - 1] >= self.fire or self.streams[1 - d].behind is not None or not stream.run(ctx, rows, i, j, offset):
             return False
+        k, reached = j, stream.next
+        while stream.armed is not None and stream.next >= stream.armed.offset:
+            while reached >= stream.armed.offset and k > i:  # the row that brought the last of what was acknowledged
+                k -= 1
+                reached -= rows.n[k]
+            self._came_after_all(ctx, stream, rows.clock[k])
+            k, reached = j, stream.next
         self.packets += j - i
         self.last_packet = rows.packet[j - 1]
         self.last_ts = rows.ts[j - 1]
         self.last_clock = rows.clock[j - 1]
         return True
 
-    def _synchronise(self, stream: HalfStream, direction: int, base: int, flags: int) -> bool:
-        """A SYN. False where it begins another connection on the same ports."""
-        if stream.base < 0:
-            stream.begin(base, syn=True)
-            if self.packets == 0:
-                self.start = "syn"
-            if flags & ACK:
-                self.set_client(1 - direction, "synack")
-            else:
-                self.set_client(direction, "syn")
-        elif stream.base != base or not stream.syn:
-            if not flags & ACK or self.closed:
-                return False
-            if stream.next == 0 and stream.captured == 0 and not stream.syn:
-                stream.begin(base, syn=True)
+    # --- how it begins and ends
+
+    def _synchronise(self, ctx: Context, stream: HalfStream, rows: Rows, i: int) -> bool:
+        """A SYN. False where it, or the one in `asked`, begins another connection on the same ports."""
+        d, flags = rows.direction[i], rows.flags[i]
+        ack = rows.ack[i] if flags & ACK else -1
+        syn = Syn(rows.packet[i], rows.ts[i], 1, rows.packet[i], rows.ts[i], rows.clock[i], d, rows.seq[i], ack, bool(flags & MULTIPATH))
+        asked = self.asked
+        if asked is not None and asked.same(syn):
+            self.asked = asked.again(syn)
+            return True
+        if asked is not None and d != asked.direction and asked.ack < 0 and ack == asked.base:
+            return False
+        if fits(stream, self.streams[1 - d], syn.base, ack, closed=self.closed):
+            self._begin_stream(ctx, stream, syn)
+            return True
+        self.forget_asked()
+        if self.closed:
+            return False
+        if ack >= 0 and stream.next == 0 and stream.captured == 0 and not stream.syn:
+            self._begin_stream(ctx, stream, syn)
+        else:
+            self.asked = syn
         return True
+
+    def _begin_stream(self, ctx: Context, stream: HalfStream, syn: Syn) -> None:
+        """A SYN, or one sent again, of a stream."""
+        answer = syn.ack >= 0
+        expected = stream.expected
+        if stream.base < 0 and expected is not None and expected.first == syn.base:
+            self.early(ctx, syn.last_clock - expected.clock)
+        if answer and self.reset is not None and self.reset.direction == syn.direction and stream.base < 0:
+            self._take_back(ctx)  # who answers has not refused
+        if stream.base != syn.base or not stream.syn:
+            stream.begin(syn.base, syn=True)
+        if not self.packets:
+            self.start = "syn"
+        self.set_client(1 - syn.direction if answer else syn.direction, "synack" if answer else "syn")
+        if answer or not self.streams[1 - syn.direction].syn:
+            self.multipath = syn.multipath
+
+    def _another_goes_on(self, direction: int, seq: int, ack: int, clock: int, patience: int) -> bool:
+        """Whether a segment shows that `asked` began another connection, so that it belongs there. patience: ns for which that may be."""
+        asked = self.asked
+        assert asked is not None
+        if clock - asked.last_clock > patience:
+            self.forget_asked()
+            return False
+        stream = self.streams[asked.direction]
+        if not goes_on(asked, stream, direction, seq, ack):
+            return False
+        peer = self.streams[1 - asked.direction]
+        if asked.ack >= 0 and stream.next == 0 and stream.captured == 0 and stream.fin < 0 and peer.syn and 0 <= unwrap(asked.ack, peer.base, peer.next) <= peer.top:
+            # of two SYN-ACKs to one SYN, it is the second that the client believes
+            stream.base = asked.base
+            self.forget_asked()
+            return False
+        return True
+
+    def forget_asked(self) -> None:
+        """Nobody went on with it: it was a stray packet of this connection."""
+        if self.asked is not None:
+            self.packets += self.asked.packets
+            self.asked = None
+
+    def early(self, ctx: Context, delay: int) -> None:
+        """Data was captured so long (ns) after an acknowledgement of it."""
+        ctx.saw_early(delay)
+        self.skew = max(self.skew, min(delay, ctx.limits.gap_timeout))
+
+    def grace(self, ctx: Context) -> int:
+        """Capture time (ns) that an acknowledged hole waits for its bytes."""
+        return ctx.limits.ack_grace + self.skew + self.skew // 4
+
+    def _came_after_all(self, ctx: Context, stream: HalfStream, clock: int) -> None:
+        """What was acknowledged has been captured, at that clock."""
+        assert stream.armed is not None
+        self.early(ctx, clock - stream.armed.since)
+        stream.next_acknowledgement()
+        self.arm(ctx)
 
     def _acknowledge(self, ctx: Context, peer: HalfStream, ack: int, packet: int, clock: int) -> None:
         """The sender of this row acknowledges the peer's bytes."""
         if peer.base < 0:
+            self.hear(ack, clock, ack)
             return
         offset = unwrap(ack, peer.base, peer.next)
         if offset <= peer.acked or offset - peer.next > _ACK_AHEAD_MAX:
             return
+        if self.reset is not None and offset > self.reset.limits[self.direction_of(peer)]:
+            self._take_back(ctx)
         peer.acked = offset
         if peer.shadow is not None:
             peer.shadow.acknowledged(offset, packet, clock, ctx.limits)
         if offset <= peer.next or peer.ended or peer.drop_reason is not None or (peer.fin >= 0 and peer.next >= peer.fin):
             return
-        limits = ctx.limits
-        if not peer.armed_ack:
-            peer.armed_ack, peer.armed_packet, peer.armed_ts = offset, packet + limits.ack_grace_packets, clock + limits.ack_grace
+        grace = Grace(offset, clock, packet + ctx.limits.ack_grace_packets, clock + self.grace(ctx))
+        if peer.armed is None:
+            peer.armed = grace
             self.arm(ctx)
         else:
-            peer.waiting_ack, peer.waiting_packet, peer.waiting_ts = offset, packet + limits.ack_grace_packets, clock + limits.ack_grace
+            peer.waiting = grace
 
-    def _reached_fin(self, ctx: Context, stream: HalfStream, packet: int, ts: int) -> None:
+    def reached_fin(self, ctx: Context, stream: HalfStream, packet: int, ts: int) -> None:
+        """See `Timed`."""
         if stream.reached_fin(ctx, packet, ts) and all(s.ended for s in self.streams):
-            self._close("fin", packet, ctx)
+            self._close(packet, ctx)
 
-    def _reset(self, ctx: Context, packet: int, ts: int) -> None:
-        if self.closed:
+    def _reset(self, ctx: Context, stream: HalfStream, rows: Rows, i: int) -> None:
+        """A RST: nothing, or the end of the connection until something contradicts it. What is in flight is still delivered."""
+        if self.closed and self.reset is None:
             return
-        self.rst = True
-        for stream in self.streams:
-            stream.finish(ctx, "rst", packet, ts)
-        self._close("rst", packet, ctx)
+        d = rows.direction[i]
+        peer = self.streams[1 - d]
+        heard = heard_reset(stream, peer, rows.seq[i], rows.ack[i] if rows.flags[i] & ACK else -1)
+        if heard is None:
+            ctx.resets_ignored += 1
+            return
+        if stream.base < 0 and not peer.syn:
+            stream.begin(wrap(-heard.offset, rows.seq[i]), syn=False)
+        if self.reset is None or (heard.exact and not self.reset.exact):
+            own = max(heard.offset + rows.n[i], stream.top)
+            self.reset = Reset(rows.packet[i], rows.ts[i], d, (own, peer.top) if d == 0 else (peer.top, own), heard.exact)
+        if heard.exact:
+            self._close(rows.packet[i], ctx)
 
-    def _close(self, how: str, packet: int, ctx: Context) -> None:
+    def _take_back(self, ctx: Context) -> None:
+        """The connection goes on behind a RST: somebody else sent it, or its receiver did not believe it."""
+        self.reset = None
+        ctx.resets_ignored += 1
+        self.closed = all(stream.ended for stream in self.streams)
+
+    def _close(self, packet: int, ctx: Context) -> None:
         if not self.closed:
             self.closed = True
-            self.end = how
             self.last_clock = max(self.last_clock, ctx.clock_of(packet))
             ctx.closed.append(self.key)
-
-    # --- timers
-
-    def over_at(self, ctx: Context) -> int:
-        """The packet at which this connection has been silent, or closed, for long enough; one beyond the block if none is."""
-        silence = ctx.limits.linger if self.closed else ctx.limits.idle_timeout
-        return max(ctx.packet_at_clock(self.last_clock + silence), self.happened)
-
-    def catch_up(self, ctx: Context, packet: int) -> bool:
-        """Run the timers up to a packet of the block. True, and `end` says why, where the connection is over by then."""
-        if packet < self.fire and ctx.clock_of(min(packet, ctx.last_packet)) - self.last_clock < (ctx.limits.linger if self.closed else ctx.limits.idle_timeout):
-            return False
-        self.run_timers(ctx, min(packet, self.over_at(ctx)))
-        # a timer may have closed it, which makes the silence shorter and begin later
-        if self.over_at(ctx) > min(packet, ctx.last_packet):
-            return False
-        self.end = self.end or "idle"
-        return True
-
-    def arm(self, ctx: Context) -> None:
-        """Work out at which packet of the block the next timer of a stream runs out."""
-        due = fire = NEVER
-        for stream in self.streams:
-            if stream.armed_ack:
-                due = min(due, stream.armed_ts)
-                if stream.armed_ts <= ctx.last_clock:
-                    fire = min(fire, max(stream.armed_packet, ctx.packet_at_clock(stream.armed_ts)))
-            if stream.told is not None:
-                due = min(due, stream.told.clock)
-                if stream.told.clock <= ctx.last_clock:
-                    fire = min(fire, max(stream.told.packet, ctx.packet_at_clock(stream.told.clock)))
-            if stream.behind is not None:
-                until = stream.behind.since + ctx.limits.gap_timeout
-                due = min(due, until)
-                if until <= ctx.last_clock:
-                    fire = min(fire, ctx.packet_at_clock(until))
-        self.due = due
-        self.fire = fire if fire <= ctx.last_packet else NEVER
-        if due != NEVER:
-            ctx.armed[self] = None
-
-    def run_timers(self, ctx: Context, until: int) -> None:
-        """Everything that runs out at or before packet `until` of the block."""
-        while self.fire <= until:
-            packet = self.happened = max(self.fire, self.happened)
-            ts = ctx.ts_of(packet)
-            clock = ctx.clock_of(packet)
-            for stream in self.streams:
-                told = stream.told
-                if told is not None and packet >= told.packet and clock >= told.clock:
-                    stream.told = None
-                    if told.start == stream.next:
-                        stream.give_up_below(ctx, told.end, ACKNOWLEDGED, packet, ts)
-                if stream.armed_ack and packet >= stream.armed_packet and clock >= stream.armed_ts:
-                    ctx.early_acks += stream.next >= stream.armed_ack
-                    stream.give_up_below(ctx, stream.armed_ack, ACKNOWLEDGED, packet, ts)
-                    stream.armed_ack = 0
-                    if stream.waiting_ack > stream.next and not stream.ended:
-                        stream.armed_ack, stream.armed_packet, stream.armed_ts = (
-                            stream.waiting_ack, stream.waiting_packet, stream.waiting_ts,
-                        )  # fmt: skip
-                    stream.waiting_ack = 0
-                while stream.behind is not None and clock >= stream.behind.since + ctx.limits.gap_timeout:
-                    stream.give_up_oldest(ctx, TIMEOUT, packet, ts)
-                stream.arm_from_sacks(packet, clock)
-                self._reached_fin(ctx, stream, packet, ts)
-            self.arm(ctx)
-        if self.due == NEVER:
-            ctx.armed.pop(self, None)
 
     # --- handing on
 
@@ -339,11 +357,14 @@ class Connection:
                 self.consumer = ctx.observer.consumer(self)
             self.consumer.consume(self, events)
 
-    def begin(self, direction: int, bases: list[int]) -> None:
-        """What `walk` makes of a SYN from that direction and, where the other one's base is not -1, the SYN-ACK to it."""
+    def begin(self, direction: int, bases: list[int], *, client: int | None = None, multipath: bool = False) -> None:
+        """What `walk` makes of a SYN from that direction and, where the other one's base is not -1, the SYN-ACK to it; of a SYN-ACK alone, where the
+        client is the other one. multipath: whether Multipath TCP is offered.
+        """
         self.first_direction = direction
         self.start = "syn"
-        self.set_client(direction, "syn")
+        self.multipath = multipath
+        self.set_client(direction if client is None else client, "syn" if client is None else "synack")
         for stream, base in zip(self.streams, bases, strict=True):
             if base >= 0:
                 stream.begin(base, syn=True)
@@ -359,24 +380,34 @@ class Connection:
         if not ends:
             stream.remember_tail(ctx, data)
 
+    def hear(self, first: int, clock: int, last: int) -> None:
+        """Only one direction was seen so far, and it acknowledged these (raw), the first at that clock."""
+        stream = self.streams[self.streams[0].base >= 0]
+        stream.expected = Expected(first, clock, last) if stream.expected is None else stream.expected._replace(last=last)
+
     def hand_fin(self, ctx: Context, direction: int, packet: int, ts: int) -> None:
         """A FIN at `next`, at that packet."""
         stream = self.streams[direction]
         stream.fin, stream.fin_ts = stream.next, ts
-        self._reached_fin(ctx, stream, packet, ts)
+        self.reached_fin(ctx, stream, packet, ts)
 
     def end_early(self, ctx: Context) -> None:
         """It was over at an earlier packet of the block, where its record will say so; what waits behind its holes goes now."""
         packet = self.happened = self.over_at(ctx)
-        for stream in self.streams:
-            stream.finish(ctx, "cut", packet, ctx.ts_of(packet))
+        self._end_streams(ctx, packet, ctx.ts_of(packet))
         self.flush(ctx)
+
+    def _end_streams(self, ctx: Context, packet: int, ts: int) -> None:
+        for stream in self.streams:
+            stream.finish(ctx, "rst" if self.reset is not None else "cut", packet, ts, self.reset.ts if self.reset is not None else ts)
 
     def finish(self, ctx: Context, end: str, packet: int, ts: int) -> None:
         """Nothing more belongs to this connection: its last events, then its record."""
-        self.end = self.end or end
-        for stream in self.streams:
-            stream.finish(ctx, "cut", packet, ts)
+        both = all(stream.fin >= 0 for stream in self.streams)
+        self.end = "fin" if both else "rst" if self.reset is not None else self.end or end
+        if self.asked is not None and self.asked.last_packet < self.last_packet:
+            self.forget_asked()
+        self._end_streams(ctx, packet, ts)
         self.flush(ctx)
         self.fire = self.due = NEVER
         ctx.armed.pop(self, None)

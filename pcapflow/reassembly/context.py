@@ -21,9 +21,9 @@ from pcapflow.reassembly.events import Conflict, StreamEvent, Why
 from pcapflow.reassembly.needs import Needs
 
 if TYPE_CHECKING:
+    from pcapflow.reassembly.beliefs import Syn
     from pcapflow.reassembly.connection import Connection
     from pcapflow.reassembly.half_stream import HalfStream
-    from pcapflow.reassembly.unanswered import Syn
 
 
 _CLASSES = 64 * 8
@@ -58,13 +58,17 @@ class Observer(Protocol):
 
     def untracked(self, packet: int, ts: int, captured: int) -> None: ...
 
+    def repeated(self, segments: int, captured: int) -> None:
+        """Segments, with so many bytes, came again of a connection that is gone."""
+        ...
+
 
 class Context:
     """One run's shared state."""
 
     __slots__ = (
         "_clock_list", "_early", "_filled", "_holders", "_holding", "armed", "clock", "closed", "drops_streams", "early_acks", "first_packet", "here", "last_clock", "last_packet",
-        "ledger", "limits", "needs", "observer", "overlap", "soft_rings", "ts", "view",
+        "ledger", "limits", "needs", "observer", "overlap", "resets_ignored", "skew_least", "skew_most", "skews", "soft_rings", "ts", "view",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +82,12 @@ class Context:
         self.needs = Needs()
         self.early_acks = 0
         """Acknowledgements that were captured before the data they acknowledge."""
+        self.skews = 0
+        """Those of them that were earlier by more than `ack_grace`."""
+        self.skew_least = self.skew_most = 0
+        """By how much (ns) at least and at the most."""
+        self.resets_ignored = 0
+        """RSTs that ended nothing."""
         self.soft_rings = ledger.rings.limit * limits.soft_percent // 100
         """Bytes of the `rings` account beyond which holes go early."""
         self._early = self.soft_rings
@@ -138,6 +148,14 @@ class Context:
         if connection in self.here and connection.last_packet < self.first_packet:
             return self.first_packet
         return max(packet, connection.last_packet, connection.happened)
+
+    def saw_early(self, delay: int) -> None:
+        """Data was captured so long (ns) after an acknowledgement of it."""
+        self.early_acks += 1
+        if delay > self.limits.ack_grace:
+            self.skew_least = min(self.skew_least, delay) if self.skews else delay
+            self.skew_most = max(self.skew_most, delay)
+            self.skews += 1
 
     # --- who holds memory behind holes
 

@@ -16,13 +16,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from pcapflow.capture.block import PacketBlock
-from pcapflow.decode.segments import SegmentColumns
+from pcapflow.decode.segments import ACK, MULTIPATH, SegmentColumns
+from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.finals import Finals
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
 from pcapflow.reassembly.seqspace import wrap
-from pcapflow.reassembly.unanswered import SYN_BYTES, Syn, Unanswered
+from pcapflow.reassembly.unanswered import SYN_BYTES, Unanswered
 
 
 class FlowTable:
@@ -38,6 +40,7 @@ class FlowTable:
         self._victims: tuple[Iterator[bytes], Iterator[bytes], Iterator[bytes]] | None = None
         """Keys of those that may leave: closed before the block, closed in it (which goes on as more are), silent since before it."""
         self._unanswered = Unanswered(ctx)
+        self._finals = Finals(ctx)
 
     def __len__(self) -> int:
         return len(self._table) + len(self._unanswered)
@@ -67,6 +70,7 @@ class FlowTable:
         self._unanswered.finish(packet, ts)
         for connection in sorted(self._table.values(), key=_number):
             self._remove(connection, "end_of_capture", packet, ts)
+        self._finals.finish()
 
     # --- one block
 
@@ -83,6 +87,8 @@ class FlowTable:
             unknown = np.array([c is None for c in connections])
             syns = np.flatnonzero(s.unanswered(limits.idle_timeout) & unknown)
             if len(syns):
+                for g in syns.tolist() if self._finals else ():
+                    self._finals.forget(s.keys[g])
                 others = self._unanswered.add(s, syns)
                 rest = np.ones(len(s.keys), dtype=bool)
                 rest[syns] = False
@@ -122,33 +128,40 @@ class FlowTable:
                     ctx.observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
                     continue
                 connection = self._create(key, packet, ts, clock)
-                connection.begin(direction, runs.expected[g].tolist())
-            self._take(connection, runs, g, last[g])
+                connection.begin(direction, runs.expected[g].tolist(), multipath=bool(s.flags[starts[g] + 1] & MULTIPATH))
+            self._take(connection, s, runs, g, last[g])
             touched.append(key)
         return touched
 
     def _goes_on(self, connection: Connection, clock: int) -> bool:
         """Whether a run that comes at that time can be taken whole, as far as the connection tells."""
         a, b = connection.streams
-        return not connection.closed and a.plain and b.plain and clock - connection.last_clock < self.ctx.limits.idle_timeout
+        return not connection.closed and connection.reset is None and connection.asked is None and a.plain and b.plain and clock - connection.last_clock < self.ctx.limits.idle_timeout
 
     def _reuses(self, connection: Connection, runs: Runs, g: int, direction: int) -> bool:
         """Whether a group begins with the SYN of another connection on the ports of one that is closed."""
-        if not (connection.closed and runs.begins[g]):
+        if not (connection.closed and runs.begins[g]) or connection.asked is not None or any(s.behind is not None or s.armed is not None for s in connection.streams):
             return False
         stream = connection.streams[direction]
-        return stream.base >= 0 and (stream.base != int(runs.expected[g, direction]) or not stream.syn)
+        return stream.base >= 0 and stream.base != int(runs.expected[g, direction])
 
-    def _take(self, connection: Connection, runs: Runs, g: int, last: tuple[int, int, int, int]) -> None:
+    def _take(self, connection: Connection, s: Sorted, runs: Runs, g: int, last: tuple[int, int, int, int]) -> None:
         """The column path: hand both directions of a group over as a run each. last: packet, ts, clock and count of its rows."""
         ctx = self.ctx
         packet, connection.last_ts, connection.last_clock, count = last
         connection.last_packet = packet
         connection.packets += count
         streams = connection.streams
+        if streams[0].base < 0 or streams[1].base < 0:
+            acks = s.starts[g] + np.flatnonzero(s.flags[s.starts[g] : s.ends[g] + 1] & ACK)
+            if len(acks):
+                connection.hear(int(s.ack[acks[0]]), int(s.clock[acks[0]]), int(s.ack[acks[-1]]))
         for d in (0, 1):
             stream = g * 2 + d
             data = runs.data(ctx.view, stream, streams[d].next)
+            ahead = runs.acked(g, d)
+            if ahead is not None and streams[d].next + ahead > streams[d].acked:
+                streams[d].acked = streams[d].next + ahead
             fin = runs.fins.get(stream)
             if data is not None:
                 ctx.ledger.at(data.packet(-1), data.time(-1))
@@ -162,12 +175,10 @@ class FlowTable:
         here = [connection for key in touched if (connection := self._table.get(key)) is not None]
         here.sort(key=_last_clock)
         for connection in here:
-            if connection.closed:
-                self._open.pop(connection.key, None)
-                self._closed[connection.key] = connection
-                self._closed.move_to_end(connection.key)
-            else:
-                self._open.move_to_end(connection.key)
+            order, other = (self._closed, self._open) if connection.closed else (self._open, self._closed)
+            other.pop(connection.key, None)
+            order[connection.key] = connection
+            order.move_to_end(connection.key)
 
     def _walk(self, s: Sorted, g: int) -> bool:
         """Take a group row by row. Whether the connection that its last row belongs to could be tracked."""
@@ -179,9 +190,12 @@ class FlowTable:
         if connection is None:
             syn = self._unanswered.take(key)
             if syn is not None:
-                connection = self._answered(key, syn, rows.packet[at], rows.ts[at])
+                connection = self._begun(key, syn, rows.packet[at], rows.ts[at])
         while True:
             if connection is None:
+                at += self._finals.repeated(key, rows, at, end)
+                if at == end:
+                    return False
                 if not self._make_room(rows.packet[at], rows.ts[at]):
                     ctx.observer.untracked(rows.packet[at], rows.ts[at], sum(rows.n[at:end]))
                     return False
@@ -190,18 +204,21 @@ class FlowTable:
             if at == end:
                 connection.flush(ctx)
                 return True
+            asked = None
+            if connection.end == "reused":
+                asked, connection.asked = connection.asked, None
             self._expire(connection, rows.packet[at], rows.ts[at])
-            connection = None
+            connection = self._begun(key, asked, rows.packet[at], rows.ts[at]) if asked is not None else None
 
-    def _answered(self, key: bytes, syn: Syn, packet: int, ts: int) -> Connection | None:
-        """At that packet more of a connection comes of which only a SYN was seen; None where there is no room for it."""
+    def _begun(self, key: bytes, syn: Syn, packet: int, ts: int) -> Connection | None:
+        """At that packet more of a connection comes of which only a SYN, or a SYN-ACK, was seen; None where there is no room for it."""
         ctx = self.ctx
         if not self._make_room(packet, ts):
             ctx.observer.unanswered([(key, syn, packet, ts)], "evicted")
             return None
         connection = self._create(key, syn.number, syn.first_ts, syn.last_clock)
-        base = (syn.seq + 1) & 0xFFFF_FFFF
-        connection.begin(syn.direction, [base, -1] if syn.direction == 0 else [-1, base])
+        client = None if syn.ack < 0 else 1 - syn.direction
+        connection.begin(syn.direction, [syn.base, -1] if syn.direction == 0 else [-1, syn.base], client=client, multipath=syn.multipath)
         connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
         return connection
 
@@ -221,6 +238,8 @@ class FlowTable:
         ctx.ledger.at(packet, ts)
         account = ctx.ledger.connections
         while len(self._table) >= ctx.limits.max_connections or not account.reserve(CONNECTION_BYTES):
+            if len(self._table) < ctx.limits.max_connections and self._finals.evict():
+                continue
             ctx.ledger.pressure = True
             if len(self._table) >= ctx.limits.max_connections:
                 ctx.ledger.refused = "max_connections"
@@ -241,6 +260,8 @@ class FlowTable:
         """A connection that began at packet `number`, for which there is room."""
         ends, inside = endpoints(key)
         connection = Connection(key, ends, inside, number, ts, clock)
+        if self._finals:
+            self._finals.forget(key)
         self._table[key] = connection
         self._open[key] = connection
         return connection
@@ -269,11 +290,20 @@ class FlowTable:
         self._closed.pop(connection.key, None)
         connection.finish(self.ctx, end, packet, ts)
         self.ctx.ledger.connections.release(CONNECTION_BYTES)
+        if connection.closed:
+            self._finals.keep(connection)
+        if connection.asked is not None:
+            # nothing came after that SYN: what it asked for ends here too
+            begun = self._begun(connection.key, connection.asked, packet, ts)
+            if begun is not None:
+                later = begun.last_packet > packet  # who asks for memory may have been captured before
+                self._remove(begun, end or "idle", *((begun.last_packet, begun.last_ts) if later else (packet, ts)))
 
     def _sweep(self, now: int) -> None:
         """Remove what has been closed or silent long enough at the end of the block, each at the packet where it was."""
         ctx = self.ctx
         self._unanswered.sweep(now)
+        self._finals.sweep(now)
         for order, silence, end in ((self._closed, ctx.limits.linger, ""), (self._open, ctx.limits.idle_timeout, "idle")):
             while order:
                 connection = next(iter(order.values()))

@@ -16,21 +16,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pcapflow.drops import DropReason, GapCause
-from pcapflow.policy import Policy
-from pcapflow.reassembly.behind import NONE, Behind
-from pcapflow.reassembly.delivery import Delivery
-from pcapflow.reassembly.events import (
-    ACKNOWLEDGED,
-    AT_END,
-    RING_RANGES,
-    RING_SIZE,
-    Conflict,
-    StreamData,
-    StreamEnd,
-    StreamGap,
-    Why,
-)
-from pcapflow.reassembly.needs import Shadow
+from pcapflow.reassembly.behind import Behind
+from pcapflow.reassembly.beliefs import WINDOW, Expected
+from pcapflow.reassembly.events import ACKNOWLEDGED, AT_END, RING_RANGES, RING_SIZE, Conflict, StreamEnd, Why
+from pcapflow.reassembly.holes import NEVER, Holes
 from pcapflow.reassembly.pieces import Rows, Segment
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
@@ -40,53 +29,25 @@ if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection
     from pcapflow.reassembly.context import Context
 
-NEVER = 1 << 62
-"""A packet number or time that does not come."""
+__all__ = ["NEVER", "HalfStream"]
 _JUMP_MAX = 1 << 30
 """The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
-_WINDOW = 4 << 20
-"""What a sender may well be ahead (`Limits.ring_size` has the reason): with a smaller ring, a segment that far is one that there was no room for."""
-_WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))
 
 
-class HalfStream(Delivery):
+class HalfStream(Holes):
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
-    __slots__ = (
-        "acked", "armed_ack", "armed_packet", "armed_ts", "base", "behind", "bucket", "differs", "doubted", "drop_reason", "ended", "fin", "fin_ts", "jump_end", "owner",
-        "protocol_drop", "told", "waiting_ack", "waiting_packet", "waiting_ts",
-    )  # fmt: skip
+    __slots__ = ("base", "doubted", "expected", "jump_end", "protocol_drop")
 
     def __init__(self, owner: Connection) -> None:
-        Delivery.__init__(self)
-        self.owner = owner
+        Holes.__init__(self, owner)
         self.base = -1
         """Wire number of offset 0; -1 until something of this direction was seen."""
-        self.fin = -1
-        """Offset of the FIN; -1 until one was seen."""
-        self.fin_ts = 0
-        """When it was captured."""
-        self.ended = ""
-        self.acked = 0
-        """Highest offset that the peer acknowledged."""
-        self.armed_ack = 0
-        """An acknowledgement past the hole whose grace runs: until packet and time; 0 for none."""
-        self.armed_packet = self.armed_ts = 0
-        self.waiting_ack = 0
-        """The latest one after it, whose grace begins to count when the first is done."""
-        self.waiting_packet = self.waiting_ts = 0
-        self.told: Told | None = None
-        """What the peer said of the first hole, which begins where this does, and when that ends it."""
+        self.expected: Expected | None = None
+        """While nothing of this direction was seen: what the peer acknowledged of it."""
         self.jump_end = -1
         self.doubted = 0
         """Up to where segments came that a larger ring would have believed."""
-        self.behind: Behind | None = None
-        """What waits behind holes; None where nothing does."""
-        self.differs: set[Policy] = NONE
-        """Overlap policies under which this stream would read differently."""
-        self.bucket = 0
-        """The class of what is reserved for `behind`, in which `Context` has this stream; 0 for none."""
-        self.drop_reason: DropReason | None = None
         self.protocol_drop: DropReason | None = None
         """Why the protocol above gave the stream up, if it did; its bytes stay delivered."""
 
@@ -97,16 +58,11 @@ class HalfStream(Delivery):
     # --- what is there
 
     @property
-    def held(self) -> int:
-        """Bytes held behind holes."""
-        return 0 if self.behind is None else self.behind.ring.held
-
-    @property
     def plain(self) -> bool:
         """Nothing is held, armed, ended or given up: a run that begins at `next` can be taken whole."""
         return (
             self.behind is None
-            and self.armed_ack == 0
+            and self.armed is None
             and self.fin < 0
             and not self.ended
             and self.drop_reason is None
@@ -136,13 +92,18 @@ class HalfStream(Delivery):
             return
         if self.shadow is not None and self.shadow.over(packet, clock, ctx.limits):
             self._end_shadow()
-        repeated = self.retransmitted + self.conflicting + self.out_of_window
+        repeated, late = self.retransmitted + self.conflicting + self.out_of_window, self.late
         doubted = self._take(ctx, offset, at, n, packet, ts, clock, ack)
         if self.shadow is not None and offset <= self.next + _JUMP_MAX:
             fresh = n - (self.retransmitted + self.conflicting + self.out_of_window - repeated) + doubted
             if fresh < n:
                 self.shadow.again(n - fresh, ctx.limits)
             self.shadow.hold(offset, offset + n, fresh, ctx.ledger.rings.used)
+        if self.late > late and self.lost_to_ack is not None:
+            lost = self.lost_to_ack
+            if lost.start < offset + n and offset < lost.acknowledged.offset:
+                self.owner.early(ctx, clock - lost.acknowledged.since)
+                self.lost_to_ack = None
 
     def _take(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> int:
         """`segment` where it is not simply next. Returns the bytes that were not believed, though a larger ring would have had them."""
@@ -170,7 +131,7 @@ class HalfStream(Delivery):
             self.out_of_order += 1
             if not self._plausible(ctx, offset, end):
                 self.out_of_window += n
-                if end - self.next > max(ctx.limits.ring_size, _WINDOW):
+                if end - self.next > max(ctx.limits.ring_size, WINDOW):
                     ctx.needs.unseen += 1
                     return 0
                 self._lose(ctx, offset, packet, since=clock)
@@ -220,7 +181,7 @@ class HalfStream(Delivery):
         for left, right in blocks:
             start, end = unwrap(left, self.base, self.next), unwrap(right, self.base, self.next)
             if self.next < end <= self.next + _JUMP_MAX and start < end:
-                behind.told(Told(start, end, packet + limits.ack_grace_packets, clock + limits.ack_grace), self.next, packet, clock)
+                behind.told(Told(start, end, packet + limits.ack_grace_packets, clock + self.owner.grace(ctx)), self.next, packet, clock)
         self.arm_from_sacks(packet, clock)
 
     def arm_from_sacks(self, packet: int, clock: int) -> bool:
@@ -232,10 +193,6 @@ class HalfStream(Delivery):
         told = self.behind.peer_has(self.next, self.behind.first) if self.behind is not None and not self.ended else None
         self.told = told._replace(packet=max(told.packet, packet), clock=max(told.clock, clock)) if told is not None else None
         return told is not None
-
-    def _receiver_has(self, until: int) -> bool:
-        """Whether the peer acknowledged the hole [next, until), in sequence or selectively."""
-        return self.acked >= until or (self.behind is not None and self.behind.peer_has(self.next, until) is not None)
 
     def finished_at(self, ctx: Context, offset: int, ts: int) -> None:
         """A FIN at that offset and time (ns). The first plausible one counts: not below what was delivered, not beyond belief."""
@@ -331,92 +288,6 @@ class HalfStream(Delivery):
                 ctx.relieve_early(self, packet)
             return
 
-    # --- holes
-
-    def give_up_oldest(self, ctx: Context, why: Why, packet: int, ts: int) -> None:
-        """End the first hole: what is held behind it is delivered."""
-        assert self.behind is not None
-        self._give_up(ctx, self.behind.first, why, packet, ts)
-
-    def give_up_below(self, ctx: Context, offset: int, why: Why, packet: int, ts: int) -> None:
-        """End all holes below an offset, whether or not data is held behind them."""
-        if self.fin >= 0:
-            offset = min(offset, self.fin)
-        while self.next < offset:
-            behind = self.behind
-            if behind is not None and behind.first <= offset:
-                self._give_up(ctx, behind.first, why, packet, ts)
-            elif behind is None and offset == self.next + 1 and self.fin < 0:
-                return  # more likely a FIN that was not captured than a byte
-            else:
-                self._give_up(ctx, offset, why, packet, ts)
-
-    def _give_up(self, ctx: Context, until: int, why: Why, packet: int, ts: int) -> None:
-        """[next, until) is missing for good. until is not beyond the first range held."""
-        n = until - self.next
-        self.close_pieces(ctx)
-        if why.cause in _WANT_OF_ROOM:
-            acknowledged = why.cause is GapCause.RING_FULL and self._receiver_has(until)
-            self._lose(ctx, until, packet, acknowledged=acknowledged)
-            if acknowledged:
-                why = ACKNOWLEDGED
-        self.events.append(StreamGap(self.next, n, why.cause, packet, ts, self.held, why.limit, why.requested_by))
-        self.missing += n
-        self.gaps += 1
-        account = ctx.ledger.history
-        self.history.lost(account, ctx.limits.late_ranges, self.next, until)
-        self.history.forget(account)
-        self.next = until
-        self._drain(ctx, packet, ts)
-
-    def _lose(self, ctx: Context, until: int, packet: int, *, acknowledged: bool = False, since: int | None = None) -> None:
-        """[next, until) is given up for want of room. acknowledged: it would have ended after the grace of that. since: when what waits behind it
-        would have begun to, if that is not what waits now.
-        """
-        if self.shadow is None:
-            self.shadow = Shadow(ctx.needs, ctx.ledger.history)
-        clock = ctx.clock_of(packet)
-        if since is None:
-            since = self.behind.since if self.behind is not None and self.behind.first >= 0 else clock
-        if self.behind is not None and self.behind.differs:
-            self.shadow.again(ctx.limits.overlap_bytes, ctx.limits)
-        self.shadow.lose(self.next, until, self.behind, since, ctx.ledger.rings.used)
-        if acknowledged:
-            self.shadow.acknowledged(until, packet, clock, ctx.limits)
-        else:
-            ctx.needs.shadowed += 1
-
-    def _end_shadow(self) -> None:
-        if self.shadow is not None:
-            self.shadow.close()
-            self.shadow = None
-
-    def _drain(self, ctx: Context, packet: int, ts: int) -> None:
-        """Deliver what is held from `next` on."""
-        behind = self.behind
-        if behind is None:
-            return
-        if behind.first == self.next:
-            self.close_pieces(ctx)
-            start, end, data, marks, differs = behind.take()
-            if differs:
-                self.differs = self.differs | differs
-            self.events.append(_released(start, data, marks, packet, ts))
-            self.delivered += end - start
-            self.next = end
-            keep = ctx.limits.history_bytes
-            self.history.remember(ctx.ledger.history, keep, data[-keep:])
-        if behind.first < 0:
-            self._nothing_waits(ctx)
-        else:
-            ctx.held_changed(self)
-
-    def _nothing_waits(self, ctx: Context) -> None:
-        if self.behind is not None:
-            self.behind.close()
-            self.behind = None
-            ctx.held_changed(self)
-
     def _contend(self, ctx: Context, behind: Behind, low: int, second: bytes, segment: Segment) -> None:
         """Part of a segment, from offset low on, is held already."""
         high = low + len(second)
@@ -435,8 +306,8 @@ class HalfStream(Delivery):
         self._end(ctx, "fin", packet, self.fin_ts)
         return True
 
-    def finish(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
-        """The connection ends: give up what is still missing, deliver what is held."""
+    def finish(self, ctx: Context, kind: str, packet: int, ts: int, end_ts: int) -> None:
+        """The connection ends: give up what is still missing, deliver what is held. end_ts: when what ends it was captured."""
         if self.ended:
             return
         while self.behind is not None:
@@ -448,7 +319,7 @@ class HalfStream(Delivery):
         if self.fin >= 0 and self.fin == self.next:
             self._end(ctx, "fin", packet, self.fin_ts)
         else:
-            self._end(ctx, kind, packet, ts)
+            self._end(ctx, kind, packet, end_ts)
 
     def release(self, ctx: Context) -> None:
         """The connection is gone: give back what was kept to tell late bytes."""
@@ -463,7 +334,7 @@ class HalfStream(Delivery):
         self.dropped += self.held
         self._nothing_waits(ctx)
         self.history.forget(ctx.ledger.history)
-        self.armed_ack = self.waiting_ack = 0
+        self.armed = self.waiting = None
         self.told = None
 
     def _end(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
@@ -472,19 +343,5 @@ class HalfStream(Delivery):
         self.ended = kind
         self.events.append(StreamEnd(kind, packet, ts, self.next))
         self.history.forget(ctx.ledger.history)
-        self.armed_ack = self.waiting_ack = 0
+        self.armed = self.waiting = None
         self.told = None
-
-
-def _released(start: int, data: bytes, marks: list[Mark], packet: int, ts: int) -> StreamData:
-    """What waited behind a hole and is delivered at that packet and time (ns); each piece says what had carried it. Where the first of it was not
-    remembered, it counts as the next that was.
-    """
-    if not marks:
-        marks = [Mark(start, packet, ts, -1)]
-    elif marks[0].offset != start:
-        marks[0] = marks[0]._replace(offset=start)
-    at = [mark.offset - start for mark in marks]
-    ends = [*at[1:], len(data)]
-    _, origins, times, acks = zip(*marks, strict=True)
-    return StreamData(memoryview(data), start, len(data), at, ends, [packet] * len(at), list(times), list(acks), origins=list(origins))

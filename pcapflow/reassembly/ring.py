@@ -145,6 +145,10 @@ class Ring:
         self._account.release(gone * PAGE_BYTES + len(marks) * MARK)
         return data, marks
 
+    def earliest(self) -> int:
+        """The first packet that carried something of what is remembered, 0 where nothing is."""
+        return min((min(marks[1::_FIELDS]) for marks in self._marks.values()), default=0)
+
     def clear(self) -> None:
         """Give everything back."""
         self._account.release(self.cost)

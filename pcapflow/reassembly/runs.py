@@ -111,6 +111,7 @@ class Sorted:
         return result
 
 
+_NOTHING = -(1 << 40)
 _SHORT = 16
 """Data rows a connection in a block, below which the columns of runs become lists at once."""
 
@@ -125,7 +126,7 @@ class Fin(NamedTuple):
 class Runs:
     """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
 
-    __slots__ = ("_columns", "_short", "bad", "begins", "expected", "fins", "high", "low")
+    __slots__ = ("_ahead", "_columns", "_short", "bad", "begins", "expected", "fins", "high", "low")
 
     def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int) -> None:
         """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none; of the groups
@@ -205,9 +206,9 @@ class Runs:
         bad |= syn
         return begins
 
-    @staticmethod
-    def _acknowledged(s: Sorted, expected: _I64, length: _I64, bad: npt.NDArray[np.bool_]) -> None:
-        """An acknowledgement past what of the peer had been captured at that row is bad."""
+    def _acknowledged(self, s: Sorted, expected: _I64, length: _I64, bad: npt.NDArray[np.bool_]) -> None:
+        """An acknowledgement past what of the peer had been captured at that row is bad; how far they go."""
+        self._ahead: list[list[int]] = []
         index = np.arange(len(s.n))
         ends = s.seq + length
         starts = s.starts[s.group]
@@ -216,7 +217,14 @@ class Runs:
             last = np.maximum.accumulate(np.where((s.direction == d) & (length > 0), index, -1))
             have = expected[s.group, d]
             reached = np.where(last >= starts, ends[last], have)
-            bad |= (s.direction != d) & acks & (have >= 0) & (difference(s.ack, reached) > 0)
+            telling = (s.direction != d) & acks & (have >= 0)
+            bad |= telling & (difference(s.ack, reached) > 0)
+            self._ahead.append(np.maximum.reduceat(np.where(telling, difference(s.ack, have), _NOTHING), s.starts).tolist())
+
+    def acked(self, g: int, direction: int) -> int | None:
+        """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; None for not at all."""
+        ahead: int = self._ahead[direction][g]
+        return None if ahead == _NOTHING else ahead
 
     def data(self, view: memoryview, stream: int, start: int) -> StreamData | None:
         """The run of a stream (group * 2 + direction) as an event whose first byte has offset start."""

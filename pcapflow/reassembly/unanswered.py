@@ -9,34 +9,18 @@ Invariant: the table is in the order of the last SYN, and SYN_BYTES are reserved
 from __future__ import annotations
 
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pcapflow.decode.segments import MULTIPATH
+from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.runs import Sorted
 
 SYN_BYTES = 512
 """Reserved for each row in the `connections` account: key, numbers and its place in the table, as
 tests/reassembly/test_connection_memory.py measures it."""
-
-
-class Syn(NamedTuple):
-    """What is known of a connection whose SYN nobody answered. number: its first packet; direction: who sent it."""
-
-    number: int
-    first_ts: int
-    packets: int
-    last_packet: int
-    last_ts: int
-    last_clock: int
-    direction: int
-    seq: int
-
-    def same(self, other: Syn) -> bool:
-        """Whether the other is this SYN sent again."""
-        return self.seq == other.seq and self.direction == other.direction
 
 
 class Unanswered:
@@ -60,6 +44,7 @@ class Unanswered:
         first, last = s.starts[groups], s.ends[groups]
         columns = (
             s.packet[first], s.ts[first], last - first + 1, s.packet[last], s.ts[last], s.clock[last], s.direction[first], s.seq[first],
+            np.full(len(first), -1), (s.flags[first] & MULTIPATH) != 0,
         )  # fmt: skip
         syns = map(Syn._make, zip(*(column.tolist() for column in columns), strict=True))
         keys = [s.keys[g] for g in groups.tolist()]
@@ -75,7 +60,7 @@ class Unanswered:
                     fresh[key] = syn
                 elif known.same(syn) and at - known.last_clock < self._ctx.limits.idle_timeout:
                     del self._table[key]
-                    fresh[key] = syn._replace(number=known.number, first_ts=known.first_ts, packets=known.packets + syn.packets)
+                    fresh[key] = known.again(syn)
                     self._ctx.ledger.connections.release(SYN_BYTES)
                 else:
                     others.append(g)

@@ -20,13 +20,13 @@ from pcapflow.payload.json_body import backend
 from pcapflow.protocols.handler import Handler
 from pcapflow.protocols.http1_head import Head, Heads
 from pcapflow.protocols.services import Answers, BodyOrigin
+from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Consumer
 from pcapflow.reassembly.events import Conflict, StreamGap, Why
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.seqspace import wrap
-from pcapflow.reassembly.unanswered import Syn
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.ordering import RecordSorter, Write
 from pcapflow.report.streams import NOTHING_SAID, Worst, endpoint, stream_record
@@ -98,9 +98,10 @@ class Collector:
         if connection.end == "evicted":
             tcp.evicted_connections += 1
         first, second = connection.streams
-        if first.base < 0 or second.base < 0:
-            seen = second if first.base < 0 else first
-            if seen.syn and not seen.captured and seen.fin < 0 and not connection.rst:
+        unseen = 0 if first.base < 0 else 1 if second.base < 0 else -1
+        if unseen >= 0 and (connection.reset is None or connection.reset.direction != unseen):
+            seen = connection.streams[1 - unseen]
+            if seen.syn and not seen.captured and seen.fin < 0 and connection.reset is None:
                 tcp.unanswered_connections += 1
             else:
                 tcp.one_sided_connections += 1
@@ -187,6 +188,13 @@ class Collector:
         """Segments of a connection for which there was no room."""
         self.drops.streams += 1
         self._never_tracked(DropReason.CONNECTION_MEMORY, packet, ts, captured, self._limit(self.ledger.refused))
+
+    def repeated(self, segments: int, captured: int) -> None:
+        """Segments came again of a connection whose record is written."""
+        total = self.tcp.payload_bytes
+        self.tcp.repeated_after_close += segments
+        total.captured += captured
+        total.retransmitted += captured
 
     def refused(self, segments: list[tuple[int, int, int]]) -> None:
         """Segments whose checksum is wrong: packet, time (ns) and bytes of each. What they carry is dropped."""

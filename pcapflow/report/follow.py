@@ -21,10 +21,17 @@ class Following(Collector):
         self._number = number
         self._take = take
         self.seen = False
+        self._follower: Follower | None = None
 
     def consumer(self, connection: Connection) -> Consumer:
         """The consumer of a new connection's events."""
         if connection.number != self._number:
             return Silent()
         self.seen = True
-        return Follower(self._take, Handler(self))
+        self._follower = Follower(self._take, Handler(self), self.ledger.output)
+        return self._follower
+
+    @property
+    def unordered(self) -> int:
+        """Bytes whose place between those of the other side is not sure, since there was no room to wait."""
+        return self._follower.unordered if self._follower is not None else 0

@@ -35,7 +35,7 @@ def stream_record(connection: Connection, direction: int) -> Stream:
         status = "dropped"
     elif stream.missing or stream.snapped:
         status = "gapped"
-    elif not stream.syn or not (stream.ended == "fin" or connection.rst):
+    elif not stream.syn or stream.ended not in ("fin", "rst"):
         status = "partial"
     else:
         status = "complete"

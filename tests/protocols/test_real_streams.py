@@ -35,7 +35,7 @@ def streams(path: Path) -> dict[tuple[int, str], bytes]:
 
     class Everything(Collector):
         def consumer(self, connection: Connection) -> Follower:
-            return Follower(take, Handler(self))
+            return Follower(take, Handler(self), self.ledger.output)
 
     pipeline.run([str(path)], collect=lambda limits, ledger, *_: Everything(limits, ledger, None))
     return {key: bytes(some) for key, some in data.items() if key not in holed}

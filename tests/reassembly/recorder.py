@@ -19,7 +19,7 @@ from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.events import Conflict, StreamData, StreamEnd, StreamEvent, StreamGap, Why
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.reassembly.half_stream import HalfStream
-from pcapflow.reassembly.unanswered import Syn
+from pcapflow.reassembly.beliefs import Syn
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Recorder:
         self.live: dict[int, tuple[Heard, Heard]] = {}
         self.drops: list[tuple[int, DropReason]] = []
         self.conflicts: list[tuple[int, Conflict]] = []
-        self.untracked_bytes = 0
+        self.untracked_bytes = self.repeated_segments = self.repeated_bytes = 0
         self.differs: list[set[Policy]] = []
         """Of each connection, in the order in which they ended: the policies under which one of its streams reads differently."""
 
@@ -130,6 +130,10 @@ class Recorder:
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         self.untracked_bytes += captured
+
+    def repeated(self, segments: int, captured: int) -> None:
+        self.repeated_segments += segments
+        self.repeated_bytes += captured
 
 
 def reassemble(path: Path, limits: Limits | None = None, *, walk_all: bool = False, drop_streams: bool = False, overlap: Policy = Policy.FIRST) -> tuple[Recorder, Ledger]:

@@ -1,0 +1,123 @@
+"""What control segments say of a connection, and when that is believed (RFC 9293 section 3.10.7, RFC 5961).
+
+Contract: `heard_reset` says what a RST can mean where it stands; `fits` whether a SYN belongs to the connection it came to; `goes_on` whether a
+segment belongs to the connection that a SYN asked for that did not fit. They look at numbers and change nothing. Invariant: nothing is believed
+for its flag alone, and nothing that cannot be taken back: a RST ends a connection when nothing contradicts it, a SYN with other numbers begins
+one when somebody goes on with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pcapflow.reassembly.seqspace import unwrap, wrap
+
+if TYPE_CHECKING:
+    from pcapflow.reassembly.half_stream import HalfStream
+
+WINDOW = 4 << 20
+"""What a sender may well be ahead or behind (`Limits.ring_size` has the reason): a number within it belongs, one beyond is another connection's."""
+
+
+class Syn(NamedTuple):
+    """A SYN, or the SYN-ACK to one, and what came of it again. number: its first packet; direction: who sent it; ack: raw, -1 for a SYN alone."""
+
+    number: int
+    first_ts: int
+    packets: int
+    last_packet: int
+    last_ts: int
+    last_clock: int
+    direction: int
+    seq: int
+    ack: int = -1
+    multipath: bool = False
+
+    def same(self, other: Syn) -> bool:
+        """Whether the other is this one sent again."""
+        return self.seq == other.seq and self.direction == other.direction and (self.ack < 0) == (other.ack < 0)
+
+    def again(self, other: Syn) -> Syn:
+        """This one, and the other, which is the same, after it."""
+        return other._replace(number=self.number, first_ts=self.first_ts, packets=self.packets + other.packets)
+
+    @property
+    def base(self) -> int:
+        """The wire number of its stream's first byte."""
+        return wrap(1, self.seq)
+
+
+class Reset(NamedTuple):
+    """A RST that is believed until somebody contradicts it. limits: of both streams, what was acknowledged beyond this contradicts it. exact: it has
+    the number that its receiver expected; else the receiver asks back (RFC 5961 section 3.2), and what follows must tell.
+    """
+
+    packet: int
+    ts: int
+    direction: int
+    limits: tuple[int, int]
+    exact: bool
+
+
+class Expected(NamedTuple):
+    """What a peer acknowledged of a stream of which nothing was seen: first (raw) and at which clock (ns), and last."""
+
+    first: int
+    clock: int
+    last: int
+
+
+class Heard(NamedTuple):
+    """Where a RST stands: its offset in its sender's stream, and whether its receiver expected that number."""
+
+    offset: int
+    exact: bool
+
+
+def heard_reset(stream: HalfStream, peer: HalfStream, seq: int, ack: int) -> Heard | None:
+    """What a RST of a stream says; None for nothing. ack: raw, -1 without one."""
+    if stream.base >= 0:
+        offset = unwrap(seq, stream.base, stream.next)
+        # what the receiver expects lies between what it acknowledged and what was sent
+        low, high = min(stream.acked, stream.next), max(stream.top, stream.acked)
+        return Heard(offset, offset <= high) if low <= offset <= high + WINDOW else None
+    if peer.base < 0:
+        return Heard(0, exact=True)  # the connection's first packet
+    if stream.expected is not None:
+        ahead = unwrap(seq, stream.expected.last, 0)
+        return Heard(ahead, ahead == 0) if 0 <= ahead <= WINDOW else None
+    # SYN-SENT: nothing counts that does not acknowledge the SYN
+    return Heard(0, exact=True) if ack >= 0 and 0 <= unwrap(ack, peer.base, peer.next) <= peer.top else None
+
+
+def fits(stream: HalfStream, peer: HalfStream, base: int, ack: int, *, closed: bool) -> bool:
+    """Whether a SYN of a stream belongs to a connection of which something was seen. base: the wire number of its first byte; ack: raw, -1 without
+    one; closed: whether the connection is over.
+    """
+    if stream.base >= 0:
+        return stream.base == base
+    if ack >= 0:
+        return peer.base < 0 or (0 if peer.syn else -WINDOW) <= unwrap(ack, peer.base, peer.next) <= peer.top
+    if stream.expected is None:
+        return not closed
+    return 0 <= unwrap(stream.expected.last, base, 0) <= WINDOW
+
+
+def goes_on(asked: Syn, stream: HalfStream, direction: int, seq: int, ack: int) -> bool:
+    """Whether a segment goes on with the numbers of a SYN that did not fit, sooner than with those of the stream that it came to. ack: raw, -1
+    without one.
+    """
+    own = direction == asked.direction
+    number = seq if own else ack
+    if number < 0:
+        return False
+    new = unwrap(number, asked.base, 0)
+    if not 0 <= new <= WINDOW:
+        return False
+    if stream.base >= 0:
+        old = abs(unwrap(number, stream.base, stream.next) - stream.next)
+    elif stream.expected is not None and not own:
+        old = abs(unwrap(number, stream.expected.last, 0))
+    else:
+        return True
+    return old > WINDOW or new < old

@@ -1,0 +1,207 @@
+"""The holes of one stream: what waits behind them, what ends them, and what is delivered then.
+
+Contract: `give_up_oldest`, `give_up_below` and `give_up_acknowledged` end holes for the reason that they are told. Invariant: everything held is
+above `next`, and the first hole begins there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from pcapflow.drops import DropReason, GapCause
+from pcapflow.policy import Policy
+from pcapflow.reassembly.behind import NONE, Behind
+from pcapflow.reassembly.delivery import Delivery
+from pcapflow.reassembly.events import ACKNOWLEDGED, StreamData, StreamGap, Why
+from pcapflow.reassembly.needs import Shadow
+from pcapflow.reassembly.ring import Mark
+from pcapflow.reassembly.sack import Told
+
+if TYPE_CHECKING:
+    from pcapflow.reassembly.connection import Connection
+    from pcapflow.reassembly.context import Context
+    from pcapflow.reassembly.half_stream import HalfStream
+
+NEVER = 1 << 62
+"""A packet number or time that does not come."""
+_WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))
+
+
+class Grace(NamedTuple):
+    """An acknowledgement past a hole, up to an offset: the clock (ns) at which it came, and the packet and clock at which its grace is over."""
+
+    offset: int
+    since: int
+    packet: int
+    clock: int
+
+
+class Lost(NamedTuple):
+    """A hole that was given up since it was acknowledged: where it began, and the acknowledgement."""
+
+    start: int
+    acknowledged: Grace
+
+
+class Holes(Delivery):
+    """One direction. Offsets and counts are bytes; times are ns of capture time."""
+
+    __slots__ = ("acked", "armed", "behind", "bucket", "differs", "drop_reason", "ended", "fin", "fin_ts", "lost_to_ack", "owner", "told", "waiting")
+
+    def __init__(self, owner: Connection) -> None:
+        Delivery.__init__(self)
+        self.owner = owner
+        self.fin = -1
+        """Offset of the FIN; -1 until one was seen."""
+        self.fin_ts = 0
+        """When it was captured."""
+        self.ended = ""
+        self.drop_reason: DropReason | None = None
+        self.acked = 0
+        """Highest offset that the peer acknowledged."""
+        self.armed: Grace | None = None
+        """An acknowledgement past the hole whose grace runs."""
+        self.waiting: Grace | None = None
+        """The latest one after it, whose grace begins to count when the first is done."""
+        self.lost_to_ack: Lost | None = None
+        """The first hole that an acknowledgement ended and whose bytes have not come since."""
+        self.told: Told | None = None
+        """What the peer said of the first hole, which begins where this does, and when that ends it."""
+        self.behind: Behind | None = None
+        """What waits behind holes; None where nothing does."""
+        self.differs: set[Policy] = NONE
+        """Overlap policies under which this stream would read differently."""
+        self.bucket = 0
+        """The class of what is reserved for `behind`, in which `Context` has this stream; 0 for none."""
+
+    @property
+    def held(self) -> int:
+        """Bytes held behind holes."""
+        return 0 if self.behind is None else self.behind.ring.held
+
+    @property
+    def waits_from(self) -> int:
+        """The first packet that carried something of what is held; NEVER where nothing is."""
+        return self.behind.ring.earliest() or NEVER if self.behind is not None else NEVER
+
+    @property
+    def top(self) -> int:
+        """Up to where anything was seen of the stream: bytes or FIN."""
+        behind = self.behind
+        return max(self.next, self.fin + 1, behind.assembler.ends[-1] if behind is not None and behind.first >= 0 else 0)
+
+    def _receiver_has(self, until: int) -> bool:
+        """Whether the peer acknowledged the hole [next, until), in sequence or selectively."""
+        return self.acked >= until or (self.behind is not None and self.behind.peer_has(self.next, until) is not None)
+
+    def give_up_oldest(self, ctx: Context, why: Why, packet: int, ts: int) -> None:
+        """End the first hole: what is held behind it is delivered."""
+        assert self.behind is not None
+        self._give_up(ctx, self.behind.first, why, packet, ts)
+
+    def give_up_below(self, ctx: Context, offset: int, why: Why, packet: int, ts: int) -> None:
+        """End all holes below an offset, whether or not data is held behind them."""
+        if self.fin >= 0:
+            offset = min(offset, self.fin)
+        while self.next < offset:
+            behind = self.behind
+            if behind is not None and behind.first <= offset:
+                self._give_up(ctx, behind.first, why, packet, ts)
+            elif behind is None and offset == self.next + 1 and self.fin < 0:
+                return  # more likely a FIN that was not captured than a byte
+            else:
+                self._give_up(ctx, offset, why, packet, ts)
+
+    def give_up_acknowledged(self, ctx: Context, packet: int, ts: int) -> None:
+        """The grace of an acknowledgement is over: what it covers and did not come is missing."""
+        assert self.armed is not None
+        if self.next < self.armed.offset:
+            if self.lost_to_ack is None:
+                self.lost_to_ack = Lost(self.next, self.armed)
+            self.give_up_below(ctx, self.armed.offset, ACKNOWLEDGED, packet, ts)
+        self.next_acknowledgement()
+
+    def next_acknowledgement(self) -> None:
+        """The armed one is done with: the one that waited takes its place, if its bytes are not there."""
+        self.armed = self.waiting if self.waiting is not None and self.waiting.offset > self.next and not self.ended else None
+        self.waiting = None
+
+    def _give_up(self, ctx: Context, until: int, why: Why, packet: int, ts: int) -> None:
+        """[next, until) is missing for good. until is not beyond the first range held."""
+        n = until - self.next
+        self.close_pieces(ctx)
+        if why.cause in _WANT_OF_ROOM:
+            acknowledged = why.cause is GapCause.RING_FULL and self._receiver_has(until)
+            self._lose(ctx, until, packet, acknowledged=acknowledged)
+            if acknowledged:
+                why = ACKNOWLEDGED
+        self.events.append(StreamGap(self.next, n, why.cause, packet, ts, self.held, why.limit, why.requested_by))
+        self.missing += n
+        self.gaps += 1
+        account = ctx.ledger.history
+        self.history.lost(account, ctx.limits.late_ranges, self.next, until)
+        self.history.forget(account)
+        self.next = until
+        self._drain(ctx, packet, ts)
+
+    def _lose(self, ctx: Context, until: int, packet: int, *, acknowledged: bool = False, since: int | None = None) -> None:
+        """[next, until) is given up for want of room. acknowledged: it would have ended after the grace of that. since: when what waits behind it
+        would have begun to, if that is not what waits now.
+        """
+        if self.shadow is None:
+            self.shadow = Shadow(ctx.needs, ctx.ledger.history)
+        clock = ctx.clock_of(packet)
+        if since is None:
+            since = self.behind.since if self.behind is not None and self.behind.first >= 0 else clock
+        if self.behind is not None and self.behind.differs:
+            self.shadow.again(ctx.limits.overlap_bytes, ctx.limits)
+        self.shadow.lose(self.next, until, self.behind, since, ctx.ledger.rings.used)
+        if acknowledged:
+            self.shadow.acknowledged(until, packet, clock, ctx.limits)
+        else:
+            ctx.needs.shadowed += 1
+
+    def _end_shadow(self) -> None:
+        if self.shadow is not None:
+            self.shadow.close()
+            self.shadow = None
+
+    def _drain(self, ctx: Context, packet: int, ts: int) -> None:
+        """Deliver what is held from `next` on."""
+        behind = self.behind
+        if behind is None:
+            return
+        if behind.first == self.next:
+            self.close_pieces(ctx)
+            start, end, data, marks, differs = behind.take()
+            if differs:
+                self.differs = self.differs | differs
+            self.events.append(_released(start, data, marks, packet, ts))
+            self.delivered += end - start
+            self.next = end
+            keep = ctx.limits.history_bytes
+            self.history.remember(ctx.ledger.history, keep, data[-keep:])
+        if behind.first < 0:
+            self._nothing_waits(ctx)
+        else:
+            ctx.held_changed(cast("HalfStream", self))
+
+    def _nothing_waits(self, ctx: Context) -> None:
+        if self.behind is not None:
+            self.behind.close()
+            self.behind = None
+            ctx.held_changed(cast("HalfStream", self))
+
+
+def _released(start: int, data: bytes, marks: list[Mark], packet: int, ts: int) -> StreamData:
+    """What waited behind a hole and is delivered at that packet and time (ns); each piece says what had carried it. Where the first of it was not
+    remembered, it counts as the next that was.
+    """
+    if not marks:
+        marks = [Mark(start, packet, ts, -1)]
+    elif marks[0].offset != start:
+        marks[0] = marks[0]._replace(offset=start)
+    at = [mark.offset - start for mark in marks]
+    ends = [*at[1:], len(data)]
+    _, origins, times, acks = zip(*marks, strict=True)
+    return StreamData(memoryview(data), start, len(data), at, ends, [packet] * len(at), list(times), list(acks), origins=list(origins))
