@@ -92,6 +92,19 @@ class Limits:
         "the record of a closed connection is written",
         "late retransmissions after the FIN belong to the connection; 5 s covers several retransmission timeouts",
     )
+    copies_window: int = _limit(
+        65_536,
+        "packets",
+        "an older packet's copy counts as retransmitted",
+        "segments remembered to tell copies of a packet from retransmissions, one a slot: milliseconds at a million packets a second; 88 bytes each, an eighth "
+        "of memory_limit at the most",
+    )
+    max_vlan_pairs: int = _limit(
+        16_384,
+        "pairs of ends",
+        "the oldest are forgotten; a further VLAN tag of theirs is decided on anew",
+        "pairs of addresses and ports for which it is kept which VLAN tags belong together, in captures with several tags; 512 bytes each",
+    )
     max_finals: int = _limit(
         16_384,
         "connections",

@@ -23,6 +23,7 @@ from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Trace, passed_over
 from pcapflow.decode import columns, slow
+from pcapflow.decode.copies import Copies
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
 from pcapflow.decode.selection import Selection
@@ -31,7 +32,7 @@ from pcapflow.errors import AccountError
 from pcapflow.fields import PacketTime
 from pcapflow.limits import Limits
 from pcapflow.looking import NOTHING_MORE, Looking
-from pcapflow.policy import Policy
+from pcapflow.policy import Policy, VlanKey
 from pcapflow.process import HardLimit, resident_bytes
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
@@ -40,7 +41,7 @@ from pcapflow.report.advice import advise
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Write
 from pcapflow.report.sinks import Sink
-from pcapflow.summary import SCHEMA, Capture, Component, Decode, Memory, Process, Run, Summary, Tcp
+from pcapflow.summary import SCHEMA, Capture, Component, Decode, DuplicatedByPlace, Memory, Process, Run, Summary, Tcp
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Options:
     """`--overload drop`: over budget, give up a stream instead of its oldest hole."""
     overlap: Policy = Policy.FIRST
     """Whose copy is delivered where segments behind a hole overlap with different bytes."""
+    vlan_key: VlanKey = VlanKey.AUTO
+    """Whether VLAN ids keep connections apart."""
     tunnels: bool = True
     """Whether tunnels are opened, or left as packets of the outer protocol."""
     filter: str | None = None
@@ -130,8 +133,8 @@ def run(
         sink.begin(ledger)
     collector = collect(limits, ledger, _all([*([write] if write is not None else []), *(s.records for s in sinks if s.wants_records)]), options.looking)
     ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
-    table = FlowTable(ctx, walk_all=options.walk_all)
-    counts, watch, fragments = DecodeCounts(), Watch(), Fragments(limits, ledger)
+    table = FlowTable(ctx, walk_all=options.walk_all, vlan_key=options.vlan_key)
+    counts, watch, fragments, copies = DecodeCounts(), Watch(), Fragments(limits, ledger), Copies(limits, ledger)
     captured = 0
     last_packet, last_ts = 0, 0
 
@@ -155,6 +158,7 @@ def run(
                     segments, refused = selection.take(block, segments)
                     captured += sum(n for *_, n in refused)
                     collector.refused(refused)
+                segments = copies.leave_out(block, segments)
                 captured += int(segments.payload_len.sum())
                 _count_flags(collector.tcp, segments.flags)
                 table.process(block, segments)
@@ -175,6 +179,7 @@ def run(
             no_memory = True
         ledger.at(last_packet, last_ts)
         fragments.finish()
+        copies.close()
         if no_memory:
             hard_limit.lift()
         _finish(table, collector, last_packet, last_ts, no_memory=no_memory)
@@ -194,7 +199,7 @@ def run(
         pcapflow=__version__,
         interrupted=interrupt.asked,
         captures=[_capture(info) for info in trace.infos],
-        decode=_decode(counts, watch, fragments, selection),
+        decode=_decode(counts, watch, fragments, selection, copies),
         tcp=collector.tcp,
         http=collector.http_summary,
         json=collector.json_summary,
@@ -225,7 +230,7 @@ def _all(writers: list[Write]) -> Write | None:
     return write
 
 
-def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection) -> Decode:
+def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection, copies: Copies) -> Decode:
     return Decode(
         packets=counts.packets,
         tcp=counts.tcp,
@@ -240,7 +245,9 @@ def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection:
         fragments_overlapping=fragments.overlapping,
         left_out=selection.left_out,
         snapped=counts.snapped,
-        duplicated=watch.duplicated,
+        duplicated=copies.count,
+        duplicated_bytes=copies.bytes,
+        duplicated_by_place=DuplicatedByPlace(copies.by_file, copies.by_interface, copies.by_vlan, copies.count - copies.by_file - copies.by_interface - copies.by_vlan),
         oversized=watch.oversized,
         backwards=watch.backwards,
         checksums_checked=watch.checksums,

@@ -32,3 +32,12 @@ _RULES = {
     Policy.WINDOWS: "As bsd (Windows before Vista).",
     Policy.SOLARIS: "The later one takes them, except where the first ends after it, or begins before it and ends with it.",
 }
+
+
+class VlanKey(StrEnum):
+    """`--vlan-key`: whether VLAN ids keep connections apart."""
+
+    AUTO = "auto"
+    """Where their numbers differ."""
+    ON = "on"
+    OFF = "off"

@@ -64,7 +64,7 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     connection: Number
     client: Annotated[Endpoint, says("The client's end.")]
     server: Annotated[Endpoint, says("The server's end.")]
-    vlan: Annotated[list[int], says("VLAN ids, outermost first.")]
+    vlan: Annotated[list[int], says("VLAN ids of the client's direction, outermost first.")]
     tunnel: Annotated[str | None, says("The innermost tunnel, with its id.")]
     roles: Annotated[str, says("How it was told who the client is.", "syn", "synack", "content", "port", "order")]
     start: Annotated[str, says("Whether the capture has its beginning.", "syn", "midstream")]
@@ -75,6 +75,8 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     protocol: Annotated[str, says("What it spoke, at its end: in a CONNECT tunnel or behind an Upgrade the next protocol, where it is known.", *_PROTOCOLS)]
     streams: Annotated[Streams, says("Both directions.")]
     tls: Annotated[Tls | None, says("The TLS handshake, where there was one.")] = None
+    vlan_server: Annotated[list[int] | None, says("VLAN ids of the server's direction, where they are not those of the client's.")] = None
+    multipath: Annotated[bool, says("The handshake offers Multipath TCP: what one application sends may be spread over several connections.")] = False
 
 
 class JsonError(msgspec.Struct):

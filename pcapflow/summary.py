@@ -37,6 +37,15 @@ class Capture(msgspec.Struct):
     decryption_secrets: Annotated[int, counts("Blocks of them; they are not used.")] = 0
 
 
+class DuplicatedByPlace(msgspec.Struct):
+    """Copies of packets by where they were captured."""
+
+    file: Annotated[int, counts("In another capture of the trace.")] = 0
+    interface: Annotated[int, counts("On another interface, or going the other way through it.")] = 0
+    vlan: Annotated[int, counts("With another VLAN tag.")] = 0
+    same: Annotated[int, counts("At the same place, at once.")] = 0
+
+
 class Decode(msgspec.Struct):
     """What became of the packets: tcp + udp + other + malformed + unsupported_link = packets."""
 
@@ -53,7 +62,9 @@ class Decode(msgspec.Struct):
     fragments_overlapping: Annotated[int, counts("Datagrams given up since their fragments overlap.")] = 0
     left_out: Annotated[int, counts("TCP segments outside `--from`, `--to` or `--filter`.")] = 0
     snapped: Annotated[int, counts("Packets cut by the snap length.")] = 0
-    duplicated: Annotated[int, counts("Segments that came twice at once.")] = 0
+    duplicated: Annotated[int, counts("Copies: the same packet captured again, at another place or at once. They are in `tcp`, and neither in `tcp.segments` nor captured.")] = 0
+    duplicated_bytes: Annotated[int, counts("Payload of the copies.")] = 0
+    duplicated_by_place: Annotated[DuplicatedByPlace, says("The copies by what differs from the first.")] = msgspec.field(default_factory=DuplicatedByPlace)
     oversized: Annotated[int, counts("Segments with more payload than a packet of 1,500 bytes.")] = 0
     backwards: Annotated[int, counts("Packets older than the one before.")] = 0
     checksums_checked: Annotated[int, counts("TCP checksums looked at: one packet in 256, or all with `--verify-checksums`.")] = 0
@@ -94,6 +105,7 @@ class Tcp(msgspec.Struct):
     one_sided_connections: Annotated[int, counts("Data or more of one direction alone.")] = 0
     evicted_connections: Annotated[int, counts("That left the full table for others.")] = 0
     early_acknowledgements: Annotated[int, counts("Captured before the data they acknowledge.")] = 0
+    multipath_connections: Annotated[int, counts("Connections whose handshake offers Multipath TCP.")] = 0
     resets_ignored: Annotated[int, counts("RSTs that ended nothing: out of the window, or their connection went on.")] = 0
     repeated_after_close: Annotated[int, counts("Segments of connections that had closed and whose record was written: sent again, with nothing new. Their bytes are `retransmitted`.")] = 0
 

@@ -12,7 +12,7 @@ from pcapflow.cli import errors
 from pcapflow.cli.values import Duration, Moment, Simulated, Size
 from pcapflow.limits import MIB, Limits
 from pcapflow.looking import NOTHING_MORE, Looking
-from pcapflow.policy import Policy
+from pcapflow.policy import Policy, VlanKey
 from pcapflow.process import FIXED_BYTES, container_limit
 from pcapflow.sizes import show_size
 
@@ -51,6 +51,7 @@ _OPTIONS = (
     click.option("--packets", type=click.IntRange(1), default=None, help="Read no more than that many packets."),
     click.option("--verify-checksums", is_flag=True, help="Drop segments whose TCP checksum is wrong."),
     click.option("--tunnels", type=click.Choice(["on", "off"]), default="on", show_default=True, help="Open tunnels, or leave them as packets of the outer protocol."),
+    click.option("--vlan-key", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="Whether VLAN ids keep connections apart: where their numbers differ, always, never."),
     click.option("--process-limit", type=Size(), default=None, help="Hard limit on the process's memory: beyond it, the report so far and status 71."),
     click.option("--simulate", type=Simulated(), multiple=True, hidden=True, help="ACCOUNT=N: refuse its Nth reservation; process=N: no memory at block N."),
 )
@@ -107,6 +108,7 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
         drop_streams=given["overload"] == "drop",
         overlap=Policy(given["overlap"]),
         tunnels=given["tunnels"] == "on",
+        vlan_key=VlanKey(given["vlan_key"]),
         filter=given["expression"],
         begin=given["begin"],
         end=given["end"],

@@ -34,9 +34,9 @@ _VNI = np.dtype({"names": ["flags", "type", "vni"], "formats": ["u1", ">u2", ">u
 _TAG = np.dtype([("tci", ">u2"), ("type", ">u2")])
 _IP4 = np.dtype(
     {
-        "names": ["vihl", "total", "frag", "proto", "src", "dst"],
-        "formats": ["u1", ">u2", ">u2", "u1", ">u4", ">u4"],
-        "offsets": [0, 2, 6, 9, 12, 16],
+        "names": ["vihl", "total", "id", "frag", "proto", "src", "dst"],
+        "formats": ["u1", ">u2", ">u2", ">u2", "u1", ">u4", ">u4"],
+        "offsets": [0, 2, 4, 6, 9, 12, 16],
         "itemsize": 20,
     }
 )
@@ -186,7 +186,8 @@ class _Lane:
             keep = np.flatnonzero(tcp)
             layer, head, size, total = layer.take(keep), head[keep], size[keep], total[keep]
         zero = np.zeros(len(layer.rows), dtype=np.uint64)
-        self.tcp(layer, layer.at + size, layer.at + total, (zero, head["src"].astype(np.uint64), zero, head["dst"].astype(np.uint64)))
+        addresses = (zero, head["src"].astype(np.uint64), zero, head["dst"].astype(np.uint64))
+        self.tcp(layer, layer.at + size, layer.at + total, addresses, head["id"].astype(np.int64))
 
     def ipv6(self, layer: _Layer) -> None:
         """Packets that begin with 40 bytes of a header."""
@@ -197,7 +198,7 @@ class _Lane:
         layer, head, total = layer.take(keep), head[keep], total[keep]
         layer = layer._replace(tag=layer.tag | np.uint64(IPV6_TAG))
         addresses = tuple(head[name].astype(np.uint64) for name in ("src_hi", "src_lo", "dst_hi", "dst_lo"))
-        self.tcp(layer, layer.at + 40, layer.at + total, addresses)
+        self.tcp(layer, layer.at + 40, layer.at + total, addresses, np.zeros(len(keep), dtype=np.int64))
 
     def _total(self, layer: _Layer, total: _I64, none: int) -> _I64:
         """Length of the IP packets; where the header says none, as offloading leaves it, the frame says it."""
@@ -240,19 +241,21 @@ class _Lane:
         if whole.any():
             self.inside.append(opened.take(whole))
 
-    def tcp(self, layer: _Layer, l4: _I64, wire_end: _I64, addresses: tuple[_U64, ...]) -> None:
-        """Rows whose TCP header is whole; the others stay for the slow lane. l4: where the header begins; wire_end: where IP says that the packet ends."""
+    def tcp(self, layer: _Layer, l4: _I64, wire_end: _I64, addresses: tuple[_U64, ...], ip_id: _I64) -> None:
+        """Rows whose TCP header is whole, but for its options; the others stay for the slow lane. l4: where the header begins; wire_end: where IP says
+        that the packet ends.
+        """
         head = _gather(self.block.buffer, np.minimum(l4, layer.end), _TCP_HEAD)
         size = (head["off"] >> 4).astype(np.int64) * 4
-        payload = l4 + size
         captured_end = np.minimum(wire_end, layer.end)
-        good = (size >= 20) & (payload <= captured_end)
+        good = (size >= 20) & (l4 + 20 <= captured_end) & (l4 + size <= wire_end)
         if not good.all():
             keep = np.flatnonzero(good)
-            layer, head, size, payload, captured_end, wire_end = (
-                layer.take(keep), head[keep], size[keep], payload[keep], captured_end[keep], wire_end[keep],
+            layer, head, size, l4, captured_end, wire_end, ip_id = (
+                layer.take(keep), head[keep], size[keep], l4[keep], captured_end[keep], wire_end[keep], ip_id[keep],
             )  # fmt: skip
             addresses = tuple(a[keep] for a in addresses)
+        payload = np.minimum(l4 + size, captured_end)  # the snap length may cut the options
         rows = layer.rows
         self.taken[rows] = True
         self.parts.append(
@@ -262,10 +265,10 @@ class _Lane:
                 seq=head["seq"].astype(np.int64),
                 ack=head["ack"].astype(np.int64),
                 flags=head["flags"].astype(np.int64),
-                options=size - 20,
+                options=payload - l4 - 20,
                 payload_at=payload,
                 payload_len=captured_end - payload,
-                snapped=wire_end - captured_end,
+                snapped=wire_end - np.maximum(captured_end, l4 + size),
                 src_hi=addresses[0],
                 src_lo=addresses[1],
                 dst_hi=addresses[2],
@@ -274,6 +277,7 @@ class _Lane:
                 dport=head["dport"].astype(np.int64),
                 tag=layer.tag,
                 tunnel=layer.tunnel,
+                ip_id=ip_id,
             )
         )
 

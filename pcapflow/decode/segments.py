@@ -30,7 +30,8 @@ class SegmentColumns:
     wire values; flags: int64 (n,); options: int64 (n,), bytes of TCP options, which end where the payload begins; payload_at, payload_len: int64 (n,), where the captured payload is in the block's
     buffer; snapped: int64 (n,), payload bytes that were on the wire and are not in the capture; src_hi, src_lo, dst_hi,
     dst_lo: uint64 (n,), addresses as 128-bit numbers (IPv4 in the low word); ports: int64 (n,) each; tag, tunnel: uint64 (n,),
-    what else tells connections apart: address family, VLAN ids (`vlan_tag`), the innermost tunnel (`tunnel_tag`).
+    what else tells connections apart: address family, VLAN ids (`vlan_tag`), the innermost tunnel (`tunnel_tag`); ip_id: int64 (n,), the
+    identification of IPv4, 0 of IPv6. Options of which the capture holds a part end with that.
     """
 
     packet: I64
@@ -50,6 +51,7 @@ class SegmentColumns:
     dport: I64
     tag: U64
     tunnel: U64
+    ip_id: I64
 
     def __len__(self) -> int:
         return len(self.packet)

@@ -44,6 +44,7 @@ class Packet:
     """Where the packet was the last fragment of it: what the offsets are of."""
     tag: int = 0
     tunnel: int = 0
+    ip_id: int = 0
     source: int = 0
     destination: int = 0
     sport: int = 0
@@ -127,6 +128,7 @@ def _columns(found: list[tuple[int, Packet]], first_packet: int) -> SegmentColum
         dport=column("dport"),
         tag=word("tag", 0),
         tunnel=word("tunnel", 0),
+        ip_id=column("ip_id"),
     )
 
 
@@ -270,6 +272,7 @@ def _ipv4(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     packet.is_ip = True
     packet.source = int.from_bytes(head.src, "big")
     packet.destination = int.from_bytes(head.dst, "big")
+    packet.ip_id = head.id
     if head.mf or head.offset:
         key = (packet.source, packet.destination, head.id, head.p, packet.tag | vlan_tag(packet.vlans), packet.tunnel)
         _fragment(frame, at + size, at + total, key, head.offset * 8, head.p, packet, more=bool(head.mf))
@@ -287,6 +290,7 @@ def _ipv6(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     packet.is_ip = True
     packet.source = int.from_bytes(head.src, "big")
     packet.destination = int.from_bytes(head.dst, "big")
+    packet.ip_id = 0
     packet.tag |= IPV6_TAG
     following = head.nxt
     at += 40
@@ -328,12 +332,12 @@ def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet)
     end = min(wire_end, len(frame))
     head = _header(tcp.TCP, frame[at : at + 20])
     size = head.off * 4
-    if size < 20 or at + size > end:
+    if size < 20 or at + size > wire_end:
         raise Malformed
     packet.kind = "tcp"
     packet.sport, packet.dport, packet.seq, packet.ack = head.sport, head.dport, head.seq, head.ack
     packet.flags = head.flags & 0xFF
-    packet.options = size - 20
-    packet.payload_at = at + size
+    packet.payload_at = min(at + size, end)  # the snap length may cut the options
+    packet.options = packet.payload_at - at - 20
     packet.payload_len = end - packet.payload_at
-    packet.snapped = wire_end - end
+    packet.snapped = wire_end - max(end, at + size)

@@ -67,10 +67,7 @@ def _gre(frame: bytes, at: int) -> Opened | None:
         return None
     begin = at
     at += 4 + 4 * bool(flags & 0x8000)
-    key = 0
-    if flags & 0x2000:
-        key = int.from_bytes(frame[at : at + 4], "big")
-        at += 4
+    at += 4 * bool(flags & 0x2000)  # a key (RFC 2890) labels flows, NVGRE's (RFC 7637) too, and may differ by direction
     sequence = bool(flags & 0x1000)
     at += 4 * sequence
     if version == 1:
@@ -79,11 +76,11 @@ def _gre(frame: bytes, at: int) -> Opened | None:
         return Opened("gre", 0, 0x880B, at) if ethertype == 0x880B and at > begin + 8 else None
     if ethertype == _ERSPAN_2:
         # without a sequence number it is type I, which has no header
-        return Opened("erspan", int.from_bytes(frame[at + 2 : at + 4], "big") & 0x3FF if sequence else 0, ETHERNET, at + 8 * sequence)
+        return Opened("erspan", 0, ETHERNET, at + 8 * sequence)
     if ethertype == _ERSPAN_3:
         subheader = 8 * (frame[at + 11] & 1) if at + 12 <= len(frame) else 0
-        return Opened("erspan", int.from_bytes(frame[at + 2 : at + 4], "big") & 0x3FF, ETHERNET, at + 12 + subheader)
-    return Opened("gre", key, ethertype, at)
+        return Opened("erspan", 0, ETHERNET, at + 12 + subheader)
+    return Opened("gre", 0, ethertype, at)
 
 
 def _gtp(frame: bytes, at: int) -> Opened | None:

@@ -30,7 +30,7 @@ from pcapflow.protocols.http1_head import (
     simple_response,
 )
 from pcapflow.protocols.http1_owner import Owner, Where
-from pcapflow.protocols.http1_state import BETWEEN, State
+from pcapflow.protocols.http1_state import State
 from pcapflow.protocols.search import WINDOW, find_message
 from pcapflow.protocols.services import Services
 from pcapflow.reassembly.connection import Connection
@@ -99,7 +99,8 @@ class Framer:
     def feed(self, data: StreamData, position: int, stop: int | None = None) -> int:
         """Data from a position, up to stop where not to its end; the position up to which it was consumed."""
         position = self._feed(data, position, stop)
-        if (self.state in BETWEEN and not self._stash) or not position:
+        state = self.state
+        if ((state is State.HEAD or state is State.SEARCH) and not self._stash) or not position:
             self._latest = 0
         else:
             self._latest = self._until(data, data.piece(position - 1))

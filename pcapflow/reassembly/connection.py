@@ -83,6 +83,14 @@ class Connection(Timed):
         else:
             self.set_client(self.first_direction, "order")
 
+    def vlans(self) -> tuple[list[int], list[int] | None]:
+        """VLAN ids of the client's direction, and those of the server's where they are others."""
+        ids = [self.inside.vlan, self.inside.vlan]
+        if self.other_vlan is not None and self.other_vlan[0] != self.first_direction:
+            ids[self.other_vlan[0]] = self.other_vlan[1]
+        client, server = ids[self.client], ids[1 - self.client]
+        return client, server if server != client else None
+
     def direction_of(self, stream: HalfStream) -> int:
         """Which of `streams` that is."""
         return 0 if self.streams[0] is stream else 1
@@ -279,9 +287,10 @@ class Connection(Timed):
         return ctx.limits.ack_grace + self.skew + self.skew // 4
 
     def _came_after_all(self, ctx: Context, stream: HalfStream, clock: int) -> None:
-        """What was acknowledged has been captured, at that clock."""
+        """What was acknowledged has been captured, at that clock, or was given up for another reason."""
         assert stream.armed is not None
-        self.early(ctx, clock - stream.armed.since)
+        if stream.missing == stream.armed.missing:
+            self.early(ctx, clock - stream.armed.since)
         stream.next_acknowledgement()
         self.arm(ctx)
 
@@ -300,7 +309,7 @@ class Connection(Timed):
             peer.shadow.acknowledged(offset, packet, clock, ctx.limits)
         if offset <= peer.next or peer.ended or peer.drop_reason is not None or (peer.fin >= 0 and peer.next >= peer.fin):
             return
-        grace = Grace(offset, clock, packet + ctx.limits.ack_grace_packets, clock + self.grace(ctx))
+        grace = Grace(offset, clock, packet + ctx.limits.ack_grace_packets, clock + self.grace(ctx), peer.missing)
         if peer.armed is None:
             peer.armed = grace
             self.arm(ctx)

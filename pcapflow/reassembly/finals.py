@@ -8,7 +8,7 @@ that; FINAL_BYTES are reserved for each in the `connections` account, and the ol
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import islice
 
 from pcapflow.decode.segments import ACK, FIN, RST, SYN
 from pcapflow.reassembly.beliefs import WINDOW
@@ -20,51 +20,61 @@ from pcapflow.reassembly.seqspace import unwrap, wrap
 FINAL_BYTES = 400
 """Reserved for each: key, numbers and its place in the table, as tests/reassembly/test_connection_memory.py measures it."""
 _SHARE = 64
-"""Those that leave at one time where room is needed."""
+"""For how many room is taken and given back at one time."""
 
 
-class Final(NamedTuple):
-    """The wire number behind the last byte or FIN of each direction, -1 where nothing was seen of it; the clock of the last row."""
-
-    numbers: tuple[int, int]
-    clock: int
+Final = tuple[int, int, int]
+"""The wire number behind the last byte or FIN of each direction, -1 where nothing was seen of it; the clock of the last row."""
 
 
 class Finals:
     """The table."""
 
-    __slots__ = ("_ctx", "_table")
+    __slots__ = ("_ctx", "_paid", "_table")
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._table: dict[bytes, Final] = {}
+        self._paid = 0
+        """For how many there is room."""
 
     def __len__(self) -> int:
         return len(self._table)
 
     def keep(self, connection: Connection) -> None:
         """A closed connection leaves the table of connections."""
-        ctx, table = self._ctx, self._table
-        if len(table) >= ctx.limits.max_finals and not self.evict():
-            return
-        account = ctx.ledger.connections
-        if not account.has_room(FINAL_BYTES) or not account.reserve(FINAL_BYTES):
+        table = self._table
+        if len(table) >= self._paid and not self._grow():
             return
         a, b = connection.streams
-        table[connection.key] = Final((wrap(a.top, a.base) if a.base >= 0 else -1, wrap(b.top, b.base) if b.base >= 0 else -1), connection.last_clock)
+        table[connection.key] = (wrap(a.top, a.base) if a.base >= 0 else -1, wrap(b.top, b.base) if b.base >= 0 else -1, connection.last_clock)
+
+    def _grow(self) -> bool:
+        """Room for some more: reserved, or that of the oldest."""
+        account = self._ctx.ledger.connections
+        if self._paid + _SHARE <= self._ctx.limits.max_finals and account.has_room(_SHARE * FINAL_BYTES) and account.reserve(_SHARE * FINAL_BYTES):
+            self._paid += _SHARE
+            return True
+        for key in list(islice(self._table, _SHARE)):
+            del self._table[key]
+        return len(self._table) < self._paid
 
     def evict(self) -> bool:
-        """Some of the oldest leave; False where there is none."""
-        gone = list(self._table)[:1] if len(self._table) <= _SHARE else [key for key, _ in zip(self._table, range(_SHARE), strict=False)]
-        for key in gone:
+        """Some of the oldest leave, and their room is given back; False where there is none."""
+        if not self._paid:
+            return False
+        for key in list(islice(self._table, max(0, len(self._table) - self._paid + _SHARE))):
             del self._table[key]
-        self._ctx.ledger.connections.release(len(gone) * FINAL_BYTES)
-        return bool(gone)
+        self._pay(self._paid - _SHARE)
+        return True
+
+    def _pay(self, n: int) -> None:
+        self._ctx.ledger.connections.release((self._paid - n) * FINAL_BYTES)
+        self._paid = n
 
     def forget(self, key: bytes) -> None:
         """The ports are used again."""
-        if self._table.pop(key, None) is not None:
-            self._ctx.ledger.connections.release(FINAL_BYTES)
+        self._table.pop(key, None)
 
     def repeated(self, key: bytes, rows: Rows, begin: int, end: int) -> int:
         """How many of rows[begin:end] are nothing but repetitions of a connection that is gone. They are told to the observer."""
@@ -74,8 +84,8 @@ class Finals:
         if final is None:
             return 0
         timeout = self._ctx.limits.final_timeout
-        while at < end and rows.clock[at] - final.clock < timeout and _repeats(final, rows, at):
-            final = final._replace(clock=rows.clock[at])
+        while at < end and rows.clock[at] - final[2] < timeout and _repeats(final, rows, at):
+            final = (final[0], final[1], rows.clock[at])
             at += 1
         if at > begin:
             del table[key]
@@ -86,19 +96,17 @@ class Finals:
     def sweep(self, now: int) -> None:
         """Those whose time is over at the end of the block are gone."""
         timeout = self._ctx.limits.final_timeout
-        gone = 0
         while self._table:
             key = next(iter(self._table))
-            if now - self._table[key].clock < timeout:
+            if now - self._table[key][2] < timeout:
                 break
             del self._table[key]
-            gone += 1
-        self._ctx.ledger.connections.release(gone * FINAL_BYTES)
+        self._pay(min(self._paid, -(-len(self._table) // _SHARE) * _SHARE))
 
     def finish(self) -> None:
         """The capture ended."""
-        self._ctx.ledger.connections.release(len(self._table) * FINAL_BYTES)
         self._table.clear()
+        self._pay(0)
 
 
 def _repeats(final: Final, rows: Rows, i: int) -> bool:
@@ -106,7 +114,7 @@ def _repeats(final: Final, rows: Rows, i: int) -> bool:
     flags, d = rows.flags[i], rows.direction[i]
     if flags & SYN:
         return False
-    own, other = final.numbers[d], final.numbers[1 - d]
+    own, other = final[d], final[1 - d]
     if flags & RST:
         return True
     if own < 0 and other < 0:

@@ -17,6 +17,7 @@ import numpy as np
 
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, MULTIPATH, SegmentColumns
+from pcapflow.policy import VlanKey
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
@@ -25,12 +26,13 @@ from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
 from pcapflow.reassembly.seqspace import wrap
 from pcapflow.reassembly.unanswered import SYN_BYTES, Unanswered
+from pcapflow.reassembly.vlans import Vlans
 
 
 class FlowTable:
     """Every connection that is tracked."""
 
-    def __init__(self, ctx: Context, *, walk_all: bool = False) -> None:
+    def __init__(self, ctx: Context, *, walk_all: bool = False, vlan_key: VlanKey = VlanKey.AUTO) -> None:
         self.ctx = ctx
         self._walk_all = walk_all
         self._table: dict[bytes, Connection] = {}
@@ -41,6 +43,7 @@ class FlowTable:
         """Keys of those that may leave: closed before the block, closed in it (which goes on as more are), silent since before it."""
         self._unanswered = Unanswered(ctx)
         self._finals = Finals(ctx)
+        self._vlans = Vlans(ctx, vlan_key, self._table, self._unanswered)
 
     def __len__(self) -> int:
         return len(self._table) + len(self._unanswered)
@@ -54,7 +57,7 @@ class FlowTable:
         for connection in _due(ctx):
             connection.arm(ctx)
         self._victims = None
-        touched = self._segments(Sorted(columns, block, clock)) if len(columns) else []
+        touched = self._segments(Sorted(self._vlans.resolve(columns), block, clock)) if len(columns) else []
         for connection in _due(ctx):
             if connection.catch_up(ctx, ctx.last_packet):
                 packet = connection.over_at(ctx)
@@ -71,6 +74,7 @@ class FlowTable:
         for connection in sorted(self._table.values(), key=_number):
             self._remove(connection, "end_of_capture", packet, ts)
         self._finals.finish()
+        self._vlans.release()
 
     # --- one block
 
@@ -105,6 +109,8 @@ class FlowTable:
         del connections
         touched: list[bytes] = []
         starts, ends = s.starts, s.ends
+        offers = (s.flags & MULTIPATH) != 0
+        multipath = frozenset(np.flatnonzero(offers[np.minimum(starts + 1, ends)]).tolist() if offers.any() else ())
         firsts = s.packet[starts].tolist()
         began = list(zip(firsts, s.ts[starts].tolist(), s.clock[starts].tolist(), s.direction[starts].tolist(), strict=True))
         last = list(zip(s.packet[ends].tolist(), s.ts[ends].tolist(), s.clock[ends].tolist(), (ends - starts + 1).tolist(), strict=True))
@@ -128,7 +134,7 @@ class FlowTable:
                     ctx.observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
                     continue
                 connection = self._create(key, packet, ts, clock)
-                connection.begin(direction, runs.expected[g].tolist(), multipath=bool(s.flags[starts[g] + 1] & MULTIPATH))
+                connection.begin(direction, runs.expected[g].tolist(), multipath=g in multipath)
             self._take(connection, s, runs, g, last[g])
             touched.append(key)
         return touched
@@ -156,18 +162,20 @@ class FlowTable:
             acks = s.starts[g] + np.flatnonzero(s.flags[s.starts[g] : s.ends[g] + 1] & ACK)
             if len(acks):
                 connection.hear(int(s.ack[acks[0]]), int(s.clock[acks[0]]), int(s.ack[acks[-1]]))
+        before = [0, 0]
         for d in (0, 1):
             stream = g * 2 + d
-            data = runs.data(ctx.view, stream, streams[d].next)
-            ahead = runs.acked(g, d)
-            if ahead is not None and streams[d].next + ahead > streams[d].acked:
-                streams[d].acked = streams[d].next + ahead
+            before[d] = streams[d].next
+            data = runs.data(ctx.view, stream, before[d])
             fin = runs.fins.get(stream)
             if data is not None:
                 ctx.ledger.at(data.packet(-1), data.time(-1))
                 connection.hand_run(ctx, d, data, ends=fin is not None)
             if fin is not None:
                 connection.hand_fin(ctx, d, fin.packet, fin.ts)
+        if not connection.closed:
+            for d in (0, 1):
+                streams[d].acked = max(streams[d].acked, before[d] + runs.acked(g, d))
         connection.flush(ctx)
 
     def _put_in_order(self, touched: Iterable[bytes]) -> None:
@@ -288,6 +296,7 @@ class FlowTable:
         self.ctx.here.discard(connection)
         self._open.pop(connection.key, None)
         self._closed.pop(connection.key, None)
+        connection.other_vlan = self._vlans.other(connection.key)
         connection.finish(self.ctx, end, packet, ts)
         self.ctx.ledger.connections.release(CONNECTION_BYTES)
         if connection.closed:

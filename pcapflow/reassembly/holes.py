@@ -28,12 +28,15 @@ _WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))
 
 
 class Grace(NamedTuple):
-    """An acknowledgement past a hole, up to an offset: the clock (ns) at which it came, and the packet and clock at which its grace is over."""
+    """An acknowledgement past a hole, up to an offset: the clock (ns) at which it came, the packet and clock at which its grace is over, and how many
+    bytes the stream missed when it came.
+    """
 
     offset: int
     since: int
     packet: int
     clock: int
+    missing: int
 
 
 class Lost(NamedTuple):

@@ -10,8 +10,9 @@ import struct
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from pcapflow.decode.segments import IPV6_TAG, tunnel_name, vlan_ids
+from pcapflow.decode.segments import IPV6_TAG, SegmentColumns, tunnel_name, vlan_ids
 
 KEY = np.dtype([("a_hi", ">u8"), ("a_lo", ">u8"), ("b_hi", ">u8"), ("b_lo", ">u8"), ("a_port", ">u2"), ("b_port", ">u2"), ("tag", ">u8"), ("tunnel", ">u8")])
 """Both addresses as 128-bit numbers in two words each, the lower end first; both ports; `SegmentColumns.tag` and `tunnel`."""
@@ -42,3 +43,49 @@ def endpoints(key: bytes) -> tuple[tuple[Endpoint, Endpoint], Encapsulation]:
 
 
 _BARE = Encapsulation([], None)
+
+_TAG = slice(36, 44)
+"""Where a key has its tag."""
+_MIX = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB,
+     0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165, 0x2127599BF4325C37,
+     0xD6E8FEB86659FD93, 0xA54FF53A5F1D36F1],
+    dtype=np.uint64,
+)  # fmt: skip
+
+
+def tag_of(key: bytes) -> int:
+    """The tag in a key."""
+    return int.from_bytes(key[_TAG], "big")
+
+
+def untagged(key: bytes) -> bytes:
+    """The key without VLAN ids."""
+    return key[: _TAG.start] + (tag_of(key) & IPV6_TAG).to_bytes(8, "big") + key[_TAG.stop :]
+
+
+def connection_keys(c: SegmentColumns) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:
+    """KEY of shape (n,), and bool (n,): whether the segment was sent by the higher end, so that it is of direction 1."""
+    swap = (c.src_lo > c.dst_lo) | ((c.src_lo == c.dst_lo) & (c.sport > c.dport))
+    if c.src_hi.any() or c.dst_hi.any():
+        swap = (c.src_hi > c.dst_hi) | ((c.src_hi == c.dst_hi) & swap)
+    keys = np.empty(len(c), dtype=KEY)
+    for name, low, high in (("hi", c.src_hi, c.dst_hi), ("lo", c.src_lo, c.dst_lo), ("port", c.sport, c.dport)):
+        keys[f"a_{name}"] = np.where(swap, high, low)
+        keys[f"b_{name}"] = np.where(swap, low, high)
+    keys["tag"] = c.tag
+    keys["tunnel"] = c.tunnel
+    return keys, swap
+
+
+def groups_of(keys: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """int64 (n,): rows by key, those of one key in order; int64 (groups,): the first of each group in that."""
+    words = keys.view(np.uint8).reshape(len(keys), KEY.itemsize)[:, : KEY.itemsize // 4 * 4].copy().view(np.uint32).astype(np.uint64)
+    # sorts, never identifies: groups break on the whole key
+    mixed = (words * _MIX).sum(axis=1, dtype=np.uint64)
+    order = np.argsort(mixed, kind="stable")
+    words = words[order]
+    change = np.empty(len(keys), dtype=bool)
+    change[0] = True
+    np.any(words[1:] != words[:-1], axis=1, out=change[1:])
+    return order, np.flatnonzero(change)

@@ -16,18 +16,11 @@ import numpy.typing as npt
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, FIN, RST, SYN, SegmentColumns
 from pcapflow.reassembly.events import StreamData
-from pcapflow.reassembly.keys import KEY
+from pcapflow.reassembly.keys import KEY, connection_keys, groups_of
 from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.seqspace import difference
 
 _I64 = npt.NDArray[np.int64]
-_MIX = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB,
-     0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165, 0x2127599BF4325C37,
-     0xD6E8FEB86659FD93, 0xA54FF53A5F1D36F1],
-    dtype=np.uint64,
-)  # fmt: skip
-
 
 class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
@@ -39,31 +32,14 @@ class Sorted:
     def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64) -> None:
         """clock: int64 (packets of the block,), the capture clock at each."""
         c = columns
-        swap = (c.src_lo > c.dst_lo) | ((c.src_lo == c.dst_lo) & (c.sport > c.dport))
-        if c.src_hi.any() or c.dst_hi.any():
-            swap = (c.src_hi > c.dst_hi) | ((c.src_hi == c.dst_hi) & swap)
-        keys = np.empty(len(c), dtype=KEY)
-        for name, low, high in (("hi", c.src_hi, c.dst_hi), ("lo", c.src_lo, c.dst_lo), ("port", c.sport, c.dport)):
-            keys[f"a_{name}"] = np.where(swap, high, low)
-            keys[f"b_{name}"] = np.where(swap, low, high)
-        keys["tag"] = c.tag
-        keys["tunnel"] = c.tunnel
-        words = keys.view(np.uint8).reshape(len(c), KEY.itemsize)[:, : KEY.itemsize // 4 * 4].copy().view(np.uint32).astype(np.uint64)
-        # sorts, never identifies: groups break on the whole key
-        mixed = (words * _MIX).sum(axis=1, dtype=np.uint64)
-        order = np.argsort(mixed, kind="stable")
-        keys = keys[order]
-        words = words[order]
-        change = np.empty(len(c), dtype=bool)
-        change[0] = True
-        np.any(words[1:] != words[:-1], axis=1, out=change[1:])
-        self.starts = np.flatnonzero(change)
+        keys, swap = connection_keys(c)
+        order, self.starts = groups_of(keys)
         """int64 (groups,), the first row of each group."""
         self.ends = np.append(self.starts[1:], len(c)) - 1
         """int64 (groups,), the last row of each group."""
         self.bounds = [*self.starts.tolist(), len(c)]
-        self.group = np.cumsum(change) - 1
-        raw = keys[self.starts].tobytes()
+        self.group = np.repeat(np.arange(len(self.starts)), np.diff(self.bounds))
+        raw = keys[order[self.starts]].tobytes()
         self.keys = [raw[i : i + KEY.itemsize] for i in range(0, len(raw), KEY.itemsize)]
         self.packet = c.packet[order]
         row = c.row[order]
@@ -221,10 +197,9 @@ class Runs:
             bad |= telling & (difference(s.ack, reached) > 0)
             self._ahead.append(np.maximum.reduceat(np.where(telling, difference(s.ack, have), _NOTHING), s.starts).tolist())
 
-    def acked(self, g: int, direction: int) -> int | None:
-        """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; None for not at all."""
-        ahead: int = self._ahead[direction][g]
-        return None if ahead == _NOTHING else ahead
+    def acked(self, g: int, direction: int) -> int:
+        """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; far below for not at all."""
+        return self._ahead[direction][g]
 
     def data(self, view: memoryview, stream: int, start: int) -> StreamData | None:
         """The run of a stream (group * 2 + direction) as an event whose first byte has offset start."""

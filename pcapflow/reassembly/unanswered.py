@@ -8,6 +8,7 @@ Invariant: the table is in the order of the last SYN, and SYN_BYTES are reserved
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -37,6 +38,13 @@ class Unanswered:
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._table
+
+    def get(self, key: bytes) -> Syn | None:
+        """What is known of a connection."""
+        return self._table.get(key)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._table)
 
     def add(self, s: Sorted, groups: npt.NDArray[np.int64]) -> list[int]:
         """Take those groups of a block. The groups that go on with another connection on the same ports are given back."""

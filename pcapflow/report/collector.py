@@ -95,6 +95,7 @@ class Collector:
         protocol, tls = (handler.protocol, handler.tls) if isinstance(handler, Handler) else ("empty", None)
         tcp = self.tcp
         tcp.connections += 1
+        tcp.multipath_connections += connection.multipath
         if connection.end == "evicted":
             tcp.evicted_connections += 1
         first, second = connection.streams
@@ -130,11 +131,12 @@ class Collector:
         if not self.wants_records:
             return
         client = connection.client
+        vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlan is None else connection.vlans()
         record = records.Connection(
             connection.number,
             endpoint(connection.endpoints[client]),
             endpoint(connection.endpoints[1 - client]),
-            connection.inside.vlan,
+            vlan,
             connection.inside.tunnel,
             connection.roles,
             connection.start,
@@ -145,6 +147,8 @@ class Collector:
             protocol,
             records.Streams(stream_record(connection, client), stream_record(connection, 1 - client)),
             tls,
+            vlan_server,
+            connection.multipath,
         )
         self._record(packet, connection.number, record, _CONNECTION)
 
@@ -152,6 +156,7 @@ class Collector:
         """Connections of which only a SYN was seen are over."""
         self.tcp.connections += len(gone)
         self.tcp.unanswered_connections += len(gone)
+        self.tcp.multipath_connections += sum(syn.multipath for _, syn, *_ in gone)
         if end == "evicted":
             self.tcp.evicted_connections += len(gone)
         if not self.wants_records:
@@ -160,7 +165,7 @@ class Collector:
             ends, inside = endpoints(key)
             record = records.Connection(
                 syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), inside.vlan, inside.tunnel, "syn", "syn", end,
-                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID,
+                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, multipath=syn.multipath,
             )  # fmt: skip
             self._record(packet, syn.number, record, _CONNECTION)
 

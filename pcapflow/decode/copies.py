@@ -1,0 +1,148 @@
+"""Copies of a packet: the same one, seen at two places of its way. They are no retransmissions.
+
+`-i any` on a bridge, both ports of a mirror, a routed packet on two VLANs, captures of both ends given together: each shows packets twice. Contract:
+`Copies.leave_out` takes the segments of each block, in order, and returns those that are no copy of one before. A copy has the same addresses, ports,
+IP identification, sequence and acknowledgement numbers, flags, window, TCP checksum and length as an earlier segment; hop limit, link header, VLAN and
+tunnel may differ. A sender that sends again takes another identification; where there is none (IPv6, identification 0) it takes another place of
+capture (file, interface, VLAN), or less than SAME_WITHIN for a segment that carries something. What holds more bytes than the first is no copy.
+
+Invariant: what is known is a table of fixed size, one earlier segment a slot, taken by whoever comes later to it; the answer does not depend on where
+blocks end. Compared exactly: a fingerprint only finds the slot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pcapflow.budget import Ledger
+from pcapflow.capture.block import PacketBlock
+from pcapflow.decode.segments import FIN, RST, SYN, SegmentColumns
+from pcapflow.limits import Limits
+
+SAME_WITHIN = 1_000_000
+"""Nanoseconds within which the same segment at the same place is a copy, where nothing else tells."""
+_IDENTITY = 7
+_TS, _PLACE, _TAG, _LENGTH = range(_IDENTITY, _IDENTITY + 4)
+_WIDTH = _IDENTITY + 4
+_BYTES = 8 * _WIDTH
+_SHARE = 8
+"""Part of the memory limit that the table takes at the most."""
+_MIX = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3],
+    dtype=np.uint64,
+)
+_SLL, _SLL2 = 113, 276
+
+_U64 = npt.NDArray[np.uint64]
+_I64 = npt.NDArray[np.int64]
+_Bool = npt.NDArray[np.bool_]
+
+
+class Copies:
+    """Over one run: how many copies there were, their payload bytes, and what differed: file, interface, VLAN tag, or nothing."""
+
+    __slots__ = ("_bits", "_ledger", "_table", "by_file", "by_interface", "by_vlan", "bytes", "count")
+
+    def __init__(self, limits: Limits, ledger: Ledger) -> None:
+        self.count = self.bytes = self.by_file = self.by_interface = self.by_vlan = 0
+        self._ledger = ledger
+        slots = limits.copies_window
+        while slots > 1 and slots * _BYTES > limits.memory_limit // _SHARE:
+            slots //= 2
+        self._bits = slots.bit_length() - 1
+        if not ledger.blocks.reserve(_BYTES << self._bits):
+            self._bits = -1
+        self._table: _U64 = np.zeros((1 << self._bits if self._bits >= 0 else 0, _WIDTH), dtype=np.uint64)
+
+    def close(self) -> None:
+        """The capture ended."""
+        self._ledger.blocks.release(len(self._table) * _BYTES)
+        self._table = self._table[:0]
+
+    def leave_out(self, block: PacketBlock, segments: SegmentColumns) -> SegmentColumns:
+        """The segments of a block that are no copies."""
+        n = len(segments)
+        if not n or self._bits < 0:
+            return segments
+        rows = _rows(block, segments)
+        slot = ((rows[:, :_IDENTITY] * _MIX).sum(axis=1, dtype=np.uint64) >> np.uint64(64 - self._bits)).astype(np.int64)
+        order = np.argsort(slot.astype(np.uint16) if self._bits <= 16 else slot, kind="stable")
+        ordered = slot[order]
+        change = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+        # the segment that had the slot before: the one before it in the block, or the one of the blocks before
+        before = np.empty_like(order)
+        before[1:] = order[:-1]
+        first = order[change]
+        again = np.flatnonzero(~change)
+        found: list[tuple[_I64, _U64]] = [(first, self._table[slot[first]])]
+        if len(again):
+            found.append((order[again], rows[before[again]]))
+        drop = np.zeros(n, dtype=bool)
+        for these, earlier in found:
+            likely = np.flatnonzero(rows[these, 5] == earlier[:, 5])
+            if len(likely):
+                self._judge(these[likely], rows[these[likely]], earlier[likely], segments, drop)
+        last = order[np.append(change[1:], True)]
+        self._table[slot[last]] = rows[last]
+        if not drop.any():
+            return segments
+        self.count += int(np.count_nonzero(drop))
+        self.bytes += int(segments.payload_len[drop].sum())
+        return segments.take(np.flatnonzero(~drop))
+
+    def _judge(self, these: _I64, now: _U64, earlier: _U64, segments: SegmentColumns, drop: _Bool) -> None:
+        """Mark those that are copies of the segment beside them."""
+        same = (now[:, :_IDENTITY] == earlier[:, :_IDENTITY]).all(axis=1) & (now[:, _LENGTH] <= earlier[:, _LENGTH])
+        other_file = (now[:, _PLACE] >> np.uint64(48)) != (earlier[:, _PLACE] >> np.uint64(48))
+        other_interface = (now[:, _PLACE] << np.uint64(16)) != (earlier[:, _PLACE] << np.uint64(16))
+        other_vlan = now[:, _TAG] != earlier[:, _TAG]
+        elsewhere = other_file | other_interface | other_vlan
+        at_once = np.abs(now[:, _TS].astype(np.int64) - earlier[:, _TS].astype(np.int64)) < SAME_WITHIN
+        telling = (segments.payload_len[these] > 0) | ((segments.flags[these] & (SYN | FIN | RST)) != 0)
+        copies = same & ((segments.ip_id[these] != 0) | elsewhere | (at_once & telling))
+        drop[these[copies]] = True
+        self.by_file += int(np.count_nonzero(copies & other_file))
+        self.by_interface += int(np.count_nonzero(copies & ~other_file & other_interface))
+        self.by_vlan += int(np.count_nonzero(copies & ~other_file & ~other_interface & other_vlan))
+
+
+def _rows(block: PacketBlock, s: SegmentColumns) -> _U64:
+    """uint64 (n, _WIDTH): what identifies each segment, and when and where it was captured."""
+    buffer = block.buffer
+    head = _gather(buffer, s.payload_at - s.options - 6, ">u4")  # window and checksum, the last but the urgent pointer of the plain header
+    rows: _U64 = np.empty((len(s), _WIDTH), dtype=np.uint64)
+    rows[:, 0] = s.src_lo
+    rows[:, 1] = s.dst_lo
+    rows[:, 2] = s.src_hi
+    rows[:, 3] = s.dst_hi
+    rows[:, 4] = (s.sport << 16 | s.dport).astype(np.uint64) << np.uint64(32) | head.astype(np.uint64)
+    rows[:, 5] = s.seq.astype(np.uint64) << np.uint64(32) | s.ack.astype(np.uint64)
+    rows[:, 6] = (s.ip_id << 40 | (s.flags & 0xFF) << 32 | (s.payload_len + s.snapped) & 0xFFFF_FFFF).astype(np.uint64)
+    rows[:, _TS] = block.ts[s.row].astype(np.uint64)
+    rows[:, _PLACE] = _places(block, s)
+    rows[:, _TAG] = s.tag
+    rows[:, _LENGTH] = s.payload_len.astype(np.uint64)
+    return rows
+
+
+def _places(block: PacketBlock, s: SegmentColumns) -> Any:
+    """Of each segment, or of all: file, pcapng interface, and what a cooked header says of the interface, in 16, 16 and 32 bits."""
+    row = s.row
+    file: Any = block.file if block.files is None else block.files[row]
+    interface: Any = block.interface if block.interfaces is None else block.interfaces[row]
+    place: Any = (file & 0xFFFF) << 48 | (interface & 0xFFFF) << 32
+    kinds: Any = block.link_type if block.link_types is None else block.link_types[row]
+    for link_type, at, kind in ((_SLL2, 4, ">u4"), (_SLL, 0, ">u2")):
+        cooked = kinds == link_type
+        if np.any(cooked):
+            place = place | np.where(cooked, _gather(block.buffer, block.offsets[row] + at, kind).astype(np.int64), 0)
+    return place.astype(np.uint64) if isinstance(place, np.ndarray) else np.uint64(place & 0xFFFF_FFFF_FFFF_FFFF)
+
+
+def _gather(buffer: bytearray, at: _I64, kind: str) -> npt.NDArray[Any]:
+    dtype = np.dtype(kind)
+    rows: npt.NDArray[Any] = np.ndarray((len(buffer) - dtype.itemsize + 1,), dtype=dtype, buffer=buffer, strides=(1,))
+    return rows[at]

@@ -1,0 +1,202 @@
+"""Which VLAN tags keep connections apart, and which are two views of one.
+
+VLAN ids keep networks apart that use the same addresses; but on many mirrors each direction has a tag of its own, or one has none. Contract: `resolve`
+takes the columns of a block and gives a second tag of the same addresses, ports and tunnel the tag of the connection that it belongs to. It is decided
+once, at the first packet with that tag: it belongs where sequence and acknowledgement numbers go on with those seen under the first tag, and is another
+connection where they do not. Never merged afterwards. Invariant: decisions on at most `max_vlan_pairs` pairs of ends are kept, PAIR_BYTES reserved for each in
+the `connections` account, the oldest leave first; a block all of whose packets have the one known tag costs two comparisons of a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pcapflow.decode.segments import ACK, FIN, IPV6_TAG, SYN, SegmentColumns, vlan_ids
+from pcapflow.policy import VlanKey
+from pcapflow.reassembly.beliefs import WINDOW, Syn
+from pcapflow.reassembly.connection import Connection
+from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.keys import connection_keys, groups_of, tag_of, untagged
+from pcapflow.reassembly.seqspace import unwrap, wrap
+
+PAIR_BYTES = 512
+"""Reserved for each pair of ends, and for each further tag of it: keys, and places in tables."""
+
+
+class Waiting(Protocol):
+    """Connections of which only a SYN was seen."""
+
+    def get(self, key: bytes) -> Syn | None: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+class _Ends:
+    """What was decided of one pair of ends: the key that came first, that of the connection to which each other key belongs (its own where it is
+    apart), and the direction and VLAN ids of the other one that belongs to the first.
+    """
+
+    __slots__ = ("belongs", "first", "other")
+
+    def __init__(self, first: bytes) -> None:
+        self.first = first
+        self.belongs: dict[bytes, bytes] = {}
+        self.other: tuple[int, list[int]] | None = None
+
+
+Numbers = list[int]
+"""Of both directions, the wire number expected next; -1 where none is known."""
+
+
+class Vlans:
+    """One run's decisions."""
+
+    __slots__ = ("_ctx", "_ends", "_mode", "_one", "_reserved", "_table", "_unanswered")
+
+    def __init__(self, ctx: Context, mode: VlanKey, table: Mapping[bytes, Connection], unanswered: Waiting) -> None:
+        self._ctx = ctx
+        self._mode = mode
+        self._table = table
+        self._unanswered = unanswered
+        self._one: int | None = -1
+        """The only tag seen so far; -1 for none, None for several."""
+        self._ends: dict[bytes, _Ends] = {}
+        """By key without VLAN ids, oldest first."""
+        self._reserved = 0
+
+    def other(self, key: bytes) -> tuple[int, list[int]] | None:
+        """The direction of a connection whose VLAN ids are others than the key's, and those."""
+        ends = self._ends.get(untagged(key)) if self._ends else None
+        return ends.other if ends is not None and ends.first == key else None
+
+    def release(self) -> None:
+        """The capture ended."""
+        self._ends = {}
+        self._ctx.ledger.connections.release(self._reserved)
+        self._reserved = 0
+
+    def resolve(self, columns: SegmentColumns) -> SegmentColumns:
+        """The same columns, each row with the tag of its connection."""
+        if self._mode is VlanKey.ON:
+            return columns
+        if self._mode is VlanKey.OFF:
+            return replace(columns, tag=columns.tag & np.uint64(IPV6_TAG))
+        ids = columns.tag >> np.uint64(1)
+        lowest, highest = int(ids.min()), int(ids.max())
+        if lowest == highest and self._one in (-1, lowest):
+            self._one = lowest
+            return columns
+        if self._one is not None:
+            for key in self._table:
+                self._remember(untagged(key), key)
+            for key in self._unanswered:
+                self._remember(untagged(key), key)
+            self._one = None
+        return self._several(columns, ids)
+
+    def _several(self, columns: SegmentColumns, ids: npt.NDArray[np.uint64]) -> SegmentColumns:
+        keys, swap = connection_keys(columns)
+        bare = keys.copy()
+        bare["tag"] &= np.uint64(IPV6_TAG)
+        order, starts = groups_of(bare)
+        tags = columns.tag.copy()
+        ends = np.append(starts[1:], len(order))
+        firsts = keys[order[starts]]
+        mixed = np.logical_or.reduceat(ids[order] != np.repeat(ids[order[starts]], ends - starts), starts).tolist()
+        raw, size = firsts.tobytes(), keys.itemsize
+        for g, (low, high) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+            rows = order[low:high]
+            if not mixed[g]:
+                key = raw[g * size : (g + 1) * size]
+                found = self._belongs(key, columns, swap, rows, 0)
+                if found != key:
+                    tags[rows] = tag_of(found)
+                continue
+            _, first = np.unique(ids[rows], return_index=True)
+            for at in sorted(first.tolist()):
+                key = keys[rows[at]].tobytes()
+                found = self._belongs(key, columns, swap, rows, at)
+                if found != key:
+                    tags[rows[ids[rows] == ids[rows[at]]]] = tag_of(found)
+        return replace(columns, tag=tags)
+
+    def _belongs(self, key: bytes, columns: SegmentColumns, swap: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64], at: int) -> bytes:
+        """The key of the connection to which rows with that key belong, the first of which is rows[at]."""
+        bare = untagged(key)
+        ends = self._ends.get(bare)
+        if ends is None:
+            self._remember(bare, key)
+            return key
+        if ends.first == key:
+            return key
+        found = ends.belongs.get(key)
+        if found is None:
+            direction = int(swap[rows[at]])
+            numbers = self._numbers(ends.first, columns, swap, rows[:at])
+            found = ends.first if _fit(numbers, columns, int(rows[at]), direction) else key
+            if len(ends.belongs) < _TAGS_MAX and self._reserve(bare):
+                ends.belongs[key] = found
+            if found != key and ends.other is None:
+                ends.other = direction, vlan_ids(tag_of(key))
+        return found
+
+    def _remember(self, bare: bytes, key: bytes) -> None:
+        while len(self._ends) >= self._ctx.limits.max_vlan_pairs:
+            self._forget(next(iter(self._ends)))
+        if self._reserve(bare):
+            self._ends[bare] = _Ends(key)
+
+    def _reserve(self, spare: bytes) -> bool:
+        """Room for one more, at the cost of the oldest, but not of `spare`; False where there is none."""
+        while not self._ctx.ledger.connections.reserve(PAIR_BYTES):
+            oldest = next(iter(self._ends), spare)
+            if oldest == spare:
+                return False
+            self._forget(oldest)
+        self._reserved += PAIR_BYTES
+        return True
+
+    def _forget(self, bare: bytes) -> None:
+        ends = self._ends.pop(bare)
+        cost = (1 + len(ends.belongs)) * PAIR_BYTES
+        self._ctx.ledger.connections.release(cost)
+        self._reserved -= cost
+
+    def _numbers(self, key: bytes, columns: SegmentColumns, swap: npt.NDArray[np.bool_], before: npt.NDArray[np.int64]) -> Numbers:
+        """What is expected next of a connection, by its earlier rows in the block, or as the block found it."""
+        numbers = [-1, -1]
+        connection, syn = self._table.get(key), self._unanswered.get(key)
+        if connection is not None:
+            for d, stream in enumerate(connection.streams):
+                numbers[d] = wrap(stream.top, stream.base) if stream.base >= 0 else stream.expected.last if stream.expected is not None else -1
+        elif syn is not None:
+            numbers[syn.direction] = syn.base
+        tag = tag_of(key)
+        for d in (1, 0):
+            mine = before[(swap[before] == bool(d)) & (columns.tag[before] == np.uint64(tag))]
+            if len(mine):
+                i = int(mine[-1])
+                flags = int(columns.flags[i])
+                numbers[d] = wrap(int(columns.payload_len[i]) + bool(flags & SYN) + (flags & FIN), int(columns.seq[i]))
+                if flags & ACK and numbers[1 - d] < 0:
+                    numbers[1 - d] = int(columns.ack[i])
+        return numbers
+
+
+_TAGS_MAX = 64
+"""Tags of one pair of ends whose decisions are kept; each packet of a further one is decided anew."""
+
+
+def _fit(numbers: Numbers, columns: SegmentColumns, row: int, direction: int) -> bool:
+    """Whether a row goes on with those numbers: with all that are known, and at least with one."""
+    flags = int(columns.flags[row])
+    told = [(numbers[direction], int(columns.seq[row]) + bool(flags & SYN))]
+    if flags & ACK:
+        told.append((numbers[1 - direction], int(columns.ack[row])))
+    known = [(expected, number) for expected, number in told if expected >= 0]
+    return bool(known) and all(abs(unwrap(number, expected, 0)) <= WINDOW for expected, number in known)
