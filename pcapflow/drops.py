@@ -13,6 +13,7 @@ from typing import NamedTuple
 class GapCause(StrEnum):
     """Why bytes of a stream were given up as missing."""
 
+    SNAPPED = "snapped"
     ACKNOWLEDGED = "acknowledged"
     RING_FULL = "ring_full"
     TIMEOUT = "timeout"
@@ -25,6 +26,7 @@ class GapCause(StrEnum):
 
 
 _CAUSES = {
+    GapCause.SNAPPED: "The packet is there, and the capture cut it short (snap length): its tail is missing.",
     GapCause.ACKNOWLEDGED: "The receiver acknowledged the bytes, so it has them and the capture does not.",
     GapCause.RING_FULL: "What waited behind the hole filled the stream's ring or its table of ranges.",
     GapCause.TIMEOUT: "Data waited behind the hole for gap_timeout of capture time.",

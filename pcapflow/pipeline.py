@@ -20,6 +20,7 @@ from pcapflow.budget import Account, Ledger
 from pcapflow.capture import linktypes
 from pcapflow.capture.clock import timed
 from pcapflow.capture.interrupt import Interrupt
+from pcapflow.capture.places import Places
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Trace, passed_over
 from pcapflow.decode import columns, slow
@@ -41,7 +42,7 @@ from pcapflow.report.advice import advise
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Write
 from pcapflow.report.sinks import Sink
-from pcapflow.summary import SCHEMA, Capture, Component, Decode, DuplicatedByPlace, Memory, Process, Run, Summary, Tcp
+from pcapflow.summary import SCHEMA, Capture, Component, Decode, DuplicatedByPlace, Memory, NotRead, Process, Run, Summary, Tcp
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,13 @@ def run(
         interrupt = stack.enter_context(Interrupt())
         trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
         total = trace.size
+        collector.places = Places([records.text(os.fsencode(info.path)) for info in trace.infos])
         blocks = 0
         no_memory = False
         try:
             for block in timed(trace.blocks(options.packets), ledger):
                 ledger.at(block.first_packet, int(block.ts[0]))
+                collector.places.enter(block)
                 blocks += 1
                 hard_limit.check()
                 _fail_on_purpose(options, blocks)
@@ -192,6 +195,7 @@ def run(
         collector.unbalanced.append(f"the whole: {captured} bytes decoded, {collector.tcp.payload_bytes.captured} accounted for")
     collector.tcp.early_acknowledgements = ctx.early_acks
     collector.tcp.resets_ignored = ctx.resets_ignored
+    collector.tcp.clock_skew = ctx.clock_skew
     elapsed = time.perf_counter() - began
     bytes_read = sum(info.bytes for info in trace.infos)
     summary = Summary(
@@ -199,7 +203,7 @@ def run(
         pcapflow=__version__,
         interrupted=interrupt.asked,
         captures=[_capture(info) for info in trace.infos],
-        decode=_decode(counts, watch, fragments, selection, copies),
+        decode=_decode(limits, counts, watch, fragments, selection, copies),
         tcp=collector.tcp,
         http=collector.http_summary,
         json=collector.json_summary,
@@ -230,7 +234,7 @@ def _all(writers: list[Write]) -> Write | None:
     return write
 
 
-def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection, copies: Copies) -> Decode:
+def _decode(limits: Limits, counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection, copies: Copies) -> Decode:
     return Decode(
         packets=counts.packets,
         tcp=counts.tcp,
@@ -238,13 +242,15 @@ def _decode(counts: DecodeCounts, watch: Watch, fragments: Fragments, selection:
         other=counts.other,
         malformed=counts.malformed,
         unsupported_link=counts.unsupported_link,
+        bytes=counts.bytes,
+        not_read={name: NotRead(*amount) for name, amount in counts.unread.named(limits).items()},
         ip=counts.ip,
         fragments=counts.fragments,
         datagrams=fragments.datagrams,
         fragments_dropped=fragments.dropped,
         fragments_overlapping=fragments.overlapping,
         left_out=selection.left_out,
-        snapped=counts.snapped,
+        snapped=counts.snapped + watch.sliced,
         duplicated=copies.count,
         duplicated_bytes=copies.bytes,
         duplicated_by_place=DuplicatedByPlace(copies.by_file, copies.by_interface, copies.by_vlan, copies.count - copies.by_file - copies.by_interface - copies.by_vlan),

@@ -37,7 +37,7 @@ class Stream(msgspec.Struct):
     holes_filled: Annotated[int, counts("Holes whose bytes came after all.")]
     out_of_order_segments: Annotated[int, counts("Segments that began beyond the next expected offset when they arrived.")]
     ring_peak_bytes: Annotated[int, counts("Most bytes held behind holes at one time, at packet granularity.")]
-    status: Annotated[str, says("The first that applies: `dropped`, `gapped`, `partial` (no SYN, or neither FIN nor RST reached), `complete`.", *STREAM_STATUS)]
+    status: Annotated[str, says("The first that applies: `dropped`, `gapped`, `partial` (no SYN, or neither FIN nor RST reached, or 1% of the captured bytes cannot belong to it), `complete`.", *STREAM_STATUS)]
     drop_reason: Annotated[str | None, says_or_null("Why it was dropped.", *REASONS)]
     reads_differently: Annotated[list[str], says("`--overlap` policies under which the stream would have read differently.")]
 
@@ -205,6 +205,8 @@ class LimitValue(msgspec.Struct):
     value: Annotated[int, counts("Its value in this run.")]
 
 
+_FILE = says("The capture that has `packet`, as in `captures[].path`; null unless the trace has several.")
+_FRAME = says("Wireshark's `frame.number` of `packet` in that capture; null unless the trace has several.")
 _ASKED = says("The connection whose request for memory reached the limit, where it is another's.")
 
 
@@ -224,6 +226,8 @@ class Gap(msgspec.Struct, tag="gap", tag_field="record"):
     held_bytes: Annotated[int, counts("What waited behind the stream's holes then.")]
     limit: Annotated[LimitValue | None, says("What was reached, where the cause is a limit.")]
     requested_by: Annotated[int | None, _ASKED]
+    file: Annotated[str | None, _FILE] = None
+    frame: Annotated[int | None, _FRAME] = None
 
 
 class Range(msgspec.Struct):
@@ -246,6 +250,8 @@ class Conflict(msgspec.Struct, tag="conflict", tag_field="record"):
     ts: Time
     packet: Packet
     sequence: Sequence
+    file: Annotated[str | None, _FILE] = None
+    frame: Annotated[int | None, _FRAME] = None
 
 
 class Drop(msgspec.Struct, tag="drop", tag_field="record"):
@@ -264,6 +270,8 @@ class Drop(msgspec.Struct, tag="drop", tag_field="record"):
     sequence: Annotated[int | None, says("The sequence number that `stream_offset` has on the wire.")]
     requested_by: Annotated[int | None, _ASKED]
     resumes: Annotated[bool, says("The stream is picked up at its next message.")]
+    file: Annotated[str | None, _FILE] = None
+    frame: Annotated[int | None, _FRAME] = None
 
 
 Record = Connection | Http | Json | Gap | Conflict | Drop | Summary

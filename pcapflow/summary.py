@@ -16,6 +16,7 @@ from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime
 from pcapflow.limits import Limits
 
 SCHEMA = "pcapflow.report/1"
+EXAMPLES = ("one_sided", "out_of_window", "multipath")
 
 
 class Capture(msgspec.Struct):
@@ -46,6 +47,13 @@ class DuplicatedByPlace(msgspec.Struct):
     same: Annotated[int, counts("At the same place, at once.")] = 0
 
 
+class NotRead(msgspec.Struct):
+    """Packets of one kind that are not read."""
+
+    packets: Annotated[int, counts("How many.")] = 0
+    bytes: Annotated[int, counts("Their bytes on the wire.")] = 0
+
+
 class Decode(msgspec.Struct):
     """What became of the packets: tcp + udp + other + malformed + unsupported_link = packets."""
 
@@ -55,13 +63,15 @@ class Decode(msgspec.Struct):
     other: Annotated[int, counts("Of other protocols.")] = 0
     malformed: Annotated[int, counts("Whose headers are not what they say.")] = 0
     unsupported_link: Annotated[int, counts("Of a link type that is not read.")] = 0
+    bytes: Annotated[int, counts("Bytes of all packets on the wire.")] = 0
+    not_read: Annotated[dict[str, NotRead], says("What `udp` and `other` are, by EtherType, IP protocol and UDP service; most bytes first, `map_keys` names, `...` for the rest.")] = msgspec.field(default_factory=dict)
     ip: Annotated[int, counts("Packets of IPv4 and IPv6.")] = 0
     fragments: Annotated[int, counts("IP fragments.")] = 0
     datagrams: Annotated[int, counts("Put together from fragments, each counted at its last one; the others are under `other`.")] = 0
     fragments_dropped: Annotated[int, counts("Fragments that came to nothing.")] = 0
     fragments_overlapping: Annotated[int, counts("Datagrams given up since their fragments overlap.")] = 0
     left_out: Annotated[int, counts("TCP segments outside `--from`, `--to` or `--filter`.")] = 0
-    snapped: Annotated[int, counts("Packets cut by the snap length.")] = 0
+    snapped: Annotated[int, counts("Packets cut by the snap length, or by who sliced the capture.")] = 0
     duplicated: Annotated[int, counts("Copies: the same packet captured again, at another place or at once. They are in `tcp`, and neither in `tcp.segments` nor captured.")] = 0
     duplicated_bytes: Annotated[int, counts("Payload of the copies.")] = 0
     duplicated_by_place: Annotated[DuplicatedByPlace, says("The copies by what differs from the first.")] = msgspec.field(default_factory=DuplicatedByPlace)
@@ -101,11 +111,15 @@ class Tcp(msgspec.Struct):
     conflicts: Annotated[int, counts("Segments that brought other bytes than were there.")] = 0
     streams_reading_differently: Annotated[int, counts("Streams that another overlap policy would read differently.")] = 0
     acknowledged_missing_bytes: Annotated[int, counts("Missing bytes that their receiver acknowledged: what the capture lost.")] = 0
+    snapped_missing_bytes: Annotated[int, counts("Missing bytes at the end of packets that the capture cut short.")] = 0
     unanswered_connections: Annotated[int, counts("Nothing but a SYN, or what one side says without data.")] = 0
     one_sided_connections: Annotated[int, counts("Data or more of one direction alone.")] = 0
     evicted_connections: Annotated[int, counts("That left the full table for others.")] = 0
     early_acknowledgements: Annotated[int, counts("Captured before the data they acknowledge.")] = 0
     multipath_connections: Annotated[int, counts("Connections whose handshake offers Multipath TCP.")] = 0
+    streams_out_of_window: Annotated[int, counts("Streams of whose captured bytes 1% or more cannot belong to them; their status is `partial`.")] = 0
+    clock_skew: Annotated[float | None, says("Seconds by which acknowledgements were captured before their data, where three or more were by about as much: the clocks of two capture points differ.")] = None
+    examples: Annotated[dict[str, list[int]], keyed("Connections that `advice` speaks of, by their numbers: the lowest, three at the most.", EXAMPLES)] = msgspec.field(default_factory=dict)
     resets_ignored: Annotated[int, counts("RSTs that ended nothing: out of the window, or their connection went on.")] = 0
     repeated_after_close: Annotated[int, counts("Segments of connections that had closed and whose record was written: sent again, with nothing new. Their bytes are `retransmitted`.")] = 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from pcapflow.check.changes import Out, perhaps
 from pcapflow.fields import Endpoint
 from pcapflow.records import (
@@ -93,6 +95,8 @@ def connection(at: str, a: Connection, b: Connection, out: Out) -> None:
     out(f"{at}.protocol", a.protocol, b.protocol)
     streams(f"{at}.streams", a.streams, b.streams, out)
     perhaps(f"{at}.tls", a.tls, b.tls, out, tls)
+    out(f"{at}.vlan_server", a.vlan_server, b.vlan_server)
+    out(f"{at}.multipath", a.multipath, b.multipath)
 
 
 def json_error(at: str, a: JsonError, b: JsonError, out: Out) -> None:
@@ -190,6 +194,11 @@ def json(at: str, a: Json, b: Json, out: Out) -> None:
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
 
 
+def file_name(path: str | None) -> str | None:
+    """A capture without the folder it lies in, which differs between machines."""
+    return PurePath(path).name if path is not None else None
+
+
 def gap(at: str, a: Gap, b: Gap, out: Out) -> None:
     """Walks `Gap`."""
     out(f"{at}.connection", a.connection, b.connection)
@@ -205,6 +214,8 @@ def gap(at: str, a: Gap, b: Gap, out: Out) -> None:
     out(f"{at}.held_bytes", a.held_bytes, b.held_bytes)
     perhaps(f"{at}.limit", a.limit, b.limit, out, limit_value)
     out(f"{at}.requested_by", a.requested_by, b.requested_by)
+    out(f"{at}.file", file_name(a.file), file_name(b.file))
+    out(f"{at}.frame", a.frame, b.frame)
 
 
 def conflict(at: str, a: Conflict, b: Conflict, out: Out) -> None:
@@ -219,6 +230,8 @@ def conflict(at: str, a: Conflict, b: Conflict, out: Out) -> None:
     out(f"{at}.ts", a.ts, b.ts)
     out(f"{at}.packet", a.packet, b.packet)
     out(f"{at}.sequence", a.sequence, b.sequence)
+    out(f"{at}.file", file_name(a.file), file_name(b.file))
+    out(f"{at}.frame", a.frame, b.frame)
 
 
 def drop(at: str, a: Drop, b: Drop, out: Out) -> None:
@@ -236,6 +249,8 @@ def drop(at: str, a: Drop, b: Drop, out: Out) -> None:
     out(f"{at}.sequence", a.sequence, b.sequence)
     out(f"{at}.requested_by", a.requested_by, b.requested_by)
     out(f"{at}.resumes", a.resumes, b.resumes)
+    out(f"{at}.file", file_name(a.file), file_name(b.file))
+    out(f"{at}.frame", a.frame, b.frame)
 
 
 Key = tuple[str | int | None, ...]

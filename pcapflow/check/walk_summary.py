@@ -16,10 +16,12 @@ from pcapflow.summary import (
     Decode,
     DropCount,
     Drops,
+    DuplicatedByPlace,
     HttpSummary,
     JsonSummary,
     LossyStream,
     Memory,
+    NotRead,
     PayloadBytes,
     Process,
     Run,
@@ -52,6 +54,20 @@ def capture(at: str, a: Capture, b: Capture, out: Out) -> None:
     out(f"{at}.decryption_secrets", a.decryption_secrets, b.decryption_secrets)
 
 
+def duplicated_by_place(at: str, a: DuplicatedByPlace, b: DuplicatedByPlace, out: Out) -> None:
+    """Walks `DuplicatedByPlace`."""
+    out(f"{at}.file", a.file, b.file)
+    out(f"{at}.interface", a.interface, b.interface)
+    out(f"{at}.vlan", a.vlan, b.vlan)
+    out(f"{at}.same", a.same, b.same)
+
+
+def not_read(at: str, a: NotRead, b: NotRead, out: Out) -> None:
+    """Walks `NotRead`."""
+    out(f"{at}.packets", a.packets, b.packets)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+
+
 def decode(at: str, a: Decode, b: Decode, out: Out) -> None:
     """Walks `Decode`."""
     out(f"{at}.packets", a.packets, b.packets)
@@ -68,6 +84,10 @@ def decode(at: str, a: Decode, b: Decode, out: Out) -> None:
     out(f"{at}.left_out", a.left_out, b.left_out)
     out(f"{at}.snapped", a.snapped, b.snapped)
     out(f"{at}.duplicated", a.duplicated, b.duplicated)
+    out(f"{at}.duplicated_bytes", a.duplicated_bytes, b.duplicated_bytes)
+    duplicated_by_place(f"{at}.duplicated_by_place", a.duplicated_by_place, b.duplicated_by_place, out)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    each_key(f"{at}.not_read", a.not_read, b.not_read, out, not_read)
     out(f"{at}.oversized", a.oversized, b.oversized)
     out(f"{at}.backwards", a.backwards, b.backwards)
     out(f"{at}.checksums_checked", a.checksums_checked, b.checksums_checked)
@@ -106,6 +126,13 @@ def tcp(at: str, a: Tcp, b: Tcp, out: Out) -> None:
     out(f"{at}.one_sided_connections", a.one_sided_connections, b.one_sided_connections)
     out(f"{at}.evicted_connections", a.evicted_connections, b.evicted_connections)
     out(f"{at}.early_acknowledgements", a.early_acknowledgements, b.early_acknowledgements)
+    out(f"{at}.snapped_missing_bytes", a.snapped_missing_bytes, b.snapped_missing_bytes)
+    out(f"{at}.multipath_connections", a.multipath_connections, b.multipath_connections)
+    out(f"{at}.streams_out_of_window", a.streams_out_of_window, b.streams_out_of_window)
+    out(f"{at}.clock_skew", a.clock_skew, b.clock_skew)
+    out(f"{at}.examples", a.examples, b.examples)
+    out(f"{at}.resets_ignored", a.resets_ignored, b.resets_ignored)
+    out(f"{at}.repeated_after_close", a.repeated_after_close, b.repeated_after_close)
 
 
 def bodies(at: str, a: Bodies, b: Bodies, out: Out) -> None:

@@ -21,7 +21,9 @@ import numpy.typing as npt
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode import slow, tunnels
 from pcapflow.decode.fragments import Fragments
+from pcapflow.decode.options import mark_multipath
 from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag
+from pcapflow.decode.unread import Kind, service_of
 
 _IPV4, _IPV6, _VLAN, _QINQ, _QINQ_OLD = 0x0800, 0x86DD, 0x8100, 0x88A8, 0x9100
 _TCP, _UDP = 6, 17
@@ -224,6 +226,11 @@ class _Lane:
             udp &= l4 + 8 <= np.minimum(wire_end, layer.end)  # of the others the slow lane says what they are
         self.counts.udp += int(np.count_nonzero(udp))
         self.counts.other += int(np.count_nonzero(other))
+        wire = self.block.wirelen[layer.rows]
+        self.counts.unread.add(Kind.PROTOCOL, proto[other], wire[other])
+        if udp.any():
+            ports = _gather(self.block.buffer, l4[udp], np.dtype(">u4")).astype(np.int64)
+            self.counts.unread.add(Kind.SERVICE, service_of(ports >> 16, ports & 0xFFFF), wire[udp])
         self.taken[layer.rows[udp | other]] = True
         return tcp
 
@@ -288,6 +295,7 @@ def decode(block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool = Tru
     """
     n = len(block)
     counts.packets += n
+    counts.bytes += int(block.wirelen.sum())
     counts.snapped += int(np.count_nonzero(block.caplen < block.wirelen))
     lane = _Lane(block, counts, open_tunnels=open_tunnels)
     if block.link_types is None:
@@ -310,6 +318,7 @@ def _finish(lane: _Lane, rest: _I64, fragments: Fragments | None) -> SegmentColu
     else:
         columns = SegmentColumns(*(np.concatenate([getattr(p, name) for p in parts]) for name in SegmentColumns.__slots__))
         columns = columns.take(np.argsort(columns.packet, kind="stable"))
+    mark_multipath(lane.block.buffer, columns)
     lane.counts.tcp += len(columns)
     lane.counts.ip += int(np.count_nonzero(lane.taken))  # nothing else is taken here
     return columns

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pcapflow.decode.unread import Unread
+
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 MULTIPATH = 0x100
 """Beside the flags of a SYN: its options offer Multipath TCP (RFC 8684)."""
@@ -105,4 +107,6 @@ class DecodeCounts:
     ip: int = 0
     fragments: int = 0
     snapped: int = 0
-    packets: int = field(default=0)
+    packets: int = 0
+    bytes: int = 0
+    unread: Unread = field(default_factory=Unread)

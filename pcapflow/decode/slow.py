@@ -20,8 +20,12 @@ from pcapflow.decode.fragments import Fragment, Fragments
 from pcapflow.decode.links import LINKS, PPP, Malformed, snap
 from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag, vlan_tag
 from pcapflow.decode.tunnels import DEPTH_MAX, ETHERNET, IP, PROTOCOLS, Opened, of_port, of_protocol
+from pcapflow.decode.unread import LLC, NO_NETWORK, Kind, service_of
 
 _TCP, _UDP, _FRAGMENT6, _AH = 6, 17, 44, 51
+_TAGS = {0x8926: 6, 0x893F: 8, 0x8909: 8}
+"""VN-Tag, E-Tag (IEEE 802.1BR) and Cisco's metadata: bytes behind their EtherType, the last two of which are the next one."""
+_LEAST_ETHERTYPE = 0x600
 _MAX_TAGS = 8
 """VLAN tags or MPLS labels that are followed before a packet counts as malformed."""
 _MAX_LAYERS = 16
@@ -61,6 +65,8 @@ class Packet:
     """EtherTypes that were followed."""
     depth: int = 0
     """Tunnels that may still be opened."""
+    named: tuple[Kind, int] = (Kind.ETHERTYPE, NO_NETWORK)
+    """What it is, as far as it was decoded."""
 
 
 def decode_rows(
@@ -72,6 +78,7 @@ def decode_rows(
     found: list[tuple[int, Packet]] = []
     view = memoryview(block.buffer)
     beside: list[bytes] = []
+    unread: dict[tuple[Kind, int], list[int]] = {}
     length = len(block.buffer)
     kinds = [block.link_type] * len(rows) if block.link_types is None else block.link_types[rows].tolist()
     times = block.ts[rows].tolist()
@@ -96,7 +103,11 @@ def decode_rows(
             found.append((row, packet))
         else:
             setattr(counts, packet.kind, getattr(counts, packet.kind) + 1)
+            if packet.kind in ("udp", "other"):
+                unread.setdefault(packet.named, []).append(wirelen)
     del view
+    for (kind, number), wire in unread.items():
+        counts.unread.add(kind, np.full(len(wire), number), np.array(wire, dtype=np.int64))
     if beside:
         block.buffer = bytearray(b"".join((block.buffer, *beside, bytes(PAD))))
     return _columns(found, block.first_packet)
@@ -192,6 +203,7 @@ def _ethertype(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -
         tci, kind = struct.unpack_from(">HH", frame, at)
         packet.vlans.append(tci & 0xFFF)
         at += 4
+    packet.named = (Kind.ETHERTYPE, kind if kind >= _LEAST_ETHERTYPE else LLC)
     if kind in (0x8847, 0x8848):
         for _ in range(_MAX_TAGS):
             label = struct.unpack_from(">I", frame, at)[0]
@@ -206,10 +218,16 @@ def _ethertype(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -
         _ipv4(frame, at, wirelen, packet)
     elif kind == 0x86DD:
         _ipv6(frame, at, wirelen, packet)
-    elif kind < 0x600 and frame[at : at + 6] == b"\xaa\xaa\x03\0\0\0":
+    elif kind < _LEAST_ETHERTYPE and frame[at : at + 6] == b"\xaa\xaa\x03\0\0\0":
         # IEEE 802.3 with LLC and SNAP
         kind, at = snap(frame, at)
         _ethertype(frame, at, kind, wirelen, packet)
+    elif kind in _TAGS:
+        # tags with ids of ports or groups, which are not the network's
+        at += _TAGS[kind]
+        if len(frame) < at:
+            raise Malformed
+        _ethertype(frame, at, int.from_bytes(frame[at - 2 : at], "big"), wirelen, packet)
     elif kind == 0x8903:
         # Cisco's FabricPath: its own addresses and two bytes more, then the frame
         _carry(frame, at + 2, ETHERNET, wirelen, packet)
@@ -222,15 +240,18 @@ def _ethertype(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -
 
 
 def _ppp(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
-    protocol = int.from_bytes(frame[at : at + 2], "big")
-    if protocol == 0x0021:
-        _ipv4(frame, at + 2, wirelen, packet)
-    elif protocol == 0x0057:
-        _ipv6(frame, at + 2, wirelen, packet)
-    elif protocol in (0x0281, 0x0283):
-        _ethertype(frame, at + 2, 0x8847, wirelen, packet)
-    elif len(frame) < at + 2:
+    packet.named = (Kind.ETHERTYPE, PPP)
+    if len(frame) < at + 2:
         raise Malformed
+    # the last byte of a protocol is odd: one that begins with an odd byte was compressed to that (RFC 1661 section 6.5)
+    size = 1 if frame[at] & 1 else 2
+    protocol = int.from_bytes(frame[at : at + size], "big")
+    if protocol == 0x0021:
+        _ipv4(frame, at + size, wirelen, packet)
+    elif protocol == 0x0057:
+        _ipv6(frame, at + size, wirelen, packet)
+    elif protocol in (0x0281, 0x0283):
+        _ethertype(frame, at + size, 0x8847, wirelen, packet)
 
 
 def _raw(frame: bytes, wirelen: int, packet: Packet, at: int = 0) -> None:
@@ -273,6 +294,7 @@ def _ipv4(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     packet.source = int.from_bytes(head.src, "big")
     packet.destination = int.from_bytes(head.dst, "big")
     packet.ip_id = head.id
+    packet.named = (Kind.PROTOCOL, head.p)
     if head.mf or head.offset:
         key = (packet.source, packet.destination, head.id, head.p, packet.tag | vlan_tag(packet.vlans), packet.tunnel)
         _fragment(frame, at + size, at + total, key, head.offset * 8, head.p, packet, more=bool(head.mf))
@@ -298,6 +320,7 @@ def _ipv6(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
         if following not in ip6.EXT_HDRS or following == 50:  # ESP hides the rest
             break
         extension = ip6.EXT_HDRS_CLS[following](frame[at : at + 2048])
+        packet.named = (Kind.PROTOCOL, extension.nxt)
         if following == _FRAGMENT6 and (extension.frag_off or extension.m_flag):
             key = (packet.source, packet.destination, extension.id, packet.tag | vlan_tag(packet.vlans), packet.tunnel)
             _fragment(frame, at + 8, end, key, extension.frag_off * 8, extension.nxt, packet, more=bool(extension.m_flag))
@@ -319,8 +342,11 @@ def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet)
     if proto == _AH and at + 12 <= len(frame):
         # the authentication header of IPv4 (RFC 4302); IPv6's was passed as an extension
         proto, at = frame[at], at + (frame[at + 1] + 2) * 4
+    packet.named = (Kind.PROTOCOL, proto)
     if proto == _UDP:
         packet.kind = "udp"
+        source, destination = np.frombuffer(frame[at : at + 4].ljust(4, b"\0"), dtype=">u2").astype(np.int64)
+        packet.named = (Kind.SERVICE, int(service_of(source, destination)))
     if packet.depth and proto in (_UDP, *PROTOCOLS):
         inner = frame[: min(wire_end, len(frame))]
         opened = of_protocol(proto, inner, at) if proto != _UDP else of_port(int.from_bytes(inner[at + 2 : at + 4], "big"), inner, at + 8)

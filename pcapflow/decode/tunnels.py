@@ -2,7 +2,7 @@
 
 Contract: `of_protocol` and `of_port` take the bytes of a packet and where the outer header ended, and return an `Opened`, or None where the header
 is not one that makes sense: then it is a packet of the outer protocol. They raise nothing. Sources: RFC 2003 and 4213 (IP in IP), 2784 and 2890
-(GRE), draft-foschiano-erspan, RFC 7348 (VXLAN), 8926 (Geneve), 3GPP TS 29.281 (GTP-U), RFC 4380 (Teredo).
+(GRE), 8086 (GRE in UDP), draft-foschiano-erspan, RFC 7348 (VXLAN), 8926 (Geneve), 3GPP TS 29.281 (GTP-U), RFC 4380 (Teredo).
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ IP, ETHERNET = 0, 0x6558
 GRE = 47
 PROTOCOLS = frozenset((4, 41, GRE))
 """IP protocols that are tunnels."""
-VXLAN_PORTS, GENEVE_PORT, GTP_PORT, TEREDO_PORT = frozenset((4789, 8472)), 6081, 2152, 3544
-PORTS = frozenset((*VXLAN_PORTS, GENEVE_PORT, GTP_PORT, TEREDO_PORT))
+VXLAN_PORTS, GENEVE_PORT, GTP_PORT, TEREDO_PORT, GRE_PORT = frozenset((4789, 8472)), 6081, 2152, 3544, 4754
+PORTS = frozenset((*VXLAN_PORTS, GENEVE_PORT, GTP_PORT, TEREDO_PORT, GRE_PORT))
 """UDP destination ports on which tunnels are looked for (8472: Linux's VXLAN before its number was assigned)."""
 DEPTH_MAX = 4
 """Tunnels in tunnels that are opened."""
 _EXTENSIONS_MAX = 8
+_LEAST_ETHERTYPE = 0x600
 _ERSPAN_2, _ERSPAN_3 = 0x88BE, 0x22EB
 
 
@@ -55,6 +56,9 @@ def of_port(port: int, frame: bytes, at: int) -> Opened | None:
         return _gtp(frame, at)
     if port == TEREDO_PORT:
         return _teredo(frame, at)
+    if port == GRE_PORT:
+        opened = _gre(frame, at)
+        return opened if opened is not None and opened.ethertype >= _LEAST_ETHERTYPE else None
     return None
 
 

@@ -22,9 +22,11 @@ or crossed a network of jumbo frames.
 class Watch:
     """Counts over one run."""
 
-    __slots__ = ("_last_ts", "backwards", "checksums", "oversized", "wrong_checksums")
+    __slots__ = ("_last_ts", "backwards", "checksums", "oversized", "sliced", "wrong_checksums")
 
     def __init__(self) -> None:
+        self.sliced = 0
+        """Segments that are longer than their record says they were on the wire: somebody cut both."""
         self.oversized = 0
         """Segments with more payload than a packet of 1,500 bytes has room for."""
         self.backwards = 0
@@ -42,6 +44,9 @@ class Watch:
         self._last_ts = int(ts[-1])
         if not len(segments):
             return
+        if segments.snapped.any():
+            whole = block.caplen[segments.row] >= block.wirelen[segments.row]
+            self.sliced += int(np.count_nonzero((segments.snapped > 0) & whole))
         self.oversized += int(np.count_nonzero(segments.payload_len + segments.snapped > MTU_PAYLOAD))
         for i in np.flatnonzero((segments.packet % CHECKSUM_EVERY == 0) & (segments.snapped == 0)).tolist():
             self.checksums += 1

@@ -169,7 +169,7 @@ class Connection(Timed):
                     if stream.armed is not None and stream.next >= stream.armed.offset:
                         self._came_after_all(ctx, stream, clock)
             if rows.snapped[i]:
-                stream.snapped += rows.snapped[i]
+                stream.cut_short(ctx, offset + n, offset + n + rows.snapped[i])
                 n += rows.snapped[i]
             if flags & FIN:
                 stream.finished_at(ctx, offset + n, ts)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _CLASSES = 64 * 8
 _STEPS = 64
 _LOOKED_AT = 16
+_ALIKE = 3
+"""Acknowledgements that were early by about as much, from which on a difference of clocks is believed."""
 
 
 class Consumer(Protocol):
@@ -156,6 +158,12 @@ class Context:
             self.skew_least = min(self.skew_least, delay) if self.skews else delay
             self.skew_most = max(self.skew_most, delay)
             self.skews += 1
+
+    @property
+    def clock_skew(self) -> float | None:
+        """Seconds by which the clocks of two capture points differ: the least by which acknowledgements were early, where several were by about as much."""
+        alike = self.skews >= _ALIKE and self.skew_most <= 2 * self.skew_least
+        return self.skew_least / 1e9 if alike else None
 
     # --- who holds memory behind holes
 

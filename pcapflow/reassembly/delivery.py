@@ -28,7 +28,7 @@ class Delivery:
 
     __slots__ = (
         "captured", "conflicting", "delivered", "dropped", "events", "filled", "gaps", "history", "late", "missing", "next", "out_of_order", "out_of_window",
-        "pieces", "retransmitted", "ring_peak", "shadow", "snapped", "syn",
+        "pieces", "retransmitted", "ring_peak", "shadow", "syn",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Delivery:
         """Whether offset 0 is known from a SYN."""
         self.history = History()
         self.captured = self.delivered = self.retransmitted = self.conflicting = self.late = self.out_of_window = 0
-        self.dropped = self.missing = self.gaps = self.filled = self.out_of_order = self.ring_peak = self.snapped = 0
+        self.dropped = self.missing = self.gaps = self.filled = self.out_of_order = self.ring_peak = 0
         self.events: list[StreamEvent] = []
         self.pieces: Pieces | None = None
         self.shadow: Shadow | None = None

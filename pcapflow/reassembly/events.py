@@ -127,6 +127,7 @@ class Why(NamedTuple):
     requested_by: int = 0
 
 
+SNAPPED = Why(GapCause.SNAPPED)
 ACKNOWLEDGED = Why(GapCause.ACKNOWLEDGED)
 TIMEOUT = Why(GapCause.TIMEOUT, "gap_timeout")
 AT_END = Why(GapCause.END)

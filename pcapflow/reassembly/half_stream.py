@@ -313,7 +313,7 @@ class HalfStream(Holes):
         while self.behind is not None:
             until = self.behind.first
             self._give_up(ctx, until, ACKNOWLEDGED if self._receiver_has(until) else AT_END, packet, ts)
-        known = self.fin if self.fin >= 0 else self.acked
+        known = self.fin if self.fin >= 0 else max(self.acked, self.cuts[-1][1] if self.cuts else 0)
         if known > self.next and self.drop_reason is None:
             self.give_up_below(ctx, known, ACKNOWLEDGED if self.acked >= known else AT_END, packet, ts)
         if self.fin >= 0 and self.fin == self.next:
@@ -331,6 +331,7 @@ class HalfStream(Holes):
         if self.behind is not None and self.behind.first >= 0:
             self._lose(ctx, self.behind.first, packet)
         self.drop_reason = reason
+        self._forget_cuts(ctx.ledger.rings, NEVER)
         self.dropped += self.held
         self._nothing_waits(ctx)
         self.history.forget(ctx.ledger.history)
@@ -340,6 +341,7 @@ class HalfStream(Holes):
     def _end(self, ctx: Context, kind: str, packet: int, ts: int) -> None:
         self.close_pieces(ctx)
         self._end_shadow()
+        self._forget_cuts(ctx.ledger.rings, NEVER)
         self.ended = kind
         self.events.append(StreamEnd(kind, packet, ts, self.next))
         self.history.forget(ctx.ledger.history)

@@ -6,13 +6,15 @@ above `next`, and the first hole begins there.
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from pcapflow.budget import Account
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
 from pcapflow.reassembly.behind import NONE, Behind
 from pcapflow.reassembly.delivery import Delivery
-from pcapflow.reassembly.events import ACKNOWLEDGED, StreamData, StreamGap, Why
+from pcapflow.reassembly.events import ACKNOWLEDGED, SNAPPED, StreamData, StreamGap, Why
 from pcapflow.reassembly.needs import Shadow
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 NEVER = 1 << 62
 """A packet number or time that does not come."""
+CUT_BYTES = 160
+"""Reserved for each tail that was cut off."""
 _WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))
 
 
@@ -49,7 +53,7 @@ class Lost(NamedTuple):
 class Holes(Delivery):
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
-    __slots__ = ("acked", "armed", "behind", "bucket", "differs", "drop_reason", "ended", "fin", "fin_ts", "lost_to_ack", "owner", "told", "waiting")
+    __slots__ = ("acked", "armed", "behind", "bucket", "cuts", "differs", "drop_reason", "ended", "fin", "fin_ts", "lost_to_ack", "owner", "told", "waiting")
 
     def __init__(self, owner: Connection) -> None:
         Delivery.__init__(self)
@@ -72,6 +76,8 @@ class Holes(Delivery):
         """What the peer said of the first hole, which begins where this does, and when that ends it."""
         self.behind: Behind | None = None
         """What waits behind holes; None where nothing does."""
+        self.cuts: list[tuple[int, int]] | None = None
+        """Begin and end of tails that the capture cut off, in order, from `next` on; CUT_BYTES are reserved for each."""
         self.differs: set[Policy] = NONE
         """Overlap policies under which this stream would read differently."""
         self.bucket = 0
@@ -110,7 +116,7 @@ class Holes(Delivery):
             behind = self.behind
             if behind is not None and behind.first <= offset:
                 self._give_up(ctx, behind.first, why, packet, ts)
-            elif behind is None and offset == self.next + 1 and self.fin < 0:
+            elif behind is None and offset == self.next + 1 and self.fin < 0 and not self.cuts:
                 return  # more likely a FIN that was not captured than a byte
             else:
                 self._give_up(ctx, offset, why, packet, ts)
@@ -138,14 +144,54 @@ class Holes(Delivery):
             self._lose(ctx, until, packet, acknowledged=acknowledged)
             if acknowledged:
                 why = ACKNOWLEDGED
-        self.events.append(StreamGap(self.next, n, why.cause, packet, ts, self.held, why.limit, why.requested_by))
+        for begin, end, snapped in self._cut(until):
+            because = SNAPPED if snapped else why
+            self.events.append(StreamGap(begin, end - begin, because.cause, packet, ts, self.held, because.limit, because.requested_by))
+            self.gaps += 1
         self.missing += n
-        self.gaps += 1
         account = ctx.ledger.history
         self.history.lost(account, ctx.limits.late_ranges, self.next, until)
         self.history.forget(account)
         self.next = until
+        self._forget_cuts(ctx.ledger.rings)
         self._drain(ctx, packet, ts)
+
+    def cut_short(self, ctx: Context, start: int, end: int) -> None:
+        """[start, end) was on the wire, at the end of a packet that the capture cut. It is missing unless a longer copy comes."""
+        if end <= self.next or self.ended or self.drop_reason is not None:
+            return
+        if self.cuts is None:
+            self.cuts = []
+        cuts, account = self.cuts, ctx.ledger.rings
+        self._forget_cuts(account)
+        if len(cuts) < ctx.limits.ring_ranges and account.has_room(CUT_BYTES) and account.reserve(CUT_BYTES):
+            insort(cuts, (start, end))
+
+    def _forget_cuts(self, account: Account, until: int | None = None) -> None:
+        """Those below `next`, or below `until`."""
+        cuts = self.cuts
+        if cuts:
+            known_to = self.next if until is None else until
+            gone = 0
+            while gone < len(cuts) and cuts[gone][1] <= known_to:
+                gone += 1
+            del cuts[:gone]
+            account.release(gone * CUT_BYTES)
+
+    def _cut(self, until: int) -> list[tuple[int, int, bool]]:
+        """[next, until) in parts: begin, end, and whether that is the tail of a packet that was cut."""
+        parts: list[tuple[int, int, bool]] = []
+        at = self.next
+        for start, end in self.cuts or ():
+            low, high = max(start, at), min(end, until)
+            if low < high:
+                if at < low:
+                    parts.append((at, low, False))
+                parts.append((low, high, True))
+                at = high
+        if at < until:
+            parts.append((at, until, False))
+        return parts
 
     def _lose(self, ctx: Context, until: int, packet: int, *, acknowledged: bool = False, since: int | None = None) -> None:
         """[next, until) is given up for want of room. acknowledged: it would have ended after the grace of that. since: when what waits behind it

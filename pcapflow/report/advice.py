@@ -6,6 +6,8 @@ for this report and what to do. Looks at counts alone.
 
 from __future__ import annotations
 
+from pcapflow.decode.unread import QUIC, Kind
+from pcapflow.decode.unread import name as name_of
 from pcapflow.drops import DropReason
 from pcapflow.limits import KIB, MIB
 from pcapflow.looking import EXTRAS
@@ -14,6 +16,7 @@ from pcapflow.reassembly.needs import Needs
 from pcapflow.reassembly.unanswered import SYN_BYTES
 from pcapflow.summary import Summary
 
+QUIC_NAME = name_of(Kind.SERVICE, QUIC)
 _SHARE = 0.01
 """Part of the segments, or of the bytes, from which on a habit of the capture is worth a line."""
 _MOST = 1 << 40
@@ -76,53 +79,108 @@ def _codings(s: Summary) -> list[str]:
 
 
 def _capture(s: Summary) -> list[str]:
+    return [*_lost(s), *_not_read(s), *_shape(s), *_order(s)]
+
+
+def _lost(s: Summary) -> list[str]:
+    """What the capture does not have."""
     lines: list[str] = []
     decode, tcp = s.decode, s.tcp
     sent = tcp.payload_bytes.delivered + tcp.missing_bytes
+    if decode.snapped:
+        longer = "; offloading makes packets longer than 1,500 bytes, and a snap length of that size cuts them" if decode.oversized else ""
+        lines.append(
+            f"{_percent(decode.snapped, decode.packets)} of the packets were captured and cut short by the snap length, which loses {_percent(tcp.snapped_missing_bytes, sent)} of "
+            f"the bytes: streams and bodies are gapped there{longer}; capture whole packets (tcpdump -s 0)"
+        )
     lost = tcp.acknowledged_missing_bytes - tcp.payload_bytes.late  # what came late the capture has
     if lost > 0:
         lines.append(
             f"the capture lost {_percent(lost, sent)} of the bytes, which their receivers acknowledged: streams and bodies are "
             "gapped there; capture with a larger buffer (tcpdump -B 65536), a filter, or a faster disk"
         )
-    if decode.snapped:
-        lines.append(
-            f"{_percent(decode.snapped, decode.packets)} of the packets were cut by the snap length: their tails are missing; capture whole packets (tcpdump -s 0)"
-        )
-    talked = tcp.connections - tcp.unanswered_connections
     if decode.fragments_dropped:
         overlap = f"; {decode.fragments_overlapping:,} datagrams were given up since their fragments overlap, which is an attack or a defect" if decode.fragments_overlapping else ""
         lines.append(
             f"{decode.fragments_dropped:,} of {decode.fragments:,} IP fragments came to nothing: others of their datagrams are not in the capture, or came "
             f"too late{overlap}; a filter on ports captures only the first fragment of each (add: or ip[6:2] & 0x1fff != 0)"
         )
+    talked = tcp.connections - tcp.unanswered_connections
     if tcp.one_sided_connections and tcp.one_sided_connections >= _SHARE * talked:
         lines.append(
-            f"{_percent(tcp.one_sided_connections, talked)} of the connections were seen in one direction only: answers have no requests, and holes nobody "
+            f"{_percent(tcp.one_sided_connections, talked)} of the connections{_examples(s, 'one_sided', tcp.one_sided_connections)} were seen in one direction only: answers have no requests, and holes nobody "
             "acknowledges; capture both directions (both ports of a mirror, both paths of a route)"
         )
-    if decode.duplicated >= max(1, _SHARE * decode.tcp):
+    if tcp.streams_out_of_window:
         lines.append(
-            f"{_percent(decode.duplicated, decode.tcp)} of the segments came twice at once, as a mirror port shows them that sees a packet come and go: they count as "
-            "retransmitted; mirror one direction of each port"
+            f"{tcp.streams_out_of_window:,} streams{_examples(s, 'out_of_window', tcp.streams_out_of_window)} have bytes whose sequence numbers cannot belong to them, 1% or more of what was captured: they were "
+            "not delivered; look at the packets (pcapflow follow --connection N)"
         )
-    if decode.oversized >= max(1, _SHARE * decode.tcp):
+    if DropReason.CHECKSUM_WRONG in s.drops.by_reason:
         lines.append(
-            f"{_percent(decode.oversized, decode.tcp)} of the segments are longer than a packet of 1,500 bytes: offloading put them together before the capture saw "
-            "them (or jumbo frames); nothing is lost, but sizes and times are not those of the wire (ethtool -K IFACE tso off gso off gro off)"
+            f"{decode.checksums_wrong:,} segments were dropped since their TCP checksum is wrong: a sender's own capture sees them before the network card fills them in; "
+            "leave --verify-checksums out, or capture on another machine (or: ethtool -K IFACE tx off)"
         )
-    if decode.checksums_wrong:
+    elif decode.checksums_wrong and (tcp.conflicts or s.json.invalid):
         lines.append(
-            f"{decode.checksums_wrong:,} of {decode.checksums_checked:,} TCP checksums that were looked at are wrong, and were accepted: a sender's own capture sees them "
-            "before the network card fills them in (ethtool -K IFACE tx off); on another machine's they mean damage"
-        )
-    disordered = tcp.early_acknowledgements + decode.backwards
-    if disordered > _SHARE / 10 * decode.packets:
-        lines.append(
-            f"the capture itself changed the order: {tcp.early_acknowledgements:,} acknowledgements before their data, {decode.backwards:,} packets older than the one "
-            "before; reassembly waits for them; capture on one queue, or merge by time (mergecap)"
+            f"{decode.checksums_wrong:,} of {decode.checksums_checked:,} TCP checksums that were looked at are wrong, and bytes conflict or bodies are no JSON: damaged segments may "
+            "be the cause; --verify-checksums drops them, unless the capture is a sender's own"
         )
     return lines
+
+
+def _not_read(s: Summary) -> list[str]:
+    """Traffic that is there and is not read."""
+    lines: list[str] = []
+    quic = s.decode.not_read.get(QUIC_NAME)
+    if quic is not None and quic.bytes >= _SHARE * s.decode.bytes:
+        lines.append(
+            f"{_percent(quic.bytes, s.decode.bytes)} of the bytes are UDP {QUIC} (QUIC): not read; a client that is told not to use QUIC (HTTP/3) takes TCP"
+        )
+    if s.tcp.multipath_connections:
+        lines.append(
+            f"{s.tcp.multipath_connections:,} connections{_examples(s, 'multipath', s.tcp.multipath_connections)} offer Multipath TCP (MP_CAPABLE): what one side sends may be spread over several of them, sent "
+            "twice, and numbered on a level of its own, so that bodies seem broken; capture with it turned off (sysctl net.mptcp.enabled=0)"
+        )
+    return lines
+
+
+def _shape(s: Summary) -> list[str]:
+    """How the capture shows packets."""
+    decode = s.decode
+    if decode.duplicated < max(1, _SHARE * decode.tcp):
+        return []
+    by = decode.duplicated_by_place
+    where, way = max(
+        (by.file, ("in another of the captures", "captures of two places on the way were given together: one of them is enough")),
+        (by.interface, ("on another interface, or on its way through one", "as tcpdump -i any shows them on a bridge or a router: capture on one interface")),
+        (by.vlan, ("with another VLAN tag", "as a mirror of a router shows them: mirror one side of it")),
+        (by.same, ("at the same place, at once", "as a mirror port shows them that sees a packet come and go: mirror one direction of each port")),
+        key=lambda found: found[0],
+    )[1]
+    return [f"{_percent(decode.duplicated, decode.tcp)} of the segments are copies of a packet that was captured before, most of them {where}, {way}; copies are left out, and nothing is lost"]
+
+
+def _order(s: Summary) -> list[str]:
+    """Packets that are not in the order of the wire."""
+    tcp, decode = s.tcp, s.decode
+    if tcp.clock_skew is not None:
+        return [(
+            f"acknowledgements were captured {tcp.clock_skew * 1000:,.1f} ms before the data that they acknowledge: the clocks of two capture points differ by about that; holes "
+            "waited for it, but times between the two sides are off by it; synchronise the clocks (NTP, PTP), or shift one capture (editcap -t)"
+        )]
+    if tcp.early_acknowledgements + decode.backwards <= _SHARE / 10 * decode.packets:
+        return []
+    return [(
+        f"the capture itself changed the order: {tcp.early_acknowledgements:,} acknowledgements before their data, {decode.backwards:,} packets older than the one "
+        "before; reassembly waits for them; capture on one queue, or merge by time (mergecap)"
+    )]
+
+
+def _examples(s: Summary, name: str, most: int) -> str:
+    """Which connections a line speaks of, of so many at the most."""
+    numbers = s.tcp.examples.get(name, [])
+    return f" ({', '.join(map(str, numbers))}{', ...' if most > len(numbers) else ''})" if numbers else ""
 
 
 def _round(n: int, unit: int) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from pcapflow import records
 from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Ledger
+from pcapflow.capture.places import Places
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.looking import NOTHING_MORE, Looking
@@ -29,11 +30,14 @@ from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.seqspace import wrap
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.ordering import RecordSorter, Write
-from pcapflow.report.streams import NOTHING_SAID, Worst, endpoint, stream_record
-from pcapflow.summary import DropCount, Drops, HttpSummary, JsonSummary, Tcp
+from pcapflow.report.streams import NOTHING_SAID, Worst, endpoint, outside, stream_record
+from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary, Tcp
 
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
 """Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
+
+
+_EXAMPLES = 3
 
 
 class Collector:
@@ -57,6 +61,7 @@ class Collector:
         self.by_packet = False
         self.worst = Worst(limits)
         self.unbalanced: list[str] = []
+        self.places = Places()
 
     def flush(self) -> None:
         """A block is done: its records can be written."""
@@ -73,6 +78,7 @@ class Collector:
         self.tcp.gaps_by_cause = {cause.value: self.tcp.gaps_by_cause[cause] for cause in GapCause if cause in self.tcp.gaps_by_cause}
         anomalies = self.http_summary.anomalies
         self.http_summary.anomalies = {name.value: anomalies[name] for name in Anomaly if name in anomalies}
+        self.tcp.examples = {name: self.tcp.examples[name] for name in EXAMPLES if name in self.tcp.examples}
         by_reason = self.drops.by_reason
         self.drops.by_reason = {reason.value: by_reason[reason] for reason in DropReason if reason in by_reason}
 
@@ -95,7 +101,9 @@ class Collector:
         protocol, tls = (handler.protocol, handler.tls) if isinstance(handler, Handler) else ("empty", None)
         tcp = self.tcp
         tcp.connections += 1
-        tcp.multipath_connections += connection.multipath
+        if connection.multipath:
+            tcp.multipath_connections += 1
+            self._example("multipath", connection.number)
         if connection.end == "evicted":
             tcp.evicted_connections += 1
         first, second = connection.streams
@@ -106,6 +114,7 @@ class Collector:
                 tcp.unanswered_connections += 1
             else:
                 tcp.one_sided_connections += 1
+                self._example("one_sided", connection.number)
         total = tcp.payload_bytes
         self.worst.add(connection)
         for direction, stream in enumerate(connection.streams):
@@ -124,6 +133,9 @@ class Collector:
                 tcp.streams_reading_differently += 1
             if stream.drop_reason is not None:
                 self.drops.bytes += stream.dropped
+            if stream.out_of_window and outside(stream):
+                tcp.streams_out_of_window += 1
+                self._example("out_of_window", connection.number)
             if not stream.balanced() or stream.held:
                 total.balanced = False
                 if len(self.unbalanced) < 100:
@@ -156,7 +168,10 @@ class Collector:
         """Connections of which only a SYN was seen are over."""
         self.tcp.connections += len(gone)
         self.tcp.unanswered_connections += len(gone)
-        self.tcp.multipath_connections += sum(syn.multipath for _, syn, *_ in gone)
+        for _, syn, *_ in gone:
+            if syn.multipath:
+                self.tcp.multipath_connections += 1
+                self._example("multipath", syn.number)
         if end == "evicted":
             self.tcp.evicted_connections += len(gone)
         if not self.wants_records:
@@ -185,9 +200,17 @@ class Collector:
         name = connection.stream_name(connection.direction_of(stream))
         record = records.Conflict(
             connection.number, name, c.offset, c.differing, records.Range(c.start, c.end), records.Range(c.original_start, c.original_end),
-            c.kept, seconds(c.ts), c.packet, wrap(c.offset, stream.base),
+            c.kept, seconds(c.ts), c.packet, wrap(c.offset, stream.base), *self.places.of(c.packet),
         )  # fmt: skip
         self._record(c.packet, connection.number, record, _CONFLICT + (name == "server"))
+
+    def _example(self, name: str, connection: int) -> None:
+        """A connection of which the advice may speak: the lowest numbers stay, whatever the order."""
+        numbers = self.tcp.examples.setdefault(name, [])
+        if connection not in numbers:
+            numbers.append(connection)
+            numbers.sort()
+            del numbers[_EXAMPLES:]
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         """Segments of a connection for which there was no room."""
@@ -217,7 +240,7 @@ class Collector:
         count.bytes += n
         if self.wants_records:
             resumes = reason.layer != "reassembly"
-            record = records.Drop(packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, n, limit, "", None, None, resumes=resumes)
+            record = records.Drop(packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, n, limit, "", None, None, resumes, *self.places.of(packet))
             self._record(packet, packet, record)
 
     # --- Services: protocols
@@ -325,6 +348,8 @@ class Collector:
         causes[gap.cause] = causes.get(gap.cause, 0) + 1
         if gap.cause is GapCause.ACKNOWLEDGED:
             self.tcp.acknowledged_missing_bytes += gap.length
+        elif gap.cause is GapCause.SNAPPED:
+            self.tcp.snapped_missing_bytes += gap.length
         if self.wants_records:
             name = connection.stream_name(direction)
             last = gap.start + gap.length - 1
@@ -332,7 +357,7 @@ class Collector:
             limit = self._limit(gap.limit) if gap.limit else None
             record = records.Gap(
                 connection.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet,
-                last, wrap(gap.start, base), wrap(last, base), gap.held, limit, gap.requested_by or None,
+                last, wrap(gap.start, base), wrap(last, base), gap.held, limit, gap.requested_by or None, *self.places.of(gap.packet),
             )  # fmt: skip
             self._record(gap.packet, connection.number, record, _GAP + (name == "server"))
 
@@ -363,7 +388,7 @@ class Collector:
             reason = drop.reason
             sequence = wrap(offset, connection.streams[direction].base)
             record = records.Drop(
-                connection.number, name, reason.layer, reason.value, seconds(ts), packet, offset, held, limit, drop.detail,
-                sequence, requested_by or None, resumes=reason.layer != "reassembly",
+                connection.number, name, reason.layer, reason.value, seconds(self.places.ts(packet, ts)), packet, offset, held, limit, drop.detail,
+                sequence, requested_by or None, reason.layer != "reassembly", *self.places.of(packet),
             )  # fmt: skip
             self._record(packet, connection.number, record, _DROP + (name == "server"))

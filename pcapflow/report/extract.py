@@ -171,7 +171,8 @@ class Extractor(Collector):
         count.bytes += held
         limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
         record = records.Drop(
-            origin.connection, origin.stream, "json", drop.reason.value, seconds(origin.ts), origin.packet, 0, held, limit, drop.detail, None, None, resumes=True,
+            origin.connection, origin.stream, "json", drop.reason.value, seconds(self.places.ts(origin.packet, origin.ts)), origin.packet, 0, held, limit, drop.detail, None, None,
+            True, *self.places.of(origin.packet),
         )  # fmt: skip
         self._record(origin.packet, origin.connection, record, _RANK_VALUE)
 

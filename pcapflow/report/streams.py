@@ -13,6 +13,7 @@ from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly import keys
 from pcapflow.reassembly.connection import Connection
+from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.records import Stream, Streams
 from pcapflow.summary import LossyStream
 
@@ -21,10 +22,19 @@ NOTHING_SAID = Streams(*(Stream(*(0,) * 12, "partial", None, NOTHING) for _ in r
 """Both streams of a connection of which only a SYN was seen."""
 
 
+_OUTSIDE = 100
+"""One byte in so many that cannot belong to its stream says that something is not understood."""
+
+
 def endpoint(end: keys.Endpoint) -> Endpoint:
     """An end of a connection, for the report."""
     address = ipaddress.IPv6Address(end.address) if end.is_ipv6 else ipaddress.IPv4Address(end.address)
     return Endpoint(str(address), end.port)
+
+
+def outside(stream: HalfStream) -> bool:
+    """Whether so much of what was captured cannot belong to a stream that something of it is not understood."""
+    return stream.out_of_window > 0 and stream.out_of_window * _OUTSIDE >= stream.captured
 
 
 def stream_record(connection: Connection, direction: int) -> Stream:
@@ -33,9 +43,9 @@ def stream_record(connection: Connection, direction: int) -> Stream:
     reason = stream.drop_reason or stream.protocol_drop
     if reason is not None:
         status = "dropped"
-    elif stream.missing or stream.snapped:
+    elif stream.missing:
         status = "gapped"
-    elif not stream.syn or stream.ended not in ("fin", "rst"):
+    elif not stream.syn or stream.ended not in ("fin", "rst") or outside(stream):
         status = "partial"
     else:
         status = "complete"

@@ -16,6 +16,8 @@ from pcapflow.report.console import as_text
 from pcapflow.summary import Summary
 
 _BAR = 20
+_NOT_READ = 3
+"""Kinds of traffic that are named as not read."""
 _WORST = 5
 """Streams that are named one by one; `--json` has `worst_streams` of them."""
 
@@ -59,7 +61,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _parts(s: Summary) -> list[RenderableType]:
-    return [*_captures(s), *_recovered(s), *_lost(s), *_worst(s), *_memory(s), *_advice(s), *_run(s)]
+    return [*_captures(s), *_not_read(s), *_recovered(s), *_lost(s), *_worst(s), *_again(s), *_memory(s), *_advice(s), *_run(s)]
 
 
 def _captures(s: Summary) -> list[RenderableType]:
@@ -89,6 +91,15 @@ def _captures(s: Summary) -> list[RenderableType]:
     return parts
 
 
+def _not_read(s: Summary) -> list[RenderableType]:
+    """Traffic that takes a part of the capture and is not read."""
+    rows: list[tuple[str | Text, str | Text, str | Text]] = []
+    for name, amount in s.decode.not_read.items():
+        if len(rows) < _NOT_READ and amount.bytes * 100 >= s.decode.bytes:
+            rows.append(("not read" if not rows else "", _size(amount.bytes), f"{plain(name)}, {_percent(amount.bytes, s.decode.bytes)} of the bytes"))
+    return [_grid(*rows)] if rows else []
+
+
 def _recovered(s: Summary) -> list[RenderableType]:
     payload = s.tcp.payload_bytes
     whole = payload.delivered + s.tcp.missing_bytes
@@ -103,7 +114,31 @@ def _recovered(s: Summary) -> list[RenderableType]:
     json = s.json
     if json.bodies:
         rows.append(("JSON bodies", f"{json.bodies:,}", f"{_size(json.bytes)}, {json.documents:,} documents, {json.events:,} events"))
+    if json.invalid:
+        rows.append(("invalid JSON", f"{json.invalid:,}", "bodies that came whole and are no JSON"))
     return [_heading("Recovered"), _grid(*rows)]
+
+
+def _again(s: Summary) -> list[RenderableType]:
+    """What was seen more than once, or out of its turn; nothing of it is lost."""
+    payload, decode, tcp = s.tcp.payload_bytes, s.decode, s.tcp
+    rows: list[tuple[str | Text, str | Text, str | Text]] = []
+    for name, n, size, remark in (
+        ("copies", decode.duplicated, decode.duplicated_bytes, "of packets captured at two places: left out"),
+        ("retransmitted", payload.retransmitted, payload.retransmitted, "sent again, the same bytes"),
+        ("conflicting", payload.conflicting, payload.conflicting, "sent again with other bytes"),
+    ):
+        if n:
+            rows.append((name, _size(size), remark))
+    for name, n, remark in (
+        ("holes filled", tcp.holes_filled, "what was lost or late on the network came after all"),
+        ("out of order", tcp.out_of_order_segments, "segments that came before those in front of them"),
+        ("ignored resets", tcp.resets_ignored, "RSTs that ended nothing: the connection went on"),
+        ("read differently", tcp.streams_reading_differently, "streams that other systems would read otherwise (--overlap)"),
+    ):
+        if n:
+            rows.append((name, f"{n:,}", remark))
+    return [_heading("Again or out of order"), _grid(*rows)] if rows else []
 
 
 def _lost(s: Summary) -> list[RenderableType]:
@@ -114,26 +149,18 @@ def _lost(s: Summary) -> list[RenderableType]:
     for cause, n in s.tcp.gaps_by_cause.items():
         rows.append((f"  {cause}", f"{n:,}", Text(GapCause(cause).sentence, style="dim")))
     for name, n, remark in (
-        ("retransmitted", payload.retransmitted, "captured again, the same bytes"),
-        ("conflicting", payload.conflicting, "captured again with other bytes"),
         ("late", payload.late, "came after its gap was given up"),
         ("out of window", payload.out_of_window, "cannot belong to its stream"),
         ("dropped", payload.dropped, "of streams that were given up"),
     ):
         if n:
             rows.append((name, _size(n), remark))
-    for name, n, remark in (
-        ("read differently", s.tcp.streams_reading_differently, "streams that other systems would read otherwise (--overlap)"),
-        ("evicted", s.tcp.evicted_connections, "connections that left the full table for others"),
-    ):
-        if n:
-            rows.append((name, f"{n:,}", remark))
+    if s.tcp.evicted_connections:
+        rows.append(("evicted", f"{s.tcp.evicted_connections:,}", "connections that left the full table for others"))
     bodies = s.http.bodies
     for name, n in (("gapped", bodies.gapped), ("truncated", bodies.truncated), ("dropped", bodies.dropped)):
         if n:
             rows.append((f"{name} bodies", f"{n:,}", "of HTTP messages"))
-    if s.json.invalid:
-        rows.append(("invalid JSON", f"{s.json.invalid:,}", "bodies that came whole and are no JSON"))
     for reason, count in s.drops.by_reason.items():
         label = Text(f"  {reason}", style="red")
         rows.append((label, f"{count.count:,}", Text(DropReason(reason).sentence, style="dim")))

@@ -17,6 +17,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.source import open_source
 from pcapflow.decode import columns, slow
+from pcapflow.decode.options import mark_multipath
 from pcapflow.decode.segments import DecodeCounts, SegmentColumns
 from pcapflow.limits import Limits
 from tests import craft
@@ -39,9 +40,11 @@ def both(block: PacketBlock) -> tuple[SegmentColumns, DecodeCounts, SegmentColum
     fast_counts, slow_counts = DecodeCounts(), DecodeCounts()
     fast = columns.decode(block, fast_counts)
     rows = slow.decode_rows(block, np.arange(len(block)), slow_counts)
+    mark_multipath(block.buffer, rows)
     slow_counts.tcp = len(rows)
     slow_counts.packets = len(block)
     slow_counts.snapped = fast_counts.snapped
+    slow_counts.bytes = fast_counts.bytes
     return fast, fast_counts, rows, slow_counts
 
 

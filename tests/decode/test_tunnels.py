@@ -15,8 +15,8 @@ from tests.craft import Talk, ethernet, ipv6_packet, pcap, request, response, tc
 from tests.decode.tunnelled import TUNNELS, wrap
 
 NAMES = {
-    "ipip": "ipip", "6in4": "6in4", "gre": "gre", "gre with a key": "gre 42", "gre of frames": "gre", "erspan 1": "erspan", "erspan 2": "erspan 42",
-    "erspan 3": "erspan 42", "vxlan": "vxlan 42", "geneve": "geneve 42", "geneve of packets": "geneve 42", "gtp": "gtp", "teredo": "teredo",
+    "ipip": "ipip", "6in4": "6in4", "gre": "gre", "gre with a key": "gre", "gre of frames": "gre", "erspan 1": "erspan", "erspan 2": "erspan",
+    "erspan 3": "erspan", "vxlan": "vxlan 42", "geneve": "geneve 42", "geneve of packets": "geneve 42", "gtp": "gtp", "teredo": "teredo",
 }  # fmt: skip
 TALK = Talk().open().send(0, request("/a")).send(1, response(b'{"ok":true}')).close()
 
@@ -54,13 +54,23 @@ def test_tunnels_may_be_left_closed(run: Run, kind: str) -> None:
     assert (decode.udp > 0) is (kind in ("vxlan", "geneve", "geneve of packets", "gtp", "teredo"))
 
 
-@pytest.mark.parametrize("kind", ["vxlan", "geneve", "gre with a key", "erspan 2"])
+def talk(isn: int) -> Talk:
+    return Talk(isn=(isn, isn + 4000)).open().send(0, request("/a")).send(1, response(b'{"ok":true}')).close()
+
+
+@pytest.mark.parametrize("kind", ["vxlan", "geneve"])
 def test_the_same_addresses_in_two_tunnels_are_two_connections(run: Run, kind: str) -> None:
-    frames = [(us, around(kind, frame, number)) for us, frame in TALK.frames for number in (1, 2)]
-    ran = run(pcap(frames + [(us, frame) for us, frame in TALK.frames]))
-    name = NAMES[kind].split()[0]
-    assert sorted(str(c["tunnel"]) for c in ran.of("connection")) == sorted([f"{name} 1", f"{name} 2", "None"])
+    frames = [(us, around(kind, frame, number)) for number in (1, 2) for us, frame in talk(number * 100_000_000).frames]
+    ran = run(pcap(sorted(frames + [(us, frame) for us, frame in TALK.frames], key=lambda f: f[0])))
+    assert sorted(str(c["tunnel"]) for c in ran.of("connection")) == sorted([f"{kind} 1", f"{kind} 2", "None"])
     assert len(ran.of("http")) == 3
+
+
+@pytest.mark.parametrize("kind", ["gre with a key", "erspan 2", "erspan 3"])
+def test_keys_of_gre_and_sessions_of_erspan_are_labels_that_may_differ_by_direction(run: Run, kind: str) -> None:
+    frames = [(us, around(kind, frame, 1 + (frame[34:36] == b"\0\x50"))) for us, frame in TALK.frames]
+    (connection,) = run(pcap(frames)).of("connection")
+    assert (connection["tunnel"], connection["end"]) == (NAMES[kind], "fin")
 
 
 def test_both_directions_of_a_gtp_tunnel_are_one_connection(run: Run) -> None:
