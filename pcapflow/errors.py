@@ -19,6 +19,7 @@ DAMAGED = 4
 INTERNAL = 70
 OUT_OF_MEMORY = 71
 INTERRUPTED = 130
+TERMINATED = 143
 """Exit statuses that are no exception's own."""
 
 
@@ -39,10 +40,12 @@ class CaptureError(PcapflowError):
 
     exit_status = 3
 
-    def __init__(self, path: str, problem: str) -> None:
+    def __init__(self, path: str, problem: str, *, unreadable: bool = False) -> None:
+        """unreadable: nobody knows whether it is a capture."""
         super().__init__(f"{path}: {problem}")
         self.path = path
         self.problem = problem
+        self.unreadable = unreadable
 
 
 class ReportError(PcapflowError):

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "report": VOCABULARY
     | {"capture.places", "decode.unread", "protocols.follow", "protocols.http1_pairs", "payload.content", "payload.extract", "reassembly.context", "reassembly.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.beliefs", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_head", "protocols.services", "payload.body", "payload.json_body"},
     "check": VOCABULARY | {"pipeline", "report.console", "report.documents", "report.schema", "capture.trace", "capture.interrupt"},
-    "cli": VOCABULARY | {"check.baseline", "check.checking", "check.comparing", "check.config", "check.exporters", "check.reports", "check.tables", "pipeline", "report.documents", "report.schema", "report.sinks", "report.har", "report.html", "report.parquet", "report.prometheus", "report.extract", "report.follow", "report.terminal", "protocols.follow", "reassembly.connection", "cli"},
+    "cli": VOCABULARY | {"capture.interrupt", "check.baseline", "check.checking", "check.comparing", "check.config", "check.exporters", "check.reports", "check.tables", "pipeline", "report.documents", "report.schema", "report.sinks", "report.har", "report.html", "report.parquet", "report.prometheus", "report.extract", "report.follow", "report.terminal", "protocols.follow", "reassembly.connection", "cli"},
 }
 """What a stage may import beside itself: the vocabulary, and the value types of the stage before it. `report.collector` is where
 the stages' findings meet; only `pipeline` knows all of them."""

@@ -20,6 +20,27 @@ from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
 
 STDIN = "-"
+_OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_ASKS = os.name == "posix"
+"""Whether the system can be asked if a pipe has something; elsewhere a read takes what there is, and no more is tried."""
+
+
+def _read_into(fd: int, room: memoryview) -> int:
+    """One read, without a copy where the system can."""
+    if hasattr(os, "readv"):
+        return os.readv(fd, [room])
+    data = os.read(fd, len(room))
+    room[: len(data)] = data
+    return len(data)
+
+
+def _in_binary(fd: int) -> None:
+    """Windows translates line ends of standard input unless it is told not to."""
+    if hasattr(os, "O_BINARY"):
+        import msvcrt
+
+        msvcrt.setmode(fd, os.O_BINARY)  # type: ignore[attr-defined,unused-ignore]
+
 
 
 class Source:
@@ -92,15 +113,15 @@ class Source:
         return n
 
     def _ready(self) -> bool:
-        return bool(select.select([self._fd], [], [], 0)[0])
+        return _ASKS and bool(select.select([self._fd], [], [], 0)[0])
 
     def _raw_into(self, room: memoryview) -> int:
         """One read of the input; waits for some of it. 0 at its end."""
         try:
-            if self._waits:
+            if self._waits and _ASKS:
                 with self._interrupt.waiting():
                     select.select([self._fd], [], [])
-            n = os.readv(self._fd, [room])
+            n = _read_into(self._fd, room)
         except OSError as e:
             raise CaptureError(self.path, f"cannot be read: {e.strerror}") from None
         self.taken += n
@@ -136,13 +157,14 @@ def open_source(path: str, interrupt: Interrupt | None = None) -> Source:
             fd = sys.stdin.fileno()
         except (AttributeError, ValueError):
             raise CaptureError("standard input", "is closed") from None
+        _in_binary(fd)
         mode = os.fstat(fd).st_mode
         return Source(path, fd, os.fstat(fd).st_size if stat.S_ISREG(mode) else None, interrupt, owned=False)
     try:
-        fd = os.open(Path(path), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(Path(path), _OPEN)
     except (OSError, ValueError) as e:
         why = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
-        raise CaptureError(path, f"cannot be opened: {why}") from None
+        raise CaptureError(path, f"cannot be opened: {why}", unreadable=True) from None
     info = os.fstat(fd)
     if stat.S_ISDIR(info.st_mode):
         os.close(fd)

@@ -94,7 +94,9 @@ def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrup
         probe = _Input(path, 0)
         try:
             probe.open(limits, ledger, interrupt)
-        except CaptureError:
+        except CaptureError as e:
+            if e.unreadable:
+                raise
             others.append(path)
         else:
             captures.append(path)

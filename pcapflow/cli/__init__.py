@@ -6,6 +6,9 @@ one line on standard error and an exit status, in `errors.exit_with`.
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import click
 
 from pcapflow import __version__
@@ -17,6 +20,7 @@ from pcapflow.cli.extract import extract
 from pcapflow.cli.follow import follow
 from pcapflow.cli.report_schema import report_schema
 
+STDIN = "-"
 _EXAMPLES = """\b
 Examples:
   pcapflow analyze trace.pcap                       what was said, what was lost, and why
@@ -27,7 +31,18 @@ Examples:
 """
 
 
-@click.group(epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """The commands; a capture in the place of one is told which is meant."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-") and (name == STDIN or Path(name).exists()):
+            ctx.fail(f"{name!r} is no command; to analyse that capture: pcapflow analyze {shlex.quote(name)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="pcapflow")
 def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""

@@ -8,8 +8,9 @@ import sys
 
 import click
 
+from pcapflow.capture.interrupt import terminate, was_terminated
 from pcapflow.cli.output import ReaderLeft
-from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, PcapflowError
+from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, TERMINATED, PcapflowError
 from pcapflow.plain import plain
 
 __all__ = ["DAMAGED", "DIFFERENT", "INTERNAL", "INTERRUPTED", "NOT_A_CAPTURE", "OUT_OF_MEMORY", "Finished", "exit_with", "nobody_reads", "say"]
@@ -35,8 +36,8 @@ def nobody_reads() -> None:
 
 def exit_with(command: click.Command) -> None:
     """Run the command line and leave the process with the documented status."""
-    # a CI job that is out of time: what is half written goes
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # a CI job that is out of time: as Ctrl-C
+    signal.signal(signal.SIGTERM, terminate)
     try:
         status = command.main(standalone_mode=False)
         sys.stdout.flush()
@@ -63,4 +64,6 @@ def exit_with(command: click.Command) -> None:
         if os.environ.get("PCAPFLOW_TRACEBACK"):
             raise
         status = INTERNAL
+    if status == INTERRUPTED and was_terminated():
+        status = TERMINATED
     sys.exit(status if isinstance(status, int) else 0)

@@ -13,7 +13,7 @@ import click
 
 GROUPS = {
     "Output": ("as_json", "ndjson", "no_records", "output", "html", "har", "parquet", "prometheus", "quiet", "junit", "form", "with_source", "as_hex", "raw", "gap_fill"),
-    "What is looked at": ("expression", "begin", "end", "packets", "tunnels", "verify_checksums"),
+    "What is looked at": ("expression", "begin", "end", "packets", "tunnels", "vlan_key", "verify_checksums"),
     "What is looked for in bodies": ("sniff_json", "hash_bodies", "duplicate_keys"),
     "Memory and limits": ("memory_limit", "process_limit", "ring_size", "ring_ranges", "max_connections", "gap_timeout", "idle_timeout", "block_size", "overload", "overlap"),
 }
@@ -50,4 +50,4 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def capture_arguments() -> Callable[[_Function], _Function]:
     """The argument that every command has which reads captures; shells complete it as files."""
-    return click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=click.Path())
+    return click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=click.Path(readable=False))

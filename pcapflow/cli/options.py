@@ -46,7 +46,7 @@ _OPTIONS = (
     click.option("--overload", type=click.Choice(["gap", "drop"]), default="gap", show_default=True, help="Over budget: give up a stream's oldest hole, or the stream."),
     click.option("--overlap", type=click.Choice([policy.value for policy in Policy]), default=Policy.FIRST.value, show_default=True, help="Whose copy is kept where segments behind a hole overlap with other bytes."),
     click.option("--filter", "expression", metavar="EXPRESSION", default=None, help="Only segments that match: 'host 10.0.0.1 and port 80' (docs/captures.md)."),
-    click.option("--from", "begin", type=Moment(), default=None, help="Only segments captured at that time or later: 2026-11-24T12:00:00Z, or seconds."),
+    click.option("--from", "begin", type=Moment(), default=None, help="Only segments captured at that time or later: 2026-11-24T12:00:00Z, 12:00:00 within a capture of one day, or seconds."),
     click.option("--to", "end", type=Moment(), default=None, help="Only segments captured before that time."),
     click.option("--packets", type=click.IntRange(1), default=None, help="Read no more than that many packets."),
     click.option("--verify-checksums", is_flag=True, help="Drop segments whose TCP checksum is wrong."),

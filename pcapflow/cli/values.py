@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from pcapflow.budget import Ledger
-from pcapflow.sizes import duration, size
-
-_SECONDS = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,9}))?")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
+from pcapflow.sizes import duration, moment, size
 
 if TYPE_CHECKING:
     _IntType = click.ParamType[int]
@@ -51,23 +45,17 @@ class Duration(_IntType):
 
 
 class Moment(_IntType):
-    """`2026-11-24T12:00:00Z` or seconds since the epoch, as nanoseconds since the epoch."""
+    """`2026-11-24T12:00:00Z` or seconds since the epoch, as nanoseconds since the epoch; `12:00:00` as a time of the capture's day."""
 
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        text = str(value).strip()
-        match = _SECONDS.fullmatch(text)
-        if match is not None:
-            return int(match[1]) * 10**9 + int((match[2] or "").ljust(9, "0"))
         try:
-            when = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(f"{value!r} is not a time; write 2026-11-24T12:00:00Z or seconds since the epoch", param, ctx)
-        when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-        return ((when - _EPOCH) // timedelta(microseconds=1)) * 1_000
+            return moment(str(value))
+        except ValueError as e:
+            self.fail(str(e), param, ctx)
 
 
 class Simulated(_PairType):

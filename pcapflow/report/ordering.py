@@ -75,13 +75,13 @@ class RecordSorter:
             self._file.flush()
             some, self._runs = self._runs[:_MOST_RUNS], self._runs[_MOST_RUNS:]
             start = self._file.tell()
-            for entry in heapq.merge(*(_read(self._file.fileno(), *run) for run in some)):
+            for entry in heapq.merge(*(_read(self._file, *run) for run in some)):
                 _put(self._file, entry)
             self._runs.append((start, self._file.tell()))
         self._file.flush()
         lines: list[bytes] = []
         size = 0
-        for entry in heapq.merge(*(_read(self._file.fileno(), *run) for run in self._runs), entries):
+        for entry in heapq.merge(*(_read(self._file, *run) for run in self._runs), entries):
             lines.append(entry[4])
             size += len(entry[4])
             if size >= STEP:
@@ -125,21 +125,32 @@ def _put(file: IO[bytes], entry: Entry) -> None:
 class _Part(io.RawIOBase):
     """A part of a file, read by position, so that several can be read side by side."""
 
-    def __init__(self, fd: int, at: int, end: int) -> None:
-        self._fd, self._at, self._end = fd, at, end
+    def __init__(self, file: IO[bytes], at: int, end: int) -> None:
+        self._file, self._at, self._end = file, at, end
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = os.pread(self._fd, min(len(buffer), self._end - self._at), self._at)
+        data = _read_at(self._file, min(len(buffer), self._end - self._at), self._at)
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
 
 
-def _read(fd: int, at: int, end: int) -> Iterator[Entry]:
-    part = io.BufferedReader(_Part(fd, at, end), 16 << 10)
+def _read_at(file: IO[bytes], n: int, at: int) -> bytes:
+    """n bytes from a position; where the file is written stays where it was."""
+    if hasattr(os, "pread"):
+        return os.pread(file.fileno(), n, at)
+    here = file.tell()
+    file.seek(at)
+    data = file.read(n)
+    file.seek(here)
+    return data
+
+
+def _read(file: IO[bytes], at: int, end: int) -> Iterator[Entry]:
+    part = io.BufferedReader(_Part(file, at, end), 16 << 10)
     while head := part.readline():
         packet, connection, rank, count, length = map(int, head.split())
         yield packet, connection, rank, count, part.read(length)
