@@ -93,11 +93,10 @@ class Limits:
         "late retransmissions after the FIN belong to the connection; 5 s covers several retransmission timeouts",
     )
     copies_window: int = _limit(
-        65_536,
+        16_384,
         "packets",
         "an older packet's copy counts as retransmitted",
-        "segments remembered to tell copies of a packet from retransmissions, one a slot: milliseconds at a million packets a second; 88 bytes each, an eighth "
-        "of memory_limit at the most",
+        "segments remembered to tell copies of a packet from retransmissions, one a slot, a power of two of them: 16 ms at a million packets a second; 104 bytes each",
     )
     max_vlan_pairs: int = _limit(
         16_384,

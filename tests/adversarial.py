@@ -29,6 +29,7 @@ class Wire:
         self.out = out
         self.step = step
         self.ns = 1_700_000_000_000_000_000
+        self.ident = 0
         out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
 
     def packet(self, number: int, side: int, seq: int, ack: int, flags: int, data: bytes = b"") -> None:
@@ -39,9 +40,10 @@ class Wire:
 
     def tcp(self, src: int, sport: int, dst: int, dport: int, seq: int, ack: int, flags: int, data: bytes = b"") -> None:
         """A packet between any ends; seq, ack: as they stand on the wire but for wrapping."""
+        self.ident = self.ident % 0xFFFF + 1  # a sender numbers its packets: what comes again was sent again
         self.frame(
             b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
-            + struct.pack(">BBHHHBBHII", 0x45, 0, 40 + len(data), 0, 0x4000, 64, 6, 0, src, dst)
+            + struct.pack(">BBHHHBBHII", 0x45, 0, 40 + len(data), self.ident, 0x4000, 64, 6, 0, src, dst)
             + struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65535, 0, 0)
             + data
         )

@@ -20,10 +20,10 @@ def tcp_header(sport: int, dport: int, seq: int, ack: int, flags: int, options: 
     return struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, (20 + len(options)) << 2, flags, 65535, 0, 0) + options
 
 
-def ipv4_packet(src: str, dst: str, payload: bytes, *, proto: int = 6, options: bytes = b"", total: int | None = None, frag: int = 0) -> bytes:
+def ipv4_packet(src: str, dst: str, payload: bytes, *, proto: int = 6, options: bytes = b"", total: int | None = None, frag: int = 0, ident: int = 0) -> bytes:
     size = 20 + len(options)
     length = size + len(payload) if total is None else total
-    return struct.pack(">BBHHHBBH4s4s", 0x40 | size // 4, 0, length, 0, frag, 64, proto, 0, ip4(src), ip4(dst)) + options + payload
+    return struct.pack(">BBHHHBBH4s4s", 0x40 | size // 4, 0, length, ident, frag, 64, proto, 0, ip4(src), ip4(dst)) + options + payload
 
 
 def ipv6_packet(src: bytes, dst: bytes, payload: bytes, *, proto: int = 6, length: int | None = None) -> bytes:
@@ -35,8 +35,8 @@ def ethernet(payload: bytes, kind: int = 0x0800, vlans: Iterable[int] = ()) -> b
     return b"\2\0\0\0\0\1\2\0\0\0\0\2" + tags + struct.pack(">H", kind) + payload
 
 
-def tcp_frame(src: str, sport: int, dst: str, dport: int, seq: int, ack: int, flags: int, data: bytes = b"", **more: object) -> bytes:
-    return ethernet(ipv4_packet(src, dst, tcp_header(sport, dport, seq, ack, flags) + data))
+def tcp_frame(src: str, sport: int, dst: str, dport: int, seq: int, ack: int, flags: int, data: bytes = b"", *, ident: int = 0) -> bytes:
+    return ethernet(ipv4_packet(src, dst, tcp_header(sport, dport, seq, ack, flags) + data, ident=ident))
 
 
 def pcap(
@@ -58,7 +58,9 @@ def pcap(
 
 
 class Talk:
-    """A TCP conversation that is written down packet by packet; both sides keep their sequence numbers."""
+    """A TCP conversation that is written down packet by packet; both sides keep their sequence numbers, and number their packets (IP identification):
+    a frame that stands in a capture twice is a copy, what is sent again is not.
+    """
 
     def __init__(self, *, sport: int = 40000, dport: int = 80, isn: tuple[int, int] = (1000, 5000), client: str = CLIENT, server: str = SERVER) -> None:
         self.sport, self.dport, self.client, self.server = sport, dport, client, server
@@ -66,6 +68,7 @@ class Talk:
         self.frames: list[tuple[int, bytes]] = []
         self.us = 0
         self.step = 10
+        self.ident = 0
 
     def packet(self, side: int, flags: int, data: bytes = b"", *, seq: int | None = None, ack: int | None = None, keep: bool = True) -> None:
         """side: 0 client, 1 server. seq, ack: absolute, the side's next where None. keep: whether the capture has it."""
@@ -75,8 +78,9 @@ class Talk:
         number = self.seq[side] if seq is None else seq
         acked = self.seq[1 - side] if ack is None else ack
         self.us += self.step
+        self.ident = self.ident % 0xFFFF + 1
         if keep:
-            self.frames.append((self.us, tcp_frame(src, sport, dst, dport, number, acked if flags & ACK else 0, flags, data)))
+            self.frames.append((self.us, tcp_frame(src, sport, dst, dport, number, acked if flags & ACK else 0, flags, data, ident=self.ident)))
         if seq is None:
             self.seq[side] = (number + len(data) + bool(flags & SYN) + bool(flags & FIN)) & 0xFFFFFFFF
 

@@ -106,6 +106,11 @@ def payload_bytes(at: str, a: PayloadBytes, b: PayloadBytes, out: Out) -> None:
     out(f"{at}.balanced", a.balanced, b.balanced)
 
 
+def whole(at: str, a: list[int], b: list[int], out: Out) -> None:
+    """Compares a value as one."""
+    out(at, a, b)
+
+
 def tcp(at: str, a: Tcp, b: Tcp, out: Out) -> None:
     """Walks `Tcp`."""
     out(f"{at}.connections", a.connections, b.connections)
@@ -130,7 +135,7 @@ def tcp(at: str, a: Tcp, b: Tcp, out: Out) -> None:
     out(f"{at}.multipath_connections", a.multipath_connections, b.multipath_connections)
     out(f"{at}.streams_out_of_window", a.streams_out_of_window, b.streams_out_of_window)
     out(f"{at}.clock_skew", a.clock_skew, b.clock_skew)
-    out(f"{at}.examples", a.examples, b.examples)
+    each_key(f"{at}.examples", a.examples, b.examples, out, whole)
     out(f"{at}.resets_ignored", a.resets_ignored, b.resets_ignored)
     out(f"{at}.repeated_after_close", a.repeated_after_close, b.repeated_after_close)
 

@@ -4,7 +4,8 @@
 `Copies.leave_out` takes the segments of each block, in order, and returns those that are no copy of one before. A copy has the same addresses, ports,
 IP identification, sequence and acknowledgement numbers, flags, window, TCP checksum and length as an earlier segment; hop limit, link header, VLAN and
 tunnel may differ. A sender that sends again takes another identification; where there is none (IPv6, identification 0) it takes another place of
-capture (file, interface, VLAN), or less than SAME_WITHIN for a segment that carries something. What holds more bytes than the first is no copy.
+capture (file, interface, VLAN), or less than SAME_WITHIN for a segment that carries something. What holds more bytes than the first is no copy, nor
+is what holds others, as far as a few words of the payload tell: a capture of the sender's has no checksums yet.
 
 Invariant: what is known is a table of fixed size, one earlier segment a slot, taken by whoever comes later to it; the answer does not depend on where
 blocks end. Compared exactly: a fingerprint only finds the slot.
@@ -25,11 +26,10 @@ from pcapflow.limits import Limits
 SAME_WITHIN = 1_000_000
 """Nanoseconds within which the same segment at the same place is a copy, where nothing else tells."""
 _IDENTITY = 7
-_TS, _PLACE, _TAG, _LENGTH = range(_IDENTITY, _IDENTITY + 4)
-_WIDTH = _IDENTITY + 4
+_TS, _PLACE, _TAG, _LENGTH, _BEGIN, _REST = range(_IDENTITY, _IDENTITY + 6)
+_WIDTH = _IDENTITY + 6
 _BYTES = 8 * _WIDTH
-_SHARE = 8
-"""Part of the memory limit that the table takes at the most."""
+_WORD = 8
 _MIX = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3],
     dtype=np.uint64,
@@ -49,23 +49,27 @@ class Copies:
     def __init__(self, limits: Limits, ledger: Ledger) -> None:
         self.count = self.bytes = self.by_file = self.by_interface = self.by_vlan = 0
         self._ledger = ledger
-        slots = limits.copies_window
-        while slots > 1 and slots * _BYTES > limits.memory_limit // _SHARE:
-            slots //= 2
-        self._bits = slots.bit_length() - 1
-        if not ledger.blocks.reserve(_BYTES << self._bits):
-            self._bits = -1
-        self._table: _U64 = np.zeros((1 << self._bits if self._bits >= 0 else 0, _WIDTH), dtype=np.uint64)
+        self._bits = max(1, limits.copies_window.bit_length() - 1)
+        self._table: _U64 | None = None
 
     def close(self) -> None:
         """The capture ended."""
-        self._ledger.blocks.release(len(self._table) * _BYTES)
-        self._table = self._table[:0]
+        if self._table is not None:
+            self._ledger.blocks.release(self._table.nbytes)
+            self._table = None
+
+    def _known(self) -> _U64:
+        """The table; without slots where the budget refuses it, so that nothing is a copy."""
+        if self._table is None:
+            slots = 1 << self._bits if self._ledger.blocks.reserve(_BYTES << self._bits) else 0
+            self._table = np.zeros((slots, _WIDTH), dtype=np.uint64)
+        return self._table
 
     def leave_out(self, block: PacketBlock, segments: SegmentColumns) -> SegmentColumns:
         """The segments of a block that are no copies."""
         n = len(segments)
-        if not n or self._bits < 0:
+        table = self._known()
+        if not n or not len(table):
             return segments
         rows = _rows(block, segments)
         slot = ((rows[:, :_IDENTITY] * _MIX).sum(axis=1, dtype=np.uint64) >> np.uint64(64 - self._bits)).astype(np.int64)
@@ -77,7 +81,7 @@ class Copies:
         before[1:] = order[:-1]
         first = order[change]
         again = np.flatnonzero(~change)
-        found: list[tuple[_I64, _U64]] = [(first, self._table[slot[first]])]
+        found: list[tuple[_I64, _U64]] = [(first, table[slot[first]])]
         if len(again):
             found.append((order[again], rows[before[again]]))
         drop = np.zeros(n, dtype=bool)
@@ -86,7 +90,7 @@ class Copies:
             if len(likely):
                 self._judge(these[likely], rows[these[likely]], earlier[likely], segments, drop)
         last = order[np.append(change[1:], True)]
-        self._table[slot[last]] = rows[last]
+        table[slot[last]] = rows[last]
         if not drop.any():
             return segments
         self.count += int(np.count_nonzero(drop))
@@ -96,6 +100,8 @@ class Copies:
     def _judge(self, these: _I64, now: _U64, earlier: _U64, segments: SegmentColumns, drop: _Bool) -> None:
         """Mark those that are copies of the segment beside them."""
         same = (now[:, :_IDENTITY] == earlier[:, :_IDENTITY]).all(axis=1) & (now[:, _LENGTH] <= earlier[:, _LENGTH])
+        as_long = now[:, _LENGTH] == earlier[:, _LENGTH]
+        same &= np.where(as_long, now[:, _REST] == earlier[:, _REST], True) & ((now[:, _BEGIN] == earlier[:, _BEGIN]) | (~as_long & (now[:, _LENGTH] < _WORD)))
         other_file = (now[:, _PLACE] >> np.uint64(48)) != (earlier[:, _PLACE] >> np.uint64(48))
         other_interface = (now[:, _PLACE] << np.uint64(16)) != (earlier[:, _PLACE] << np.uint64(16))
         other_vlan = now[:, _TAG] != earlier[:, _TAG]
@@ -125,7 +131,18 @@ def _rows(block: PacketBlock, s: SegmentColumns) -> _U64:
     rows[:, _PLACE] = _places(block, s)
     rows[:, _TAG] = s.tag
     rows[:, _LENGTH] = s.payload_len.astype(np.uint64)
+    _sample(buffer, s, rows)
     return rows
+
+
+def _sample(buffer: bytearray, s: SegmentColumns, rows: _U64) -> None:
+    """A few words of each payload: the first, and two within and the last as one."""
+    at, n = s.payload_at, s.payload_len
+    short = np.minimum(np.maximum(_WORD - n, 0), _WORD - 1)  # bytes of the word that are not the payload's
+    rows[:, _BEGIN] = np.where(n > 0, _gather(buffer, at, ">u8").astype(np.uint64) >> (8 * short).astype(np.uint64), np.uint64(0))
+    room = np.maximum(n - _WORD, 0)
+    words = [_gather(buffer, at + room * i // 3, ">u8").astype(np.uint64) for i in (1, 2, 3)]
+    rows[:, _REST] = np.where(n > _WORD, words[0] * _MIX[0] ^ words[1] * _MIX[1] ^ words[2] * _MIX[2], np.uint64(0))
 
 
 def _places(block: PacketBlock, s: SegmentColumns) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def clock_of(ts: list[int], cuts: list[int] | None = None) -> list[int]:
     bounds = sorted({0, len(ts), *(c for c in cuts or [] if 0 < c < len(ts))})
     blocks = [
         PacketBlock(bytearray(b"\1" * (b - a) + bytes(PAD)), np.arange(b - a), np.ones(b - a, np.int64), np.ones(b - a, np.int64), np.array(ts[a:b], np.int64), a + 1, 1)
-        for a, b in zip(bounds, bounds[1:], strict=False)
+        for a, b in pairwise(bounds)
     ]
     ledger = Ledger(Limits())
     found: list[int] = []

@@ -204,7 +204,7 @@ def test_times_are_read(text: str, ns: int) -> None:
     assert Moment().convert(text, None, None) == ns
 
 
-@pytest.mark.parametrize("wrong", [["--filter", "port"], ["--from", "yesterday"], ["--packets", "0"], ["--to", "12:00"]])
+@pytest.mark.parametrize("wrong", [["--filter", "port"], ["--from", "yesterday"], ["--packets", "0"], ["--to", "2023"], ["--from", "20231114"], ["--from", "202311"], ["--from", "25:00"]])
 def test_a_wrong_selection_is_status_2_and_one_line(wrong: list[str]) -> None:
     command = [sys.executable, "-m", "pcapflow", "analyze", *wrong, "samples/lossy.pcap"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, check=False, text=True)

@@ -388,7 +388,7 @@ def test_timers_stop_where_silence_has_ended_the_connection(tmp_path: Path) -> N
 def test_keys_whose_hashes_collide_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
 
-    from pcapflow.reassembly import runs
+    from pcapflow.reassembly import keys
 
     talks = []
     for i in range(4):
@@ -401,7 +401,7 @@ def test_keys_whose_hashes_collide_are_told_apart(tmp_path: Path, monkeypatch: p
         talks.append(talk)
     capture = merge(*talks)
     expected = [t.counts for t in told_by(tmp_path, capture, replace(Limits(), block_packets=9))]
-    monkeypatch.setattr(runs, "_MIX", np.zeros_like(runs._MIX))
+    monkeypatch.setattr(keys, "_MIX", np.zeros_like(keys._MIX))
     assert [t.counts for t in told_by(tmp_path, capture, replace(Limits(), block_packets=9))] == expected
 
 

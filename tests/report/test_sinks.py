@@ -463,21 +463,40 @@ def test_two_outputs_in_one_place_are_refused(tmp_path: Path) -> None:
         assert not list(tmp_path.iterdir())
 
 
-def test_sigterm_leaves_no_half_written_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_ends_the_run_with_the_report_of_what_was_read(tmp_path: Path, name: str, status: int) -> None:
     import signal
+
+    capture = NAMED["statuses.pcap"].read_bytes()
+    command = [sys.executable, "-m", "pcapflow", "analyze", "-q", "--ndjson", "-o", str(tmp_path / "a.ndjson"), "--har", str(tmp_path / "a.har"), "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(capture)
+        process.stdin.flush()
+        _wait_until_it_has_read(process.pid, len(capture))
+        process.send_signal(getattr(signal, name))
+        assert process.wait(20) == status
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
+    summary = json.loads((tmp_path / "a.ndjson").read_bytes().splitlines()[-1])
+    assert summary["interrupted"] is True
+    assert summary["http"]["responses"] > 0
+    assert len(json.loads((tmp_path / "a.har").read_bytes())["log"]["entries"]) == summary["http"]["requests"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.har", "a.ndjson"]
+
+
+def _wait_until_it_has_read(pid: int, size: int) -> None:
+    """The process has taken all of its standard input, and had time to look at it."""
     import time
 
-    process = subprocess.Popen([sys.executable, "-m", "pcapflow", "analyze", "-q", "--ndjson", "--har", str(tmp_path / "a.har"), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        taken = int(Path(f"/proc/{pid}/io").read_text().split()[1])
+        if taken >= size:
+            time.sleep(0.5)
+            return
         time.sleep(0.05)
-    assert list(tmp_path.iterdir())
-    time.sleep(0.3)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 143
-    assert not list(tmp_path.iterdir())
-    assert process.stdin is not None
-    process.stdin.close()
+    raise AssertionError("it never waited")
 
 
 def test_heads_that_wait_are_reserved(tmp_path: Path) -> None:
