@@ -69,8 +69,8 @@ class Context:
     """One run's shared state."""
 
     __slots__ = (
-        "_clock_list", "_early", "_filled", "_holders", "_holding", "armed", "clock", "closed", "drops_streams", "early_acks", "first_packet", "here", "last_clock", "last_packet",
-        "ledger", "limits", "needs", "observer", "overlap", "resets_ignored", "skew_least", "skew_most", "skews", "soft_rings", "ts", "view",
+        "_clock_list", "_early", "_filled", "_holders", "_holding", "_skews", "armed", "clock", "closed", "drops_streams", "early_acks", "first_packet", "here", "last_clock", "last_packet",
+        "ledger", "limits", "needs", "observer", "overlap", "resets_ignored", "soft_rings", "ts", "view",
     )  # fmt: skip
 
     def __init__(
@@ -84,10 +84,8 @@ class Context:
         self.needs = Needs()
         self.early_acks = 0
         """Acknowledgements that were captured before the data they acknowledge."""
-        self.skews = 0
-        """Those of them that were earlier by more than `ack_grace`."""
-        self.skew_least = self.skew_most = 0
-        """By how much (ns) at least and at the most."""
+        self._skews: dict[int, tuple[int, int]] = {}
+        """Those of them that were earlier by more than `ack_grace`: how many, and the most (ns), by the power of two that is next above."""
         self.resets_ignored = 0
         """RSTs that ended nothing."""
         self.soft_rings = ledger.rings.limit * limits.soft_percent // 100
@@ -155,15 +153,19 @@ class Context:
         """Data was captured so long (ns) after an acknowledgement of it."""
         self.early_acks += 1
         if delay > self.limits.ack_grace:
-            self.skew_least = min(self.skew_least, delay) if self.skews else delay
-            self.skew_most = max(self.skew_most, delay)
-            self.skews += 1
+            count, most = self._skews.get(delay.bit_length(), (0, 0))
+            self._skews[delay.bit_length()] = count + 1, max(most, delay)
 
     @property
     def clock_skew(self) -> float | None:
-        """Seconds by which the clocks of two capture points differ: the least by which acknowledgements were early, where several were by about as much."""
-        alike = self.skews >= _ALIKE and self.skew_most <= 2 * self.skew_least
-        return self.skew_least / 1e9 if alike else None
+        """Seconds by which the clocks of two capture points differ: the most by which acknowledgements were early, of those that were by about as much,
+        where they are several and more than the others together.
+        """
+        if not self._skews:
+            return None
+        count, most = max(self._skews.values())
+        alike = count >= _ALIKE and 2 * count > sum(n for n, _ in self._skews.values())
+        return round(most / 1e9, 6) if alike else None
 
     # --- who holds memory behind holes
 

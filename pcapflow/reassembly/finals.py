@@ -30,11 +30,13 @@ Final = tuple[int, int, int]
 class Finals:
     """The table."""
 
-    __slots__ = ("_ctx", "_paid", "_table")
+    __slots__ = ("_ctx", "_forgotten", "_paid", "_table")
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._table: dict[bytes, Final] = {}
+        self._forgotten = False
+        """Whether some were before their time."""
         self._paid = 0
         """For how many there is room."""
 
@@ -57,6 +59,7 @@ class Finals:
             return True
         for key in list(islice(self._table, _SHARE)):
             del self._table[key]
+        self._forgotten = True
         return len(self._table) < self._paid
 
     def evict(self) -> bool:
@@ -65,6 +68,7 @@ class Finals:
             return False
         for key in list(islice(self._table, max(0, len(self._table) - self._paid + _SHARE))):
             del self._table[key]
+            self._forgotten = True
         self._pay(self._paid - _SHARE)
         return True
 
@@ -82,6 +86,8 @@ class Finals:
         final = table.get(key)
         at = begin
         if final is None:
+            # it may have been one of those that were forgotten, which is for the order of the blocks to say
+            self._ctx.ledger.pressure |= self._forgotten and not rows.flags[begin] & SYN
             return 0
         timeout = self._ctx.limits.final_timeout
         while at < end and rows.clock[at] - final[2] < timeout and _repeats(final, rows, at):

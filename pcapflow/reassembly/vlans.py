@@ -49,8 +49,8 @@ class _Ends:
         self.other: tuple[int, list[int]] | None = None
 
 
-Numbers = list[int]
-"""Of both directions, the wire number expected next; -1 where none is known."""
+Numbers = tuple[list[int], list[int]]
+"""Of both directions, wire numbers of which one should be near."""
 
 
 class Vlans:
@@ -135,11 +135,13 @@ class Vlans:
         if ends.first == key:
             return key
         found = ends.belongs.get(key)
+        if found is None and len(ends.belongs) >= _TAGS_MAX:
+            return key
         if found is None:
             direction = int(swap[rows[at]])
             numbers = self._numbers(ends.first, columns, swap, rows[:at])
             found = ends.first if _fit(numbers, columns, int(rows[at]), direction) else key
-            if len(ends.belongs) < _TAGS_MAX and self._reserve(bare):
+            if self._reserve(bare):
                 ends.belongs[key] = found
             if found != key and ends.other is None:
                 ends.other = direction, vlan_ids(tag_of(key))
@@ -168,35 +170,40 @@ class Vlans:
         self._reserved -= cost
 
     def _numbers(self, key: bytes, columns: SegmentColumns, swap: npt.NDArray[np.bool_], before: npt.NDArray[np.int64]) -> Numbers:
-        """What is expected next of a connection, by its earlier rows in the block, or as the block found it."""
-        numbers = [-1, -1]
+        """What was seen of a connection, as the block found it and by its earlier rows there."""
+        numbers: Numbers = ([], [])
         connection, syn = self._table.get(key), self._unanswered.get(key)
         if connection is not None:
-            for d, stream in enumerate(connection.streams):
-                numbers[d] = wrap(stream.top, stream.base) if stream.base >= 0 else stream.expected.last if stream.expected is not None else -1
-        elif syn is not None:
-            numbers[syn.direction] = syn.base
-        tag = tag_of(key)
-        for d in (1, 0):
-            mine = before[(swap[before] == bool(d)) & (columns.tag[before] == np.uint64(tag))]
-            if len(mine):
-                i = int(mine[-1])
-                flags = int(columns.flags[i])
-                numbers[d] = wrap(int(columns.payload_len[i]) + bool(flags & SYN) + (flags & FIN), int(columns.seq[i]))
-                if flags & ACK and numbers[1 - d] < 0:
-                    numbers[1 - d] = int(columns.ack[i])
+            for known, stream in zip(numbers, connection.streams, strict=True):
+                if stream.base >= 0:
+                    known.append(wrap(stream.top, stream.base))
+                elif stream.expected is not None:
+                    known.append(stream.expected.last)
+            syn = connection.asked
+        if syn is not None:
+            numbers[syn.direction].append(syn.base)
+        before = before[-_LOOK_BACK:]
+        mine = before[columns.tag[before] == np.uint64(tag_of(key))]
+        for d in (0, 1):
+            rows = mine[swap[mine] == bool(d)]
+            flags = columns.flags[rows]
+            numbers[d].extend((columns.seq[rows] + columns.payload_len[rows] + ((flags & SYN) != 0) + (flags & FIN)).tolist())
+            if not numbers[1 - d]:
+                numbers[1 - d].extend(columns.ack[rows[(flags & ACK) != 0]].tolist())
         return numbers
 
 
 _TAGS_MAX = 64
-"""Tags of one pair of ends whose decisions are kept; each packet of a further one is decided anew."""
+"""Tags of one pair of ends that are decided on; a further one is another connection."""
+_LOOK_BACK = 256
+"""Rows of the block before the one in question that are looked at."""
 
 
 def _fit(numbers: Numbers, columns: SegmentColumns, row: int, direction: int) -> bool:
-    """Whether a row goes on with those numbers: with all that are known, and at least with one."""
+    """Whether a row goes on with those numbers: with those of both directions, as far as they are known, and at least with one."""
     flags = int(columns.flags[row])
     told = [(numbers[direction], int(columns.seq[row]) + bool(flags & SYN))]
     if flags & ACK:
         told.append((numbers[1 - direction], int(columns.ack[row])))
-    known = [(expected, number) for expected, number in told if expected >= 0]
-    return bool(known) and all(abs(unwrap(number, expected, 0)) <= WINDOW for expected, number in known)
+    known = [(seen, number) for seen, number in told if seen]
+    return bool(known) and all(any(abs(unwrap(number, n, 0)) <= WINDOW for n in seen) for seen, number in known)

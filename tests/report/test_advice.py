@@ -48,7 +48,7 @@ SMALL = Limits(memory_limit=16 * MIB, ring_ranges=256, rings_total=256 * KIB, ri
         ("splits", 4_000, replace(SMALL, rings_total=8 * MIB)),
         ("reorder", 400_000, replace(SMALL, ring_size=8 * KIB)),
         ("unclosed", 600, replace(SMALL, max_connections=100)),
-        ("holes", 40_000, Limits().with_memory(18 * MIB)),
+        ("holes", 40_000, Limits().with_memory(20 * MIB)),
     ],
 )
 @pytest.mark.parametrize("drop_streams", [False, True])
