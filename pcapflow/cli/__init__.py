@@ -37,7 +37,7 @@ class _Commands(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """See click."""
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-") and (name == STDIN or Path(name).exists()):
+        if self.get_command(ctx, name) is None and (name == STDIN or (not name.startswith("-") and Path(name).exists())):
             ctx.fail(f"{name!r} is no command; to analyse that capture: pcapflow analyze {shlex.quote(name)}")
         return super().resolve_command(ctx, args)
 

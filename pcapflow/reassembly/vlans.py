@@ -200,9 +200,12 @@ _LOOK_BACK = 256
 
 
 def _fit(numbers: Numbers, columns: SegmentColumns, row: int, direction: int) -> bool:
-    """Whether a row goes on with those numbers: with those of both directions, as far as they are known, and at least with one."""
+    """Whether a row goes on with those numbers: with those of both directions, as far as they are known, and at least with one; a SYN-ACK with what it
+    acknowledges, since its own numbers begin there.
+    """
     flags = int(columns.flags[row])
-    told = [(numbers[direction], int(columns.seq[row]) + bool(flags & SYN))]
+    answer = flags & (SYN | ACK) == SYN | ACK
+    told = [(numbers[direction], int(columns.seq[row]) + bool(flags & SYN))] if not answer else []
     if flags & ACK:
         told.append((numbers[1 - direction], int(columns.ack[row])))
     known = [(seen, number) for seen, number in told if seen]
