@@ -9,13 +9,13 @@ Invariant: events are handed to the consumer with both directions up to the same
 
 from __future__ import annotations
 
-from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN
+from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN, vlan_ids
 from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
 from pcapflow.reassembly.context import Consumer, Context
 from pcapflow.reassembly.events import Conflict, StreamData
 from pcapflow.reassembly.half_stream import NEVER, HalfStream
 from pcapflow.reassembly.holes import Grace
-from pcapflow.reassembly.keys import Encapsulation, Endpoint
+from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of
 from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap, wrap
@@ -60,7 +60,7 @@ class Connection(Timed):
         self.multipath = False
         """The handshake offers Multipath TCP."""
         self.other_vlan: tuple[int, list[int]] | None = None
-        """A direction, and its VLAN ids where they are not those of the key."""
+        """The first direction whose VLAN ids are not those of the key, and what they are."""
         self.skew = 0
         """How long (ns) after an acknowledgement the data that it acknowledges was captured, at the most."""
         self.consumer: Consumer | None = None
@@ -82,6 +82,11 @@ class Connection(Timed):
             self.set_client(0 if a.port > b.port else 1, "port")
         else:
             self.set_client(self.first_direction, "order")
+
+    def saw_tag(self, direction: int, tag: int) -> None:
+        """A packet had that tag."""
+        if self.other_vlan is None and tag != tag_of(self.key):
+            self.other_vlan = direction, vlan_ids(tag)
 
     def vlans(self) -> tuple[list[int], list[int] | None]:
         """VLAN ids of the client's direction, and those of the server's where they are others."""
@@ -151,6 +156,8 @@ class Connection(Timed):
             self.last_packet = packet
             self.last_ts = ts
             self.last_clock = clock
+            if rows.tags is not None:
+                self.saw_tag(d, rows.tags[i])
             if flags & RST:
                 stream.captured += n
                 stream.out_of_window += n  # text in a RST (RFC 9293 section 3.10.7) is not the stream's
@@ -206,6 +213,9 @@ class Connection(Timed):
                 reached -= rows.n[k]
             self._came_after_all(ctx, stream, rows.clock[k])
             k, reached = j, stream.next
+        if rows.tags is not None:
+            for tag in rows.tags[i:j]:
+                self.saw_tag(d, tag)
         self.packets += j - i
         self.last_packet = rows.packet[j - 1]
         self.last_ts = rows.ts[j - 1]

@@ -57,7 +57,10 @@ class FlowTable:
         for connection in _due(ctx):
             connection.arm(ctx)
         self._victims = None
-        touched = self._segments(Sorted(self._vlans.resolve(columns), block, clock)) if len(columns) else []
+        touched: list[bytes] = []
+        if len(columns):
+            resolved = self._vlans.resolve(columns)
+            touched = self._segments(Sorted(resolved, block, clock, None if resolved is columns else columns.tag))
         for connection in _due(ctx):
             if connection.catch_up(ctx, ctx.last_packet):
                 packet = connection.over_at(ctx)
@@ -162,6 +165,10 @@ class FlowTable:
             acks = s.starts[g] + np.flatnonzero(s.flags[s.starts[g] : s.ends[g] + 1] & ACK)
             if len(acks):
                 connection.hear(int(s.ack[acks[0]]), int(s.clock[acks[0]]), int(s.ack[acks[-1]]))
+        if s.tags is not None:
+            rows = slice(int(s.starts[g]), int(s.ends[g]) + 1)
+            for d, tag in zip(s.direction[rows].tolist(), s.tags[rows].tolist(), strict=True):
+                connection.saw_tag(d, tag)
         before = [0, 0]
         for d in (0, 1):
             stream = g * 2 + d
@@ -296,7 +303,6 @@ class FlowTable:
         self.ctx.here.discard(connection)
         self._open.pop(connection.key, None)
         self._closed.pop(connection.key, None)
-        connection.other_vlan = self._vlans.other(connection.key)
         connection.finish(self.ctx, end, packet, ts)
         self.ctx.ledger.connections.release(CONNECTION_BYTES)
         if connection.closed:

@@ -26,11 +26,13 @@ class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 
     __slots__ = (
-        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "options", "packet", "seq", "snapped", "starts", "ts",
+        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "options", "packet", "seq", "snapped", "starts", "tags", "ts",
     )  # fmt: skip
 
-    def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64) -> None:
-        """clock: int64 (packets of the block,), the capture clock at each."""
+    def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64, tags: npt.NDArray[np.uint64] | None = None) -> None:
+        """clock: int64 (packets of the block,), the capture clock at each; tags: uint64 (rows,), as they were captured, where the columns' are those of
+        their connections.
+        """
         c = columns
         keys, swap = connection_keys(c)
         order, self.starts = groups_of(keys)
@@ -53,6 +55,7 @@ class Sorted:
         self.at = c.payload_at[order]
         self.n = c.payload_len[order]
         self.snapped = c.snapped[order]
+        self.tags = tags[order] if tags is not None else None
         self._lists: Rows | None = None
 
     def rows(self, silence: int) -> Rows:
@@ -61,7 +64,7 @@ class Sorted:
             columns = (
                 self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence),
             )  # fmt: skip
-            self._lists = Rows(*(column.tolist() for column in columns))
+            self._lists = Rows(*(column.tolist() for column in columns), tags=None if self.tags is None else self.tags.tolist())
         return self._lists
 
     def _until(self, silence: int) -> _I64:

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.decode.segments import ACK, FIN, IPV6_TAG, SYN, SegmentColumns, vlan_ids
+from pcapflow.decode.segments import ACK, FIN, IPV6_TAG, SYN, SegmentColumns
 from pcapflow.policy import VlanKey
 from pcapflow.reassembly.beliefs import WINDOW, Syn
 from pcapflow.reassembly.connection import Connection
@@ -37,16 +37,15 @@ class Waiting(Protocol):
 
 
 class _Ends:
-    """What was decided of one pair of ends: the key that came first, that of the connection to which each other key belongs (its own where it is
-    apart), and the direction and VLAN ids of the other one that belongs to the first.
+    """What was decided of one pair of ends: the key that came first, and that of the connection to which each other key belongs (its own where it is
+    apart).
     """
 
-    __slots__ = ("belongs", "first", "other")
+    __slots__ = ("belongs", "first")
 
     def __init__(self, first: bytes) -> None:
         self.first = first
         self.belongs: dict[bytes, bytes] = {}
-        self.other: tuple[int, list[int]] | None = None
 
 
 Numbers = tuple[list[int], list[int]]
@@ -69,11 +68,6 @@ class Vlans:
         """By key without VLAN ids, oldest first."""
         self._reserved = 0
 
-    def other(self, key: bytes) -> tuple[int, list[int]] | None:
-        """The direction of a connection whose VLAN ids are others than the key's, and those."""
-        ends = self._ends.get(untagged(key)) if self._ends else None
-        return ends.other if ends is not None and ends.first == key else None
-
     def release(self) -> None:
         """The capture ended."""
         self._ends = {}
@@ -81,7 +75,7 @@ class Vlans:
         self._reserved = 0
 
     def resolve(self, columns: SegmentColumns) -> SegmentColumns:
-        """The same columns, each row with the tag of its connection."""
+        """The same columns, each row with the tag of its connection; the same value where none has another."""
         if self._mode is VlanKey.ON:
             return columns
         if self._mode is VlanKey.OFF:
@@ -113,20 +107,22 @@ class Vlans:
             rows = order[low:high]
             if not mixed[g]:
                 key = raw[g * size : (g + 1) * size]
-                found = self._belongs(key, columns, swap, rows, 0)
+                found = self._belongs(key, columns, swap, tags, rows, 0)
                 if found != key:
                     tags[rows] = tag_of(found)
                 continue
             _, first = np.unique(ids[rows], return_index=True)
             for at in sorted(first.tolist()):
                 key = keys[rows[at]].tobytes()
-                found = self._belongs(key, columns, swap, rows, at)
+                found = self._belongs(key, columns, swap, tags, rows, at)
                 if found != key:
                     tags[rows[ids[rows] == ids[rows[at]]]] = tag_of(found)
-        return replace(columns, tag=tags)
+        return replace(columns, tag=tags) if (tags != columns.tag).any() else columns
 
-    def _belongs(self, key: bytes, columns: SegmentColumns, swap: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64], at: int) -> bytes:
-        """The key of the connection to which rows with that key belong, the first of which is rows[at]."""
+    def _belongs(
+        self, key: bytes, columns: SegmentColumns, swap: npt.NDArray[np.bool_], tags: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], at: int
+    ) -> bytes:
+        """The key of the connection to which rows with that key belong, the first of which is rows[at]. tags: as far as they are resolved."""
         bare = untagged(key)
         ends = self._ends.get(bare)
         if ends is None:
@@ -139,12 +135,10 @@ class Vlans:
             return key
         if found is None:
             direction = int(swap[rows[at]])
-            numbers = self._numbers(ends.first, columns, swap, rows[:at])
+            numbers = self._numbers(ends.first, columns, swap, rows[:at][tags[rows[:at]] == np.uint64(tag_of(ends.first))])
             found = ends.first if _fit(numbers, columns, int(rows[at]), direction) else key
             if self._reserve(bare):
                 ends.belongs[key] = found
-            if found != key and ends.other is None:
-                ends.other = direction, vlan_ids(tag_of(key))
         return found
 
     def _remember(self, bare: bytes, key: bytes) -> None:
@@ -170,7 +164,7 @@ class Vlans:
         self._reserved -= cost
 
     def _numbers(self, key: bytes, columns: SegmentColumns, swap: npt.NDArray[np.bool_], before: npt.NDArray[np.int64]) -> Numbers:
-        """What was seen of a connection, as the block found it and by its earlier rows there."""
+        """What was seen of a connection, as the block found it and by its rows before."""
         numbers: Numbers = ([], [])
         connection, syn = self._table.get(key), self._unanswered.get(key)
         if connection is not None:
@@ -182,8 +176,7 @@ class Vlans:
             syn = connection.asked
         if syn is not None:
             numbers[syn.direction].append(syn.base)
-        before = before[-_LOOK_BACK:]
-        mine = before[columns.tag[before] == np.uint64(tag_of(key))]
+        mine = before[-_LOOK_BACK:]
         for d in (0, 1):
             rows = mine[swap[mine] == bool(d)]
             flags = columns.flags[rows]
