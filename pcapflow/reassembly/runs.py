@@ -64,7 +64,7 @@ class Sorted:
             columns = (
                 self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence),
             )  # fmt: skip
-            self._lists = Rows(*(column.tolist() for column in columns), tags=None if self.tags is None else self.tags.tolist())
+            self._lists = Rows(*(column.tolist() for column in columns))._replace(tags=None if self.tags is None else self.tags.tolist())
         return self._lists
 
     def _until(self, silence: int) -> _I64:
