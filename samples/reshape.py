@@ -3,7 +3,7 @@
 python samples/reshape.py cut       IN.pcap OUT.pcap PACKETS    the first packets
 python samples/reshape.py midstream IN.pcap OUT.pcap            without the first third of the packets
 python samples/reshape.py vlan      IN.pcap OUT.pcap            with an 802.1Q tag (id 42) in each frame, every fourth with two (7, 42)
-python samples/reshape.py reorder   IN.pcap OUT.pcap            frames moved by up to 12 places, every tenth twice; times stay in order
+python samples/reshape.py reorder   IN.pcap OUT.pcap            frames moved by up to 12 places, every tenth sent twice; times stay in order
 """
 
 from __future__ import annotations
@@ -25,6 +25,19 @@ def read(path: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     return data[:24], records
 
 
+def again(frame: bytes) -> bytes:
+    """The frame as its sender would send it again: with another IP identification."""
+    ident = struct.unpack_from(">H", frame, 18)[0] ^ 0x8000
+    head = bytearray(frame[14:34])
+    struct.pack_into(">H", head, 4, ident)
+    struct.pack_into(">H", head, 10, 0)
+    total = sum(struct.unpack(">10H", head))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    struct.pack_into(">H", head, 10, ~total & 0xFFFF)
+    return frame[:14] + bytes(head) + frame[34:]
+
+
 def main(kind: str, source: str, target: str, *more: str) -> None:
     head, records = read(source)
     if kind == "cut":
@@ -43,7 +56,7 @@ def main(kind: str, source: str, target: str, *more: str) -> None:
         records = tagged
     elif kind == "reorder":
         rng = random.Random(1)
-        twice = [r for i, r in enumerate(records) for r in ([r, r] if i % 10 == 9 else [r])]
+        twice = [r for i, r in enumerate(records) for r in ([r, (r[0], again(r[1]))] if i % 10 == 9 else [r])]
         moved = sorted(enumerate(twice), key=lambda x: x[0] + rng.random() * 12)
         times = sorted(r[0][:8] for r in twice)
         times.sort(key=lambda t: struct.unpack("<II", t))

@@ -305,7 +305,7 @@ class FlowTable:
         self._closed.pop(connection.key, None)
         connection.finish(self.ctx, end, packet, ts)
         self.ctx.ledger.connections.release(CONNECTION_BYTES)
-        if connection.closed:
+        if connection.closed and end != "end_of_capture":
             self._finals.keep(connection)
         if connection.asked is not None:
             # nothing came after that SYN: what it asked for ends here too

@@ -27,6 +27,8 @@ _ONE_BY_ONE = {
     "NullLoopback.pcap": "a header of HDLC where the address family should be",
     "null_loopback.pcap": "a header of HDLC where the address family should be",
     "icmp-icmp_print-oobr-2.pcap": "a frame relay address of more than two bytes",
+    "vrrp-vrrp_print-oobr.pcap": "a frame relay address of more than two bytes",
+    "beep-oobr.pcap": "a packet of IP version 3",
 }
 """Captures with a difference of their own."""
 
