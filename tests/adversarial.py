@@ -355,7 +355,7 @@ KINDS: dict[str, tuple[Writer, int, int]] = {
     "conflicts": (conflicts, 4_000, 100_000),
     "copies": (copies, 4_000, 100_000),
     "again": (again, 8_000, 200_000),
-    "edges": (edges, 32_000, 800_000),
+    "edges": (edges, 64_000, 800_000),
     "refused": (refused, 32_000, 800_000),
     "crumbs": (crumbs, 8_000, 9_500),
     "repeats": (repeats, 50_000, 2_000_000),

@@ -98,15 +98,6 @@ class Framer:
 
     def feed(self, data: StreamData, position: int, stop: int | None = None) -> int:
         """Data from a position, up to stop where not to its end; the position up to which it was consumed."""
-        position = self._feed(data, position, stop)
-        state = self.state
-        if ((state is State.HEAD or state is State.SEARCH) and not self._stash) or not position:
-            self._latest = 0
-        else:
-            self._latest = self._until(data, data.piece(position - 1))
-        return position
-
-    def _feed(self, data: StreamData, position: int, stop: int | None) -> int:
         n = data.length if stop is None else stop
         if self.skip_until:
             if position == 0:
@@ -151,9 +142,12 @@ class Framer:
                 position += used - stashed
             elif size == n - position:
                 self._keep(data, position - stashed, view)
-                return n
+                break
             self._window = min(self._window * 4, _LARGEST_WINDOW)
-        return position
+        # what comes in the next event may be of the same message
+        under_way = self._stash or not (self.state is State.HEAD or self.state is State.SEARCH)
+        self._latest = self._until(data, data.piece(n - 1)) if under_way else 0
+        return n
 
     def gap(self, gap: StreamGap) -> None:
         """Bytes are missing."""

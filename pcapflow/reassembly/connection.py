@@ -328,7 +328,7 @@ class Connection(Timed):
 
     def reached_fin(self, ctx: Context, stream: HalfStream, packet: int, ts: int) -> None:
         """See `Timed`."""
-        if stream.reached_fin(ctx, packet, ts) and all(s.ended for s in self.streams):
+        if stream.reached_fin(ctx, packet, ts) and self.streams[0].ended and self.streams[1].ended:
             self._close(packet, ctx)
 
     def _reset(self, ctx: Context, stream: HalfStream, rows: Rows, i: int) -> None:
@@ -417,13 +417,15 @@ class Connection(Timed):
         self.flush(ctx)
 
     def _end_streams(self, ctx: Context, packet: int, ts: int) -> None:
+        how, end_ts = ("cut", ts) if self.reset is None else ("rst", self.reset.ts)
         for stream in self.streams:
-            stream.finish(ctx, "rst" if self.reset is not None else "cut", packet, ts, self.reset.ts if self.reset is not None else ts)
+            if not stream.ended:
+                stream.finish(ctx, how, packet, ts, end_ts)
 
     def finish(self, ctx: Context, end: str, packet: int, ts: int) -> None:
         """Nothing more belongs to this connection: its last events, then its record."""
-        both = all(stream.fin >= 0 for stream in self.streams)
-        self.end = "fin" if both else "rst" if self.reset is not None else self.end or end
+        a, b = self.streams
+        self.end = "fin" if a.fin >= 0 and b.fin >= 0 else "rst" if self.reset is not None else self.end or end
         if self.asked is not None and self.asked.last_packet < self.last_packet:
             self.forget_asked()
         self._end_streams(ctx, packet, ts)

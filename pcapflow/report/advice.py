@@ -25,7 +25,7 @@ _MOST = 1 << 40
 
 def advise(s: Summary, needs: Needs) -> list[str]:
     """The lines, most telling first."""
-    return [*_options(s, needs), *_codings(s), *_capture(s)]
+    return [*_snapped(s), *_options(s, needs), *_codings(s), *_capture(s)]
 
 
 def _options(s: Summary, needs: Needs) -> list[str]:
@@ -82,17 +82,24 @@ def _capture(s: Summary) -> list[str]:
     return [*_lost(s), *_not_read(s), *_shape(s), *_order(s)]
 
 
+def _snapped(s: Summary) -> list[str]:
+    """Packets that were captured and cut: no buffer and no disk would have kept their tails."""
+    decode, tcp = s.decode, s.tcp
+    if not decode.snapped:
+        return []
+    sent = tcp.payload_bytes.delivered + tcp.missing_bytes
+    longer = "; offloading makes packets longer than 1,500 bytes, and a snap length of that size cuts them" if decode.oversized else ""
+    return [(
+        f"{_percent(decode.snapped, decode.packets)} of the packets were captured and cut short by the snap length, which loses {_percent(tcp.snapped_missing_bytes, sent)} of "
+        f"the bytes: streams and bodies are gapped there{longer}; capture whole packets (tcpdump -s 0)"
+    )]
+
+
 def _lost(s: Summary) -> list[str]:
-    """What the capture does not have."""
+    """What the capture lost, and what cannot be placed."""
     lines: list[str] = []
     decode, tcp = s.decode, s.tcp
     sent = tcp.payload_bytes.delivered + tcp.missing_bytes
-    if decode.snapped:
-        longer = "; offloading makes packets longer than 1,500 bytes, and a snap length of that size cuts them" if decode.oversized else ""
-        lines.append(
-            f"{_percent(decode.snapped, decode.packets)} of the packets were captured and cut short by the snap length, which loses {_percent(tcp.snapped_missing_bytes, sent)} of "
-            f"the bytes: streams and bodies are gapped there{longer}; capture whole packets (tcpdump -s 0)"
-        )
     lost = tcp.acknowledged_missing_bytes - tcp.payload_bytes.late  # what came late the capture has
     if lost > 0:
         lines.append(
