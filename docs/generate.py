@@ -224,7 +224,7 @@ def captures() -> str:
         "",
         "What a tunnel carries is decoded, up to four deep. The innermost tunnel is part of what tells connections apart, and stands in their records",
         '(`"tunnel": "vxlan 42"`), with its id where both directions share one: keys of GRE and NVGRE and sessions of ERSPAN are labels that may differ by',
-        'direction, and tell nothing apart. `--tunnels off` leaves them closed: packets of the outer protocol.',
+        "direction, and tell nothing apart. `--tunnels off` leaves them closed: packets of the outer protocol.",
         "",
         "| tunnel | found by | lane |",
         "|---|---|---|",
