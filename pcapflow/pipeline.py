@@ -18,6 +18,7 @@ import numpy as np
 from pcapflow import __version__, records
 from pcapflow.budget import Account, Ledger
 from pcapflow.capture import linktypes
+from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.clock import timed
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.places import Places
@@ -149,7 +150,7 @@ def run(
         blocks = 0
         no_memory = False
         try:
-            for block in timed(trace.blocks(options.packets), ledger):
+            for block in timed(_until_asked(trace.blocks(options.packets), interrupt), ledger):
                 ledger.at(block.first_packet, int(block.ts[0]))
                 collector.places.enter(block)
                 blocks += 1
@@ -174,10 +175,6 @@ def run(
                     sink.block(block.ts, block.wirelen)
                 if progress is not None:
                     progress(Progress(last_packet, trace.position, total, ledger.used, ledger.limit))
-                if interrupt.asked:
-                    break
-        except KeyboardInterrupt:
-            interrupt.asked = True
         except MemoryError:
             no_memory = True
         ledger.at(last_packet, last_ts)
@@ -259,6 +256,17 @@ def _decode(limits: Limits, counts: DecodeCounts, watch: Watch, fragments: Fragm
         checksums_checked=watch.checksums,
         checksums_wrong=watch.wrong_checksums,
     )
+
+
+def _until_asked(blocks: Iterator[PacketBlock], interrupt: Interrupt) -> Iterator[PacketBlock]:
+    """The blocks up to where the user asked to stop: what was read by then is still to be analysed."""
+    with suppress(KeyboardInterrupt):
+        for block in blocks:
+            yield block
+            if interrupt.asked:
+                return
+        return
+    interrupt.asked = True
 
 
 def _fail_on_purpose(options: Options, block: int) -> None:

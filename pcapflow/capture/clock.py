@@ -86,8 +86,9 @@ class CaptureClock:
         lowest = agreed[-1]
         for i in range(len(agreed) - 2, -1, -1):
             lowest = agreed[i] = min(agreed[i], lowest)
-        if agreed[0] + self._ahead < self.now:
-            self._ahead = self.now - agreed[0]
+        if agreed[0] + self._ahead < self.now or (self._ahead and agreed[0] <= self.now + STEP):
+            # a step back, or one forward that is no more than the way back from it
+            self._ahead = max(0, self.now - agreed[0])
         clock = [min(t + self._ahead, _LATEST) for t in agreed[:-1]]
         self.now = clock[-1]
         return clock
@@ -98,28 +99,30 @@ def timed(blocks: Iterable[PacketBlock], ledger: Ledger) -> Iterator[PacketBlock
     clock = CaptureClock()
     waiting: PacketBlock | None = None
     reserved = 0
-    for block in blocks:
+    try:
+        for block in blocks:
+            if waiting is not None:
+                block = joined([waiting, block], waiting.first_packet)
+                ledger.blocks.release(reserved)
+                waiting, reserved = None, 0
+            times, still_open = clock.advance(block.ts)
+            if still_open:
+                ready = len(block) - still_open
+                rest = block.rows(ready, len(block))
+                wanted = int(rest.caplen.sum()) + PAD
+                if ledger.blocks.reserve(wanted):
+                    reserved = wanted
+                    waiting = _copied(rest)
+                    block = block.rows(0, ready)
+                else:
+                    more, _ = clock.advance(rest.ts, last=True)
+                    times = np.concatenate((times, more))
+            if len(block):
+                yield replace(block, clock=times)
         if waiting is not None:
-            block = joined([waiting, block], waiting.first_packet)
-            ledger.blocks.release(reserved)
-            waiting, reserved = None, 0
-        times, still_open = clock.advance(block.ts)
-        if still_open:
-            ready = len(block) - still_open
-            rest = block.rows(ready, len(block))
-            reserved = int(rest.caplen.sum()) + PAD
-            if ledger.blocks.reserve(reserved):
-                waiting = _copied(rest)
-                block = block.rows(0, ready)
-            else:
-                reserved = 0
-                more, _ = clock.advance(rest.ts, last=True)
-                times = np.concatenate((times, more))
-        if len(block):
-            yield replace(block, clock=times)
-    if waiting is not None:
-        times, _ = clock.advance(waiting.ts, last=True)
-        yield replace(waiting, clock=times)
+            times, _ = clock.advance(waiting.ts, last=True)
+            yield replace(waiting, clock=times)
+    finally:
         ledger.blocks.release(reserved)
 
 

@@ -273,7 +273,8 @@ class HttpConnection:
         if framer.resynchronised:
             exchange.resynchronised = True
         if type(head) is ResponseHead:
-            bodiless = head.status in _BODILESS or (exchange.head is not None and exchange.head.method == "HEAD")
+            request = exchange.head if exchange.packet < packet else None  # a later request says nothing of what this is
+            bodiless = head.status in _BODILESS or (request is not None and request.method == "HEAD")
             if not bodiless:
                 self._services.body("truncated")
             self._answered(exchange, head.bodiless if bodiless else head.with_body(body), packet, ts)

@@ -43,7 +43,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_direction", "_first", "_latest", "_stash", "_stash_where", "_window", "connection", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
+        "_begun_at", "_cache", "_direction", "_first", "_seen", "_stash", "_stash_where", "_waited", "_window", "connection", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
         "reserved", "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
@@ -72,8 +72,10 @@ class Framer:
         """Data of earlier packets came before it was known that this is HTTP."""
         self._begun_at = 0
         """Stream offset at which the message under way begins."""
-        self._latest = 0
-        """When the latest of its bytes was captured that came in earlier events; 0 for none."""
+        self._seen = 0
+        """When it had come as far as the events before tell; 0 for nothing of it."""
+        self._waited = 0
+        """When the latest of its bytes was captured that waited behind a hole; 0 for none."""
         self._stash = b""
         self._stash_where: Where | None = None
         self._window = WINDOW
@@ -145,8 +147,12 @@ class Framer:
                 break
             self._window = min(self._window * 4, _LARGEST_WINDOW)
         # what comes in the next event may be of the same message
-        under_way = self._stash or not (self.state is State.HEAD or self.state is State.SEARCH)
-        self._latest = self._until(data, data.piece(n - 1)) if under_way else 0
+        if self._stash or not (self.state is State.HEAD or self.state is State.SEARCH):
+            self._seen = self._until(data, data.piece(n - 1))
+            if data.waited:
+                self._waited = self._seen
+        else:
+            self._seen = self._waited = 0
         return n
 
     def gap(self, gap: StreamGap) -> None:
@@ -163,29 +169,29 @@ class Framer:
                 if not self.until_close:
                     self.remaining -= n
                     if self.remaining == 0:
-                        self._end_body(gap.packet, self._latest or gap.ts, whole=True)
+                        self._end_body(gap.packet, self._seen or gap.ts, whole=True)
                 return
             self.owner.body_gap(self, self.remaining)
             inside = self.remaining
-            self._end_body(gap.packet, self._latest or gap.ts, whole=True)
+            self._end_body(gap.packet, self._seen or gap.ts, whole=True)
             self.lose(gap.start + inside)
             return
         if state is not State.HEAD:
             self.owner.body_gap(self, n)
-            self._end_body(gap.packet, self._latest or gap.ts, whole=False)
+            self._end_body(gap.packet, self._seen or gap.ts, whole=False)
         elif self._stash:
-            self._report_cut_head(gap.packet, self._latest or gap.ts)
+            self._report_cut_head(gap.packet, self._seen or gap.ts)
         self.lose(gap.start)
 
     def end(self, end: StreamEnd) -> None:
         """The stream ended."""
         if self.state is State.BODY and self.until_close:
             whole = end.kind == "fin"
-            self._end_body(end.packet, max(end.ts, self._latest) if whole else self._latest or end.ts, whole=whole)
+            self._end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
-            self._end_body(end.packet, self._latest or end.ts, whole=False)
+            self._end_body(end.packet, self._seen or end.ts, whole=False)
         elif self._stash and self.state is State.HEAD:
-            self._report_cut_head(end.packet, self._latest or end.ts)
+            self._report_cut_head(end.packet, self._seen or end.ts)
         self._leave(end)
         self.opaque()
 
@@ -223,8 +229,8 @@ class Framer:
     def _until(self, data: StreamData, piece: int) -> int:
         """When the latest byte was captured that the message under way has up to a piece of data."""
         if not data.waited:
-            return max(data.time(piece), self._latest)
-        return max(data.latest(data.piece(max(self._begun_at - data.start, 0)), piece), self._latest)
+            return max(data.time(piece), self._waited)
+        return max(data.latest(data.piece(max(self._begun_at - data.start, 0)), piece), self._waited, self._seen)
 
     # --- inside
 
@@ -284,14 +290,14 @@ class Framer:
                     while ends[piece] <= position:
                         piece += 1
                     offset, packet, ts, ack = data.start + position, packets[piece], times[piece], acks[piece]
-                    self._latest = 0
+                    self._seen = self._waited = 0
                 else:
                     offset, packet, ts, ack = self.where(data, position)
                 self._begun_at = offset
                 position = base + stop - 1
                 while ends[piece] <= position:
                     piece += 1
-                last_ts = self._until(data, piece) if waited else times[piece]
+                last_ts = self._until(data, piece) if waited or self._waited else times[piece]
                 framing = take_head(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
                 at = stop
                 if framing == "none":
@@ -308,7 +314,7 @@ class Framer:
                     position = base + stop - 1
                     while ends[piece] <= position:
                         piece += 1
-                    last_ts = self._until(data, piece) if waited else times[piece]
+                    last_ts = self._until(data, piece) if waited or self._waited else times[piece]
                     owner.whole_body(self, head, view[at:stop], offset, ts, packets[piece], last_ts)
                     at = stop
                 elif framing == "opaque":

@@ -161,7 +161,7 @@ class Pairs:
         if later and may_come and self._acked(ack, later[0].offset) > later[0].offset:
             found = later[0]
             self.waiting.remove(found)
-            found.done_packet = found.packet
+            found.done_packet = max(found.done_packet, found.packet)
             self._known_to = max(self._known_to, found.offset)
             return found
         for e in later:

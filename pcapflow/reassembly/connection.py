@@ -10,7 +10,8 @@ Invariant: events are handed to the consumer with both directions up to the same
 from __future__ import annotations
 
 from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN, vlan_ids
-from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
+from pcapflow.limits import Limits
+from pcapflow.reassembly.beliefs import WINDOW, Expected, Reset, Syn, fits, goes_on, heard_reset
 from pcapflow.reassembly.context import Consumer, Context
 from pcapflow.reassembly.events import Conflict, StreamData
 from pcapflow.reassembly.half_stream import NEVER, HalfStream
@@ -22,10 +23,12 @@ from pcapflow.reassembly.seqspace import unwrap, wrap
 from pcapflow.reassembly.timers import Timed
 
 _ACK_AHEAD_MAX = 1 << 30
+_STRAY = 64
+"""Packets that go on as before, and the linger, after which a SYN that did not fit was a stray packet."""
 _SACK_OPTION = 10
 """Bytes of a SACK option with one block."""
 
-CONNECTION_BYTES = 3200
+CONNECTION_BYTES = 3328
 """Reserved for each tracked connection in the `connections` account: its objects and its place in the table, as
 tests/reassembly/test_connection_memory.py measures it."""
 
@@ -34,7 +37,7 @@ class Connection(Timed):
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
     __slots__ = (
-        "asked", "client", "consumer", "endpoints", "first_direction", "first_ts", "inside", "key", "last_packet", "last_ts", "multipath", "number", "other_vlan",
+        "asked", "asked_at", "client", "consumer", "endpoints", "first_direction", "first_ts", "inside", "key", "last_packet", "last_ts", "multipath", "number", "other_vlan",
         "packets", "reset", "roles", "skew", "start",
     )  # fmt: skip
 
@@ -57,6 +60,8 @@ class Connection(Timed):
         """The RST that ends it, unless something contradicts it."""
         self.asked: Syn | None = None
         """A SYN that does not fit: of another connection on the same ports, if somebody goes on with its numbers."""
+        self.asked_at = 0
+        """How many packets there were before it."""
         self.multipath = False
         """The handshake offers Multipath TCP."""
         self.other_vlan: tuple[int, list[int]] | None = None
@@ -147,7 +152,7 @@ class Connection(Timed):
                     self.last_clock = clock  # as long as that is open, this one is
                     i += 1
                     continue
-            elif self.asked is not None and self._another_goes_on(d, seq, rows.ack[i] if flags & ACK else -1, clock, limits.linger):
+            elif self.asked is not None and self._another_goes_on(d, seq, rows.ack[i] if flags & ACK else -1, clock, limits):
                 self.end = self.end or "reused"
                 return i
             if not self.packets:
@@ -180,7 +185,8 @@ class Connection(Timed):
                 n += rows.snapped[i]
             if flags & FIN:
                 stream.finished_at(ctx, offset + n, ts)
-            if flags & ACK:
+            if flags & ACK and abs(offset - stream.next) <= max(limits.ring_size, WINDOW):
+                # what stands where no segment of this connection can stand says nothing (RFC 9293 section 3.10.7.4)
                 peer = streams[1 - d]
                 self._acknowledge(ctx, peer, rows.ack[i], packet, clock)
                 if peer.behind is not None and rows.options[i] >= _SACK_OPTION:
@@ -229,22 +235,24 @@ class Connection(Timed):
         d, flags = rows.direction[i], rows.flags[i]
         ack = rows.ack[i] if flags & ACK else -1
         syn = Syn(rows.packet[i], rows.ts[i], 1, rows.packet[i], rows.ts[i], rows.clock[i], d, rows.seq[i], ack, bool(flags & MULTIPATH))
+        if self.asked is not None:
+            self._expect_no_more(syn.last_clock, ctx.limits)
         asked = self.asked
         if asked is not None and asked.same(syn):
             self.asked = asked.again(syn)
             return True
-        if asked is not None and d != asked.direction and asked.ack < 0 and ack == asked.base:
+        if asked is not None and d != asked.direction and asked.ack < 0 and ack >= 0 and unwrap(ack, asked.base, 0) == 0:
             return False
         if fits(stream, self.streams[1 - d], syn.base, ack, closed=self.closed):
             self._begin_stream(ctx, stream, syn)
             return True
         self.forget_asked()
-        if self.closed:
-            return False
+        if self.closed or stream.fin >= 0 or rows.n[i]:
+            return False  # who had ended begins anew; data that comes with a SYN is of the connection that it begins
         if ack >= 0 and stream.next == 0 and stream.captured == 0 and not stream.syn:
             self._begin_stream(ctx, stream, syn)
         else:
-            self.asked = syn
+            self.asked, self.asked_at = syn, self.packets
         return True
 
     def _begin_stream(self, ctx: Context, stream: HalfStream, syn: Syn) -> None:
@@ -263,12 +271,18 @@ class Connection(Timed):
         if answer or not self.streams[1 - syn.direction].syn:
             self.multipath = syn.multipath
 
-    def _another_goes_on(self, direction: int, seq: int, ack: int, clock: int, patience: int) -> bool:
-        """Whether a segment shows that `asked` began another connection, so that it belongs there. patience: ns for which that may be."""
-        asked = self.asked
-        assert asked is not None
-        if clock - asked.last_clock > patience:
+    def _expect_no_more(self, clock: int, limits: Limits) -> None:
+        """Forget `asked` where nobody went on with it for so long, or where it would be an idle connection by now."""
+        assert self.asked is not None
+        silent = clock - self.asked.last_clock
+        if silent >= limits.idle_timeout or (silent > limits.linger and self.packets - self.asked_at > _STRAY):
             self.forget_asked()
+
+    def _another_goes_on(self, direction: int, seq: int, ack: int, clock: int, limits: Limits) -> bool:
+        """Whether a segment shows that `asked` began another connection, so that it belongs there."""
+        self._expect_no_more(clock, limits)
+        asked = self.asked
+        if asked is None:
             return False
         stream = self.streams[asked.direction]
         if not goes_on(asked, stream, direction, seq, ack):

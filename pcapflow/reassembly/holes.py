@@ -13,6 +13,7 @@ from pcapflow.budget import Account
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
 from pcapflow.reassembly.behind import NONE, Behind
+from pcapflow.reassembly.beliefs import WINDOW
 from pcapflow.reassembly.delivery import Delivery
 from pcapflow.reassembly.events import ACKNOWLEDGED, SNAPPED, StreamData, StreamGap, Why
 from pcapflow.reassembly.needs import Shadow
@@ -160,6 +161,8 @@ class Holes(Delivery):
         """[start, end) was on the wire, at the end of a packet that the capture cut. It is missing unless a longer copy comes."""
         if end <= self.next or self.ended or self.drop_reason is not None:
             return
+        if start - max(self.next, self.acked) > max(ctx.limits.ring_size, WINDOW):
+            return  # not believed: what was captured of it is out of the window
         if self.cuts is None:
             self.cuts = []
         cuts, account = self.cuts, ctx.ledger.rings
@@ -183,6 +186,8 @@ class Holes(Delivery):
         parts: list[tuple[int, int, bool]] = []
         at = self.next
         for start, end in self.cuts or ():
+            if start >= until:
+                break
             low, high = max(start, at), min(end, until)
             if low < high:
                 if at < low:

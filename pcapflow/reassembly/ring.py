@@ -132,14 +132,15 @@ class Ring:
             if keep is None or p < keep:
                 del self._pages[p]
                 gone += 1
-            here = self._marks.pop(p, None)
+            here = self._marks.get(p)
             if here is not None:
-                for at in range(0, len(here), _FIELDS):
-                    mark = Mark._make(here[at : at + _FIELDS])
-                    if mark.offset < end:
-                        marks.append(mark)
-                    else:
-                        self._mark(p, mark)
+                leaving = [i for i, offset in enumerate(here[::_FIELDS]) if offset < end]
+                marks += [Mark._make(here[i * _FIELDS : (i + 1) * _FIELDS]) for i in leaving]
+                if len(leaving) * _FIELDS == len(here):
+                    del self._marks[p]
+                else:
+                    for i in reversed(leaving):
+                        del here[i * _FIELDS : (i + 1) * _FIELDS]
         marks.sort()
         self.marks -= len(marks)
         self._account.release(gone * PAGE_BYTES + len(marks) * MARK)
