@@ -2,10 +2,11 @@
 
 `-i any` on a bridge, both ports of a mirror, a routed packet on two VLANs, captures of both ends given together: each shows packets twice. Contract:
 `Copies.leave_out` takes the segments of each block, in order, and returns those that are no copy of one before. A copy has the same addresses, ports,
-IP identification, sequence and acknowledgement numbers, flags, window, TCP checksum and length as an earlier segment; hop limit, link header, VLAN and
-tunnel may differ. A sender that sends again takes another identification; where there is none (IPv6, identification 0) it takes another place of
-capture (file, interface, VLAN), or less than SAME_WITHIN for a segment that carries something. What holds more bytes than the first is no copy, nor
-is what holds others, as far as a few words of the payload tell: a capture of the sender's has no checksums yet.
+tunnel, IP identification, sequence and acknowledgement numbers, flags, window, TCP checksum and length as an earlier segment; hop limit, link header
+and VLAN may differ, and the checksum at another place of capture (file, interface, VLAN): a sender's own capture has none yet. A sender that sends
+again takes another identification; where there is none (IPv6, identification 0) it takes another place and the same checksum, or less than
+SAME_WITHIN for a segment that carries something. What holds more bytes than the first is no copy, nor is what holds others, as far as a few words of
+the payload tell.
 
 Invariant: what is known is a table of fixed size, one earlier segment a slot, taken by whoever comes later to it; the answer does not depend on where
 blocks end. Compared exactly: a fingerprint only finds the slot.
@@ -25,13 +26,13 @@ from pcapflow.limits import Limits
 
 SAME_WITHIN = 1_000_000
 """Nanoseconds within which the same segment at the same place is a copy, where nothing else tells."""
-_IDENTITY = 7
+_IDENTITY = 8
 _TS, _PLACE, _TAG, _LENGTH, _BEGIN, _REST = range(_IDENTITY, _IDENTITY + 6)
 _WIDTH = _IDENTITY + 6
 _BYTES = 8 * _WIDTH
 _WORD = 8
 _MIX = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3],
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3],
     dtype=np.uint64,
 )
 _SLL, _SLL2 = 113, 276
@@ -99,16 +100,19 @@ class Copies:
 
     def _judge(self, these: _I64, now: _U64, earlier: _U64, segments: SegmentColumns, drop: _Bool) -> None:
         """Mark those that are copies of the segment beside them."""
-        same = (now[:, :_IDENTITY] == earlier[:, :_IDENTITY]).all(axis=1) & (now[:, _LENGTH] <= earlier[:, _LENGTH])
-        as_long = now[:, _LENGTH] == earlier[:, _LENGTH]
-        same &= np.where(as_long, now[:, _REST] == earlier[:, _REST], True) & ((now[:, _BEGIN] == earlier[:, _BEGIN]) | (~as_long & (now[:, _LENGTH] < _WORD)))
+        (length, checksum), (known, known_checksum) = _split(now[:, _LENGTH]), _split(earlier[:, _LENGTH])
+        same = (now[:, :_IDENTITY] == earlier[:, :_IDENTITY]).all(axis=1) & (length <= known)
+        as_long = length == known
+        same &= np.where(as_long, now[:, _REST] == earlier[:, _REST], True) & ((now[:, _BEGIN] == earlier[:, _BEGIN]) | (~as_long & (length < _WORD)))
         other_file = (now[:, _PLACE] >> np.uint64(48)) != (earlier[:, _PLACE] >> np.uint64(48))
         other_interface = (now[:, _PLACE] << np.uint64(16)) != (earlier[:, _PLACE] << np.uint64(16))
         other_vlan = now[:, _TAG] != earlier[:, _TAG]
         elsewhere = other_file | other_interface | other_vlan
         at_once = np.abs(now[:, _TS].astype(np.int64) - earlier[:, _TS].astype(np.int64)) < SAME_WITHIN
         telling = (segments.payload_len[these] > 0) | ((segments.flags[these] & (SYN | FIN | RST)) != 0)
-        copies = same & ((segments.ip_id[these] != 0) | elsewhere | (at_once & telling))
+        identified = segments.ip_id[these] != 0
+        same &= (checksum == known_checksum) | (identified & elsewhere)
+        copies = same & (identified | elsewhere | (at_once & telling))
         drop[these[copies]] = True
         self.by_file += int(np.count_nonzero(copies & other_file))
         self.by_interface += int(np.count_nonzero(copies & ~other_file & other_interface))
@@ -124,15 +128,21 @@ def _rows(block: PacketBlock, s: SegmentColumns) -> _U64:
     rows[:, 1] = s.dst_lo
     rows[:, 2] = s.src_hi
     rows[:, 3] = s.dst_hi
-    rows[:, 4] = (s.sport << 16 | s.dport).astype(np.uint64) << np.uint64(32) | head.astype(np.uint64)
+    rows[:, 4] = (s.sport << 16 | s.dport).astype(np.uint64) << np.uint64(32) | (head >> 16).astype(np.uint64)
     rows[:, 5] = s.seq.astype(np.uint64) << np.uint64(32) | s.ack.astype(np.uint64)
     rows[:, 6] = (s.ip_id << 40 | (s.flags & 0xFF) << 32 | (s.payload_len + s.snapped) & 0xFFFF_FFFF).astype(np.uint64)
+    rows[:, 7] = s.tunnel
     rows[:, _TS] = block.ts[s.row].astype(np.uint64)
     rows[:, _PLACE] = _places(block, s)
     rows[:, _TAG] = s.tag
-    rows[:, _LENGTH] = s.payload_len.astype(np.uint64)
+    rows[:, _LENGTH] = (s.payload_len << 16 | (head & 0xFFFF)).astype(np.uint64)
     _sample(buffer, s, rows)
     return rows
+
+
+def _split(column: _U64) -> tuple[_U64, _U64]:
+    """Payload lengths and checksums of `_LENGTH`."""
+    return column >> np.uint64(16), column & np.uint64(0xFFFF)
 
 
 def _sample(buffer: bytearray, s: SegmentColumns, rows: _U64) -> None:

@@ -23,6 +23,7 @@ from pcapflow.decode.segments import DecodeCounts
 from pcapflow.limits import Limits
 from tests.conftest import Run, check
 from tests.craft import ACK, CLIENT, PSH, SERVER, T0, Talk, ethernet, ipv6_packet, pcap, request, response, tcp_header
+from tests.decode.tunnelled import wrap
 
 TALK = Talk().open().send(0, request()).send(1, response(b"{" + b" " * 5000 + b"}")).acknowledge(0).close()
 Frames = list[tuple[int, bytes]]
@@ -82,6 +83,23 @@ def test_other_bytes_under_the_same_numbers_are_no_copy(run: Run) -> None:
         ran = run(pcap([*talk.frames, other]))
         assert (ran.summary.decode.duplicated, ran.summary.tcp.payload_bytes.conflicting) == (0, 1)
     assert frames
+
+
+def test_the_same_packet_in_two_tunnels_is_two_packets(run: Run) -> None:
+    """A tunnel's own capture beside that of its carrier: each has its connection whole."""
+    ran = run(pcap(sorted([*TALK.frames, *((us + 1, ethernet(wrap("vxlan", frame[14:], number=3))) for us, frame in TALK.frames)], key=lambda f: f[0])))
+    assert ran.summary.decode.duplicated == 0
+    assert [(r["tunnel"], r["packets"]) for r in ran.of("connection")] == [(None, len(TALK.frames)), ("vxlan 3", len(TALK.frames))]
+
+
+def unsummed(frame: bytes) -> bytes:
+    return frame[:50] + b"\x9a\xbc" + frame[52:]
+
+
+@pytest.mark.parametrize("vlan", [True, False])
+def test_a_senders_capture_without_checksums_has_copies_elsewhere_only(run: Run, vlan: bool) -> None:
+    ran = run(pcap(twice(TALK.frames, (lambda frame: tagged(unsummed(frame))) if vlan else unsummed)))
+    assert ran.summary.decode.duplicated == (len(TALK.frames) if vlan else 0)
 
 
 def v6(seq: int, flags: int, data: bytes = b"") -> bytes:
