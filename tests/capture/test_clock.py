@@ -80,6 +80,23 @@ def test_behind_a_step_back_the_clock_goes_on_by_differences() -> None:
     assert [t - DAY * SECOND for t in times.tolist()] == [0, 0, 1, 2, 3, 4]
 
 
+def test_a_step_back_that_is_undone_leaves_no_trace() -> None:
+    away, after = [(2 * DAY + i) * SECOND for i in range(5)], [(3 * DAY + 10 + i) * SECOND for i in range(5)]
+    clock = clock_of([3 * DAY * SECOND, *away, *after])
+    assert clock[-5:] == after
+
+
+def test_the_reservation_of_what_waits_is_given_back_where_nobody_reads_on() -> None:
+    ts = np.array([0, 1, DAY * SECOND], np.int64)
+    block = PacketBlock(bytearray(b"\1" * 3 + bytes(PAD)), np.arange(3), np.ones(3, np.int64), np.ones(3, np.int64), ts, 1, 1)
+    ledger = Ledger(Limits())
+    blocks = timed([block, block], ledger)
+    next(blocks)
+    assert ledger.used > 0
+    blocks.close()
+    assert ledger.used == 0
+
+
 @pytest.mark.parametrize("pause", [601, 7200, DAY])
 @pytest.mark.parametrize("packets", [1, 2, 5, 8192])
 def test_a_pause_ends_no_connection_that_begins_behind_it_and_burns_no_hole(tmp_path: Path, pause: int, packets: int) -> None:

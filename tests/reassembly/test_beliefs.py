@@ -193,6 +193,75 @@ def test_a_syn_that_nobody_goes_on_with_and_nothing_follows_is_a_connection_that
     assert (second.packets, second.number, second.heard[0].text) == (2, 5, b"")
 
 
+@pytest.mark.parametrize("seconds", [1, 7, 40])
+def test_a_syn_that_did_not_fit_waits_for_its_answer_also_beyond_the_linger(tmp_path: Path, seconds: int) -> None:
+    """A slow server, of which only the client's side was captured: nothing else comes in between."""
+    frames = []
+    for turn in range(2):
+        talk = Talk(isn=(1000 + turn * 700_000_000, 5000))
+        talk.us = turn * 1_000_000
+        talk.packet(0, SYN)
+        talk.idle(turn * seconds * 1_000_000).packet(0, ACK)
+        frames += talk.send(0, ABC).frames
+    first, second = told_by(tmp_path, pcap(frames))
+    assert (first.heard[0].text, second.heard[0].text) == (ABC, ABC)
+    assert all(c["out_of_window"] == 0 for t in (first, second) for c in t.counts)
+
+
+def test_after_enough_packets_of_the_connection_a_syn_was_a_stray_packet(tmp_path: Path) -> None:
+    talk = Talk().open().send(0, ABC)
+    talk.packet(0, SYN, seq=3_000_000_000)
+    for _ in range(70):
+        talk.idle(100_000).send(0, b"x")
+    talk.packet(0, ACK | PSH, b"forged", seq=3_000_000_001)
+    (told,) = told_by(tmp_path, talk.send(0, b"y").close())
+    assert told.heard[0].text == ABC + b"x" * 70 + b"y"
+    assert told.counts[0]["out_of_window"] == len(b"forged")
+
+
+@pytest.mark.parametrize("before", [FIN | ACK, 0])
+def test_a_syn_begins_at_once_after_its_senders_fin_or_with_data_of_its_own(tmp_path: Path, before: int) -> None:
+    talk = Talk().open().send(0, ABC)
+    if before:
+        talk.packet(0, before)
+    talk.packet(0, SYN, b"" if before else b"early", seq=3_000_000_000)
+    first, second = told_by(tmp_path, talk)
+    assert (first.heard[0].text, second.heard[0].text) == (ABC, b"" if before else b"early")
+    assert sum(c["out_of_window"] for c in (*first.counts, *second.counts)) == 0
+
+
+# --- what stands where no segment can stand
+
+
+def test_a_segment_far_from_its_stream_acknowledges_nothing(tmp_path: Path) -> None:
+    """A forged or damaged one must not give up a hole whose bytes come later."""
+    talk = Talk().open().send(1, ABC)
+    at = talk.seq[0]
+    talk.send(0, b"lost", keep=False).send(0, b"after")
+    talk.packet(1, ACK, seq=talk.seq[1] + 500_000_000)
+    frames = [*talk.frames, *filler(400, talk.us)]
+    talk.us += 10_000_000
+    talk.frames.clear()
+    talk.packet(0, ACK | PSH, b"lost", seq=at)
+    (told, _) = told_by(tmp_path, pcap([*frames, *talk.frames]))
+    assert told.heard[0].text == b"lostafter"
+
+
+def test_a_cut_segment_far_from_its_stream_leaves_no_hole(run: Run) -> None:
+    talk = Talk().open().send(0, ABC)
+    far = Talk()
+    far.us = talk.us
+    far.packet(0, ACK | PSH, b"x" * 100, seq=talk.seq[0] + 500_000_000)
+    ((at, frame),) = far.frames
+    talk.us = far.us
+    sent = talk.frames
+    talk.frames = []
+    talk.send(0, ABC).close()
+    ran = run(pcap([*sent, (at, frame[:-50], len(frame)), *talk.frames]))
+    assert (ran.summary.tcp.missing_bytes, ran.summary.tcp.payload_bytes.out_of_window) == (0, 50)
+    assert ran.of("connection")[0]["end"] == "fin"
+
+
 # --- what is over
 
 
