@@ -96,7 +96,7 @@ class Limits:
         16_384,
         "packets",
         "an older packet's copy counts as retransmitted",
-        "segments remembered to tell copies of a packet from retransmissions, one a slot, a power of two of them: 16 ms at a million packets a second; 104 bytes each",
+        "segments remembered to tell copies of a packet from retransmissions, one a slot, a power of two of them: 16 ms at a million packets a second; 112 bytes each",
     )
     max_vlan_pairs: int = _limit(
         16_384,
