@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,12 @@ class PacketBlock:
             frames=part(self.frames),
             clock=part(self.clock),
         )
+
+
+def gather(buffer: bytearray, at: _I64, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A value of that type, (n,), from each place in the buffer of a block; at: int64 (n,), up to `PAD` bytes beyond a packet's data."""
+    rows = np.ndarray((len(buffer) - dtype.itemsize + 1,), dtype=f"V{dtype.itemsize}", buffer=buffer, strides=(1,))
+    return rows[at].view(dtype)
 
 
 def joined(blocks: Sequence[PacketBlock], number: int, order: _I64 | None = None) -> PacketBlock:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.capture.block import PacketBlock
+from pcapflow.capture.block import PacketBlock, gather
 from pcapflow.decode import slow, tunnels
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.options import mark_multipath
@@ -63,11 +63,6 @@ _I64 = npt.NDArray[np.int64]
 _U64 = npt.NDArray[np.uint64]
 
 
-def _gather(buffer: bytearray, at: _I64, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    rows = np.ndarray((len(buffer) - dtype.itemsize + 1,), dtype=f"V{dtype.itemsize}", buffer=buffer, strides=(1,))
-    return rows[at].view(dtype)
-
-
 # --- link layers: where the network layer begins, and its EtherType; 0 where this lane does not know
 
 
@@ -75,19 +70,19 @@ def _ethertype_at(offset: int, size: int) -> Callable[[bytearray, _I64], tuple[_
     """A header of so many bytes with an EtherType at that offset."""
 
     def lane(buffer: bytearray, at: _I64) -> tuple[_I64, _I64]:
-        return _gather(buffer, at + offset, np.dtype(">u2")).astype(np.int64), at + size
+        return gather(buffer, at + offset, np.dtype(">u2")).astype(np.int64), at + size
 
     return lane
 
 
 def _raw(buffer: bytearray, at: _I64) -> tuple[_I64, _I64]:
-    version = _gather(buffer, at, np.dtype("u1")) >> 4
+    version = gather(buffer, at, np.dtype("u1")) >> 4
     return np.where(version == 4, _IPV4, np.where(version == 6, _IPV6, 0)).astype(np.int64), at
 
 
 def _family(buffer: bytearray, at: _I64) -> tuple[_I64, _I64]:
     """BSD loopback: the address family in the byte order of the machine that captured."""
-    family = _gather(buffer, at, np.dtype("<u4"))
+    family = gather(buffer, at, np.dtype("<u4"))
     family = np.where(family > 0xFFFF, family.byteswap(), family)
     return np.where(family == 2, _IPV4, np.where(np.isin(family, (10, 24, 28, 30)), _IPV6, 0)).astype(np.int64), at + 4
 
@@ -162,7 +157,7 @@ class _Lane:
             tagged = np.flatnonzero((kind == _VLAN) | (kind == _QINQ) | (kind == _QINQ_OLD))
             if not len(tagged):
                 break
-            tags = _gather(self.block.buffer, np.minimum(at[tagged], end[tagged]), _TAG)
+            tags = gather(self.block.buffer, np.minimum(at[tagged], end[tagged]), _TAG)
             tag, kind, whole = tag.copy(), kind.copy(), at[tagged] + 4 <= end[tagged]
             tag[tagged] |= ((tags["tci"] & 0xFFF) | 0x1000).astype(np.uint64) << np.uint64(shift)
             kind[tagged] = np.where(whole, tags["type"], 0)
@@ -178,7 +173,7 @@ class _Lane:
 
     def ipv4(self, layer: _Layer) -> None:
         """Packets that begin with 20 bytes of a header."""
-        head = _gather(self.block.buffer, layer.at, _IP4)
+        head = gather(self.block.buffer, layer.at, _IP4)
         vihl = head["vihl"].astype(np.int64)
         size = (vihl & 15) * 4
         total = self._total(layer, head["total"].astype(np.int64), 0)
@@ -193,7 +188,7 @@ class _Lane:
 
     def ipv6(self, layer: _Layer) -> None:
         """Packets that begin with 40 bytes of a header."""
-        head = _gather(self.block.buffer, layer.at, _IP6)
+        head = gather(self.block.buffer, layer.at, _IP6)
         total = self._total(layer, head["length"].astype(np.int64) + 40, 40)
         tcp = self._others(layer, head["version"] >> 4 == 6, head["next"], layer.at + 40, layer.at + total)
         keep = np.flatnonzero(tcp)
@@ -217,7 +212,7 @@ class _Lane:
         udp = plain & (proto == _UDP)
         if layer.depth and udp.any():
             at = np.flatnonzero(udp & (l4 + 8 <= np.minimum(wire_end, layer.end)))
-            port = _gather(self.block.buffer, l4[at] + 2, np.dtype(">u2"))
+            port = gather(self.block.buffer, l4[at] + 2, np.dtype(">u2"))
             tunnelled = np.isin(port, list(tunnels.PORTS))
             if tunnelled.any():
                 at, port = at[tunnelled], port[tunnelled]
@@ -229,20 +224,20 @@ class _Lane:
         wire = self.block.wirelen[layer.rows]
         self.counts.unread.add(Kind.PROTOCOL, proto[other], wire[other])
         if udp.any():
-            ports = _gather(self.block.buffer, l4[udp], np.dtype(">u4")).astype(np.int64)
+            ports = gather(self.block.buffer, l4[udp], np.dtype(">u4")).astype(np.int64)
             self.counts.unread.add(Kind.SERVICE, service_of(ports >> 16, ports & 0xFFFF), wire[udp])
         self.taken[layer.rows[udp | other]] = True
         return tcp
 
     def _open(self, layer: _Layer, port: npt.NDArray[np.uint16], at: _I64, end: _I64, wire: _I64) -> None:
         """VXLAN and Geneve, whose header begins at `at`; what is not whole, or not plain, stays for the slow lane."""
-        head = _gather(self.block.buffer, np.minimum(at, end), _VNI)
+        head = gather(self.block.buffer, np.minimum(at, end), _VNI)
         vxlan = np.isin(port, list(tunnels.VXLAN_PORTS)) & (head["flags"] & 0x08 != 0)
         geneve = (port == tunnels.GENEVE_PORT) & (head["flags"] >> 6 == 0) & np.isin(head["type"], (tunnels.ETHERNET, _IPV4, _IPV6))
         framed = vxlan | (geneve & (head["type"] == tunnels.ETHERNET))
         inner = at + 8 + np.where(geneve, (head["flags"] & 0x3F).astype(np.int64) * 4, 0)
         whole = (vxlan | geneve) & (inner + np.where(framed, 14, 0) <= end)
-        kind = np.where(framed, _gather(self.block.buffer, np.minimum(inner, end) + 12, np.dtype(">u2")), head["type"]).astype(np.int64)
+        kind = np.where(framed, gather(self.block.buffer, np.minimum(inner, end) + 12, np.dtype(">u2")), head["type"]).astype(np.int64)
         number = (head["vni"].astype(np.uint64) >> np.uint64(8)) | np.where(vxlan, np.uint64(tunnel_tag("vxlan", 0)), np.uint64(tunnel_tag("geneve", 0)))
         opened = _Layer(layer.rows, kind, inner + np.where(framed, 14, 0), end, wire, np.zeros_like(layer.tag), number, layer.depth - 1)
         if whole.any():
@@ -252,7 +247,7 @@ class _Lane:
         """Rows whose TCP header is whole, but for its options; the others stay for the slow lane. l4: where the header begins; wire_end: where IP says
         that the packet ends.
         """
-        head = _gather(self.block.buffer, np.minimum(l4, layer.end), _TCP_HEAD)
+        head = gather(self.block.buffer, np.minimum(l4, layer.end), _TCP_HEAD)
         size = (head["off"] >> 4).astype(np.int64) * 4
         captured_end = np.minimum(wire_end, layer.end)
         good = (size >= 20) & (l4 + 20 <= captured_end) & (l4 + size <= wire_end)

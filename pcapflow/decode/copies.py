@@ -20,13 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.budget import Ledger
-from pcapflow.capture.block import PacketBlock
+from pcapflow.capture.block import PacketBlock, gather
 from pcapflow.decode.segments import FIN, RST, SYN, SegmentColumns
 from pcapflow.limits import Limits
 
 SAME_WITHIN = 1_000_000
 """Nanoseconds within which the same segment at the same place is a copy, where nothing else tells."""
 _IDENTITY = 8
+_NUMBERS = 5
+"""The column of sequence and acknowledgement numbers."""
 _TS, _PLACE, _TAG, _LENGTH, _BEGIN, _REST = range(_IDENTITY, _IDENTITY + 6)
 _WIDTH = _IDENTITY + 6
 _BYTES = 8 * _WIDTH
@@ -36,6 +38,7 @@ _MIX = np.array(
     dtype=np.uint64,
 )
 _SLL, _SLL2 = 113, 276
+_U16, _U32, _WORDS = np.dtype(">u2"), np.dtype(">u4"), np.dtype(">u8")
 
 _U64 = npt.NDArray[np.uint64]
 _I64 = npt.NDArray[np.int64]
@@ -87,7 +90,7 @@ class Copies:
             found.append((order[again], rows[before[again]]))
         drop = np.zeros(n, dtype=bool)
         for these, earlier in found:
-            likely = np.flatnonzero(rows[these, 5] == earlier[:, 5])
+            likely = np.flatnonzero(rows[these, _NUMBERS] == earlier[:, _NUMBERS])
             if len(likely):
                 self._judge(these[likely], rows[these[likely]], earlier[likely], segments, drop)
         last = order[np.append(change[1:], True)]
@@ -122,14 +125,14 @@ class Copies:
 def _rows(block: PacketBlock, s: SegmentColumns) -> _U64:
     """uint64 (n, _WIDTH): what identifies each segment, and when and where it was captured."""
     buffer = block.buffer
-    head = _gather(buffer, s.payload_at - s.options - 6, ">u4")  # window and checksum, the last but the urgent pointer of the plain header
+    head = gather(buffer, s.payload_at - s.options - 6, _U32)  # window and checksum, the last but the urgent pointer of the plain header
     rows: _U64 = np.empty((len(s), _WIDTH), dtype=np.uint64)
     rows[:, 0] = s.src_lo
     rows[:, 1] = s.dst_lo
     rows[:, 2] = s.src_hi
     rows[:, 3] = s.dst_hi
     rows[:, 4] = (s.sport << 16 | s.dport).astype(np.uint64) << np.uint64(32) | (head >> 16).astype(np.uint64)
-    rows[:, 5] = s.seq.astype(np.uint64) << np.uint64(32) | s.ack.astype(np.uint64)
+    rows[:, _NUMBERS] = s.seq.astype(np.uint64) << np.uint64(32) | s.ack.astype(np.uint64)
     rows[:, 6] = (s.ip_id << 40 | (s.flags & 0xFF) << 32 | (s.payload_len + s.snapped) & 0xFFFF_FFFF).astype(np.uint64)
     rows[:, 7] = s.tunnel
     rows[:, _TS] = block.ts[s.row].astype(np.uint64)
@@ -149,9 +152,9 @@ def _sample(buffer: bytearray, s: SegmentColumns, rows: _U64) -> None:
     """A few words of each payload: the first, and two within and the last as one."""
     at, n = s.payload_at, s.payload_len
     short = np.minimum(np.maximum(_WORD - n, 0), _WORD - 1)  # bytes of the word that are not the payload's
-    rows[:, _BEGIN] = np.where(n > 0, _gather(buffer, at, ">u8").astype(np.uint64) >> (8 * short).astype(np.uint64), np.uint64(0))
+    rows[:, _BEGIN] = np.where(n > 0, gather(buffer, at, _WORDS).astype(np.uint64) >> (8 * short).astype(np.uint64), np.uint64(0))
     room = np.maximum(n - _WORD, 0)
-    words = [_gather(buffer, at + room * i // 3, ">u8").astype(np.uint64) for i in (1, 2, 3)]
+    words = [gather(buffer, at + room * i // 3, _WORDS).astype(np.uint64) for i in (1, 2, 3)]
     rows[:, _REST] = np.where(n > _WORD, words[0] * _MIX[0] ^ words[1] * _MIX[1] ^ words[2] * _MIX[2], np.uint64(0))
 
 
@@ -162,14 +165,8 @@ def _places(block: PacketBlock, s: SegmentColumns) -> Any:
     interface: Any = block.interface if block.interfaces is None else block.interfaces[row]
     place: Any = (file & 0xFFFF) << 48 | (interface & 0xFFFF) << 32
     kinds: Any = block.link_type if block.link_types is None else block.link_types[row]
-    for link_type, at, kind in ((_SLL2, 4, ">u4"), (_SLL, 0, ">u2")):
+    for link_type, at, kind in ((_SLL2, 4, _U32), (_SLL, 0, _U16)):
         cooked = kinds == link_type
         if np.any(cooked):
-            place = place | np.where(cooked, _gather(block.buffer, block.offsets[row] + at, kind).astype(np.int64), 0)
+            place = place | np.where(cooked, gather(block.buffer, block.offsets[row] + at, kind).astype(np.int64), 0)
     return place.astype(np.uint64) if isinstance(place, np.ndarray) else np.uint64(place & 0xFFFF_FFFF_FFFF_FFFF)
-
-
-def _gather(buffer: bytearray, at: _I64, kind: str) -> npt.NDArray[Any]:
-    dtype = np.dtype(kind)
-    rows: npt.NDArray[Any] = np.ndarray((len(buffer) - dtype.itemsize + 1,), dtype=dtype, buffer=buffer, strides=(1,))
-    return rows[at]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN, vlan_ids
 from pcapflow.limits import Limits
-from pcapflow.reassembly.beliefs import WINDOW, Expected, Reset, Syn, fits, goes_on, heard_reset
+from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
 from pcapflow.reassembly.context import Consumer, Context
 from pcapflow.reassembly.events import Conflict, StreamData
 from pcapflow.reassembly.half_stream import NEVER, HalfStream
@@ -185,7 +185,7 @@ class Connection(Timed):
                 n += rows.snapped[i]
             if flags & FIN:
                 stream.finished_at(ctx, offset + n, ts)
-            if flags & ACK and abs(offset - stream.next) <= max(limits.ring_size, WINDOW):
+            if flags & ACK and abs(offset - stream.next) <= ctx.reach:
                 # what stands where no segment of this connection can stand says nothing (RFC 9293 section 3.10.7.4)
                 peer = streams[1 - d]
                 self._acknowledge(ctx, peer, rows.ack[i], packet, clock)

@@ -17,6 +17,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
+from pcapflow.reassembly.beliefs import WINDOW
 from pcapflow.reassembly.events import Conflict, StreamEvent, Why
 from pcapflow.reassembly.needs import Needs
 
@@ -70,13 +71,15 @@ class Context:
 
     __slots__ = (
         "_clock_list", "_early", "_filled", "_holders", "_holding", "_skews", "armed", "clock", "closed", "drops_streams", "early_acks", "first_packet", "here", "last_clock", "last_packet",
-        "ledger", "limits", "needs", "observer", "overlap", "resets_ignored", "soft_rings", "ts", "view",
+        "ledger", "limits", "needs", "observer", "overlap", "reach", "resets_ignored", "soft_rings", "ts", "view",
     )  # fmt: skip
 
     def __init__(
         self, limits: Limits, ledger: Ledger, observer: Observer, *, drops_streams: bool = False, overlap: Policy = Policy.FIRST
     ) -> None:
         self.limits = limits
+        self.reach = max(limits.ring_size, WINDOW)
+        """How many bytes beyond what was delivered a segment of a stream may stand; what stands further on is not believed."""
         self.ledger = ledger
         self.observer = observer
         self.drops_streams = drops_streams

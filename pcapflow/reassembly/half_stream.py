@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.reassembly.behind import Behind
-from pcapflow.reassembly.beliefs import WINDOW, Expected
+from pcapflow.reassembly.beliefs import Expected
 from pcapflow.reassembly.events import ACKNOWLEDGED, AT_END, RING_RANGES, RING_SIZE, Conflict, StreamEnd, Why
 from pcapflow.reassembly.holes import NEVER, Holes
 from pcapflow.reassembly.pieces import Rows, Segment
@@ -131,7 +131,7 @@ class HalfStream(Holes):
             self.out_of_order += 1
             if not self._plausible(ctx, offset, end):
                 self.out_of_window += n
-                if end - self.next > max(ctx.limits.ring_size, WINDOW):
+                if end - self.next > ctx.reach:
                     ctx.needs.unseen += 1
                     return 0
                 self._lose(ctx, offset, packet, since=clock)

@@ -13,7 +13,6 @@ from pcapflow.budget import Account
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
 from pcapflow.reassembly.behind import NONE, Behind
-from pcapflow.reassembly.beliefs import WINDOW
 from pcapflow.reassembly.delivery import Delivery
 from pcapflow.reassembly.events import ACKNOWLEDGED, SNAPPED, StreamData, StreamGap, Why
 from pcapflow.reassembly.needs import Shadow
@@ -161,7 +160,7 @@ class Holes(Delivery):
         """[start, end) was on the wire, at the end of a packet that the capture cut. It is missing unless a longer copy comes."""
         if end <= self.next or self.ended or self.drop_reason is not None:
             return
-        if start - max(self.next, self.acked) > max(ctx.limits.ring_size, WINDOW):
+        if start - max(self.next, self.acked) > ctx.reach:
             return  # not believed: what was captured of it is out of the window
         if self.cuts is None:
             self.cuts = []

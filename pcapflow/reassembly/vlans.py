@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -86,9 +87,7 @@ class Vlans:
             self._one = lowest
             return columns
         if self._one is not None:
-            for key in self._table:
-                self._remember(untagged(key), key)
-            for key in self._unanswered:
+            for key in chain(self._table, self._unanswered):
                 self._remember(untagged(key), key)
             self._one = None
         return self._several(columns, ids)
