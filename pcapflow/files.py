@@ -1,4 +1,7 @@
-"""How a file that was written beside its place takes it: whole, or not at all."""
+"""Paths that a user gave, asked about without a surprise; and how a file that was written beside its place takes it: whole, or not at all.
+
+`pathlib` raises where a folder above cannot be read, or a name is too long; whoever opens the file says that better.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,21 @@ import os
 from pathlib import Path
 
 from pcapflow.errors import OutputError
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder; False where nobody can tell."""
+    return os.path.isdir(path)  # noqa: PTH112 - see above
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; False where nobody can tell."""
+    return os.path.isfile(path)  # noqa: PTH113 - see above
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is anything; False where nobody can tell."""
+    return os.path.exists(path)  # noqa: PTH110 - see above
 
 
 def put_in_place(beside: Path, place: Path) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PAD, PacketBlock, joined
+from pcapflow.capture.merge import copied
 
 STEP = 600 * 1_000_000_000
 CONFIRM = 3
@@ -112,7 +113,7 @@ def timed(blocks: Iterable[PacketBlock], ledger: Ledger) -> Iterator[PacketBlock
                 wanted = int(rest.caplen.sum()) + PAD
                 if ledger.blocks.reserve(wanted):
                     reserved = wanted
-                    waiting = _copied(rest)
+                    waiting = copied(rest)
                     block = block.rows(0, ready)
                 else:
                     more, _ = clock.advance(rest.ts, last=True)
@@ -124,11 +125,3 @@ def timed(blocks: Iterable[PacketBlock], ledger: Ledger) -> Iterator[PacketBlock
             yield replace(waiting, clock=times)
     finally:
         ledger.blocks.release(reserved)
-
-
-def _copied(block: PacketBlock) -> PacketBlock:
-    """The same packets in a buffer of their own."""
-    view = memoryview(block.buffer)
-    data = [bytes(view[at : at + n]) for at, n in zip(block.offsets.tolist(), block.caplen.tolist(), strict=True)]
-    ends = np.cumsum(block.caplen)
-    return replace(block, buffer=bytearray(b"".join((*data, bytes(PAD)))), offsets=ends - block.caplen)

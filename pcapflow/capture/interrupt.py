@@ -53,6 +53,11 @@ class Interrupt:
             signal.signal(number, _OURS[number])
         self._replaced = []
 
+    def check(self) -> None:
+        """Raises KeyboardInterrupt where the user asked to stop: between two pieces of work of which nothing is half done."""
+        if self.asked:
+            raise KeyboardInterrupt
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """A read that may wait for long goes on inside."""

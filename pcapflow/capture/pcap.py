@@ -11,7 +11,8 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.capture.reader import NEAR, CaptureInfo, Records, Scan, file_header
+from pcapflow.capture import search
+from pcapflow.capture.reader import CaptureInfo, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import SECOND, Limits
@@ -63,13 +64,12 @@ class Pcap:
         self.info.snaplen = snaplen
         self.info.saw(self.link_type)
 
-    def scan(self, buffer: bytearray, have: int, most: int) -> Scan:
+    def scan(self, buffer: bytearray, at: int, have: int, most: int) -> Scan:
         """See `Format`."""
         caplen_at = struct.Struct(self._order + "8xI").unpack_from
         biggest, size = self._biggest, self._size
         starts: list[int] = []
         append = starts.append
-        at = 0
         last = have - size
         for _ in range(most):
             if at > last:
@@ -102,33 +102,19 @@ class Pcap:
         rows = np.ndarray((len(buffer) - 16,), dtype="V16", buffer=buffer, strides=(1,))
         return rows[at].view(f"{self._order}u4").reshape(-1, 4).astype(np.int64)
 
-    def resume(self, buffer: bytearray, begin: int, have: int, *, ended: bool) -> int:
+    def moved(self) -> None:
         """See `Format`."""
-        step = 1 << 10
-        while begin + self._size <= have:
-            stop = min(begin + step, have - self._size + 1)
-            where = np.arange(begin, stop, dtype=np.int64)
-            for at in where[self._plausible(self._headers(buffer, where))].tolist():
-                if self._proves(buffer, at, have, ended=ended):
-                    return int(at)
-            begin = stop
-            step = min(2 * step, 1 << 16)  # what a search costs stays in proportion to what it goes over
-        return -1
 
-    def _plausible(self, head: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        seconds, fraction, caplen, wirelen = head.T
-        near = np.abs(seconds - self._last) <= NEAR if self._last else seconds > 0
-        result: npt.NDArray[np.bool_] = near & (fraction < SECOND // self._fraction) & (caplen > 0) & (caplen <= min(self._biggest, 1 << 18)) & (wirelen >= caplen) & (wirelen < 1 << 20)
-        return result
+    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> search.Found:
+        """See `Format`."""
+        if last >= 0:
+            self._last = int(self._headers(buffer, np.array([last]))[0, 0])
+        biggest = min(self._biggest, search.RECORD_MAX - self._size)
 
-    def _proves(self, buffer: bytearray, at: int, have: int, *, ended: bool) -> bool:
-        for _ in range(_CHAIN):
-            if at == have and ended:
-                return True
-            if at + self._size > have:
-                return False
-            head = self._headers(buffer, np.array([at]))
-            if not self._plausible(head)[0]:
-                return False
-            at += self._size + int(head[0, 2])
-        return True
+        def plausible(at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+            seconds, fraction, caplen, wirelen = self._headers(buffer, at).T
+            near = np.abs(seconds - self._last) <= search.NEAR if self._last else seconds > 0
+            sizes = (caplen > 0) & (caplen <= biggest) & (wirelen >= caplen) & (wirelen < 1 << 20)
+            return near & sizes & (fraction < SECOND // self._fraction), caplen + self._size
+
+        return search.first_proven(search.Shape(self._size, _CHAIN, plausible), begin, have, ended=ended)

@@ -2,19 +2,23 @@
 
 Contract: `PcapNg` is a `reader.Format`. Each packet has the link type and the resolution of its interface. Blocks that are not known are gone
 over without being kept; of interface statistics the last count of dropped packets of each interface stays. A packet of an interface that was
-not described has link type -1.
+not described before it has link type -1.
 
 Invariant: a packet block is accepted only where both of its lengths agree and hold what it captured; at most INTERFACES_MAX interfaces are
-kept of a section.
+kept of a section, and the packets of others have link type -1. What a packet's interface is depends on the blocks before it, however many of
+them are at hand.
 """
 
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pcapflow.capture import search
+from pcapflow.capture.block import gather
 from pcapflow.capture.reader import CaptureInfo, Records, Scan
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
@@ -23,10 +27,14 @@ from pcapflow.limits import SECOND, Limits
 MAGIC = b"\x0a\x0d\x0d\x0a"
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _STATISTICS, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 5, 6, 10
 _PACKETS = frozenset((_OLD_PACKET, _SIMPLE_PACKET, _PACKET))
-_KNOWN = frozenset((*range(1, 13), 0x101, 0x102, 0x200, 0x201, 0x202, 0x204, 0xBAD, 0x40000BAD, 0x80000001, _SECTION))
+_KNOWN = (*range(1, 13), 0x101, 0x102, 0x200, 0x201, 0x202, 0x204, 0xBAD, 0x40000BAD, 0x80000001)
 """Block types that are in use; where the search behind damage takes a block for one."""
 _BYTE_ORDER = 0x1A2B3C4D
+_MARK_OF_A_SECTION = np.dtype("V6")
+"""Byte order and version."""
 _SMALLEST = 12
+_SHORTEST = 16
+"""Bytes that tell what a block is: a section header is known by its first 14."""
 _SECTION_BYTES = 28
 _HEADER = 28
 """Bytes of an enhanced or an old packet block before its data."""
@@ -36,24 +44,38 @@ _BESIDE = 4096
 """Bytes of a packet block that may be header and options."""
 _LOOK_INTO = 64 << 10
 """Bytes of a block that is not a packet which are looked at; options beyond are not."""
-_CHAIN = 3
+_CHAIN = 4
+_FEW = 16
+"""So few blocks are looked at one by one: calls of numpy cost more."""
+_MOST_DROPPED = (1 << 63) - 1
+"""What a report can hold."""
 _PLAIN = 4_000_000_000 * SECOND
 """Times below this need no care."""
 
 
-class _Interface:
+class _Interface(NamedTuple):
     """What a description block says: link type, snap length, how many parts of a second (a power of ten, or of two where `binary`) a time counts in,
     and the seconds that are added to it.
     """
 
-    __slots__ = ("binary", "exponent", "link_type", "offset", "snaplen")
+    link_type: int
+    snaplen: int
+    binary: bool
+    exponent: int
+    offset: int
 
-    def __init__(self, link_type: int, snaplen: int, resolution: int, offset: int) -> None:
-        self.link_type = link_type
-        self.snaplen = snaplen
-        self.binary = bool(resolution & 0x80)
-        self.exponent = resolution & 0x7F
-        self.offset = offset
+
+_NOBODY = _Interface(-1, 0, False, 6, 0)
+"""Of packets whose interface is not described."""
+
+
+class _Mark(NamedTuple):
+    """From that place in the buffer on: the section's byte order, where its interfaces begin among those kept, and how many are described."""
+
+    at: int
+    order: str
+    base: int
+    described: int
 
 
 class PcapNg:
@@ -71,9 +93,14 @@ class PcapNg:
         self._biggest = limits.record_max_bytes
         self._order = "<"
         self._interfaces: list[_Interface] = []
+        """Of the sections in the buffer, one after the other."""
+        self._base = 0
+        """Where those of the section at hand begin."""
+        self._marks = [_Mark(0, "<", 0, 0)]
         self._dropped: dict[int, int] = {}
         """By interface of the section."""
-        self._dropped_before = 0
+        self._dropped_sum = 0
+        """Of all interfaces of all sections."""
         self._last_ts = 0
         self._foreign = False
         """A section of another version was met: what its blocks are is not known, and only another section ends it."""
@@ -92,10 +119,10 @@ class PcapNg:
 
     # --- blocks
 
-    def scan(self, buffer: bytearray, have: int, most: int) -> Scan:
+    def scan(self, buffer: bytearray, at: int, have: int, most: int) -> Scan:
         """See `Format`. Enhanced packet blocks are taken in runs; what is not one is looked at when the run before it has proved right."""
         starts: list[int] = []
-        at = checked = 0
+        checked = 0
         while True:
             at = self._run(buffer, at, have, most, starts)
             bad = self._wrong(buffer, starts[checked:])
@@ -107,8 +134,8 @@ class PcapNg:
                 return Scan(starts, at)
             kind, size, caplen = struct.unpack_from(self._order + "II12xI", buffer, at)
             if kind == _SECTION:
-                if starts or at + _SECTION_BYTES > have:
-                    return Scan(starts, at, wanted=_SECTION_BYTES)  # the packets so far belong to the section before
+                if at + _SECTION_BYTES > have:
+                    return Scan(starts, at, wanted=_SECTION_BYTES)
                 if not self._section(buffer, at, have):
                     return Scan(starts, at, damage="a section header has no byte order, or is of a version that is not read")
                 size = struct.unpack_from(self._order + "I", buffer, at + 4)[0]
@@ -153,7 +180,12 @@ class PcapNg:
 
     def _wrong(self, buffer: bytearray, starts: list[int]) -> int:
         """Index of the first packet block that does not say the same length at both ends, or an odd or too large one; -1 where all are right."""
-        if not starts:
+        if len(starts) < _FEW:
+            word = struct.Struct(self._order + "I").unpack_from
+            for i, start in enumerate(starts):
+                length = word(buffer, start + 4)[0]
+                if length & 3 or length > self._biggest + _BESIDE or word(buffer, start + length - 4)[0] != length:
+                    return i
             return -1
         at = np.array(starts, dtype=np.int64)
         size = self._words(buffer, at + 4)
@@ -178,8 +210,8 @@ class PcapNg:
                 self._foreign = struct.unpack_from(order + "H", buffer, at + 12)[0] != 1
                 if self._foreign:
                     return False
-                self._interfaces = []
-                self._dropped_before += sum(self._dropped.values())
+                self._base = len(self._interfaces)
+                self._marks.append(_Mark(at, order, self._base, 0))
                 self._dropped = {}
                 return True
         return False
@@ -189,22 +221,24 @@ class PcapNg:
         if kind == _INTERFACE:
             if size < 20:
                 return f"an interface description of {size} bytes"
-            if len(self._interfaces) >= INTERFACES_MAX:
-                return f"more than {INTERFACES_MAX} interfaces in one section"
             link_type, snaplen = struct.unpack_from(self._order + "H2xI", buffer, at + 8)
-            options = self._options(buffer, at + 16, at + size - 4)
-            resolution = options.get(9, b"\6")[0] if options.get(9, b"\6") else 6
-            offset = int.from_bytes(options.get(14, b"")[:8], "little" if self._order == "<" else "big", signed=True)
-            self._interfaces.append(_Interface(link_type, snaplen, resolution, offset))
+            if len(self._interfaces) - self._base < INTERFACES_MAX:
+                options = self._options(buffer, at + 16, at + size - 4)
+                resolution = options.get(9, b"\6")[0] if options.get(9, b"\6") else 6
+                offset = int.from_bytes(options.get(14, b"")[:8], "little" if self._order == "<" else "big", signed=True)
+                self._interfaces.append(_Interface(link_type, snaplen, bool(resolution & 0x80), resolution & 0x7F, offset))
+                self._marks.append(_Mark(at, self._order, self._base, len(self._interfaces) - self._base))
             self.info.snaplen = max(self.info.snaplen, snaplen)
             self.info.saw(link_type)
         elif kind == _STATISTICS and size >= 24:
             interface = struct.unpack_from(self._order + "I", buffer, at + 8)[0]
             options = self._options(buffer, at + 20, at + size - 4)
             counts = [options[code] for code in (5, 7) if len(options.get(code, b"")) == 8]
-            if counts and interface < len(self._interfaces):
-                self._dropped[interface] = sum(struct.unpack(self._order + "Q", count)[0] for count in counts)
-                self.info.dropped_by_capture = self._dropped_before + sum(self._dropped.values())
+            if counts and interface < len(self._interfaces) - self._base:
+                lost = sum(struct.unpack(self._order + "Q", count)[0] for count in counts)
+                self._dropped_sum += lost - self._dropped.get(interface, 0)
+                self._dropped[interface] = lost
+                self.info.dropped_by_capture = min(self._dropped_sum, _MOST_DROPPED)
         elif kind == _SECRETS:
             self.info.decryption_secrets += 1
         return ""
@@ -227,40 +261,53 @@ class PcapNg:
         at = np.array(starts, dtype=np.int64)
         rows = np.ndarray((len(buffer) - _HEADER,), dtype=f"V{_HEADER}", buffer=buffer, strides=(1,))
         raw = rows[at]
-        head = raw.view(f"{self._order}u4").reshape(-1, 7).astype(np.int64)
+        marks = self._marks
+        mark = np.searchsorted([m.at for m in marks], at, side="right") - 1
+        first = marks[int(mark[0])]
+        swapped = np.array([m.order != first.order for m in marks])[mark]
+        head = _numbers(raw, first.order, swapped, 4)
         kind, size, interface, high, low, caplen, wirelen = head.T
         old = kind == _OLD_PACKET
         if old.any():
-            interface = np.where(old, raw.view(f"{self._order}u2").reshape(-1, 14)[:, 4].astype(np.int64), interface)
+            interface = np.where(old, _numbers(raw, first.order, swapped, 2)[:, 4], interface)
         simple = kind == _SIMPLE_PACKET
+        if simple.any():
+            interface = np.where(simple, 0, interface)
+        known = interface < np.array([m.described for m in marks])[mark]
+        which = np.where(known, np.array([m.base for m in marks])[mark] + interface, -1)
         offsets = at + _HEADER
         if simple.any():
             # type, length, bytes on the wire, data: the captured length is what fits and what the interface keeps
-            interface = np.where(simple, 0, interface)
-            snaplen = self._interfaces[0].snaplen if self._interfaces and self._interfaces[0].snaplen else self._biggest
+            snaplens = np.array([*(i.snaplen or self._biggest for i in self._interfaces), self._biggest])[which]
             wirelen = np.where(simple, head[:, 2], wirelen)
-            caplen = np.where(simple, np.minimum(np.minimum(wirelen, snaplen), size - 16), caplen)
+            caplen = np.where(simple, np.minimum(np.minimum(wirelen, snaplens), size - 16), caplen)
             offsets = np.where(simple, at + 12, offsets)
-        first = int(interface[0])
-        if first < len(self._interfaces) and not simple.any() and bool((interface == first).all()):
+        elif which[0] >= 0 and bool((which == which[0]).all()):
             # one interface, as nearly always
-            ts = _nanoseconds((high << 32) | low, self._interfaces[first])
+            only = self._interfaces[int(which[0])]
+            ts = _nanoseconds((high << 32) | low, only)
             self._last_ts = int(ts[-1])
-            self.link_type = self._interfaces[first].link_type
-            return Records(offsets, caplen, wirelen, ts, interfaces=first)
-        known = interface < len(self._interfaces)
-        which = np.where(known, interface, len(self._interfaces))
+            self.link_type = only.link_type
+            return Records(offsets, caplen, wirelen, ts, interfaces=int(interface[0]))
         ts = self._times((high << 32) | low, which, simple)
         link_types = np.array([*(i.link_type for i in self._interfaces), -1], dtype=np.int64)[which]
         return Records(offsets, caplen, wirelen, ts, link_types, interface)
 
+    def moved(self) -> None:
+        """See `Format`. Of the sections before the one at hand no packet is left."""
+        del self._interfaces[: self._base]
+        self._base = 0
+        self._marks = [_Mark(0, self._order, 0, len(self._interfaces))]
+
     def _times(self, units: npt.NDArray[np.int64], which: npt.NDArray[np.int64], simple: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """ns since the epoch of each packet, by the resolution of its interface; a simple packet has the time of the one before."""
+        kinds: dict[_Interface, int] = {}
+        number = np.array([kinds.setdefault(interface._replace(link_type=0, snaplen=0), len(kinds)) for interface in (*self._interfaces, _NOBODY)])[which]
         ts = np.zeros(len(units), dtype=np.int64)
-        for number in np.unique(which).tolist():
-            rows = which == number
-            interface = self._interfaces[number] if number < len(self._interfaces) else _Interface(-1, 0, 6, 0)
-            ts[rows] = _nanoseconds(units[rows], interface)
+        for interface, i in kinds.items():
+            rows = number == i
+            if rows.any():
+                ts[rows] = _nanoseconds(units[rows], interface)
         if simple.any():
             latest = np.maximum.accumulate(np.where(simple, -1, np.arange(len(ts))))
             ts = np.where(latest >= 0, ts[latest], self._last_ts)
@@ -269,38 +316,42 @@ class PcapNg:
 
     # --- behind damage
 
-    def resume(self, buffer: bytearray, begin: int, have: int, *, ended: bool) -> int:
-        """See `Format`."""
-        at = begin
-        step = 1 << 10
-        while at + _SMALLEST <= have:
-            stop = min(at + step, have - _SMALLEST + 1)
-            where = np.arange(at, stop, dtype=np.int64)
-            kind, size = self._words(buffer, where), self._words(buffer, where + 4)
-            likely = np.isin(kind, list(_KNOWN)) & (size >= _SMALLEST) & (size & 3 == 0) & (size <= self._biggest + _BESIDE)
-            for found in where[likely | (kind == _SECTION)].tolist():
-                if self._proves(buffer, found, have, ended=ended):
-                    return int(found)
-            at = stop
-            step = min(2 * step, 1 << 16)
-        return -1
+    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> search.Found:
+        """See `Format`. A block is plausible that says the same length twice; a section header proves itself."""
+        biggest = min(self._biggest + _BESIDE, search.RECORD_MAX)
 
-    def _proves(self, buffer: bytearray, at: int, have: int, *, ended: bool) -> bool:
-        """Whether some blocks in a row, or those up to the end, say their length twice alike; a section header proves itself."""
-        for _ in range(_CHAIN):
-            if at == have and ended:
-                return True
-            if at + 28 > have:
-                return False
-            kind, size = struct.unpack_from(self._order + "II", buffer, at)
-            if kind == _SECTION and any(struct.unpack_from(order + "IH", buffer, at + 8) == (_BYTE_ORDER, 1) for order in "<>"):
-                return True
-            if self._foreign or kind not in _KNOWN or size < _SMALLEST or size & 3 or at + size > have:
-                return False
-            if struct.unpack_from(self._order + "I", buffer, at + size - 4)[0] != size:
-                return False
-            at += size
-        return True
+        def plausible(at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+            kind, size = self._words(buffer, at), self._words(buffer, at + 4)
+            sections = np.flatnonzero(kind == _SECTION)
+            proven = _are_sections(buffer, at[sections])
+            likely = np.isin(kind, _KNOWN) & (size >= _SMALLEST) & (size & 3 == 0) & (size <= biggest)
+            if self._foreign:
+                likely[:] = False  # what the blocks of this section are is not known
+            likely[sections] = proven
+            size[sections] = 0
+            return likely, size
+
+        def ends(at: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+            good: npt.NDArray[np.bool_] = self._words(buffer, at - 4) == size
+            return good
+
+        return search.first_proven(search.Shape(_SHORTEST, _CHAIN, plausible, ends), begin, have, ended=ended)
+
+
+def _numbers(raw: npt.NDArray[np.void], order: str, swapped: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int64]:
+    """int64 (n, _HEADER / size): headers, (n,), as numbers of so many bytes; those that are swapped have the other byte order."""
+    found = raw.view(f"{order}u{size}").reshape(len(raw), -1).astype(np.int64)
+    if swapped.any():
+        found[swapped] = raw[swapped].view(f"{'<' if order == '>' else '>'}u{size}").reshape(-1, found.shape[1])
+    return found
+
+
+def _are_sections(buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """bool (n,): whether section headers that this version reads begin at these places, int64 (n,)."""
+    found = gather(buffer, at + 8, _MARK_OF_A_SECTION).view(np.uint8).reshape(-1, 6)
+    marks = [np.frombuffer(struct.pack(order + "IH", _BYTE_ORDER, 1), dtype=np.uint8) for order in "<>"]
+    good: npt.NDArray[np.bool_] = (found == marks[0]).all(axis=1) | (found == marks[1]).all(axis=1)
+    return good
 
 
 def _nanoseconds(units: npt.NDArray[np.int64], interface: _Interface) -> npt.NDArray[np.int64]:

@@ -5,8 +5,9 @@ no capture. Damage after that is said in `CaptureInfo`: `cut_short` for a last r
 decompressed) for the first place at which no record can begin; reading goes on behind it where the next records prove themselves,
 and what lay between is in `skipped_bytes`.
 
-Invariant: the buffer is `block_size` bytes, or one record (`record_max_bytes` at the most) where that is larger; no length field asks for
-more. Each byte of the capture is looked at a fixed number of times.
+Invariant: the buffer is `block_size` bytes, or one record (`record_max_bytes` at the most) where that is larger, or what a search behind damage
+needs (`search.ROOM`); no length field asks for more. Each byte of the capture is looked at a fixed number of times. What is read, and where damage
+ends, depends on the capture's bytes alone, never on how much of it is at hand.
 """
 
 from __future__ import annotations
@@ -19,17 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.budget import Ledger
+from pcapflow.capture import search
 from pcapflow.capture.block import PAD, PacketBlock
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
 
-_COLUMN_BYTES_PER_PACKET = 512
+COLUMN_BYTES_PER_PACKET = 512
 """What the columns of one packet take in all stages together, measured on tiny packets; reserved with the block."""
-_PROOF = 1 << 20
-"""Bytes behind a record that prove it, at the most: some records in a row."""
-NEAR = 7 * 86_400
-"""Seconds from the last packet's time within which a record behind damage must be."""
 _LINK_TYPES_MAX = 64
 """Different link types of one capture that the report names."""
 
@@ -70,20 +68,21 @@ class CaptureInfo:
     def saw(self, link_type: int, packets: int = 0) -> None:
         """The capture has an interface of that link type, and so many more packets."""
         if link_type not in self.by_link_type:
-            if len(self.link_types) >= _LINK_TYPES_MAX:
+            if len(self.link_types) >= _LINK_TYPES_MAX and link_type >= 0:
                 return
-            self.link_types.append(link_type)
+            # that of packets whose interface nobody described stays last: no block says when it was met
+            self.link_types.insert(len(self.link_types) - (-1 in self.by_link_type), link_type)
             self.by_link_type[link_type] = 0
         self.by_link_type[link_type] += packets
 
 
 class Scan(NamedTuple):
-    """What a format found at the front of the buffer: where packet records begin; where the first byte is that is not done with; how many bytes
-    what begins there takes, 0 where that is not known; how many of them nobody needs to see; and why nothing can begin there.
+    """What a format found from a place in the buffer on: where packet records begin; where the first byte is that is not done with; how many bytes
+    what begins there takes, 0 where that is not known; how many bytes from there on nobody needs to see; and why nothing can begin there.
     """
 
     starts: list[int]
-    used: int
+    at: int
     wanted: int = 0
     skip: int = 0
     damage: str = ""
@@ -113,16 +112,22 @@ class Format(Protocol):
         """Read the file's header, if it has one that is no record; raises CaptureError where it is none."""
         ...
 
-    def scan(self, buffer: bytearray, have: int, most: int) -> Scan:
-        """Find at most so many packet records in buffer[:have], which begins where a record does."""
+    def scan(self, buffer: bytearray, at: int, have: int, most: int) -> Scan:
+        """Find at most so many packet records in buffer[at:have], which begins where a record does."""
         ...
 
     def records(self, buffer: bytearray, starts: list[int]) -> Records:
-        """The columns of the records that begin there."""
+        """The columns of the records that begin there: all that were found since the buffer was last moved."""
         ...
 
-    def resume(self, buffer: bytearray, begin: int, have: int, *, ended: bool) -> int:
-        """Where in buffer[begin:have] the first record begins that proves itself, -1 where none does. ended: nothing comes after it."""
+    def moved(self) -> None:
+        """The buffer's bytes are elsewhere now: what was found before is done with."""
+        ...
+
+    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> search.Found:
+        """Where in buffer[begin:have] the first record begins that proves itself. last: where the last record before began, -1 where it is not in
+        the buffer any more; ended: nothing comes behind it.
+        """
         ...
 
 
@@ -135,76 +140,118 @@ class CaptureReader:
         self._format = form
         self._ledger = ledger
         self._grown = 0
+        self._room = 0
+        self._searching = False
+        """The last record was none: where the next one begins is not known."""
+        self._search_from = 0
+        """Where in the buffer it may."""
+        self._to_skip = 0
         form.begin(source)
 
-    def blocks(self, first_packet: int, limits: Limits) -> Iterator[PacketBlock]:
-        """The capture's packets, the first of them numbered first_packet. Each block is valid until the next is asked for."""
+    def blocks(self, first_packet: int, limits: Limits, *, column_bytes: int = COLUMN_BYTES_PER_PACKET) -> Iterator[PacketBlock]:
+        """The capture's packets, the first of them numbered first_packet. Each block is valid until the next is asked for. column_bytes: what is
+        reserved for each packet beside its bytes.
+        """
         room = max(limits.block_size, 1 << 12)
-        reserved = room + limits.block_packets * _COLUMN_BYTES_PER_PACKET
+        reserved = room + limits.block_packets * column_bytes
         account = self._ledger.blocks
         if not account.reserve(reserved):
-            raise CaptureError(self._source.path, f"one block needs {reserved} bytes, more than the memory limit leaves")
+            raise CaptureError(self._source.path, f"one block needs {reserved} bytes, more than the memory limit leaves", unreadable=True)
+        self._room = room
         try:
-            yield from self._blocks(first_packet, room, limits.block_packets)
+            yield from self._blocks(first_packet, limits.block_packets)
         finally:
             account.release(reserved + self._grown)
             self._grown = 0
 
-    def _blocks(self, number: int, room: int, most: int) -> Iterator[PacketBlock]:
-        source, info, form = self._source, self.info, self._format
-        buffer = bytearray(room + PAD)
+    def _blocks(self, number: int, most: int) -> Iterator[PacketBlock]:
+        source, info = self._source, self.info
+        buffer = bytearray(self._room + PAD)
         have = 0
         begin = source.position
         """Offset of buffer[0] in the capture."""
-        searching = False
-        to_skip = 0
         while True:
-            if not source.ended and have < room:
-                have += source.fill(memoryview(buffer)[have:room])
+            if not source.ended and have < self._room:
+                # behind damage a slow pipe is waited for, so that what is at hand is not searched anew for each byte
+                have += source.fill(memoryview(buffer)[have : self._room], at_least=max(1, have // 4) if self._searching else 1)
             info.bytes = source.position
-            if to_skip:
-                scan = Scan([], min(to_skip, have))
-                to_skip -= scan.used
-            elif searching:
-                found = form.resume(buffer, 1, have, ended=source.ended)
-                searching = found < 0
-                scan = Scan([], found if found >= 0 else have if source.ended else max(0, have - min(_PROOF, room // 2)))
-                info.skipped_bytes += scan.used
-            else:
-                scan = form.scan(buffer, have, most)
-            if scan.starts:
-                block = self._block(buffer, scan.starts, number)
+            starts, at, wanted = self._find(buffer, begin, have, most)
+            if starts:
+                block = self._block(buffer, starts, number)
                 number += len(block)
                 yield block
-            if scan.damage:
-                self._damaged(begin + scan.used, scan.damage)
-                searching = True
-            if scan.used:
-                buffer[: have - scan.used] = buffer[scan.used : have]
-                have -= scan.used
-                begin += scan.used
-            to_skip += scan.skip
-            if scan.used or scan.damage or scan.skip:
+            buffer[: have - at] = buffer[at:have]
+            have -= at
+            begin += at
+            self._search_from -= at
+            self._format.moved()
+            if source.interrupted:
+                return
+            if len(starts) == most:
                 continue
-            # not one whole record
             if source.ended:
-                info.cut_short = ((have > 0 or to_skip > 0) and not searching) or source.truncated
+                info.cut_short = ((have > 0 or self._to_skip > 0) and not self._searching) or source.truncated
                 if source.corrupt and not source.truncated:
                     self._damaged(begin, f"the compressed data is damaged ({source.corrupt})")
                 return
-            if have == room and scan.wanted <= room and not searching:
-                raise AssertionError(f"{info.format}: no way on at byte {begin}")
-            if scan.wanted > room:
-                if not self._ledger.blocks.reserve(scan.wanted - room):
-                    self._damaged(begin, f"a record of {scan.wanted} bytes does not fit in the memory limit")
-                    searching = True
-                    continue
-                # a new one: the block handed out before may still look into the old one
-                grown = bytearray(scan.wanted + PAD)
-                grown[:have] = buffer[:have]
+            if wanted > self._room:
+                grown = self._grow(buffer, begin, have, wanted)
+                if grown is None:
+                    return
                 buffer = grown
-                self._grown += scan.wanted - room
-                room = scan.wanted
+            elif have == self._room and not starts and not at:
+                raise AssertionError(f"{info.format}: no way on at byte {begin}")
+
+    def _find(self, buffer: bytearray, begin: int, have: int, most: int) -> tuple[list[int], int, int]:
+        """All that is whole in buffer[:have]: where packet records begin, at most so many; how far that goes; how many bytes what follows takes, where that is known."""
+        form, info = self._format, self.info
+        starts: list[int] = []
+        at = 0
+        while len(starts) < most:
+            if self._to_skip:
+                n = min(self._to_skip, have - at)
+                at += n
+                self._to_skip -= n
+                if self._to_skip:
+                    break
+            if self._searching:
+                found = form.resume(buffer, self._search_from, have, starts[-1] if starts else -1, ended=self._source.ended)
+                self._searching = not found.proven
+                self._search_from = found.at
+                stop = have if self._searching and self._source.ended else found.at
+                info.skipped_bytes += stop - at
+                at = stop
+                if self._searching:
+                    return starts, at, search.ROOM
+            scan = form.scan(buffer, at, have, most - len(starts))
+            starts += scan.starts
+            at = scan.at
+            if scan.damage:
+                self._damaged(begin + at, scan.damage)
+                self._searching, self._search_from = True, at + 1
+            elif scan.skip:
+                self._to_skip = scan.skip
+            else:
+                return starts, at, scan.wanted
+        return starts, at, 0
+
+    def _grow(self, buffer: bytearray, begin: int, have: int, wanted: int) -> bytearray | None:
+        """A larger buffer with the same bytes, for what takes so many. Where memory is short the capture is damaged there; None where not even
+        a search behind it fits, and nothing more can be read.
+        """
+        more = wanted - self._room
+        if not self._ledger.blocks.reserve(more):
+            self._damaged(begin, f"a record of {wanted} bytes does not fit in the memory limit")
+            if self._searching:
+                return None
+            self._searching, self._search_from = True, 1
+            return buffer
+        # a new one: the block handed out before may still look into the old one
+        grown = bytearray(wanted + PAD)
+        grown[:have] = buffer[:have]
+        self._grown += more
+        self._room = wanted
+        return grown
 
     def _damaged(self, at: int, why: str) -> None:
         if self.info.damaged_at is None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+import numpy.typing as npt
 
-from pcapflow.capture.reader import NEAR, CaptureInfo, Records, Scan, file_header
+from pcapflow.capture import search
+from pcapflow.capture.reader import CaptureInfo, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import SECOND, Limits
@@ -43,11 +45,10 @@ class Snoop:
         self.info.format = "snoop"
         self.info.saw(self.link_type)
 
-    def scan(self, buffer: bytearray, have: int, most: int) -> Scan:
+    def scan(self, buffer: bytearray, at: int, have: int, most: int) -> Scan:
         """See `Format`."""
         head_at = struct.Struct(">4xII").unpack_from
         starts: list[int] = []
-        at = 0
         for _ in range(most):
             if at + _RECORD_HEADER > have:
                 break
@@ -63,29 +64,29 @@ class Snoop:
     def records(self, buffer: bytearray, starts: list[int]) -> Records:
         """See `Format`."""
         at = np.array(starts, dtype=np.int64)
-        rows = np.ndarray((len(buffer) - _RECORD_HEADER,), dtype=f"V{_RECORD_HEADER}", buffer=buffer, strides=(1,))
-        head = rows[at].view(">u4").reshape(-1, 6).astype(np.int64)
+        head = self._headers(buffer, at)
         self.info.dropped_by_capture = int(head[-1, 3])  # cumulative
         self._last = int(head[-1, 4])
         return Records(at + _RECORD_HEADER, head[:, 1], head[:, 0], head[:, 4] * SECOND + head[:, 5] * 1_000)
 
-    def resume(self, buffer: bytearray, begin: int, have: int, *, ended: bool) -> int:
-        """See `Format`."""
-        for at in range(begin, have - _RECORD_HEADER + 1):
-            if self._proves(buffer, at, have, ended=ended):
-                return at
-        return -1
+    @staticmethod
+    def _headers(buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """int64 (n, 6): wire and captured length, length of the record, cumulative drops, seconds, microseconds."""
+        rows = np.ndarray((len(buffer) - _RECORD_HEADER,), dtype=f"V{_RECORD_HEADER}", buffer=buffer, strides=(1,))
+        return rows[at].view(">u4").reshape(-1, 6).astype(np.int64)
 
-    def _proves(self, buffer: bytearray, at: int, have: int, *, ended: bool) -> bool:
-        for _ in range(_CHAIN):
-            if at == have and ended:
-                return True
-            if at + _RECORD_HEADER > have:
-                return False
-            wirelen, caplen, size, _, seconds, micro = struct.unpack_from(">6I", buffer, at)
-            if not (0 < caplen <= wirelen < 1 << 20 and _RECORD_HEADER + caplen <= size <= caplen + 64 and micro < 1_000_000):
-                return False
-            if self._last and abs(seconds - self._last) > NEAR:
-                return False
-            at += size
-        return True
+    def moved(self) -> None:
+        """See `Format`."""
+
+    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> search.Found:
+        """See `Format`."""
+        if last >= 0:
+            self._last = int(self._headers(buffer, np.array([last]))[0, 4])
+
+        def plausible(at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+            wirelen, caplen, size, _, seconds, micro = self._headers(buffer, at).T
+            near = np.abs(seconds - self._last) <= search.NEAR if self._last else seconds >= 0
+            sizes = (caplen > 0) & (caplen <= wirelen) & (wirelen < 1 << 20) & (_RECORD_HEADER + caplen <= size) & (size <= np.minimum(caplen + 64, search.RECORD_MAX))
+            return near & sizes & (micro < 1_000_000), size
+
+        return search.first_proven(search.Shape(_RECORD_HEADER, _CHAIN, plausible), begin, have, ended=ended)

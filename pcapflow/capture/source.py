@@ -12,7 +12,6 @@ import select
 import stat
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from pcapflow.capture.compression import Corrupt, Decompressor
 from pcapflow.capture.interrupt import Interrupt
@@ -80,6 +79,11 @@ class Source:
         self.position += got
         return got
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user asked to stop: whoever reads without giving anything looks at it."""
+        return self._interrupt.asked
+
     def peek(self, n: int) -> bytes:
         """The next n bytes, fewer where the input ends before; they are still to be read."""
         room = bytearray(n)
@@ -123,7 +127,7 @@ class Source:
                     select.select([self._fd], [], [])
             n = _read_into(self._fd, room)
         except OSError as e:
-            raise CaptureError(self.path, f"cannot be read: {e.strerror}") from None
+            raise CaptureError(self.path, f"cannot be read: {e.strerror}", unreadable=True) from None
         self.taken += n
         return n
 
@@ -161,7 +165,9 @@ def open_source(path: str, interrupt: Interrupt | None = None) -> Source:
         mode = os.fstat(fd).st_mode
         return Source(path, fd, os.fstat(fd).st_size if stat.S_ISREG(mode) else None, interrupt, owned=False)
     try:
-        fd = os.open(Path(path), _OPEN)
+        # the path as it was given: an empty one is no folder; a named pipe waits for whoever writes to it
+        with interrupt.waiting():
+            fd = os.open(path, _OPEN)
     except (OSError, ValueError) as e:
         why = e.strerror if isinstance(e, OSError) and e.strerror else str(e)
         raise CaptureError(path, f"cannot be opened: {why}", unreadable=True) from None

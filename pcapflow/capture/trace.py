@@ -6,35 +6,48 @@ packet by packet. It raises `CaptureError` before the first block where an input
 are left out and named in `passed_over`.
 
 Invariant: a capture's own packets stay in its own order; of packets with the same time those of the capture that comes first in order
-come first. A block is valid until the next one is asked for. At one time only those captures are open that overlap.
+come first. A block is valid until the next one is asked for. At one time only those captures are open that overlap, and the more they are, the
+smaller are their blocks. What is kept of each capture is reserved in the `blocks` account.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from pcapflow.budget import Ledger
-from pcapflow.capture.block import PacketBlock, joined
+from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.interrupt import Interrupt
-from pcapflow.capture.reader import CaptureInfo, CaptureReader
+from pcapflow.capture.merge import gathered, pieces
+from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
 from pcapflow.capture.source import STDIN, Source, open_source
 from pcapflow.errors import CaptureError
+from pcapflow.files import is_folder
 from pcapflow.limits import Limits
 
-_PROBE = 1 << 16
+_PROBE = 1 << 12
 """Bytes of a block that is only to tell a capture's first time."""
-_NEVER = 1 << 62
+_SIDE_BY_SIDE = 8
+"""The blocks of captures that overlap in time are so many times smaller, and smaller yet where more of them do."""
+_SMALLEST_BLOCK = 1 << 12
+_FEWEST_PACKETS = 16
+_MERGED_COLUMN_BYTES = 128
+"""Of a packet that waits to be merged: the columns of the later stages are the merged block's."""
+INPUT_BYTES = 2 << 10
+"""What a run keeps of each capture, its part of the report included (measured in tests)."""
+_NEVER = (1 << 63) - 1
 
 
 class _Input:
     """One capture, and where its reading is."""
+
+    __slots__ = ("at", "block", "blocks", "first_ts", "info", "latest", "number", "order", "path", "place", "reader", "size", "source")
 
     def __init__(self, path: str, number: int) -> None:
         self.path = path
@@ -51,7 +64,7 @@ class _Input:
         self.block: PacketBlock | None = None
         self.at = 0
         """Rows of the block that are taken."""
-        self.order: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.order = _NO_ROWS
         """The greatest time up to each row, which is what is merged by."""
         self.latest = -1
 
@@ -63,10 +76,10 @@ class _Input:
             self.reader = open_capture(self.source, limits, ledger)
             self.info = self.reader.info
 
-    def start(self, limits: Limits) -> None:
+    def start(self, limits: Limits, column_bytes: int = COLUMN_BYTES_PER_PACKET) -> None:
         """Read its first block."""
         assert self.reader is not None
-        self.blocks = self.reader.blocks(1, limits)
+        self.blocks = self.reader.blocks(1, limits, column_bytes=column_bytes)
         self.advance()
 
     def advance(self) -> None:
@@ -78,19 +91,48 @@ class _Input:
             self.order = np.maximum(np.maximum.accumulate(self.block.ts), self.latest)
             self.latest = int(self.order[-1])
 
+    def probe(self, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> None:
+        """Look at its first packet, and leave it as it was; a pipe cannot be read twice, and stays open. limits: of a block that is only to tell a first time."""
+        self.open(limits, ledger, interrupt)
+        if self.size is not None:
+            self.start(limits)
+            if self.block is not None:
+                self.first_ts = int(self.order[0])
+            self.close()
+
     def close(self) -> None:
         """Done with it."""
         self.blocks = iter(())
         self.block = None
+        self.order = _NO_ROWS
+        self.reader = None
         if self.source is not None:
             self.source.close()
+
+    def again(self) -> None:
+        """To be read from its beginning."""
+        self.source = None
+        self.latest = -1
+        self.info = CaptureInfo(self.path)
+
+
+_NO_ROWS = np.zeros(0, dtype=np.int64)
+
+
+def files_in(folder: str) -> list[str]:
+    """The files in a directory, by name."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(os.path.join(folder, entry.name) for entry in entries if entry.is_file())  # noqa: PTH118 - as the folder was given
+    except OSError as e:
+        raise CaptureError(folder, f"cannot be read: {e.strerror}", unreadable=True) from None
 
 
 def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> tuple[list[str], list[str]]:
     """The captures in a directory, by name, and its other files."""
     captures: list[str] = []
     others: list[str] = []
-    for path in sorted(str(p) for p in Path(folder).iterdir() if p.is_file()):
+    for path in files_in(folder):
         probe = _Input(path, 0)
         try:
             probe.open(limits, ledger, interrupt)
@@ -123,45 +165,56 @@ class Trace:
         self._taken = 0
         """Bytes of inputs that are done."""
         self._active: list[_Input] = []
-        self._inputs = [_Input(path, number) for number, path in enumerate(self._expanded(paths))]
+        self._reserved = 0
+        self._inputs: list[_Input] = []
         try:
-            if len(self._inputs) == 1:
+            if len(paths) == 1 and not is_folder(paths[0]):
+                self._inputs.append(_Input(paths[0], 0))
                 self._inputs[0].open(limits, ledger, interrupt)
             else:
+                self._look_at(paths)
                 self._put_in_order()
         except BaseException:
             self.close()
             raise
 
-    def _expanded(self, paths: Sequence[str]) -> list[str]:
-        found: list[str] = []
-        for path in paths:
-            if path != STDIN and Path(path).is_dir():
-                captures, others = captures_in(path, self._limits, self._ledger, self._interrupt)
-                self.passed_over += others
-                if not captures:
-                    raise CaptureError(path, "is a directory without captures")
-                found += captures
-            else:
-                found.append(path)
-        return found
-
-    def _put_in_order(self) -> None:
+    def _look_at(self, paths: Sequence[str]) -> None:
         """Look at each capture's first packet."""
         small = replace(self._limits, block_size=min(_PROBE, self._limits.block_size), block_packets=1)
-        for one in self._inputs:
-            one.open(self._limits, self._ledger, self._interrupt)
-            if one.size is None:
-                # a pipe cannot be read twice: its first block waits
-                one.start(self._limits)
-                one.first_ts = int(one.order[0]) if one.block is not None else -1
-                continue
-            one.start(small)
+        for path in paths:
+            found = len(self._inputs)
+            folder = path != STDIN and is_folder(path)
+            for name in files_in(path) if folder else (path,):
+                self._interrupt.check()
+                one = _Input(name, len(self._inputs))
+                if not self._ledger.blocks.reserve(INPUT_BYTES):
+                    n = len(self._inputs) + 1
+                    raise CaptureError(name, f"is one capture too many: {n} of them take {n * INPUT_BYTES} bytes, more than the memory limit leaves", unreadable=True)
+                self._reserved += INPUT_BYTES
+                try:
+                    one.probe(small, self._ledger, self._interrupt)
+                except CaptureError as e:
+                    one.close()
+                    if e.unreadable or not folder:
+                        raise
+                    self.passed_over.append(name)
+                    continue
+                except BaseException:
+                    one.close()
+                    raise
+                self._inputs.append(one)
+            if folder and len(self._inputs) == found:
+                raise CaptureError(path, "is a directory without captures")
+
+    def _put_in_order(self) -> None:
+        pipes = [one for one in self._inputs if one.size is None]
+        for one in pipes:
+            # its first block waits until its turn comes
+            one.start(self._side_by_side(len(pipes)) if len(pipes) > 1 else self._limits)
             one.first_ts = int(one.order[0]) if one.block is not None else -1
-            one.close()
-            again = _Input(one.path, one.number)
-            again.first_ts, again.size = one.first_ts, one.size
-            self._inputs[one.number] = again
+        for one in self._inputs:
+            if one.size is not None:
+                one.again()
         self._inputs.sort(key=lambda one: (one.first_ts, one.number))
         for place, one in enumerate(self._inputs):
             one.place = place
@@ -190,35 +243,43 @@ class Trace:
         """All packets of all captures, or the first so many."""
         number = 1
         last = _NEVER if most is None else most
+        blocks = (block for block, _ in self._in_order()) if len(self._inputs) == 1 else gathered(self._in_order(), self._limits, self._ledger.blocks)
+        for block in blocks:
+            some = min(len(block), last - number + 1)
+            yield replace(block.rows(0, some), first_packet=number)
+            number += some
+            if number > last:
+                if len(self._inputs) == 1:
+                    self._inputs[0].info.packets -= len(block) - some
+                return
+
+    def _in_order(self) -> Iterator[tuple[PacketBlock, bool]]:
+        """All packets of all captures by time, and whether what follows may be waited for."""
         waiting = list(reversed(self._inputs))
         active = self._active
         while waiting or active:
             if not active:
-                self._begin(waiting.pop(), others=0)
+                self._begin(waiting.pop())
             # up to here the blocks at hand tell the order
             horizon = min((one.latest for one in active), default=_NEVER)
             while waiting and waiting[-1].first_ts <= horizon:
-                self._begin(waiting.pop(), others=len(active))
+                self._begin(waiting.pop())
                 horizon = min((one.latest for one in active), default=_NEVER)
-            parts: list[tuple[_Input, int, int]] = []
+            blocks: list[PacketBlock] = []
+            times: list[npt.NDArray[np.int64]] = []
             side: Literal["left", "right"] = "right"
             for one in active:
                 stop = int(np.searchsorted(one.order, horizon, side=side))
                 if one.latest == horizon:
                     side = "left"  # its next block may begin with the same time, and comes before that of those behind it
-                if stop > one.at:
-                    parts.append((one, one.at, stop))
+                if stop > one.at and one.block is not None:
+                    blocks.append(one.block.rows(one.at, stop))
+                    times.append(one.order[one.at : stop])
                     one.at = stop
-            block = _merged(parts, number)
-            if block is not None:
-                number += len(block)
-                beyond = number - 1 - last
-                if beyond >= 0:
-                    for one, start, stop in parts if len(parts) == 1 else ():
-                        one.info.packets -= min(beyond, stop - start)
-                    yield block.rows(0, len(block) - beyond)
-                    return
-                yield block
+            may_wait = all(one.size is not None for one in active)
+            if blocks:
+                for block in pieces(blocks, times, self._limits, self._ledger.blocks):
+                    yield block, may_wait
             for one in list(active):
                 if one.block is not None and one.at == len(one.block):
                     one.advance()
@@ -227,14 +288,27 @@ class Trace:
                     active.remove(one)
                     one.close()
 
-    def _begin(self, one: _Input, *, others: int) -> None:
-        limits = self._limits
-        if others:
-            # side by side: their blocks share the room of some
-            limits = replace(limits, block_size=max(1 << 16, limits.block_size // 8), block_packets=max(1, limits.block_packets // 8))
-        one.open(self._limits, self._ledger, self._interrupt)
-        if one.block is None:
-            one.start(limits)
+    def _side_by_side(self, inputs: int) -> Limits:
+        """The limits of each of so many captures that overlap in time."""
+        share = max(_SIDE_BY_SIDE, inputs)
+        return replace(
+            self._limits,
+            block_size=max(_SMALLEST_BLOCK, self._limits.block_size // share),
+            block_packets=max(min(_FEWEST_PACKETS, self._limits.block_packets), self._limits.block_packets // share),
+        )
+
+    def _begin(self, one: _Input) -> None:
+        others = len(self._active)
+        try:
+            one.open(self._limits, self._ledger, self._interrupt)
+            if one.block is None and others:
+                one.start(self._side_by_side(others + 1), _MERGED_COLUMN_BYTES)
+            elif one.block is None:
+                one.start(self._limits)
+        except CaptureError as e:
+            if not others:
+                raise
+            raise CaptureError(one.path, f"{e.problem} (it overlaps in time with {others} other captures, which are read side by side)", unreadable=e.unreadable) from None
         self._active.append(one)
         self._active.sort(key=lambda one: (one.first_ts, one.number))
 
@@ -242,20 +316,11 @@ class Trace:
         """Close what is open."""
         for one in self._inputs:
             one.close()
+        self._ledger.blocks.release(self._reserved)
+        self._reserved = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def _merged(parts: list[tuple[_Input, int, int]], number: int) -> PacketBlock | None:
-    """Rows of several blocks as one, by time; number: of the first packet."""
-    if not parts:
-        return None
-    blocks = [one.block.rows(start, stop) for one, start, stop in parts if one.block is not None]
-    if len(blocks) == 1:
-        return replace(blocks[0], first_packet=number)
-    order = np.argsort(np.concatenate([one.order[start:stop] for one, start, stop in parts]), kind="stable")
-    return joined(blocks, number, order)

@@ -18,10 +18,10 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
 from pcapflow.errors import CaptureError
-from pcapflow.limits import KIB, Limits
+from pcapflow.limits import KIB, MIB, Limits
 from tests.capture.containers import pcapng
 from tests.conftest import Ran, check
-from tests.craft import Talk, pcap, request, response
+from tests.craft import Talk, pcap, request, response, tcp_frame
 
 SMALL = replace(Limits(), block_size=4 * KIB)
 
@@ -149,3 +149,71 @@ def test_pipes_are_read_once(tmp_path: Path) -> None:
     ran = run_all([pipe, first])
     writer.join()
     assert ran.comparable() == run_all([whole]).comparable()
+
+
+def _side_by_side(folder: Path, captures: int, packets: int) -> list[Path]:
+    """Captures of the same time, each with connections of its own."""
+    paths = []
+    for k in range(captures):
+        frames = [(i * captures + k, tcp_frame(f"10.1.{k >> 8}.{k & 255}", 5000 + i % 9, "10.0.0.2", 80, 1000 + i, 1, 16, b"z" * 180)) for i in range(packets)]
+        paths.append(folder / f"{k:04}.pcap")
+        paths[-1].write_bytes(pcap(frames))
+    return paths
+
+
+def test_captures_that_overlap_share_what_one_block_takes(tmp_path: Path) -> None:
+    """300 of them under 20 MiB: each of their blocks, and the merged one, is reserved, and bounded as one capture's is."""
+    paths = [str(p) for p in _side_by_side(tmp_path, 300, 40)]
+    limits = Limits().with_memory(20 * MIB)
+    ledger = Ledger(limits)
+    rows = [0]
+    with Trace(paths, limits, ledger, Interrupt()) as trace:
+        for block in trace.blocks():
+            rows.append(len(block))
+            assert len(block) <= limits.block_packets
+            assert int(block.caplen.sum()) <= limits.block_size
+    assert sum(rows) == 300 * 40
+    assert max(rows) > 256
+    assert ledger.peak <= 20 * MIB
+    assert ledger.used == 0
+
+
+def test_small_captures_one_after_the_other_are_read_in_blocks_of_many(tmp_path: Path) -> None:
+    frames = conversation()
+    for i, (_, frame) in enumerate(frames):
+        (tmp_path / f"{i:03}.pcap").write_bytes(pcap([(i * 10, frame)]))
+    whole = tmp_path / "whole"
+    whole.write_bytes(pcap([(i * 10, frame) for i, (_, frame) in enumerate(frames)]))
+    paths = sorted(str(p) for p in tmp_path.glob("*.pcap"))
+    ledger = Ledger(Limits())
+    with Trace(paths, Limits(), ledger, Interrupt()) as trace:
+        assert sum(1 for _ in trace.blocks()) == 1
+    assert ledger.used == 0
+    assert run_all([Path(p) for p in paths], Limits()).comparable() == run_all([whole], Limits()).comparable()
+
+
+def test_more_captures_than_memory_is_there_for_are_refused_by_name(tmp_path: Path) -> None:
+    for i in range(40):
+        (tmp_path / f"{i:03}.pcap").write_bytes(pcap([(i, b"x")]))
+    limits = replace(Limits(), memory_limit=64 * KIB, block_size=4 * KIB)
+    ledger = Ledger(limits)
+    with pytest.raises(CaptureError, match=r"\d+.pcap: (?:is one capture too many: \d\d of them take|one block needs) \d+ bytes, more than the memory limit leaves"):
+        Trace([str(tmp_path)], limits, ledger, Interrupt())
+    assert ledger.used == 0
+
+
+def test_the_search_for_captures_and_for_records_stops_when_it_is_asked_to(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    whole = pcap([(i, b"y" * 60) for i in range(9)])
+    path.write_bytes(whole[: 24 + 3 * 76] + b"\xff" * (9 * MIB) + whole[24 + 3 * 76 :])
+    interrupt = Interrupt()
+    ledger = Ledger(Limits())
+    with Trace([str(path)], Limits(), ledger, interrupt) as trace:
+        blocks = trace.blocks()
+        assert len(next(blocks)) == 3
+        interrupt.asked = True
+        assert next(blocks, None) is None
+        assert trace.infos[0].skipped_bytes < 9 * MIB
+    with pytest.raises(KeyboardInterrupt):
+        Trace([str(tmp_path)], Limits(), ledger, interrupt)
+    assert ledger.used == 0
