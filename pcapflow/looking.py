@@ -26,3 +26,5 @@ class Looking:
 
 
 NOTHING_MORE = Looking()
+MOST_CODINGS = 4
+"""Codings of one body that are undone; none in the wild has more than two."""

@@ -18,7 +18,7 @@ from typing import Any
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.looking import EXTRAS
+from pcapflow.looking import EXTRAS, MOST_CODINGS
 
 SLICE = 2 << 10
 PIECE = 64 << 10
@@ -31,8 +31,6 @@ _ZSTD_WINDOW = 8 << 20
 """The largest window that zstd may ask for over HTTP (RFC 9659)."""
 _BROTLI_WINDOW = 16 << 20
 """The largest that the format has (RFC 7932 section 9.1)."""
-MOST_CODINGS = 4
-"""Codings of one body; none in the wild has more than two."""
 
 SUPPORTED = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd"))
 Out = Callable[[bytes], None]
@@ -62,7 +60,7 @@ def _module(name: str) -> Any:
 def missing(codings: tuple[str, ...]) -> str | None:
     """The first of the codings that this installation cannot undo, and what to do about it."""
     if len(codings) > MOST_CODINGS:
-        return f"{len(codings)} content codings"
+        return f"more than {MOST_CODINGS} content codings"
     for coding in codings:
         if coding not in SUPPORTED:
             return f"content coding {coding[:40]}"

@@ -14,10 +14,12 @@ REQUEST, RESPONSE, TLS, HTTP2, JSON, FRAMED_JSON, OTHER = "request", "response",
 
 MOST_BYTES = 64 << 10
 """A first line that is longer than this is none."""
+_SHORT = 256
+_BLANK = b" \t\r\n"
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t][^\r\n]*+\r?)?)?\Z")
-_UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\n]*)\Z")
+_UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\r\n]*+\r?)\Z")
 
 
 _JSON = re.compile(rb'[ \t\r\n]*+(?:\{[ \t\r\n]*+["}]|\[[ \t\r\n]*+[\[{"])')
@@ -37,7 +39,30 @@ def whole_lines(data: bytes) -> bool:
     return _JSON.match(data) is not None and data.endswith((b"}\n", b"}\r\n", b"]\n", b"]\r\n"))
 
 
-def classify(data: bytes) -> str | None:
+class FirstLine:
+    """Whether a stream whose first bytes told nothing may tell something with more of them: so that a line that comes byte by byte is not looked at
+    again for each. A long one goes on as it began until it is no longer blank, it ends, or it is too long.
+    """
+
+    __slots__ = ("_blank",)
+
+    def __init__(self) -> None:
+        self._blank: bool | None = None
+        """Whether what is there is blank, or opens a container and is blank from there on; None where nobody looked."""
+
+    def may_tell(self, stash: bytes | bytearray, more: bytes) -> bool:
+        """stash: what told nothing; more: what follows it."""
+        if len(stash) < _SHORT or len(stash) + len(more) >= MOST_BYTES:
+            return True
+        if self._blank is None:
+            self._blank = stash.strip(_BLANK) in (b"", b"{", b"[")
+        telling = bool(more.strip(_BLANK)) if self._blank else b"\n" in more or b"\r" in more
+        if telling:
+            self._blank = None
+        return telling
+
+
+def classify(data: bytes | bytearray) -> str | None:
     """What the stream that begins with data speaks."""
     if data[:1] == b"\x16":
         # a TLS handshake record: type, version 3.x, length (RFC 8446 section 5.1)

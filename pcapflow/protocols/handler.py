@@ -26,7 +26,7 @@ Events = tuple[list[StreamEvent], list[StreamEvent]]
 class _Side:
     """What is known of one direction while the protocol is not."""
 
-    __slots__ = ("found", "packet", "reserved", "searching", "stash", "verdict", "where")
+    __slots__ = ("begins", "first_line", "found", "packet", "reserved", "searching", "stash", "verdict", "where")
 
     def __init__(self) -> None:
         self.verdict: str | None = None
@@ -34,8 +34,13 @@ class _Side:
         """The packet that brought the verdict."""
         self.found = 0
         """The stream offset at which a search found it."""
-        self.stash = b""
+        self.first_line = detect.FirstLine()
+        self.stash = bytearray()
+        """The first bytes; what is here stays, so that its length tells what was here before."""
         self.where: Where | None = None
+        """The place of the first of them."""
+        self.begins: Where | None = None
+        """The place of the first that is no line's end: empty lines before a message are none of it (RFC 9112 section 2.2)."""
         self.reserved = 0
         self.searching = NEVER
         """The packet at which it was clear that the beginning was missed; then a message at a segment's first byte is looked for."""
@@ -44,11 +49,17 @@ class _Side:
 class _Before:
     """What was kept of a side before the events at hand."""
 
-    __slots__ = ("stash", "where")
+    __slots__ = ("_kept", "_length", "begins", "where")
 
     def __init__(self, side: _Side) -> None:
-        self.stash = side.stash
+        self._kept = side.stash
+        self._length = len(side.stash)
         self.where = side.where
+        self.begins = side.begins
+
+    @property
+    def stash(self) -> bytes:
+        return bytes(self._kept[: self._length])
 
 
 class Handler:
@@ -125,9 +136,23 @@ class Handler:
         if http.switched_to == "websocket":
             self._what = "websocket"
         elif not http.blind and self._depth < _TUNNELS_MAX and (rest[0] or rest[1]):
-            if self._inner is None:
-                self._inner = Handler(self._services, self._depth + 1, http.begun)
+            if self._inner is None and not self._open_tunnel(connection, http, rest):
+                return
+            assert self._inner is not None
             self._inner._read(connection, rest)  # noqa: SLF001 - of this class
+
+    def _open_tunnel(self, connection: Connection, http: HttpConnection, rest: Events) -> bool:
+        """Whether there is room for what reads it; else it is not looked into."""
+        account = self._services.ledger.http
+        if account.reserve(TUNNEL_BYTES):
+            self._inner = Handler(self._services, self._depth + 1, http.begun)
+            return True
+        http.blind = True
+        direction, event = next((d, some[0]) for d, some in enumerate(rest) if some)
+        packet, ts, at = (event.packet(0), event.time(0), event.start) if isinstance(event, StreamData) else (event.packet, event.ts, 0)
+        drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), "a tunnel that is not looked into")
+        self._services.drop(connection, direction, drop, packet, ts, at, TUNNEL_BYTES)
+        return False
 
     def _finish(self, packet: int) -> None:
         """Both streams are over, at that packet: no answer can come any more."""
@@ -142,6 +167,7 @@ class Handler:
             self._tls.close()
         if self._inner is not None:
             self._inner._finish(packet)  # noqa: SLF001 - of this class
+            self._services.ledger.http.release(TUNNEL_BYTES)
 
     # --- finding out
 
@@ -193,7 +219,7 @@ class Handler:
             self._begin_raw(connection, first, sides, before, (events, rest))
         elif verdict == detect.TLS:
             self._what = verdict
-            stashes = [side.stash for side in sides]
+            stashes = [bytes(side.stash) for side in sides]
             self._decided()
             self._tls = Handshake(self._services.limits, self._services.ledger.http)
             for d in (0, 1):
@@ -216,7 +242,7 @@ class Handler:
         """Direction `first` showed that it is JSON. The other one may be too: it is looked at from where it was before these events."""
         self._what = "json"
         side, other = sides[first], sides[1 - first]
-        verdict, stash, where, told = side.verdict, side.stash, side.where, side.packet
+        verdict, stash, where, told = side.verdict, bytes(side.stash), side.where, side.packet
         passed = other.verdict == detect.OTHER and other.packet < told
         searching = other.searching < told
         self._decided()
@@ -237,7 +263,7 @@ class Handler:
         """The stream's beginning was missed, as that packet told: a message may begin at any later segment."""
         if side.searching > packet:
             side.searching = packet
-        side.stash = b""
+        side.stash = bytearray()
         if side.reserved:
             self._services.ledger.http.release(side.reserved)
             side.reserved = 0
@@ -254,8 +280,9 @@ class Handler:
                 side.found = data.start + position
                 side.packet = data.packet(data.piece(position))
             return
-        view = side.stash + data.take(0, min(data.length, detect.MOST_BYTES - len(side.stash)))
-        side.verdict = detect.classify(view)
+        more = data.take(0, min(data.length, detect.MOST_BYTES - len(side.stash)))
+        if side.first_line.may_tell(side.stash, more):
+            side.verdict = detect.classify(side.stash + more)
         if side.verdict is not None:
             # the packet whose bytes told, not the end of what happened to be at hand
             piece = self._telling_piece(side, data)
@@ -266,17 +293,19 @@ class Handler:
                 side.packet = NEVER
                 self._look(connection, direction, side, data, begin=data.piece_ends()[piece - 1] if piece else 0)
             return
-        more = len(view) - side.reserved
         account = self._services.ledger.http
-        if not account.reserve(more):
-            drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), f"{len(view)} bytes of a stream's first line")
-            self._services.drop(connection, direction, drop, data.packet(-1), data.time(-1), data.start, len(view))
+        if not account.reserve(len(more)):
+            held = len(side.stash) + len(more)
+            drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), f"{held} bytes of a stream's first line")
+            self._services.drop(connection, direction, drop, data.packet(-1), data.time(-1), data.start, held)
             self._search_from_now(side, data.packet(-1))
             return
-        side.reserved += more
+        side.reserved += len(more)
         if side.where is None:
-            side.where = Where(data.start, data.packet(0), data.time(0), data.ack(0))
-        side.stash = view
+            side.where = _place(data, 0)
+        if side.begins is None and (text := more.lstrip(_LINE_END)):
+            side.begins = _place(data, len(more) - len(text))
+        side.stash += more
 
     def _telling_piece(self, side: _Side, data: StreamData) -> int:
         ends = data.piece_ends()
@@ -308,7 +337,7 @@ class Handler:
         searches = [midstream, midstream]
         passed_over = [False, False]
         skips = [0, 0]
-        stashes: list[tuple[bytes, Where | None]] = [(b"", None), (b"", None)]
+        stashes: list[tuple[bytes | bytearray, Where | None]] = [(b"", None), (b"", None)]
         replay: list[list[StreamEvent]] = [[], []]
         for d in (0, 1):
             side = sides[d]
@@ -321,13 +350,13 @@ class Handler:
                     skips[d] = told - 1  # what came before it was looked at and found to be nothing
                 else:
                     searches[d] = False
-                    stashes[d] = (side.stash, side.where)
+                    stashes[d] = (side.stash, side.begins)
             else:
                 replay[d] = events[0][d]
                 if passed:
                     skips[d] = told
                 else:
-                    stashes[d] = (before[d].stash, before[d].where)
+                    stashes[d] = (before[d].stash, before[d].begins)
         expected = detect.REQUEST if first == client else detect.RESPONSE
         if sides[first].verdict != expected:
             searches[first] = True  # the SYN said that the other side is the client
@@ -337,11 +366,10 @@ class Handler:
             framer.skip_until = skips[d]
             framer.resynchronised = passed_over[d]
             stash, where = stashes[d]
-            if stash and where is not None:
-                if searches[d]:
-                    framer.resynchronised = True  # it begins before the first segment that is looked at
-                else:
-                    framer.prepend(stash, where)
+            if stash and searches[d]:
+                framer.resynchronised = True  # it begins before the first segment that is looked at
+            elif where is not None:
+                framer.prepend(bytes(stash).lstrip(_LINE_END), where)
         self._what = "http"
         self._http = http
         http.run(replay[client], replay[1 - client])
@@ -355,7 +383,16 @@ class Handler:
                     self._services.ledger.http.release(side.reserved)
 
 
+def _place(data: StreamData, position: int) -> Where:
+    """The place of a byte."""
+    piece = data.piece(position)
+    return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
+
+
+_LINE_END = b"\r\n"
 _ROLES = (("client", detect.REQUEST), ("server", detect.RESPONSE))
 _MEANS_SOMETHING = frozenset((detect.REQUEST, detect.RESPONSE, detect.TLS, detect.HTTP2, detect.JSON, detect.FRAMED_JSON))
 _TUNNELS_MAX = 2
 """Tunnels within tunnels that are looked into."""
+TUNNEL_BYTES = 5 << 10
+"""Reserved for what reads a tunnel (measured in tests)."""

@@ -15,33 +15,28 @@ from msgspec.structs import astuple
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.http1_bodies import BodyState
+from pcapflow.protocols.http1_cache import SMALL_ANSWER, Answer
 from pcapflow.protocols.http1_framer import Framer
-from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, NO_BODY, Head, RequestHead, ResponseHead, encoded
+from pcapflow.protocols.http1_head import NO_BODY, Head, RequestHead, ResponseHead, encoded
 from pcapflow.protocols.http1_owner import Where
 from pcapflow.protocols.http1_pairs import WAITING_BYTES, Exchange, Pairs
 from pcapflow.protocols.http1_state import BETWEEN, BODY_BEGINS
-from pcapflow.protocols.services import Answer, BodySink, Services
+from pcapflow.protocols.services import BodySink, Services
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
 from pcapflow.reassembly.half_stream import NEVER
 from pcapflow.records import Body, Http, Json, JsonBody, Response, seconds
 
 
-def _keep_answer(services: Services, head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
-    """What `Services.answers` has for a small body, now that it has been looked at."""
+def _answer(head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
+    """What a small body holds, and the response as it is written."""
     decoded = len(body) if json is not None else None
-    response = head.with_body(
-        Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json)
-    )
-    if len(services.answers) >= CACHED_ANSWERS:
-        services.count_answers()
-    known = services.answers[head, body] = Answer(json, encoded(response))
-    return known
+    response = encoded(head.with_body(Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json)))
+    return Answer(json, response, memoryview(response).nbytes)  # type: ignore[arg-type]
 
 
-SMALL_ANSWER = 128
-CACHED_ANSWERS = 512
-"""Small bodies that were looked at, by head and bytes: some 2 KB each, a fixed cost (docs/memory.md)."""
+_LARGE_HEAD = 8 << 10
+"""Bytes that a head takes for which there must be room at once, and not at the end of a block."""
 _BEFORE_ALL = -(1 << 62)
 _BODILESS = frozenset((204, 304))
 
@@ -62,7 +57,7 @@ class HttpConnection:
         self.client = Framer(services, connection, self, direction, "client", search=search_client)
         self.server = Framer(services, connection, self, 1 - direction, "server", search=search_server)
         streams = connection.streams
-        self._pairs = Pairs(services.limits, services.ledger.http, streams[direction], streams[1 - direction], self._write, self._refused)
+        self._pairs = Pairs(services.limits, services.ledger.http, services.heads, streams[direction], streams[1 - direction], self._write, self._refused)
         self._pairs.begun = begun
         if not streams[1 - direction].syn:
             self._pairs.lost_from = _BEFORE_ALL  # whatever was answered before the capture began
@@ -114,7 +109,9 @@ class HttpConnection:
             self._json_record("client", "http-request", exchange, json, ts, packet)
         if self._later:
             self._later = []
-        self._pairs.settle()
+        pairs = self._pairs
+        if pairs.waiting or pairs.expecting or self.asking is not None or self.answering is not None:
+            self._settle()
 
     def _run_server(self, cursor: _Cursor, before: int) -> None:
         """The server's events of packets before that one."""
@@ -158,7 +155,7 @@ class HttpConnection:
             if not asked.request_done and client.state in BODY_BEGINS:
                 # a final answer before the body: the client may do without sending it (RFC 9110 section 10.1.1)
                 client.may_be_unsent = head.expects and asked.response is not None
-                if head.upgrade:
+                if head.upgrade or head.connect:
                     client.paused = True
                     self._pause_for = asked
                 return
@@ -169,6 +166,15 @@ class HttpConnection:
                 self.tunnel = self.tunnel or "opaque"
             return
         self._pairs.make_room(packet)
+
+    def _settle(self) -> None:
+        """Reserve what stays: exchanges that wait, and those whose bodies are under way. Where there is no room for one of these, its body is given up."""
+        pairs = self._pairs
+        pairs.settle()
+        for framer in (self.client, self.server):
+            exchange = self.answering if framer is self.server else self.asking
+            if exchange is not None and not pairs.reserve(exchange):
+                framer.give_up(WAITING_BYTES)
 
     def finish(self, packet: int) -> None:
         """The connection is over."""
@@ -192,8 +198,6 @@ class HttpConnection:
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
-        if size > CACHED_HEAD_BYTES:
-            exchange.head_bytes = size
         if head.framing in ("none", "refused"):
             if head.framing == "none":
                 exchange.request = head.bodiless
@@ -212,7 +216,7 @@ class HttpConnection:
             self._pause_for = exchange
         elif len(pairs.waiting) >= pairs.most:
             framer.paused = True
-        if exchange.head_bytes:
+        if head.cost > _LARGE_HEAD:
             pairs.settle()
         return head.framing
 
@@ -234,8 +238,11 @@ class HttpConnection:
             framer.resynchronised = False
         self.answering = exchange
         exchange.response_head = head
-        if head.raw and size > CACHED_HEAD_BYTES:
-            exchange.head_bytes += size
+        if head.cost > _LARGE_HEAD and not self._pairs.reserve(exchange):
+            self._services.body("dropped")
+            exchange.response_head = None
+            self._answered(exchange, head.with_body(head.body_of("dropped", DropReason.HTTP_MEMORY.value)), last_packet, last_ts)
+            return "no-memory"
         if status == 101 or (request is not None and request.connect and status < 300):
             # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol, on both sides where the client asked for it
             kind = "websocket" if head.upgrade == "websocket" else "opaque"
@@ -327,22 +334,26 @@ class HttpConnection:
     def whole_body(self, framer: Framer, head: Head, body: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
         """See `Owner.whole_body`."""
         services = self._services
-        if type(head) is not ResponseHead or len(body) > SMALL_ANSWER:
+        if type(head) is not ResponseHead or len(body) > SMALL_ANSWER or services.by_exchange:
             state = self._body(framer, head, "length", offset, begun)
             state.bytes = len(body)
-            found = services.whole_body(body, head) if body and (head.form or services.looks_at_all) else None
+            found = services.whole_body(body, head, state) if body and (head.form or services.looks_at_all) else None
             self._body_over(int(framer is self.server), state, found, "complete", packet, ts)
             return
         # answers repeat as heads do: what a small body holds, and the response as it is written, are kept
-        known = services.answers.get((head, body))
+        known = services.heads.answers.get((head, body))
         if known is None:
-            looked_at = services.whole_body(body, head) if body and (head.form or services.looks_at_all) else None
+            state = self._body(framer, head, "length", offset, begun)
+            looked_at = services.whole_body(body, head, state) if body and (head.form or services.looks_at_all) else None
             if looked_at is not None and type(looked_at) is not JsonBody:
-                state = self._body(framer, head, "length", offset, begun)
                 state.bytes = len(body)
                 self._body_over(1, state, looked_at, "complete", packet, ts)
                 return
-            known = _keep_answer(services, head, body, looked_at)
+            known = _answer(head, body, looked_at)
+            if not services.heads.keep_answer(head, body, known):
+                services.body("complete")
+                if looked_at is not None:
+                    services.json_body(looked_at)
         known.uses += 1
         exchange = self.answering
         assert exchange is not None
@@ -429,7 +440,9 @@ class HttpConnection:
         services = self._services
         if exchange.anomalies:
             services.anomalies(exchange.anomalies)
-        if services.by_packet:
+        if exchange.reserved or exchange.held:
+            self._pairs.release(exchange)
+        if services.by_exchange:
             services.exchange_over(self._connection.number, exchange, exchange.response_head, exchange.done_packet)
         if not services.wants_records:
             return
@@ -456,7 +469,7 @@ class HttpConnection:
         services = self._services
         drop = Drop(DropReason.HTTP_MEMORY, *services.ledger.http.refusal(), "an exchange that waits for its other half")
         direction = self._direction if exchange.head is not None else 1 - self._direction
-        services.drop(self._connection, direction, drop, exchange.packet, exchange.ts, exchange.offset, WAITING_BYTES + exchange.head_bytes)
+        services.drop(self._connection, direction, drop, exchange.packet, exchange.ts, exchange.offset, WAITING_BYTES + sum(head.cost for head in exchange.held))
 
     def lost(self, framer: Framer, offset: int) -> None:
         """See `Owner.lost`."""

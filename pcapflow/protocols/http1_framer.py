@@ -30,6 +30,7 @@ from pcapflow.protocols.http1_head import (
     simple_response,
 )
 from pcapflow.protocols.http1_owner import Owner, Where
+from pcapflow.protocols.http1_stash import Stash
 from pcapflow.protocols.http1_state import State
 from pcapflow.protocols.search import WINDOW, find_message
 from pcapflow.protocols.services import Services
@@ -43,8 +44,8 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_direction", "_first", "_seen", "_stash", "_stash_where", "_waited", "_window", "connection", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
-        "reserved", "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
+        "_begun_at", "_cache", "_direction", "_first", "_seen", "_stash", "_waited", "_window", "connection", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
+        "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
     def __init__(self, services: Services, connection: Connection, owner: Owner, direction: int, side: str, *, search: bool) -> None:
@@ -76,21 +77,19 @@ class Framer:
         """When it had come as far as the events before tell; 0 for nothing of it."""
         self._waited = 0
         """When the latest of its bytes was captured that waited behind a hole; 0 for none."""
-        self._stash = b""
-        self._stash_where: Where | None = None
+        self._stash = Stash(services.ledger.http)
         self._window = WINDOW
         """Bytes joined at one time: more where messages are short, few where long bodies are skipped."""
         self._cache: Mapping[bytes, Head] = services.heads.requests if side == "client" else services.heads.responses
-        self.reserved = 0
         self.packet = 0
-        """The one that brought the body's bytes at hand, where the services want bodies packet by packet."""
+        """The one that brought the body's latest bytes; of those at hand, where the services want bodies packet by packet."""
         self.rest: list[StreamEvent] | None = None
         """What came behind a switch to another protocol, for whoever reads that; valid as long as the events are."""
 
     def opaque(self) -> None:
         """What follows is not HTTP/1."""
         self.state = State.OPAQUE
-        self._clear_stash()
+        self._stash.clear()
 
     def let_go(self) -> None:
         """The connection is over: the owner and this framer no longer hold on to each other."""
@@ -128,27 +127,23 @@ class Framer:
                     self._window = WINDOW
                 continue
             size = min(self._window, n - position)
-            stashed = len(self._stash)
-            view = self._stash + data.take(position, size) if stashed else data.take(position, size)
+            stashed = len(self._stash.data)
+            view = self._stash.data + data.take(position, size) if stashed else data.take(position, size)
             used = self._messages(data, position - stashed, view)
             if self.state is State.OPAQUE:
                 position += used - stashed
-            elif 0 < used < stashed:
-                # empty lines before the first message
-                where = self._stash_where
-                assert where is not None
-                self._stash_where = where._replace(offset=where.offset + used)
-                self._stash = self._stash[used:]
             elif used:
-                self._clear_stash()
+                self._stash.clear()
                 position += used - stashed
             elif size == n - position:
                 self._keep(data, position - stashed, view)
                 break
             self._window = min(self._window * 4, _LARGEST_WINDOW)
         # what comes in the next event may be of the same message
-        if self._stash or not (self.state is State.HEAD or self.state is State.SEARCH):
-            self._seen = self._until(data, data.piece(n - 1))
+        if self._stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
+            last = data.piece(n - 1)
+            self.packet = data.packet(last)
+            self._seen = self._until(data, last)
             if data.waited:
                 self._waited = self._seen
         else:
@@ -160,6 +155,7 @@ class Framer:
         n = gap.length
         state = self.state
         self.may_be_unsent = False
+        self.packet = gap.packet
         if state is State.OPAQUE or state is State.SEARCH:
             self._leave(gap)
             return
@@ -179,7 +175,7 @@ class Framer:
         if state is not State.HEAD:
             self.owner.body_gap(self, n)
             self._end_body(gap.packet, self._seen or gap.ts, whole=False)
-        elif self._stash:
+        elif self._stash.data:
             self._report_cut_head(gap.packet, self._seen or gap.ts)
         self.lose(gap.start)
 
@@ -190,7 +186,7 @@ class Framer:
             self._end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
             self._end_body(end.packet, self._seen or end.ts, whole=False)
-        elif self._stash and self.state is State.HEAD:
+        elif self._stash.data and self.state is State.HEAD:
             self._report_cut_head(end.packet, self._seen or end.ts)
         self._leave(end)
         self.opaque()
@@ -203,7 +199,7 @@ class Framer:
 
     def lose(self, offset: int) -> None:
         """Framing is lost from an offset on: look for the next message."""
-        self._clear_stash()
+        self._stash.clear()
         self.state = State.SEARCH
         self.resynchronised = True
         self._first = False
@@ -211,18 +207,14 @@ class Framer:
 
     def prepend(self, stash: bytes, where: Where) -> None:
         """Bytes of a first line that came before it was known that this is HTTP."""
-        if not self.services.ledger.http.reserve(len(stash)):
+        if not self._stash.keep(stash, where):
             self.lose(where.offset)
-            return
-        self.reserved = len(stash)
-        self._stash = stash
-        self._stash_where = where
 
     def where(self, data: StreamData, position: int) -> Where:
         """The place of a byte at a position of data; a position below 0 is in what was kept from before."""
         if position < 0:
-            assert self._stash_where is not None
-            return self._stash_where
+            assert self._stash.where is not None
+            return self._stash.where
         piece = data.piece(position)
         return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
 
@@ -236,8 +228,8 @@ class Framer:
 
     def _report_cut_head(self, packet: int, ts: int) -> None:
         """No more of the head that was kept will come: what its whole lines say."""
-        where = self._stash_where
-        head = cut_head(self._stash, self.side)
+        where = self._stash.where
+        head = cut_head(self._stash.data, self.side)
         if where is not None and head is not None:
             self.owner.cut_head(self, head, where, packet, ts)
 
@@ -302,9 +294,8 @@ class Framer:
                 at = stop
                 if framing == "none":
                     continue
-                if framing == "refused":
-                    detail = f"the body's length is not certain: {', '.join(head.anomalies)}"
-                    drop = Drop(DropReason.HTTP_AMBIGUOUS_LENGTH, "", 0, detail)
+                if framing == "refused" or framing == "no-memory":
+                    drop = self._refusal_of(head, framing)
                     self.services.drop(self.connection, self._direction, drop, packets[piece], times[piece], offset, 0)
                     self.lose(data.start + base + at)
                     return at
@@ -331,9 +322,12 @@ class Framer:
                     if piecemeal:
                         return at
             elif state is State.CHUNK_DATA:
-                if self.services.by_packet:
-                    return at
                 stop = min(size, at + self.remaining)
+                if self.services.by_packet:
+                    while ends[piece] <= base + at:
+                        piece += 1
+                    self.packet = packets[piece]
+                    stop = min(stop, ends[piece] - base)
                 owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
                 self.remaining -= stop - at
                 at = stop
@@ -383,6 +377,20 @@ class Framer:
                 return at
         return at
 
+    def _refusal_of(self, head: Head, framing: str) -> Drop:
+        """Why the body behind a head is not read."""
+        if framing == "no-memory":
+            return Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "a response head")
+        return Drop(DropReason.HTTP_AMBIGUOUS_LENGTH, "", 0, f"the body's length is not certain: {', '.join(head.anomalies)}")
+
+    def give_up(self, held: int) -> None:
+        """There is no memory for the exchange whose body is under way: the next message is looked for. held: bytes that it wanted."""
+        offset = self._begun_at
+        drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
+        self._end_body(self.packet, self._seen, whole=False)
+        self.services.drop(self.connection, self._direction, drop, self.packet, self._seen, offset, held)
+        self.lose(offset)
+
     def _begins_simply(self, data: StreamData, base: int, view: bytes, at: int) -> bool:
         """Whether an answer without a head begins at a position: to a request of HTTP/0.9, and with something else than a status line."""
         begin = view[at : at + 5]
@@ -411,14 +419,20 @@ class Framer:
         if found is None:
             return at, None
         raw = view[at:stop]
+        known = self._cache.get(raw)
+        if known is not None:
+            return stop, known
         drop = beyond_limits(raw, limits)
         if drop is not None:
             self._refuse(*drop[:3], data, base, len(raw), drop.detail)
             return stop, None
         parse = parse_request if self.side == "client" else parse_response
-        head = parse(raw, self.services.heads)
+        heads = self.services.heads
+        head = parse(raw, keep_raw=heads.keep_raw)
         if head is None:
             self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, len(raw), repr(raw[:40]))
+        else:
+            heads.keep(raw, head)
         return stop, head
 
     def _body(self, data: StreamData, position: int, stop: int) -> tuple[int, bool]:
@@ -475,21 +489,6 @@ class Framer:
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
-        account = self.services.ledger.http
-        more = len(view) - self.reserved
-        if more > 0:
-            if not account.reserve(more):
-                self._refuse(DropReason.HTTP_MEMORY, *account.refusal(), data, base, len(view), f"{len(view)} bytes of a head")
-                return
-            self.reserved += more
-        if base >= 0:
-            self._stash_where = self.where(data, base)
-        self._stash = view
-
-    def _clear_stash(self) -> None:
-        if self._stash:
-            self._stash = b""
-            self._stash_where = None
-        if self.reserved:
-            self.services.ledger.http.release(self.reserved)
-            self.reserved = 0
+        if not self._stash.keep(view, self.where(data, base) if base >= 0 else None):
+            refusal = self.services.ledger.http.refusal()
+            self._refuse(DropReason.HTTP_MEMORY, *refusal, data, base, len(view), f"{len(view)} bytes of a head")

@@ -2,21 +2,22 @@
 
 Contract: `parse_request` and `parse_response` take a head from its first byte to the empty line and return what framing and
 report need, or None where the first line is none. They are tolerant where clients and servers are, strict where ambiguity is an
-attack, and name what is suspicious in `anomalies` (`pcapflow.anomalies`). White space is SP and HTAB, nothing else. Heads repeat,
-so a run keeps those it has parsed in `Heads`, by their bytes. Invariant: the same bytes give the same value; a value is never
-changed after it was made; time is linear in the head.
+attack, and name what is suspicious in `anomalies` (`pcapflow.anomalies`). White space is SP and HTAB, nothing else. Invariant: the
+same bytes give the same value; what a head says is never changed after it was made; time is linear in the head.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TypeVar, cast
+from sys import getsizeof
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
+from pcapflow.looking import MOST_CODINGS
 from pcapflow.records import Body, Request, Response, text
 
 METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+"
@@ -40,8 +41,9 @@ _FORMS = (
 )
 
 CACHED_HEAD_BYTES = 1 << 10
-CACHED_HEADS = 512
-"""Heads kept parsed, of each kind: half a megabyte at the most, a fixed cost (docs/memory.md)."""
+"""Longer heads are not kept parsed (`http1_cache`)."""
+_OBJECT_BYTES = 420
+"""A head's object, its record where it has no body, and the lists of both, beside their texts."""
 
 NOTHING: list[str] = []
 """No anomalies: one list for all, never changed."""
@@ -55,19 +57,23 @@ class Head:
     """What both kinds of head have.
 
     framing: `none`, `length`, `chunked`, `close` or `refused`, before the rules that depend on the other side; length: -1 where unknown;
-    raw: its bytes, where the run's `Heads` keep them; codings: the content and transfer codings to undo, in that order; form: how its JSON comes (`json`, `ndjson`, `json-seq`,
+    raw: its bytes, where somebody asked for them; codings: the content and transfer codings to undo, in that order, one more than are undone at the
+    most; cost: bytes that it takes, as Python holds it; cached, holders: who reserves them (`http1_cache`); form: how its JSON comes (`json`, `ndjson`, `json-seq`,
     `sse`), empty where the content type says none.
     """
 
-    __slots__ = ("anomalies", "codings", "content_encoding", "content_type", "empty", "form", "framing", "length", "raw", "version")
+    __slots__ = ("anomalies", "cached", "codings", "content_encoding", "content_type", "cost", "empty", "form", "framing", "holders", "length", "raw", "version")
 
     anomalies: list[str]
+    cached: bool
     codings: tuple[str, ...]
     content_encoding: str | None
     content_type: str | None
+    cost: int
     empty: Body
     form: str
     framing: str
+    holders: int
     length: int
     raw: bytes
     version: str
@@ -114,18 +120,6 @@ class ResponseHead(Head):
         return Response(self.status, self.reason, self.version, body)
 
 
-class Heads:
-    """The heads of one run, by their bytes."""
-
-    __slots__ = ("keep_raw", "requests", "responses")
-
-    def __init__(self) -> None:
-        self.keep_raw = False
-        """Whether a head keeps its bytes (those in here are its key already)."""
-        self.requests: dict[bytes, RequestHead] = {}
-        self.responses: dict[bytes, ResponseHead] = {}
-
-
 def beyond_limits(head: bytes, limits: Limits) -> Drop | None:
     """What makes a whole head one that is not read: more lines, or a longer line, than the limits say."""
     lines = head.count(b"\n") - 2
@@ -144,8 +138,8 @@ def encoded(record: R) -> R:
     return cast("R", msgspec.Raw(msgspec.json.encode(record)))
 
 
-def parse_request(head: bytes, heads: Heads | None = None) -> RequestHead | None:
-    """A request head; None where it does not begin with a request line. heads: where it is kept."""
+def parse_request(head: bytes, *, keep_raw: bool = False) -> RequestHead | None:
+    """A request head; None where it does not begin with a request line. keep_raw: with its bytes."""
     line = REQUEST_LINE.match(head)
     if line is None:
         return None
@@ -165,8 +159,8 @@ def parse_request(head: bytes, heads: Heads | None = None) -> RequestHead | None
     if result.framing == "close":
         # a request without a length has no body (section 6.3, rule 7); one whose coding does not say its length is refused (rule 4)
         result.framing = "refused" if Anomaly.UNKNOWN_TRANSFER_ENCODING in anomalies else "none"
-    result.raw = head if heads is not None and heads.keep_raw else b""
-    return _finished(result, anomalies, heads.requests if heads is not None else None, head)
+    result.raw = head if keep_raw else b""
+    return _finished(result, anomalies, result.method, result.target, result.host)
 
 
 def simple_request(target: bytes) -> RequestHead:
@@ -178,11 +172,11 @@ def simple_request(target: bytes) -> RequestHead:
     result.connect = result.upgrade = result.expects = False
     result.framing = "none"
     result.raw = b""
-    return _finished(result, [], None, b"")
+    return _finished(result, [], result.method, result.target, None)
 
 
-def parse_response(head: bytes, heads: Heads | None = None) -> ResponseHead | None:
-    """A response head; None where it does not begin with a status line. heads: where it is kept."""
+def parse_response(head: bytes, *, keep_raw: bool = False) -> ResponseHead | None:
+    """A response head; None where it does not begin with a status line. keep_raw: with its bytes."""
     line = STATUS_LINE.match(head)
     if line is None:
         return None
@@ -197,8 +191,8 @@ def parse_response(head: bytes, heads: Heads | None = None) -> ResponseHead | No
     bodiless = result.status < 200 or result.status == 204
     if bodiless and (b"transfer-encoding" in fields or fields.get(b"content-length", b"0").strip(b"0, \t")):
         anomalies.append(Anomaly.FRAMING_IN_BODILESS)
-    result.raw = head if heads is not None and heads.keep_raw else b""
-    return _finished(result, anomalies, heads.responses if heads is not None else None, head)
+    result.raw = head if keep_raw else b""
+    return _finished(result, anomalies, result.reason, result.upgrade, None)
 
 
 def cut_head(head: bytes, side: str) -> RequestHead | ResponseHead | None:
@@ -219,19 +213,24 @@ def simple_response() -> ResponseHead:
     _fields(b"", 0, result, [])
     result.status, result.status_text, result.reason, result.upgrade = 0, "0", "", ""
     result.raw = b""
-    return _finished(result, [], None, b"")
+    return _finished(result, [], result.reason, result.upgrade, None)
 
 
 _H = TypeVar("_H", RequestHead, ResponseHead)
 
 
-def _finished(result: _H, anomalies: list[str], cache: dict[bytes, _H] | None, head: bytes) -> _H:
+def _finished(result: _H, anomalies: list[str], first: str, second: str, third: str | None) -> _H:
+    """The head with what follows from the rest. first, second, third: the texts that its kind has."""
     result.anomalies = [str(name) for name in dict.fromkeys(anomalies)] if anomalies else NOTHING
-    result.bodiless = encoded(result.with_body(result.empty))
-    if cache is not None and len(head) <= CACHED_HEAD_BYTES:
-        if len(cache) >= CACHED_HEADS:
-            cache.clear()
-        cache[head] = result
+    bodiless = msgspec.json.encode(result.with_body(result.empty))
+    result.bodiless = cast("Any", msgspec.Raw(bodiless))
+    result.cached, result.holders = False, 0
+    codings = result.codings
+    result.cost = (
+        _OBJECT_BYTES + len(bodiless) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
+        + getsizeof(result.content_type) + getsizeof(result.content_encoding) + getsizeof(result.raw) + 60 * len(anomalies)
+        + (getsizeof(codings) + sum(map(getsizeof, codings)) if codings else 0)
+    )  # fmt: skip
     return result
 
 
@@ -277,11 +276,17 @@ def _fields(head: bytes, at: int, result: Head, anomalies: list[str]) -> dict[by
     encoding = fields.get(b"content-encoding")
     result.content_type = text(content_type) if content_type is not None else None
     result.content_encoding = text(encoding) if encoding is not None else None
-    codings = (result.content_encoding or "").lower().split(",") + transfer_codings
-    result.codings = tuple(coding for part in reversed(codings) if (coding := part.strip(" \t")) not in ("", "identity"))
+    result.codings = _codings(result.content_encoding, transfer_codings) if encoding is not None or transfer_codings else ()
     result.form = form_of(result.content_type)
     result.empty = result.body_of("complete") if content_type is not None or encoding is not None else NO_BODY
     return fields
+
+
+def _codings(content_encoding: str | None, transfer_codings: list[str]) -> tuple[str, ...]:
+    """What is to be undone, the last that was applied first; of too many to be undone, no more than tells so."""
+    named = (content_encoding or "").lower().split(",") + transfer_codings
+    found = [coding for part in reversed(named) if (coding := part.strip(" \t")) not in ("", "identity")]
+    return tuple(found[: MOST_CODINGS + 1])
 
 
 def _framing(fields: dict[bytes, bytes], result: Head, anomalies: list[str]) -> list[str]:

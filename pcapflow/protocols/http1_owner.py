@@ -32,7 +32,8 @@ class Owner(Protocol):
 
     def request_head(self, head: Head, size: int, offset: int, packet: int, ts: int, ack: int, last_packet: int, last_ts: int) -> str:
         """A request head of so many bytes: where it begins, and the packet and time (ns) of its last byte. Returns what follows
-        it: `none`, `length`, `chunked`, `close`, `refused` where that cannot be known, or `opaque` for what is not HTTP/1.
+        it: `none`, `length`, `chunked`, `close`, `refused` where that cannot be known, `no-memory` where there is no room for it, or `opaque` for what
+        is not HTTP/1.
         """
         ...
 

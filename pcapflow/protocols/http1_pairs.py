@@ -15,17 +15,25 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from operator import attrgetter
+from sys import getsizeof
 
+import msgspec
+
+from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_head import NOTHING, RequestHead, ResponseHead
+from pcapflow.protocols.http1_cache import Heads
+from pcapflow.protocols.http1_head import NOTHING, Head, RequestHead, ResponseHead
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.seqspace import unwrap
 from pcapflow.records import Request, Response
 
 _packet = attrgetter("packet")
 WAITING_BYTES = 700
-"""Reserved for each exchange that waits, beside a head that is too large for the cache."""
+"""Reserved for each exchange that waits, beside its heads and what is known of its bodies."""
+_BODY_BYTES = 900
+"""A record of one side with a body and what its JSON held, beside the texts of an error."""
+_IN_ORDER = {name.value: i for i, name in enumerate(Anomaly)}
 
 
 class Exchange:
@@ -41,8 +49,10 @@ class Exchange:
     anomalies: list[str] = NOTHING
     done_packet = 0
     done_ts = 0
-    head_bytes = 0
-    """Bytes of heads that are too large for the cache and so belong to this exchange: the request's, and the response's where it keeps its bytes."""
+    reserved = 0
+    """Bytes reserved for it beside its heads; 0 for one that nobody waits for yet."""
+    held: tuple[Head, ...] = ()
+    """Its heads that are held in the run's `Heads`."""
 
     def __init__(self, index: int, offset: int, packet: int, ts: int, ack: int) -> None:
         self.index = index
@@ -56,16 +66,16 @@ class Exchange:
     """Client offset at which the request ends, as far as its head tells."""
 
     def add_anomalies(self, more: list[str]) -> None:
-        """Name what was suspicious in a head."""
+        """Name what was suspicious in it; in the table's order, whichever side was looked at first."""
         if more:
-            self.anomalies = list(dict.fromkeys((*self.anomalies, *more)))
+            self.anomalies = sorted({*self.anomalies, *more}, key=_IN_ORDER.__getitem__)
 
 
 class Pairs:
     """What waits on one connection."""
 
     __slots__ = (
-        "_abandoned", "_account", "_client", "_known_to", "_refused", "_reserved", "_server", "_write", "begun", "expecting", "lost_from", "most",
+        "_abandoned", "_account", "_client", "_heads", "_known_to", "_refused", "_server", "_write", "begun", "expecting", "lost_from", "most",
         "waiting",
     )  # fmt: skip
 
@@ -73,6 +83,7 @@ class Pairs:
         self,
         limits: Limits,
         account: Account,
+        heads: Heads,
         client: HalfStream,
         server: HalfStream,
         write: Callable[[Exchange], None],
@@ -83,6 +94,7 @@ class Pairs:
         """
         self.most = limits.http_pipeline_max
         self._account = account
+        self._heads = heads
         self._client = client
         self._server = server
         self._write = write
@@ -99,7 +111,6 @@ class Pairs:
         """Requests that were reported without an answer because too many waited: as many answers are not for those that wait."""
         self._known_to = 0
         """Client offset at which the last answered request ends."""
-        self._reserved = 0
 
     def ask(self, head: RequestHead, size: int, offset: int, packet: int, ts: int, ack: int) -> Exchange:
         """A request of so many head bytes; packet: of its head's last byte, at which it is known. Returns its exchange: a new one that waits, or that of an answer that came before it."""
@@ -221,24 +232,56 @@ class Pairs:
             self.unanswered(self.waiting.pop(0), packet)
         while self.expecting:
             self._give_up(self.expecting.pop(0)[1], packet)
-        self.settle()
 
     def settle(self) -> None:
-        """Bring the reservation to what waits; where that is refused, the oldest requests are reported without an answer."""
-        while True:
-            waiting = self.waiting
-            needed = (len(waiting) + len(self.expecting)) * WAITING_BYTES + sum([e.head_bytes for e in waiting]) + sum([e.head_bytes for _, e in self.expecting])
-            more = needed - self._reserved
-            if more <= 0 or self._account.reserve(more):
-                break
-            self._refused(waiting[0] if waiting else self.expecting[0][1])
-            if waiting:
-                oldest = waiting.pop(0)
-                self.unanswered(oldest, oldest.packet)
-                self._abandoned += 1
-            else:
-                late = self.expecting.pop(0)[1]
-                self._give_up(late, late.done_packet)
-        if more < 0:
-            self._account.release(-more)
-        self._reserved = needed
+        """Reserve what waits; where that is refused, the oldest requests are reported without an answer, then the oldest answers without a request."""
+        for exchange in [*self.waiting, *(exchange for _, exchange in self.expecting)]:
+            while not self.reserve(exchange):
+                oldest = self._leave()
+                if oldest is exchange:
+                    break
+
+    def _leave(self) -> Exchange:
+        """The oldest that waits does so no longer, for want of memory."""
+        oldest = self.waiting[0] if self.waiting else self.expecting[0][1]
+        self._refused(oldest)
+        if self.waiting:
+            del self.waiting[0]
+            self.unanswered(oldest, oldest.packet)
+            self._abandoned += 1
+        else:
+            del self.expecting[0]
+            self._give_up(oldest, oldest.done_packet)
+        return oldest
+
+    def reserve(self, exchange: Exchange) -> bool:
+        """Reserve what an exchange keeps; whether there was room. What was reserved stays so until `release`."""
+        needed = WAITING_BYTES + _record_bytes(exchange.request) + _record_bytes(exchange.response)
+        if needed > exchange.reserved:
+            if not self._account.reserve(needed - exchange.reserved):
+                return False
+            exchange.reserved = needed
+        for head in (exchange.head, exchange.response_head):
+            if head is not None and not any(head is one for one in exchange.held):
+                if not self._heads.hold(head):
+                    return False
+                exchange.held = (*exchange.held, head)
+        return True
+
+    def release(self, exchange: Exchange) -> None:
+        """An exchange is over."""
+        self._account.release(exchange.reserved)
+        exchange.reserved = 0
+        for head in exchange.held:
+            self._heads.let_go(head)
+        exchange.held = ()
+
+
+def _record_bytes(record: Request | Response | None) -> int:
+    """What the record of one side takes beside its head."""
+    if record is None:
+        return 0
+    if isinstance(record, msgspec.Raw):
+        return 100 + memoryview(record).nbytes  # encoded already, see `http1_head.encoded`
+    error = record.body.json.error if record.body.json is not None else None
+    return _BODY_BYTES + (sum(map(getsizeof, (error.message, error.path, error.location))) if error is not None else 0)

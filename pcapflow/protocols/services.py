@@ -7,10 +7,11 @@ from typing import Protocol
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_head import Head, Heads, RequestHead, ResponseHead
+from pcapflow.protocols.http1_cache import Heads
+from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamGap
-from pcapflow.records import Http, Json, JsonBody, Response
+from pcapflow.records import Http, Json, JsonBody
 
 
 class BodySink(Protocol):
@@ -69,25 +70,8 @@ class BodyOrigin(Protocol):
         ...
 
 
-class Answer:
-    """A small response body that came whole: what it holds, the response as it is written, and how often it came."""
-
-    __slots__ = ("json", "response", "uses")
-
-    def __init__(self, json: JsonBody | None, response: Response) -> None:
-        self.json = json
-        self.response = response
-        self.uses = 0
-
-
-Answers = dict[tuple[ResponseHead, bytes], Answer]
-"""By head and body. Their uses are counted when the cache is emptied, with `Services.count_answers`."""
-
-
 class Services(Protocol):
     """The run, as the protocols see it."""
-
-    answers: Answers
 
     limits: Limits
     ledger: Ledger
@@ -96,7 +80,9 @@ class Services(Protocol):
     looks_at_all: bool
     """Whether bodies are looked at whose type says no JSON."""
     by_packet: bool
-    """Whether sinks get each packet's bytes by themselves."""
+    """Whether sinks get each packet's bytes by themselves, and the server's before the client's of the same block: it settles an exchange's index."""
+    by_exchange: bool
+    """Whether somebody keeps what belongs to an exchange until it is over: every body is opened for its own, and the end is told."""
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodySink:
         """A sink for the body behind that head."""
@@ -106,7 +92,7 @@ class Services(Protocol):
         """A sink for a stream that is nothing but JSON: `raw`, or `json-seq` for messages that a separator parts."""
         ...
 
-    def whole_body(self, data: bytes, head: Head) -> BodySink | JsonBody:
+    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodySink | JsonBody:
         """What a body holds that is there at once: the answer, or a finished sink."""
         ...
 
@@ -132,10 +118,6 @@ class Services(Protocol):
 
     def json_body(self, json: JsonBody) -> None:
         """A body of JSON ended."""
-        ...
-
-    def count_answers(self) -> None:
-        """Count the uses of the answers kept as bodies, and forget the answers."""
         ...
 
     def http(self, packet: int, record: Http) -> None: ...

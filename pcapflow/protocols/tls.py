@@ -2,13 +2,15 @@
 
 Contract: `Handshake` takes the first events of both directions and fills in `tls` from the first ClientHello and ServerHello. Nothing is
 decrypted. dpkt takes the messages apart; what it does not understand is left out. Invariant: at most `tls_hello_max_bytes` of
-each direction are kept, reserved in the `http` account, and nothing once both are known.
+each direction are kept, reserved in the `http` account, and nothing once both are known but the names in `tls`, which stay reserved
+until `close`; those that the account has no room for are left out.
 """
 
 from __future__ import annotations
 
 import struct
 from functools import cache
+from sys import getsizeof
 from typing import Any
 
 from pcapflow.budget import Account
@@ -23,6 +25,8 @@ _OFTEN = 4 << 10
 """Up to so many bytes are looked at as each packet brings more."""
 _NAMES_MAX = 16
 """Protocols of an offer that are kept."""
+_NAME_BYTES = 255
+"""A server name is no longer (RFC 1035 section 2.3.4); what is, is none."""
 _PROBLEMS = (struct.error, IndexError, ValueError, TypeError, KeyError)
 """What dpkt raises beside errors of its own."""
 
@@ -39,7 +43,7 @@ def _dpkt() -> tuple[Any, tuple[type[Exception], ...]]:
 class Handshake:
     """One connection's."""
 
-    __slots__ = ("_account", "_kept", "_limit", "_look_at", "tls")
+    __slots__ = ("_account", "_kept", "_limit", "_look_at", "_reserved", "tls")
 
     def __init__(self, limits: Limits, account: Account) -> None:
         self._account = account
@@ -47,6 +51,7 @@ class Handshake:
         self._kept: list[bytes | None] = [b"", b""]
         """What came so far of each direction's first message; None when nothing more is wanted."""
         self._look_at = [0, 0]
+        self._reserved = 0
         self.tls = Tls(None, None, None, [])
 
     def run(self, direction: int, events: list[StreamEvent], stash: bytes = b"") -> None:
@@ -66,6 +71,8 @@ class Handshake:
         """The connection is over."""
         self._end(0)
         self._end(1)
+        self._account.release(self._reserved)
+        self._reserved = 0
 
     def _end(self, direction: int) -> None:
         """No more comes that belongs to what was kept."""
@@ -110,9 +117,12 @@ class Handshake:
         except problems:
             return
         name = extensions.get(_SERVER_NAME, b"")
-        if len(name) > 5 and name[2] == 0:
-            self.tls.server_name = text(name[5 : 5 + int.from_bytes(name[3:5], "big")])
-        self.tls.offered = _protocols(extensions.get(_ALPN, b""))
+        size = int.from_bytes(name[3:5], "big")
+        if len(name) > 5 and name[2] == 0 and size <= _NAME_BYTES:
+            server_name = text(name[5 : 5 + size])
+            if self._reserve(server_name):
+                self.tls.server_name = server_name
+        self.tls.offered = [one for one in _protocols(extensions.get(_ALPN, b"")) if self._reserve(one)]
 
     def _server_hello(self, body: bytes) -> None:
         ssl, problems = _dpkt()
@@ -123,8 +133,16 @@ class Handshake:
         except problems:
             return
         self.tls.version = _VERSIONS.get(version, f"0x{version:04x}")
-        chosen = _protocols(extensions.get(_ALPN, b""))
-        self.tls.alpn = chosen[0] if chosen else None
+        chosen = _protocols(extensions.get(_ALPN, b""))[:1]
+        self.tls.alpn = chosen[0] if chosen and self._reserve(chosen[0]) else None
+
+    def _reserve(self, name: str) -> bool:
+        """Room for a name that is kept until the connection is over."""
+        n = getsizeof(name)
+        if not self._account.reserve(n):
+            return False
+        self._reserved += n
+        return True
 
 
 def _first_message(data: bytes) -> bytes | None:

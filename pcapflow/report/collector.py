@@ -19,8 +19,9 @@ from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_body import backend
 from pcapflow.protocols.handler import Handler
-from pcapflow.protocols.http1_head import Head, Heads
-from pcapflow.protocols.services import Answers, BodyOrigin
+from pcapflow.protocols.http1_cache import Answer, Heads
+from pcapflow.protocols.http1_head import Head
+from pcapflow.protocols.services import BodyOrigin
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Consumer
@@ -54,11 +55,11 @@ class Collector:
         self.http_summary = HttpSummary()
         self.json_summary = JsonSummary()
         self.drops = Drops()
-        self.answers: Answers = {}
-        self.heads = Heads()
+        self.heads = Heads(ledger.http, self._forgotten)
         self.looking = looking
         self.looks_at_all = looking.at_all
         self.by_packet = False
+        self.by_exchange = False
         self.worst = Worst(limits)
         self.unbalanced: list[str] = []
         self.places = Places()
@@ -70,7 +71,7 @@ class Collector:
 
     def close(self) -> None:
         """The run is over."""
-        self.count_answers()
+        self.heads.close()
         if self._sorter is not None:
             self._sorter.flush()
             self._sorter.close()
@@ -253,7 +254,7 @@ class Collector:
         """See `Services`."""
         return BodyReader((), form, self.limits, self.ledger, self.looking)
 
-    def whole_body(self, data: bytes, head: Head) -> BodyReader | JsonBody:
+    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
         """See `Services`."""
         return read_whole(data, head.codings, head.form, self.limits, self.ledger, self.looking)
 
@@ -324,13 +325,11 @@ class Collector:
         else:
             total.dropped += 1
 
-    def count_answers(self) -> None:
-        """See `Services`."""
-        for answer in self.answers.values():
-            self.http_summary.bodies.complete += answer.uses
-            if answer.json is not None:
-                self.json_body(answer.json, answer.uses)
-        self.answers.clear()
+    def _forgotten(self, answer: Answer) -> None:
+        """An answer leaves the cache: its uses count as bodies."""
+        self.http_summary.bodies.complete += answer.uses
+        if answer.json is not None:
+            self.json_body(answer.json, answer.uses)
 
     def http(self, packet: int, record: records.Http) -> None:
         """See `Services`."""

@@ -101,6 +101,7 @@ class Extractor(Collector):
         """write takes values, one JSON text each; others takes records of what was given up, or did not end well."""
         super().__init__(limits, ledger, self._part, looking)
         self.by_packet = True
+        self.by_exchange = True
         self._prefix = prefix
         self._where = where
         self._values_to = write
@@ -151,7 +152,7 @@ class Extractor(Collector):
         tap = self._tap(origin)
         return BodyReader((), form if tap is not None else "", self.limits, self.ledger, tap=tap)
 
-    def whole_body(self, data: bytes, head: Head) -> BodyReader | JsonBody:
+    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
         """See `Services`; with `by_packet` nobody calls it for a body that has bytes."""
         return read_whole(data, head.codings, head.form, self.limits, self.ledger)
 

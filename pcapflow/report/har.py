@@ -24,7 +24,7 @@ from pcapflow.limits import Limits
 from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.payload.body import BodyReader
 from pcapflow.payload.content import Decoder, missing
-from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, FOLD, Head, RequestHead, ResponseHead
+from pcapflow.protocols.http1_head import FOLD, Head, RequestHead, ResponseHead
 from pcapflow.protocols.http1_pairs import Exchange
 from pcapflow.protocols.services import BodyOrigin
 from pcapflow.records import Body, JsonBody, Request, Response, seconds, text
@@ -86,9 +86,6 @@ class _Kept:
         self.reserved = 0
         self.whole = False
         """Whether all of it came and was decoded."""
-        if len(head.raw) > CACHED_HEAD_BYTES and not self._take_room(len(head.raw)):
-            head.raw = b""
-            self.notes.append("memory was short: its headers are left out")
         if not self._take_room(_KEPT_OVERHEAD):
             self._most = 0
             self.notes.append("memory was short: its text is left out")
@@ -183,7 +180,7 @@ class HarCollector(Collector):
         super().__init__(limits, ledger, self._part, looking)
         self._records_to = write
         self._entries_to = entries
-        self.by_packet = True
+        self.by_exchange = True
         self.looks_at_all = True
         self.heads.keep_raw = True
         self._bodies: dict[tuple[object, str], tuple[_Kept, int]] = {}
@@ -207,6 +204,13 @@ class HarCollector(Collector):
         """See `Services`."""
         kept = _Kept(BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking), head, self.limits, self.ledger, self._share)
         self._bodies[origin.exchange, origin.stream] = kept, origin.ts
+        return kept
+
+    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> _Kept:  # type: ignore[override]
+        """See `Services`."""
+        kept = self.open_body(head, origin)
+        kept.feed(data)
+        kept.finish(whole=True)
         return kept
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:

@@ -1,0 +1,42 @@
+"""The beginning of a line or head whose end has not come.
+
+Contract: `keep` takes all of it each time, `clear` lets it go. Invariant: what is kept is reserved in the `http` account.
+"""
+
+from __future__ import annotations
+
+from pcapflow.budget import Account
+from pcapflow.protocols.http1_owner import Where
+
+
+class Stash:
+    """One direction's."""
+
+    __slots__ = ("_account", "_reserved", "data", "where")
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._reserved = 0
+        self.data = b""
+        self.where: Where | None = None
+        """The place of its first byte."""
+
+    def keep(self, data: bytes, where: Where | None = None) -> bool:
+        """Keep it until more comes; False, with nothing changed, where there is no room. where: its first byte's place, None for one kept before."""
+        more = len(data) - self._reserved
+        if more > 0:
+            if not self._account.reserve(more):
+                return False
+            self._reserved += more
+        self.data = data
+        if where is not None:
+            self.where = where
+        return True
+
+    def clear(self) -> None:
+        """Nothing is kept."""
+        self.data = b""
+        self.where = None
+        if self._reserved:
+            self._account.release(self._reserved)
+            self._reserved = 0
