@@ -42,7 +42,7 @@ _FORMS = (
 
 CACHED_HEAD_BYTES = 1 << 10
 """Longer heads are not kept parsed (`http1_cache`)."""
-_OBJECT_BYTES = 420
+_OBJECT_BYTES = 520
 """A head's object, its record where it has no body, and the lists of both, beside their texts."""
 
 NOTHING: list[str] = []

@@ -256,7 +256,7 @@ class Pairs:
 
     def reserve(self, exchange: Exchange) -> bool:
         """Reserve what an exchange keeps; whether there was room. What was reserved stays so until `release`."""
-        needed = WAITING_BYTES + _record_bytes(exchange.request) + _record_bytes(exchange.response)
+        needed = WAITING_BYTES + _record_bytes(exchange.request, exchange.head) + _record_bytes(exchange.response, exchange.response_head)
         if needed > exchange.reserved:
             if not self._account.reserve(needed - exchange.reserved):
                 return False
@@ -277,9 +277,9 @@ class Pairs:
         exchange.held = ()
 
 
-def _record_bytes(record: Request | Response | None) -> int:
+def _record_bytes(record: Request | Response | None, head: RequestHead | ResponseHead | None) -> int:
     """What the record of one side takes beside its head."""
-    if record is None:
+    if record is None or (head is not None and record is head.bodiless):
         return 0
     if isinstance(record, msgspec.Raw):
         return 100 + memoryview(record).nbytes  # encoded already, see `http1_head.encoded`

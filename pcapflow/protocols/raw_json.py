@@ -196,6 +196,7 @@ class RawJson:
         stream.searching = at > len(data)
 
     def _gap(self, direction: int, stream: _Stream, gap: StreamGap) -> None:
+        stream.packet = gap.packet
         stream.sink.gap()
         if stream.framed:
             self._services.ledger.http.release(len(stream.head))

@@ -15,7 +15,7 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.limits import Limits
-from pcapflow.looking import NOTHING_MORE, Looking
+from pcapflow.looking import EXTRAS, NOTHING_MORE, Looking
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_body import backend
 from pcapflow.protocols.handler import Handler
@@ -30,6 +30,7 @@ from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.seqspace import wrap
 from pcapflow.records import JsonBody, seconds
+from pcapflow.report.names import METHODS, STATUSES, NamedCounts
 from pcapflow.report.ordering import RecordSorter, Write
 from pcapflow.report.streams import NOTHING_SAID, Worst, endpoint, outside, stream_record
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary, Tcp
@@ -63,6 +64,9 @@ class Collector:
         self.worst = Worst(limits)
         self.unbalanced: list[str] = []
         self.places = Places()
+        self._methods = NamedCounts(limits.map_keys, METHODS)
+        self._statuses = NamedCounts(limits.map_keys, STATUSES)
+        self._codings_missing = NamedCounts(limits.map_keys, EXTRAS)
 
     def flush(self) -> None:
         """A block is done: its records can be written."""
@@ -77,8 +81,10 @@ class Collector:
             self._sorter.close()
         self.json_summary.backend = backend()
         self.tcp.gaps_by_cause = {cause.value: self.tcp.gaps_by_cause[cause] for cause in GapCause if cause in self.tcp.gaps_by_cause}
-        anomalies = self.http_summary.anomalies
-        self.http_summary.anomalies = {name.value: anomalies[name] for name in Anomaly if name in anomalies}
+        http = self.http_summary
+        http.by_method, http.by_status, http.codings_missing = self._methods.named(), self._statuses.named(), self._codings_missing.named()
+        anomalies = http.anomalies
+        http.anomalies = {name.value: anomalies[name] for name in Anomaly if name in anomalies}
         self.tcp.examples = {name: self.tcp.examples[name] for name in EXAMPLES if name in self.tcp.examples}
         by_reason = self.drops.by_reason
         self.drops.by_reason = {reason.value: by_reason[reason] for reason in DropReason if reason in by_reason}
@@ -260,21 +266,13 @@ class Collector:
 
     def request(self, method: str) -> None:
         """See `Services`."""
-        http = self.http_summary
-        http.requests += 1
-        if method in http.by_method:
-            http.by_method[method] += 1
-        else:
-            self._count(http.by_method, method)
+        self.http_summary.requests += 1
+        self._methods.count(method)
 
     def response(self, status: str) -> None:
         """See `Services`."""
-        http = self.http_summary
-        http.responses += 1
-        if status in http.by_status:
-            http.by_status[status] += 1
-        else:
-            self._count(http.by_status, status)
+        self.http_summary.responses += 1
+        self._statuses.count(status)
 
     def anomalies(self, names: list[str]) -> None:
         """See `Services`."""
@@ -284,12 +282,6 @@ class Collector:
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Services`."""
-
-    def _count(self, counts: dict[str, int], key: str) -> None:
-        if len(counts) < self.limits.map_keys:
-            counts[key] = 1
-        else:
-            counts["..."] = counts.get("...", 0) + 1
 
     def body(self, status: str) -> None:
         """See `Services`."""
@@ -364,12 +356,7 @@ class Collector:
         """See `Services`."""
         stream = connection.streams[direction]
         if drop.reason is DropReason.CONTENT_UNSUPPORTED:
-            coding = drop.detail.removeprefix("content coding ").partition(":")[0]
-            counts = self.http_summary.codings_missing
-            if coding in counts:
-                counts[coding] += 1
-            else:
-                self._count(counts, coding)
+            self._codings_missing.count(drop.detail.removeprefix("content coding ").partition(":")[0])
         if drop.reason.layer == "http" and stream.protocol_drop is None:
             stream.protocol_drop = drop.reason
             self.drops.streams += 1

@@ -29,7 +29,8 @@ from pcapflow.summary import DropCount
 
 Write = Callable[[list[bytes]], object]
 _VALUE, _OTHER = b"v", b"o"
-_RANK_VALUE, _RANK_JSON = 3, 6
+_RANK_VALUE, _RANK_JSON = 2, 6
+"""Of what one packet completes; the server's comes after the client's."""
 _WAITING_BYTES = 200
 """Beside its text, of a value that waits."""
 _STATUS = re.compile(r"[1-9](?:[0-9]{2}|[0-9]?x{1,2})")
@@ -136,7 +137,7 @@ class Extractor(Collector):
             if waits:
                 self._wait(origin, line)
             else:
-                self._add(origin.packet, origin.connection, line)
+                self._add(origin.packet, origin.connection, origin.stream, line)
 
         return Values(self._prefix, self.limits, self.ledger.json, emit, lambda drop: self._given_up(origin, drop, 0))
 
@@ -175,7 +176,7 @@ class Extractor(Collector):
             origin.connection, origin.stream, "json", drop.reason.value, seconds(self.places.ts(origin.packet, origin.ts)), origin.packet, 0, held, limit, drop.detail, None, None,
             True, *self.places.of(origin.packet),
         )  # fmt: skip
-        self._record(origin.packet, origin.connection, record, _RANK_VALUE)
+        self._record(origin.packet, origin.connection, record, _RANK_VALUE + (origin.stream == "server"))
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Services`."""
@@ -186,13 +187,13 @@ class Extractor(Collector):
         for line in lines:
             self.ledger.output.release(len(line) + _WAITING_BYTES)
             if taken:
-                self._add(packet, connection, line)
+                self._add(packet, connection, "client", line)
 
     # --- records
 
-    def _add(self, packet: int, connection: int, line: bytes) -> None:
+    def _add(self, packet: int, connection: int, stream: str, line: bytes) -> None:
         assert self._sorter is not None
-        self._sorter.add(packet, connection, line, _RANK_VALUE)
+        self._sorter.add(packet, connection, line, _RANK_VALUE + (stream == "server"))
 
     def _record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
         if isinstance(record, records.Drop):
@@ -206,7 +207,7 @@ class Extractor(Collector):
         """See `Services`."""
         if record.status != "complete":
             assert self._sorter is not None
-            self._sorter.add(packet, record.connection, _OTHER + self._encode(record), _RANK_JSON)
+            self._sorter.add(packet, record.connection, _OTHER + self._encode(record), _RANK_JSON + (record.stream == "server"))
 
 
 def _source(origin: BodyOrigin) -> bytes:
