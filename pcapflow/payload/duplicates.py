@@ -6,13 +6,17 @@ that is refused, the body is given up.
 
 from __future__ import annotations
 
+from sys import getsizeof
+
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.path import Event
 
-_KEY_BYTES = 120
-"""A key in a set, beside its characters."""
+_KEY_BYTES = 112
+"""A key's place in a set that has just grown, beside the key."""
+_OBJECT_BYTES = 320
+"""An open object: an empty set and its place."""
 _STEP = 4 << 10
 
 
@@ -45,19 +49,28 @@ class DuplicateKeys:
                     self.count += 1
                 else:
                     keys.add(key)
-                    held += _KEY_BYTES + len(key)
-                    if held > self._reserved:
-                        more = held - self._reserved + _STEP
-                        if not self._account.reserve(more):
-                            return Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{held} bytes of keys to compare")
-                        self._reserved += more
+                    held += _KEY_BYTES + getsizeof(key)
+                    if held > self._reserved and not self._grow(held):
+                        return self._refused(held)
             elif name == "start_map":
                 self._open.append((set(), held))
-                held += _KEY_BYTES
+                held += _OBJECT_BYTES
+                if held > self._reserved and not self._grow(held):
+                    return self._refused(held)
             elif name == "end_map":
                 held = self._open.pop()[1]
         self._held = held
         return None
+
+    def _grow(self, held: int) -> bool:
+        more = held - self._reserved + _STEP
+        if not self._account.reserve(more):
+            return False
+        self._reserved += more
+        return True
+
+    def _refused(self, held: int) -> Drop:
+        return Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{held} bytes of keys to compare")
 
     def close(self) -> None:
         """The body is over."""

@@ -42,9 +42,9 @@ class Values:
         self._most = prefix.count(".") + (2 if prefix else 1)
         """Levels at which a value with that path can be: each adds at least one part."""
         self._level = 0
-        self._paths = [""] * (self._most + 1)
-        """At each level, the path of the value at hand."""
-        self._bases = [""] * (self._most + 1)
+        self._paths: list[str | None] = [""] * (self._most + 1)
+        """At each level, the path of the value at hand; None for one that leads nowhere, whose key, of any length, is not kept."""
+        self._bases: list[str | None] = [""] * (self._most + 1)
         """At each level, what a key is appended to."""
         self._begun = -1
         """The level at which the value under way began; -1 for none, and where it was given up `_parts` is None."""
@@ -66,7 +66,9 @@ class Values:
         for i, (name, value) in enumerate(events):
             if name == "map_key":
                 if begun < 0 and level < most + 1 and level:
-                    paths[level] = bases[level] + str(value)
+                    base = bases[level]
+                    path = base + str(value) if base is not None else None
+                    paths[level] = path if path is not None and prefix.startswith(path) else None
             elif name == "start_map" or name == "start_array":
                 if begun < 0 and level <= most:
                     path = paths[level]
@@ -77,8 +79,8 @@ class Values:
                         self._parts = []
                     elif level < most:
                         # as ijson has it, where a key is empty too
-                        paths[level + 1] = path + ".item" if path else "item"
-                        bases[level + 1] = path + "." if level else ""
+                        paths[level + 1] = None if path is None else path + ".item" if path else "item"
+                        bases[level + 1] = None if path is None else path + "." if level else ""
                 level += 1
             elif name == "end_map" or name == "end_array":
                 level -= 1
@@ -163,4 +165,5 @@ def _starts(data: bytes, count: int) -> list[int]:
     if len(found) != count:
         # numbers or literals that touch, which only documents may; or the text broke behind the last event
         found = [match.start() for match in _TOKEN.finditer(data)]
+        found += [len(data)] * (count - len(found))
     return found

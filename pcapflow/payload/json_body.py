@@ -7,7 +7,8 @@ them (`structure.Outline`): a string longer than a slice is kept here until it e
 never scans it again and again.
 
 Invariant: what is kept between two calls is one slice begun, one unfinished scalar, the slice in which the open document
-began, and a path of bounded depth; all of it is reserved in the `json` account.
+began, and a path of bounded depth; all of it is reserved in the `json` account. yajl keeps a buffer of its longest string with
+escapes as long as it lives, so a parser that had one is replaced by another in the same state.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
+from pcapflow.errors import UsageError
 from pcapflow.limits import Limits
 from pcapflow.payload import locate
 from pcapflow.payload.path import CLOSING, OPENING, Event, Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 PARSER_BYTES = 6 << 10
 """Reserved for a parser: the state of ijson and yajl, and the path."""
+_BACKENDS = ("yajl2_c", "yajl2_cffi", "yajl2")
 SMALL = 512
 """A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""
 _BLANK = b" \t\r\n\v\f"
@@ -38,19 +41,31 @@ _TOP_LEVEL = {"start_map": "object", "start_array": "array"}
 
 @cache
 def backend() -> str:
-    """Name of the ijson backend that runs."""
-    import ijson
+    """Name of the ijson backend that runs: the fastest that is installed, whatever IJSON_BACKEND says."""
+    return str(_backend().backend_name)
 
-    return str(ijson.backend_name)
+
+@cache
+def _backend() -> Any:
+    try:
+        import ijson
+    except ImportError as e:
+        raise UsageError(f"ijson cannot be loaded: {e}; unset IJSON_BACKEND") from None
+    for name in _BACKENDS:
+        try:
+            return ijson.get_backend(name)
+        except ImportError:
+            continue
+    return ijson
 
 
 @cache
 def _tools() -> tuple[Callable[..., Any], type[list[Any]]]:
     """ijson's push parser and the list it fills; imported when the first body of JSON comes."""
-    import ijson
+    parser = _backend().basic_parse_coro
     from ijson.utils import sendable_list
 
-    return ijson.basic_parse_coro, sendable_list
+    return parser, sendable_list
 
 
 class _Place(NamedTuple):
@@ -58,12 +73,13 @@ class _Place(NamedTuple):
 
     data: bytes
     at: int
-    stack: tuple[tuple[str, str], ...]
+    containers: str
+    """Those that are open, outermost first: `{` and `[`."""
     last: bytes
 
     def expect(self) -> int:
         """What the grammar lets come first."""
-        in_map = bool(self.stack) and self.stack[-1][0] == "{"
+        in_map = self.containers[-1:] == "{"
         match self.last:
             case b"":
                 return locate.VALUE
@@ -81,8 +97,20 @@ class _Place(NamedTuple):
                 return locate.COMMA_OR_END
 
 
-_NOWHERE = _Place(b"", 0, (), b"")
+    def text(self) -> bytes:
+        """A text that brings a parser to this place, of empty keys and strings."""
+        if not self.containers:
+            return b'""' if self.last else b""  # a text without a document is none
+        inner = _INNER[self.containers[-1]]
+        return b"".join([b"[" if kind == "[" else b'{"":' for kind in self.containers[:-1]]) + inner.get(self.last, inner[b""])
 
+
+_INNER = {
+    "[": {b"[": b"[", b",": b'["",', b"": b'[""'},
+    "{": {b"{": b"{", b",": b'{"":"",', b":": b'{"":', b"K": b'{""', b"": b'{"":""'},
+}
+"""The innermost container up to the last token in it; what is none of these ends a value."""
+_NOWHERE = _Place(b"", 0, "", b"")
 
 
 class Tap(Protocol):
@@ -105,8 +133,8 @@ class JsonParser:
     """One body."""
 
     __slots__ = (
-        "_account", "_begun", "_coroutine", "_cut", "_events", "_events_before", "_fed", "_held", "_last", "_level", "_limits", "_outline", "_path",
-        "_pending", "_scan", "_tail", "_tap", "bytes", "documents", "drop", "error", "events", "keys", "max_depth",
+        "_account", "_begun", "_coroutine", "_cut", "_events", "_events_before", "_fed", "_grown", "_held", "_last", "_level", "_limits", "_outline",
+        "_path", "_pending", "_pending_string", "_scan", "_tail", "_tap", "bytes", "documents", "drop", "error", "events", "keys", "max_depth",
         "top_level",
     )  # fmt: skip
 
@@ -119,6 +147,8 @@ class JsonParser:
             tap.begin()
         self._events = event_list()
         self._coroutine = make(self._events, multiple_values=True)
+        self._grown = False
+        """yajl had a string with escapes, and keeps a buffer of it."""
         self._outline = Outline()
         self._scan = EMPTY
         """Of the slice at hand."""
@@ -126,6 +156,8 @@ class JsonParser:
         """A slice begun."""
         self._pending: list[bytes] = []
         """The unfinished scalar that the last slice ends inside of: ijson gets it in one piece with what ends it."""
+        self._pending_string = False
+        """It has a string in it."""
         self._fed = 0
         """Bytes taken in whole slices."""
         self._level = 0
@@ -177,13 +209,26 @@ class JsonParser:
             if self.error is not None or self.drop is not None:
                 return
         self._tail += data[rest:]
+        if self._grown:
+            self._renew()
         self._hold()
+
+    def _renew(self) -> None:
+        """Another parser in the same state."""
+        make, event_list = _tools()
+        self._events = event_list()
+        self._coroutine = make(self._events, multiple_values=True)
+        so_far = self._place(b"", 0).text()
+        if so_far:
+            self._coroutine.send(so_far)  # nothing would mean its end
+            self._events.clear()
+        self._grown = False
 
     def _hold(self) -> None:
         """Reserve what is kept until the next call."""
         if self.error is not None or self.drop is not None:
             return
-        held = PARSER_BYTES + len(self._tail) + len(self._begun.data) + sum(map(len, self._pending)) + self._path.log_bytes
+        held = PARSER_BYTES + len(self._tail) + len(self._begun.data) + sum(map(len, self._pending)) + self._path.kept_bytes()
         if held > self._held:
             if not self._account.reserve(held - self._held):
                 self._give_up(DropReason.JSON_MEMORY, *self._account.refusal(), f"a parser that holds {held} bytes")
@@ -233,23 +278,42 @@ class JsonParser:
             whole_tokens = data[: max(0, len(data) - begun)].rstrip(SCALAR)
             if not whole_tokens:
                 self._pending.append(data)
+                self._pending_string |= b'"' in data
+                if not self._pending_string and not data.isdigit():
+                    self._touching(scan.begin_depth)
                 self._hold()
                 return
             begun = len(data) - len(whole_tokens)
         if self._pending:
             whole_tokens = b"".join((*self._pending, whole_tokens))
         self._pending = [data[-begun:]] if begun else []
+        self._pending_string = bool(begun) and b'"' in self._pending[0]
         self._parse(whole_tokens, self._fed - begun - len(whole_tokens), scan.begin_depth)
 
     def _place(self, data: bytes, at: int) -> _Place:
         """The slice at hand, before ijson has it."""
-        return _Place(data, at, tuple(self._path.stack), self._last)
+        return _Place(data, at, "".join([kind for kind, _ in self._path.stack]), self._last)
 
-    def _parse(self, data: bytes, at: int, depth: int, *, last: bool = False) -> None:
-        """Give whole tokens to ijson; last: a number, which nothing but the end may end."""
+    def _touching(self, depth: int) -> None:
+        """What is pending is no string, and not the digits of one number: numbers and literals that touch, each a document or an error. All but the
+        last of them are given to ijson, which makes an event of each.
+        """
+        run = b"".join(self._pending)
+        last, end = locate.last_touching(run)
+        if not last:
+            return
+        whole = run[:last] if end else run
+        self._pending = [run[last:]] if end else []
+        self._scan = Scan(depth, depth, depth, depth, 0, len(run) - len(whole), b"")
+        self._parse(whole, self._fed - len(run), depth, end=b" " if end else b"")
+
+    def _parse(self, data: bytes, at: int, depth: int, *, last: bool = False, end: bytes = b"") -> None:
+        """Give whole tokens to ijson; last: a number, which nothing but the end may end; end: what ends it without changing the text."""
         events = self._events
+        if b"\\" in data:
+            self._grown = True
         try:
-            self._coroutine.send(data)
+            self._coroutine.send(data + end if end else data)
         except Exception as e:
             self._refused(e, self._place(data, at))
             return
@@ -323,8 +387,10 @@ class JsonParser:
 
     # --- how it ends
 
-    def _refused(self, problem: Exception, place: _Place) -> None:
-        """ijson raised at a slice: for the text (an error), or for a number that Python does not convert (a drop)."""
+    def _refused(self, problem: Exception, place: _Place, last: bytes = b"") -> None:
+        """ijson raised at a slice: for the text (an error), or for a number that Python does not convert (a drop). last: of a text that ends there, the
+        number that its end made an event of.
+        """
         from ijson.common import JSONError
 
         events = self._events
@@ -338,7 +404,7 @@ class JsonParser:
         self.keys += sum(name == "map_key" for name, _ in events)
         broken_text = isinstance(problem, UnicodeError) or isinstance(problem.__cause__ or problem.__context__, UnicodeError)
         if self._tap is not None:
-            self._tap.take(place.data, events)
+            self._tap.take(place.data or last, events)
         offset, start = self._locate(place, taken)
         self._path.follow_broken(events, built_of(place.data[: max(0, offset)]))
         if not isinstance(problem, JSONError) and not broken_text:
@@ -357,7 +423,7 @@ class JsonParser:
     def _locate(place: _Place, events: int) -> tuple[int, int]:
         return locate.error_offset(
             place.data,
-            containers="".join([kind for kind, _ in place.stack]),
+            containers=place.containers,
             expect=place.expect(),
             events=events,
         )
@@ -403,7 +469,7 @@ class JsonParser:
                 self._coroutine.close()
             except Exception as e:
                 end = _NOWHERE._replace(at=self._fed)
-                self._refused(e, end)
+                self._refused(e, end, locate.last_number(last))
                 return
             self.events += len(self._events)
             self._count_documents()

@@ -9,8 +9,17 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(rb'[ \t\r\n\v\f]+|"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*+"|[-+0-9.eE]+|[A-Za-z]+|.', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*+"|[-+0-9.eE]+|[A-Za-z]+|.', re.DOTALL)
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_BLANK, _COMMA, _COLON, _OPENS_ONE, _CLOSES, _OTHER = range(6)
+_KINDS = bytes(
+    _BLANK if c in b" \t\r\n\v\f" else _COMMA if c == 0x2C else _COLON if c == 0x3A else _OPENS_ONE if c in b"{[" else _CLOSES if c in b"}]" else _OTHER
+    for c in range(256)
+)
+"""What each byte begins."""
+_OPENS = {ord("}"): "{", ord("]"): "["}
+_LONGEST_BEGUN = 8
+"""A literal, or a number's exponent, is begun by fewer bytes."""
 _LITERALS = (b"true", b"false", b"null")
 _ALONE = re.compile(_NUMBER.pattern + b"|true|false|null")
 """Numbers and literals outside containers may touch: each is a document."""
@@ -27,53 +36,68 @@ def error_offset(data: bytes, *, containers: str, expect: int, events: int) -> t
     stack = list(containers)
     start = -1
     at = 0
-    while at < len(data):
-        match = (None if stack else _ALONE.match(data, at)) or _TOKEN.match(data, at)
-        if match is None:
-            break
-        token = match[0]
-        first = token[:1]
-        if first in b" \t\r\n\v\f":
-            at = match.end()
+    size = len(data)
+    while at < size:
+        kind = _KINDS[data[at]]
+        if kind == _BLANK:
+            at += 1
             continue
-        if not stack and expect == COMMA_OR_END:
+        if not stack:
+            if expect == COMMA_OR_END:
+                expect = VALUE
+            if expect == VALUE:
+                start = at
+        if kind == _COMMA:
+            if expect != COMMA_OR_END or not stack:
+                break
+            expect = KEY if stack[-1] == "{" else VALUE
+        elif kind == _COLON:
+            if expect != COLON:
+                break
             expect = VALUE
-        if not stack and expect == VALUE:
-            start = at
-        following = _next(token, first, expect, stack)
-        if following is None or (events == 0 and first not in b",:"):
-            return at, start
-        if first not in b",:":
+        else:
+            if not events:
+                break
             events -= 1
-        expect = following
-        at = match.end()
+            if kind == _CLOSES:
+                if not stack or stack[-1] != _OPENS[data[at]] or expect not in (COMMA_OR_END, KEY_OR_END, VALUE_OR_END):
+                    break
+                stack.pop()
+                expect = COMMA_OR_END
+            elif expect != VALUE and expect != VALUE_OR_END and kind == _OPENS_ONE:
+                break
+            elif kind == _OPENS_ONE:
+                stack.append(chr(data[at]))
+                expect = KEY_OR_END if stack[-1] == "{" else VALUE_OR_END
+            else:
+                match = (None if stack else _ALONE.match(data, at)) or _TOKEN.match(data, at)
+                following = _behind(match[0], expect) if match is not None else None
+                if match is None or following is None:
+                    break
+                expect = following
+                at = match.end() - 1
+        at += 1
     return at, start
 
 
-def _next(token: bytes, first: bytes, expect: int, stack: list[str]) -> int | None:
-    """What may come after a token where `expect` may come; None where the token may not."""
-    if first == b",":
-        if expect != COMMA_OR_END or not stack:
-            return None
-        return KEY if stack[-1] == "{" else VALUE
-    if first == b":":
-        return VALUE if expect == COLON else None
-    if first in b"]}":
-        fits = stack and stack[-1] == ("[" if first == b"]" else "{") and expect in (COMMA_OR_END, KEY_OR_END, VALUE_OR_END)
-        if not fits:
-            return None
-        stack.pop()
-        return COMMA_OR_END
+def _behind(token: bytes, expect: int) -> int | None:
+    """What may come after a string, number or literal where `expect` may come; None where the token may not."""
+    is_string = token[:1] == b'"' and len(token) > 1
     if expect in (KEY, KEY_OR_END):
-        return COLON if first == b'"' and len(token) > 1 else None
+        return COLON if is_string else None
     if expect not in (VALUE, VALUE_OR_END):
         return None
-    if first in b"[{":
-        stack.append(first.decode())
-        return KEY_OR_END if first == b"{" else VALUE_OR_END
-    if first == b'"':
-        return COMMA_OR_END if len(token) > 1 else None
-    return COMMA_OR_END if token in _LITERALS or _NUMBER.fullmatch(token) else None
+    return COMMA_OR_END if is_string or token in _LITERALS or _NUMBER.fullmatch(token) else None
+
+
+def last_touching(data: bytes) -> tuple[int, bool]:
+    """Where the last of the numbers and literals that touch in data begins; False where bytes behind it begin none, so that the text is broken there."""
+    start = end = 0
+    for match in _ALONE.finditer(data):
+        if match.start() != end:
+            break
+        start, end = match.span()
+    return start, len(data) - end < _LONGEST_BEGUN
 
 
 def last_number(data: bytes) -> bytes:

@@ -1,14 +1,15 @@
 """Where in a JSON text the parser is: the containers that are open, the key or index at hand in each.
 
 Contract: after each slice `follow` takes ijson's events of it and what it is built of; `prefix` and `location` say the place at
-the end of the last slice. Neither raises. Invariant: what is kept is one entry a level and `log_bytes` of what the last slices
-were built of: most bodies end well, and nobody asks for indexes.
+the end of the last slice. Neither raises. Invariant: what is kept is one entry a level, keys of the levels that are named alone, and some of
+what the last slices were built of, since most bodies end well and nobody asks for indexes; `kept_bytes` says how much that is.
 """
 
 from __future__ import annotations
 
 import re
 from json.encoder import encode_basestring
+from sys import getsizeof
 
 from pcapflow.payload.structure import count_commas
 
@@ -21,6 +22,10 @@ _KEY_CHARS = 64
 """Characters of a key kept for the path."""
 _LOG_BYTES = 48 << 10
 """Of what was built, kept until somebody asks for indexes or so much of it is there: some 300 KB of text."""
+
+_LEVEL_BYTES = 80
+"""The entry of a level that is named, beside its key; the others share theirs."""
+_UNNAMED = {"{": ("{", ""), "[": ("[", "")}
 
 Event = tuple[str, object]
 
@@ -62,6 +67,11 @@ class Path:
         self._log.append(built)
         self._count()
 
+    def kept_bytes(self) -> int:
+        """What this keeps, as Python holds it."""
+        named = self.stack[: self._most]
+        return self.log_bytes + 8 * len(self.stack) + _LEVEL_BYTES * len(named) + sum([getsizeof(key) for _, key in named if key])
+
     def clear(self) -> None:
         """Nobody will ask any more."""
         self._log.clear()
@@ -84,7 +94,7 @@ class Path:
 
     def _count(self) -> None:
         """Bring the indexes up to the log's end, and empty it."""
-        count_commas(self._indexes, b"".join(self._log))
+        count_commas(self._indexes, b"".join(self._log), self._most)
         self.clear()
 
     def _follow_keys(self, events: list[Event], level: int, lowest: int) -> None:
@@ -120,3 +130,5 @@ class Path:
         if stack and key is not None and len(new) == wanted:
             stack[-1] = (stack[-1][0], key)
         stack.extend(reversed(new))
+        for i in range(max(lowest - 1, self._most), len(stack)):
+            stack[i] = _UNNAMED[stack[i][0]]  # nobody will name it

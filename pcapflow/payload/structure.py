@@ -148,9 +148,9 @@ def built_of(data: bytes) -> bytes:
     return Outline()._without_strings(data)  # noqa: SLF001 - of this module
 
 
-def count_commas(indexes: list[int], built: bytes) -> None:
+def count_commas(indexes: list[int], built: bytes, most: int) -> None:
     """Brings the commas seen in each open container, outermost first, up to the end of what follows. In an array they are the index of
-    the element at hand. Brackets that close nothing are passed over.
+    the element at hand. Brackets that close nothing are passed over. most: containers that are counted; the others are kept as 0.
     """
     if not built:
         return
@@ -160,7 +160,7 @@ def count_commas(indexes: list[int], built: bytes) -> None:
     lowest = min(begin, begin + int(depths.min()))
     del indexes[max(lowest, 0) :]
     commas = np.frombuffer(built, dtype=np.uint8) == _COMMA
-    for level in range(lowest, depth + 1):
+    for level in range(lowest, min(depth, most) + 1):
         at_level = depths == level - begin
         found = int(np.count_nonzero(commas & at_level))
         if level > lowest:

@@ -17,7 +17,7 @@ import msgspec
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import SMALL, JsonParser, Tap, parse_at_once
+from pcapflow.payload.json_body import JsonParser, Tap, parse_at_once
 from pcapflow.payload.structure import Outline
 from pcapflow.records import JsonBody
 
@@ -264,7 +264,7 @@ class Separated:
         texts = data.split(self._separator)
         if self._tap is None and self._limits.json_scalar_max_bytes >= self._limits.json_slice:
             together = b"\n".join(texts)
-            if all(map(_is_container, texts)) and Outline().scan(together).highest <= self._limits.json_max_depth:
+            if all(map(_stands_alone, texts)) and Outline().scan(together).highest <= self._limits.json_max_depth:
                 body = parse_at_once(together)
                 if body is not None:
                     self._add(body)
@@ -274,7 +274,7 @@ class Separated:
                 self._one(text)
 
     def _one(self, text: bytes) -> None:
-        if self._tap is None and len(text) <= SMALL and self._limits.json_max_depth >= SMALL and self._limits.json_scalar_max_bytes >= SMALL:
+        if self._passes_no_limit(text):
             body = parse_at_once(text)
             if body is not None:
                 self._add(body)
@@ -286,6 +286,13 @@ class Separated:
         self._long = JsonParser(self._limits, self._account, self._tap)
         self._long.feed(text)
         self._end_long(whole=True)
+
+    def _passes_no_limit(self, text: bytes) -> bool:
+        """Whether a text of at most a slice may be parsed in one go."""
+        limits = self._limits
+        if self._tap is not None or limits.json_scalar_max_bytes < len(text):
+            return False
+        return limits.json_max_depth >= len(text) or Outline().scan(text).highest <= limits.json_max_depth
 
     def _add(self, body: JsonBody) -> None:
         found = self.found
@@ -307,10 +314,13 @@ class Separated:
             found.status = "invalid"
 
 
-def _is_container(text: bytes) -> bool:
-    """Whether a text begins and ends as an array or object does, or is blank: where one such follows another, no container goes on."""
+_SCALAR = re.compile(rb'-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null|"[^"\\\x00-\x1f]*+"')
+
+
+def _stands_alone(text: bytes) -> bool:
+    """Whether a text begins and ends as an array or object does, is a plain scalar, or is blank: where one such follows another, no container goes on."""
     text = text.strip()
-    return not text or (text[0] in b"{[" and text[-1] in b"}]")
+    return not text or (text[0] in b"{[" and text[-1] in b"}]") or _SCALAR.fullmatch(text) is not None
 
 
 class Raw:
