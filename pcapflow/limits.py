@@ -56,6 +56,12 @@ class Limits:
         "the capture is refused, exit status 3; decompress it first",
         "the window that a compressed capture may ask for, reserved in the account of blocks: xz -6 takes 9 MiB, zstd -19 8 MiB",
     )
+    decompress_max_ratio: int = _limit(
+        10_000,
+        "decompressed bytes per compressed byte",
+        "the capture is damaged there: reading stops, exit status 4",
+        "counts beyond 16 MiB; gzip reaches 1,032, packets of 64 KiB that hold nothing but zeros about 8,000, and a file of empty records over 11,000",
+    )
     fragment_timeout: int = _limit(
         30 * SECOND,
         "nanoseconds",

@@ -2,7 +2,8 @@
 
 Contract: `decompressor` gives an object whose `read` returns decompressed bytes, at most as many as asked for, or b"" at the end, and which raises
 `Corrupt` where the compressed data is. Several members or frames in a row are one stream, as the formats' own tools read them. Invariant: what a
-decompressor keeps is reserved in the `blocks` account; a file that asks for a larger window than `decompress_max_bytes` is refused.
+decompressor keeps is reserved in the `blocks` account; a file that asks for a larger window than `decompress_max_bytes` is refused, and one that
+becomes more than `decompress_max_ratio` times as large ends there.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ MAGIC = {
 """What a compressed file begins with, and its name in the report."""
 _CHUNK = 64 * KIB
 """Compressed bytes read at one time."""
+_RATIO_COUNTS = 16 << 20
+"""Decompressed bytes from which on the ratio counts: what is there sooner takes no time."""
 
 Read = Callable[[int], bytes]
 """Takes how many compressed bytes at the most; returns some, b"" at the end."""
@@ -68,7 +71,15 @@ class Decompressor:
     def __init__(self, name: str, read: Read, limits: Limits, path: str) -> None:
         self.memory = 64 * KIB
         """Bytes that it may keep, to be reserved by the caller."""
-        self._read = read
+        self._ratio = limits.decompress_max_ratio
+        self._taken = self._given = 0
+
+        def counted(n: int) -> bytes:
+            data = read(n)
+            self._taken += len(data)
+            return data
+
+        self._read = counted
         self._make: Callable[[], Any] = _Zlib
         most = limits.decompress_max_bytes
         if name == "bzip2":
@@ -80,11 +91,18 @@ class Decompressor:
             self._make, self.memory = lz4.LZ4FrameDecompressor, 9 << 20
         elif name == "zstd":
             zstandard = _imported("zstandard", name, path)
-            self._make, self.memory = lambda: _Zstd(zstandard, most, read), most
+            self._make, self.memory = lambda: _Zstd(zstandard, most, counted), most
         self._codec: Any = self._make()
 
     def read(self, n: int) -> bytes:
         """At most n bytes; b"" at the end."""
+        data = self._some(n)
+        self._given += len(data)
+        if self._given > _RATIO_COUNTS and self._given > self._ratio * self._taken:
+            raise Corrupt(f"{self._taken} bytes become more than {self._ratio} times as many: decompress_max_ratio")
+        return data
+
+    def _some(self, n: int) -> bytes:
         if isinstance(self._codec, _Zstd):
             return self._codec.read(n)
         try:

@@ -288,6 +288,8 @@ def decode(block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool = Tru
     """The TCP segments of a block; what else it held is added to counts. open_tunnels: or leave them as packets of the outer protocol. fragments:
     where they are put together; the block may then get another buffer, with datagrams at its end.
     """
+    if fragments is not None:
+        fragments.next_block()
     n = len(block)
     counts.packets += n
     counts.bytes += int(block.wirelen.sum())

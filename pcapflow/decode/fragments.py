@@ -3,7 +3,8 @@
 Contract: `Fragments.add` takes one fragment and returns the whole datagram's payload where this was the last that it lacked. A fragment that
 overlaps another with the same bytes of it is ignored; one that overlaps otherwise makes an end of its datagram (RFC 5722, and what Linux does for IPv4): an overlap
 is an attack or a defect. Datagrams that are not whole leave after `fragment_timeout` of capture time, or for others where the account
-is full, oldest first. Invariant: everything kept is reserved in the `fragments` account; each fragment went into a datagram, is kept, or is counted in `dropped`.
+is full, oldest first. Invariant: everything kept is reserved in the `fragments` account, and what stands beside a block while that is worked on in
+that of `blocks`; each fragment went into a datagram, is kept, or is counted in `dropped`.
 """
 
 from __future__ import annotations
@@ -63,6 +64,11 @@ class Fragments:
 
     def __init__(self, limits: Limits, ledger: Ledger) -> None:
         self._account = ledger.fragments
+        self._blocks = ledger.blocks
+        self._beside = 0
+        """Bytes beside the block at hand."""
+        self._pieces = 0
+        """Fragments of the datagram that was put together last."""
         self._timeout = limits.fragment_timeout
         self._table: dict[tuple[int, ...], _Datagram] = {}
         self.datagrams = 0
@@ -108,7 +114,22 @@ class Fragments:
         del self._table[fragment.key]
         self._account.release(datagram.reserved)
         self.datagrams += 1
+        self._pieces = len(datagram.pieces)
         return b"".join([piece.data for piece in datagram.pieces]), datagram.protocol
+
+    def may_stay(self, n: int) -> bool:
+        """Whether n bytes more may stand beside the block at hand, for a datagram that is whole; it is given up where they may not."""
+        if not self._blocks.reserve(n):
+            self.datagrams -= 1
+            self.dropped += self._pieces
+            return False
+        self._beside += n
+        return True
+
+    def next_block(self) -> None:
+        """What stood beside the last block is gone."""
+        self._blocks.release(self._beside)
+        self._beside = 0
 
     def _kept(self, fragment: Fragment, known: _Datagram | None, ts: int) -> _Datagram | None:
         """The datagram with room for one more piece; None where no other can make room."""
@@ -137,5 +158,6 @@ class Fragments:
 
     def finish(self) -> None:
         """The capture is over: what is not whole will not be."""
+        self.next_block()
         for key in list(self._table):
             self._leave(key)

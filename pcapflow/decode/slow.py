@@ -77,9 +77,9 @@ def decode_rows(
     """
     found: list[tuple[int, Packet]] = []
     view = memoryview(block.buffer)
-    beside: list[bytes] = []
+    extended: bytearray | None = None
+    """The block's bytes and behind them the datagrams, once there is one."""
     unread: dict[tuple[Kind, int], list[int]] = {}
-    length = len(block.buffer)
     kinds = [block.link_type] * len(rows) if block.link_types is None else block.link_types[rows].tolist()
     times = block.ts[rows].tolist()
     for row, at, caplen, wirelen, link_type, ts in zip(
@@ -93,13 +93,18 @@ def decode_rows(
             if whole is None:
                 break
             packet = _of_datagram(*whole, packet)
-        if packet.kind == "tcp":
-            if packet.datagram is None:
-                packet.payload_at += at
+        if packet.kind == "tcp" and packet.datagram is not None:
+            assert fragments is not None
+            if not fragments.may_stay(len(packet.datagram) + (0 if extended is not None else len(view) + PAD)):
+                packet.kind = "other"
             else:
-                packet.payload_at += length
-                beside.append(packet.datagram)
-                length += len(packet.datagram)
+                extended = bytearray(view) if extended is None else extended
+                packet.payload_at += len(extended)
+                extended += packet.datagram
+            packet.datagram = None  # it is copied
+        elif packet.kind == "tcp":
+            packet.payload_at += at
+        if packet.kind == "tcp":
             found.append((row, packet))
         else:
             setattr(counts, packet.kind, getattr(counts, packet.kind) + 1)
@@ -108,8 +113,9 @@ def decode_rows(
     del view
     for (kind, number), wire in unread.items():
         counts.unread.add(kind, np.full(len(wire), number), np.array(wire, dtype=np.int64))
-    if beside:
-        block.buffer = bytearray(b"".join((block.buffer, *beside, bytes(PAD))))
+    if extended is not None:
+        extended += bytes(PAD)
+        block.buffer = extended
     return _columns(found, block.first_packet)
 
 

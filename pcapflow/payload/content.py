@@ -4,7 +4,8 @@ by zstandard, and several of them one on top of the other.
 Contract: `feed` takes encoded bytes and hands decoded pieces of bounded size to a callable; it returns a `Drop` where the
 body is not what it says or grows beyond its limits, and never raises. Encoded bytes are taken in slices that begin at
 fixed offsets of the body, so where a limit is met does not depend on how the bytes were cut. Invariant: no more than SLICE
-encoded and PIECE decoded bytes are kept; the rest is the decoders' windows, reserved in the `content` account as they fill.
+encoded and PIECE decoded bytes are kept; the rest is the decoders' own: what a library takes at its worst for the bytes it has been
+given is reserved in the `content` account before it gets them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ from pcapflow.looking import EXTRAS, MOST_CODINGS
 
 SLICE = 2 << 10
 PIECE = 64 << 10
-DECODER_BYTES = 48 << 10
+DECODER_BYTES = {"br": 48 << 10, "zstd": 224 << 10}
+"""What a decoder takes from the start: brotli's state; zstandard's, with a buffer of one block each way."""
+_ZLIB_BYTES = 48 << 10
 """zlib's inflate state: a window of 32 KiB, tables of 7 KiB, and a slice."""
+_BROTLI_TABLES = 1536 << 10
+_BROTLI_TABLES_PER_BYTE = 384
+"""Prefix codes of 256 trees for each of three alphabets take that much, and a byte of input that part of it (RFC 7932 section 9.2)."""
 _STEP = 64 << 10
 _ZSTD_BITE = 32
 """zstandard undoes what it is given at once; a block of 4 bytes is 128 KiB, so this makes 1 MiB at the most."""
@@ -72,13 +78,16 @@ def missing(codings: tuple[str, ...]) -> str | None:
 class _Zlib:
     """gzip and deflate."""
 
-    window = 0
-
     def __init__(self, coding: str) -> None:
         self._coding = coding
         self._inflate: Any = zlib.decompressobj(31) if coding != "deflate" else None
         self._carry = b""
         self.ended = False
+
+    @staticmethod
+    def memory(_taken: int, _given: int) -> int:
+        """Bytes that it may hold when it has taken and given so many."""
+        return _ZLIB_BYTES
 
     def feed(self, data: bytes, out: Out) -> None:
         data = self._carry + data
@@ -116,12 +125,15 @@ class _Zlib:
 class _Brotli:
     """br."""
 
-    window = _BROTLI_WINDOW
-
     def __init__(self) -> None:
         self._module = _module("brotli")
         self._decoder = self._module.Decompressor()
         self.ended = False
+
+    @staticmethod
+    def memory(taken: int, given: int) -> int:
+        """See `_Zlib`."""
+        return DECODER_BYTES["br"] + min(_BROTLI_TABLES, _BROTLI_TABLES_PER_BYTE * taken) + min(_BROTLI_WINDOW, given)
 
     def feed(self, data: bytes, out: Out) -> None:
         try:
@@ -140,13 +152,16 @@ class _Brotli:
 class _Zstd:
     """zstd, any number of frames."""
 
-    window = _ZSTD_WINDOW
-
     def __init__(self) -> None:
         self._module = _module("zstandard")
         self._codec = self._module.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         self._decoder = self._codec.decompressobj()
         self.ended = False
+
+    @staticmethod
+    def memory(_taken: int, given: int) -> int:
+        """See `_Zlib`."""
+        return DECODER_BYTES["zstd"] + min(_ZSTD_WINDOW, given)
 
     def feed(self, data: bytes, out: Out) -> None:
         try:
@@ -188,7 +203,7 @@ class Decoder:
 
     def open(self) -> Drop | None:
         """Reserve what the decoders need from the start."""
-        return self._reserve(DECODER_BYTES * len(self._stages))
+        return self._reserve(0)
 
     def close(self) -> None:
         """Give all memory back."""
@@ -245,13 +260,16 @@ class Decoder:
         self._taken[i] += len(data)
         if i:
             self._check(i)
+        drop = self._reserve(_STEP)
+        if drop is not None:
+            raise _Stop(drop)
         if i < len(self._stages):
             self._stages[i].feed(data, lambda piece: self._stage(i + 1, piece))
         else:
             self._out(data)
 
     def _check(self, i: int) -> None:
-        """What came out of a stage must stay within the limits, and the stage's window within the account."""
+        """What came out of a stage must stay within the limits."""
         limits = self._limits
         decoded, encoded = self._taken[i], self._taken[0]
         if decoded > limits.content_max_bytes:
@@ -259,13 +277,13 @@ class Decoder:
         if decoded > limits.content_ratio_floor and decoded > limits.content_max_ratio * encoded:
             detail = f"{encoded} bytes decoded to {decoded}"
             raise _Stop(Drop(DropReason.CONTENT_RATIO, "content_max_ratio", limits.content_max_ratio, detail))
-        needed = sum(DECODER_BYTES + min(s.window, taken) for s, taken in zip(self._stages, self._taken[1:], strict=True))
-        if needed > self._reserved + _STEP:
-            drop = self._reserve(needed)
-            if drop is not None:
-                raise _Stop(drop)
 
-    def _reserve(self, needed: int) -> Drop | None:
+    def _reserve(self, ahead: int) -> Drop | None:
+        """Room for what the stages may hold now; where there is not enough, for some bytes ahead of it."""
+        needed = sum([stage.memory(taken, given) for stage, taken, given in zip(self._stages, self._taken, self._taken[1:], strict=False)])
+        if needed <= self._reserved:
+            return None
+        needed += ahead if any(type(stage) is not _Zlib for stage in self._stages) else 0
         if not self._account.reserve(needed - self._reserved):
             return Drop(DropReason.CONTENT_MEMORY, *self._account.refusal(), f"a decompressor that holds {needed} bytes")
         self._reserved = needed
