@@ -145,10 +145,17 @@ class _Lane:
         shortest, lane = known
         at = self.block.offsets[rows]
         end = at + self.block.caplen[rows]
+        short = at + shortest > end
+        if short.any():
+            self.counts.malformed += int(np.count_nonzero(short))
+            self.taken[rows[short]] = True
+            rows, at, end = rows[~short], at[~short], end[~short]
+            if not len(rows):
+                return
         kind, l3 = lane(self.block.buffer, at)
         none = np.zeros(len(rows), dtype=np.uint64)
         wire = at + self.block.wirelen[rows]
-        self.network(_Layer(rows, np.where(at + shortest <= end, kind, 0), l3, end, wire, none, none, tunnels.DEPTH_MAX if self.open_tunnels else 0))
+        self.network(_Layer(rows, kind, l3, end, wire, none, none, tunnels.DEPTH_MAX if self.open_tunnels else 0))
 
     def network(self, layer: _Layer) -> None:
         """VLAN tags, then IP."""
