@@ -133,6 +133,8 @@ class _Lane:
         self.open_tunnels = open_tunnels
         self.taken = np.zeros(len(block), dtype=bool)
         """Rows that are done with; the others are for the slow lane."""
+        self.short = 0
+        """Rows of those that have no whole link header."""
         self.parts: list[SegmentColumns] = []
         self.inside: list[_Layer] = []
         """What tunnels carry."""
@@ -147,7 +149,7 @@ class _Lane:
         end = at + self.block.caplen[rows]
         short = at + shortest > end
         if short.any():
-            self.counts.malformed += int(np.count_nonzero(short))
+            self.short += int(np.count_nonzero(short))
             self.taken[rows[short]] = True
             rows, at, end = rows[~short], at[~short], end[~short]
             if not len(rows):
@@ -324,5 +326,6 @@ def _finish(lane: _Lane, rest: _I64, fragments: Fragments | None) -> SegmentColu
         columns = columns.take(np.argsort(columns.packet, kind="stable"))
     mark_multipath(lane.block.buffer, columns)
     lane.counts.tcp += len(columns)
-    lane.counts.ip += int(np.count_nonzero(lane.taken))  # nothing else is taken here
+    lane.counts.malformed += lane.short
+    lane.counts.ip += int(np.count_nonzero(lane.taken)) - lane.short  # nothing else is taken here
     return columns
