@@ -1,5 +1,5 @@
 """`python -m pcapflow`."""
 
-from pcapflow.cli import main
+from pcapflow.start import main
 
 main()

@@ -6,9 +6,53 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from pcapflow.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # a system without locks: what a killed process left stays
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX, _SUFFIX = ".pcapflow-", ".tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of that name is one that a run has under way, or that a killed one left: nothing reads it."""
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
+def temporary(folder: str | Path) -> tuple[int, Path]:
+    """A file in a folder for what is to take a place there when it is whole: open for reading and writing, and its path. Removes what killed runs left.
+    Raises OSError.
+    """
+    while True:
+        fd, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
+        if fcntl is None:
+            return fd, Path(name)
+        # locked as long as it is open: whoever finds one that is not may take it for left over
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.path.exists(name):  # noqa: PTH110 - see above
+            break
+        os.close(fd)
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if is_temporary(entry.name) and os.path.basename(name) != entry.name:  # noqa: PTH119 - see above
+                _remove_what_is_left(entry.path)
+    return fd, Path(name)
+
+
+def _remove_what_is_left(path: str) -> None:
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            Path(path).unlink()
+        finally:
+            os.close(fd)
 
 
 def is_folder(path: str | Path) -> bool:

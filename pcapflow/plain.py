@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal would obey or cannot show: control characters, changes of direction, lone surrogates."""
 
 _OBEYED_IN_LINES = re.compile(_OBEYED.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
@@ -18,3 +18,18 @@ def plain_lines(text: str) -> str:
 def plain(text: str) -> str:
     """The text with nothing in it that a terminal would obey."""
     return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_OBEYED_IN_JSON = re.compile(_OBEYED.pattern.replace(r"\x00-\x1f", ""))
+"""Control characters below U+0020 stand in no string of JSON."""
+
+
+def harmless_json(data: bytes) -> bytes:
+    """JSON texts that mean the same, with nothing in them that a terminal would obey: such characters are escaped."""
+    text = data.decode("utf-8", "surrogateescape")
+    return _OBEYED_IN_JSON.sub(_escaped, text).encode("utf-8", "surrogateescape")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """As JSON writes it; a byte that is no text, U+DC80 to U+DCFF here, stands for a character that cannot be shown."""
+    return f"\\u{ord(match[0]):04x}" if not 0xDC80 <= ord(match[0]) <= 0xDCFF else "\\ufffd"

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pcapflow.files import is_folder
+
 if TYPE_CHECKING:
     from pcapflow.limits import Limits
     from pcapflow.records import Record
@@ -86,7 +88,7 @@ class Captures:
         from pcapflow.errors import UsageError
 
         capture = self._path(path)
-        if Path(capture).is_dir():
+        if is_folder(capture):
             raise UsageError(f"{capture}: is a directory; check its captures one by one")
         project = load(find(self._root))
         bounds, options = project_settings(project)

@@ -28,7 +28,7 @@ from pcapflow.capture.merge import gathered, pieces
 from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
 from pcapflow.capture.source import STDIN, Source, open_source
 from pcapflow.errors import CaptureError
-from pcapflow.files import is_folder
+from pcapflow.files import is_folder, is_temporary
 from pcapflow.limits import Limits
 
 _PROBE = 1 << 12
@@ -123,7 +123,7 @@ def files_in(folder: str) -> list[str]:
     """The files in a directory, by name."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(os.path.join(folder, entry.name) for entry in entries if entry.is_file())  # noqa: PTH118 - as the folder was given
+            return sorted(os.path.join(folder, entry.name) for entry in entries if entry.is_file() and not is_temporary(entry.name))  # noqa: PTH118 - as the folder was given
     except OSError as e:
         raise CaptureError(folder, f"cannot be read: {e.strerror}", unreadable=True) from None
 

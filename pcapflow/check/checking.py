@@ -34,7 +34,7 @@ from pcapflow.check.expectations import Expectation, Violation
 from pcapflow.check.reports import read_report
 from pcapflow.check.walk_records import name_of, packet_of
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
-from pcapflow.files import put_in_place
+from pcapflow.files import is_folder, put_in_place, temporary
 from pcapflow.limits import Limits
 from pcapflow.records import Drop, Gap, Http, Json, Record
 from pcapflow.summary import Summary
@@ -115,24 +115,24 @@ def check(job: Job) -> Verdict:
 
 
 def _check(job: Job, verdict: Verdict) -> None:
-    folder = job.baseline.parent if job.update and job.baseline is not None else None
+    folder = job.baseline.parent if job.update and job.baseline is not None else Path(tempfile.gettempdir())
     try:
-        fd, name = tempfile.mkstemp(prefix=".pcapflow-", suffix=baseline.SUFFIX, dir=folder)
+        fd, report = temporary(folder)
     except OSError as e:
-        raise OutputError(f"no file can be written in {folder or tempfile.gettempdir()}: {e.strerror}") from None
-    report = Path(name)
+        raise OutputError(f"no file can be written in {folder}: {e.strerror}") from None
     _under_way.add(report)
     try:
-        try:
-            with os.fdopen(fd, "wb") as file:
+        with os.fdopen(fd, "wb") as file:
+            try:
                 writer = baseline.Baseline(file.write)
                 result = pipeline.run([job.capture], job.limits, job.options, write=writer.records)
                 writer.summary(result.summary)
-        except OSError as e:
-            raise OutputError(f"{report}: cannot be written: {e.strerror}") from None
-        verdict.packets, verdict.seconds, verdict.warnings = result.summary.decode.packets, result.summary.run.seconds, result.warnings
-        if _whole(result, verdict):
-            _judge(job, report, result.summary, verdict)
+                file.flush()
+            except OSError as e:
+                raise OutputError(f"{report}: cannot be written: {e.strerror}") from None
+            verdict.packets, verdict.seconds, verdict.warnings = result.summary.decode.packets, result.summary.run.seconds, result.warnings
+            if _whole(result, verdict):
+                _judge(job, report, result.summary, verdict)
     finally:
         _under_way.discard(report)
         with suppress(OSError):
@@ -192,7 +192,7 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
     try:
         comparison = verdict.comparison = compare(read_report(place), read_report(report), with_endpoints=False)
     except ReportError as e:
-        if job.update and not place.is_dir():
+        if job.update and not is_folder(place):
             return "replaced"
         raise ReportError(f"{e}; accept the report as it is now: {job.update_command}") from None
     if job.update:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pcapflow.check.expectations import Expectation
 from pcapflow.errors import UsageError
+from pcapflow.files import is_file
 from pcapflow.near import did_you_mean
 
 NAME = "pcapflow.toml"
@@ -72,10 +73,10 @@ def here() -> Path:
 def find(folder: Path) -> Path | None:
     """The nearest settings: pcapflow.toml, or a pyproject.toml that has some."""
     for place in (folder, *folder.parents):
-        if (place / NAME).is_file():
+        if is_file(place / NAME):
             return place / NAME
         project = place / "pyproject.toml"
-        if project.is_file() and _has_settings(project):
+        if is_file(project) and _has_settings(project):
             return project
     return None
 

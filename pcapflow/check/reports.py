@@ -15,18 +15,20 @@ import msgspec
 
 from pcapflow.errors import ReportError
 from pcapflow.records import Record
-from pcapflow.summary import SCHEMA, Summary
+from pcapflow.summary import SCHEMA, Capture, Summary
 
-LINE_MAX_BYTES = 64 << 20
-"""A record's strings are bounded by the limits on heads and bodies, by far below this."""
+LINE_MAX_BYTES = 2 << 20
+"""A record's strings are bounded by the limits on heads and bodies: two heads of 64 KiB, each byte of which JSON may write as six."""
 VALUE_MAX_BYTES = 16 << 20
-"""A summary, or a string: the longest is bounded by the limits on heads."""
+"""A summary: of 40,000 captures."""
+_FIELD_MAX_BYTES = 1 << 20
+"""One of its fields, but `captures`: what is made of it may take twenty times as much."""
 _MOST_EVENTS = 200_000
 """Of one record, or of one field of the summary."""
 _FIELDS = frozenset(Summary.__struct_fields__)
 _DEEPEST = 64
 """No report is nested as deep."""
-_CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\n\r\r\n", b"snoop", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\n\r\r\n", b"snoop", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 """How captures begin, and what they are compressed with."""
 _AFTER_RECORDS = b"]"
 _LEFT_OUT: dict[str, Any] = {
@@ -50,7 +52,7 @@ def _read(file: IO[bytes], name: str) -> Iterator[Record]:
     first = file.readline(LINE_MAX_BYTES)
     if first == b"\n":
         first += file.readline(LINE_MAX_BYTES)
-    if first.startswith(_CAPTURES):
+    if first.startswith(CAPTURES):
         raise ReportError(f"{name}: is a capture, not a report; make one first: pcapflow analyze --json")
     first = first.lstrip()
     if not first:
@@ -118,8 +120,16 @@ def _our_layout(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
     if len(rest) > VALUE_MAX_BYTES:
         raise ReportError(f"{name}: its summary is longer than {VALUE_MAX_BYTES >> 20} MiB, which none is")
     fields = _decoded(msgspec.json.Decoder(dict[str, msgspec.Raw]).decode, first.partition(b',"records"')[0] + rest, name)
-    values = {field: _decoded(msgspec.json.decode, bytes(value), f"{name}: {field}") for field, value in fields.items() if field in _FIELDS}
-    yield _summary(values, name)
+    yield _summary({field: _field(field, value, name) for field, value in fields.items() if field in _FIELDS}, name)
+
+
+def _field(field: str, value: msgspec.Raw, name: str) -> Any:
+    """A field of a summary; captures, of which there may be many, as their type at once."""
+    if field == "captures":
+        return _decoded(msgspec.json.Decoder(list[Capture]).decode, bytes(value), f"{name}: {field}")
+    if memoryview(value).nbytes > _FIELD_MAX_BYTES:
+        raise ReportError(f"{name}: {field} is longer than {_FIELD_MAX_BYTES >> 20} MiB, which none is")
+    return _decoded(msgspec.json.decode, bytes(value), f"{name}: {field}")
 
 
 def _any_layout(file: _Begun, name: str) -> Iterator[Record]:

@@ -7,7 +7,6 @@ one line on standard error and an exit status, in `errors.exit_with`.
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import click
 
@@ -19,6 +18,7 @@ from pcapflow.cli.errors import exit_with
 from pcapflow.cli.extract import extract
 from pcapflow.cli.follow import follow
 from pcapflow.cli.report_schema import report_schema
+from pcapflow.files import is_there
 
 STDIN = "-"
 _EXAMPLES = """\b
@@ -37,7 +37,7 @@ class _Commands(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """See click."""
         name = args[0]
-        if self.get_command(ctx, name) is None and (name == STDIN or (not name.startswith("-") and Path(name).exists())):
+        if self.get_command(ctx, name) is None and (name == STDIN or (not name.startswith("-") and is_there(name))):
             ctx.fail(f"{name!r} is no command; to analyse that capture: pcapflow analyze {shlex.quote(name)}")
         return super().resolve_command(ctx, args)
 

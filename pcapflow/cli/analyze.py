@@ -11,8 +11,8 @@ import click
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
-from pcapflow.cli.output import Output, ReaderLeft, open_output
-from pcapflow.cli.sinks import Sinks, open_sinks, refuse_one_place_twice, sink_options
+from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting
+from pcapflow.cli.sinks import FILES, Sinks, open_sinks, refuse_one_place_twice, sink_options
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def analyze(
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
     refuse_one_place_twice(output, run)
+    refuse_overwriting(captures, {"-o": output, **{f"--{name}": run[name] for name in FILES}})
     bounds, options = settings(run, looking(run))
     with ExitStack() as stack:
         out = stack.enter_context(open_output(output))
@@ -96,7 +97,7 @@ def _ndjson(job: _Job) -> Result:
 
     from pcapflow.report.documents import NdjsonWriter
 
-    writer = NdjsonWriter(job.out.write)
+    writer = NdjsonWriter(job.out.json())
     result = job.run(writer.records)
     writer.records([msgspec.json.encode(result.summary)])
     return result
@@ -105,7 +106,7 @@ def _ndjson(job: _Job) -> Result:
 def _document(job: _Job, *, records: bool) -> Result:
     from pcapflow.report.documents import DocumentWriter
 
-    writer = DocumentWriter(job.out.write, with_records=records)
+    writer = DocumentWriter(job.out.json(), with_records=records)
     result = job.run(writer.records if records else None)
     writer.summary(result.summary)
     return result

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ import click
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
-from pcapflow.cli.output import Output, ReaderLeft, open_output
+from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting
 from pcapflow.errors import CaptureError, OutputError, UsageError
+from pcapflow.files import is_file, is_folder, is_there
 from pcapflow.plain import plain
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ def check(
     """
     from pcapflow.check.config import FAIL_ON, find, here, load
 
+    refuse_overwriting(captures, {"--junit": junit})
     project = load(Path(config) if config is not None else find(here()))
     kinds = tuple(filter(None, fail_on.split(","))) if fail_on is not None else project.fail_on
     for kind in kinds:
@@ -107,8 +110,8 @@ def _jobs(
     given = _options_given(ctx)
     for capture in dict.fromkeys(_expanded(captures)):
         place = baseline.path_of(capture) if baselines else None
-        beside = Path(capture).is_file() and not capture.startswith(("/dev/", "/proc/"))
-        if place is not None and Path(capture).exists() and not beside:
+        beside = is_file(capture) and not capture.startswith(("/dev/", "/proc/"))
+        if place is not None and is_there(capture) and not beside:
             raise UsageError(f"{capture}: is no file that a baseline can lie beside; use analyze, or --no-baseline")
         command = shlex.join(["pcapflow", "check", "--update", *given, *(["--"] if capture.startswith("-") else []), capture])
         yield Job(capture, bounds, options, place, project.expectations(capture), fail_on, update, command)
@@ -118,7 +121,7 @@ def _say_which_globs_match_nothing(project: Config, given: tuple[str, ...], work
     """Where a whole folder is checked, expectations that are for none of it are for nothing."""
     from pcapflow.check.config import matches
 
-    if not any(Path(path).is_dir() for path in given):
+    if not any(is_folder(path) for path in given):
         return
     for glob, _ in project.expect:
         if not any(matches(glob, job.capture, project.root) for job in work):
@@ -182,7 +185,7 @@ def _expanded(captures: tuple[str, ...]) -> Iterator[str]:
     for path in captures:
         if path == "-":
             raise UsageError("-: a capture on standard input has no name for a baseline; use analyze")
-        if not Path(path).is_dir():
+        if not is_folder(path):
             yield path
             continue
         found, warning = captures_of(path)
@@ -227,6 +230,11 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
 
+    def submit(to: ProcessPoolExecutor, job: Job) -> Future[Verdict]:
+        # Ctrl-C is for this process: in one that is just being loaded it would end in a traceback
+        with _without_interrupts():
+            return to.submit(check_one, job)
+
     def pool(n: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(n, mp_context=context, initializer=in_a_worker, initargs=(stop,))
 
@@ -234,7 +242,7 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
     futures: list[Future[Verdict]] = []
     try:
         with suppress(BrokenProcessPool):
-            futures = [together.submit(check_one, job) for job in work]
+            futures = [submit(together, job) for job in work]
         for index, job in enumerate(work):
             try:
                 verdict = futures[index].result() if index < len(futures) else None
@@ -244,7 +252,7 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
                 # a process that is killed takes the pool with it: each of the others gets a process of its own
                 with pool(1) as alone:
                     try:
-                        verdict = alone.submit(check_one, job).result()
+                        verdict = submit(alone, job).result()
                     except BrokenProcessPool:
                         verdict = lost(job)
             yield verdict
@@ -253,6 +261,19 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
         raise
     finally:
         together.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes that begin in here never see SIGINT; this one sees it behind."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Text:

@@ -39,7 +39,10 @@ def diff(old: str, new: str, *, as_json: bool, quiet: bool, only_summary: bool, 
     comparison = compare(read_report(old), read_report(new), most=most, records=not only_summary)
     if not quiet:
         with open_output(None) as out:
-            out.write(_document(comparison) if as_json else _tables(comparison))
+            if as_json:
+                out.json()(_document(comparison))
+            else:
+                out.write(_tables(comparison))
     if not comparison.same:
         raise errors.Finished(errors.DIFFERENT)
 

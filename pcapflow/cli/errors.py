@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import click
 
 from pcapflow.capture.interrupt import terminate, was_terminated
 from pcapflow.cli.output import ReaderLeft
-from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, TERMINATED, PcapflowError
+from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, TERMINATED, OutputError, PcapflowError
 from pcapflow.plain import plain
 
 __all__ = ["DAMAGED", "DIFFERENT", "INTERNAL", "INTERRUPTED", "NOT_A_CAPTURE", "OUT_OF_MEMORY", "Finished", "exit_with", "nobody_reads", "say"]
@@ -25,45 +29,81 @@ class Finished(Exception):
 
 
 def say(message: str) -> None:
-    """One line on standard error."""
-    click.echo("pcapflow: " + plain(message), err=True)
+    """One line on standard error, where that takes it: nothing that happens there changes what the run came to."""
+    with suppress(OSError, ValueError):
+        click.echo("pcapflow: " + plain(message), err=True)
 
 
 def nobody_reads() -> None:
-    """Whoever read standard output has left: nothing more to say, and nothing to flush at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Standard output takes nothing more: nothing to flush at exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+_NO_FILES = frozenset((errno.EMFILE, errno.ENFILE))
 
 
 def exit_with(command: click.Command) -> None:
     """Run the command line and leave the process with the documented status."""
     # a CI job that is out of time: as Ctrl-C
     signal.signal(signal.SIGTERM, terminate)
-    try:
-        status = command.main(standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.Abort:
-        status = INTERRUPTED
-    except click.ClickException as e:
-        e.show()
-        status = e.exit_code
-    except Finished as e:
-        status = e.status
-    except PcapflowError as e:
-        say(str(e))
-        status = e.exit_status
-    except (ReaderLeft, BrokenPipeError):
-        status = 0
-        nobody_reads()
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    except MemoryError:
-        say("out of memory")
-        status = OUT_OF_MEMORY
-    except Exception as e:
-        say(f"internal error: {type(e).__name__}: {e}; please report it with the capture (PCAPFLOW_TRACEBACK=1 shows where)")
-        if os.environ.get("PCAPFLOW_TRACEBACK"):
-            raise
-        status = INTERNAL
+    status = _status_of(lambda: command.main(standalone_mode=False))
+    if status in (0, DIFFERENT):
+        # what is still to be written may be refused too
+        flushed = _status_of(lambda: sys.stdout.flush() if sys.stdout is not None else None)
+        status = flushed or status
+    if status not in (0, DIFFERENT):
+        nobody_reads()  # what was refused once is not tried again at exit
     if status == INTERRUPTED and was_terminated():
         status = TERMINATED
-    sys.exit(status if isinstance(status, int) else 0)
+    sys.exit(status)
+
+
+def _status_of(run: Callable[[], Any]) -> int:
+    """The exit status of some work; what ends it is said."""
+    try:
+        status = run()
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except click.ClickException as e:
+        with suppress(OSError):
+            e.show()
+        return e.exit_code
+    except Finished as e:
+        return e.status
+    except PcapflowError as e:
+        say(str(e))
+        return e.exit_status
+    except (ReaderLeft, BrokenPipeError):
+        nobody_reads()
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except MemoryError:
+        say("out of memory")
+        return OUT_OF_MEMORY
+    except OSError as e:
+        return _of_the_system(e)
+    except Exception as e:  # noqa: BLE001 - said, and where it is to be reported
+        return _of_ours(e)
+    return status if isinstance(status, int) else 0
+
+
+def _of_the_system(problem: OSError) -> int:
+    """What the system refused where nobody else says it: room to write, or another open file."""
+    what = f"{problem.filename}: " if problem.filename else ""
+    if problem.errno in _NO_ROOM:
+        say(f"{what or 'output: '}cannot be written: {problem.strerror}")
+        return OutputError.exit_status
+    if problem.errno in _NO_FILES:
+        say(f"{what}{problem.strerror}: allow more of them (ulimit -n), or give fewer captures at one time")
+        return NOT_A_CAPTURE
+    return _of_ours(problem)
+
+
+def _of_ours(problem: Exception) -> int:
+    say(f"internal error: {type(problem).__name__}: {problem}; please report it with the capture (PCAPFLOW_TRACEBACK=1 shows where)")
+    if os.environ.get("PCAPFLOW_TRACEBACK"):
+        raise problem
+    return INTERNAL

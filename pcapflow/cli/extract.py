@@ -10,7 +10,7 @@ import click
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
-from pcapflow.cli.output import Output, open_output
+from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.looking import Looking
 
 _EXAMPLES = """\b
@@ -51,6 +51,7 @@ def extract(
     from pcapflow.cli.progress import progress_bar
     from pcapflow.report.extract import Extractor, Where
 
+    refuse_overwriting(captures, {"-o": output, "--drops": drops})
     where = Where.parse(conditions)
     bounds, options = settings(run, Looking(sniff=sniff_json))
     with ExitStack() as stack:
@@ -72,10 +73,11 @@ def extract(
 
 def _lines_to(out: Output | None) -> Any:
     """A writer of lines; to standard error where out is None."""
+    to = out.json() if out is not None else None
 
     def write(lines: list[bytes]) -> None:
-        if out is not None:
-            out.write(b"\n".join(lines) + b"\n")
+        if to is not None:
+            to(b"\n".join(lines) + b"\n")
         else:
             for line in lines:
                 errors.say(line.decode("utf-8", "replace"))

@@ -10,7 +10,7 @@ import click
 
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
-from pcapflow.cli.output import Output, open_output
+from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.errors import UsageError
 from pcapflow.plain import plain_lines
 
@@ -61,6 +61,7 @@ def follow(
         raise click.UsageError("--gap-fill goes with --raw")
     if gap_fill is not None and not _FILL.fullmatch(gap_fill):
         raise click.UsageError(f"--gap-fill: {gap_fill!r} is not a byte; write two hexadecimal digits")
+    refuse_overwriting(captures, {"-o": output})
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
     from pcapflow.report.follow import Following

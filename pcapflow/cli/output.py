@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pcapflow.errors import OutputError
-from pcapflow.files import put_in_place
+from pcapflow.errors import OutputError, UsageError
+from pcapflow.files import is_file, is_folder, is_there, put_in_place, temporary
+from pcapflow.plain import harmless_json
 
 _LATER = re.compile(r"([a-z]+)\.[0-9]+\.parquet")
 """The second and later files of a table."""
@@ -41,6 +41,12 @@ class Output:
         except OSError as e:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
 
+    def json(self) -> Callable[[bytes], None]:
+        """What writes JSON: to a terminal with nothing in its strings that a terminal would obey, else as it is."""
+        if not self.is_terminal:
+            return self.write
+        return lambda data: self.write(harmless_json(data))
+
     @property
     def is_terminal(self) -> bool:
         """Whether a person reads it."""
@@ -55,6 +61,37 @@ class Output:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
 
 
+def refuse_overwriting(captures: Sequence[str], outputs: Mapping[str, str | None]) -> None:
+    """An output that is one of the inputs, by whatever path or link, would be the end of it. outputs: by the option that names each."""
+    for option, path in outputs.items():
+        if path is None or path == "-" or not is_file(path):
+            continue
+        for capture in captures:
+            if _same(path, capture) or (is_folder(capture) and _is_capture_in(path, capture)):
+                raise UsageError(f"{option} {path}: is a capture that is to be read, and would be overwritten")
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except OSError:
+        return False
+
+
+def _is_capture_in(path: str, folder: str) -> bool:
+    """Whether a file in the folder is that one, and begins as a capture does."""
+    from pcapflow.check.reports import CAPTURES
+
+    try:
+        with os.scandir(folder) as entries:
+            if not any(entry.is_file() and _same(path, entry.path) for entry in entries):
+                return False
+        with Path(path).open("rb") as file:
+            return file.read(16).startswith(CAPTURES)
+    except OSError:
+        return False
+
+
 @contextmanager
 def open_output(path: str | None) -> Iterator[Output]:
     """Standard output for None or `-`, else a file that appears when the context is left without an error."""
@@ -67,10 +104,10 @@ def open_output(path: str | None) -> Iterator[Output]:
         return
     target = Path(path)
     try:
-        if target.is_dir():
+        if is_folder(target):
             raise OutputError(f"{path}: is a directory")
-        special = target.open("wb") if target.exists() and not target.is_file() else None
-        fd, beside = tempfile.mkstemp(prefix=".pcapflow-", dir=target.parent) if special is None else (-1, "")
+        special = target.open("wb") if is_there(target) and not is_file(target) else None
+        fd, beside = temporary(target.parent) if special is None else (-1, target)
     except OSError as e:
         raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
     if special is not None:
@@ -85,10 +122,10 @@ def open_output(path: str | None) -> Iterator[Output]:
             output = Output(path, stream)
             yield output
             output.flush()
-        put_in_place(Path(beside), target)
+        put_in_place(beside, target)
     except BaseException:
         with suppress(OSError):
-            Path(beside).unlink()
+            beside.unlink()
         raise
 
 
@@ -109,21 +146,21 @@ def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
     """
     folder = Path(path)
     made: dict[str, tuple[Path, BinaryIO]] = {}
-    new = not folder.exists()
+    new = not is_there(folder)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as e:
         raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
 
     def create(name: str) -> BinaryIO:
-        if (folder / name).is_dir():
+        if is_folder(folder / name):
             raise OutputError(f"{folder / name}: is a directory")
         try:
-            fd, beside = tempfile.mkstemp(prefix=".pcapflow-", dir=folder)
+            fd, beside = temporary(folder)
         except OSError as e:
             raise OutputError(f"{folder / name}: cannot be written: {e.strerror}") from None
         stream = os.fdopen(fd, "wb")
-        made[name] = Path(beside), stream
+        made[name] = beside, stream
         return stream
 
     try:

@@ -28,6 +28,10 @@ _OPTIONS = (
 )
 
 
+FILES = ("html", "har", "prometheus")
+"""Those that name a file."""
+
+
 def sink_options(command: _Command) -> _Command:
     """Adds them to a command."""
     for option in reversed(_OPTIONS):
@@ -78,7 +82,7 @@ def open_sinks(given: Mapping[str, Any], limits: Limits, stack: ExitStack) -> Si
 def refuse_one_place_twice(output: str | None, given: Mapping[str, Any]) -> None:
     """Two outputs in one place would be neither."""
     taken = {_place(output): "the report"}
-    for name in ("html", "har", "prometheus"):
+    for name in FILES:
         if given[name] is None:
             continue
         other = taken.setdefault(_place(given[name]), f"--{name}")

@@ -13,59 +13,23 @@ escapes as long as it lives, so a parser that had one is replaced by another in 
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
-from pcapflow.errors import UsageError
 from pcapflow.limits import Limits
 from pcapflow.payload import locate
+from pcapflow.payload.at_once import TOP_LEVEL, tools
 from pcapflow.payload.path import CLOSING, OPENING, Event, Path
 from pcapflow.payload.structure import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.records import JsonBody, JsonError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 PARSER_BYTES = 6 << 10
 """Reserved for a parser: the state of ijson and yajl, and the path."""
-_BACKENDS = ("yajl2_c", "yajl2_cffi", "yajl2")
-SMALL = 512
-"""A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""
 _BLANK = b" \t\r\n\v\f"
-
-_TOP_LEVEL = {"start_map": "object", "start_array": "array"}
-"""What a document is by its first event; the others say it themselves."""
-
-
-@cache
-def backend() -> str:
-    """Name of the ijson backend that runs: the fastest that is installed, whatever IJSON_BACKEND says."""
-    return str(_backend().backend_name)
-
-
-@cache
-def _backend() -> Any:
-    try:
-        import ijson
-    except ImportError as e:
-        raise UsageError(f"ijson cannot be loaded: {e}; unset IJSON_BACKEND") from None
-    for name in _BACKENDS:
-        try:
-            return ijson.get_backend(name)
-        except ImportError:
-            continue
-    return ijson
-
-
-@cache
-def _tools() -> tuple[Callable[..., Any], type[list[Any]]]:
-    """ijson's push parser and the list it fills; imported when the first body of JSON comes."""
-    parser = _backend().basic_parse_coro
-    from ijson.utils import sendable_list
-
-    return parser, sendable_list
 
 
 class _Place(NamedTuple):
@@ -139,7 +103,7 @@ class JsonParser:
     )  # fmt: skip
 
     def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
-        make, event_list = _tools()
+        make, event_list = tools()
         self._limits = limits
         self._account = account
         self._tap = tap
@@ -215,7 +179,7 @@ class JsonParser:
 
     def _renew(self) -> None:
         """Another parser in the same state."""
-        make, event_list = _tools()
+        make, event_list = tools()
         self._events = event_list()
         self._coroutine = make(self._events, multiple_values=True)
         so_far = self._place(b"", 0).text()
@@ -382,7 +346,7 @@ class JsonParser:
         self.max_depth = highest
 
     def _top_level_is(self, first_event: str) -> None:
-        kind = _TOP_LEVEL.get(first_event, first_event)
+        kind = TOP_LEVEL.get(first_event, first_event)
         self.top_level = kind if self.top_level in (None, kind) else "mixed"
 
     # --- how it ends
@@ -490,35 +454,3 @@ def _first_line(problem: Exception) -> str:
     if isinstance(message, bytes):
         message = message.decode("utf-8", "replace")
     return str(message).split("\n", 1)[0].strip()
-
-
-def parse_at_once(data: bytes) -> JsonBody | None:
-    """A whole text that passes no limit; None where it is not valid, and `JsonParser` tells why."""
-    make, event_list = _tools()
-    events = event_list()
-    try:
-        coroutine = make(events, multiple_values=True)
-        # a line feed ends a number and breaks a string: without it yajl would take an unclosed one behind a document
-        coroutine.send(data + b"\n")
-        coroutine.close()
-    except Exception:
-        return None
-    level = highest = documents = keys = 0
-    top_level: str | None = None
-    for name, _ in events:
-        if level == 0:
-            kind = _TOP_LEVEL.get(name, name)
-            top_level = kind if top_level in (None, kind) else "mixed"
-        if name == "map_key":
-            keys += 1
-        elif name in OPENING:
-            level += 1
-            if level > highest:
-                highest = level
-        elif name in CLOSING:
-            level -= 1
-            if level == 0:
-                documents += 1
-        elif level == 0:
-            documents += 1
-    return JsonBody(documents, len(events), keys, highest, top_level, len(data), "complete")

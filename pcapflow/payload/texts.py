@@ -17,7 +17,8 @@ import msgspec
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import JsonParser, Tap, parse_at_once
+from pcapflow.payload.at_once import parse_at_once
+from pcapflow.payload.json_body import JsonParser, Tap
 from pcapflow.payload.structure import Outline
 from pcapflow.records import JsonBody
 

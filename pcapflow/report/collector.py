@@ -16,8 +16,8 @@ from pcapflow.capture.places import Places
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.looking import EXTRAS, NOTHING_MORE, Looking
+from pcapflow.payload.at_once import backend
 from pcapflow.payload.body import BodyReader, read_whole
-from pcapflow.payload.json_body import backend
 from pcapflow.protocols.handler import Handler
 from pcapflow.protocols.http1_cache import Answer, Heads
 from pcapflow.protocols.http1_head import Head

@@ -17,10 +17,11 @@ _WIDEST = 120
 
 def as_text(parts: Sequence[RenderableType], width: int | None, *, color: bool | None) -> str:
     """width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
+    terminal = True if color is None and sys.stdout is not None and sys.stdout.isatty() else color
     console = Console(
-        file=sys.stdout if color is None else io.StringIO(),
+        file=io.StringIO(),  # rich would flush what it is given, and whoever writes the text knows what to say of an error
         width=width or min(shutil.get_terminal_size((80, 24)).columns, _WIDEST),
-        force_terminal=color,
+        force_terminal=terminal,
         no_color=True if color is False else None,
         highlight=False,
         legacy_windows=False,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import JsonParser, parse_at_once
+from pcapflow.payload.at_once import parse_at_once
+from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.structure import Outline
 from pcapflow.records import JsonBody
 from tests.work import ends

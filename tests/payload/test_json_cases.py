@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import SMALL, JsonParser, parse_at_once
+from pcapflow.payload.at_once import SMALL, parse_at_once
+from pcapflow.payload.json_body import JsonParser
 from pcapflow.records import JsonBody
 from tests.conftest import CASES
 

@@ -1,0 +1,81 @@
+"""ijson, and texts that are parsed in one go.
+
+Contract: `tools` gives ijson's push parser; `parse_at_once` a whole text's counts, or None where it is not valid. Neither raises for what the text is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from pcapflow.errors import UsageError
+from pcapflow.payload.path import CLOSING, OPENING
+from pcapflow.records import JsonBody
+
+_BACKENDS = ("yajl2_c", "yajl2_cffi", "yajl2")
+SMALL = 512
+"""A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""
+TOP_LEVEL = {"start_map": "object", "start_array": "array"}
+"""What a document is by its first event; the others say it themselves."""
+
+
+@cache
+def backend() -> str:
+    """Name of the ijson backend that runs: the fastest that is installed, whatever IJSON_BACKEND says."""
+    return str(_backend().backend_name)
+
+
+@cache
+def _backend() -> Any:
+    try:
+        import ijson
+    except ImportError as e:
+        raise UsageError(f"ijson cannot be loaded: {e}; unset IJSON_BACKEND") from None
+    for name in _BACKENDS:
+        try:
+            return ijson.get_backend(name)
+        except ImportError:
+            continue
+    return ijson
+
+
+@cache
+def tools() -> tuple[Callable[..., Any], type[list[Any]]]:
+    """ijson's push parser and the list it fills; imported when the first body of JSON comes."""
+    parser = _backend().basic_parse_coro
+    from ijson.utils import sendable_list
+
+    return parser, sendable_list
+
+
+def parse_at_once(data: bytes) -> JsonBody | None:
+    """A whole text that passes no limit; None where it is not valid, and `JsonParser` tells why."""
+    make, event_list = tools()
+    events = event_list()
+    try:
+        coroutine = make(events, multiple_values=True)
+        # a line feed ends a number and breaks a string: without it yajl would take an unclosed one behind a document
+        coroutine.send(data + b"\n")
+        coroutine.close()
+    except Exception:
+        return None
+    level = highest = documents = keys = 0
+    top_level: str | None = None
+    for name, _ in events:
+        if level == 0:
+            kind = TOP_LEVEL.get(name, name)
+            top_level = kind if top_level in (None, kind) else "mixed"
+        if name == "map_key":
+            keys += 1
+        elif name in OPENING:
+            level += 1
+            if level > highest:
+                highest = level
+        elif name in CLOSING:
+            level -= 1
+            if level == 0:
+                documents += 1
+        elif level == 0:
+            documents += 1
+    return JsonBody(documents, len(events), keys, highest, top_level, len(data), "complete")
