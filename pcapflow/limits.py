@@ -22,6 +22,10 @@ def _limit(default: int, unit: str, reached: str, reason: str) -> Any:
     return field(default=default, metadata={"unit": unit, "reached": reached, "reason": reason})
 
 
+MOST = (1 << 62) - 1
+"""No limit is larger: twice as much still fits in what columns and reports hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of one run. Change some with `dataclasses.replace(Limits(), ring_size=...)`."""
@@ -320,6 +324,12 @@ class Limits:
         "records of a block go to a temporary file until they are put in order",
         "records that wait for the end of their block, and what `--html`, `--har` and `--parquet` keep, each in a share of its own",
     )
+    gap_fill_max_bytes: int = _limit(
+        256 * MIB,
+        "bytes",
+        "further gaps are not filled, and a warning says how many bytes are left out",
+        "what `follow --gap-fill` writes for missing bytes in all: a capture of some KiB can miss gigabytes",
+    )
     har_body_max_bytes: int = _limit(
         64 * KIB,
         "bytes",
@@ -349,6 +359,8 @@ class Limits:
         for name, value in self.as_dict().items():
             if value <= 0:
                 raise UsageError(f"{name}: {value} is not above zero")
+            if value > MOST:
+                raise UsageError(f"{name}: {value} is more than {MOST}, the most that a limit may be")
 
     def with_memory(self, memory_limit: int) -> Limits:
         """The same under another memory limit: the accounts' own limits change with it, in proportion."""

@@ -69,7 +69,8 @@ def follow(
     bounds, options = settings(run)
     seen = False
     with open_output(output) as out, progress_bar(enabled=not run["quiet"]) as progress:
-        show = _Raw(out, bytes.fromhex(gap_fill) if gap_fill else b"") if raw else _View(out, as_hex=as_hex)
+        filled = _Raw(out, bytes.fromhex(gap_fill) if gap_fill else b"", bounds.gap_fill_max_bytes)
+        show = filled if raw else _View(out, as_hex=as_hex)
 
         def take(connection: Connection, part: Part) -> None:
             nonlocal seen
@@ -91,6 +92,8 @@ def follow(
                 f"{following[0].unordered:,} bytes stand where they were delivered, not where they were captured: while one side waited behind a hole, "
                 "the other said more than the account of output holds; give a larger --memory-limit"
             )
+        if filled.left_out:
+            result.warnings.append(f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early")
         if not seen:
             raise UsageError(f"no connection begins with packet {number}; `pcapflow analyze --ndjson` lists them (.connection)")
     finish(result)
@@ -99,16 +102,22 @@ def follow(
 class _Raw:
     """The bytes alone."""
 
-    def __init__(self, out: Output, fill: bytes) -> None:
+    def __init__(self, out: Output, fill: bytes, most: int) -> None:
+        """fill: the byte for each that is missing, or none; most: how many of them are written."""
         self._out = out
         self._fill = fill
+        self._room = most
+        self.left_out = 0
+        """Missing bytes for which there was no room."""
 
     def part(self, name: str, part: Part) -> None:
         """Write it."""
         if part.data:
             self._out.write(part.data)
         elif part.gap is not None and self._fill:
-            left = part.gap.length
+            left = min(part.gap.length, self._room)
+            self._room -= left
+            self.left_out += part.gap.length - left
             while left:
                 n = min(left, _FILLED_AT_ONCE)
                 self._out.write(self._fill * n)

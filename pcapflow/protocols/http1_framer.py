@@ -134,7 +134,8 @@ class Framer:
                 position += used - stashed
             elif used:
                 self._stash.clear()
-                position += used - stashed
+                # a head that is refused may end within what was kept: a first line may be longer than a head
+                position += max(0, used - stashed)
             elif size == n - position:
                 self._keep(data, position - stashed, view)
                 break
