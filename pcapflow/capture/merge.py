@@ -1,14 +1,14 @@
 """Rows of several captures as one block: side by side by time, or small captures one after the other.
 
-Contract: `pieces` takes rows of blocks that are at hand and gives them as blocks of bounded size, in the order of time; `gathered` puts blocks of few
-packets together, so that a folder of small captures costs by its packets and not by its files. A block is valid until the next one is asked for.
-Invariant: a block that is made here has a buffer of its own, at most `block_packets` rows and `block_size` bytes or one packet, and is reserved in the
-`blocks` account; where memory is short, pieces are smaller.
+Contract: `Merge.take` is told of rows up to which the order is known, `before_next` that a capture's block will go; both it and `rest` give blocks of
+what was taken, in the order of time, when there is enough of it: so captures cost by their packets, and not by their files or blocks. A block is valid
+until the next one is asked for. Invariant: a block that is made here has a buffer of its own, at most `block_packets` rows and `block_size` bytes or
+one packet; it, and rows that are kept for it, are reserved in the `blocks` account; where memory is short, blocks are smaller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +20,78 @@ from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET
 from pcapflow.limits import Limits
 
 _I64 = npt.NDArray[np.int64]
-FEW = 256
-"""Packets of a block that is put together with what follows it."""
+_ROW_BYTES = 128
+"""Of a row that waits, beside its bytes: its columns as the capture stage has them."""
+
+
+class _Part:
+    """Rows of one capture that were taken, in its block or in a copy of it."""
+
+    __slots__ = ("block", "start", "stop", "times")
+
+    def __init__(self, block: PacketBlock, times: _I64, start: int, stop: int) -> None:
+        self.block, self.times, self.start, self.stop = block, times, start, stop
+
+
+class Merge:
+    """Of one trace."""
+
+    def __init__(self, limits: Limits, account: Account, *, may_wait: bool) -> None:
+        """may_wait: whether rows may wait for more, which those of a pipe may not."""
+        self._limits = limits
+        self._account = account
+        self._may_wait = may_wait
+        self._open: dict[int, _Part] = {}
+        """By the place of its capture: what lies in the capture's own block."""
+        self._kept: list[tuple[int, int, _Part]] = []
+        """Place, number and rows of parts whose capture's block is gone."""
+        self._rows = self._bytes = 0
+        """Of all of them; the bytes of those alone that are kept."""
+        self._reserved = 0
+
+    def take(self, place: int, block: PacketBlock, times: _I64, start: int, stop: int) -> None:
+        """Rows start to stop of a capture's block; times: what they are merged by, int64 (n,), ascending."""
+        self._rows += stop - start
+        part = self._open.get(place)
+        if part is None:
+            self._open[place] = _Part(block, times, start, stop)
+        else:
+            part.stop = stop
+
+    def before_next(self, place: int) -> Iterator[PacketBlock]:
+        """The block of that capture will go."""
+        part = self._open.get(place)
+        if part is None:
+            return
+        size = int(part.block.caplen[part.start : part.stop].sum())
+        enough = 2 * self._rows >= self._limits.block_packets or 2 * (self._bytes + size) >= self._limits.block_size
+        wanted = size + PAD + _ROW_BYTES * (part.stop - part.start)
+        if enough or not self._may_wait or not self._account.reserve(wanted):
+            yield from self.rest()
+            return
+        self._reserved += wanted
+        self._bytes += size
+        block, times = copied(part.block.rows(part.start, part.stop)), part.times[part.start : part.stop]
+        self._kept.append((place, len(self._kept), _Part(block, times, 0, len(block))))
+        del self._open[place]
+
+    def rest(self) -> Iterator[PacketBlock]:
+        """All that was taken."""
+        parts = [*self._kept, *((place, len(self._kept), part) for place, part in self._open.items())]
+        parts.sort(key=lambda part: part[:2])
+        blocks = [part.block.rows(part.start, part.stop) for *_, part in parts]
+        times = [part.times[part.start : part.stop] for *_, part in parts]
+        if blocks:
+            yield from pieces(blocks, times, self._limits, self._account)
+        self._open.clear()
+        self._kept.clear()
+        self._rows = self._bytes = 0
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._account.release(self._reserved)
+        self._reserved = 0
 
 
 def pieces(blocks: list[PacketBlock], times: list[_I64], limits: Limits, account: Account) -> Iterator[PacketBlock]:
@@ -57,37 +127,6 @@ def pieces(blocks: list[PacketBlock], times: list[_I64], limits: Limits, account
         finally:
             account.release(wanted)
         begin = stop
-
-
-def gathered(blocks: Iterable[tuple[PacketBlock, bool]], limits: Limits, account: Account) -> Iterator[PacketBlock]:
-    """The blocks in order, those of few packets together. Each comes with whether what follows it may be waited for: not on a pipe."""
-    waiting: list[PacketBlock] = []
-    rows = size = 0
-    room = min(limits.block_packets, 4 * FEW) * COLUMN_BYTES_PER_PACKET + min(limits.block_size, 1 << 18)
-    reserved = 0
-    try:
-        for block, may_wait in blocks:
-            n, more = len(block), int(block.caplen.sum())
-            fits = may_wait and n < FEW and rows + n <= min(limits.block_packets, 4 * FEW) and size + more <= min(limits.block_size, 1 << 18)
-            if waiting and not fits:
-                yield _together(waiting)
-                waiting, rows, size = [], 0, 0
-                fits = may_wait and n < FEW and n <= limits.block_packets and more <= min(limits.block_size, 1 << 18)
-            if fits and not reserved and account.reserve(room):
-                reserved = room
-            if not (fits and reserved):
-                yield block
-                continue
-            waiting.append(copied(block))
-            rows, size = rows + n, size + more
-        if waiting:
-            yield _together(waiting)
-    finally:
-        account.release(reserved)
-
-
-def _together(blocks: list[PacketBlock]) -> PacketBlock:
-    return blocks[0] if len(blocks) == 1 else joined(blocks, 0)
 
 
 def copied(block: PacketBlock) -> PacketBlock:

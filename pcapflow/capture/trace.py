@@ -15,16 +15,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal, Self
+from heapq import heappop, heappush
+from operator import attrgetter
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.interrupt import Interrupt
-from pcapflow.capture.merge import gathered, pieces
+from pcapflow.capture.merge import Merge
 from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
 from pcapflow.capture.source import STDIN, Source, open_source
 from pcapflow.errors import CaptureError
@@ -42,6 +43,7 @@ _MERGED_COLUMN_BYTES = 128
 INPUT_BYTES = 2 << 10
 """What a run keeps of each capture, its part of the report included (measured in tests)."""
 _NEVER = (1 << 63) - 1
+_place = attrgetter("place")
 
 
 class _Input:
@@ -86,6 +88,7 @@ class _Input:
         """The next block; None at the end."""
         self.block = next(self.blocks, None)
         self.at = 0
+        self.order = _NO_ROWS
         if self.block is not None:
             self.block.file = self.place
             self.order = np.maximum(np.maximum.accumulate(self.block.ts), self.latest)
@@ -164,7 +167,10 @@ class Trace:
         """Files of directories that are no captures."""
         self._taken = 0
         """Bytes of inputs that are done."""
-        self._active: list[_Input] = []
+        self._active: dict[int, _Input] = {}
+        """Those that are open, by their places."""
+        self._later: list[_Input] = []
+        """Whose next packet may come behind what is not read yet."""
         self._reserved = 0
         self._inputs: list[_Input] = []
         try:
@@ -237,14 +243,13 @@ class Trace:
     @property
     def position(self) -> int:
         """Bytes of the inputs read so far."""
-        return self._taken + sum(one.source.taken for one in self._active if one.source is not None)
+        return self._taken + sum(one.source.taken for one in self._active.values() if one.source is not None)
 
     def blocks(self, most: int | None = None) -> Iterator[PacketBlock]:
         """All packets of all captures, or the first so many."""
         number = 1
         last = _NEVER if most is None else most
-        blocks = (block for block, _ in self._in_order()) if len(self._inputs) == 1 else gathered(self._in_order(), self._limits, self._ledger.blocks)
-        for block in blocks:
+        for block in self._in_order():
             some = min(len(block), last - number + 1)
             yield replace(block.rows(0, some), first_packet=number)
             number += some
@@ -253,40 +258,55 @@ class Trace:
                     self._inputs[0].info.packets -= len(block) - some
                 return
 
-    def _in_order(self) -> Iterator[tuple[PacketBlock, bool]]:
-        """All packets of all captures by time, and whether what follows may be waited for."""
+    def _in_order(self) -> Iterator[PacketBlock]:
+        """All packets of all captures by time. The captures at hand stand in two heaps: by the time of their next packet, and by the end of their
+        block, up to the first of which the order is known.
+        """
         waiting = list(reversed(self._inputs))
-        active = self._active
-        while waiting or active:
-            if not active:
-                self._begin(waiting.pop())
-            # up to here the blocks at hand tell the order
-            horizon = min((one.latest for one in active), default=_NEVER)
-            while waiting and waiting[-1].first_ts <= horizon:
-                self._begin(waiting.pop())
-                horizon = min((one.latest for one in active), default=_NEVER)
-            blocks: list[PacketBlock] = []
-            times: list[npt.NDArray[np.int64]] = []
-            side: Literal["left", "right"] = "right"
-            for one in active:
-                stop = int(np.searchsorted(one.order, horizon, side=side))
-                if one.latest == horizon:
-                    side = "left"  # its next block may begin with the same time, and comes before that of those behind it
-                if stop > one.at and one.block is not None:
-                    blocks.append(one.block.rows(one.at, stop))
-                    times.append(one.order[one.at : stop])
+        ready: list[tuple[int, int, _Input]] = []
+        ends: list[tuple[int, int, _Input]] = []
+        merge = Merge(self._limits, self._ledger.blocks, may_wait=len(self._inputs) > 1 and all(one.size is not None for one in self._inputs))
+
+        def enter(one: _Input) -> None:
+            if one.block is not None:
+                heappush(ready, (int(one.order[0]), one.place, one))
+                heappush(ends, (one.latest, one.place, one))
+                return
+            self._taken += one.source.taken if one.source is not None else 0
+            del self._active[one.place]
+            one.close()
+
+        try:
+            while waiting or ends:
+                while waiting and (not ends or waiting[-1].first_ts <= ends[0][0]):
+                    self._begin(waiting[-1])
+                    enter(waiting.pop())
+                if not ends:
+                    continue
+                horizon, first, _ = ends[0]
+                while ready and ready[0][0] <= horizon:
+                    one = heappop(ready)[2]
+                    # the first's next block may begin with the same time, and comes before that of those behind it
+                    stop = int(np.searchsorted(one.order, horizon, side="right" if one.place <= first else "left"))
+                    if stop == one.at:
+                        self._later.append(one)
+                        continue
+                    assert one.block is not None
+                    merge.take(one.place, one.block, one.order, one.at, stop)
                     one.at = stop
-            may_wait = all(one.size is not None for one in active)
-            if blocks:
-                for block in pieces(blocks, times, self._limits, self._ledger.blocks):
-                    yield block, may_wait
-            for one in list(active):
-                if one.block is not None and one.at == len(one.block):
+                    if stop < len(one.order):
+                        heappush(ready, (int(one.order[stop]), one.place, one))
+                for one in self._later:
+                    heappush(ready, (int(one.order[one.at]), one.place, one))
+                self._later.clear()
+                while ends and ends[0][2].at == len(ends[0][2].order):
+                    one = heappop(ends)[2]
+                    yield from merge.before_next(one.place)
                     one.advance()
-                if one.block is None:
-                    self._taken += one.source.taken if one.source is not None else 0
-                    active.remove(one)
-                    one.close()
+                    enter(one)
+            yield from merge.rest()
+        finally:
+            merge.close()
 
     def _side_by_side(self, inputs: int) -> Limits:
         """The limits of each of so many captures that overlap in time."""
@@ -309,8 +329,7 @@ class Trace:
             if not others:
                 raise
             raise CaptureError(one.path, f"{e.problem} (it overlaps in time with {others} other captures, which are read side by side)", unreadable=e.unreadable) from None
-        self._active.append(one)
-        self._active.sort(key=lambda one: (one.first_ts, one.number))
+        self._active[one.place] = one
 
     def close(self) -> None:
         """Close what is open."""

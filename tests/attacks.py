@@ -1,0 +1,375 @@
+"""Captures that once broke a promise on memory or time, by kind and size: what is kept at its worst, and what is looked at again and again.
+
+    python -m tests.attacks KIND OUT [SIZE]
+
+What a right reader finds is in tests/test_attacks.py. Standard library only, but for the codings that need one.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import string
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.adversarial import ACK, MSS, PSH, SYN, Wire
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+_PAIRS = [a + b for a, b in itertools.product(string.ascii_lowercase + string.digits, repeat=2)]
+_OPEN = 10_000_000
+"""What bodies claim that are never at their end."""
+
+
+class Attack(NamedTuple):
+    """make takes a path, which it writes to or makes a folder of, and a size; small, large: of the suite and of the benchmark; command: what is run.
+    """
+
+    make: Callable[[Path, int], None]
+    small: int
+    large: int
+    command: tuple[str, ...] = ("analyze",)
+
+
+def _wired(write: Callable[[Wire, int], None]) -> Callable[[Path, int], None]:
+    def make(path: Path, size: int) -> None:
+        with path.open("wb", buffering=1 << 20) as out:
+            write(Wire(out, step=1000), size)
+
+    make.__doc__ = write.__doc__
+    return make
+
+
+def _send(w: Wire, number: int, side: int, seq: int, ack: int, data: bytes, mss: int = 16_000) -> int:
+    for at in range(0, len(data), mss):
+        w.packet(number, side, seq + at, ack, ACK, data[at : at + mss])
+    return seq + len(data)
+
+
+def _ask(w: Wire, number: int, request: bytes = REQUEST) -> int:
+    w.open(number)
+    w.packet(number, 0, 1, 1, ACK | PSH, request)
+    return 1 + len(request)
+
+
+def _json(length: int, *fields: bytes) -> bytes:
+    return b"\r\n".join((b"HTTP/1.1 200 OK", b"Content-Type: application/json", b"Content-Length: %d" % length, *fields, b"", b""))
+
+
+def _codings(first: int, n: int) -> bytes:
+    return ",".join(_PAIRS[(first + j) % len(_PAIRS)] for j in range(n)).encode()
+
+
+# --- memory: what is kept, at its worst
+
+
+def answers(w: Wire, size: int) -> None:
+    """So many answers of one byte whose heads name 20,000 codings each."""
+    w.open(1)
+    there = here = 1
+    for i in range(size):
+        there = _send(w, 1, 0, there, here, b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % i)
+        names = b"Content-Encoding: " + _codings(i, 10_000)
+        here = _send(w, 1, 1, here, there, b"\r\n".join((b"HTTP/1.1 200 OK", names, names, b"Content-Length: 1", b"", b"x")), 30_000)
+
+
+def waiting(w: Wire, size: int) -> None:
+    """So many connections with 255 requests each that nobody answers, of 1,020 bytes, no two alike."""
+    for c in range(size):
+        w.open(c)
+        said = b""
+        for i in range(255):
+            head = b"GET /%d HTTP/1.1\r\nHost: a\r\nContent-Encoding: " % (c * 1000 + i)
+            said += head + _codings(i, (1016 - len(head)) // 3) + b"\r\n\r\n"
+        _send(w, c, 0, 1, 1, said)
+
+
+def wide_targets(w: Wire, size: int) -> None:
+    """So many connections whose request has a target of 30,000 bytes of wide characters, and an answer that never ends."""
+    for c in range(size):
+        there = _ask(w, c, b"GET /%d-" % c + "\U0001f600".encode() * 7_400 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        _send(w, c, 1, 1, there, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nx" % _OPEN)
+
+
+def open_strings(w: Wire, size: int) -> None:
+    """So many JSON bodies that never end, each behind one string of 1 MB with an escape in it."""
+    for c in range(size):
+        there = _ask(w, c)
+        body = b'["\\n' + b"k" * 1_030_000 + b'",'
+        _send(w, c, 1, 1, there, _json(_OPEN) + body + b" " * (32_768 - len(body) % 16_384))
+
+
+def wide_keys(w: Wire, size: int) -> None:
+    """So many JSON bodies that never end, 500 objects deep, each key 64 wide characters."""
+    for c in range(size):
+        there = _ask(w, c)
+        keys = [f"{c}-{i}-" for i in range(500)]
+        body = "".join('{"%s":' % (key + "\U0001f600" * (64 - len(key))) for key in keys).encode()
+        _send(w, c, 1, 1, there, _json(_OPEN) + body + b"[" + b" " * (32_768 - len(body) % 16_384))
+
+
+def large_keys(w: Wire, size: int) -> None:
+    """So many JSON bodies that never end, with two keys of 1 MB, one in the other."""
+    for c in range(size):
+        there = _ask(w, c)
+        key = b"\xf0\x9f\x98\x80" + (b"%d" % c).rjust(1_000_000, b"k")
+        body = b'{"' + key + b'":{"' + key + b'":['
+        _send(w, c, 1, 1, there, _json(_OPEN) + body + b" " * (32_768 - len(body) % 16_384))
+
+
+def repeated_keys(w: Wire, size: int) -> None:
+    """So many JSON bodies that never end, of objects in objects, each with 40 keys of 30 wide characters."""
+    for c in range(size):
+        there = _ask(w, c)
+        keys = "".join(f'"{i}{chr(0x1F600 + i) * 30}":0,' for i in range(40))
+        body = (("{" + keys + '"":') * 40).encode()
+        _send(w, c, 1, 1, there, _json(_OPEN) + body)
+
+
+def touching(w: Wire, size: int) -> None:
+    """So many JSON bodies of numbers that touch, 1 MB each."""
+    w.open(1)
+    there = here = 1
+    for _ in range(size):
+        there = _send(w, 1, 0, there, here, REQUEST)
+        body = b"-1.5" * 257_000 + b" 1"
+        here = _send(w, 1, 1, here, there, _json(len(body)) + body)
+
+
+def server_names(w: Wire, size: int) -> None:
+    """So many TLS connections that name a server by 30,000 bytes, and 16 protocols by 250 wide ones each."""
+    for c in range(size):
+        name = (b"%d" % c).rjust(30_000, b"n") if c % 2 else (b"%d" % c).rjust(255, b"n")
+        protocols = b"".join(bytes([248]) + f"{c}{i}".rjust(8, "p").encode() + "\U0001f600".encode() * 60 for i in range(16))
+        extensions = struct.pack(">HHHBH", 0, len(name) + 5, len(name) + 3, 0, len(name)) + name
+        extensions += struct.pack(">HHH", 16, len(protocols) + 2, len(protocols)) + protocols
+        body = b"\3\3" + bytes(32) + b"\0" + struct.pack(">H", 2) + b"\x13\x01\1\0" + struct.pack(">H", len(extensions)) + extensions
+        message = b"\1" + len(body).to_bytes(3, "big") + body
+        records = b"".join(b"\x16\3\1" + struct.pack(">H", len(part)) + part for part in (message[i : i + 16_000] for i in range(0, len(message), 16_000)))
+        w.open(c)
+        _send(w, c, 0, 1, 1, records)
+
+
+def tunnels(w: Wire, size: int) -> None:
+    """So many connections that speak HTTP within two CONNECTs, and stay open."""
+    connect = b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"
+    for c in range(size):
+        there = _ask(w, c, connect)
+        here = _send(w, c, 1, 1, there, b"HTTP/1.1 200 OK\r\n\r\n")
+        there = _send(w, c, 0, there, here, connect)
+        here = _send(w, c, 1, here, there, b"HTTP/1.1 200 OK\r\n\r\n")
+        there = _send(w, c, 0, there, here, b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % c)
+        _send(w, c, 1, here, there, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
+
+
+def zstd_bodies(w: Wire, size: int) -> None:
+    """So many bodies under zstd that never end."""
+    import zstandard
+
+    squeeze = zstandard.ZstdCompressor(19).compressobj()
+    begun = squeeze.compress(b'["' + random.Random(1).randbytes(3000).hex().encode()) + squeeze.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    for c in range(size):
+        there = _ask(w, c)
+        _send(w, c, 1, 1, there, _json(_OPEN, b"Content-Encoding: zstd") + begun)
+
+
+def datagrams(w: Wire, size: int) -> None:
+    """So many datagrams of 64 KB over TCP, whose last fragments, of eight bytes, come together at the end."""
+    last = []
+    for c in range(size):
+        data = struct.pack(">HHIIBBHHH", 10_000 + c % 50_000, 80, 7001, 0, 0x50, ACK, 65535, 0, 0) + b"d" * 65_400
+        pieces = [(at, data[at : at + 65_400]) for at in range(0, len(data), 65_400)]
+        for at, piece in pieces:
+            more = at + len(piece) < len(data)
+            header = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(piece), c & 0xFFFF, (0x2000 if more else 0) | at // 8, 64, 6, 0, 0x0A100000 + c, 0x0A000001)
+            frame = b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + header + piece
+            if more:
+                w.frame(frame)
+            else:
+                last.append(frame)
+        if len(last) == 40:
+            for frame in last:
+                w.frame(frame)
+            last = []
+    for frame in last:
+        w.frame(frame)
+
+
+# --- time: what may be looked at again and again
+
+
+def swapped(w: Wire, size: int) -> None:
+    """So many bytes of first lines that do not end, in segments of one byte, each two swapped."""
+    for c in range(max(1, size // 60_000)):
+        line = b"GET /" + b"a" * (min(size, 60_000) - 5)
+        w.open(c)
+        w.packet(c, 0, 1, 1, ACK, line[:1])
+        for i in range(1, len(line) - 1, 2):
+            w.packet(c, 0, 2 + i, 1, ACK, line[i + 1 : i + 2])
+            w.packet(c, 0, 1 + i, 1, ACK, line[i : i + 1])
+
+
+def byte_chunks(w: Wire, size: int) -> None:
+    """A JSON body of so many chunks of one byte."""
+    there = _ask(w, 1)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n[\r\n"
+    _send(w, 1, 1, 1, there, head + b"1\r\n \r\n" * size + b"1\r\n]\r\n0\r\n\r\n", MSS)
+
+
+def _body(kind: bytes, unit: bytes) -> Callable[[Wire, int], None]:
+    def write(w: Wire, size: int) -> None:
+        there = _ask(w, 1)
+        body = unit * (size // len(unit))
+        _send(w, 1, 1, 1, there, b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(body)) + body, MSS)
+
+    return write
+
+
+deep_lines = _body(b"application/x-ndjson", b"[" * 505 + b" " * 10 + b"!\n")
+one_lines = _body(b"application/x-ndjson", b"1\n")
+
+
+def deep_errors(w: Wire, size: int) -> None:
+    """So many small answers, each 500 arrays deep and broken."""
+    w.open(1)
+    there = here = 1
+    body = b"[" * 505 + b"!"
+    for _ in range(size):
+        there = _send(w, 1, 0, there, here, REQUEST)
+        here = _send(w, 1, 1, here, there, _json(len(body)) + body)
+
+
+def clock(w: Wire, size: int) -> None:
+    """Times that go from 1970 to 2106 and back so many times, five packets each."""
+    for c in range(size):
+        for base in (1, 4_294_967_290):
+            w.ns = base * 10**9
+            for i in range(5):
+                w.packet(c * 10 + i, 0, 0, 0, SYN)
+
+
+def unclosed_text(w: Wire, size: int) -> None:
+    """So many bodies that end behind a number in an array that is open."""
+    w.open(1)
+    there = here = 1
+    for _ in range(size):
+        there = _send(w, 1, 0, there, here, REQUEST)
+        here = _send(w, 1, 1, here, there, _json(2) + b"[1")
+
+
+def sections(path: Path, size: int) -> None:
+    """pcapng: so many sections, each with an interface and a packet, in turns of either byte order."""
+
+    def block(order: str, kind: int, body: bytes) -> bytes:
+        return struct.pack(order + "II", kind, len(body) + 12) + body + struct.pack(order + "I", len(body) + 12)
+
+    with path.open("wb", buffering=1 << 20) as out:
+        for i in range(size):
+            o = "<>"[i & 1]
+            out.write(block(o, 0x0A0D0D0A, struct.pack(o + "IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(o, 1, struct.pack(o + "HHI", 1, 0, 0)))
+            out.write(block(o, 6, struct.pack(o + "IIIII", 0, 395_812, i, 1, 60) + b"x\0\0\0"))
+
+
+def interfaces(path: Path, size: int) -> None:
+    """pcapng: so many interfaces in one section, and statistics of each."""
+    with path.open("wb", buffering=1 << 20) as out:
+        out.write(struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28))
+        for i in range(size):
+            out.write(struct.pack("<IIHHII", 1, 20, 1, 0, 65_535 + i, 20))
+        for i in range(size):
+            out.write(struct.pack("<IIIIIHHQI", 5, 36, i % 4096, 0, 0, 5, 8, 1 << 62, 36))
+
+
+def damage(path: Path, size: int) -> None:
+    """pcap: four records of one byte, then 16 bytes that are no record, so many times."""
+    with path.open("wb", buffering=1 << 20) as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
+        for i in range(size):
+            for j in range(4):
+                out.write(struct.pack("<IIII", 1_700_000_000, i * 4 + j, 1, 60) + b"x")
+            out.write(b"\xff" * 16)
+
+
+def plausible(path: Path, size: int) -> None:
+    """pcap: so many bytes behind damage at each of which a record may begin, and none does."""
+    record = struct.pack("<IIII", 1_700_000_000, 5, 60, 60) + b"y" * 60
+    with path.open("wb", buffering=1 << 20) as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1) + record + b"\xff" * 16)
+        out.write(struct.pack("<IIII", 1_700_000_000, 5, 100, 100) * (size // 16) + b"\xff" * 200 + record * 8)
+
+
+def snoop_noise(path: Path, size: int) -> None:
+    """snoop: so many bytes behind damage."""
+    record = struct.pack(">6I", 60, 60, 84, 0, 1_700_000_000, 0) + b"y" * 60
+    with path.open("wb", buffering=1 << 20) as out:
+        out.write(b"snoop\0\0\0" + struct.pack(">II", 2, 4) + record + b"\xff" * size + record * 8)
+
+
+def _one_packet(number: int, ns: int) -> Iterator[bytes]:
+    held = io.BytesIO()
+    wire = Wire(held)
+    wire.ns += ns
+    wire.packet(number, 0, 0, 0, SYN)
+    yield held.getvalue()
+
+
+def many_files(path: Path, size: int) -> None:
+    """A folder of so many captures of one packet."""
+    path.mkdir(parents=True)
+    for i in range(size):
+        (path / f"{i:06}.pcap").write_bytes(b"".join(_one_packet(i, i * 10**6)))
+
+
+def overlapping(path: Path, size: int) -> None:
+    """A folder of so many captures of the same time, 1,024 packets each."""
+    path.mkdir(parents=True)
+    for k in range(size):
+        with (path / f"{k:05}.pcap").open("wb", buffering=1 << 16) as out:
+            wire = Wire(out, step=1_000_000)
+            wire.ns += k
+            for i in range(1024):
+                wire.packet(k * 20 + i % 20, 0, 1 + i // 20 * 180, 1, ACK, b"z" * 180)
+
+
+EXTRACT = ("extract", "item")
+ATTACKS: dict[str, Attack] = {
+    "answers": Attack(_wired(answers), 60, 512),
+    "waiting": Attack(_wired(waiting), 8, 90),
+    "wide_targets": Attack(_wired(wide_targets), 200, 4_000),
+    "open_strings": Attack(_wired(open_strings), 24, 300),
+    "wide_keys": Attack(_wired(wide_keys), 160, 700),
+    "large_keys": Attack(_wired(large_keys), 8, 40, ("extract", "a.b")),
+    "repeated_keys": Attack(_wired(repeated_keys), 32, 400, ("analyze", "--duplicate-keys")),
+    "touching": Attack(_wired(touching), 2, 20),
+    "server_names": Attack(_wired(server_names), 400, 10_000),
+    "tunnels": Attack(_wired(tunnels), 800, 9_000),
+    "zstd_bodies": Attack(_wired(zstd_bodies), 120, 1_000),
+    "datagrams": Attack(_wired(datagrams), 80, 800),
+    "swapped": Attack(_wired(swapped), 24_000, 600_000),
+    "byte_chunks": Attack(_wired(byte_chunks), 20_000, 1_000_000),
+    "byte_chunks_extracted": Attack(_wired(byte_chunks), 20_000, 1_000_000, EXTRACT),
+    "byte_chunks_har": Attack(_wired(byte_chunks), 20_000, 1_000_000, ("analyze", "--har", "/dev/null")),
+    "deep_lines": Attack(_wired(deep_lines), 80_000, 10_000_000),
+    "deep_errors": Attack(_wired(deep_errors), 200, 20_000),
+    "one_lines": Attack(_wired(one_lines), 100_000, 10_000_000),
+    "clock": Attack(_wired(clock), 200, 20_000),
+    "unclosed_text": Attack(_wired(unclosed_text), 200, 50_000, EXTRACT),
+    "sections": Attack(sections, 4_000, 400_000),
+    "interfaces": Attack(interfaces, 16_000, 1_000_000),
+    "damage": Attack(damage, 2_000, 100_000),
+    "plausible": Attack(plausible, 400_000, 50_000_000),
+    "snoop_noise": Attack(snoop_noise, 400_000, 50_000_000),
+    "many_files": Attack(many_files, 400, 20_000),
+    "overlapping": Attack(overlapping, 24, 150),
+}
+"""Kind to how it is made, its sizes, and what is run."""
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or sys.argv[1] not in ATTACKS:
+        sys.exit(f"{__doc__}\nKINDs: {' '.join(ATTACKS)}")
+    ATTACKS[sys.argv[1]].make(Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else ATTACKS[sys.argv[1]].large)

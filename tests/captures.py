@@ -1,0 +1,128 @@
+"""Whole captures by seed: conversations over HTTP, JSON, TLS and nothing known, over loss, in any container, and spoiled. Standard library and tests alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+
+from tests.capture.containers import FORMATS
+from tests.craft import ACK, FIN, PSH, RST, Talk, chunked, pcap, request, response
+
+CONNECT = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"
+_JSON = "Content-Type: application/json\r\n"
+
+
+def _document(rng: random.Random) -> bytes:
+    value = rng.choice([{"a": rng.randint(0, 9)}, [1, 2], {"a": [{"a": "x" * rng.randint(0, 30)}]}, {}, [{"a": {"a": None}}, "\u00e9\n"]])
+    text = json.dumps(value).encode()
+    return rng.choice([text, text, text, text[:-1], text + b"1", b"-1-1", b"[1", b""])
+
+
+def asked(rng: random.Random) -> bytes:
+    """What a client may say at a time."""
+    body = _document(rng)
+    lead = rng.choice([b"", b"", b"", b"\r\n", b"\n\r\n"])
+    fields = rng.choice(["", _JSON, "Transfer-Encoding: x\r\n", "NoColon\r\n", f"Expect: 100-continue\r\n{_JSON}", "Content-Encoding: gzip\r\n"])
+    method = rng.choice(["GET", "POST", "HEAD", "PUT", "M" + str(rng.randint(0, 90))])
+    return lead + rng.choice(
+        [
+            request(f"/{rng.randint(0, 3)}"),
+            request("/p", method=method, body=body, fields=fields),
+            CONNECT,
+            b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body),
+            request("/u", fields="Connection: Upgrade\r\nUpgrade: h2c\r\n"),
+            b"\0bad\r\n\r\n",
+            body + b"\n",
+            b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + _JSON.encode() + b"\r\n" + b"".join(b"1\r\n%c\r\n" % c for c in body) + b"0\r\n\r\n",
+            b"\x16\3\1\0\5\1\0\0\1\0",
+        ]
+    )
+
+
+def answered(rng: random.Random) -> bytes:
+    """What a server may say at a time."""
+    body = _document(rng)
+    return rng.choice(
+        [
+            response(body),
+            response(body),
+            response(b"", status="304 N"),
+            response(body, status=f"{rng.randint(200, 599)} S"),
+            chunked(body, [1, 3]),
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            body + b"\n",
+            b"HTTP/1.1 200 OK\r\nNoColon\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 101 S\r\nUpgrade: h2c\r\n\r\n",
+            response(gzip.compress(body, mtime=0)[: rng.choice([None, 15])], fields="Content-Encoding: gzip\r\n"),
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: " + body + b"\n\n",
+            b"HTTP/1.1 200 OK\r\n" + _JSON.encode() + b"\r\n" + body,
+        ]
+    )
+
+
+def raw(rng: random.Random) -> bytes:
+    """What somebody who speaks JSON alone may say."""
+    body = _document(rng)
+    return rng.choice([body + b"\n", b"Content-Length: %d\r\n\r\n%s" % (len(body), body), body, b"Content-Length: 3\r\n", b"noise"])
+
+
+def _talk(rng: random.Random, number: int) -> Talk:
+    t = Talk(sport=40000 + number, dport=rng.choice([80, 7000]), isn=(rng.choice([1000, 0xFFFFFFF0]), 5000))
+    t.us = rng.randint(0, 300)
+    t.step = rng.choice([1, 10, 5000])
+    if rng.random() < 0.6:
+        t.open()
+    says = (raw, raw) if rng.random() < 0.25 else (asked, answered)
+    lost = rng.choice([0, 0, 0.1, 0.25])
+    held: list[tuple[int, int, bytes]] = []
+    for _ in range(rng.randint(1, 8)):
+        side = rng.randint(0, 1)
+        data = b"".join(says[side](rng) for _ in range(rng.choice([1, 1, 3])))
+        size = rng.choice([1448, 1448, rng.randint(1, 60)])
+        for at in range(0, len(data), size):
+            part = data[at : at + size]
+            fate = rng.random()
+            if fate < lost / 2:
+                t.packet(side, ACK | PSH, part, keep=False)
+            elif fate < lost:
+                held.append((side, t.seq[side], part))
+                t.seq[side] = (t.seq[side] + len(part)) & 0xFFFFFFFF
+            else:
+                t.packet(side, ACK | PSH, part)
+            if held and rng.random() < 0.4:
+                late, seq, part = held.pop(rng.randrange(len(held)))
+                t.packet(late, ACK | PSH, part, seq=seq)
+        if rng.random() < 0.2:
+            t.acknowledge(1 - side)
+        if rng.random() < 0.05:
+            t.idle(rng.choice([10**6, 40 * 10**6, 10**10]))
+    ending = rng.random()
+    if ending < 0.5:
+        t.close()
+    elif ending < 0.7:
+        t.packet(rng.randint(0, 1), (RST if ending < 0.6 else FIN) | ACK)
+    return t
+
+
+def frames_of(seed: int) -> list[tuple[int, bytes]]:
+    """Time (us) and bytes of the packets of a capture: some connections side by side."""
+    rng = random.Random(seed)
+    talks = [_talk(rng, n) for n in range(rng.randint(1, 5))]
+    return sorted((frame for talk in talks for frame in talk.frames), key=lambda f: f[0])
+
+
+def capture_of(seed: int) -> bytes:
+    """A whole capture: in any container, and some of them spoiled."""
+    rng = random.Random(seed)
+    frames = frames_of(seed)
+    form = rng.choice(["pcap", "pcap", *FORMATS])
+    whole = bytearray(pcap(frames) if form == "pcap" else FORMATS[form](frames))
+    if rng.random() < 0.4:
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(24, len(whole))
+            if rng.random() < 0.5:
+                whole[at] = rng.randrange(256)
+            else:
+                whole[at : at + rng.randint(1, 400)] = rng.randbytes(rng.randint(0, 400))
+    return bytes(whole)

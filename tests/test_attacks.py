@@ -1,0 +1,98 @@
+"""What once broke a promise on memory or time keeps it: work in proportion to size, memory as reserved, each loss named.
+
+Every run is a process of its own. Work is counted in calls (`tests.work`), never timed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pcapflow.limits import MIB
+from pcapflow.process import OVERHEAD_BYTES
+from tests.attacks import ATTACKS
+
+ROOT = Path(__file__).parents[1]
+LIMIT = 12 * MIB
+"""So little that each account is full with a small capture; a run may take as much, and the fixed overhead."""
+_MEASURE = """
+import sys
+from pcapflow import pipeline
+from pcapflow.process import resident_bytes
+from pcapflow.cli import main
+made = []
+run = pipeline.run
+def kept(*args, **more):
+    result = run(*args, **more)
+    made.append(result.summary)
+    return result
+pipeline.run = kept
+try:
+    main()
+except SystemExit as e:
+    status = e.code
+memory = made[0].memory
+drops = {reason: count.count for reason, count in made[0].drops.by_reason.items()}
+print(status, memory.peak_bytes, resident_bytes()[0] - memory.process.start_rss_bytes, made[0].tcp.payload_bytes.balanced, *drops, file=sys.stderr)
+"""
+
+NAMED: dict[str, tuple[int, set[str]]] = {
+    # exit status, and why things were given up
+    "answers": (0, set()),
+    "waiting": (0, {"http_memory"}),
+    "wide_targets": (0, {"http_memory"}),
+    "wide_keys": (0, {"json_memory"}),
+    "large_keys": (0, set()),
+    "repeated_keys": (0, {"json_memory"}),
+    "server_names": (0, set()),
+    "tunnels": (0, {"http_memory"}),
+    "zstd_bodies": (0, {"content_memory"}),
+    "damage": (4, set()),
+    "plausible": (4, set()),
+    "snoop_noise": (4, set()),
+}
+
+
+def _run(program: list[str], kind: str, path: Path, *options: str) -> Any:
+    command, *more = ATTACKS[kind].command
+    return subprocess.run([*program, command, "-q", *options, *more, str(path)], capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+
+
+def _calls(folder: Path, kind: str, size: int) -> int:
+    path = folder / f"{size}"
+    ATTACKS[kind].make(path, size)
+    return int(_run([sys.executable, "-m", "tests.work"], kind, path).stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_memory_is_what_is_reserved_and_each_loss_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "whole"
+    ATTACKS[kind].make(path, ATTACKS[kind].small)
+    done = _run([sys.executable, "-c", _MEASURE], kind, path, "--memory-limit", str(LIMIT))
+    status, reserved, taken, balanced, *drops = done.stderr.splitlines()[-1].split()
+    assert "internal error" not in done.stderr
+    assert int(reserved) <= LIMIT
+    assert int(taken) <= LIMIT + OVERHEAD_BYTES
+    assert balanced == "True"
+    expected = NAMED.get(kind, (0, set()))
+    assert (int(status), set(drops)) == expected
+
+
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_work_is_in_proportion_to_the_capture(tmp_path: Path, kind: str) -> None:
+    size = ATTACKS[kind].small
+    assert _calls(tmp_path, kind, size) < 2.5 * _calls(tmp_path, kind, size // 2)
+
+
+def test_a_report_of_extract_says_values_before_a_text_breaks(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    ATTACKS["unclosed_text"].make(path, 3)
+    done = _run([sys.executable, "-m", "pcapflow"], "unclosed_text", path)
+    assert done.stdout == "1\n" * 3
+    assert done.returncode == 0
+    assert all(json.loads(line.removeprefix("pcapflow: "))["error"]["message"] == "parse error: premature EOF" for line in done.stderr.splitlines())
