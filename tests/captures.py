@@ -120,7 +120,7 @@ def capture_of(seed: int) -> bytes:
     whole = bytearray(pcap(frames) if form == "pcap" else FORMATS[form](frames))
     if rng.random() < 0.4:
         for _ in range(rng.randint(1, 6)):
-            at = rng.randrange(24, len(whole))
+            at = rng.randrange(24, max(25, len(whole)))
             if rng.random() < 0.5:
                 whole[at] = rng.randrange(256)
             else:

@@ -98,7 +98,7 @@ class JsonParser:
 
     __slots__ = (
         "_account", "_begun", "_coroutine", "_cut", "_events", "_events_before", "_fed", "_grown", "_held", "_last", "_level", "_limits", "_outline",
-        "_path", "_pending", "_pending_string", "_scan", "_tail", "_tap", "bytes", "documents", "drop", "error", "events", "keys", "max_depth",
+        "_path", "_path_bytes", "_pending", "_pending_string", "_scan", "_tail", "_tap", "bytes", "documents", "drop", "error", "events", "keys", "max_depth",
         "top_level",
     )  # fmt: skip
 
@@ -127,6 +127,7 @@ class JsonParser:
         self._level = 0
         """Depth after the last event."""
         self._path = Path(limits.json_path_max_depth)
+        self._path_bytes = 0
         self._last = b""
         """The last byte before the end of the slices that is no white space and in no scalar."""
         self._begun = _NOWHERE
@@ -192,7 +193,7 @@ class JsonParser:
         """Reserve what is kept until the next call."""
         if self.error is not None or self.drop is not None:
             return
-        held = PARSER_BYTES + len(self._tail) + len(self._begun.data) + sum(map(len, self._pending)) + self._path.kept_bytes()
+        held = PARSER_BYTES + len(self._tail) + len(self._begun.data) + sum(map(len, self._pending)) + self._path_bytes
         if held > self._held:
             if not self._account.reserve(held - self._held):
                 self._give_up(DropReason.JSON_MEMORY, *self._account.refusal(), f"a parser that holds {held} bytes")
@@ -301,6 +302,7 @@ class JsonParser:
                 self.max_depth = scan.highest
             self._level = scan.depth
         self._path.follow(events, self._level, scan.lowest, scan.built)
+        self._path_bytes = self._path.kept_bytes()
         self._remember_last(data)
         if self._tap is not None and (events or not last):
             drop = self._tap.take(data, events)

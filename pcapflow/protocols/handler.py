@@ -26,7 +26,7 @@ Events = tuple[list[StreamEvent], list[StreamEvent]]
 class _Side:
     """What is known of one direction while the protocol is not."""
 
-    __slots__ = ("begins", "first_line", "found", "packet", "reserved", "searching", "stash", "verdict", "where")
+    __slots__ = ("begins", "first_line", "found", "messages", "packet", "reserved", "searching", "stash", "verdict", "where")
 
     def __init__(self) -> None:
         self.verdict: str | None = None
@@ -41,6 +41,8 @@ class _Side:
         """The place of the first of them."""
         self.begins: Where | None = None
         """The place of the first that is no line's end: empty lines before a message are none of it (RFC 9112 section 2.2)."""
+        self.messages: dict[str, tuple[int, Where]] = {}
+        """Of a stream whose beginning was missed: by role, where among the first bytes a segment begins with a message, if one does."""
         self.reserved = 0
         self.searching = NEVER
         """The packet at which it was clear that the beginning was missed; then a message at a segment's first byte is looked for."""
@@ -49,13 +51,14 @@ class _Side:
 class _Before:
     """What was kept of a side before the events at hand."""
 
-    __slots__ = ("_kept", "_length", "begins", "where")
+    __slots__ = ("_kept", "_length", "begins", "messages", "where")
 
     def __init__(self, side: _Side) -> None:
         self._kept = side.stash
         self._length = len(side.stash)
         self.where = side.where
         self.begins = side.begins
+        self.messages = dict(side.messages)
 
     @property
     def stash(self) -> bytes:
@@ -305,6 +308,11 @@ class Handler:
             side.where = _place(data, 0)
         if side.begins is None and (text := more.lstrip(_LINE_END)):
             side.begins = _place(data, len(more) - len(text))
+        if connection.start == "midstream":
+            for role, _ in _ROLES:
+                at = find_message(data, 0, role, len(more)) if role not in side.messages else data.length
+                if at < len(more):
+                    side.messages[role] = len(side.stash) + at, _place(data, at)
         side.stash += more
 
     def _telling_piece(self, side: _Side, data: StreamData) -> int:
@@ -367,7 +375,11 @@ class Handler:
             framer.resynchronised = passed_over[d]
             stash, where = stashes[d]
             if stash and searches[d]:
-                framer.resynchronised = True  # it begins before the first segment that is looked at
+                # what a search of these segments would have found
+                at, where = before[d].messages.get(framer.side, (len(stash), None))
+                framer.resynchronised = framer.resynchronised or at > 0
+                if where is not None:
+                    framer.found(bytes(stash[at:]), where)
             elif where is not None:
                 framer.prepend(bytes(stash).lstrip(_LINE_END), where)
         self._what = "http"

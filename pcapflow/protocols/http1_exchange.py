@@ -45,7 +45,7 @@ class HttpConnection:
     """Both framers and the requests that wait."""
 
     __slots__ = (
-        "_bodies", "_connection", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "blind", "client", "server", "switched_to", "tunnel",
+        "_asked", "_bodies", "_connection", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "blind", "client", "server", "switched_to", "tunnel",
     )  # fmt: skip
 
     def __init__(self, services: Services, connection: Connection, *, begun: int, search_client: bool, search_server: bool) -> None:
@@ -65,6 +65,8 @@ class HttpConnection:
         """Whose request body is under way."""
         self.answering: Exchange | None = None
         """Whose response body is under way."""
+        self._asked: RequestHead | None = None
+        """Its request, where that came before the response: what came later says nothing of what this is."""
         self._bodies: list[BodyState | None] = [None, None]
         self._later: list[tuple[int, Exchange, JsonBody, int]] = []
         """Records of JSON in request bodies: written when the server is up to the same packet, which settles the index."""
@@ -164,6 +166,7 @@ class HttpConnection:
                 client.opaque()
                 self.blind = not self.tunnel
                 self.tunnel = self.tunnel or "opaque"
+            asked.went_on = not self.tunnel
             return
         self._pairs.make_room(packet)
 
@@ -232,7 +235,7 @@ class HttpConnection:
             exchange.add_anomalies(head.anomalies)
         if not final or exchange is None:
             return "none"
-        request = exchange.head if exchange.packet < last_packet else None  # a later request says nothing of what this is
+        request = self._asked = exchange.head if exchange.packet < last_packet else None
         if framer.resynchronised:
             exchange.resynchronised = True
             framer.resynchronised = False
@@ -247,7 +250,7 @@ class HttpConnection:
             # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol, on both sides where the client asked for it
             kind = "websocket" if head.upgrade == "websocket" else "opaque"
             self.switched_to = kind
-            if request is not None and (request.connect or request.upgrade):
+            if request is not None and (request.connect or request.upgrade) and not exchange.went_on:
                 self.tunnel = kind
             self._answered(exchange, head.bodiless, last_packet, last_ts)
             return "opaque"
@@ -304,7 +307,7 @@ class HttpConnection:
     def _body(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> BodyState:
         exchange = self.answering if framer is self.server else self.asking
         assert exchange is not None
-        return BodyState(framer, exchange, head, framing, offset, begun)
+        return BodyState(framer, exchange, head, framing, offset, begun, self._asked if framer is self.server else exchange.head)
 
     def body_begin(self, framer: Framer, head: Head, framing: str, offset: int, begun: int) -> None:
         """See `Owner.body_begin`."""

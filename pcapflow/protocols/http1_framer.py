@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
-from pcapflow.protocols.http1_chunks import FRAMING_FIELD, PLAIN_CHUNK_LINE, chunk_size
+from pcapflow.protocols.http1_chunks import between_chunks
 from pcapflow.protocols.http1_head import (
     CACHED_HEAD_BYTES,
     HEAD_END,
@@ -144,7 +144,7 @@ class Framer:
         if self._stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
             last = data.piece(n - 1)
             self.packet = data.packet(last)
-            self._seen = self._until(data, last)
+            self._seen = self.until(data, last)
             if data.waited:
                 self._waited = self._seen
         else:
@@ -166,16 +166,16 @@ class Framer:
                 if not self.until_close:
                     self.remaining -= n
                     if self.remaining == 0:
-                        self._end_body(gap.packet, self._seen or gap.ts, whole=True)
+                        self.end_body(gap.packet, self._seen or gap.ts, whole=True)
                 return
             self.owner.body_gap(self, self.remaining)
             inside = self.remaining
-            self._end_body(gap.packet, self._seen or gap.ts, whole=True)
+            self.end_body(gap.packet, self._seen or gap.ts, whole=True)
             self.lose(gap.start + inside)
             return
         if state is not State.HEAD:
             self.owner.body_gap(self, n)
-            self._end_body(gap.packet, self._seen or gap.ts, whole=False)
+            self.end_body(gap.packet, self._seen or gap.ts, whole=False)
         elif self._stash.data:
             self._report_cut_head(gap.packet, self._seen or gap.ts)
         self.lose(gap.start)
@@ -184,9 +184,9 @@ class Framer:
         """The stream ended."""
         if self.state is State.BODY and self.until_close:
             whole = end.kind == "fin"
-            self._end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
+            self.end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
-            self._end_body(end.packet, self._seen or end.ts, whole=False)
+            self.end_body(end.packet, self._seen or end.ts, whole=False)
         elif self._stash.data and self.state is State.HEAD:
             self._report_cut_head(end.packet, self._seen or end.ts)
         self._leave(end)
@@ -206,6 +206,11 @@ class Framer:
         self._first = False
         self.owner.lost(self, offset)
 
+    def found(self, stash: bytes, where: Where) -> None:
+        """A search would have found a message that begins there, of which so much came before it was known that this is HTTP."""
+        self.state = State.HEAD
+        self.prepend(stash, where)
+
     def prepend(self, stash: bytes, where: Where) -> None:
         """Bytes of a first line that came before it was known that this is HTTP."""
         if not self._stash.keep(stash, where):
@@ -219,7 +224,7 @@ class Framer:
         piece = data.piece(position)
         return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
 
-    def _until(self, data: StreamData, piece: int) -> int:
+    def until(self, data: StreamData, piece: int) -> int:
         """When the latest byte was captured that the message under way has up to a piece of data."""
         if not data.waited:
             return max(data.time(piece), self._waited)
@@ -241,7 +246,7 @@ class Framer:
             self.owner.suspicious(self, Anomaly.BODY_NOT_SENT)
             self.resynchronised = True
             piece = data.piece(position)
-            self._end_body(data.packet(piece), data.time(piece), whole=False)
+            self.end_body(data.packet(piece), data.time(piece), whole=False)
 
     def _skip(self, data: StreamData) -> int:
         """The position of the first byte that a packet after `skip_until` brought."""
@@ -253,7 +258,6 @@ class Framer:
         at = 0
         size = len(view)
         owner = self.owner
-        limits = self.services.limits
         known = self._cache.get
         take_head = owner.request_head if self.side == "client" else owner.response_head
         ends = data.piece_ends()
@@ -290,7 +294,7 @@ class Framer:
                 position = base + stop - 1
                 while ends[piece] <= position:
                     piece += 1
-                last_ts = self._until(data, piece) if waited or self._waited else times[piece]
+                last_ts = self.until(data, piece) if waited or self._waited else times[piece]
                 framing = take_head(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
                 at = stop
                 if framing == "none":
@@ -306,7 +310,7 @@ class Framer:
                     position = base + stop - 1
                     while ends[piece] <= position:
                         piece += 1
-                    last_ts = self._until(data, piece) if waited or self._waited else times[piece]
+                    last_ts = self.until(data, piece) if waited or self._waited else times[piece]
                     owner.whole_body(self, head, view[at:stop], offset, ts, packets[piece], last_ts)
                     at = stop
                 elif framing == "opaque":
@@ -334,46 +338,10 @@ class Framer:
                 at = stop
                 if not self.remaining:
                     self.state = State.CHUNK_END
-            elif state is State.CHUNK_END:
-                if view.startswith(b"\r\n", at):
-                    at += 2
-                elif view.startswith(b"\n", at):
-                    at += 1
-                    owner.suspicious(self, Anomaly.CHUNK_BARE_LF)
-                elif at + 1 == size and view.endswith(b"\r"):
+            elif state is State.CHUNK_END or state is State.CHUNK_LINE or state is State.TRAILER:
+                at, goes_on = between_chunks(self, data, base, view, at)
+                if not goes_on:
                     return at
-                else:
-                    self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, 1, "a chunk does not end with a line break")
-                    return at + 1
-                self.state = State.CHUNK_LINE
-            elif state is State.CHUNK_LINE or state is State.TRAILER:
-                most = limits.http_chunk_line_max_bytes
-                stop = view.find(b"\n", at, at + most) + 1
-                if not stop:
-                    if size - at < most:
-                        return at
-                    detail = f"no end within {most} bytes"
-                    self._refuse(DropReason.HTTP_CHUNK_LINE_TOO_LONG, "http_chunk_line_max_bytes", most, data, base + at, most, detail)
-                    return at + most
-                if state is State.TRAILER:
-                    if view[at:stop] in (b"\r\n", b"\n"):
-                        last = data.piece(base + stop - 1)
-                        self._end_body(packets[last], self._until(data, last), whole=True)
-                    elif FRAMING_FIELD.match(view, at, stop):
-                        owner.suspicious(self, Anomaly.FRAMING_IN_TRAILER)
-                else:
-                    line = PLAIN_CHUNK_LINE.match(view, at, stop)
-                    if line is not None:
-                        self.remaining = int(line[1], 16)
-                    else:
-                        self.remaining, anomalies = chunk_size(view[at:stop])
-                        for anomaly in anomalies:
-                            owner.suspicious(self, anomaly)
-                    if self.remaining < 0:
-                        self._refuse(DropReason.HTTP_MALFORMED_CHUNK, "", 0, data, base + at, stop - at, repr(view[at : min(stop, at + 40)]))
-                        return stop
-                    self.state = State.CHUNK_DATA if self.remaining else State.TRAILER
-                at = stop
             else:
                 return at
         return at
@@ -388,7 +356,7 @@ class Framer:
         """There is no memory for the exchange whose body is under way: the next message is looked for. held: bytes that it wanted."""
         offset = self._begun_at
         drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
-        self._end_body(self.packet, self._seen, whole=False)
+        self.end_body(self.packet, self._seen, whole=False)
         self.services.drop(self.connection, self._direction, drop, self.packet, self._seen, offset, held)
         self.lose(offset)
 
@@ -415,7 +383,7 @@ class Framer:
         found = HEAD_END.search(view, at)
         stop = found.end() if found is not None else size
         if stop - at > most:
-            self._refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base, most + 1, f"no end within {most} bytes")
+            self.refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base, most + 1, f"no end within {most} bytes")
             return at + most, None
         if found is None:
             return at, None
@@ -425,13 +393,13 @@ class Framer:
             return stop, known
         drop = beyond_limits(raw, limits)
         if drop is not None:
-            self._refuse(*drop[:3], data, base, len(raw), drop.detail)
+            self.refuse(*drop[:3], data, base, len(raw), drop.detail)
             return stop, None
         parse = parse_request if self.side == "client" else parse_response
         heads = self.services.heads
         head = parse(raw, keep_raw=heads.keep_raw)
         if head is None:
-            self._refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, len(raw), repr(raw[:40]))
+            self.refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, len(raw), repr(raw[:40]))
         else:
             heads.keep(raw, head)
         return stop, head
@@ -461,10 +429,10 @@ class Framer:
                 self.state = State.CHUNK_END
             else:
                 last = data.piece(stop - 1)
-                self._end_body(data.packet(last), self._until(data, last), whole=True)
+                self.end_body(data.packet(last), self.until(data, last), whole=True)
         return stop, n > WINDOW and not self.wanted
 
-    def _end_body(self, packet: int, ts: int, *, whole: bool) -> None:
+    def end_body(self, packet: int, ts: int, *, whole: bool) -> None:
         self.packet = packet
         self.state = State.HEAD
         self.until_close = False
@@ -479,12 +447,12 @@ class Framer:
             self.state = State.HEAD
         return found
 
-    def _refuse(self, reason: DropReason, limit: str, value: int, data: StreamData, position: int, n: int, detail: str) -> None:
+    def refuse(self, reason: DropReason, limit: str, value: int, data: StreamData, position: int, n: int, detail: str) -> None:
         """Give the message up and look for the next one. The n bytes from position on show that it must be."""
         where = self.where(data, position)
         told = self.where(data, max(position + n - 1, 0))
         if self.state is not State.HEAD:
-            self._end_body(told.packet, told.ts, whole=False)
+            self.end_body(told.packet, told.ts, whole=False)
         self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), told.packet, told.ts, where.offset, n)
         self.lose(where.offset)
 
@@ -492,4 +460,4 @@ class Framer:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
         if not self._stash.keep(view, self.where(data, base) if base >= 0 else None):
             refusal = self.services.ledger.http.refusal()
-            self._refuse(DropReason.HTTP_MEMORY, *refusal, data, base, len(view), f"{len(view)} bytes of a head")
+            self.refuse(DropReason.HTTP_MEMORY, *refusal, data, base, len(view), f"{len(view)} bytes of a head")

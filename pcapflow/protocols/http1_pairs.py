@@ -62,6 +62,8 @@ class Exchange:
         self.ack = ack
     expected = False
     """An answer whose request may still come."""
+    went_on = False
+    """The client asked to switch, and went on without waiting for the answer."""
     end = 0
     """Client offset at which the request ends, as far as its head tells."""
 
