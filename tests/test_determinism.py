@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,8 +22,10 @@ from pcapflow.looking import Looking
 from pcapflow.report.extract import Extractor, Where
 from pcapflow.report.har import Har, HarCollector
 from pcapflow.report.html import Page
+from pcapflow.report.names import REST, NamedCounts
 from tests.captures import capture_of
 from tests.conftest import CASES
+from tests.craft import ACK, PSH, Talk, filler, pcap, request, response
 
 MAY_DIFFER = ("run", "memory", "limits", "advice")
 """docs/report.md; `advice` names limits."""
@@ -128,3 +131,64 @@ def test_the_report_depends_on_no_block_no_pipe_and_no_sink(tmp_path: Path, seed
     assert values(str(path), limits) == values(str(path), Limits())
     if seed % 4 == 0:
         assert through_a_pipe(tmp_path, data, rng, limits).comparable() == plain.comparable()
+
+
+def _order(t: Talk, other: Talk) -> None:
+    """Two connections side by side, the later one's method first."""
+    other.send(0, request("/", method="POST", fields="Content-Length: 0\r\n"))
+    t.us = other.us + 10**4
+    t.send(0, request("/"))
+
+
+def _anomalies(t: Talk, _: Talk) -> None:
+    """An answer to bytes that come late: both sides have something odd."""
+    asked = b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n"
+    t.packet(1, ACK | PSH, b"HTTP/1.1 200 OK\r\nNoColon\r\nContent-Length: 0\r\n\r\n", ack=t.seq[0] + len(asked))
+    t.idle(10**4)
+    t.send(0, asked).acknowledge(1)
+
+
+def _empty_lines(t: Talk, _: Talk) -> None:
+    """An empty line, a request's first bytes and, much later, the rest."""
+    t.packet(0, ACK | PSH, b"\r\n")
+    t.packet(0, ACK | PSH, b"GE")
+    t.idle(10**4)
+    t.packet(0, ACK | PSH, b"T / HTTP/1.1\r\nHost: a\r\n\r\n")
+
+
+def _gap_in_frames(t: Talk, other: Talk) -> None:
+    """A value that a gap lets go, between those of another connection."""
+    t.send(0, b'Content-Length: 24\r\n\r\n{"a":"first connection"}')
+    t.packet(1, ACK, ack=t.seq[0] + 5)
+    other.us = t.us
+    other.send(0, request("/")).send(1, response(b'{"a":"second connection"}'))
+
+
+@pytest.mark.parametrize("say", [_order, _anomalies, _empty_lines, _gap_in_frames])
+def test_what_once_followed_the_blocks_does_not(tmp_path: Path, say: Any) -> None:
+    t, other = Talk(sport=1001).open(), Talk(sport=1002).open()
+    say(t, other)
+    frames = sorted([*t.frames, *other.frames, *filler(100, 1000)], key=lambda frame: frame[0])
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap(frames))
+    for packets in (1, 2, 7):
+        limits = replace(Limits(), block_packets=packets)
+        assert told(str(path), limits).comparable() == told(str(path), Limits()).comparable()
+        assert values(str(path), limits) == values(str(path), Limits())
+
+
+@given(st.lists(st.sampled_from([f"n{i}" for i in range(40)] + ["GET", "PUT"]), max_size=120), st.integers(1, 6), st.randoms())
+def test_a_map_of_names_is_the_same_in_any_order_and_its_counts_are_exact(names: list[str], most: int, rng: random.Random) -> None:
+    def counted(some: list[str]) -> dict[str, int]:
+        counts = NamedCounts(most, ("GET", "PUT"))
+        for name in some:
+            counts.count(name)
+        return counts.named()
+
+    found = counted(names)
+    assert counted(rng.sample(names, len(names))) == found
+    assert list(counted(rng.sample(names, len(names)))) == list(found)
+    assert sum(found.values()) == len(names)
+    assert all(n == names.count(name) for name, n in found.items() if name != REST)
+    assert len([name for name in found if name.startswith("n")]) == min(most, len({n for n in names if n.startswith("n")}))
+    assert {"GET", "PUT"} & set(names) <= set(found)

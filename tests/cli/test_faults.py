@@ -1,0 +1,362 @@
+"""Faults of disk, files, limits and signals: one clear line, the documented status, and nothing lost that was there before."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pcapflow import pipeline
+from pcapflow.check.reports import read_report
+from pcapflow.errors import ReportError, UsageError
+from pcapflow.files import is_temporary, temporary
+from pcapflow.limits import KIB, MOST, Limits
+from pcapflow.plain import harmless_json, plain
+from tests.craft import Talk, pcap, request, response
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = str(ROOT / "samples" / "json-api.pcap")
+LOSSY = str(ROOT / "samples" / "lossy.pcap")
+LONG = "a" * 300
+PROGRAM = [sys.executable, "-m", "pcapflow"]
+
+
+def run(*args: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    given: dict[str, Any] = {"capture_output": True, "cwd": ROOT, **more}
+    if "stdout" in given or "stderr" in given:
+        del given["capture_output"]
+        given.setdefault("stderr", subprocess.PIPE)
+    return subprocess.run([*PROGRAM, *map(str, args)], text=True, check=False, timeout=60, **given)
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert "Traceback" not in done.stderr
+    assert "internal error" not in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> tuple[Path, Path]:
+    paths = tmp_path / "a.json", tmp_path / "b.json"
+    for path, capture in zip(paths, (SAMPLE, LOSSY), strict=True):
+        assert run("analyze", "-q", "--json", "-o", path, capture).returncode == 0
+    return paths
+
+
+FULL = {
+    "the summary": ("analyze", "-q", SAMPLE),
+    "a document": ("analyze", "-q", "--json", SAMPLE),
+    "lines": ("analyze", "-q", "--ndjson", SAMPLE),
+    "help": ("--help",),
+    "a command's help": ("analyze", "--help"),
+    "the version": ("--version",),
+    "the schema": ("report-schema",),
+    "a check": ("check", "--no-baseline", SAMPLE),
+    "values": ("extract", "-q", "", SAMPLE),
+    "bytes": ("follow", "-q", "--connection", "1", SAMPLE),
+}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
+@pytest.mark.parametrize("what", FULL)
+def test_a_full_disk_is_status_73_for(what: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = run(*FULL[what], stdout=full)
+    assert done.returncode == 73
+    assert "cannot be written: No space left on device" in done.stderr
+    assert "internal error" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
+def test_a_full_disk_is_status_73_for_a_comparison(reports: tuple[Path, Path]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = run("diff", *reports, stdout=full)
+    assert (done.returncode, one_line(done)) == (73, "pcapflow: standard output: cannot be written: No space left on device\n")
+
+
+def test_a_full_disk_for_what_waits_to_be_put_in_order_is_status_73(tmp_path: Path) -> None:
+    talks = [Talk(sport=1000 + i).open().send(0, request(f"/{'x' * 3000}{i}")).send(1, response(b"{}")).close() for i in range(400)]
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap(sorted((frame for talk in talks for frame in talk.frames), key=lambda f: f[0])))
+
+    def small_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, 64 << 10))
+
+    done = run("analyze", "-q", "--ndjson", "--memory-limit", "9MiB", path, preexec_fn=small_files, stdout=subprocess.DEVNULL)
+    assert done.returncode == 73
+    assert "cannot be written: File too large" in one_line(done)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
+@pytest.mark.parametrize(("args", "status"), [(("analyze", "-q", "nothere"), 3), (("analyze", "--nothing"), 2), (("analyze", "-q", LOSSY), 0), (("analyze", "-q", "-o", "/dev/null", LOSSY), 0)])
+def test_a_full_or_closed_standard_error_changes_no_status(args: tuple[str, ...], status: int) -> None:
+    with Path("/dev/full").open("w") as full:
+        assert run(*args, stdout=subprocess.DEVNULL, stderr=full).returncode == status
+    command = " ".join([sys.executable, "-m", "pcapflow", *args])
+    assert subprocess.run(f"{command} 2>&- >/dev/null", shell=True, check=False, cwd=ROOT).returncode == status
+
+
+def test_a_closed_standard_output_is_no_error_where_the_report_goes_to_a_file(tmp_path: Path) -> None:
+    out = tmp_path / "x.json"
+    command = " ".join([*PROGRAM, "analyze", "-q", "--json", "-o", str(out), SAMPLE])
+    done = subprocess.run(f"{command} >&-", shell=True, check=False, cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(out.read_text())["decode"]["packets"] == 201
+
+
+@pytest.mark.parametrize(("args", "status"), [
+    (("analyze", "-q", LONG), 3), (("analyze", "-q", ""), 3), (("analyze", "-q", "-o", LONG, SAMPLE), 73), (("analyze", "-q", "--html", LONG, SAMPLE), 73),
+    (("analyze", "-q", "--parquet", LONG, SAMPLE), 73), (("diff", LONG, LONG), 3), (("extract", "-q", "a", "--drops", LONG, SAMPLE), 73), ((LONG,), 2),
+])  # fmt: skip
+def test_names_that_are_none_are_one_line_of_the_right_status(args: tuple[str, ...], status: int, tmp_path: Path) -> None:
+    done = subprocess.run([*PROGRAM, *args], capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert "internal error" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_of_a_name_that_is_none_is_status_3() -> None:
+    done = run("check", LONG)
+    assert done.returncode == 3
+    assert f"{LONG}: cannot be opened: File name too long" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_file_in_a_folder_and_an_unreadable_folder_are_named(tmp_path: Path) -> None:
+    (tmp_path / "good.pcap").write_bytes(Path(SAMPLE).read_bytes())
+    (tmp_path / "secret.pcap").write_bytes(Path(SAMPLE).read_bytes())
+    (tmp_path / "secret.pcap").chmod(0)
+    done = run("analyze", "-q", tmp_path)
+    assert (done.returncode, one_line(done)) == (3, f"pcapflow: {tmp_path / 'secret.pcap'}: cannot be opened: Permission denied\n")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    inner.chmod(0)
+    for command in (("analyze", "-q", inner / "x.pcap"), ("check", inner / "x.pcap"), ("diff", inner / "a", inner / "b")):
+        assert run(*command).returncode == 3
+    assert run("analyze", "-q", "-o", inner / "x.json", SAMPLE).returncode == 73
+    inner.chmod(0o700)
+
+
+def _linked(make: Callable[[Path, Path], None]) -> Callable[[Path], tuple[Path, Path]]:
+    def prepare(folder: Path) -> tuple[Path, Path]:
+        capture, other = folder / "in.pcap", folder / "out"
+        shutil.copy(SAMPLE, capture)
+        make(capture, other)
+        return capture, other
+
+    return prepare
+
+
+def _itself(folder: Path) -> tuple[Path, Path]:
+    shutil.copy(SAMPLE, folder / "in.pcap")
+    return folder / "in.pcap", folder / "in.pcap"
+
+
+def _in_a_folder(folder: Path) -> tuple[Path, Path]:
+    shutil.copy(SAMPLE, folder / "in.pcap")
+    return folder, folder / "in.pcap"
+
+
+PLACES = {"itself": _itself, "a link": _linked(lambda a, b: b.symlink_to(a)), "a hard link": _linked(lambda a, b: b.hardlink_to(a)), "a capture in the folder": _in_a_folder}
+OUTPUTS = {
+    "-o": ("analyze", "-q", "-o"), "--html": ("analyze", "-q", "--html"), "--har": ("analyze", "-q", "--har"), "extract -o": ("extract", "a", "-q", "-o"),
+    "--drops": ("extract", "a", "-q", "--drops"), "follow -o": ("follow", "--connection", "1", "-q", "-o"), "--junit": ("check", "--no-baseline", "-q", "--junit"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("option", OUTPUTS)
+def test_an_output_that_is_an_input_is_refused_and_the_input_kept(tmp_path: Path, place: str, option: str) -> None:
+    capture, output = PLACES[place](tmp_path)
+    done = run(*OUTPUTS[option], output, capture)
+    assert done.returncode == 2
+    assert "is a capture that is to be read, and would be overwritten" in one_line(done)
+    assert (tmp_path / "in.pcap").read_bytes() == Path(SAMPLE).read_bytes()
+
+
+def test_an_earlier_report_in_the_folder_of_captures_is_written_anew(tmp_path: Path) -> None:
+    shutil.copy(SAMPLE, tmp_path / "in.pcap")
+    for _ in range(2):
+        assert run("analyze", "-q", "--json", "-o", tmp_path / "report.json", tmp_path).returncode == 0
+
+
+def test_too_few_open_files_are_one_line_and_status_3(tmp_path: Path) -> None:
+    captures = []
+    for i in range(24):
+        talk = Talk(sport=1000 + i).open().send(0, request("/")).send(1, response(b"{}")).close()
+        talk.frames = [(us, frame) for us, frame in talk.frames for _ in range(60)]
+        captures.append(tmp_path / f"{i:02}.pcap")
+        captures[-1].write_bytes(pcap(talk.frames))
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+
+    done = run("analyze", "-q", "--block-size", "4KiB", *captures, preexec_fn=few)
+    assert done.returncode == 3
+    assert "Too many open files" in one_line(done)
+    done = run("check", "--no-baseline", *captures, preexec_fn=few)
+    assert done.returncode == 3
+    assert "Too many open files: allow more of them (ulimit -n)" in one_line(done)
+
+
+def _interrupted(args: list[str | Path], after: float, number: int = signal.SIGINT) -> tuple[int, str]:
+    started = subprocess.Popen([*PROGRAM, *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    time.sleep(after)
+    started.send_signal(number)
+    _, said = started.communicate(timeout=30)
+    return started.returncode, said.strip()
+
+
+def test_a_pipe_that_nobody_writes_to_obeys_an_interrupt(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert _interrupted(["analyze", "-q", tmp_path / "pipe"], 1.5) == (130, "")
+    assert _interrupted(["analyze", "-q", tmp_path / "pipe"], 1.5, signal.SIGTERM) == (143, "")
+
+
+def test_an_interrupt_while_the_program_is_loaded_ends_without_a_traceback_of_ours() -> None:
+    """Python's own start, before the program is there at all, is Python's."""
+    load = "import sys, time\nfrom pcapflow.start import main\nsys.argv = ['pcapflow', '--help']\nimport click\nclick.command = lambda *a, **k: time.sleep(60)\nmain()"
+    started = subprocess.Popen([sys.executable, "-c", load], stderr=subprocess.PIPE, cwd=ROOT)
+    time.sleep(1.5)
+    started.send_signal(signal.SIGINT)
+    assert started.communicate(timeout=30)[1] == b""
+    assert started.returncode == -signal.SIGINT
+
+
+def test_a_check_that_is_interrupted_leaves_nothing_and_its_processes_say_nothing(tmp_path: Path) -> None:
+    for i in range(4):
+        shutil.copy(SAMPLE, tmp_path / f"{i}.pcap")
+    started = subprocess.Popen([*PROGRAM, "check", "--update", "-j", "2", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True)
+    time.sleep(0.7)
+    os.killpg(started.pid, signal.SIGINT)  # as a terminal does
+    _, said = started.communicate(timeout=30)
+    assert "Traceback" not in said
+    assert not any(is_temporary(path.name) for path in tmp_path.iterdir())
+
+
+def test_what_a_killed_run_left_is_no_capture_and_no_baseline_and_the_next_run_removes_it(tmp_path: Path) -> None:
+    shutil.copy(SAMPLE, tmp_path / "a.pcap")
+    left = tmp_path / ".pcapflow-xyz.tmp"
+    left.write_bytes(b"half a report")
+    fd, under_way = temporary(tmp_path / ".")
+    assert not left.exists()
+    left.write_bytes(b"half a report")
+    done = run("analyze", "-q", "--json", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run("check", "--update", tmp_path).returncode == 0
+    assert run("check", tmp_path).returncode == 0
+    assert not left.exists()
+    assert under_way.exists()  # somebody has it open
+    os.close(fd)
+    assert sorted(path.name for path in tmp_path.iterdir() if not is_temporary(path.name)) == ["a.pcap", "a.pcap.report.json"]
+
+
+def test_numbers_beyond_what_a_limit_may_be_are_refused() -> None:
+    done = run("analyze", "-q", "--ring-ranges", str(1 << 62), SAMPLE)
+    assert (done.returncode, one_line(done)) == (2, f"pcapflow: ring_ranges: {1 << 62} is more than {MOST}, the most that a limit may be\n")
+    with pytest.raises(UsageError, match="is not above zero"):
+        replace(Limits(), json_slice=0)
+
+
+@pytest.mark.parametrize("name", list(Limits().as_dict()))
+@pytest.mark.parametrize("value", [1, 100, MOST])
+def test_any_value_of_a_limit_gives_a_report_or_a_clear_line(tmp_path: Path, name: str, value: int) -> None:
+    path = Talk().open().send(0, b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", size=700).send(1, response(b'{"a":["\\n",{"b":1}]}' * 40), size=90).close().save(tmp_path / "x.pcap")
+    try:
+        result = pipeline.run([path], replace(Limits(), **{name: value}), write=lambda _: None)
+    except (UsageError, pipeline.AccountError) as e:
+        raise AssertionError(e) from None
+    except Exception as e:
+        assert type(e).__name__ == "CaptureError", e  # a block that does not fit is said
+        return
+    assert result.unbalanced == []
+
+
+def test_what_gap_fill_writes_is_bounded_and_what_is_left_out_is_said(tmp_path: Path) -> None:
+    t = Talk().open().send(0, b"begin")
+    t.seq[0] += 900_000_000
+    path = t.send(0, b"end").acknowledge(1).close().save(tmp_path / "x.pcap")
+    out = tmp_path / "out"
+    program = f"import sys, dataclasses\nimport pcapflow.cli\nf = sys.modules['pcapflow.cli.follow']\nold = f.settings\nf.settings = lambda run: (dataclasses.replace(old(run)[0], gap_fill_max_bytes={64 * KIB}), old(run)[1])\nfrom pcapflow.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", program, "follow", "-q", "--connection", "1", "--raw", "--gap-fill", "2e", "-o", str(out), path], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0
+    assert out.read_bytes() == b"begin" + b"." * (64 * KIB) + b"end"
+    assert f"gap_fill_max_bytes: {900_000_000 - 64 * KIB:,} missing bytes are not filled" in one_line(done)
+
+
+OBEYED = "\x7f\x9b31m\u061c\u202e\u2066"
+
+
+def test_json_on_a_terminal_has_nothing_that_a_terminal_obeys(tmp_path: Path) -> None:
+    path = Talk().open().send(0, request("/" + OBEYED)).send(1, response(b"{}")).close().save(tmp_path / "x.pcap")
+    in_a_pipe = run("analyze", "-q", "--ndjson", path).stdout
+    parent, child = pty.openpty()
+    done = subprocess.Popen([*PROGRAM, "analyze", "-q", "--ndjson", path], stdout=child, cwd=ROOT)
+    os.close(child)
+    shown = b""
+    try:
+        while data := os.read(parent, 65536):
+            shown += data
+    except OSError:
+        pass  # the terminal is gone with the program
+    assert done.wait(timeout=30) == 0
+    text = shown.decode()
+    assert OBEYED in in_a_pipe
+    assert not set(OBEYED.replace("31m", "")) & set(text)
+    assert [json.loads(line)["record"] for line in text.splitlines()] == [json.loads(line)["record"] for line in in_a_pipe.splitlines()]
+    (target,) = [record["request"]["target"] for record in map(json.loads, text.splitlines()) if record["record"] == "http"]
+    assert target == "/" + OBEYED
+
+
+def test_harmless_text_and_json_keep_the_rest() -> None:
+    assert plain("a\u061cb\x9bc") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+    assert harmless_json('{"a":"\u061c\x9b\u00e9"}'.encode()) == '{"a":"\\u061c\\u009b\u00e9"}'.encode()
+
+
+@pytest.mark.parametrize(("name", "value"), [("captures", b"{}," * 5_000_000 + b"{}"), ("http", b"{}," * 5_000_000 + b"{}"), ("limits", b"1," * 600_000 + b"1")])
+def test_a_hostile_baseline_is_refused_in_bounded_memory(tmp_path: Path, name: str, value: bytes) -> None:
+    path = tmp_path / "x.report.json"
+    path.write_bytes(b'{"schema":"pcapflow.report/1","records":[\n],"%s":[%s]}' % (name.encode(), value))
+    program = f"""
+import sys
+from pcapflow.check.reports import read_report
+from pcapflow.process import resident_bytes
+from pcapflow.errors import ReportError
+before = resident_bytes()[1]
+try:
+    list(read_report({str(path)!r}))
+except ReportError as e:
+    print(resident_bytes()[0] - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) < 88 << 20
+    with pytest.raises(ReportError):
+        list(read_report(path))
+
+
+@pytest.mark.parametrize("backend", ["python", "yajl2_c"])
+def test_what_ijson_would_choose_changes_nothing(backend: str) -> None:
+    lines = run("analyze", "-q", "--ndjson", SAMPLE, env={**os.environ, "IJSON_BACKEND": backend}).stdout.splitlines()
+    assert lines[:-1] == run("analyze", "-q", "--ndjson", SAMPLE).stdout.splitlines()[:-1]
+    assert json.loads(lines[-1])["json"]["backend"] == "yajl2_c"
+
+
+def test_a_backend_that_there_is_not_is_one_line() -> None:
+    done = run("analyze", "-q", SAMPLE, env={**os.environ, "IJSON_BACKEND": "nothing"})
+    assert done.returncode == 2
+    assert "unset IJSON_BACKEND" in one_line(done)
