@@ -351,8 +351,8 @@ class Limits:
     map_keys: int = _limit(
         64,
         "keys",
-        "further keys are counted under `...`",
-        "keys of a map in the report that the traffic chooses, such as request methods",
+        "further keys are counted under `...`: of all that come, those with the smallest hashes stay, whatever their order",
+        "keys of a map in the report that the traffic chooses, such as request methods, beside those that are registered",
     )
 
     def __post_init__(self) -> None:

@@ -134,7 +134,7 @@ class Bodies(msgspec.Struct):
 
 
 class HttpSummary(msgspec.Struct):
-    """What was said over HTTP. Maps hold `map_keys` keys; `...` counts the rest."""
+    """What was said over HTTP. Maps have most first; they hold registered names and `map_keys` others, and `...` counts the rest."""
 
     requests: Annotated[int, counts("Requests.")] = 0
     responses: Annotated[int, counts("Responses, 1xx too.")] = 0

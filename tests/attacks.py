@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import random
 import string
 import struct
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -367,6 +369,54 @@ ATTACKS: dict[str, Attack] = {
     "overlapping": Attack(overlapping, 24, 150),
 }
 """Kind to how it is made, its sizes, and what is run."""
+
+
+_MEASURED = """
+import sys, time
+from pcapflow import pipeline
+from pcapflow.process import resident_bytes
+from pcapflow.cli import main
+made = []
+run = pipeline.run
+def kept(*args, **more):
+    began = time.perf_counter()
+    result = run(*args, **more)
+    made.append((time.perf_counter() - began, result.summary))
+    return result
+pipeline.run = kept
+try:
+    main()
+except SystemExit as e:
+    status = e.code
+seconds, summary = made[0]
+drops = {reason: count.count for reason, count in summary.drops.by_reason.items()}
+import json
+print(json.dumps([status, summary.memory.peak_bytes, resident_bytes()[0], summary.memory.process.start_rss_bytes, seconds, summary.decode.packets,
+    summary.tcp.payload_bytes.balanced, drops, summary.tcp.gaps_by_cause]), file=sys.stderr)
+"""
+
+
+class Measured(NamedTuple):
+    """What a run of an attack's command came to. reserved: the ledger's peak; resident: the process's, start: before it read anything."""
+
+    status: int
+    reserved: int
+    resident: int
+    start: int
+    seconds: float
+    packets: int
+    balanced: bool
+    drops: dict[str, int]
+    gaps: dict[str, int]
+
+
+def measure(kind: str, path: Path, *options: str) -> Measured:
+    """Run an attack's command on a capture, as a process of its own."""
+    command, *more = ATTACKS[kind].command
+    program = [sys.executable, "-c", _MEASURED, command, "-q", *options, *more, str(path)]
+    done = subprocess.run(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True, timeout=600, cwd=Path(__file__).parents[1])
+    assert "internal error" not in done.stderr, done.stderr
+    return Measured(*json.loads(done.stderr.splitlines()[-1]))
 
 
 if __name__ == "__main__":

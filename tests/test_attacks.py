@@ -9,38 +9,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pcapflow.limits import MIB
 from pcapflow.process import OVERHEAD_BYTES
-from tests.attacks import ATTACKS
+from tests.attacks import ATTACKS, measure
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 12 * MIB
 """So little that each account is full with a small capture; a run may take as much, and the fixed overhead."""
-_MEASURE = """
-import sys
-from pcapflow import pipeline
-from pcapflow.process import resident_bytes
-from pcapflow.cli import main
-made = []
-run = pipeline.run
-def kept(*args, **more):
-    result = run(*args, **more)
-    made.append(result.summary)
-    return result
-pipeline.run = kept
-try:
-    main()
-except SystemExit as e:
-    status = e.code
-memory = made[0].memory
-drops = {reason: count.count for reason, count in made[0].drops.by_reason.items()}
-print(status, memory.peak_bytes, resident_bytes()[0] - memory.process.start_rss_bytes, made[0].tcp.payload_bytes.balanced, *drops, file=sys.stderr)
-"""
-
 NAMED: dict[str, tuple[int, set[str]]] = {
     # exit status, and why things were given up
     "answers": (0, set()),
@@ -58,9 +36,9 @@ NAMED: dict[str, tuple[int, set[str]]] = {
 }
 
 
-def _run(program: list[str], kind: str, path: Path, *options: str) -> Any:
+def _run(program: list[str], kind: str, path: Path) -> subprocess.CompletedProcess[str]:
     command, *more = ATTACKS[kind].command
-    return subprocess.run([*program, command, "-q", *options, *more, str(path)], capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+    return subprocess.run([*program, command, "-q", *more, str(path)], capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
 
 
 def _calls(folder: Path, kind: str, size: int) -> int:
@@ -73,14 +51,11 @@ def _calls(folder: Path, kind: str, size: int) -> int:
 def test_memory_is_what_is_reserved_and_each_loss_is_named(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "whole"
     ATTACKS[kind].make(path, ATTACKS[kind].small)
-    done = _run([sys.executable, "-c", _MEASURE], kind, path, "--memory-limit", str(LIMIT))
-    status, reserved, taken, balanced, *drops = done.stderr.splitlines()[-1].split()
-    assert "internal error" not in done.stderr
-    assert int(reserved) <= LIMIT
-    assert int(taken) <= LIMIT + OVERHEAD_BYTES
-    assert balanced == "True"
-    expected = NAMED.get(kind, (0, set()))
-    assert (int(status), set(drops)) == expected
+    found = measure(kind, path, "--memory-limit", str(LIMIT))
+    assert found.reserved <= LIMIT
+    assert found.resident - found.start <= LIMIT + OVERHEAD_BYTES
+    assert found.balanced
+    assert (found.status, set(found.drops)) == NAMED.get(kind, (0, set()))
 
 
 @pytest.mark.parametrize("kind", ATTACKS)
