@@ -18,6 +18,8 @@ except ImportError:  # a system without locks: what a killed process left stays
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX, _SUFFIX = ".pcapflow-", ".tmp"
+_locks: dict[Path, int] = {}
+"""Descriptors of this process's temporaries: each is locked until it has taken its place or is discarded, whoever closes it before."""
 
 
 def is_temporary(name: str) -> bool:
@@ -26,14 +28,14 @@ def is_temporary(name: str) -> bool:
 
 
 def temporary(folder: str | Path) -> tuple[int, Path]:
-    """A file in a folder for what is to take a place there when it is whole: open for reading and writing, and its path. Removes what killed runs left.
-    Raises OSError.
+    """A file in a folder for what is to take a place there when it is whole: open for reading and writing, and its path, for `put_in_place` or `discard`.
+    Removes what killed runs left. Raises OSError.
     """
     while True:
         fd, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
         if fcntl is None:
             return fd, Path(name)
-        # locked as long as it is open: whoever finds one that is not may take it for left over
+        # whoever finds one that is not locked takes it for left over
         fcntl.flock(fd, fcntl.LOCK_EX)
         if os.path.exists(name):  # noqa: PTH110 - see above
             break
@@ -42,7 +44,21 @@ def temporary(folder: str | Path) -> tuple[int, Path]:
         for entry in os.scandir(folder):
             if is_temporary(entry.name) and os.path.basename(name) != entry.name:  # noqa: PTH119 - see above
                 _remove_what_is_left(entry.path)
+    _locks[Path(name)] = os.dup(fd)
     return fd, Path(name)
+
+
+def discard(beside: Path) -> None:
+    """A temporary that will take no place."""
+    with suppress(OSError):
+        beside.unlink()
+    _unlock(beside)
+
+
+def _unlock(beside: Path) -> None:
+    lock = _locks.pop(beside, None)
+    if lock is not None:
+        os.close(lock)
 
 
 def _remove_what_is_left(path: str) -> None:
@@ -79,3 +95,4 @@ def put_in_place(beside: Path, place: Path) -> None:
         beside.replace(place)
     except OSError as e:
         raise OutputError(f"{place}: cannot be written: {e.strerror}") from None
+    _unlock(beside)

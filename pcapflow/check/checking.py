@@ -34,7 +34,7 @@ from pcapflow.check.expectations import Expectation, Violation
 from pcapflow.check.reports import read_report
 from pcapflow.check.walk_records import name_of, packet_of
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
-from pcapflow.files import is_folder, put_in_place, temporary
+from pcapflow.files import discard, is_folder, put_in_place, temporary
 from pcapflow.limits import Limits
 from pcapflow.records import Drop, Gap, Http, Json, Record
 from pcapflow.summary import Summary
@@ -135,8 +135,7 @@ def _check(job: Job, verdict: Verdict) -> None:
                 _judge(job, report, result.summary, verdict)
     finally:
         _under_way.discard(report)
-        with suppress(OSError):
-            report.unlink()
+        discard(report)
 
 
 def in_a_worker(stop: Event) -> None:

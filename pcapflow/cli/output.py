@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pcapflow.errors import OutputError, UsageError
-from pcapflow.files import is_file, is_folder, is_there, put_in_place, temporary
+from pcapflow.files import discard, is_file, is_folder, is_there, put_in_place, temporary
 from pcapflow.plain import harmless_json
 
 _LATER = re.compile(r"([a-z]+)\.[0-9]+\.parquet")
@@ -124,8 +124,7 @@ def open_output(path: str | None) -> Iterator[Output]:
             output.flush()
         put_in_place(beside, target)
     except BaseException:
-        with suppress(OSError):
-            beside.unlink()
+        discard(beside)
         raise
 
 
@@ -182,8 +181,7 @@ def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
         for beside, stream in made.values():
             with suppress(OSError):
                 stream.close()
-            with suppress(OSError):
-                beside.unlink()
+            discard(beside)
         if new:
             with suppress(OSError):
                 folder.rmdir()

@@ -360,3 +360,9 @@ def test_a_backend_that_there_is_not_is_one_line() -> None:
     done = run("analyze", "-q", SAMPLE, env={**os.environ, "IJSON_BACKEND": "nothing"})
     assert done.returncode == 2
     assert "unset IJSON_BACKEND" in one_line(done)
+
+
+def test_several_files_of_one_run_in_one_folder_take_their_places_together(tmp_path: Path) -> None:
+    """The first of them is closed when the next is opened, and is nobody's leftover."""
+    assert run("analyze", "-q", "--parquet", tmp_path / "tables", "-o", tmp_path / "x.json", "--json", SAMPLE).returncode == 0
+    assert {"connection.parquet", "http.parquet", "json.parquet"} <= {path.name for path in (tmp_path / "tables").iterdir()}
