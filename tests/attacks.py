@@ -201,6 +201,46 @@ def datagrams(w: Wire, size: int) -> None:
         w.frame(frame)
 
 
+def fragments(w: Wire, size: int) -> None:
+    """So many datagrams of two fragments of 8 bytes, the last of which never comes."""
+    for c in range(size):
+        for at in (0, 16):
+            header = struct.pack(">BBHHHBBHII", 0x45, 0, 28, c & 0xFFFF, 0x2000 | at // 8, 64, 6, 0, 0x0A100000 + c, 0x0A000001)
+            w.frame(b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + header + b"f" * 8)
+
+
+def open_bodies(w: Wire, size: int) -> None:
+    """So many answers of 70 KB that never end."""
+    for c in range(size):
+        there = _ask(w, c)
+        _send(w, c, 1, 1, there, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % _OPEN + b"t" * 70_000)
+
+
+def unanswered_values(w: Wire, size: int) -> None:
+    """So many requests of 60 KB of JSON that nobody answers."""
+    for c in range(size):
+        w.open(c)
+        body = b'{"item":"' + (b"%d" % c).rjust(60_000, b"v") + b'"}'
+        _send(w, c, 0, 1, 1, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def long_records(w: Wire, size: int) -> None:
+    """So many requests with targets of 8,000 bytes, whose records wait for the end of their block, and bodies that break under long keys."""
+    for c in range(size):
+        there = _ask(w, c, b"GET /%d-" % c + b"p" * 8_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        body = b"".join(b'{"' + b"k" * 64 + b"%d" % i + b'":' for i in range(40)) + b"!"
+        _send(w, c, 1, 1, there, _json(len(body)) + body)
+
+
+def vlans(w: Wire, size: int) -> None:
+    """So many pairs of ends, each under two VLAN tags of its own."""
+    for c in range(size):
+        for tag in (c % 2_000, 2_000 + c % 2_000):
+            header = struct.pack(">BBHHHBBHII", 0x45, 0, 40, c & 0xFFFF, 0x4000, 64, 6, 0, 0x0A100000 + c, 0x0A000001)
+            segment = struct.pack(">HHIIBBHHH", 1000 + tag, 80, 7000, 0, 0x50, SYN, 65535, 0, 0)
+            w.frame(b"\2\0\0\0\0\1\2\0\0\0\0\2\x81\0" + struct.pack(">HH", tag, 0x0800) + header + segment)
+
+
 # --- time: what may be looked at again and again
 
 
@@ -351,6 +391,11 @@ ATTACKS: dict[str, Attack] = {
     "tunnels": Attack(_wired(tunnels), 800, 9_000),
     "zstd_bodies": Attack(_wired(zstd_bodies), 120, 1_000),
     "datagrams": Attack(_wired(datagrams), 80, 800),
+    "fragments": Attack(_wired(fragments), 8_000, 400_000),
+    "open_bodies": Attack(_wired(open_bodies), 120, 2_000, ("analyze", "--har", "/dev/null")),
+    "unanswered_values": Attack(_wired(unanswered_values), 120, 2_000, ("extract", "item", "--where", "status=200")),
+    "long_records": Attack(_wired(long_records), 300, 10_000, ("analyze", "--ndjson")),
+    "vlans": Attack(_wired(vlans), 8_000, 200_000),
     "swapped": Attack(_wired(swapped), 24_000, 600_000),
     "byte_chunks": Attack(_wired(byte_chunks), 20_000, 1_000_000),
     "byte_chunks_extracted": Attack(_wired(byte_chunks), 20_000, 1_000_000, EXTRACT),

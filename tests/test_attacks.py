@@ -30,6 +30,8 @@ NAMED: dict[str, tuple[int, set[str]]] = {
     "server_names": (0, set()),
     "tunnels": (0, {"http_memory"}),
     "zstd_bodies": (0, {"content_memory"}),
+    "unanswered_values": (0, {"json_memory"}),
+    "long_records": (0, {"http_memory", "json_memory"}),
     "damage": (4, set()),
     "plausible": (4, set()),
     "snoop_noise": (4, set()),
