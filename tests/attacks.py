@@ -275,6 +275,50 @@ deep_lines = _body(b"application/x-ndjson", b"[" * 505 + b" " * 10 + b"!\n")
 one_lines = _body(b"application/x-ndjson", b"1\n")
 
 
+event_lines = _body(b"text/event-stream", b"\r")
+
+
+def _said(side: int, unit: Callable[[int], bytes]) -> Callable[[Wire, int], None]:
+    """So many messages of one side of a connection, and nothing of the other."""
+
+    def write(w: Wire, size: int) -> None:
+        w.open(1)
+        _send(w, 1, side, 1, 1, b"".join(map(unit, range(size))), MSS)
+
+    return write
+
+
+pipelined = _said(0, lambda i: b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % i)
+orphans = _said(1, lambda i: b"HTTP/1.1 200 %d\r\nContent-Length: 0\r\n\r\n" % i)
+many_lines = _said(1, lambda i: b"HTTP/1.1 204 %d\r\n" % i + b"a:b\r\n" * 250 + b"\r\n")
+folded_lines = _said(1, lambda i: b"HTTP/1.1 204 %d\r\na:b\r\n " % i + b"c\r\n " * 10_000 + b"\r\n")
+repeated_fields = _said(1, lambda i: b"HTTP/1.1 204 %d\r\n" % i + (b"a:" + b"z" * 250 + b"\r\n") * 250 + b"\r\n")
+transfer_codings = _said(1, lambda i: b"HTTP/1.1 200 %d\r\nTransfer-Encoding: " % i + b"chunked," * 3_900 + b"chunked\r\n\r\n0\r\n\r\n")
+lengths = _said(1, lambda i: b"HTTP/1.1 204 %d\r\nContent-Length: " % i + b"0," * 16_000 + b"0\r\n\r\n")
+
+
+def swapped_head(w: Wire, size: int) -> None:
+    """A head that does not end behind one that is known, so many bytes of it in segments of one byte, each two swapped."""
+    w.open(1)
+    known = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    w.packet(1, 0, 1, 1, ACK, known)
+    begun = b"GET / HTTP/1.1\r\nX: " + b"a" * min(size, 60_000)
+    at = 1 + len(known)
+    for i in range(0, len(begun) - 1, 2):
+        w.packet(1, 0, at + i + 1, 1, ACK, begun[i + 1 : i + 2])
+        w.packet(1, 0, at + i, 1, ACK, begun[i : i + 1])
+
+
+def hellos(w: Wire, size: int) -> None:
+    """So many TLS hellos of 4,000 extensions, in records of one byte each."""
+    for c in range(size):
+        extensions = b"".join(struct.pack(">HH", 100 + j, 0) for j in range(1_000))
+        body = b"\3\3" + bytes(32) + b"\0" + struct.pack(">H", 2) + b"\x13\x01\1\0" + struct.pack(">H", len(extensions)) + extensions
+        message = b"\1" + len(body).to_bytes(3, "big") + body
+        w.open(c)
+        _send(w, c, 0, 1, 1, b"".join(b"\x16\3\1\0\1%c" % byte for byte in message), MSS)
+
+
 def deep_errors(w: Wire, size: int) -> None:
     """So many small answers, each 500 arrays deep and broken."""
     w.open(1)
@@ -402,6 +446,16 @@ ATTACKS: dict[str, Attack] = {
     "byte_chunks_har": Attack(_wired(byte_chunks), 20_000, 1_000_000, ("analyze", "--har", "/dev/null")),
     "deep_lines": Attack(_wired(deep_lines), 80_000, 10_000_000),
     "deep_errors": Attack(_wired(deep_errors), 200, 20_000),
+    "event_lines": Attack(_wired(event_lines), 100_000, 5_000_000),
+    "pipelined": Attack(_wired(pipelined), 4_000, 400_000),
+    "orphans": Attack(_wired(orphans), 4_000, 400_000),
+    "many_lines": Attack(_wired(many_lines), 200, 20_000),
+    "folded_lines": Attack(_wired(folded_lines), 20, 1_000),
+    "repeated_fields": Attack(_wired(repeated_fields), 20, 1_000),
+    "transfer_codings": Attack(_wired(transfer_codings), 20, 2_000),
+    "lengths": Attack(_wired(lengths), 20, 2_000),
+    "swapped_head": Attack(_wired(swapped_head), 16_000, 60_000),
+    "hellos": Attack(_wired(hellos), 8, 600),
     "one_lines": Attack(_wired(one_lines), 100_000, 10_000_000),
     "clock": Attack(_wired(clock), 200, 20_000),
     "unclosed_text": Attack(_wired(unclosed_text), 200, 50_000, EXTRACT),

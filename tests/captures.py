@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import struct
 
-from tests.capture.containers import FORMATS
+from tests.capture.containers import FORMATS, block, option, section
 from tests.craft import ACK, FIN, PSH, RST, Talk, chunked, pcap, request, response
 
 CONNECT = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"
@@ -126,3 +127,19 @@ def capture_of(seed: int) -> bytes:
             else:
                 whole[at : at + rng.randint(1, 400)] = rng.randbytes(rng.randint(0, 400))
     return bytes(whole)
+
+
+def stamped(seed: int) -> bytes:
+    """A pcapng capture whose times are any that 64 bits, resolutions and offsets of interfaces can say, and contradict one another."""
+    rng = random.Random(seed)
+    made = [section("<")]
+    n = rng.randint(1, 4)
+    for _ in range(n):
+        resolution = rng.choice([0, 3, 6, 9, 12, 18, 19, 20, 63, 0x80, 0x80 | 10, 0x80 | 30, 0x80 | 63, 0x80 | 127])
+        offset = rng.choice([0, 0, 1 << 31, -(1 << 31), 1 << 62, -(1 << 62), (1 << 63) - 1, 4_600_000_000, -1_700_000_000])
+        made.append(block("<", 1, struct.pack("<HHI", 1, 0, 0) + option("<", 9, bytes([resolution])) + option("<", 14, struct.pack("<q", offset))))
+    base = rng.choice([0, 1_700_000_000_000_000, 1 << 63, (1 << 64) - 1, 1 << 62, (1 << 62) - 1, 4_600_000_000_000_000])
+    for us, frame in frames_of(seed):
+        units = (base + rng.choice([us, us, us * 1000, us * 10**6, -us, rng.getrandbits(64)])) & ((1 << 64) - 1)
+        made.append(block("<", 6, struct.pack("<IIIII", rng.randrange(n), units >> 32, units & 0xFFFFFFFF, len(frame), len(frame)) + frame))
+    return b"".join(made)

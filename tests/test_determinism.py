@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from pcapflow import pipeline
 from pcapflow.errors import CaptureError
-from pcapflow.limits import KIB, MIB, Limits
+from pcapflow.limits import KIB, MIB, MOST, Limits
 from pcapflow.looking import Looking
 from pcapflow.report.extract import Extractor, Where
 from pcapflow.report.har import Har, HarCollector
 from pcapflow.report.html import Page
 from pcapflow.report.names import REST, NamedCounts
-from tests.captures import capture_of
+from tests.captures import capture_of, stamped
 from tests.conftest import CASES
 from tests.craft import ACK, PSH, Talk, filler, pcap, request, response
 
@@ -192,3 +192,14 @@ def test_a_map_of_names_is_the_same_in_any_order_and_its_counts_are_exact(names:
     assert all(n == names.count(name) for name, n in found.items() if name != REST)
     assert len([name for name in found if name.startswith("n")]) == min(most, len({n for n in names if n.startswith("n")}))
     assert {"GET", "PUT"} & set(names) <= set(found)
+
+
+@settings(max_examples=60 * CASES)
+@given(st.integers(0, 1 << 40), st.sampled_from([Limits().idle_timeout, MOST]))
+def test_any_time_that_a_format_can_hold_gives_one_report(tmp_path: Path, seed: int, timeout: int) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(stamped(seed))
+    limits = replace(Limits(), idle_timeout=timeout, gap_timeout=timeout)
+    expected = told(str(path), limits).comparable()
+    for packets in (1, 3):
+        assert told(str(path), replace(limits, block_packets=packets)).comparable() == expected

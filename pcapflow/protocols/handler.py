@@ -406,5 +406,5 @@ _ROLES = (("client", detect.REQUEST), ("server", detect.RESPONSE))
 _MEANS_SOMETHING = frozenset((detect.REQUEST, detect.RESPONSE, detect.TLS, detect.HTTP2, detect.JSON, detect.FRAMED_JSON))
 _TUNNELS_MAX = 2
 """Tunnels within tunnels that are looked into."""
-TUNNEL_BYTES = 5 << 10
+TUNNEL_BYTES = 3 << 10
 """Reserved for what reads a tunnel (measured in tests)."""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pcapflow.reassembly.context import Context
     from pcapflow.reassembly.half_stream import HalfStream
 
-NEVER = 1 << 62
-"""A packet number or time that does not come."""
+NEVER = (1 << 63) - 1
+"""A packet number or time that does not come: later than any that a clock reaches with a timeout added to it."""
 CUT_BYTES = 160
 """Reserved for each tail that was cut off."""
 _WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))

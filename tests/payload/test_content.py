@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import brotli
@@ -224,3 +226,14 @@ def test_a_coding_whose_library_is_not_installed_says_what_to_install(monkeypatc
     monkeypatch.setattr(content, "_module", lambda name: None)
     reader = read(b"x", "br")
     assert reader.drop == Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, "content coding br: install pcapflow[br]")
+
+
+@pytest.mark.parametrize(("coding", "squeeze", "least"), [("br", brotli.compress, 1536 << 10), ("zstd", zstandard.compress, 192 << 10)])
+def test_a_decoder_s_worst_case_is_reserved_before_it_gets_the_bytes(coding: str, squeeze: Callable[[bytes], bytes], least: int) -> None:
+    ledger = Ledger(Limits())
+    decoder = Decoder((coding,), Limits(), ledger.content, lambda _: None)
+    assert decoder.open() is None
+    assert decoder.feed(squeeze(random.Random(1).randbytes(30_000))[:8192]) is None
+    assert ledger.content.used >= least
+    decoder.close()
+    assert ledger.content.used == 0
