@@ -77,7 +77,7 @@ class Framer:
         """When it had come as far as the events before tell; 0 for nothing of it."""
         self._waited = 0
         """When the latest of its bytes was captured that waited behind a hole; 0 for none."""
-        self._stash = Stash(services.ledger.http)
+        self._stash = Stash()
         self._window = WINDOW
         """Bytes joined at one time: more where messages are short, few where long bodies are skipped."""
         self._cache: Mapping[bytes, Head] = services.heads.requests if side == "client" else services.heads.responses
@@ -89,7 +89,7 @@ class Framer:
     def opaque(self) -> None:
         """What follows is not HTTP/1."""
         self.state = State.OPAQUE
-        self._stash.clear()
+        self._stash.clear(self.services.ledger.http)
 
     def let_go(self) -> None:
         """The connection is over: the owner and this framer no longer hold on to each other."""
@@ -133,7 +133,7 @@ class Framer:
             if self.state is State.OPAQUE:
                 position += used - stashed
             elif used:
-                self._stash.clear()
+                self._stash.clear(self.services.ledger.http)
                 # a head that is refused may end within what was kept: a first line may be longer than a head
                 position += max(0, used - stashed)
             elif size == n - position:
@@ -200,7 +200,7 @@ class Framer:
 
     def lose(self, offset: int) -> None:
         """Framing is lost from an offset on: look for the next message."""
-        self._stash.clear()
+        self._stash.clear(self.services.ledger.http)
         self.state = State.SEARCH
         self.resynchronised = True
         self._first = False
@@ -213,7 +213,7 @@ class Framer:
 
     def prepend(self, stash: bytes, where: Where) -> None:
         """Bytes of a first line that came before it was known that this is HTTP."""
-        if not self._stash.keep(stash, where):
+        if not self._stash.keep(self.services.ledger.http, stash, where):
             self.lose(where.offset)
 
     def where(self, data: StreamData, position: int) -> Where:
@@ -458,6 +458,6 @@ class Framer:
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
-        if not self._stash.keep(view, self.where(data, base) if base >= 0 else None):
-            refusal = self.services.ledger.http.refusal()
-            self.refuse(DropReason.HTTP_MEMORY, *refusal, data, base, len(view), f"{len(view)} bytes of a head")
+        account = self.services.ledger.http
+        if not self._stash.keep(account, view, self.where(data, base) if base >= 0 else None):
+            self.refuse(DropReason.HTTP_MEMORY, *account.refusal(), data, base, len(view), f"{len(view)} bytes of a head")

@@ -10,22 +10,21 @@ from pcapflow.protocols.http1_owner import Where
 
 
 class Stash:
-    """One direction's."""
+    """One direction's. The account is given with each call: there are two of these for each connection."""
 
-    __slots__ = ("_account", "_reserved", "data", "where")
+    __slots__ = ("_reserved", "data", "where")
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self) -> None:
         self._reserved = 0
         self.data = b""
         self.where: Where | None = None
         """The place of its first byte."""
 
-    def keep(self, data: bytes, where: Where | None = None) -> bool:
+    def keep(self, account: Account, data: bytes, where: Where | None = None) -> bool:
         """Keep it until more comes; False, with nothing changed, where there is no room. where: its first byte's place, None for one kept before."""
         more = len(data) - self._reserved
         if more > 0:
-            if not self._account.reserve(more):
+            if not account.reserve(more):
                 return False
             self._reserved += more
         self.data = data
@@ -33,10 +32,10 @@ class Stash:
             self.where = where
         return True
 
-    def clear(self) -> None:
+    def clear(self, account: Account) -> None:
         """Nothing is kept."""
         self.data = b""
         self.where = None
         if self._reserved:
-            self._account.release(self._reserved)
+            account.release(self._reserved)
             self._reserved = 0
