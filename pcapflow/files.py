@@ -18,6 +18,11 @@ except ImportError:  # a system without locks: what a killed process left stays
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX, _SUFFIX = ".pcapflow-", ".tmp"
+CAPTURES = (
+    b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x34\xcd\xb2\xa1", b"\xa1\xb2\xcd\x34", b"\n\r\r\n", b"snoop\0\0\0",
+    b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18",
+)  # fmt: skip
+"""How captures begin, and what they are compressed with."""
 _locks: dict[Path, int] = {}
 """Descriptors of this process's temporaries: each is locked until it has taken its place or is discarded, whoever closes it before."""
 
@@ -61,12 +66,22 @@ def _unlock(beside: Path) -> None:
         os.close(lock)
 
 
+def begins_as_capture(path: str | Path) -> bool:
+    """Whether a file begins as a capture does; False where nobody can tell."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(16).startswith(CAPTURES)
+    except OSError:
+        return False
+
+
 def _remove_what_is_left(path: str) -> None:
     with suppress(OSError):
         fd = os.open(path, os.O_RDWR)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            Path(path).unlink()
+            if not begins_as_capture(path):  # somebody's, of whatever name
+                Path(path).unlink()
         finally:
             os.close(fd)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pcapflow.errors import UsageError
+from pcapflow.plain import brief
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -357,10 +358,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in self.as_dict().items():
-            if value <= 0:
-                raise UsageError(f"{name}: {value} is not above zero")
             if value > MOST:
-                raise UsageError(f"{name}: {value} is more than {MOST}, the most that a limit may be")
+                raise UsageError(f"{name}: {brief(value)} is more than {MOST}, the most that a limit may be")
+            if value <= 0:
+                raise UsageError(f"{name}: {brief(value)} is not above zero")
 
     def with_memory(self, memory_limit: int) -> Limits:
         """The same under another memory limit: the accounts' own limits change with it, in proportion."""

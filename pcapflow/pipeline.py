@@ -45,6 +45,9 @@ from pcapflow.report.ordering import Write
 from pcapflow.report.sinks import Sink
 from pcapflow.summary import SCHEMA, Capture, Component, Decode, DuplicatedByPlace, Memory, NotRead, Process, Run, Summary, Tcp
 
+_WARNINGS_MAX = 100
+"""Warnings of one run; thousands of files may each have some."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -336,8 +339,10 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
     result = Result(summary, unbalanced=unbalanced)
     say = result.warnings.append
     for info in trace.infos:
+        result.damaged |= info.damaged_at is not None
+        if len(result.warnings) > 2 * _WARNINGS_MAX:
+            continue
         if info.damaged_at is not None:
-            result.damaged = True
             skipped = f", {info.skipped_bytes} bytes were skipped" if info.skipped_bytes else ""
             say(f"{info.path}: damaged at byte {info.damaged_at}: {info.damage}; {info.packets} packets were read{skipped}")
         elif info.cut_short:
@@ -348,5 +353,8 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
     if trace.passed_over:
         say(passed_over(trace.passed_over))
     seen = [link_type for info in trace.infos for link_type in info.link_types]
+    more = len(result.warnings) - _WARNINGS_MAX
+    if more > 0:
+        result.warnings[_WARNINGS_MAX:] = [f"and {more:,} more warnings"]
     result.nothing_decoded = bool(seen) and not any(link_type in slow.SUPPORTED_LINK_TYPES for link_type in seen)
     return result

@@ -7,6 +7,8 @@ import re
 _OBEYED = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal would obey or cannot show: control characters, changes of direction, lone surrogates."""
 
+_DIGITS_SHOWN = 256
+"""Bits of a number that is written out; Python refuses to write thousands of digits."""
 _OBEYED_IN_LINES = re.compile(_OBEYED.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
 
 
@@ -22,6 +24,16 @@ def plain(text: str) -> str:
 
 _OBEYED_IN_JSON = re.compile(_OBEYED.pattern.replace(r"\x00-\x1f", ""))
 """Control characters below U+0020 stand in no string of JSON."""
+
+
+def brief(value: object) -> str:
+    """A value for a message, however many digits it has."""
+    if isinstance(value, int) and value.bit_length() > _DIGITS_SHOWN:
+        return f"a number of {value.bit_length():,} bits"
+    try:
+        return repr(value)
+    except ValueError:
+        return "what holds a number of too many digits"
 
 
 def harmless_json(data: bytes) -> bytes:

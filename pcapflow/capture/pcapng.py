@@ -324,7 +324,8 @@ class PcapNg:
             kind, size = self._words(buffer, at), self._words(buffer, at + 4)
             sections = np.flatnonzero(kind == _SECTION)
             proven = _are_sections(buffer, at[sections])
-            likely = np.isin(kind, _KNOWN) & (size >= _SMALLEST) & (size & 3 == 0) & (size <= biggest)
+            likely = (size >= _SMALLEST) & (size & 3 == 0) & (size <= biggest)
+            likely[likely] = np.isin(kind[likely], _KNOWN)
             if self._foreign:
                 likely[:] = False  # what the blocks of this section are is not known
             likely[sections] = proven

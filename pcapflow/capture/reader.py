@@ -28,7 +28,7 @@ from pcapflow.limits import Limits
 
 COLUMN_BYTES_PER_PACKET = 512
 """What the columns of one packet take in all stages together, measured on tiny packets; reserved with the block."""
-_LINK_TYPES_MAX = 64
+_LINK_TYPES_MAX = 16
 """Different link types of one capture that the report names."""
 
 _I64 = npt.NDArray[np.int64]

@@ -169,8 +169,6 @@ class Trace:
         """Bytes of inputs that are done."""
         self._active: dict[int, _Input] = {}
         """Those that are open, by their places."""
-        self._later: list[_Input] = []
-        """Whose next packet may come behind what is not read yet."""
         self._reserved = 0
         self._inputs: list[_Input] = []
         try:
@@ -284,21 +282,15 @@ class Trace:
                 if not ends:
                     continue
                 horizon, first, _ = ends[0]
-                while ready and ready[0][0] <= horizon:
+                # the first's next block may begin with the same time, and comes before what those behind it have of that
+                while ready and ready[0][:2] <= (horizon, first):
                     one = heappop(ready)[2]
-                    # the first's next block may begin with the same time, and comes before that of those behind it
                     stop = int(np.searchsorted(one.order, horizon, side="right" if one.place <= first else "left"))
-                    if stop == one.at:
-                        self._later.append(one)
-                        continue
                     assert one.block is not None
                     merge.take(one.place, one.block, one.order, one.at, stop)
                     one.at = stop
                     if stop < len(one.order):
                         heappush(ready, (int(one.order[stop]), one.place, one))
-                for one in self._later:
-                    heappush(ready, (int(one.order[one.at]), one.place, one))
-                self._later.clear()
                 while ends and ends[0][2].at == len(ends[0][2].order):
                     one = heappop(ends)[2]
                     yield from merge.before_next(one.place)

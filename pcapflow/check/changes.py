@@ -69,11 +69,12 @@ def each(at: str, old: list[_Value], new: list[_Value], out: Out, walk: Walk[_Va
 
 def lines(at: str, old: list[str], new: list[str], out: Out) -> None:
     """A list of sentences: those that went, those that came."""
+    before, after = set(old), set(new)
     for text in old:
-        if text not in new:
+        if text not in after:
             out(f"{at}[]", text, None)
     for text in new:
-        if text not in old:
+        if text not in before:
             out(f"{at}[]", None, text)
 
 

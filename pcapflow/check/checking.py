@@ -34,7 +34,7 @@ from pcapflow.check.expectations import Expectation, Violation
 from pcapflow.check.reports import read_report
 from pcapflow.check.walk_records import name_of, packet_of
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
-from pcapflow.files import discard, is_folder, put_in_place, temporary
+from pcapflow.files import begins_as_capture, discard, is_folder, put_in_place, temporary
 from pcapflow.limits import Limits
 from pcapflow.records import Drop, Gap, Http, Json, Record
 from pcapflow.summary import Summary
@@ -191,7 +191,7 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
     try:
         comparison = verdict.comparison = compare(read_report(place), read_report(report), with_endpoints=False)
     except ReportError as e:
-        if job.update and not is_folder(place):
+        if job.update and not is_folder(place) and not begins_as_capture(place):
             return "replaced"
         raise ReportError(f"{e}; accept the report as it is now: {job.update_command}") from None
     if job.update:

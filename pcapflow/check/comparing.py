@@ -23,8 +23,8 @@ from pcapflow.records import Record
 from pcapflow.summary import Summary
 
 WINDOW = 4096
-WINDOW_BYTES = 16 << 20
-"""Of the records' text, on each side."""
+WINDOW_BYTES = 2 << 20
+"""Of the records' text, on each side; what is made of it takes up to twenty times as much."""
 MOST = 100
 
 

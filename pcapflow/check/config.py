@@ -16,6 +16,7 @@ from pcapflow.check.expectations import Expectation
 from pcapflow.errors import UsageError
 from pcapflow.files import is_file
 from pcapflow.near import did_you_mean
+from pcapflow.plain import brief
 
 NAME = "pcapflow.toml"
 FAIL_ON = ("gap", "drop", "truncated", "invalid-json", "anomaly")
@@ -102,7 +103,7 @@ def load(path: Path | None) -> Config:
     _known(path, "check", check, _CHECK)
     fail_on = check.get("fail-on", [])
     if not isinstance(fail_on, list) or not all(isinstance(kind, str) and kind in FAIL_ON for kind in fail_on):
-        raise UsageError(f"{path}: check.fail-on: {fail_on!r:.80}: write a list of {', '.join(FAIL_ON)}")
+        raise UsageError(f"{path}: check.fail-on: {brief(fail_on):.80}: write a list of {', '.join(FAIL_ON)}")
     baselines = check.get("baselines", True)
     if not isinstance(baselines, bool):
         raise UsageError(f"{path}: check.baselines: write true or false")

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import ijson
 import msgspec
 
-from pcapflow.errors import ReportError
+from pcapflow.errors import ReportError, UsageError
+from pcapflow.files import CAPTURES
 from pcapflow.records import Record
 from pcapflow.summary import SCHEMA, Capture, Summary
 
@@ -28,8 +28,6 @@ _MOST_EVENTS = 200_000
 _FIELDS = frozenset(Summary.__struct_fields__)
 _DEEPEST = 64
 """No report is nested as deep."""
-CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\n\r\r\n", b"snoop", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
-"""How captures begin, and what they are compressed with."""
 _AFTER_RECORDS = b"]"
 _LEFT_OUT: dict[str, Any] = {
     "pcapflow": "",
@@ -134,11 +132,12 @@ def _field(field: str, value: msgspec.Raw, name: str) -> Any:
 
 def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
     """A document however it is laid out, by ijson: slower, in as little memory. Fields that no report has are passed over."""
+    ijson = _ijson()
     fields: dict[str, Any] = {}
     builder: Any = None
     field = ""
-    depth, top, events = 0, 1, 0
-    """How deep the parser is; where a value begins: 1, or 2 among the records; events of the value under way."""
+    depth, top, events, size = 0, 1, 0, 0
+    """How deep the parser is; where a value begins: 1, or 2 among the records; events and characters of the value under way."""
     try:
         for event, value in ijson.basic_parse(file, use_float=True):
             file.silent = 0
@@ -157,9 +156,10 @@ def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
                     depth += opens - closes
                     top = 1 if depth == 1 and closes else top
                     continue
-                builder, events = ijson.ObjectBuilder(), 0
+                builder, events, size = ijson.ObjectBuilder(), 0, 0
             events += 1
-            if events > _MOST_EVENTS:
+            size += len(value) if isinstance(value, str) else 0
+            if events > _MOST_EVENTS or size > LINE_MAX_BYTES:
                 raise ReportError(f"{name}: {field} holds more than a report's does")
             if field in _FIELDS or field == "records":
                 builder.event(event, value)
@@ -177,6 +177,14 @@ def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
         said = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
         raise ReportError(f"{name}: is no report: {said.strip().partition(chr(10))[0]}") from None
     yield _summary(fields, name)
+
+
+def _ijson() -> Any:
+    try:
+        import ijson  # noqa: PLC0415 - its own environment may forbid it
+    except ImportError as e:
+        raise UsageError(f"ijson cannot be loaded: {e}; unset IJSON_BACKEND") from None
+    return ijson
 
 
 def _line(file: IO[bytes], name: str, number: int) -> bytes:

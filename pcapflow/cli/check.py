@@ -19,7 +19,8 @@ from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run
 from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting
 from pcapflow.errors import CaptureError, OutputError, UsageError
 from pcapflow.files import is_file, is_folder, is_there
-from pcapflow.plain import plain
+from pcapflow.limits import MOST
+from pcapflow.plain import brief, plain
 
 if TYPE_CHECKING:
     from pcapflow.check.checking import Job, Verdict
@@ -38,6 +39,8 @@ _ORDER = (errors.INTERNAL, UsageError.exit_status, errors.NOT_A_CAPTURE, OutputE
 """Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
 _RESULTS = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}
 _COLOURS = {"ok": "green", "failed": "red", "error": "red"}
+_GRACE = 0.5
+"""Seconds for a process to go, more than it takes to look whether it should."""
 _NOT_SETTINGS = ("quiet", "simulate")
 
 
@@ -172,6 +175,8 @@ def _settings_of(ctx: click.Context, project: Config) -> dict[str, Any]:
         flag = isinstance(param, click.Option) and param.is_flag
         if isinstance(value, bool) != flag or not isinstance(value, str | int):
             raise UsageError(f"{project.source}: options.{name}: write " + ("true or false" if flag else "a string or a whole number"))
+        if isinstance(value, int) and not isinstance(value, bool) and not -MOST <= value <= MOST:
+            raise UsageError(f"{project.source}: options.{name}: {brief(value)} is none that an option may be")
         try:
             found[param.name] = param.type_cast_value(ctx, value)
         except click.BadParameter as e:
@@ -258,9 +263,19 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
             yield verdict
     except KeyboardInterrupt:
         stop.set()
+        _end(multiprocessing.active_children())
         raise
     finally:
         together.shutdown(wait=True, cancel_futures=True)
+
+
+def _end(processes: list[Any]) -> None:
+    """Those that were told to go do so soon; one that is still being loaded would find its parent gone, and say so."""
+    for process in processes:
+        process.join(_GRACE)
+        if process.is_alive():
+            process.kill()
+            process.join()
 
 
 @contextmanager

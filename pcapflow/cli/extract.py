@@ -13,6 +13,8 @@ from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.looking import Looking
 
+_LARGE = 64 << 10
+"""Bytes of a value that is written by itself."""
 _EXAMPLES = """\b
 Examples:
   pcapflow extract items.item.id trace.pcap
@@ -75,11 +77,17 @@ def _lines_to(out: Output | None) -> Any:
     """A writer of lines; to standard error where out is None."""
     to = out.json() if out is not None else None
 
-    def write(lines: list[bytes]) -> None:
+    def write(lines: list[memoryview]) -> None:
         if to is not None:
-            to(b"\n".join(lines) + b"\n")
+            small = [line for line in lines if len(line) <= _LARGE] if any(len(line) > _LARGE for line in lines) else lines
+            if len(small) == len(lines):
+                to(b"\n".join((*lines, b"")))
+                return
+            for line in lines:
+                to(line)
+                to(b"\n")
         else:
             for line in lines:
-                errors.say(line.decode("utf-8", "replace"))
+                errors.say(str(line, "utf-8", "replace"))
 
     return write

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pcapflow.errors import OutputError, UsageError
-from pcapflow.files import discard, is_file, is_folder, is_there, put_in_place, temporary
+from pcapflow.files import begins_as_capture, discard, is_file, is_folder, is_there, put_in_place, temporary
 from pcapflow.plain import harmless_json
 
 _LATER = re.compile(r"([a-z]+)\.[0-9]+\.parquet")
@@ -33,7 +33,7 @@ class Output:
         self._name = name
         self._stream = stream
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         try:
             self._stream.write(data)
         except BrokenPipeError:
@@ -41,11 +41,11 @@ class Output:
         except OSError as e:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
 
-    def json(self) -> Callable[[bytes], None]:
+    def json(self) -> Callable[[bytes | memoryview], None]:
         """What writes JSON: to a terminal with nothing in its strings that a terminal would obey, else as it is."""
         if not self.is_terminal:
             return self.write
-        return lambda data: self.write(harmless_json(data))
+        return lambda data: self.write(harmless_json(bytes(data)))
 
     @property
     def is_terminal(self) -> bool:
@@ -67,7 +67,7 @@ def refuse_overwriting(captures: Sequence[str], outputs: Mapping[str, str | None
         if path is None or path == "-" or not is_file(path):
             continue
         for capture in captures:
-            if _same(path, capture) or (is_folder(capture) and _is_capture_in(path, capture)):
+            if (_is_standard_input(path) if capture == "-" else _same(path, capture)) or (is_folder(capture) and _is_capture_in(path, capture)):
                 raise UsageError(f"{option} {path}: is a capture that is to be read, and would be overwritten")
 
 
@@ -78,16 +78,18 @@ def _same(one: str, other: str) -> bool:
         return False
 
 
+def _is_standard_input(path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(sys.stdin.fileno()), Path(path).stat())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def _is_capture_in(path: str, folder: str) -> bool:
     """Whether a file in the folder is that one, and begins as a capture does."""
-    from pcapflow.check.reports import CAPTURES
-
     try:
         with os.scandir(folder) as entries:
-            if not any(entry.is_file() and _same(path, entry.path) for entry in entries):
-                return False
-        with Path(path).open("rb") as file:
-            return file.read(16).startswith(CAPTURES)
+            return begins_as_capture(path) and any(entry.is_file() and _same(path, entry.path) for entry in entries)
     except OSError:
         return False
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -91,7 +91,7 @@ def refuse_one_place_twice(output: str | None, given: Mapping[str, Any]) -> None
 
 
 def _place(path: str | None) -> str:
-    return "-" if path in (None, "-") else str(Path(path or "").resolve())
+    return "-" if path in (None, "-") else os.path.realpath(path or "")
 
 
 def _needs(module: str, option: str) -> None:

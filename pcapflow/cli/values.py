@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pcapflow.budget import Ledger
+from pcapflow.limits import MOST
+from pcapflow.plain import brief
 from pcapflow.sizes import duration, moment, size
 
 if TYPE_CHECKING:
@@ -16,6 +18,17 @@ else:
     _IntType = _PairType = click.ParamType  # generic for the type checker alone in older versions of click
 
 
+_DIGITS = 18
+"""Of a number that is believed."""
+
+
+def _within(kind: click.ParamType[int], value: int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    """A number that settings have as one: within what a limit may be."""
+    if not 0 < value <= MOST:
+        kind.fail(f"{brief(value)} is not between 1 and {MOST}", param, ctx)
+    return value
+
+
 class Size(_IntType):
     """`64KiB`, `32MiB`, `1GiB` or plain bytes, as an integer."""
 
@@ -23,7 +36,7 @@ class Size(_IntType):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
-            return value
+            return _within(self, value, param, ctx)
         try:
             return size(str(value))
         except ValueError as e:
@@ -37,7 +50,7 @@ class Duration(_IntType):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
-            return value
+            return _within(self, value, param, ctx)
         try:
             return duration(str(value))
         except ValueError as e:
@@ -51,7 +64,7 @@ class Moment(_IntType):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
-            return value
+            return _within(self, value, param, ctx)
         try:
             return moment(str(value))
         except ValueError as e:
@@ -65,6 +78,6 @@ class Simulated(_PairType):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         name, _, number = str(value).partition("=")
-        if name not in (*Ledger.NAMES, "process") or not number.isdecimal() or int(number) == 0:
+        if name not in (*Ledger.NAMES, "process") or not number.isdecimal() or len(number) > _DIGITS or int(number) == 0:
             self.fail(f"{value!r}: write one of {', '.join(Ledger.NAMES)} or process, and =N, N from 1", param, ctx)
         return name, int(number)

@@ -1,6 +1,7 @@
 """ijson, and texts that are parsed in one go.
 
-Contract: `tools` gives ijson's push parser; `parse_at_once` a whole text's counts, or None where it is not valid. Neither raises for what the text is.
+Contract: `tools` gives ijson's push parser; `events_at_once` a whole text's events, `parse_at_once` its counts, or None where it is not valid. None raises
+for what the text is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from pcapflow.errors import UsageError
-from pcapflow.payload.path import CLOSING, OPENING
+from pcapflow.payload.path import CLOSING, OPENING, Event
 from pcapflow.records import JsonBody
 
 _BACKENDS = ("yajl2_c", "yajl2_cffi", "yajl2")
@@ -49,10 +50,10 @@ def tools() -> tuple[Callable[..., Any], type[list[Any]]]:
     return parser, sendable_list
 
 
-def parse_at_once(data: bytes) -> JsonBody | None:
-    """A whole text that passes no limit; None where it is not valid, and `JsonParser` tells why."""
+def events_at_once(data: bytes) -> list[Event] | None:
+    """ijson's events of a whole text that passes no limit; None where it is not valid, and `JsonParser` tells why."""
     make, event_list = tools()
-    events = event_list()
+    events: list[Event] = event_list()
     try:
         coroutine = make(events, multiple_values=True)
         # a line feed ends a number and breaks a string: without it yajl would take an unclosed one behind a document
@@ -60,6 +61,17 @@ def parse_at_once(data: bytes) -> JsonBody | None:
         coroutine.close()
     except Exception:
         return None
+    return events
+
+
+def parse_at_once(data: bytes) -> JsonBody | None:
+    """What such a text holds."""
+    events = events_at_once(data)
+    return counted(events, len(data)) if events is not None else None
+
+
+def counted(events: list[Event], size: int) -> JsonBody:
+    """What the events of a whole text of so many bytes are."""
     level = highest = documents = keys = 0
     top_level: str | None = None
     for name, _ in events:
@@ -78,4 +90,4 @@ def parse_at_once(data: bytes) -> JsonBody | None:
                 documents += 1
         elif level == 0:
             documents += 1
-    return JsonBody(documents, len(events), keys, highest, top_level, len(data), "complete")
+    return JsonBody(documents, len(events), keys, highest, top_level, size, "complete")

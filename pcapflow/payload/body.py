@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     import hashlib
 
 
+READER_BYTES = 1536
+"""What a reader takes with the first bytes that it keeps, beside its parser."""
+
+
 class BodyReader:
     """One body."""
 
     __slots__ = (
-        "_begin", "_decoder", "_duplicates", "_form", "_gapped", "_hash", "_ledger", "_limits", "_looks", "_lost", "_tap", "_text", "decoded_bytes",
+        "_begin", "_decoder", "_duplicates", "_form", "_gapped", "_hash", "_ledger", "_limits", "_looks", "_lost", "_reserved", "_tap", "_text", "decoded_bytes",
         "drop", "json", "sha256",
     )  # fmt: skip
 
@@ -45,7 +49,8 @@ class BodyReader:
         self._begin: bytes = b""
         """The first bytes of a body that does not say what it is."""
         self._looks = bool(form) or looking.sniff
-        self._text: Text | None = open_text(form, limits, ledger.json, self._tap) if form else None
+        self._reserved = READER_BYTES if ledger.json.reserve(READER_BYTES) else 0
+        self._text: Text | None = open_text(form, limits, ledger.json, self._tap) if form and self._reserved else None
         self._decoder: Decoder | None = None
         self._gapped = False
         self._lost = False
@@ -54,7 +59,10 @@ class BodyReader:
         self.drop: Drop | None = None
         self.json: JsonBody | None = None
         self.sha256: str | None = None
-        if not codings or not self._looks:
+        if not self._reserved:
+            self.drop = Drop(DropReason.JSON_MEMORY, *ledger.json.refusal(), "what reads a body")
+            self._hash = None
+        if not codings or not self._looks or self.drop is not None:
             return
         problem = missing(codings)
         if problem is not None:
@@ -112,6 +120,8 @@ class BodyReader:
                 self.drop = text.drop
         if self._tap is not None:
             self._tap.close()
+        self._ledger.json.release(self._reserved)
+        self._reserved = 0
 
     def _judged(self, found: JsonBody | None, *, content_failed: bool) -> JsonBody | None:
         """What the text's end says, where nothing before it said more."""

@@ -7,6 +7,7 @@ first bytes of an event's data are kept.
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8
 
 from pcapflow.budget import Account
@@ -17,6 +18,7 @@ from pcapflow.payload.texts import RECORD_SEPARATOR, Separated
 from pcapflow.records import JsonBody
 
 _DONE = b"[DONE]"
+_LINE_END = re.compile(rb"[\r\n]")
 _NAME = 6
 """Bytes that tell a data line from others: `data:`, and the space that is no part of it."""
 _LINE_BEGINS, _IN_DATA, _IN_OTHER = range(3)
@@ -141,6 +143,5 @@ def _begins_json(data: bytes) -> bool:
 
 def _line_end(data: bytes, at: int) -> int:
     """Where the line ends that is at hand: at a CR or LF; -1 where it goes on."""
-    feed = data.find(b"\n", at)
-    end = data.find(b"\r", at, feed if feed >= 0 else len(data))
-    return end if end >= 0 else feed
+    found = _LINE_END.search(data, at)
+    return found.start() if found is not None else -1

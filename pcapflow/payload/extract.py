@@ -138,6 +138,7 @@ class Values:
             self._parts = []
             return
         text = b"".join((*parts, end)) if parts else end
+        parts.clear()  # what is reserved for them stands for the text until that is given on
         if b"\n" in text or b"\r" in text:
             text = _BLANKS.sub(_string_only, text)
         self._emit(text)

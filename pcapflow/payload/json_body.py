@@ -146,6 +146,7 @@ class JsonParser:
         """What the documents are: `object`, `array`, `string`, `number`, `boolean`, `null`, or `mixed`."""
         self.error: JsonError | None = None
         self.drop: Drop | None = None
+        self._hold()
 
     # --- bytes in
 

@@ -17,7 +17,7 @@ import msgspec
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.at_once import parse_at_once
+from pcapflow.payload.at_once import counted, events_at_once, parse_at_once
 from pcapflow.payload.json_body import JsonParser, Tap
 from pcapflow.payload.structure import Outline
 from pcapflow.records import JsonBody
@@ -263,22 +263,17 @@ class Separated:
     def _texts(self, data: bytes) -> None:
         """Some whole texts: together where they are all good, else one by one."""
         texts = data.split(self._separator)
-        if self._tap is None and self._limits.json_scalar_max_bytes >= self._limits.json_slice:
+        if self._limits.json_scalar_max_bytes >= self._limits.json_slice:
             together = b"\n".join(texts)
-            if all(map(_stands_alone, texts)) and Outline().scan(together).highest <= self._limits.json_max_depth:
-                body = parse_at_once(together)
-                if body is not None:
-                    self._add(body)
-                    return
+            if all(map(_stands_alone, texts)) and Outline().scan(together).highest <= self._limits.json_max_depth and self._at_once(together):
+                return
         for text in texts:
             if text and not text.isspace():
                 self._one(text)
 
     def _one(self, text: bytes) -> None:
         if self._passes_no_limit(text):
-            body = parse_at_once(text)
-            if body is not None:
-                self._add(body)
+            if self._at_once(text):
                 return
             if self.found.error is not None:
                 # where it breaks is worked out for the first alone: it costs ten times what the parsing does
@@ -288,10 +283,24 @@ class Separated:
         self._long.feed(text)
         self._end_long(whole=True)
 
+    def _at_once(self, text: bytes) -> bool:
+        """Parse a text in one go; False, with nothing changed, where it is not valid."""
+        events = events_at_once(text)
+        if events is None:
+            return False
+        drop = None
+        if self._tap is not None:
+            self._tap.begin()
+            drop = self._tap.take(text, events)
+        self._add(counted(events, len(text)))
+        if drop is not None:
+            self._dropped(drop)
+        return True
+
     def _passes_no_limit(self, text: bytes) -> bool:
         """Whether a text of at most a slice may be parsed in one go."""
         limits = self._limits
-        if self._tap is not None or limits.json_scalar_max_bytes < len(text):
+        if limits.json_scalar_max_bytes < len(text):
             return False
         return limits.json_max_depth >= len(text) or Outline().scan(text).highest <= limits.json_max_depth
 

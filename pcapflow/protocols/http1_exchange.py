@@ -294,7 +294,7 @@ class HttpConnection:
     def suspicious(self, framer: Framer, anomaly: Anomaly) -> None:
         """See `Owner.suspicious`."""
         exchange = self.answering if framer is self.server else self.asking
-        if exchange is not None:
+        if exchange is not None and anomaly.value not in exchange.anomalies:
             exchange.add_anomalies([anomaly.value])
 
     def is_simple(self, packet: int) -> bool:

@@ -139,7 +139,8 @@ class Framer:
             elif size == n - position:
                 self._keep(data, position - stashed, view)
                 break
-            self._window = min(self._window * 4, _LARGEST_WINDOW)
+            # more where a message is longer or it all was of use, so that what lies behind a message is not joined again for each
+            self._window = min(self._window * 4 if not used or 2 * used > len(view) else max(WINDOW, 4 * used), _LARGEST_WINDOW)
         # what comes in the next event may be of the same message
         if self._stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
             last = data.piece(n - 1)

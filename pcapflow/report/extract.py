@@ -27,7 +27,7 @@ from pcapflow.records import JsonBody, seconds
 from pcapflow.report.collector import Collector
 from pcapflow.summary import DropCount
 
-Write = Callable[[list[bytes]], object]
+Write = Callable[[list[memoryview]], object]
 _VALUE, _OTHER = b"v", b"o"
 _RANK_VALUE, _RANK_JSON = 2, 6
 """Of what one packet completes; the server's comes after the client's."""
@@ -114,8 +114,9 @@ class Extractor(Collector):
 
     def _part(self, lines: list[bytes]) -> None:
         """Values to their writer, the rest to theirs."""
-        values = [line[1:] for line in lines if line[:1] == _VALUE]
-        others = [line[1:] for line in lines if line[:1] == _OTHER]
+        # without a copy: a value may be megabytes
+        values = [memoryview(line)[1:] for line in lines if line[:1] == _VALUE]
+        others = [memoryview(line)[1:] for line in lines if line[:1] == _OTHER]
         self.given += len(values)
         if values:
             self._values_to(values)

@@ -40,7 +40,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SHARE = 2 << 20
 """Bytes of the bodies that are under way, and of their heads."""
 _RANK = 9
-_KEPT_OVERHEAD = 400
+_KEPT_OVERHEAD = 1400
+"""A body's sink and its place, beside what is kept of the body."""
 _NOT_SEEN = "not in the capture"
 
 
@@ -83,12 +84,9 @@ class _Kept:
         self.size = 0
         """Bytes, codings undone, up to the first gap."""
         self.notes: list[str] = []
-        self.reserved = 0
+        self.reserved = _KEPT_OVERHEAD
         self.whole = False
         """Whether all of it came and was decoded."""
-        if not self._take_room(_KEPT_OVERHEAD):
-            self._most = 0
-            self.notes.append("memory was short: its text is left out")
         codings = head.codings
         self._open = True
         self._decoder: Decoder | None = None
@@ -200,13 +198,16 @@ class HarCollector(Collector):
         super().close()
         self._share.close()
 
-    def open_body(self, head: Head, origin: BodyOrigin) -> _Kept:  # type: ignore[override]
-        """See `Services`."""
-        kept = _Kept(BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking), head, self.limits, self.ledger, self._share)
+    def open_body(self, head: Head, origin: BodyOrigin) -> _Kept | BodyReader:  # type: ignore[override]
+        """See `Services`. Where the share has no room, the report's own reader alone."""
+        reader = BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
+        if not self._share.take(_KEPT_OVERHEAD):
+            return reader
+        kept = _Kept(reader, head, self.limits, self.ledger, self._share)
         self._bodies[origin.exchange, origin.stream] = kept, origin.ts
         return kept
 
-    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> _Kept:  # type: ignore[override]
+    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> _Kept | BodyReader:  # type: ignore[override]
         """See `Services`."""
         kept = self.open_body(head, origin)
         kept.feed(data)
@@ -351,6 +352,8 @@ def _text(kept: _Kept | None, body: Body | None) -> tuple[str, list[str], list[s
         missed = f", {body.missing_bytes} bytes are missing" if body.missing_bytes else ""
         notes.insert(0, f"{body.status}{missed}")
     if kept is None:
+        if body is not None and body.bytes:
+            notes.append("memory was short: its text is left out")
         return "", [], notes
     try:
         # a character that the limit cuts is left out

@@ -12,7 +12,7 @@ import heapq
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 from pcapflow.budget import Account
@@ -53,8 +53,8 @@ class RecordSorter:
         entries = self._entries
         entries.sort()
         if self._file is None:
-            if entries:
-                self._write([entry[4] for entry in entries])
+            for some in _in_steps(entries):
+                self._write(some)
         else:
             for some in self._merged(entries):
                 self._write(some)
@@ -79,16 +79,7 @@ class RecordSorter:
                 _put(self._file, entry)
             self._runs.append((start, self._file.tell()))
         self._file.flush()
-        lines: list[bytes] = []
-        size = 0
-        for entry in heapq.merge(*(_read(self._file, *run) for run in self._runs), entries):
-            lines.append(entry[4])
-            size += len(entry[4])
-            if size >= STEP:
-                yield lines
-                lines, size = [], 0
-        if lines:
-            yield lines
+        yield from _in_steps(heapq.merge(*(_read(self._file, *run) for run in self._runs), entries))
 
     def close(self) -> None:
         """Give the memory back."""
@@ -114,6 +105,20 @@ class RecordSorter:
         self._runs.append((start, file.tell()))
         self._entries = []
         self._held = 0
+
+
+def _in_steps(entries: Iterable[Entry]) -> Iterator[list[bytes]]:
+    """The lines of entries, some STEP bytes at a time: whoever writes them joins them."""
+    lines: list[bytes] = []
+    size = 0
+    for entry in entries:
+        lines.append(entry[4])
+        size += len(entry[4])
+        if size >= STEP:
+            yield lines
+            lines, size = [], 0
+    if lines:
+        yield lines
 
 
 def _put(file: IO[bytes], entry: Entry) -> None:
