@@ -148,9 +148,9 @@ class CaptureReader:
         self._to_skip = 0
         form.begin(source)
 
-    def blocks(self, first_packet: int, limits: Limits, *, column_bytes: int = COLUMN_BYTES_PER_PACKET) -> Iterator[PacketBlock]:
+    def blocks(self, first_packet: int, limits: Limits, *, column_bytes: int = COLUMN_BYTES_PER_PACKET, packets: int | None = None) -> Iterator[PacketBlock]:
         """The capture's packets, the first of them numbered first_packet. Each block is valid until the next is asked for. column_bytes: what is
-        reserved for each packet beside its bytes.
+        reserved for each packet beside its bytes; packets: how many are read at the most: what follows is neither looked at nor counted.
         """
         room = max(limits.block_size, 1 << 12)
         reserved = room + limits.block_packets * column_bytes
@@ -159,12 +159,12 @@ class CaptureReader:
             raise CaptureError(self._source.path, f"one block needs {reserved} bytes, more than the memory limit leaves", unreadable=True)
         self._room = room
         try:
-            yield from self._blocks(first_packet, limits.block_packets)
+            yield from self._blocks(first_packet, limits.block_packets, packets)
         finally:
             account.release(reserved + self._grown)
             self._grown = 0
 
-    def _blocks(self, number: int, most: int) -> Iterator[PacketBlock]:
+    def _blocks(self, number: int, most: int, left: int | None) -> Iterator[PacketBlock]:
         source, info = self._source, self.info
         buffer = bytearray(self._room + PAD)
         have = 0
@@ -175,11 +175,18 @@ class CaptureReader:
                 # behind damage a slow pipe is waited for, so that what is at hand is not searched anew for each byte
                 have += source.fill(memoryview(buffer)[have : self._room], at_least=max(1, have // 4) if self._searching else 1)
             info.bytes = source.position
-            starts, at, wanted = self._find(buffer, begin, have, most)
+            wished = most if left is None else min(most, left)
+            starts, at, wanted = self._find(buffer, begin, have, wished)
             if starts:
                 block = self._block(buffer, starts, number)
                 number += len(block)
+                if left is not None:
+                    left -= len(block)
+                    if not left:
+                        info.bytes = begin + at
                 yield block
+                if left == 0:
+                    return
             buffer[: have - at] = buffer[at:have]
             have -= at
             begin += at
@@ -187,7 +194,7 @@ class CaptureReader:
             self._format.moved()
             if source.interrupted:
                 return
-            if len(starts) == most:
+            if len(starts) == wished:
                 continue
             if source.ended:
                 info.cut_short = ((have > 0 or self._to_skip > 0) and not self._searching) or source.truncated

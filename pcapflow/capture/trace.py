@@ -78,10 +78,10 @@ class _Input:
             self.reader = open_capture(self.source, limits, ledger)
             self.info = self.reader.info
 
-    def start(self, limits: Limits, column_bytes: int = COLUMN_BYTES_PER_PACKET) -> None:
-        """Read its first block."""
+    def start(self, limits: Limits, column_bytes: int = COLUMN_BYTES_PER_PACKET, packets: int | None = None) -> None:
+        """Read its first block. packets: how many are read at the most."""
         assert self.reader is not None
-        self.blocks = self.reader.blocks(1, limits, column_bytes=column_bytes)
+        self.blocks = self.reader.blocks(1, limits, column_bytes=column_bytes, packets=packets)
         self.advance()
 
     def advance(self) -> None:
@@ -170,6 +170,8 @@ class Trace:
         self._active: dict[int, _Input] = {}
         """Those that are open, by their places."""
         self._reserved = 0
+        self._most: int | None = None
+        """Packets that are read of each at the most."""
         self._inputs: list[_Input] = []
         try:
             if len(paths) == 1 and not is_folder(paths[0]):
@@ -247,13 +249,12 @@ class Trace:
         """All packets of all captures, or the first so many."""
         number = 1
         last = _NEVER if most is None else most
+        self._most = most
         for block in self._in_order():
             some = min(len(block), last - number + 1)
             yield replace(block.rows(0, some), first_packet=number)
             number += some
             if number > last:
-                if len(self._inputs) == 1:
-                    self._inputs[0].info.packets -= len(block) - some
                 return
 
     def _in_order(self) -> Iterator[PacketBlock]:
@@ -314,9 +315,9 @@ class Trace:
         try:
             one.open(self._limits, self._ledger, self._interrupt)
             if one.block is None and others:
-                one.start(self._side_by_side(others + 1), _MERGED_COLUMN_BYTES)
+                one.start(self._side_by_side(others + 1), _MERGED_COLUMN_BYTES, self._most)
             elif one.block is None:
-                one.start(self._limits)
+                one.start(self._limits, packets=self._most)
         except CaptureError as e:
             if not others:
                 raise

@@ -7,6 +7,8 @@ direction is kept, reserved in the `http` account.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols import detect
 from pcapflow.protocols.http1_exchange import HttpConnection
@@ -225,9 +227,13 @@ class Handler:
             stashes = [bytes(side.stash) for side in sides]
             self._decided()
             self._tls = Handshake(self._services.limits, self._services.ledger.http)
-            for d in (0, 1):
-                # the stash of the first holds nothing of the events at hand
-                self._tls.run(d, rest[d] if d == first else events[d], before[d].stash if d != first else stashes[d])
+            # the stash of the first holds nothing of the events at hand
+            self._tls.run(first, rest[first], stashes[first])
+            other = 1 - first
+            if sides[other].searching < told or (sides[other].verdict == detect.OTHER and sides[other].packet < told):
+                self._tls.run(other, _behind(events[other], told))  # what came before was passed over
+            else:
+                self._tls.run(other, events[other], before[other].stash)
         elif verdict == detect.HTTP2:
             self._what = verdict
             self._decided()
@@ -393,6 +399,19 @@ class Handler:
             for side in sides:
                 if side.reserved:
                     self._services.ledger.http.release(side.reserved)
+
+
+def _behind(events: list[StreamEvent], packet: int) -> list[StreamEvent]:
+    """What of the events came in later packets."""
+    found: list[StreamEvent] = []
+    for event in events:
+        if isinstance(event, StreamData):
+            i = bisect_right(event.columns()[0], packet)
+            if i < len(event.piece_ends()):
+                found.append(event.after(event.piece_ends()[i - 1] if i else 0))
+        elif event.packet > packet:
+            found.append(event)
+    return found
 
 
 def _place(data: StreamData, position: int) -> Where:

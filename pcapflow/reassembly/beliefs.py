@@ -32,6 +32,8 @@ class Syn(NamedTuple):
     seq: int
     ack: int = -1
     multipath: bool = False
+    tag: int = 0
+    """As it was captured, where connections do not have one tag."""
 
     def same(self, other: Syn) -> bool:
         """Whether the other is this one sent again."""
@@ -39,7 +41,9 @@ class Syn(NamedTuple):
 
     def again(self, other: Syn) -> Syn:
         """This one, and the other, which is the same, after it."""
-        return other._replace(number=self.number, first_ts=self.first_ts, packets=self.packets + other.packets)
+        return other._replace(
+            number=self.number, first_ts=self.first_ts, packets=self.packets + other.packets, multipath=self.multipath or other.multipath, tag=self.tag
+        )
 
     @property
     def base(self) -> int:

@@ -179,7 +179,7 @@ class Connection(Timed):
                 else:
                     stream.segment(ctx, offset, rows.at[i], n, packet, ts, clock, rows.ack[i])
                     if stream.armed is not None and stream.next >= stream.armed.offset:
-                        self._came_after_all(ctx, stream, clock)
+                        self._came_after_all(ctx, stream, clock, stream.next)
             if rows.snapped[i]:
                 stream.cut_short(ctx, offset + n, offset + n + rows.snapped[i])
                 n += rows.snapped[i]
@@ -217,7 +217,7 @@ class Connection(Timed):
             while reached >= stream.armed.offset and k > i:  # the row that brought the last of what was acknowledged
                 k -= 1
                 reached -= rows.n[k]
-            self._came_after_all(ctx, stream, rows.clock[k])
+            self._came_after_all(ctx, stream, rows.clock[k], reached + rows.n[k])
             k, reached = j, stream.next
         if rows.tags is not None:
             for tag in rows.tags[i:j]:
@@ -234,7 +234,7 @@ class Connection(Timed):
         """A SYN. False where it, or the one in `asked`, begins another connection on the same ports."""
         d, flags = rows.direction[i], rows.flags[i]
         ack = rows.ack[i] if flags & ACK else -1
-        syn = Syn(rows.packet[i], rows.ts[i], 1, rows.packet[i], rows.ts[i], rows.clock[i], d, rows.seq[i], ack, bool(flags & MULTIPATH))
+        syn = Syn(rows.packet[i], rows.ts[i], 1, rows.packet[i], rows.ts[i], rows.clock[i], d, rows.seq[i], ack, bool(flags & MULTIPATH), rows.tags[i] if rows.tags is not None else 0)
         if self.asked is not None:
             self._expect_no_more(syn.last_clock, ctx.limits)
         asked = self.asked
@@ -263,13 +263,14 @@ class Connection(Timed):
             self.early(ctx, syn.last_clock - expected.clock)
         if answer and self.reset is not None and self.reset.direction == syn.direction and stream.base < 0:
             self._take_back(ctx)  # who answers has not refused
-        if stream.base != syn.base or not stream.syn:
+        repeated = stream.base == syn.base and stream.syn
+        if not repeated:
             stream.begin(syn.base, syn=True)
         if not self.packets:
             self.start = "syn"
         self.set_client(1 - syn.direction if answer else syn.direction, "synack" if answer else "syn")
         if answer or not self.streams[1 - syn.direction].syn:
-            self.multipath = syn.multipath
+            self.multipath = syn.multipath or (repeated and self.multipath)
 
     def _expect_no_more(self, clock: int, limits: Limits) -> None:
         """Forget `asked` where nobody went on with it for so long, or where it would be an idle connection by now."""
@@ -310,12 +311,12 @@ class Connection(Timed):
         """Capture time (ns) that an acknowledged hole waits for its bytes."""
         return ctx.limits.ack_grace + self.skew + self.skew // 4
 
-    def _came_after_all(self, ctx: Context, stream: HalfStream, clock: int) -> None:
-        """What was acknowledged has been captured, at that clock, or was given up for another reason."""
+    def _came_after_all(self, ctx: Context, stream: HalfStream, clock: int, reached: int) -> None:
+        """What was acknowledged has been captured, at that clock, or was given up for another reason. reached: where the stream was then."""
         assert stream.armed is not None
         if stream.missing == stream.armed.missing:
             self.early(ctx, clock - stream.armed.since)
-        stream.next_acknowledgement()
+        stream.next_acknowledgement(reached)
         self.arm(ctx)
 
     def _acknowledge(self, ctx: Context, peer: HalfStream, ack: int, packet: int, clock: int) -> None:

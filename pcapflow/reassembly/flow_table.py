@@ -107,7 +107,7 @@ class FlowTable:
                     unknown &= np.array([key not in self._unanswered for key in s.keys])
                 # a closed connection's ports may be used again
                 closed = np.array([c is not None and c.closed for c in connections])
-                runs = Runs(s, expected, unknown | closed, limits.linger, limits.idle_timeout)
+                runs = Runs(s, expected, unknown | closed, limits.linger, limits.idle_timeout, ctx.reach)
         known = [0 if c is None else c.number for c in connections]
         del connections
         touched: list[bytes] = []
@@ -235,6 +235,8 @@ class FlowTable:
         client = None if syn.ack < 0 else 1 - syn.direction
         connection.begin(syn.direction, [syn.base, -1] if syn.direction == 0 else [-1, syn.base], client=client, multipath=syn.multipath)
         connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
+        if syn.tag:
+            connection.saw_tag(syn.direction, syn.tag)
         return connection
 
     def _expire(self, connection: Connection, packet: int, ts: int) -> None:

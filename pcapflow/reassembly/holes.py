@@ -128,11 +128,11 @@ class Holes(Delivery):
             if self.lost_to_ack is None:
                 self.lost_to_ack = Lost(self.next, self.armed)
             self.give_up_below(ctx, self.armed.offset, ACKNOWLEDGED, packet, ts)
-        self.next_acknowledgement()
+        self.next_acknowledgement(self.next)
 
-    def next_acknowledgement(self) -> None:
-        """The armed one is done with: the one that waited takes its place, if its bytes are not there."""
-        self.armed = self.waiting if self.waiting is not None and self.waiting.offset > self.next and not self.ended else None
+    def next_acknowledgement(self, reached: int) -> None:
+        """The armed one is done with: the one that waited takes its place, if its bytes were not there. reached: where the stream was then."""
+        self.armed = self.waiting if self.waiting is not None and self.waiting.offset > reached and not self.ended else None
         self.waiting = None
 
     def _give_up(self, ctx: Context, until: int, why: Why, packet: int, ts: int) -> None:

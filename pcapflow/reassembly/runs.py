@@ -107,9 +107,10 @@ class Runs:
 
     __slots__ = ("_ahead", "_columns", "_short", "bad", "begins", "expected", "fins", "high", "low")
 
-    def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int) -> None:
+    def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int, reach: int) -> None:
         """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none; of the groups
-        that are `new` and begin with a handshake it is filled in from that. linger, idle_timeout: ns of silence that end a connection.
+        that are `new` and begin with a handshake it is filled in from that. linger, idle_timeout: ns of silence that end a connection. reach: bytes from where its stream is
+        within which a segment can stand.
         """
         groups = len(s.keys)
         control = s.flags & (SYN | FIN | RST)
@@ -119,6 +120,8 @@ class Runs:
         self.expected = expected
         # a direction seen for the first time gets its offset 0 from whatever its first row is
         bad |= expected[s.group, s.direction] < 0
+        # what stands where no segment can stand says nothing, which walking it knows; the stream moves by less than the other half within a block
+        bad |= np.abs(difference(s.seq, expected[s.group, s.direction])) > reach // 2
 
         fin = control & FIN
         length = s.n + fin  # a FIN takes a number of its own (RFC 9293 section 3.4); FIN is 1

@@ -50,9 +50,10 @@ class Unanswered:
         """Take those groups of a block. The groups that go on with another connection on the same ports are given back."""
         groups = groups[np.argsort(s.packet[s.ends[groups]])]
         first, last = s.starts[groups], s.ends[groups]
+        offers = np.logical_or.reduceat((s.flags & MULTIPATH) != 0, s.starts)
         columns = (
             s.packet[first], s.ts[first], last - first + 1, s.packet[last], s.ts[last], s.clock[last], s.direction[first], s.seq[first],
-            np.full(len(first), -1), (s.flags[first] & MULTIPATH) != 0,
+            np.full(len(first), -1), offers[groups], s.tags[first] if s.tags is not None else np.zeros(len(first), dtype=np.int64),
         )  # fmt: skip
         syns = map(Syn._make, zip(*(column.tolist() for column in columns), strict=True))
         keys = [s.keys[g] for g in groups.tolist()]
