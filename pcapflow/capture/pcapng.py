@@ -27,7 +27,8 @@ from pcapflow.limits import SECOND, Limits
 MAGIC = b"\x0a\x0d\x0d\x0a"
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _STATISTICS, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 5, 6, 10
 _PACKETS = frozenset((_OLD_PACKET, _SIMPLE_PACKET, _PACKET))
-_KNOWN = (*range(1, 13), 0x101, 0x102, 0x200, 0x201, 0x202, 0x204, 0xBAD, 0x40000BAD, 0x80000001)
+_LAST_IN_ROW = 12
+_KNOWN_BEYOND = (0x101, 0x102, 0x200, 0x201, 0x202, 0x204, 0xBAD, 0x40000BAD, 0x80000001)
 """Block types that are in use; where the search behind damage takes a block for one."""
 _BYTE_ORDER = 0x1A2B3C4D
 _MARK_OF_A_SECTION = np.dtype("V6")
@@ -323,13 +324,15 @@ class PcapNg:
         def plausible(at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
             kind, size = self._words(buffer, at), self._words(buffer, at + 4)
             sections = np.flatnonzero(kind == _SECTION)
-            proven = _are_sections(buffer, at[sections])
+            if len(sections):
+                proven = _are_sections(buffer, at[sections])
             likely = (size >= _SMALLEST) & (size & 3 == 0) & (size <= biggest)
-            likely[likely] = np.isin(kind[likely], _KNOWN)
+            likely[likely] = _are_known(kind[likely])
             if self._foreign:
                 likely[:] = False  # what the blocks of this section are is not known
-            likely[sections] = proven
-            size[sections] = 0
+            if len(sections):
+                likely[sections] = proven
+                size[sections] = 0
             return likely, size
 
         def ends(at: npt.NDArray[np.int64], size: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -345,6 +348,15 @@ def _numbers(raw: npt.NDArray[np.void], order: str, swapped: npt.NDArray[np.bool
     if swapped.any():
         found[swapped] = raw[swapped].view(f"{'<' if order == '>' else '>'}u{size}").reshape(-1, found.shape[1])
     return found
+
+
+def _are_known(kinds: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """bool (n,): whether blocks of these types, int64 (n,), are in use."""
+    known: npt.NDArray[np.bool_] = (kinds > 0) & (kinds <= _LAST_IN_ROW)
+    others = ~known
+    if others.any():
+        known[others] = np.isin(kinds[others], _KNOWN_BEYOND)
+    return known
 
 
 def _are_sections(buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from pcapflow.payload.structure import SCALAR
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null', re.DOTALL)
 _BLANKS = re.compile(rb'("(?:[^"\\]++|\\.)*+")|\s++', re.DOTALL)
+_AT_ONCE = 64 << 10
 _BRACKET, _SCALAR_BYTE = 1, 2
 _KINDS = np.zeros(256, dtype=np.uint8)
 _KINDS[list(b"[]{}")] = _BRACKET
@@ -30,11 +31,16 @@ _QUOTE = ord('"')
 class Values:
     """One body's values at a prefix."""
 
-    __slots__ = ("_account", "_bases", "_begun", "_dropped", "_emit", "_held", "_level", "_limits", "_most", "_parts", "_paths", "_prefix")
+    __slots__ = ("_account", "_around", "_bases", "_begun", "_dropped", "_emit", "_held", "_level", "_limits", "_most", "_parts", "_paths", "_prefix")
 
-    def __init__(self, prefix: str, limits: Limits, account: Account, emit: Callable[[bytes], None], dropped: Callable[[Drop], None]) -> None:
-        """prefix: as ijson writes it; empty for whole documents."""
+    def __init__(
+        self, prefix: str, limits: Limits, account: Account, emit: Callable[[bytes], None], dropped: Callable[[Drop], None], around: tuple[bytes, bytes] = (b"", b"")
+    ) -> None:
+        """prefix: as ijson writes it; empty for whole documents. around: what is put before and behind each value, with no white space in it: a value may
+        be megabytes, and is copied once.
+        """
         self._prefix = prefix
+        self._around = around
         self._limits = limits
         self._account = account
         self._emit = emit
@@ -137,12 +143,25 @@ class Values:
             self._keep(end)
             self._parts = []
             return
-        text = b"".join((*parts, end)) if parts else end
+        before, behind = self._around
+        text = b"".join((before, *parts, end, behind))
         parts.clear()  # what is reserved for them stands for the text until that is given on
         if b"\n" in text or b"\r" in text:
-            text = _BLANKS.sub(_string_only, text)
+            text = _on_one_line(text)
         self._emit(text)
         self.close()
+
+
+def _on_one_line(text: bytes) -> bytes:
+    """A JSON text without the white space between its tokens. A line's end is in no string, so some lines are taken at a time."""
+    found = bytearray()
+    at = 0
+    while at < len(text):
+        end = text.find(b"\n", at + _AT_ONCE)
+        end = end if end >= 0 else len(text)
+        found += _BLANKS.sub(_string_only, text[at:end])
+        at = end
+    return bytes(found)
 
 
 def _string_only(match: re.Match[bytes]) -> bytes:

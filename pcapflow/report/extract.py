@@ -133,14 +133,13 @@ class Extractor(Collector):
             return None
         source = _source(origin) if self._with_source else b""
 
-        def emit(value: bytes) -> None:
-            line = _VALUE + (source + value + b"}" if source else value)
+        def emit(line: bytes) -> None:
             if waits:
                 self._wait(origin, line)
             else:
                 self._add(origin.packet, origin.connection, origin.stream, line)
 
-        return Values(self._prefix, self.limits, self.ledger.json, emit, lambda drop: self._given_up(origin, drop, 0))
+        return Values(self._prefix, self.limits, self.ledger.json, emit, lambda drop: self._given_up(origin, drop, 0), (_VALUE + source, b"}" if source else b""))
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Services`."""
