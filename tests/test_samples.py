@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import zlib
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from pcapflow import pipeline
 from pcapflow.limits import Limits
+from pcapflow.report.extract import Extractor, Where
 from tests.conftest import Run
 from tests.reassembly.recorder import reassemble
 
@@ -164,9 +167,21 @@ def test_a_reader_of_records_may_stop_early() -> None:
 
 
 def test_connections_leave_no_circles_behind(run: Run) -> None:
-    import gc
-
     run(SAMPLES / "keepalive.pcap")
     gc.collect()
     run(SAMPLES / "keepalive.pcap")
+    assert gc.collect() < 50
+
+
+@pytest.mark.parametrize("prefix", ["item", "", "a"])
+def test_bodies_whose_values_are_given_leave_no_circles_behind(prefix: str) -> None:
+    def extracted() -> None:
+        pipeline.run(
+            [str(SAMPLES / "keepalive.pcap")],
+            collect=lambda limits, ledger, _, looking: Extractor(prefix, Where(), limits, ledger, lambda _: None, lambda _: None, looking, with_source=True),
+        )
+
+    extracted()
+    gc.collect()
+    extracted()
     assert gc.collect() < 50

@@ -120,6 +120,8 @@ class BodyReader:
                 self.drop = text.drop
         if self._tap is not None:
             self._tap.close()
+        # whoever listens may know whose body this is, and so this: nothing here is freed but by its count
+        self._tap = self._text = self._duplicates = None
         self._ledger.json.release(self._reserved)
         self._reserved = 0
 

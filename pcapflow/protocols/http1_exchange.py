@@ -430,7 +430,7 @@ class HttpConnection:
     # --- how an exchange ends
 
     def _answered(self, exchange: Exchange, response: Response, packet: int, ts: int) -> None:
-        self.answering = None
+        self.answering = self._asked = None
         exchange.response = response
         exchange.response_done = True
         exchange.done_packet = max(exchange.done_packet, packet)

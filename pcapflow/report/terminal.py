@@ -60,13 +60,17 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{plain(key)} {n:,}" for key, n in counts.items())
 
 
+_CAPTURES = 20
+"""Captures that are shown one by one: a folder may have thousands."""
+
+
 def _parts(s: Summary) -> list[RenderableType]:
     return [*_captures(s), *_not_read(s), *_recovered(s), *_lost(s), *_worst(s), *_again(s), *_memory(s), *_advice(s), *_run(s)]
 
 
 def _captures(s: Summary) -> list[RenderableType]:
     parts: list[RenderableType] = []
-    for capture in s.captures:
+    for capture in s.captures[:_CAPTURES]:
         line = Text(plain(capture.path))
         line.stylize("bold")
         seconds = (capture.last_ts or 0.0) - (capture.first_ts or 0.0)
@@ -77,6 +81,10 @@ def _captures(s: Summary) -> list[RenderableType]:
             parts.append(Text(f"  damaged at byte {capture.damaged_at:,}: what follows was not read", style="red"))
         elif capture.cut_short:
             parts.append(Text("  the last record is cut short", style="yellow"))
+    rest = s.captures[_CAPTURES:]
+    if rest:
+        packets, size = sum(capture.packets for capture in rest), sum(capture.bytes for capture in rest)
+        parts.append(Text(f"and {len(rest):,} more captures, {packets:,} packets, {_size(size)}"))
     d = s.decode
     others = [
         f"{n:,} {name}"
