@@ -113,7 +113,7 @@ def through_a_pipe(folder: Path, data: bytes, rng: random.Random, limits: Limits
         writer.join()
 
 
-@settings(max_examples=120 * CASES)
+@settings(max_examples=80 * CASES)
 @given(st.integers(0, 1 << 40))
 def test_the_report_depends_on_no_block_no_pipe_and_no_sink(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
@@ -194,7 +194,7 @@ def test_a_map_of_names_is_the_same_in_any_order_and_its_counts_are_exact(names:
     assert {"GET", "PUT"} & set(names) <= set(found)
 
 
-@settings(max_examples=60 * CASES)
+@settings(max_examples=40 * CASES)
 @given(st.integers(0, 1 << 40), st.sampled_from([Limits().idle_timeout, MOST]))
 def test_any_time_that_a_format_can_hold_gives_one_report(tmp_path: Path, seed: int, timeout: int) -> None:
     path = tmp_path / "x"
