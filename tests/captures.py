@@ -8,7 +8,7 @@ import random
 import struct
 
 from tests.capture.containers import FORMATS, block, option, section
-from tests.craft import ACK, FIN, PSH, RST, Talk, chunked, pcap, request, response
+from tests.craft import ACK, FIN, PSH, RST, SYN, Talk, chunked, pcap, request, response
 
 CONNECT = b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"
 _JSON = "Content-Type: application/json\r\n"
@@ -18,6 +18,16 @@ def _document(rng: random.Random) -> bytes:
     value = rng.choice([{"a": rng.randint(0, 9)}, [1, 2], {"a": [{"a": "x" * rng.randint(0, 30)}]}, {}, [{"a": {"a": None}}, "\u00e9\n"]])
     text = json.dumps(value).encode()
     return rng.choice([text, text, text, text[:-1], text + b"1", b"-1-1", b"[1", b""])
+
+
+def _hello(rng: random.Random) -> bytes:
+    """A ClientHello with a server name, in records of some bytes."""
+    name = b"a.example" * rng.choice([1, 3])
+    extension = struct.pack(">HHHBH", 0, len(name) + 5, len(name) + 3, 0, len(name)) + name
+    body = b"\3\3" + bytes(32) + b"\0" + struct.pack(">H", 2) + b"\x13\x01\1\0" + struct.pack(">H", len(extension)) + extension
+    message = b"\1" + len(body).to_bytes(3, "big") + body
+    size = rng.choice([len(message), 40])
+    return b"".join(b"\x16\3\1" + struct.pack(">H", len(part)) + part for part in (message[i : i + size] for i in range(0, len(message), size)))
 
 
 def asked(rng: random.Random) -> bytes:
@@ -37,6 +47,8 @@ def asked(rng: random.Random) -> bytes:
             body + b"\n",
             b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + _JSON.encode() + b"\r\n" + b"".join(b"1\r\n%c\r\n" % c for c in body) + b"0\r\n\r\n",
             b"\x16\3\1\0\5\1\0\0\1\0",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            _hello(rng),
         ]
     )
 
@@ -73,6 +85,8 @@ def _talk(rng: random.Random, number: int) -> Talk:
     t.us = rng.randint(0, 300)
     t.step = rng.choice([1, 10, 5000])
     if rng.random() < 0.6:
+        for _ in range(rng.choice([0, 0, 1, 2])):
+            t.packet(0, SYN, seq=t.seq[0])  # sent again and again
         t.open()
     says = (raw, raw) if rng.random() < 0.25 else (asked, answered)
     lost = rng.choice([0, 0, 0.1, 0.25])
@@ -97,13 +111,28 @@ def _talk(rng: random.Random, number: int) -> Talk:
         if rng.random() < 0.2:
             t.acknowledge(1 - side)
         if rng.random() < 0.05:
+            t.packet(side, ACK, seq=(t.seq[side] + rng.choice([1 << 25, 1 << 31, -(1 << 24)])) & 0xFFFFFFFF)  # where no segment can stand
+        if rng.random() < 0.05:
             t.idle(rng.choice([10**6, 40 * 10**6, 10**10]))
     ending = rng.random()
     if ending < 0.5:
         t.close()
     elif ending < 0.7:
         t.packet(rng.randint(0, 1), (RST if ending < 0.6 else FIN) | ACK)
+    if rng.random() < 0.2:
+        _tag(rng, t)
     return t
+
+
+def _tag(rng: random.Random, t: Talk) -> None:
+    """VLAN tags: of each direction its own, or another one from some packet on."""
+    tags = [rng.choice([None, 5, 6]), rng.choice([None, 5, 6])]
+    changes = rng.choice([len(t.frames), rng.randrange(len(t.frames) + 1)])
+    client = t.frames[0][1][26:30] if t.frames else b""
+    for i, (us, frame) in enumerate(t.frames):
+        tag = tags[frame[26:30] == client] if i < changes else 7
+        if tag is not None:
+            t.frames[i] = us, frame[:12] + struct.pack(">HH", 0x8100, tag) + frame[12:]
 
 
 def frames_of(seed: int) -> list[tuple[int, bytes]]:

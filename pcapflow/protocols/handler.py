@@ -12,6 +12,7 @@ from bisect import bisect_right
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols import detect
 from pcapflow.protocols.http1_exchange import HttpConnection
+from pcapflow.protocols.http1_head import HEAD_END
 from pcapflow.protocols.http1_owner import Where
 from pcapflow.protocols.raw_json import RawJson
 from pcapflow.protocols.search import find_lines, find_message
@@ -28,7 +29,7 @@ Events = tuple[list[StreamEvent], list[StreamEvent]]
 class _Side:
     """What is known of one direction while the protocol is not."""
 
-    __slots__ = ("begins", "first_line", "found", "messages", "packet", "reserved", "searching", "stash", "verdict", "where")
+    __slots__ = ("begins", "ends", "first_line", "found", "messages", "packet", "reserved", "searching", "stash", "verdict", "where")
 
     def __init__(self) -> None:
         self.verdict: str | None = None
@@ -36,6 +37,8 @@ class _Side:
         """The packet that brought the verdict."""
         self.found = 0
         """The stream offset at which a search found it."""
+        self.ends: Where | None = None
+        """The place of the byte that ends a whole head that begins there, which is then one of no message."""
         self.first_line = detect.FirstLine()
         self.stash = bytearray()
         """The first bytes; what is here stays, so that its length tells what was here before."""
@@ -53,13 +56,14 @@ class _Side:
 class _Before:
     """What was kept of a side before the events at hand."""
 
-    __slots__ = ("_kept", "_length", "begins", "messages", "where")
+    __slots__ = ("_kept", "_length", "begins", "ends", "messages", "where")
 
     def __init__(self, side: _Side) -> None:
         self._kept = side.stash
         self._length = len(side.stash)
         self.where = side.where
         self.begins = side.begins
+        self.ends = side.ends
         self.messages = dict(side.messages)
 
     @property
@@ -319,7 +323,12 @@ class Handler:
                 at = find_message(data, 0, role, len(more)) if role not in side.messages else data.length
                 if at < len(more):
                     side.messages[role] = len(side.stash) + at, _place(data, at)
+        before = len(side.stash)
         side.stash += more
+        if side.begins is not None and side.ends is None and b"\n" in more:
+            head = HEAD_END.search(side.stash, max(side.begins.offset - side.where.offset, before - 3))
+            if head is not None:
+                side.ends = _place(data, head.end() - 1 - before)
 
     def _telling_piece(self, side: _Side, data: StreamData) -> int:
         ends = data.piece_ends()
@@ -371,6 +380,7 @@ class Handler:
                     skips[d] = told
                 else:
                     stashes[d] = (before[d].stash, before[d].begins)
+        side_ends = [sides[d].ends if d == first else before[d].ends for d in (0, 1)]
         expected = detect.REQUEST if first == client else detect.RESPONSE
         if sides[first].verdict != expected:
             searches[first] = True  # the SYN said that the other side is the client
@@ -387,7 +397,7 @@ class Handler:
                 if where is not None:
                     framer.found(bytes(stash[at:]), where)
             elif where is not None:
-                framer.prepend(bytes(stash).lstrip(_LINE_END), where)
+                framer.prepend(bytes(stash).lstrip(_LINE_END), where, side_ends[d])
         self._what = "http"
         self._http = http
         http.run(replay[client], replay[1 - client])

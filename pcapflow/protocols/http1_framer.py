@@ -212,8 +212,16 @@ class Framer:
         self.state = State.HEAD
         self.prepend(stash, where)
 
-    def prepend(self, stash: bytes, where: Where) -> None:
-        """Bytes of a first line that came before it was known that this is HTTP."""
+    def prepend(self, stash: bytes, where: Where, ends: Where | None = None) -> None:
+        """Bytes of a first line that came before it was known that this is HTTP. ends: the place of the last byte of a whole head in them, which is none:
+        else they had told.
+        """
+        if ends is not None:
+            raw = stash[: ends.offset + 1 - where.offset]
+            drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
+            self.services.drop(self.connection, self._direction, drop, ends.packet, ends.ts, where.offset, len(raw))
+            self.lose(where.offset)
+            return
         if not self._stash.keep(self.services.ledger.http, stash, where):
             self.lose(where.offset)
 

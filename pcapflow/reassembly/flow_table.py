@@ -235,8 +235,9 @@ class FlowTable:
         client = None if syn.ack < 0 else 1 - syn.direction
         connection.begin(syn.direction, [syn.base, -1] if syn.direction == 0 else [-1, syn.base], client=client, multipath=syn.multipath)
         connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
-        if syn.tag:
-            connection.saw_tag(syn.direction, syn.tag)
+        for tag in (syn.tag, syn.other_tag):
+            if tag:
+                connection.saw_tag(syn.direction, tag)
         return connection
 
     def _expire(self, connection: Connection, packet: int, ts: int) -> None:

@@ -8,7 +8,7 @@ Invariant: the table is in the order of the last SYN, and SYN_BYTES are reserved
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import numpy as np
@@ -55,7 +55,12 @@ class Unanswered:
             s.packet[first], s.ts[first], last - first + 1, s.packet[last], s.ts[last], s.clock[last], s.direction[first], s.seq[first],
             np.full(len(first), -1), offers[groups], s.tags[first] if s.tags is not None else np.zeros(len(first), dtype=np.int64),
         )  # fmt: skip
-        syns = map(Syn._make, zip(*(column.tolist() for column in columns), strict=True))
+        syns: Iterable[Syn] = map(Syn, *(column.tolist() for column in columns))
+        if s.tags is not None:
+            changed = np.flatnonzero(s.tags != s.tags[s.starts][s.group])
+            which, at = np.unique(s.group[changed], return_index=True)
+            others_by_group = dict(zip(which.tolist(), s.tags[changed[at]].tolist(), strict=True))
+            syns = [syn._replace(other_tag=others_by_group.get(g)) for syn, g in zip(syns, groups.tolist(), strict=True)]
         keys = [s.keys[g] for g in groups.tolist()]
         others: list[int] = []
         if self._table.keys().isdisjoint(keys):

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.decode.segments import ACK, FIN, IPV6_TAG, SYN, SegmentColumns
+from pcapflow.decode.segments import ACK, FIN, IPV6_TAG, RST, SYN, SegmentColumns
 from pcapflow.policy import VlanKey
 from pcapflow.reassembly.beliefs import WINDOW, Syn
 from pcapflow.reassembly.connection import Connection
@@ -134,7 +134,8 @@ class Vlans:
             return key
         if found is None:
             direction = int(swap[rows[at]])
-            numbers = self._numbers(ends.first, columns, swap, rows[:at][tags[rows[:at]] == np.uint64(tag_of(ends.first))])
+            before = rows[:at][tags[rows[:at]] == np.uint64(tag_of(ends.first))]
+            numbers = self._numbers(ends.first, columns, swap, before, int(self._ctx.clock[columns.row[rows[at]]]))
             found = ends.first if _fit(numbers, columns, int(rows[at]), direction) else key
             if self._reserve(bare):
                 ends.belongs[key] = found
@@ -142,6 +143,7 @@ class Vlans:
 
     def _remember(self, bare: bytes, key: bytes) -> None:
         while len(self._ends) >= self._ctx.limits.max_vlan_pairs:
+            self._ctx.ledger.pressure = True  # who leaves depends on what comes together
             self._forget(next(iter(self._ends)))
         if self._reserve(bare):
             self._ends[bare] = _Ends(key)
@@ -162,10 +164,16 @@ class Vlans:
         self._ctx.ledger.connections.release(cost)
         self._reserved -= cost
 
-    def _numbers(self, key: bytes, columns: SegmentColumns, swap: npt.NDArray[np.bool_], before: npt.NDArray[np.int64]) -> Numbers:
-        """What was seen of a connection, as the block found it and by its rows before."""
+    def _numbers(self, key: bytes, columns: SegmentColumns, swap: npt.NDArray[np.bool_], before: npt.NDArray[np.int64], now: int) -> Numbers:
+        """What was seen of a connection, as the block found it and by its rows before. now: the clock (ns): one that has been silent for long enough by
+        then is over, whether it has left the table or not.
+        """
         numbers: Numbers = ([], [])
         connection, syn = self._table.get(key), self._unanswered.get(key)
+        over = self._silences(connection, syn, columns, swap, before, now)
+        if len(over):
+            connection = syn = None
+            before = before[over[-1] :]
         if connection is not None:
             for known, stream in zip(numbers, connection.streams, strict=True):
                 if stream.base >= 0:
@@ -175,9 +183,8 @@ class Vlans:
             syn = connection.asked
         if syn is not None:
             numbers[syn.direction].append(syn.base)
-        mine = before[-_LOOK_BACK:]
         for d in (0, 1):
-            rows = mine[swap[mine] == bool(d)]
+            rows = before[swap[before] == bool(d)][-_LOOK_BACK:]
             flags = columns.flags[rows]
             numbers[d].extend((columns.seq[rows] + columns.payload_len[rows] + ((flags & SYN) != 0) + (flags & FIN)).tolist())
             if not numbers[1 - d]:
@@ -185,10 +192,24 @@ class Vlans:
         return numbers
 
 
+    def _silences(
+        self, connection: Connection | None, syn: Syn | None, columns: SegmentColumns, swap: npt.NDArray[np.bool_], before: npt.NDArray[np.int64], now: int
+    ) -> npt.NDArray[np.int64]:
+        """Before which of these rows, the number of them for now, the connection was silent for so long that it is over; ascending."""
+        limits = self._ctx.limits
+        clocks = self._ctx.clock[columns.row[before]]
+        known = connection.last_clock if connection is not None else syn.last_clock if syn is not None else clocks[0] if len(clocks) else now
+        flags = columns.flags[before]
+        ended = [np.logical_or.accumulate(np.append(connection is not None and connection.closed, which)) for which in (
+            (flags & RST) != 0, ((flags & FIN) != 0) & swap[before], ((flags & FIN) != 0) & ~swap[before])]  # fmt: skip
+        silence = np.where(ended[0] | (ended[1] & ended[2]), limits.linger, limits.idle_timeout)
+        return np.flatnonzero(np.diff(np.concatenate(([known], clocks, [now]))) >= silence)
+
+
 _TAGS_MAX = 64
 """Tags of one pair of ends that are decided on; a further one is another connection."""
 _LOOK_BACK = 256
-"""Rows of the block before the one in question that are looked at."""
+"""Rows of each direction in the block, before the one in question, that are looked at."""
 
 
 def _fit(numbers: Numbers, columns: SegmentColumns, row: int, direction: int) -> bool:
