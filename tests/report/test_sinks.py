@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jsonschema
 import numpy as np
@@ -473,7 +473,7 @@ def test_a_signal_ends_the_run_with_the_report_of_what_was_read(tmp_path: Path, 
         assert process.stdin is not None
         process.stdin.write(capture)
         process.stdin.flush()
-        _wait_until_it_has_read(process.pid, len(capture))
+        _wait_until_it_has_read(process.stdin)
         process.send_signal(getattr(signal, name))
         assert process.wait(20) == status
         assert process.stderr is not None
@@ -485,18 +485,22 @@ def test_a_signal_ends_the_run_with_the_report_of_what_was_read(tmp_path: Path, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.har", "a.ndjson"]
 
 
-def _wait_until_it_has_read(pid: int, size: int) -> None:
+def _wait_until_it_has_read(pipe: IO[bytes]) -> None:
     """The process has taken all of its standard input, and had time to look at it."""
+    import fcntl
+    import struct
+    import termios
     import time
 
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        taken = int(Path(f"/proc/{pid}/io").read_text().split()[1])
-        if taken >= size:
-            time.sleep(0.5)
+        (left,) = struct.unpack("i", fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4)))
+        if not left:
+            time.sleep(0.7)
             return
         time.sleep(0.05)
     raise AssertionError("it never waited")
+
 
 
 def test_heads_that_wait_are_reserved(tmp_path: Path) -> None:
