@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture import search
+from pcapflow.capture.block import gather
 from pcapflow.capture.reader import CaptureInfo, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
@@ -99,8 +100,7 @@ class Pcap:
 
     def _headers(self, buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """int64 (n, 4): seconds, fraction, captured and wire length; every header in one take, through a view in which each byte begins a row."""
-        rows = np.ndarray((len(buffer) - 16,), dtype="V16", buffer=buffer, strides=(1,))
-        return rows[at].view(f"{self._order}u4").reshape(-1, 4).astype(np.int64)
+        return gather(buffer, at, np.dtype("V16")).view(f"{self._order}u4").reshape(-1, 4).astype(np.int64)
 
     def moved(self) -> None:
         """See `Format`."""

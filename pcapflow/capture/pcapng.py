@@ -260,8 +260,7 @@ class PcapNg:
     def records(self, buffer: bytearray, starts: list[int]) -> Records:
         """See `Format`."""
         at = np.array(starts, dtype=np.int64)
-        rows = np.ndarray((len(buffer) - _HEADER,), dtype=f"V{_HEADER}", buffer=buffer, strides=(1,))
-        raw = rows[at]
+        raw = gather(buffer, at, np.dtype(f"V{_HEADER}"))
         marks = self._marks
         mark = np.searchsorted([m.at for m in marks], at, side="right") - 1
         first = marks[int(mark[0])]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture import search
+from pcapflow.capture.block import gather
 from pcapflow.capture.reader import CaptureInfo, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
@@ -72,8 +73,7 @@ class Snoop:
     @staticmethod
     def _headers(buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """int64 (n, 6): wire and captured length, length of the record, cumulative drops, seconds, microseconds."""
-        rows = np.ndarray((len(buffer) - _RECORD_HEADER,), dtype=f"V{_RECORD_HEADER}", buffer=buffer, strides=(1,))
-        return rows[at].view(">u4").reshape(-1, 6).astype(np.int64)
+        return gather(buffer, at, np.dtype(f"V{_RECORD_HEADER}")).view(">u4").reshape(-1, 6).astype(np.int64)
 
     def moved(self) -> None:
         """See `Format`."""

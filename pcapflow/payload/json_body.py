@@ -13,7 +13,7 @@ escapes as long as it lives, so a parser that had one is replaced by another in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
@@ -23,9 +23,6 @@ from pcapflow.payload.at_once import TOP_LEVEL, tools
 from pcapflow.payload.path import CLOSING, OPENING, Event, Path
 from pcapflow.payload.structure import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.records import JsonBody, JsonError
-
-if TYPE_CHECKING:
-    pass
 
 PARSER_BYTES = 6 << 10
 """Reserved for a parser: the state of ijson and yajl, and the path."""
