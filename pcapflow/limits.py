@@ -113,7 +113,7 @@ class Limits:
         16_384,
         "pairs of ends",
         "the oldest are forgotten; a further VLAN tag of theirs is decided on anew",
-        "pairs of addresses and ports for which it is kept which VLAN tags belong together, in captures with several tags; 512 bytes each",
+        "pairs of addresses and ports for which it is kept which VLAN tags belong together, in captures with several tags; 768 bytes each",
     )
     max_finals: int = _limit(
         16_384,

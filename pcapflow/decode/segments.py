@@ -58,7 +58,7 @@ class SegmentColumns:
     def __len__(self) -> int:
         return len(self.packet)
 
-    def take(self, index: npt.NDArray[Any]) -> SegmentColumns:
+    def take(self, index: npt.NDArray[Any] | slice) -> SegmentColumns:
         """The rows at index, in that order."""
         return SegmentColumns(*(getattr(self, name)[index] for name in self.__slots__))
 

@@ -33,7 +33,7 @@ class Syn(NamedTuple):
     ack: int = -1
     multipath: bool = False
     tag: int = 0
-    """As it was captured, where connections do not have one tag."""
+    """As it was captured."""
     other_tag: int | None = None
     """The first that one had that was sent again."""
 

@@ -64,8 +64,8 @@ class Connection(Timed):
         """How many packets there were before it."""
         self.multipath = False
         """The handshake offers Multipath TCP."""
-        self.other_vlan: tuple[int, list[int]] | None = None
-        """The first direction whose VLAN ids are not those of the key, and what they are."""
+        self.other_vlan: list[int] | None = None
+        """The VLAN ids of the direction that did not begin, where they are not those of the key."""
         self.skew = 0
         """How long (ns) after an acknowledgement the data that it acknowledges was captured, at the most."""
         self.consumer: Consumer | None = None
@@ -90,14 +90,14 @@ class Connection(Timed):
 
     def saw_tag(self, direction: int, tag: int) -> None:
         """A packet had that tag."""
-        if self.other_vlan is None and tag != tag_of(self.key):
-            self.other_vlan = direction, vlan_ids(tag)
+        if self.other_vlan is None and direction != self.first_direction and tag != tag_of(self.key):
+            self.other_vlan = vlan_ids(tag)
 
     def vlans(self) -> tuple[list[int], list[int] | None]:
         """VLAN ids of the client's direction, and those of the server's where they are others."""
         ids = [self.inside.vlan, self.inside.vlan]
-        if self.other_vlan is not None and self.other_vlan[0] != self.first_direction:
-            ids[self.other_vlan[0]] = self.other_vlan[1]
+        if self.other_vlan is not None:
+            ids[1 - self.first_direction] = self.other_vlan
         client, server = ids[self.client], ids[1 - self.client]
         return client, server if server != client else None
 
@@ -234,7 +234,7 @@ class Connection(Timed):
         """A SYN. False where it, or the one in `asked`, begins another connection on the same ports."""
         d, flags = rows.direction[i], rows.flags[i]
         ack = rows.ack[i] if flags & ACK else -1
-        syn = Syn(rows.packet[i], rows.ts[i], 1, rows.packet[i], rows.ts[i], rows.clock[i], d, rows.seq[i], ack, bool(flags & MULTIPATH), rows.tags[i] if rows.tags is not None else 0)
+        syn = Syn(rows.packet[i], rows.ts[i], 1, rows.packet[i], rows.ts[i], rows.clock[i], d, rows.seq[i], ack, bool(flags & MULTIPATH), rows.tags[i] if rows.tags is not None else tag_of(self.key))
         if self.asked is not None:
             self._expect_no_more(syn.last_clock, ctx.limits)
         asked = self.asked

@@ -50,6 +50,17 @@ class FlowTable:
 
     def process(self, block: PacketBlock, columns: SegmentColumns) -> None:
         """Take the segments of one block."""
+        at = self._vlans.first_other(columns) if len(columns) else 0
+        if at:
+            before = int(np.searchsorted(columns.row, at))
+            parts = columns.take(slice(before)), columns.take(slice(before, None))
+            parts[1].row = parts[1].row - at
+            self._process(block.rows(0, at), parts[0])
+            self._process(block.rows(at, len(block)), parts[1])
+        else:
+            self._process(block, columns)
+
+    def _process(self, block: PacketBlock, columns: SegmentColumns) -> None:
         ctx = self.ctx
         clock = block.clock
         assert clock is not None
@@ -236,7 +247,7 @@ class FlowTable:
         connection.begin(syn.direction, [syn.base, -1] if syn.direction == 0 else [-1, syn.base], client=client, multipath=syn.multipath)
         connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
         for tag in (syn.tag, syn.other_tag):
-            if tag:
+            if tag is not None:
                 connection.saw_tag(syn.direction, tag)
         return connection
 

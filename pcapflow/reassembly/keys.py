@@ -59,9 +59,14 @@ def tag_of(key: bytes) -> int:
     return int.from_bytes(key[_TAG], "big")
 
 
+def tagged(key: bytes, tag: int) -> bytes:
+    """The key with that tag in place of its own."""
+    return key[: _TAG.start] + tag.to_bytes(8, "big") + key[_TAG.stop :]
+
+
 def untagged(key: bytes) -> bytes:
     """The key without VLAN ids."""
-    return key[: _TAG.start] + (tag_of(key) & IPV6_TAG).to_bytes(8, "big") + key[_TAG.stop :]
+    return tagged(key, tag_of(key) & IPV6_TAG)
 
 
 def connection_keys(c: SegmentColumns) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:

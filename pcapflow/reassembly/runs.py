@@ -26,7 +26,7 @@ class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 
     __slots__ = (
-        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "options", "packet", "seq", "snapped", "starts", "tags", "ts",
+        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "options", "packet", "seq", "snapped", "starts", "tag", "tags", "ts",
     )  # fmt: skip
 
     def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64, tags: npt.NDArray[np.uint64] | None = None) -> None:
@@ -43,6 +43,8 @@ class Sorted:
         self.group = np.repeat(np.arange(len(self.starts)), np.diff(self.bounds))
         raw = keys[order[self.starts]].tobytes()
         self.keys = [raw[i : i + KEY.itemsize] for i in range(0, len(raw), KEY.itemsize)]
+        self.tag = keys["tag"][order[self.starts]]
+        """uint64 (groups,), the tag in the key of each group."""
         self.packet = c.packet[order]
         row = c.row[order]
         self.ts = block.ts[row]

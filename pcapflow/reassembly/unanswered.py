@@ -8,7 +8,7 @@ Invariant: the table is in the order of the last SYN, and SYN_BYTES are reserved
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
@@ -39,21 +39,19 @@ class Unanswered:
     def __contains__(self, key: bytes) -> bool:
         return key in self._table
 
-    def get(self, key: bytes) -> Syn | None:
-        """What is known of a connection."""
-        return self._table.get(key)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._table)
+    def items(self) -> Iterable[tuple[bytes, Syn]]:
+        """All of them by key."""
+        return self._table.items()
 
     def add(self, s: Sorted, groups: npt.NDArray[np.int64]) -> list[int]:
         """Take those groups of a block. The groups that go on with another connection on the same ports are given back."""
         groups = groups[np.argsort(s.packet[s.ends[groups]])]
         first, last = s.starts[groups], s.ends[groups]
         offers = np.logical_or.reduceat((s.flags & MULTIPATH) != 0, s.starts)
+        tags = s.tag[groups] if s.tags is None else s.tags[first]
         columns = (
             s.packet[first], s.ts[first], last - first + 1, s.packet[last], s.ts[last], s.clock[last], s.direction[first], s.seq[first],
-            np.full(len(first), -1), offers[groups], s.tags[first] if s.tags is not None else np.zeros(len(first), dtype=np.int64),
+            np.full(len(first), -1), offers[groups], tags,
         )  # fmt: skip
         syns: Iterable[Syn] = map(Syn, *(column.tolist() for column in columns))
         if s.tags is not None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pcapflow.limits import Limits
 from pcapflow.policy import VlanKey
 from tests.conftest import CASES, Run
-from tests.craft import Talk, pcap, request, response
+from tests.craft import ACK, FIN, RST, SYN, Talk, pcap, request, response
 
 BLOCKS = (8192, 1, 4)
 Tag = int | None
@@ -110,3 +110,44 @@ def test_neither_blocks_nor_walking_change_what_belongs_together(run: Run, plan:
     whole = run(capture).comparable()[0]
     assert run(capture, replace(Limits(), block_packets=packets)).comparable()[0] == whole
     assert run(capture, walk_all=True).comparable()[0] == whole
+
+
+@pytest.mark.parametrize("packets", BLOCKS)
+def test_a_tag_that_the_client_changes_hides_none_of_the_server(run: Run, packets: int) -> None:
+    made = talk()
+    syn = made.frames[0][1]
+    frames = [(0, tagged(syn, 6)), (1, tagged(syn, 6)), (2, tagged(syn, 7)), *mirrored(made, 6, 5)[1:]]
+    (connection,) = run(pcap(frames), replace(Limits(), block_packets=packets)).of("connection")
+    assert (connection["vlan"], connection["vlan_server"], connection["packets"]) == ([6], [5], len(frames))
+
+
+odd = st.tuples(
+    st.integers(0, 1),
+    st.sampled_from([0, 1, 40]),
+    st.sampled_from([0, 0, 0, 1 << 25, -(1 << 24), 1 << 31]),
+    st.sampled_from([ACK, ACK, ACK, ACK | FIN, RST, SYN, SYN | ACK]),
+    st.sampled_from([10, 10, 6 * 10**6, 40 * 10**6, 400 * 10**6]),
+    st.sampled_from([None, None, 5, 6]),
+)
+
+
+@settings(max_examples=150 * CASES)
+@given(st.lists(odd, max_size=12), st.integers(0, 4))
+def test_silences_far_numbers_resets_and_tags_that_change_are_decided_on_alike_in_all_blocks(
+    run: Run, rows: list[tuple[int, int, int, int, int, Tag]], plain: int
+) -> None:
+    made = Talk(isn=(1000, 70_000))
+    made.open()
+    frames: list[tuple[int, bytes]] = list(made.frames[:plain])
+    for side, size, far, flags, us, tag in rows:
+        made.frames.clear()
+        made.us += us
+        made.packet(side, flags, b"x" * size, seq=(made.seq[side] + far) & 0xFFFFFFFF if far else None)
+        frames += [(at, tagged(frame, tag)) for at, frame in made.frames]
+    if not frames:
+        return
+    capture = pcap(frames)
+    whole = run(capture).comparable()
+    for packets in (1, 2, 3, 5):
+        assert run(capture, replace(Limits(), block_packets=packets)).comparable() == whole
+    assert run(capture, walk_all=True).comparable()[0] == whole[0]
