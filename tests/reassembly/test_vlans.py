@@ -114,9 +114,12 @@ def test_neither_blocks_nor_walking_change_what_belongs_together(run: Run, plan:
 
 @pytest.mark.parametrize("packets", BLOCKS)
 def test_a_tag_that_the_client_changes_hides_none_of_the_server(run: Run, packets: int) -> None:
-    made = talk()
-    syn = made.frames[0][1]
-    frames = [(0, tagged(syn, 6)), (1, tagged(syn, 6)), (2, tagged(syn, 7)), *mirrored(made, 6, 5)[1:]]
+    made = talk(us=10)
+    again = Talk(isn=(1000, 71_000))
+    again.ident = 5_000
+    for _ in range(3):
+        again.packet(0, SYN, seq=1000)
+    frames = [*mirrored(again, 6, 6)[:2], *mirrored(again, 7, 7)[2:], *mirrored(made, 6, 5)]
     (connection,) = run(pcap(frames), replace(Limits(), block_packets=packets)).of("connection")
     assert (connection["vlan"], connection["vlan_server"], connection["packets"]) == ([6], [5], len(frames))
 
