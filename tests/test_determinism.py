@@ -164,7 +164,17 @@ def _gap_in_frames(t: Talk, other: Talk) -> None:
     other.send(0, request("/")).send(1, response(b'{"a":"second connection"}'))
 
 
-@pytest.mark.parametrize("say", [_order, _anomalies, _empty_lines, _gap_in_frames])
+def _cut_head(t: Talk, _: Talk) -> None:
+    """The begin of an answer to bytes that come late, and the hole behind it, which is given up later."""
+    t.frames.clear()
+    asked = b"PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n-1-1"
+    t.packet(1, ACK | PSH, b"HTTP/1.1 200 ", ack=t.seq[0] + len(asked))
+    t.packet(1, ACK | PSH, b"x" * 34, keep=False)
+    t.send(0, asked)
+    t.close()
+
+
+@pytest.mark.parametrize("say", [_order, _anomalies, _empty_lines, _gap_in_frames, _cut_head])
 def test_what_once_followed_the_blocks_does_not(tmp_path: Path, say: Any) -> None:
     t, other = Talk(sport=1001).open(), Talk(sport=1002).open()
     say(t, other)

@@ -29,7 +29,7 @@ Events = tuple[list[StreamEvent], list[StreamEvent]]
 class _Side:
     """What is known of one direction while the protocol is not."""
 
-    __slots__ = ("begins", "ends", "first_line", "found", "messages", "packet", "reserved", "searching", "stash", "verdict", "where")
+    __slots__ = ("begins", "ends", "first_line", "found", "messages", "packet", "reserved", "searching", "seen", "stash", "verdict", "waited", "where")
 
     def __init__(self) -> None:
         self.verdict: str | None = None
@@ -46,6 +46,10 @@ class _Side:
         """The place of the first of them."""
         self.begins: Where | None = None
         """The place of the first that is no line's end: empty lines before a message are none of it (RFC 9112 section 2.2)."""
+        self.seen = 0
+        """When the first bytes had come."""
+        self.waited = 0
+        """When the latest of them was captured that waited behind a hole; 0 for none."""
         self.messages: dict[str, tuple[int, Where]] = {}
         """Of a stream whose beginning was missed: by role, where among the first bytes a segment begins with a message, if one does."""
         self.reserved = 0
@@ -56,7 +60,7 @@ class _Side:
 class _Before:
     """What was kept of a side before the events at hand."""
 
-    __slots__ = ("_kept", "_length", "begins", "ends", "messages", "where")
+    __slots__ = ("_kept", "_length", "begins", "ends", "messages", "seen", "waited", "where")
 
     def __init__(self, side: _Side) -> None:
         self._kept = side.stash
@@ -64,6 +68,8 @@ class _Before:
         self.where = side.where
         self.begins = side.begins
         self.ends = side.ends
+        self.seen = side.seen
+        self.waited = side.waited
         self.messages = dict(side.messages)
 
     @property
@@ -323,6 +329,11 @@ class Handler:
                 at = find_message(data, 0, role, len(more)) if role not in side.messages else data.length
                 if at < len(more):
                     side.messages[role] = len(side.stash) + at, _place(data, at)
+        last = data.piece(len(more) - 1)
+        if data.waited:
+            side.seen = side.waited = max(data.latest(0, last), side.seen)
+        else:
+            side.seen = max(data.time(last), side.waited)
         before = len(side.stash)
         side.stash += more
         if side.begins is not None and side.ends is None and b"\n" in more:
@@ -360,7 +371,7 @@ class Handler:
         searches = [midstream, midstream]
         passed_over = [False, False]
         skips = [0, 0]
-        stashes: list[tuple[bytes | bytearray, Where | None]] = [(b"", None), (b"", None)]
+        kept: list[_Side | _Before | None] = [None, None]
         replay: list[list[StreamEvent]] = [[], []]
         for d in (0, 1):
             side = sides[d]
@@ -373,14 +384,13 @@ class Handler:
                     skips[d] = told - 1  # what came before it was looked at and found to be nothing
                 else:
                     searches[d] = False
-                    stashes[d] = (side.stash, side.begins)
+                    kept[d] = side
             else:
                 replay[d] = events[0][d]
                 if passed:
                     skips[d] = told
                 else:
-                    stashes[d] = (before[d].stash, before[d].begins)
-        side_ends = [sides[d].ends if d == first else before[d].ends for d in (0, 1)]
+                    kept[d] = before[d]
         expected = detect.REQUEST if first == client else detect.RESPONSE
         if sides[first].verdict != expected:
             searches[first] = True  # the SYN said that the other side is the client
@@ -389,15 +399,18 @@ class Handler:
         for d, framer in ((client, http.client), (1 - client, http.server)):
             framer.skip_until = skips[d]
             framer.resynchronised = passed_over[d]
-            stash, where = stashes[d]
-            if stash and searches[d]:
+            known = kept[d]
+            if known is None or not known.stash:
+                continue
+            framer.saw(known.seen, known.waited)
+            if searches[d]:
                 # what a search of these segments would have found
-                at, where = before[d].messages.get(framer.side, (len(stash), None))
+                at, where = before[d].messages.get(framer.side, (len(known.stash), None))
                 framer.resynchronised = framer.resynchronised or at > 0
                 if where is not None:
-                    framer.found(bytes(stash[at:]), where)
-            elif where is not None:
-                framer.prepend(bytes(stash).lstrip(_LINE_END), where, side_ends[d])
+                    framer.found(bytes(known.stash[at:]), where)
+            elif known.begins is not None:
+                framer.prepend(bytes(known.stash).lstrip(_LINE_END), known.begins, known.ends)
         self._what = "http"
         self._http = http
         http.run(replay[client], replay[1 - client])

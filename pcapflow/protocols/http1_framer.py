@@ -207,6 +207,10 @@ class Framer:
         self._first = False
         self.owner.lost(self, offset)
 
+    def saw(self, seen: int, waited: int) -> None:
+        """When the bytes had come that came before it was known that this is HTTP, and when the latest of them that waited behind a hole; 0 for none."""
+        self._seen, self._waited = seen, waited
+
     def found(self, stash: bytes, where: Where) -> None:
         """A search would have found a message that begins there, of which so much came before it was known that this is HTTP."""
         self.state = State.HEAD
