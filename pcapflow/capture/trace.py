@@ -170,8 +170,8 @@ class Trace:
         self._active: dict[int, _Input] = {}
         """Those that are open, by their places."""
         self._reserved = 0
-        self._most: int | None = None
-        """Packets that are read of each at the most."""
+        self._most: list[int] | None = None
+        """Packets that are read of each at the most, by their places."""
         self._inputs: list[_Input] = []
         try:
             if len(paths) == 1 and not is_folder(paths[0]):
@@ -249,13 +249,32 @@ class Trace:
         """All packets of all captures, or the first so many."""
         number = 1
         last = _NEVER if most is None else most
-        self._most = most
+        if most is not None:
+            self._most = [most] * len(self._inputs)
+            if len(self._inputs) > 1 and self.size is not None:
+                self._most = self._shares(most)
         for block in self._in_order():
             some = min(len(block), last - number + 1)
             yield replace(block.rows(0, some), first_packet=number)
             number += some
             if number > last:
                 return
+
+    def _shares(self, most: int) -> list[int]:
+        """How many packets of each capture are among the first so many of all: what lies behind them is read for the order alone and counts nowhere."""
+        shares = np.zeros(len(self._inputs), dtype=np.int64)
+        for block in self._in_order():
+            files = np.full(len(block), block.file) if block.files is None else block.files
+            shares += np.bincount(files[:most], minlength=len(shares))
+            most -= len(block)
+            if most <= 0:
+                break
+        for one in self._inputs:
+            one.close()
+            one.again()
+        self._active = {}
+        self._taken = 0
+        return shares.tolist()
 
     def _in_order(self) -> Iterator[PacketBlock]:
         """All packets of all captures by time. The captures at hand stand in two heaps: by the time of their next packet, and by the end of their
@@ -312,12 +331,11 @@ class Trace:
 
     def _begin(self, one: _Input) -> None:
         others = len(self._active)
+        most = None if self._most is None else self._most[one.place]
         try:
             one.open(self._limits, self._ledger, self._interrupt)
-            if one.block is None and others:
-                one.start(self._side_by_side(others + 1), _MERGED_COLUMN_BYTES, self._most)
-            elif one.block is None:
-                one.start(self._limits, packets=self._most)
+            if one.block is None and most != 0:
+                one.start(self._side_by_side(others + 1) if others else self._limits, _MERGED_COLUMN_BYTES if others else COLUMN_BYTES_PER_PACKET, most)
         except CaptureError as e:
             if not others:
                 raise

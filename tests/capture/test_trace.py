@@ -94,7 +94,14 @@ def test_a_merge_is_a_stable_sort_by_the_latest_time_seen(tmp_path_factory: pyte
         for block in trace.blocks():
             assert block.first_packet == len(found) + 1
             found += [bytes(block.buffer[o : o + n]) for o, n in zip(block.offsets.tolist(), block.caplen.tolist(), strict=True)]
-    assert found == [frame for *_, frame in sorted(model, key=lambda m: m[:3])]
+    inorder = sorted(model, key=lambda m: m[:3])
+    assert found == [frame for *_, frame in inorder]
+    assert ledger.used == 0
+    for most in {1, len(model) // 2 or 1, len(model)}:
+        with Trace(paths, limits, ledger, Interrupt()) as trace:
+            assert sum(len(block) for block in trace.blocks(most)) == min(most, len(model))
+            read = {info.path: info.packets for info in trace.infos}
+        assert read == {path: sum(k == i for *_, k, _ in inorder[:most]) for i, path in enumerate(paths)}
     assert ledger.used == 0
 
 
