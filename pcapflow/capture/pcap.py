@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from pcapflow.capture import search
 from pcapflow.capture.block import gather
-from pcapflow.capture.reader import CaptureInfo, Records, Scan, file_header
+from pcapflow.capture.reader import CaptureInfo, Keep, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import SECOND, Limits
@@ -51,7 +51,7 @@ class Pcap:
         self._last = 0
         """Seconds of the last packet."""
 
-    def begin(self, source: Source) -> None:
+    def begin(self, source: Source, keep: Keep) -> None:
         """Read the file header."""
         head = file_header(source, FILE_HEADER)
         self._order, self._fraction, self._size = MAGIC[head[:4]]

@@ -5,7 +5,7 @@ over without being kept; of interface statistics the last count of dropped packe
 not described before it has link type -1.
 
 Invariant: a packet block is accepted only where both of its lengths agree and hold what it captured; at most INTERFACES_MAX interfaces are
-kept of a section, and the packets of others have link type -1. What a packet's interface is depends on the blocks before it, however many of
+kept of a section, as far as there is memory for them, and the packets of others have link type -1. What a packet's interface is depends on the blocks before it, however many of
 them are at hand.
 """
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pcapflow.capture import search
 from pcapflow.capture.block import gather
-from pcapflow.capture.reader import CaptureInfo, Records, Scan
+from pcapflow.capture.reader import CaptureInfo, Keep, Records, Scan
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import SECOND, Limits
@@ -54,20 +54,17 @@ _PLAIN = 4_000_000_000 * SECOND
 """Times below this need no care."""
 
 
-class _Interface(NamedTuple):
-    """What a description block says: link type, snap length, how many parts of a second (a power of ten, or of two where `binary`) a time counts in,
-    and the seconds that are added to it.
-    """
-
-    link_type: int
-    snaplen: int
-    binary: bool
-    exponent: int
-    offset: int
+_INTERFACE_ROW = np.dtype([("link_type", "u2"), ("snaplen", "u4"), ("resolution", "u1"), ("offset", "i8"), ("dropped", "i8")])
+"""What is kept of an interface: what its description says, as it stands there (resolution: how many parts of a second, a power of ten, or of two where
+the highest bit is set; offset: seconds that are added), and how many packets it lost.
+"""
+_FIRST_ROWS = 16
+_MICROSECONDS = 6
+"""The resolution of packets whose interface is not described."""
 
 
-_NOBODY = _Interface(-1, 0, False, 6, 0)
-"""Of packets whose interface is not described."""
+def _no_room(_: int) -> bool:
+    return False
 
 
 class _Mark(NamedTuple):
@@ -93,22 +90,25 @@ class PcapNg:
         self.link_type = -1
         self._biggest = limits.record_max_bytes
         self._order = "<"
-        self._interfaces: list[_Interface] = []
-        """Of the sections in the buffer, one after the other."""
+        self._interfaces = np.zeros(_FIRST_ROWS, dtype=_INTERFACE_ROW)
+        """Of the sections in the buffer, one after the other; the first `_described`."""
+        self._described = 0
         self._base = 0
         """Where those of the section at hand begin."""
         self._marks = [_Mark(0, "<", 0, 0)]
-        self._dropped: dict[int, int] = {}
-        """By interface of the section."""
+        self._latest = -1
+        """Where in the buffer the last packet begins that was found; -1 for none."""
+        self._keep: Keep = _no_room
         self._dropped_sum = 0
         """Of all interfaces of all sections."""
         self._last_ts = 0
         self._foreign = False
         """A section of another version was met: what its blocks are is not known, and only another section ends it."""
 
-    def begin(self, source: Source) -> None:
+    def begin(self, source: Source, keep: Keep) -> None:
         """The header is a block like the others, and stays to be read."""
         self.info.format = "pcapng"
+        self._keep = keep
         head = source.peek(_SECTION_BYTES)
         if len(head) < _SECTION_BYTES:
             raise CaptureError(source.path, f"is not a capture: its header is cut after {len(head)} bytes")
@@ -129,8 +129,11 @@ class PcapNg:
             bad = self._wrong(buffer, starts[checked:])
             if bad >= 0:
                 bad += checked
+                self._latest = starts[bad - 1] if bad else self._latest
                 return Scan(starts[:bad], starts[bad], damage="a packet block does not say the same length, a multiple of four, at both ends")
             checked = len(starts)
+            if starts:
+                self._latest = starts[-1]
             if checked >= most or at + _SMALLEST > have:
                 return Scan(starts, at)
             kind, size, caplen = struct.unpack_from(self._order + "II12xI", buffer, at)
@@ -211,11 +214,29 @@ class PcapNg:
                 self._foreign = struct.unpack_from(order + "H", buffer, at + 12)[0] != 1
                 if self._foreign:
                     return False
-                self._base = len(self._interfaces)
-                self._marks.append(_Mark(at, order, self._base, 0))
-                self._dropped = {}
+                if self._marks[-1].at > self._latest:
+                    self._described = self._base  # no packet at hand is of the section before
+                self._base = self._described
+                self._mark(at)
                 return True
         return False
+
+    def _mark(self, at: int) -> None:
+        """From there on there is another section, or an interface more."""
+        if self._marks[-1].at > self._latest:
+            self._marks.pop()  # no packet is between
+        self._marks.append(_Mark(at, self._order, self._base, self._described - self._base))
+
+    def _has_room(self) -> bool:
+        """Whether one more interface can be kept."""
+        rows = self._interfaces
+        if self._described - self._base >= INTERFACES_MAX:
+            return False
+        if self._described == len(rows):
+            if not self._keep(rows.nbytes):
+                return False
+            self._interfaces = np.concatenate((rows, np.zeros_like(rows)))
+        return True
 
     def _other(self, kind: int, buffer: bytearray, at: int, size: int) -> str:
         """Take what matters of a block that is not a packet, of which so many bytes are there; what is wrong with it, or nothing."""
@@ -223,22 +244,24 @@ class PcapNg:
             if size < 20:
                 return f"an interface description of {size} bytes"
             link_type, snaplen = struct.unpack_from(self._order + "H2xI", buffer, at + 8)
-            if len(self._interfaces) - self._base < INTERFACES_MAX:
+            if self._has_room():
                 options = self._options(buffer, at + 16, at + size - 4)
-                resolution = options.get(9, b"\6")[0] if options.get(9, b"\6") else 6
+                resolution = options[9][0] if options.get(9) else _MICROSECONDS
                 offset = int.from_bytes(options.get(14, b"")[:8], "little" if self._order == "<" else "big", signed=True)
-                self._interfaces.append(_Interface(link_type, snaplen, bool(resolution & 0x80), resolution & 0x7F, offset))
-                self._marks.append(_Mark(at, self._order, self._base, len(self._interfaces) - self._base))
+                self._interfaces[self._described] = (link_type, snaplen, resolution, offset, 0)
+                self._described += 1
+                self._mark(at)
             self.info.snaplen = max(self.info.snaplen, snaplen)
             self.info.saw(link_type)
         elif kind == _STATISTICS and size >= 24:
             interface = struct.unpack_from(self._order + "I", buffer, at + 8)[0]
             options = self._options(buffer, at + 20, at + size - 4)
             counts = [options[code] for code in (5, 7) if len(options.get(code, b"")) == 8]
-            if counts and interface < len(self._interfaces) - self._base:
-                lost = sum(struct.unpack(self._order + "Q", count)[0] for count in counts)
-                self._dropped_sum += lost - self._dropped.get(interface, 0)
-                self._dropped[interface] = lost
+            if counts and interface < self._described - self._base:
+                lost = min(sum(struct.unpack(self._order + "Q", count)[0] for count in counts), _MOST_DROPPED)
+                row = self._interfaces[self._base + interface]
+                self._dropped_sum += lost - int(row["dropped"])
+                row["dropped"] = lost
                 self.info.dropped_by_capture = min(self._dropped_sum, _MOST_DROPPED)
         elif kind == _SECRETS:
             self.info.decryption_secrets += 1
@@ -278,36 +301,40 @@ class PcapNg:
         offsets = at + _HEADER
         if simple.any():
             # type, length, bytes on the wire, data: the captured length is what fits and what the interface keeps
-            snaplens = np.array([*(i.snaplen or self._biggest for i in self._interfaces), self._biggest])[which]
+            snaplens = np.where(which >= 0, self._interfaces["snaplen"][which], 0).astype(np.int64)
+            snaplens[snaplens == 0] = self._biggest
             wirelen = np.where(simple, head[:, 2], wirelen)
             caplen = np.where(simple, np.minimum(np.minimum(wirelen, snaplens), size - 16), caplen)
             offsets = np.where(simple, at + 12, offsets)
         elif which[0] >= 0 and bool((which == which[0]).all()):
             # one interface, as nearly always
             only = self._interfaces[int(which[0])]
-            ts = _nanoseconds((high << 32) | low, only)
+            ts = _nanoseconds((high << 32) | low, int(only["resolution"]), int(only["offset"]))
             self._last_ts = int(ts[-1])
-            self.link_type = only.link_type
+            self.link_type = int(only["link_type"])
             return Records(offsets, caplen, wirelen, ts, interfaces=int(interface[0]))
         ts = self._times((high << 32) | low, which, simple)
-        link_types = np.array([*(i.link_type for i in self._interfaces), -1], dtype=np.int64)[which]
+        link_types = np.where(which >= 0, self._interfaces["link_type"][which].astype(np.int64), -1)
         return Records(offsets, caplen, wirelen, ts, link_types, interface)
 
     def moved(self) -> None:
         """See `Format`. Of the sections before the one at hand no packet is left."""
-        del self._interfaces[: self._base]
-        self._base = 0
-        self._marks = [_Mark(0, self._order, 0, len(self._interfaces))]
+        kept = self._described - self._base
+        if self._base:
+            self._interfaces[:kept] = self._interfaces[self._base : self._described].copy()
+        self._base, self._described, self._latest = 0, kept, -1
+        self._marks = [_Mark(0, self._order, 0, kept)]
 
     def _times(self, units: npt.NDArray[np.int64], which: npt.NDArray[np.int64], simple: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """ns since the epoch of each packet, by the resolution of its interface; a simple packet has the time of the one before."""
-        kinds: dict[_Interface, int] = {}
-        number = np.array([kinds.setdefault(interface._replace(link_type=0, snaplen=0), len(kinds)) for interface in (*self._interfaces, _NOBODY)])[which]
+        resolutions = np.where(which >= 0, self._interfaces["resolution"][which], _MICROSECONDS)
+        offsets = np.where(which >= 0, self._interfaces["offset"][which], 0)
+        order = np.lexsort((offsets, resolutions))
+        resolutions, offsets = resolutions[order], offsets[order]
+        another = np.flatnonzero((np.diff(resolutions) != 0) | (np.diff(offsets) != 0)) + 1
         ts = np.zeros(len(units), dtype=np.int64)
-        for interface, i in kinds.items():
-            rows = number == i
-            if rows.any():
-                ts[rows] = _nanoseconds(units[rows], interface)
+        for rows, at in zip(np.split(order, another), [0, *another.tolist()], strict=True):
+            ts[rows] = _nanoseconds(units[rows], int(resolutions[at]), int(offsets[at]))
         if simple.any():
             latest = np.maximum.accumulate(np.where(simple, -1, np.arange(len(ts))))
             ts = np.where(latest >= 0, ts[latest], self._last_ts)
@@ -366,19 +393,19 @@ def _are_sections(buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[n
     return good
 
 
-def _nanoseconds(units: npt.NDArray[np.int64], interface: _Interface) -> npt.NDArray[np.int64]:
-    """ns since the epoch; what no year would have is cut to what 62 bits hold."""
-    exponent = interface.exponent
-    if not interface.binary and exponent <= 9 and interface.offset == 0 and int(units.min()) >= 0 and int(units.max()) < _PLAIN // 10 ** (9 - exponent):
+def _nanoseconds(units: npt.NDArray[np.int64], resolution: int, offset: int) -> npt.NDArray[np.int64]:
+    """ns since the epoch; what no year would have is cut to what 62 bits hold. resolution, offset: as an interface's description has them."""
+    binary, exponent = bool(resolution & 0x80), resolution & 0x7F
+    if not binary and exponent <= 9 and offset == 0 and int(units.min()) >= 0 and int(units.max()) < _PLAIN // 10 ** (9 - exponent):
         return np.asarray(units * 10 ** (9 - exponent), dtype=np.int64)
     raw = units.astype(np.uint64)
-    if interface.binary and exponent < 64:
+    if binary and exponent < 64:
         shift = np.uint64(exponent)
         seconds = raw >> shift
         fraction = raw & ((np.uint64(1) << shift) - np.uint64(1))
         less = max(0, exponent - 33)  # so that a fraction times a billion stays within 64 bits
         part = ((fraction >> np.uint64(less)) * np.uint64(SECOND)) >> np.uint64(exponent - less)
-    elif interface.binary:
+    elif binary:
         seconds = part = np.zeros_like(raw)  # all that 64 bits can say is less than a second
     elif exponent <= 9:
         per_second = np.uint64(10**exponent)
@@ -388,5 +415,5 @@ def _nanoseconds(units: npt.NDArray[np.int64], interface: _Interface) -> npt.NDA
         seconds, part = raw // per_second, raw % per_second // np.uint64(10 ** (exponent - 9))
     else:
         seconds = part = np.zeros_like(raw)
-    whole = np.minimum(seconds, np.uint64(4_000_000_000)).astype(np.int64) + min(max(interface.offset, -(1 << 32)), 1 << 32)
+    whole = np.minimum(seconds, np.uint64(4_000_000_000)).astype(np.int64) + min(max(offset, -(1 << 32)), 1 << 32)
     return np.asarray(np.clip(whole, 0, 4_600_000_000) * SECOND + part.astype(np.int64), dtype=np.int64)

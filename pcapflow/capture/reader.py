@@ -12,7 +12,7 @@ ends, depends on the capture's bytes alone, never on how much of it is at hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -101,6 +101,10 @@ class Records(NamedTuple):
     interfaces: _I64 | int = 0
 
 
+Keep = Callable[[int], bool]
+"""Whether there is room for so many bytes."""
+
+
 class Format(Protocol):
     """How records lie in a file. May keep what a section of it says, never a view into the buffer."""
 
@@ -108,8 +112,10 @@ class Format(Protocol):
     link_type: int
     """The LINKTYPE of every record, where `Records.link_types` is None."""
 
-    def begin(self, source: Source) -> None:
-        """Read the file's header, if it has one that is no record; raises CaptureError where it is none."""
+    def begin(self, source: Source, keep: Keep) -> None:
+        """Read the file's header, if it has one that is no record; raises CaptureError where it is none. keep: asked before so many bytes more are kept
+        of what the file says, up to the end of its blocks.
+        """
         ...
 
     def scan(self, buffer: bytearray, at: int, have: int, most: int) -> Scan:
@@ -146,7 +152,7 @@ class CaptureReader:
         self._search_from = 0
         """Where in the buffer it may."""
         self._to_skip = 0
-        form.begin(source)
+        form.begin(source, self._keep)
 
     def blocks(self, first_packet: int, limits: Limits, *, column_bytes: int = COLUMN_BYTES_PER_PACKET, packets: int | None = None) -> Iterator[PacketBlock]:
         """The capture's packets, the first of them numbered first_packet. Each block is valid until the next is asked for. column_bytes: what is
@@ -163,6 +169,12 @@ class CaptureReader:
         finally:
             account.release(reserved + self._grown)
             self._grown = 0
+
+    def _keep(self, n: int) -> bool:
+        if not self._ledger.blocks.reserve(n):
+            return False
+        self._grown += n
+        return True
 
     def _blocks(self, number: int, most: int, left: int | None) -> Iterator[PacketBlock]:
         source, info = self._source, self.info

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pcapflow.capture import search
 from pcapflow.capture.block import gather
-from pcapflow.capture.reader import CaptureInfo, Records, Scan, file_header
+from pcapflow.capture.reader import CaptureInfo, Keep, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import SECOND, Limits
@@ -36,7 +36,7 @@ class Snoop:
         self._biggest = limits.record_max_bytes
         self._last = 0
 
-    def begin(self, source: Source) -> None:
+    def begin(self, source: Source, keep: Keep) -> None:
         """Read the file header."""
         head = file_header(source, _FILE_HEADER)
         version, link = struct.unpack(">II", head[8:])
