@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-EXTRAS = {"br": "brotli", "zstd": "zstandard"}
+EXTRAS = {"br": "brotli"}
 """Content codings that an optional library undoes, which an extra of the coding's name installs."""
 
 

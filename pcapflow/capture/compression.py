@@ -3,7 +3,8 @@
 Contract: `decompressor` gives an object whose `read` returns decompressed bytes, at most as many as asked for, or b"" at the end, and which raises
 `Corrupt` where the compressed data is. Several members or frames in a row are one stream, as the formats' own tools read them. Invariant: what a
 decompressor keeps is reserved in the `blocks` account; a file that asks for a larger window than `decompress_max_bytes` is refused, and one that
-becomes more than `decompress_max_ratio` times as large ends there.
+becomes more than `decompress_max_ratio` times as large ends there. Compressed bytes are taken in slices that begin at fixed offsets, and each step makes
+_PIECE bytes at the most, so that where damage ends it depends neither on who asks nor on how the input arrives.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ MAGIC = {
 """What a compressed file begins with, and its name in the report."""
 _CHUNK = 64 * KIB
 """Compressed bytes read at one time."""
+_SLICE = 4 * KIB
+_PIECE = 16 * KIB
+"""What is lost in front of damage at the most: of a step that fails a codec gives nothing."""
 _RATIO_COUNTS = 16 << 20
 """Decompressed bytes from which on the ratio counts: what is there sooner takes no time."""
 
@@ -43,11 +47,15 @@ class Corrupt(Exception):
         self.early = early
 
 
+_ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError)
+
+
 class _Zlib:
-    """zlib's with the same face."""
+    """zlib's with the face of the others."""
 
     def __init__(self) -> None:
         self._z = zlib.decompressobj(wbits=31)
+        self.needs_input = True
 
     @property
     def eof(self) -> bool:
@@ -57,12 +65,10 @@ class _Zlib:
     def unused_data(self) -> bytes:
         return self._z.unused_data
 
-    @property
-    def needs_input(self) -> bool:
-        return not self._z.unconsumed_tail
-
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._z.decompress(self._z.unconsumed_tail + data, max_length)
+        out = self._z.decompress(self._z.unconsumed_tail + data, max_length)
+        self.needs_input = not self._z.unconsumed_tail and len(out) < max_length
+        return out
 
 
 class Decompressor:
@@ -72,15 +78,14 @@ class Decompressor:
         self.memory = 64 * KIB
         """Bytes that it may keep, to be reserved by the caller."""
         self._ratio = limits.decompress_max_ratio
-        self._taken = self._given = 0
-
-        def counted(n: int) -> bytes:
-            data = read(n)
-            self._taken += len(data)
-            return data
-
-        self._read = counted
+        self._read = read
+        self._have, self._next = b"", 0
+        """Compressed bytes that were read, and how many of them were taken."""
+        self._out, self._at = b"", 0
+        """A decompressed piece, and how many bytes of it were given."""
+        self._taken = self._made = 0
         self._make: Callable[[], Any] = _Zlib
+        self._errors: tuple[type[Exception], ...] = _ERRORS
         most = limits.decompress_max_bytes
         if name == "bzip2":
             self._make, self.memory = bz2.BZ2Decompressor, 4 << 20
@@ -90,61 +95,57 @@ class Decompressor:
             lz4 = _imported("lz4.frame", name, path)
             self._make, self.memory = lz4.LZ4FrameDecompressor, 9 << 20
         elif name == "zstd":
-            zstandard = _imported("zstandard", name, path)
-            self._make, self.memory = lambda: _Zstd(zstandard, most, counted), most
+            zstd = _imported("pcapflow.zstd", name, path)
+            self._make, self.memory = lambda: zstd.zstd_decompressor(most), most
+            self._errors = (*_ERRORS, zstd.ZstdError)
         self._codec: Any = self._make()
 
     def read(self, n: int) -> bytes:
         """At most n bytes; b"" at the end."""
-        data = self._some(n)
-        self._given += len(data)
-        if self._given > _RATIO_COUNTS and self._given > self._ratio * self._taken:
-            raise Corrupt(f"{self._taken} bytes become more than {self._ratio} times as many: decompress_max_ratio")
+        if self._at == len(self._out):
+            self._out, self._at = self._piece(), 0
+        data = self._out[self._at : self._at + n]
+        self._at += len(data)
         return data
 
-    def _some(self, n: int) -> bytes:
-        if isinstance(self._codec, _Zstd):
-            return self._codec.read(n)
-        try:
-            while True:
-                if self._codec.eof:
-                    # padding of zeros, or another member
-                    rest = (self._codec.unused_data or b"").lstrip(b"\0") or self._read(_CHUNK).lstrip(b"\0")
-                    if not rest:
+    def _piece(self) -> bytes:
+        """The next decompressed bytes, at most _PIECE; b"" at the end."""
+        while True:
+            codec = self._codec
+            if codec.eof:
+                # padding of zeros, or another member
+                data = (codec.unused_data or b"").lstrip(b"\0")
+                while not data:
+                    data = self._slice()
+                    if not data:
                         return b""
-                    self._codec = self._make()
-                    data = rest
-                else:
-                    data = self._read(_CHUNK) if self._codec.needs_input else b""
-                    if not data and self._codec.needs_input:
-                        raise Corrupt("the compressed data is cut short", early=True)
-                out: bytes = self._codec.decompress(data, n)
-                if out:
-                    return out
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError) as e:
-            raise Corrupt(str(e).rstrip(".")) from None
+                    data = data.lstrip(b"\0")
+                codec = self._codec = self._make()
+            else:
+                data = self._slice() if codec.needs_input else b""
+                if not data and codec.needs_input:
+                    raise Corrupt("the compressed data is cut short", early=True)
+            try:
+                out: bytes = codec.decompress(data, _PIECE)
+            except self._errors as e:
+                raise Corrupt(str(e).rstrip(".")) from None
+            self._made += len(out)
+            if self._made > _RATIO_COUNTS and self._made > self._ratio * self._taken:
+                raise Corrupt(f"{self._taken} bytes become more than {self._ratio} times as many: decompress_max_ratio")
+            if out:
+                return out
 
-
-class _File:
-    """A callable with the face that zstandard reads."""
-
-    def __init__(self, read: Read) -> None:
-        self.read = read
-
-
-class _Zstd:
-    """zstandard's reader over a callable."""
-
-    def __init__(self, zstandard: Any, most: int, read: Read) -> None:
-        self._error = zstandard.ZstdError
-        self._reader = zstandard.ZstdDecompressor(max_window_size=most).stream_reader(_File(read), read_size=_CHUNK, read_across_frames=True)
-
-    def read(self, n: int) -> bytes:
-        try:
-            out: bytes = self._reader.read1(n)
-        except self._error as e:
-            raise Corrupt(str(e)) from None
-        return out
+    def _slice(self) -> bytes:
+        """The next _SLICE compressed bytes, fewer at the end of the input."""
+        while len(self._have) - self._next < _SLICE:
+            more = self._read(_CHUNK)
+            if not more:
+                break
+            self._have, self._next = self._have[self._next :] + more, 0
+        data = self._have[self._next : self._next + _SLICE]
+        self._next += len(data)
+        self._taken += len(data)
+        return data
 
 
 def _imported(module: str, name: str, path: str) -> Any:

@@ -27,7 +27,7 @@ class Fragment(NamedTuple):
     bytes were captured.
     """
 
-    key: tuple[int, ...]
+    key: bytes
     start: int
     data: bytes
     more: bool
@@ -70,7 +70,7 @@ class Fragments:
         self._pieces = 0
         """Fragments of the datagram that was put together last."""
         self._timeout = limits.fragment_timeout
-        self._table: dict[tuple[int, ...], _Datagram] = {}
+        self._table: dict[bytes, _Datagram] = {}
         self.datagrams = 0
         """Put together."""
         self.dropped = 0
@@ -151,7 +151,7 @@ class Fragments:
                 break
             self._leave(key)
 
-    def _leave(self, key: tuple[int, ...]) -> None:
+    def _leave(self, key: bytes) -> None:
         datagram = self._table.pop(key)
         self.dropped += len(datagram.pieces)
         self._account.release(datagram.reserved)

@@ -23,6 +23,7 @@ from pcapflow.decode.tunnels import DEPTH_MAX, ETHERNET, IP, PROTOCOLS, Opened, 
 from pcapflow.decode.unread import LLC, NO_NETWORK, Kind, service_of
 
 _TCP, _UDP, _FRAGMENT6, _AH = 6, 17, 44, 51
+_NUMBERS = struct.Struct(">IBQQ")
 _TAGS = {0x8926: 6, 0x893F: 8, 0x8909: 8}
 """VN-Tag, E-Tag (IEEE 802.1BR) and Cisco's metadata: bytes behind their EtherType, the last two of which are the next one."""
 _LEAST_ETHERTYPE = 0x600
@@ -302,7 +303,7 @@ def _ipv4(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     packet.ip_id = head.id
     packet.named = (Kind.PROTOCOL, head.p)
     if head.mf or head.offset:
-        key = (packet.source, packet.destination, head.id, head.p, packet.tag | vlan_tag(packet.vlans), packet.tunnel)
+        key = _datagram(head, packet, head.id, head.p)
         _fragment(frame, at + size, at + total, key, head.offset * 8, head.p, packet, more=bool(head.mf))
         return
     _transport(frame, at + size, at + total, head.p, packet)
@@ -328,7 +329,7 @@ def _ipv6(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
         extension = ip6.EXT_HDRS_CLS[following](frame[at : at + 2048])
         packet.named = (Kind.PROTOCOL, extension.nxt)
         if following == _FRAGMENT6 and (extension.frag_off or extension.m_flag):
-            key = (packet.source, packet.destination, extension.id, packet.tag | vlan_tag(packet.vlans), packet.tunnel)
+            key = _datagram(head, packet, extension.id, 0)
             _fragment(frame, at + 8, end, key, extension.frag_off * 8, extension.nxt, packet, more=bool(extension.m_flag))
             return
         at += extension.length
@@ -336,7 +337,12 @@ def _ipv6(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     _transport(frame, at, end, following, packet)
 
 
-def _fragment(frame: bytes, at: int, end: int, key: tuple[int, ...], start: int, protocol: int, packet: Packet, *, more: bool) -> None:
+def _datagram(head: Any, packet: Packet, number: int, protocol: int) -> bytes:
+    """What tells the datagram of a fragment from others. Bytes, whose hashes nobody can choose from outside."""
+    return head.src + head.dst + _NUMBERS.pack(number, protocol, packet.tag | vlan_tag(packet.vlans), packet.tunnel)  # type: ignore[no-any-return]
+
+
+def _fragment(frame: bytes, at: int, end: int, key: bytes, start: int, protocol: int, packet: Packet, *, more: bool) -> None:
     """A fragment's part of the datagram is frame[at:end], as far as it was captured."""
     packet.fragment = Fragment(key, start, frame[at : min(end, len(frame))], more, protocol, whole=end <= len(frame))
 

@@ -1,5 +1,5 @@
 """Undoes content codings as the bytes arrive: gzip (any number of members) and deflate (zlib or raw) by zlib, br by brotli, zstd
-by zstandard, and several of them one on top of the other.
+by Python's own or its backport, and several of them one on top of the other.
 
 Contract: `feed` takes encoded bytes and hands decoded pieces of bounded size to a callable; it returns a `Drop` where the
 body is not what it says or grows beyond its limits, and never raises. Encoded bytes are taken in slices that begin at
@@ -24,15 +24,13 @@ from pcapflow.looking import EXTRAS, MOST_CODINGS
 SLICE = 2 << 10
 PIECE = 64 << 10
 DECODER_BYTES = {"br": 48 << 10, "zstd": 224 << 10}
-"""What a decoder takes from the start: brotli's state; zstandard's, with a buffer of one block each way."""
+"""What a decoder takes from the start: brotli's state; zstd's, with a buffer of one block each way."""
 _ZLIB_BYTES = 48 << 10
 """zlib's inflate state: a window of 32 KiB, tables of 7 KiB, and a slice."""
 _BROTLI_TABLES = 1536 << 10
 _BROTLI_TABLES_PER_BYTE = 384
 """Prefix codes of 256 trees for each of three alphabets take that much, and a byte of input that part of it (RFC 7932 section 9.2)."""
 _STEP = 64 << 10
-_ZSTD_BITE = 32
-"""zstandard undoes what it is given at once; a block of 4 bytes is 128 KiB, so this makes 1 MiB at the most."""
 _ZSTD_WINDOW = 8 << 20
 """The largest window that zstd may ask for over HTTP (RFC 9659)."""
 _BROTLI_WINDOW = 16 << 20
@@ -92,7 +90,7 @@ class _Zlib:
     def feed(self, data: bytes, out: Out) -> None:
         data = self._carry + data
         self._carry = b""
-        if self._inflate is None:
+        if self._inflate is None and not self.ended:
             if len(data) < 2:
                 self._carry = data
                 return
@@ -116,6 +114,7 @@ class _Zlib:
                 if self._inflate.eof:
                     self.ended = True
                     data = self._inflate.unused_data
+                    self._inflate = None  # which would keep it
                 else:
                     data = self._inflate.unconsumed_tail
         except zlib.error as e:
@@ -153,9 +152,8 @@ class _Zstd:
     """zstd, any number of frames."""
 
     def __init__(self) -> None:
-        self._module = _module("zstandard")
-        self._codec = self._module.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-        self._decoder = self._codec.decompressobj()
+        self._zstd = _module("pcapflow.zstd")
+        self._decoder = self._zstd.zstd_decompressor(_ZSTD_WINDOW)
         self.ended = False
 
     @staticmethod
@@ -165,20 +163,16 @@ class _Zstd:
 
     def feed(self, data: bytes, out: Out) -> None:
         try:
-            for at in range(0, len(data), _ZSTD_BITE):
-                rest = data[at : at + _ZSTD_BITE]
-                while rest:
-                    if self.ended:
-                        self._decoder = self._codec.decompressobj()
-                        self.ended = False
-                    piece = self._decoder.decompress(rest)
-                    for begin in range(0, len(piece), PIECE):
-                        out(piece[begin : begin + PIECE])
-                    rest = b""
-                    if self._decoder.eof:
-                        self.ended = True
-                        rest = self._decoder.unused_data
-        except self._module.ZstdError as e:
+            while data or not (self.ended or self._decoder.needs_input):
+                if self.ended:
+                    self._decoder = self._zstd.zstd_decompressor(_ZSTD_WINDOW)
+                    self.ended = False
+                piece = self._decoder.decompress(data, PIECE)
+                if piece:
+                    out(piece)
+                self.ended = self._decoder.eof
+                data = self._decoder.unused_data if self.ended else b""
+        except self._zstd.ZstdError as e:
             if "llocation" in str(e):
                 raise MemoryError from None
             raise _Malformed(f"zstd: {e}") from None

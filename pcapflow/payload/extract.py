@@ -19,8 +19,9 @@ from pcapflow.payload.path import Event
 from pcapflow.payload.structure import SCALAR
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null', re.DOTALL)
-_BLANKS = re.compile(rb'("(?:[^"\\]++|\\.)*+")|\s++', re.DOTALL)
 _AT_ONCE = 64 << 10
+_IS_BLANK = np.zeros(256, dtype=bool)
+_IS_BLANK[list(b" \t\r\n")] = True
 _BRACKET, _SCALAR_BYTE = 1, 2
 _KINDS = np.zeros(256, dtype=np.uint8)
 _KINDS[list(b"[]{}")] = _BRACKET
@@ -144,28 +145,33 @@ class Values:
             self._parts = []
             return
         before, behind = self._around
-        text = b"".join((before, *parts, end, behind))
+        parts.append(end)
+        if any(b"\n" in part or b"\r" in part for part in parts):
+            _on_one_line(parts)
+        text = b"".join((before, *parts, behind))
         parts.clear()  # what is reserved for them stands for the text until that is given on
-        if b"\n" in text or b"\r" in text:
-            text = _on_one_line(text)
         self._emit(text)
         self.close()
 
 
-def _on_one_line(text: bytes) -> bytes:
-    """A JSON text without the white space between its tokens. A line's end is in no string, so some lines are taken at a time."""
-    found = bytearray()
-    at = 0
-    while at < len(text):
-        end = text.find(b"\n", at + _AT_ONCE)
-        end = end if end >= 0 else len(text)
-        found += _BLANKS.sub(_string_only, text[at:end])
-        at = end
-    return bytes(found)
-
-
-def _string_only(match: re.Match[bytes]) -> bytes:
-    return match[1] or b""
+def _on_one_line(parts: list[bytes]) -> None:
+    """Takes the white space between its tokens out of a JSON text that is in parts, in place and a piece at a time."""
+    inside = escaped = False
+    for i, part in enumerate(parts):
+        kept = []
+        for at in range(0, len(part), _AT_ONCE):
+            piece = part[at : at + _AT_ONCE]
+            plain = b"_" + piece[1:] if escaped else piece
+            escaped = False
+            if b"\\" in plain:
+                plain = plain.replace(b"\\\\", b"__")
+                escaped = plain.endswith(b"\\")
+                plain = plain.replace(b'\\"', b"__")
+            text = np.frombuffer(plain, dtype=np.uint8)
+            within = np.bitwise_xor.accumulate(text == _QUOTE) ^ inside
+            inside = bool(within[-1])
+            kept.append(np.frombuffer(piece, dtype=np.uint8)[within | ~_IS_BLANK[text]].tobytes())
+        parts[i] = b"".join(kept)
 
 
 def _starts(data: bytes, count: int) -> list[int]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -311,8 +311,9 @@ def _url(head: RequestHead) -> str:
 
 
 def _query(url: str) -> list[dict[str, str]]:
+    query = url.partition("#")[0].partition("?")[2]  # urlsplit would keep the last 128 URLs, however long they are
     try:
-        pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, max_num_fields=1000)
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
     except ValueError:
         return []
     return [{"name": name, "value": value} for name, value in pairs]
