@@ -9,6 +9,7 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from pcapflow.errors import OutputError
 
@@ -67,8 +68,10 @@ def _unlock(beside: Path) -> None:
 
 
 def begins_as_capture(path: str | Path) -> bool:
-    """Whether a file begins as a capture does; False where nobody can tell."""
+    """Whether a file begins as a capture does; False where nobody can tell, and for what is no file: a named pipe would wait."""
     try:
+        if not is_file(path):
+            return False
         with Path(path).open("rb") as file:
             return file.read(16).startswith(CAPTURES)
     except OSError:
@@ -76,14 +79,24 @@ def begins_as_capture(path: str | Path) -> bool:
 
 
 def _remove_what_is_left(path: str) -> None:
+    if not is_file(path):
+        return
     with suppress(OSError):
-        fd = os.open(path, os.O_RDWR)
+        fd = os.open(path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0))
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not begins_as_capture(path):  # somebody's, of whatever name
                 Path(path).unlink()
         finally:
             os.close(fd)
+
+
+def spool() -> IO[bytes]:
+    """A file without a name for what does not fit in memory. Raises `OutputError`."""
+    try:
+        return tempfile.TemporaryFile(prefix=_PREFIX)
+    except OSError as e:
+        raise OutputError(f"no temporary file can be made: {e.strerror}") from None
 
 
 def is_folder(path: str | Path) -> bool:

@@ -17,7 +17,7 @@ OVERHEAD_BYTES = 24 << 20
 FIXED_BYTES = 40 * (1 << 20) + OVERHEAD_BYTES
 """The same with Python, numpy and the libraries (docs/memory.md)."""
 
-_FIELD = re.compile(r"^(Vm(?:HWM|RSS|Data)):\s+(\d+) kB$", re.MULTILINE)
+_FIELD = re.compile(r"^(Vm(?:HWM|RSS|Data|Size)):\s+(\d+) kB$", re.MULTILINE)
 
 
 def resident_bytes() -> tuple[int, int]:
@@ -35,6 +35,20 @@ def _status() -> dict[str, int]:
     except OSError:
         return {}
     return {name: int(kilobytes) * 1024 for name, kilobytes in _FIELD.findall(text)}
+
+
+def can_load_libraries() -> bool:
+    """Whether a limit on this process's address space leaves enough for numpy, whose libraries end the process where it does not."""
+    try:
+        import resource
+    except ImportError:
+        return True
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return limit == resource.RLIM_INFINITY or limit - _status().get("VmSize", 0) > _LIBRARIES_BYTES
+
+
+_LIBRARIES_BYTES = 76 << 20
+"""Addresses that numpy's code and buffers take."""
 
 
 def container_limit(root: Path = Path("/")) -> int | None:

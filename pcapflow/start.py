@@ -5,13 +5,14 @@ Until the command line is loaded nothing is begun, so Ctrl-C ends the process at
 
 from __future__ import annotations
 
+import os
 import signal
 
 
 def main() -> None:
     """The console script."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's matrices, which nothing here multiplies, would take a stack a processor
     from pcapflow.cli import main as command  # noqa: PLC0415 - see above
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     command()

@@ -7,6 +7,7 @@ else handles the signals, it changes nothing.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,10 +18,22 @@ from typing import Any, Self
 _seen: set[int] = set()
 
 
-def terminate(number: int, _frame: FrameType | None) -> None:
-    """The handler of SIGTERM of a program whose business this is: as Ctrl-C, but remembered."""
-    _seen.add(number)
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """The handler of SIGINT of a program whose business this is. While something is imported nothing is half done, and an exception might be swallowed
+    there, or leave its mark on how the process ends: the process ends at once, as any other program.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """The same of SIGTERM, which is remembered."""
+    _seen.add(number)
+    interrupt(number, frame)
 
 
 def was_terminated() -> bool:
@@ -28,7 +41,7 @@ def was_terminated() -> bool:
     return signal.SIGTERM in _seen
 
 
-_OURS: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}
+_OURS: dict[int, tuple[Any, ...]] = {signal.SIGINT: (interrupt, signal.default_int_handler), signal.SIGTERM: (terminate,)}
 """The handlers that an `Interrupt` takes the place of."""
 
 
@@ -38,20 +51,19 @@ class Interrupt:
     def __init__(self) -> None:
         self.asked = False
         self._waits = False
-        self._replaced: list[int] = []
+        self._replaced: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number, handler in _OURS.items():
-                if signal.getsignal(number) is handler:
-                    signal.signal(number, self._handle)
-                    self._replaced.append(number)
+            for number, handlers in _OURS.items():
+                if signal.getsignal(number) in handlers:
+                    self._replaced[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        for number in self._replaced:
-            signal.signal(number, _OURS[number])
-        self._replaced = []
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
+        self._replaced = {}
 
     def check(self) -> None:
         """Raises KeyboardInterrupt where the user asked to stop: between two pieces of work of which nothing is half done."""

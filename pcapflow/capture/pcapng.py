@@ -148,8 +148,9 @@ class PcapNg:
             if kind in _PACKETS:
                 if size > self._biggest + _BESIDE:
                     return Scan(starts, at, damage=f"a packet block claims {size} bytes")
-                least = 16 if kind == _SIMPLE_PACKET else caplen + _HEADER + 4
-                if least > size and at + _HEADER <= have:
+                if size < (16 if kind == _SIMPLE_PACKET else _HEADER + 4):
+                    return Scan(starts, at, damage=f"a packet block claims {size} bytes")
+                if kind != _SIMPLE_PACKET and at + _HEADER <= have and caplen + _HEADER + 4 > size:
                     return Scan(starts, at, damage=f"a packet block of {size} bytes claims {caplen} captured ones")
                 if at + size > have:
                     return Scan(starts, at, wanted=size)

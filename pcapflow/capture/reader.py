@@ -68,7 +68,7 @@ class CaptureInfo:
     def saw(self, link_type: int, packets: int = 0) -> None:
         """The capture has an interface of that link type, and so many more packets."""
         if link_type not in self.by_link_type:
-            if len(self.link_types) >= _LINK_TYPES_MAX and link_type >= 0:
+            if len(self.link_types) - (-1 in self.by_link_type) >= _LINK_TYPES_MAX and link_type >= 0:
                 return
             # that of packets whose interface nobody described stays last: no block says when it was met
             self.link_types.insert(len(self.link_types) - (-1 in self.by_link_type), link_type)

@@ -115,11 +115,11 @@ def check(job: Job) -> Verdict:
 
 
 def _check(job: Job, verdict: Verdict) -> None:
-    folder = job.baseline.parent if job.update and job.baseline is not None else Path(tempfile.gettempdir())
+    folder = job.baseline.parent if job.update and job.baseline is not None else None
     try:
-        fd, report = temporary(folder)
+        fd, report = temporary(folder if folder is not None else tempfile.gettempdir())
     except OSError as e:
-        raise OutputError(f"no file can be written in {folder}: {e.strerror}") from None
+        raise OutputError(f"no file can be written in {folder or 'a temporary folder'}: {e.strerror}") from None
     _under_way.add(report)
     try:
         with os.fdopen(fd, "wb") as file:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from pcapflow.records import Http, Record
 
+_LONGEST = 1e12
+"""Seconds of an exchange; a report that somebody wrote may say more than can be summed."""
 MOST_ENDPOINTS = 10_000
 LONGEST = 256
 """Characters of a name; longer ones that begin alike are one."""
@@ -66,7 +68,7 @@ class Endpoints:
             return
         endpoint.errors += response.status >= 400
         endpoint.bytes += response.body.bytes
-        endpoint.microseconds += round((record.duration or 0.0) * 1e6)
+        endpoint.microseconds += round(min(record.duration or 0.0, _LONGEST) * 1e6)
 
     def changes(self, new: Endpoints, most: int) -> list[EndpointChange]:
         """Where the new ones differ from these, by name."""

@@ -11,7 +11,7 @@ import click
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
-from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting
+from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting, refuse_overwriting_tables
 from pcapflow.cli.sinks import FILES, Sinks, open_sinks, refuse_one_place_twice, sink_options
 from pcapflow.limits import Limits
 
@@ -53,8 +53,10 @@ def analyze(
         raise click.UsageError("--json and --ndjson exclude each other")
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
-    refuse_one_place_twice(output, run)
-    refuse_overwriting(captures, {"-o": output, **{f"--{name}": run[name] for name in FILES}})
+    beside = {f"--{name}": run[name] for name in FILES}
+    refuse_one_place_twice({"the report": output or "-", **beside})
+    refuse_overwriting(captures, {"-o": output or "-", **beside})
+    refuse_overwriting_tables(captures, run["parquet"])
     bounds, options = settings(run, looking(run))
     with ExitStack() as stack:
         out = stack.enter_context(open_output(output))

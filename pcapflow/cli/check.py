@@ -73,7 +73,6 @@ def check(
     """
     from pcapflow.check.config import FAIL_ON, find, here, load
 
-    refuse_overwriting(captures, {"--junit": junit})
     project = load(Path(config) if config is not None else find(here()))
     kinds = tuple(filter(None, fail_on.split(","))) if fail_on is not None else project.fail_on
     for kind in kinds:
@@ -83,6 +82,8 @@ def check(
     if update and not baselines:
         raise UsageError("--update writes baselines, and " + ("--no-baseline says that there are none" if no_baseline else f"{project.source} says that there are none"))
     work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
+    read = [*captures, *(str(job.baseline) for job in work if job.baseline is not None), project.source]
+    refuse_overwriting(read, {"--junit": junit, "the result": "-"})
     _say_which_globs_match_nothing(project, captures, work)
     verdicts: list[Verdict] = []
     with open_output(None) as out:

@@ -8,7 +8,7 @@ import click
 
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command
-from pcapflow.cli.output import open_output
+from pcapflow.cli.output import open_output, refuse_overwriting
 
 if TYPE_CHECKING:
     from pcapflow.check.comparing import Comparison
@@ -36,6 +36,8 @@ def diff(old: str, new: str, *, as_json: bool, quiet: bool, only_summary: bool, 
     from pcapflow.check.comparing import compare
     from pcapflow.check.reports import read_report
 
+    if not quiet:
+        refuse_overwriting((old, new), {"the result": "-"})
     comparison = compare(read_report(old), read_report(new), most=most, records=not only_summary)
     if not quiet:
         with open_output(None) as out:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pcapflow.capture.interrupt import terminate, was_terminated
+from pcapflow.capture.interrupt import interrupt, terminate, was_terminated
 from pcapflow.cli.output import ReaderLeft
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, TERMINATED, OutputError, PcapflowError
 from pcapflow.plain import plain
@@ -41,11 +41,14 @@ def nobody_reads() -> None:
 
 
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "cannot create shared object")
+"""What the system's loader says where memory is short."""
 _NO_FILES = frozenset((errno.EMFILE, errno.ENFILE))
 
 
 def exit_with(command: click.Command) -> None:
     """Run the command line and leave the process with the documented status."""
+    signal.signal(signal.SIGINT, interrupt)
     # a CI job that is out of time: as Ctrl-C
     signal.signal(signal.SIGTERM, terminate)
     status = _status_of(lambda: command.main(standalone_mode=False))
@@ -82,6 +85,11 @@ def _status_of(run: Callable[[], Any]) -> int:
         return INTERRUPTED
     except MemoryError:
         say("out of memory")
+        return OUT_OF_MEMORY
+    except ImportError as e:
+        if not any(text in str(e) for text in _NO_MEMORY):
+            return _of_ours(e)
+        say("out of memory: a library cannot be loaded")
         return OUT_OF_MEMORY
     except OSError as e:
         return _of_the_system(e)

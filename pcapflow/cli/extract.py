@@ -11,6 +11,7 @@ from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
+from pcapflow.cli.sinks import refuse_one_place_twice
 from pcapflow.looking import Looking
 
 _LARGE = 64 << 10
@@ -53,7 +54,8 @@ def extract(
     from pcapflow.cli.progress import progress_bar
     from pcapflow.report.extract import Extractor, Where
 
-    refuse_overwriting(captures, {"-o": output, "--drops": drops})
+    refuse_one_place_twice({"the values": output or "-", "--drops": drops})
+    refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
     where = Where.parse(conditions)
     bounds, options = settings(run, Looking(sniff=sniff_json))
     with ExitStack() as stack:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pcapflow.budget import Ledger
     from pcapflow.limits import Limits
     from pcapflow.protocols.follow import Part
-    from pcapflow.reassembly.connection import Connection
 
 _EXAMPLES = """\b
 Examples:
@@ -61,22 +60,17 @@ def follow(
         raise click.UsageError("--gap-fill goes with --raw")
     if gap_fill is not None and not _FILL.fullmatch(gap_fill):
         raise click.UsageError(f"--gap-fill: {gap_fill!r} is not a byte; write two hexadecimal digits")
-    refuse_overwriting(captures, {"-o": output})
+    refuse_overwriting(captures, {"-o": output or "-"})
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
     from pcapflow.report.follow import Following
 
     bounds, options = settings(run)
-    seen = False
     with open_output(output) as out, progress_bar(enabled=not run["quiet"]) as progress:
         filled = _Raw(out, bytes.fromhex(gap_fill) if gap_fill else b"", bounds.gap_fill_max_bytes)
         show = filled if raw else _View(out, as_hex=as_hex)
 
-        def take(connection: Connection, part: Part) -> None:
-            nonlocal seen
-            seen = True
-            connection.fix_roles()
-            name = connection.stream_name(part.direction)
+        def take(name: str, part: Part) -> None:
             if stream is None or name == stream:
                 show.part(name, part)
 
@@ -94,7 +88,7 @@ def follow(
             )
         if filled.left_out:
             result.warnings.append(f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early")
-        if not seen:
+        if not any(one.seen for one in following):
             raise UsageError(f"no connection begins with packet {number}; `pcapflow analyze --ndjson` lists them (.connection)")
     finish(result)
 

@@ -36,6 +36,14 @@ def grouped(command: click.Command) -> list[tuple[str, list[click.Option]]]:
 class Command(click.Command):
     """A command whose help has groups."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click."""
+        from pcapflow.process import can_load_libraries
+
+        if not can_load_libraries():
+            raise MemoryError
+        return super().invoke(ctx)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See click."""
         for name, options in grouped(self):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ from pcapflow.plain import harmless_json
 _AT_ONCE = 64 << 10
 _LATER = re.compile(r"([a-z]+)\.[0-9]+\.parquet")
 """The second and later files of a table."""
+_TABLE = re.compile(r"[a-z]+(?:\.[0-9]+)?\.parquet")
+_DESCRIPTOR = re.compile(r"(?:/proc/([^/]+)|/dev)/fd/([0-9]{1,9})")
+_MOST_LINKS = 40
 
 
 class ReaderLeft(Exception):
@@ -72,37 +76,64 @@ class Output:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
 
 
-def refuse_overwriting(captures: Sequence[str], outputs: Mapping[str, str | None]) -> None:
-    """An output that is one of the inputs, by whatever path or link, would be the end of it. outputs: by the option that names each."""
+def refuse_overwriting(inputs: Sequence[str], outputs: Mapping[str, str | None]) -> None:
+    """An output that is one of the inputs, by whatever path or link, would be the end of it. outputs: by the option that names each; `-` is standard
+    output, which may be a file too. inputs: a folder stands for the captures in it.
+    """
     for option, path in outputs.items():
-        if path is None or path == "-" or not is_file(path):
+        written = None if path is None else _status_of(path)
+        if written is None or not stat.S_ISREG(written.st_mode):
             continue
-        for capture in captures:
-            if (_is_standard_input(path) if capture == "-" else _same(path, capture)) or (is_folder(capture) and _is_capture_in(path, capture)):
-                raise UsageError(f"{option} {path}: is a capture that is to be read, and would be overwritten")
+        for name in inputs:
+            read = _status_of(name, reads=True)
+            if read is not None and (os.path.samestat(written, read) or (stat.S_ISDIR(read.st_mode) and _is_capture_in(written, name))):
+                what = "standard output" if path == "-" else f"{option} {path}"
+                raise UsageError(f"{what}: is a file that is to be read, and would be overwritten")
 
 
-def _same(one: str, other: str) -> bool:
+def refuse_overwriting_tables(captures: Sequence[str], folder: str | None) -> None:
+    """Tables would take the place of captures that have their names."""
+    if folder is None or not is_folder(folder):
+        return
     try:
-        return Path(one).samefile(other)
+        tables = [entry.path for entry in os.scandir(folder) if _TABLE.fullmatch(entry.name)]
     except OSError:
-        return False
+        return
+    for table in tables:
+        refuse_overwriting(captures, {f"--parquet {folder}:": table})
 
 
-def _is_standard_input(path: str) -> bool:
+def _status_of(path: str, *, reads: bool = False) -> os.stat_result | None:
+    """Of what is written to that path, or read from it; None where nobody can tell."""
     try:
-        return os.path.samestat(os.fstat(sys.stdin.fileno()), Path(path).stat())
+        if path != "-":
+            return os.stat(path)  # noqa: PTH116 - the path as it was given
+        stream = sys.stdin if reads else sys.stdout
+        return os.fstat(stream.fileno())
     except (OSError, ValueError, AttributeError):
-        return False
+        return None
 
 
-def _is_capture_in(path: str, folder: str) -> bool:
-    """Whether a file in the folder is that one, and begins as a capture does."""
+def _is_capture_in(written: os.stat_result, folder: str) -> bool:
+    """Whether it is a file in the folder that begins as a capture does."""
     try:
         with os.scandir(folder) as entries:
-            return begins_as_capture(path) and any(entry.is_file() and _same(path, entry.path) for entry in entries)
+            return any(entry.is_file() and os.path.samestat(entry.stat(), written) and begins_as_capture(entry.path) for entry in entries)
     except OSError:
         return False
+
+
+def descriptor(path: str) -> int | None:
+    """Which of this process's descriptors a path stands for, by whatever links: `/dev/stdout`, `/dev/fd/3`; None for a path of another kind."""
+    for _ in range(_MOST_LINKS):
+        match = _DESCRIPTOR.fullmatch(os.path.normpath(path))
+        if match is not None and match[1] in (None, "self", "thread-self", str(os.getpid())):
+            return int(match[2])
+        try:
+            path = os.path.join(os.path.dirname(path), os.readlink(path))  # noqa: PTH115, PTH118, PTH120 - the path as it was given
+        except OSError:
+            return None
+    return None
 
 
 @contextmanager
@@ -115,16 +146,20 @@ def open_output(path: str | None) -> Iterator[Output]:
         yield output
         output.flush()
         return
-    target = Path(path)
+    number = descriptor(path)
+    target = Path(os.path.realpath(path)) if os.path.islink(path) and number is None else Path(path)  # noqa: PTH114 - see above
     try:
         if is_folder(target):
             raise OutputError(f"{path}: is a directory")
-        special = target.open("wb") if is_there(target) and not is_file(target) else None
+        if number is not None:
+            special: BinaryIO | None = os.fdopen(os.dup(number), "wb")
+        else:
+            special = target.open("wb") if is_there(target) and not is_file(target) else None
         fd, beside = temporary(target.parent) if special is None else (-1, target)
     except OSError as e:
         raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
     if special is not None:
-        # a device or a named pipe cannot be replaced
+        # a device, a named pipe or a descriptor cannot be replaced
         with _closing(special):
             output = Output(path, special)
             yield output
@@ -187,7 +222,7 @@ def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
         stems = {name.partition(".")[0] for name in made}
         for old in sorted(folder.iterdir()):
             match = _LATER.fullmatch(old.name)
-            if match is not None and match[1] in stems and old.name not in made and old.is_file():
+            if match is not None and match[1] in stems and old.name not in made and not begins_as_capture(old) and old.is_file():
                 with suppress(OSError):
                     old.unlink()
     except BaseException:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pcapflow.cli.output import open_folder, open_output
+from pcapflow.cli.output import descriptor, open_folder, open_output
 from pcapflow.errors import UsageError
 from pcapflow.limits import Limits
 
@@ -79,19 +79,25 @@ def open_sinks(given: Mapping[str, Any], limits: Limits, stack: ExitStack) -> Si
     return found
 
 
-def refuse_one_place_twice(output: str | None, given: Mapping[str, Any]) -> None:
-    """Two outputs in one place would be neither."""
-    taken = {_place(output): "the report"}
-    for name in FILES:
-        if given[name] is None:
+def refuse_one_place_twice(outputs: Mapping[str, str | None]) -> None:
+    """Two outputs in one place would be neither. outputs: by the option that names each; `-` is standard output."""
+    taken: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is None:
             continue
-        other = taken.setdefault(_place(given[name]), f"--{name}")
-        if other != f"--{name}":
-            raise UsageError(f"--{name} {given[name]}: {other} goes there already")
+        other = taken.setdefault(_place(path), option)
+        if other != option:
+            raise UsageError(f"{option} {path}: {other} goes there already")
 
 
-def _place(path: str | None) -> str:
-    return "-" if path in (None, "-") else os.path.realpath(path or "")
+def _place(path: str) -> str:
+    number = 1 if path == "-" else descriptor(path)
+    if number is not None:
+        return f"descriptor {number}"
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return path  # in a working folder that is gone
 
 
 def _needs(module: str, option: str) -> None:

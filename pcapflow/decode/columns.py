@@ -218,16 +218,15 @@ class _Lane:
         other = plain & np.isin(proto, list(_NEITHER))
         if not layer.depth:
             other |= plain & np.isin(proto, list(tunnels.PROTOCOLS))
-        udp = plain & (proto == _UDP)
+        udp = plain & (proto == _UDP) & (l4 + 8 <= np.minimum(wire_end, layer.end))  # of the others the slow lane says what they are
         if layer.depth and udp.any():
-            at = np.flatnonzero(udp & (l4 + 8 <= np.minimum(wire_end, layer.end)))
+            at = np.flatnonzero(udp)
             port = gather(self.block.buffer, l4[at] + 2, np.dtype(">u2"))
             tunnelled = np.isin(port, list(tunnels.PORTS))
             if tunnelled.any():
                 at, port = at[tunnelled], port[tunnelled]
                 udp[at] = False
                 self._open(layer.take(at), port, l4[at] + 8, np.minimum(wire_end, layer.end)[at], wire_end[at])
-            udp &= l4 + 8 <= np.minimum(wire_end, layer.end)  # of the others the slow lane says what they are
         self.counts.udp += int(np.count_nonzero(udp))
         self.counts.other += int(np.count_nonzero(other))
         wire = self.block.wirelen[layer.rows]

@@ -2,20 +2,23 @@
 
 Contract: `Follower` is a consumer that hands on what one connection said, each side in the order of its stream and the two sides in the order of
 the packets that carried it; `Silent` takes the others' events and does nothing. A byte that waited behind a hole is delivered late, so what the
-other side said meanwhile waits for it here. Invariant: what waits is reserved in the account it was given; where that refuses, it is handed on
-at once, and `unordered` counts it.
+other side said meanwhile waits for it here; and all of it waits until it is known who the client is. Invariant: what waits is reserved in the account
+it was given; where that refuses, what waits for its turn is handed on at once, and `unordered` counts it, and what waits for the roles goes to a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from operator import itemgetter
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from pcapflow.budget import Account
+from pcapflow.files import spool
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Consumer
-from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
+from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 Events = tuple[list[StreamEvent], list[StreamEvent]]
 PART_BYTES = 400
@@ -34,6 +37,10 @@ class Part(NamedTuple):
     end: str | None
 
 
+Take = Callable[[str, Part], None]
+"""Takes what `client` or `server` said."""
+
+
 class Silent:
     """A connection that nobody follows."""
 
@@ -47,7 +54,7 @@ _order = itemgetter(0, 1)
 class Follower:
     """The connection that is followed."""
 
-    def __init__(self, take: Callable[[Connection, Part], None], reader: Consumer, account: Account) -> None:
+    def __init__(self, take: Take, reader: Consumer, account: Account) -> None:
         """reader: reads the connection first, and finds out who its client is."""
         self._take = take
         self._reader = reader
@@ -55,6 +62,8 @@ class Follower:
         self._waiting: list[tuple[int, int, Part]] = []
         """By the packet at which their turn is, and direction."""
         self._reserved = 0
+        self._ends = 0
+        self._nameless = _Nameless(account)
         self._reached = [0, 0]
         """Of each direction, the last packet that carried something of what it said so far."""
         self.unordered = 0
@@ -78,8 +87,17 @@ class Follower:
         if keep < self._reserved:
             self._account.release(self._reserved - keep)
         self._reserved = keep
-        for *_, part in waiting[:ready]:
-            self._take(connection, part)
+        self._ends += sum(isinstance(event, StreamEnd) for some in events for event in some)
+        if self._ends == len(connection.streams):
+            connection.fix_roles()  # nothing comes that could tell them
+        if connection.client >= 0:
+            for part in self._nameless.parts():
+                self._take(connection.stream_name(part.direction), part)
+            for *_, part in waiting[:ready]:
+                self._take(connection.stream_name(part.direction), part)
+        else:
+            for *_, part in waiting[:ready]:
+                self._nameless.add(part)
         del waiting[:ready]
 
     def _parts(self, d: int, events: list[StreamEvent]) -> list[tuple[int, int, Part]]:
@@ -107,3 +125,37 @@ class Follower:
             parts.append((reached, d, part))
         self._reached[d] = reached
         return parts
+
+
+class _Nameless:
+    """Parts of a connection of which nobody knows yet who the client is, in their order."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._parts: list[Part] = []
+        self._reserved = 0
+        self._file: IO[bytes] | None = None
+
+    def add(self, part: Part) -> None:
+        """One more."""
+        cost = PART_BYTES + len(part.data)
+        if self._file is None and self._account.reserve(cost):
+            self._reserved += cost
+            self._parts.append(part)
+            return
+        if self._file is None:
+            self._file = spool()
+        pickle.dump(part, self._file)
+
+    def parts(self) -> Iterator[Part]:
+        """All of them; they are gone then."""
+        yield from self._parts
+        self._parts = []
+        self._account.release(self._reserved)
+        self._reserved = 0
+        if self._file is not None:
+            self._file.seek(0)
+            with self._file as file, suppress(EOFError):
+                while True:
+                    yield pickle.load(file)  # noqa: S301 - written above
+            self._file = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
-from pcapflow.protocols.follow import Follower, Part, Silent
+from pcapflow.protocols.follow import Follower, Part, Silent, Take
 from pcapflow.protocols.handler import Handler
+from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Consumer
 from pcapflow.report.collector import Collector
@@ -16,7 +15,7 @@ from pcapflow.report.collector import Collector
 class Following(Collector):
     """A run that hands one connection's bytes on and reports nothing."""
 
-    def __init__(self, number: int, take: Callable[[Connection, Part], None], limits: Limits, ledger: Ledger) -> None:
+    def __init__(self, number: int, take: Take, limits: Limits, ledger: Ledger) -> None:
         super().__init__(limits, ledger, None)
         self._number = number
         self._take = take
@@ -30,6 +29,15 @@ class Following(Collector):
         self.seen = True
         self._follower = Follower(self._take, Handler(self), self.ledger.output)
         return self._follower
+
+    def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
+        """See `Observer`: a connection of which only a SYN was seen said nothing."""
+        super().unanswered(gone, end)
+        for _, syn, packet, ts in gone:
+            if syn.number == self._number:
+                self.seen = True
+                for direction, name in ((syn.direction, "client"), (1 - syn.direction, "server")):
+                    self._take(name, Part(packet, direction, ts, 0, b"", None, "cut"))
 
     @property
     def unordered(self) -> int:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import heapq
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 from pcapflow.budget import Account
+from pcapflow.files import spool
 
 Entry = tuple[int, int, int, int, bytes]
 Write = Callable[[list[bytes]], object]
@@ -97,7 +97,7 @@ class RecordSorter:
     def _spill(self) -> None:
         self._entries.sort()
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="pcapflow-")  # noqa: SIM115 - lives until the block's flush
+            self._file = spool()  # lives until the block's flush
         file = self._file
         start = file.tell()
         for entry in self._entries:

@@ -185,8 +185,115 @@ def test_an_output_that_is_an_input_is_refused_and_the_input_kept(tmp_path: Path
     capture, output = PLACES[place](tmp_path)
     done = run(*OUTPUTS[option], output, capture)
     assert done.returncode == 2
-    assert "is a capture that is to be read, and would be overwritten" in one_line(done)
+    assert "is a file that is to be read, and would be overwritten" in one_line(done)
     assert (tmp_path / "in.pcap").read_bytes() == Path(SAMPLE).read_bytes()
+
+
+@pytest.mark.parametrize("command", [("analyze", "-q", "--json"), ("extract", "-q", "a"), ("follow", "-q", "--connection", "1"), ("check", "--no-baseline")])
+@pytest.mark.parametrize("redirection", [">>", "1<>"])
+def test_standard_output_that_is_an_input_is_refused_and_the_input_kept(tmp_path: Path, command: tuple[str, ...], redirection: str) -> None:
+    shutil.copy(SAMPLE, tmp_path / "in.pcap")
+    line = f"{' '.join([*PROGRAM, *command])} in.pcap {redirection} in.pcap"
+    done = subprocess.run(line, shell=True, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "standard output: is a file that is to be read, and would be overwritten" in one_line(done)
+    assert (tmp_path / "in.pcap").read_bytes() == Path(SAMPLE).read_bytes()
+
+
+@pytest.mark.parametrize("read", ["x.pcap.report.json", "pcapflow.toml"])
+def test_junit_over_a_baseline_or_the_settings_is_refused(tmp_path: Path, read: str) -> None:
+    shutil.copy(SAMPLE, tmp_path / "x.pcap")
+    (tmp_path / "pcapflow.toml").write_text("[options]\n")
+    assert subprocess.run([*PROGRAM, "check", "-q", "--update", "x.pcap"], check=False, cwd=tmp_path, capture_output=True).returncode == 0
+    before = (tmp_path / read).read_bytes()
+    done = subprocess.run([*PROGRAM, "check", "-q", "--junit", read, "x.pcap"], check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, (tmp_path / read).read_bytes()) == (2, before)
+    assert "is a file that is to be read" in one_line(done)
+
+
+def test_tables_take_the_place_of_no_capture(tmp_path: Path) -> None:
+    for name in ("http.parquet", "http.7.parquet"):
+        shutil.copy(SAMPLE, tmp_path / name)
+    for captures in ((tmp_path / "http.parquet",), (tmp_path / "http.7.parquet",), (tmp_path,)):
+        done = run("analyze", "-q", "--parquet", tmp_path, *captures)
+        assert done.returncode == 2
+        assert "is a file that is to be read" in one_line(done)
+    assert run("analyze", "-q", "--parquet", tmp_path, SAMPLE).returncode == 0
+    assert (tmp_path / "http.7.parquet").read_bytes() == Path(SAMPLE).read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/fd/1").exists(), reason="no descriptors by path here")
+@pytest.mark.parametrize(("path", "redirection"), [("link", "> out"), ("/dev/stdout", "> out"), ("/dev/fd/3", "3> out"), ("/proc/self/fd/3", "3>> out")])
+def test_an_output_that_is_a_descriptor_is_written_where_it_leads(tmp_path: Path, path: str, redirection: str) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    line = f"{' '.join(PROGRAM)} analyze -q --json -o {path} {SAMPLE} {redirection}"
+    done = subprocess.run(line, shell=True, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "out").read_text())["decode"]["packets"] == 201
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_an_output_through_a_link_is_written_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("latest.json")
+    assert run("analyze", "-q", "--json", "-o", tmp_path / "link", SAMPLE).returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "latest.json").read_text())["decode"]["packets"] == 201
+
+
+def test_two_outputs_of_extract_in_one_place_are_refused(tmp_path: Path) -> None:
+    done = run("extract", "-q", "a", "-o", tmp_path / "x", "--drops", tmp_path / "x", SAMPLE)
+    assert done.returncode == 2
+    assert "the values goes there already" in one_line(done)
+
+
+def test_an_output_in_a_working_folder_that_is_gone_is_status_73(tmp_path: Path) -> None:
+    line = f"mkdir gone; cd gone; rmdir ../gone; {' '.join(PROGRAM)} analyze -q -o x {SAMPLE}"
+    done = subprocess.run(line, shell=True, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 73
+    assert "x: cannot be written" in one_line(done)
+
+
+@pytest.mark.parametrize("command", [("check", "--no-baseline"), ("analyze", "-q", "--ndjson", "--memory-limit", "9MiB")])
+def test_no_place_for_temporary_files_is_status_73(tmp_path: Path, command: tuple[str, ...]) -> None:
+    talks = [Talk(sport=1000 + i).open().send(0, request(f"/{'x' * 3000}{i}")).send(1, response(b"{}")).close() for i in range(400)]
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap(sorted((frame for talk in talks for frame in talk.frames), key=lambda f: f[0])))
+
+    def no_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    done = run(*command, path, preexec_fn=no_files)
+    assert done.returncode == 73
+    assert "internal error" not in done.stderr + done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_that_is_called_as_a_temporary_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".pcapflow-a.tmp")
+    assert run("analyze", "-q", "-o", tmp_path / "x", SAMPLE).returncode == 0
+    assert (tmp_path / ".pcapflow-a.tmp").exists()
+
+
+@pytest.mark.parametrize("megabytes", [30, 60, 80, 90])
+def test_too_few_addresses_to_load_what_is_needed_are_status_71(megabytes: int) -> None:
+    done = run("analyze", "-q", SAMPLE, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20)))
+    assert done.returncode == 71
+    assert "out of memory" in one_line(done)
+
+
+@pytest.mark.parametrize(("number", "statuses"), [(signal.SIGINT, (130, -signal.SIGINT)), (signal.SIGTERM, (143, -signal.SIGTERM))])
+def test_a_signal_while_modules_are_imported_ends_the_process_and_says_nothing(number: int, statuses: tuple[int, int], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for i in range(12):
+        process = subprocess.Popen([*PROGRAM, "analyze", "-q", str(pipe)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        time.sleep(0.06 + 0.015 * i)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode in statuses, (i, said)
+        assert "pcapflow/" not in said
+        assert "Exception ignored" not in said
 
 
 def test_an_earlier_report_in_the_folder_of_captures_is_written_anew(tmp_path: Path) -> None:

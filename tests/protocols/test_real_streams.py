@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,14 @@ def streams(path: Path) -> dict[tuple[int, str], bytes]:
     data: dict[tuple[int, str], bytearray] = defaultdict(bytearray)
     holed: set[tuple[int, str]] = set()
 
-    def take(connection: Connection, part: Part) -> None:
-        connection.fix_roles()
-        key = connection.number, connection.stream_name(part.direction)
-        data[key] += part.data
+    def take(number: int, name: str, part: Part) -> None:
+        data[number, name] += part.data
         if part.gap is not None:
-            holed.add(key)
+            holed.add((number, name))
 
     class Everything(Collector):
         def consumer(self, connection: Connection) -> Follower:
-            return Follower(take, Handler(self), self.ledger.output)
+            return Follower(partial(take, connection.number), Handler(self), self.ledger.output)
 
     pipeline.run([str(path)], collect=lambda limits, ledger, *_: Everything(limits, ledger, None))
     return {key: bytes(some) for key, some in data.items() if key not in holed}
