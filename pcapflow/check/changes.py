@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,9 +19,17 @@ _Value = TypeVar("_Value")
 Walk = Callable[[str, _Value, _Value, Out], None]
 
 
+_SHOWN = 1 << 10
+"""Bytes of a value, as JSON, beyond which a part of it is kept."""
+_AROUND, _PART = 40, 400
+"""Characters before the first difference of two long texts, and of the whole part that is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A field that differs. path: as jq has it; old, new: JSON values, None for null and for what is not there."""
+    """A field that differs. path: as jq has it; old, new: JSON values, None for null and for what is not there; of a long one the part, as a text, where
+    they begin to differ.
+    """
 
     path: str
     old: Any
@@ -41,11 +50,20 @@ class Changes:
             return
         self.count += 1
         if len(self.found) < self._most:
-            self.found.append(Change(path, _plain(old), _plain(new)))
+            self.found.append(Change(path, *_parts(msgspec.to_builtins(old), msgspec.to_builtins(new))))
 
 
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
+def _parts(old: Any, new: Any) -> tuple[Any, Any]:
+    """Both values, cut where they are long."""
+    texts = [value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in (old, new)]
+    if max(map(len, texts)) <= _SHOWN:
+        return old, new
+    at = max(0, len(commonprefix(texts)) - _AROUND)  # noqa: RUF071 - characters are meant
+    shown = []
+    for value, text in zip((old, new), texts, strict=True):
+        part = ("..." if at else "") + text[at : at + _PART] + ("..." if len(text) > at + _PART else "")
+        shown.append(f"{part} ({len(text):,} characters)" if len(text) > _SHOWN else value)
+    return shown[0], shown[1]
 
 
 def perhaps(at: str, old: _Value | None, new: _Value | None, out: Out, walk: Walk[_Value]) -> None:

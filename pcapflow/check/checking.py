@@ -79,7 +79,10 @@ class Verdict:
     problems: list[Problem] = field(default_factory=list)
     more: int = 0
     """Problems beside those, counted alone."""
-    comparison: Comparison | None = None
+    changes: list[Problem] = field(default_factory=list)
+    """What an update of the baseline accepted, MOST at the most."""
+    more_changes: int = 0
+    """Differences beside those, counted alone."""
     warnings: list[str] = field(default_factory=list)
     packets: int = 0
     seconds: float = 0.0
@@ -189,12 +192,14 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
             verdict.fail(Problem("baseline", f"has no baseline; accept the report as it is now: {job.update_command}"))
         return "created" if job.update else ""
     try:
-        comparison = verdict.comparison = compare(read_report(place), read_report(report), with_endpoints=False)
+        comparison = compare(read_report(place), read_report(report), with_endpoints=False)
     except ReportError as e:
         if job.update and not is_folder(place) and not begins_as_capture(place):
             return "replaced"
         raise ReportError(f"{e}; accept the report as it is now: {job.update_command}") from None
     if job.update:
+        verdict.changes = differences(comparison)[:MOST]
+        verdict.more_changes = comparison.differences - len(verdict.changes)
         return "" if comparison.same else "updated"
     for problem in differences(comparison):
         verdict.fail(problem)

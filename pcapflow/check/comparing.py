@@ -8,7 +8,7 @@ different for records in order, and what differs is never called equal. `most` d
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -67,49 +67,44 @@ class _Waiting:
     """Records of one side whose like the other side has not shown yet."""
 
     def __init__(self) -> None:
-        self._order: deque[tuple[Key, Record]] = deque()
-        self._sizes: dict[int, int] = {}
+        self._order: OrderedDict[int, tuple[Key, Record, int]] = OrderedDict()
+        """By number, oldest first: key, record, and bytes of its text."""
+        self._by_key: dict[Key, deque[int]] = {}
+        self._put = 0
         self.bytes = 0
-        self._by_key: dict[Key, deque[Record]] = {}
-        self.count = 0
 
     def put(self, key: Key, record: Record) -> None:
-        self._order.append((key, record))
-        self._by_key.setdefault(key, deque()).append(record)
-        self._sizes[id(record)] = size = len(msgspec.json.encode(record))
+        size = len(msgspec.json.encode(record))
+        self._order[self._put] = key, record, size
+        self._by_key.setdefault(key, deque()).append(self._put)
+        self._put += 1
         self.bytes += size
-        self.count += 1
 
     def take(self, key: Key) -> Record | None:
         found = self._by_key.get(key)
         if not found:
             return None
-        record = found.popleft()
+        number = found.popleft()
         if not found:
             del self._by_key[key]
-        self.bytes -= self._sizes.pop(id(record))
-        self.count -= 1
+        _, record, size = self._order.pop(number)
+        self.bytes -= size
         return record
 
     def oldest(self) -> Record:
-        """Take the one that waited longest. One that was taken by its key is passed over where it stands in the order."""
-        while True:
-            key, record = self._order.popleft()
-            found = self._by_key.get(key)
-            if found and found[0] is record:
-                taken = self.take(key)
-                assert taken is not None
-                return taken
+        """Take the one that waited longest, which is the first of its key."""
+        key, *_ = next(iter(self._order.values()))
+        taken = self.take(key)
+        assert taken is not None
+        return taken
+
+    @property
+    def count(self) -> int:
+        return len(self._order)
 
     @property
     def full(self) -> bool:
         return self.count > WINDOW or (self.bytes > WINDOW_BYTES and self.count > 1)
-
-    def trim(self) -> None:
-        """Forget what was taken, when it is most of the order."""
-        if len(self._order) > 2 * self.count + 16:
-            waiting = {id(record) for found in self._by_key.values() for record in found}
-            self._order = deque(entry for entry in self._order if id(entry[1]) in waiting)
 
 
 def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, records: bool = True, with_endpoints: bool = True) -> Comparison:
@@ -163,7 +158,6 @@ def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, r
             while sides[side].full:
                 result.beyond_window = True
                 missing(side, sides[side].oldest())
-            sides[side].trim()
     for side in (0, 1):
         while sides[side].count:
             missing(side, sides[side].oldest())

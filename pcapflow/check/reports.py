@@ -23,6 +23,10 @@ VALUE_MAX_BYTES = 16 << 20
 """A summary: of 40,000 captures."""
 _FIELD_MAX_BYTES = 1 << 20
 """One of its fields, but `captures`: what is made of it may take twenty times as much."""
+_NEXT_CAPTURE = b'},{"path":'
+_CAPTURE_MAX_BYTES = 64 << 10
+"""Of one capture: a path, each byte of which JSON may write as six."""
+_LINK_TYPES_MAX = 64
 _MOST_EVENTS = 200_000
 """Of one record, or of one field of the summary."""
 _FIELDS = frozenset(Summary.__struct_fields__)
@@ -124,10 +128,28 @@ def _our_layout(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
 def _field(field: str, value: msgspec.Raw, name: str) -> Any:
     """A field of a summary; captures, of which there may be many, as their type at once."""
     if field == "captures":
-        return _decoded(msgspec.json.Decoder(list[Capture]).decode, bytes(value), f"{name}: {field}")
-    if memoryview(value).nbytes > _FIELD_MAX_BYTES:
+        return _captures(bytes(value), f"{name}: {field}")
+    if memoryview(value).nbytes > _FIELD_MAX_BYTES or bytes(value).count(b",") > _MOST_EVENTS:
         raise ReportError(f"{name}: {field} is longer than {_FIELD_MAX_BYTES >> 20} MiB, which none is")
     return _decoded(msgspec.json.decode, bytes(value), f"{name}: {field}")
+
+
+def _captures(text: bytes, where: str) -> list[Capture]:
+    """One by one: no text of JSON has what begins the next one, whose quotes would be escaped there."""
+    decode = msgspec.json.Decoder(Capture).decode
+    found: list[Capture] = []
+    at = 1
+    while at < len(text) - 1:
+        end = text.find(_NEXT_CAPTURE, at)
+        end = end + 1 if end >= 0 else len(text) - 1
+        if end - at > _CAPTURE_MAX_BYTES:
+            raise ReportError(f"{where}: one is longer than {_CAPTURE_MAX_BYTES >> 10} KiB, which none is")
+        capture = _decoded(decode, text[at:end], where)
+        if len(capture.link_types) > _LINK_TYPES_MAX:
+            raise ReportError(f"{where}: one has more than {_LINK_TYPES_MAX} link types, which none has")
+        found.append(capture)
+        at = end + 1
+    return found
 
 
 def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
@@ -195,6 +217,8 @@ def _line(file: IO[bytes], name: str, number: int) -> bytes:
 
 
 def _decoded(decode: Callable[[bytes], Any], data: bytes, where: str) -> Any:
+    if len(data) <= LINE_MAX_BYTES and data.count(b",") > _MOST_EVENTS:
+        raise ReportError(f"{where}: holds more than a report's record does")
     try:
         return decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:

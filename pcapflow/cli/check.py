@@ -41,6 +41,8 @@ _RESULTS = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}
 _COLOURS = {"ok": "green", "failed": "red", "error": "red"}
 _GRACE = 0.5
 """Seconds for a process to go, more than it takes to look whether it should."""
+_KEPT_BYTES = 8 << 20
+"""Of problems, that JUnit's file is made of; of further captures it has the first problem, and how many there are."""
 _NOT_SETTINGS = ("quiet", "simulate")
 
 
@@ -86,6 +88,7 @@ def check(
     refuse_overwriting(read, {"--junit": junit, "the result": "-"})
     _say_which_globs_match_nothing(project, captures, work)
     verdicts: list[Verdict] = []
+    kept = 0
     with open_output(None) as out:
         text = _Text(out, form, quiet=run["quiet"])
         for verdict in _verdicts(work, jobs):
@@ -94,6 +97,7 @@ def check(
                 text.github(verdict)
             else:
                 text.verdict(verdict)
+            kept += _fold(verdict, _KEPT_BYTES - kept if junit is not None else 0)
         text.end(verdicts)
         if junit is not None:
             from pcapflow.check.exporters import junit as export
@@ -102,6 +106,18 @@ def check(
                 file.write(export(verdicts))
         statuses = {verdict.exit_status for verdict in verdicts}
         raise errors.Finished(next(status for status in _ORDER if status in statuses))
+
+
+def _fold(verdict: Verdict, room: int) -> int:
+    """Count what is not told any more of a verdict that was shown: all but its first problem where that has no room. How many bytes it takes."""
+    size = sum(len(problem.message) for problem in verdict.problems)
+    if size > room and len(verdict.problems) > 1:
+        verdict.more += len(verdict.problems) - 1
+        del verdict.problems[1:]
+        size = len(verdict.problems[0].message)
+    verdict.changes = []
+    verdict.warnings = []
+    return size
 
 
 def _jobs(
@@ -245,13 +261,15 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
         return ProcessPoolExecutor(n, mp_context=context, initializer=in_a_worker, initargs=(stop,))
 
     together = pool(workers)
-    futures: list[Future[Verdict]] = []
+    futures: dict[int, Future[Verdict]] = {}
+    """Of captures whose verdict is not given yet."""
     try:
         with suppress(BrokenProcessPool):
-            futures = [submit(together, job) for job in work]
+            for index, job in enumerate(work):
+                futures[index] = submit(together, job)
         for index, job in enumerate(work):
             try:
-                verdict = futures[index].result() if index < len(futures) else None
+                verdict = futures.pop(index).result() if index in futures else None
             except BrokenProcessPool:
                 verdict = None
             if verdict is None:
@@ -335,16 +353,15 @@ class _Text:
             self._details(verdict)
 
     def _details(self, verdict: Verdict) -> None:
-        from pcapflow.check.checking import MOST, differences
         from pcapflow.check.exporters import rest, told
 
         for line in (*(told(problem) for problem in verdict.problems), *rest(verdict)):
             self._line("    " + line)
-        if verdict.accepted == "updated" and verdict.comparison is not None:
-            for problem in differences(verdict.comparison)[:MOST]:
+        if verdict.accepted == "updated":
+            for problem in verdict.changes:
                 self._line("    accepted: " + told(problem))
-            if verdict.comparison.differences > MOST:
-                self._line(f"    and {verdict.comparison.differences - MOST:,} more")
+            if verdict.more_changes:
+                self._line(f"    and {verdict.more_changes:,} more")
 
     def end(self, verdicts: list[Verdict]) -> None:
         """The table, and the sum."""

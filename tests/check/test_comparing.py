@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pcapflow import pipeline
 from pcapflow.check import baseline, comparing
+from pcapflow.check.changes import Changes
 from pcapflow.check.comparing import compare
 from pcapflow.check.reports import read_report
 from pcapflow.check.walk_records import key_of
@@ -195,3 +196,18 @@ def test_a_spoiled_report_is_read_or_refused_and_nothing_else(form: str, edits: 
 
 
 WHOLE: dict[str, bytes] = {}
+
+
+def test_of_long_values_the_part_is_kept_where_they_begin_to_differ() -> None:
+    changes = Changes(10)
+    changes("a", "x" * 5000 + "old" + "y" * 5000, "x" * 5000 + "new" + "y" * 5000)
+    changes("b", None, ["z" * 5000])
+    changes("c", "short", "x" * 1024)
+    first, second, third = changes.found
+    assert first.old.startswith("..." + "x" * 40 + "oldyyy")
+    assert first.new.startswith("..." + "x" * 40 + "newyyy")
+    assert first.new.endswith("y... (10,003 characters)")
+    assert (second.old, second.new[:10]) == (None, '["zzzzzzzz')
+    assert second.new.endswith("... (5,004 characters)")
+    assert (third.old, third.new) == ("short", "x" * 1024)
+    assert max(len(change.new) for change in changes.found) < 1100

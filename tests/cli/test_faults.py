@@ -456,6 +456,21 @@ except ReportError as e:
         list(read_report(path))
 
 
+CAPTURE = b'{"path":"x","format":"pcap","compression":null,"link_types":[%s],"snaplen":0,"bytes":0,"packets":0,"first_ts":null,"last_ts":null,"cut_short":false}'
+
+
+def test_a_capture_of_a_report_with_more_than_a_capture_has_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    for value in (b",".join([b'"a"'] * 3_000_000), b",".join([b'"a"'] * 1000)):
+        test_a_hostile_baseline_is_refused_in_bounded_memory(tmp_path, "captures", CAPTURE % value)
+
+
+def test_a_record_with_more_than_a_record_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(b'{"record":"http","anomalies":[' + b",".join([b'"a"'] * 300_000) + b"]}\n")
+    with pytest.raises(ReportError, match="line 1: holds more than a report's record does"):
+        list(read_report(path))
+
+
 @pytest.mark.parametrize("backend", ["python", "yajl2_c"])
 def test_what_ijson_would_choose_changes_nothing(backend: str) -> None:
     lines = run("analyze", "-q", "--ndjson", SAMPLE, env={**os.environ, "IJSON_BACKEND": backend}).stdout.splitlines()
