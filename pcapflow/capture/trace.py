@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from operator import attrgetter
+from sys import getsizeof
 from typing import Self
 
 import numpy as np
@@ -26,7 +27,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.merge import Merge
-from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
+from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader, Keep
 from pcapflow.capture.source import STDIN, Source, open_source
 from pcapflow.errors import CaptureError
 from pcapflow.files import is_folder, is_temporary
@@ -41,7 +42,8 @@ _FEWEST_PACKETS = 16
 _MERGED_COLUMN_BYTES = 128
 """Of a packet that waits to be merged: the columns of the later stages are the merged block's."""
 INPUT_BYTES = 2 << 10
-"""What a run keeps of each capture, its part of the report included (measured in tests)."""
+"""What a run keeps of each capture, its part of the report included, a path of common length included (measured in tests)."""
+_PATHS, _SHORT_PATH = 4, 160
 _NEVER = (1 << 63) - 1
 _place = attrgetter("place")
 
@@ -122,20 +124,32 @@ class _Input:
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
-def files_in(folder: str) -> list[str]:
-    """The files in a directory, by name."""
+def files_in(folder: str, keep: Keep) -> list[str]:
+    """The files in a directory, by name. keep: asked whether there is room for so many bytes that are kept of one."""
+    found: list[str] = []
     try:
         with os.scandir(folder) as entries:
-            return sorted(os.path.join(folder, entry.name) for entry in entries if entry.is_file() and not is_temporary(entry.name))  # noqa: PTH118 - as the folder was given
+            for entry in entries:
+                if entry.is_file() and not is_temporary(entry.name):
+                    path = os.path.join(folder, entry.name)  # noqa: PTH118 - as the folder was given
+                    if not keep(_cost(path)):
+                        raise CaptureError(folder, f"holds too many files: the names of {len(found) + 1} take more than the memory limit leaves", unreadable=True)
+                    found.append(path)
     except OSError as e:
         raise CaptureError(folder, f"cannot be read: {e.strerror}", unreadable=True) from None
+    return sorted(found)
+
+
+def _cost(path: str) -> int:
+    """What the copies of a long path take: here, in what says where a packet is, in the report, and in its text. INPUT_BYTES have a short one."""
+    return _PATHS * max(0, getsizeof(path) - _SHORT_PATH)
 
 
 def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> tuple[list[str], list[str]]:
     """The captures in a directory, by name, and its other files."""
     captures: list[str] = []
     others: list[str] = []
-    for path in files_in(folder):
+    for path in files_in(folder, ledger.blocks.reserve):
         probe = _Input(path, 0)
         try:
             probe.open(limits, ledger, interrupt)
@@ -190,13 +204,12 @@ class Trace:
         for path in paths:
             found = len(self._inputs)
             folder = path != STDIN and is_folder(path)
-            for name in files_in(path) if folder else (path,):
+            for name in files_in(path, self._keep) if folder else (path,):
                 self._interrupt.check()
                 one = _Input(name, len(self._inputs))
-                if not self._ledger.blocks.reserve(INPUT_BYTES):
+                if not self._keep(INPUT_BYTES + (0 if folder else _cost(name))):
                     n = len(self._inputs) + 1
-                    raise CaptureError(name, f"is one capture too many: {n} of them take {n * INPUT_BYTES} bytes, more than the memory limit leaves", unreadable=True)
-                self._reserved += INPUT_BYTES
+                    raise CaptureError(name, f"is one capture too many: {n} of them take {self._reserved} bytes and more, and the memory limit leaves no more", unreadable=True)
                 try:
                     one.probe(small, self._ledger, self._interrupt)
                 except CaptureError as e:
@@ -211,6 +224,12 @@ class Trace:
                 self._inputs.append(one)
             if folder and len(self._inputs) == found:
                 raise CaptureError(path, "is a directory without captures")
+
+    def _keep(self, n: int) -> bool:
+        if not self._ledger.blocks.reserve(n):
+            return False
+        self._reserved += n
+        return True
 
     def _put_in_order(self) -> None:
         pipes = [one for one in self._inputs if one.size is None]

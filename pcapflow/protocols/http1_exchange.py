@@ -96,6 +96,7 @@ class HttpConnection:
                 while position < event.length:
                     packet = event.packet(event.piece(position))
                     self._run_server(server, packet)
+                    self._tell_settled(packet)
                     self._resume(packet)
                     position = client.feed(event, position)
                 continue
@@ -107,13 +108,22 @@ class HttpConnection:
             else:
                 client.end(event)
         self._run_server(server, NEVER)
-        for packet, exchange, json, ts in self._later:
-            self._json_record("client", "http-request", exchange, json, ts, packet)
-        if self._later:
-            self._later = []
+        self._tell_settled(NEVER)
         pairs = self._pairs
         if pairs.waiting or pairs.expecting or self.asking is not None or self.answering is not None:
             self._settle()
+
+    def _tell_settled(self, before: int) -> None:
+        """Write the records that wait, of packets before that one, up to which the server is."""
+        if self._later:
+            waits = []
+            for one in self._later:
+                packet, exchange, json, ts = one
+                if packet < before:
+                    self._json_record("client", "http-request", exchange, json, ts, packet)
+                else:
+                    waits.append(one)
+            self._later = waits
 
     def _run_server(self, cursor: _Cursor, before: int) -> None:
         """The server's events of packets before that one."""

@@ -38,6 +38,8 @@ from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 _LARGEST_WINDOW = 256 << 10
+_END_BYTES = 3
+"""Bytes of a head's end that may be there while its last one is not."""
 
 
 class Framer:
@@ -393,12 +395,15 @@ class Framer:
             line = SIMPLE_REQUEST_LINE.match(view, at)
             if line is not None:
                 return line.end(), simple_request(line[1])
-        found = HEAD_END.search(view, at)
+        stashed = self._stash
+        # what was kept from before is not looked at again; an end may begin in its last bytes
+        found = HEAD_END.search(view, max(at, stashed.searched - _END_BYTES) if base < 0 else at)
         stop = found.end() if found is not None else size
         if stop - at > most:
             self.refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base, most + 1, f"no end within {most} bytes")
             return at + most, None
         if found is None:
+            stashed.searched = size - at
             return at, None
         raw = view[at:stop]
         known = self._cache.get(raw)

@@ -77,7 +77,7 @@ class Pairs:
     """What waits on one connection."""
 
     __slots__ = (
-        "_abandoned", "_account", "_client", "_heads", "_known_to", "_refused", "_server", "_write", "begun", "expecting", "lost_from", "most",
+        "_abandoned", "_account", "_client", "_foreseen", "_heads", "_known_to", "_refused", "_server", "_write", "begun", "expecting", "lost_from", "most",
         "waiting",
     )  # fmt: skip
 
@@ -113,6 +113,8 @@ class Pairs:
         """Requests that were reported without an answer because too many waited: as many answers are not for those that wait."""
         self._known_to = 0
         """Client offset at which the last answered request ends."""
+        self._foreseen: list[tuple[int, int]] = []
+        """Requests of later packets that were answered: packet, and client offset, which is known from that packet on."""
 
     def ask(self, head: RequestHead, size: int, offset: int, packet: int, ts: int, ack: int) -> Exchange:
         """A request of so many head bytes; packet: of its head's last byte, at which it is known. Returns its exchange: a new one that waits, or that of an answer that came before it."""
@@ -169,20 +171,28 @@ class Pairs:
     def _orphan(self, offset: int, packet: int, ts: int, ack: int) -> Exchange:
         """A response without a request of an earlier packet. Requests of later packets may be known already."""
         later = self.waiting[bisect_right(self.waiting, packet, key=_packet) :]
+        while self._foreseen and self._foreseen[0][0] <= packet:
+            self._known_to = max(self._known_to, self._foreseen.pop(0)[1])
         # before the first answered request nothing is known of the client's offsets in earlier packets
         may_come = ack >= 0 and (not self._known_to or self._acked(ack, self._known_to) > self._known_to)
-        if later and may_come and self._acked(ack, later[0].offset) > later[0].offset:
+        shows = 0
+        """The packet of the next request that shows that this answer's will not come."""
+        if may_come:
+            shows = next((at for at, begin in self._foreseen if self._acked(ack, begin) <= begin), 0)
+        if may_come and not shows and later:
             found = later[0]
-            self.waiting.remove(found)
-            found.done_packet = max(found.done_packet, found.packet)
-            self._known_to = max(self._known_to, found.offset)
-            return found
+            if self._acked(ack, found.offset) > found.offset:
+                self.waiting.remove(found)
+                found.done_packet = max(found.done_packet, found.packet)
+                self._foreseen.append((found.packet, found.offset))
+                return found
+            shows = found.packet
         for e in later:
             e.index += 1
         exchange = Exchange(self.begun - len(later), offset, packet, ts, ack)
         self.begun += 1
-        if may_come and later:
-            exchange.done_packet = later[0].packet  # which shows that its request will not come
+        if shows:
+            exchange.done_packet = shows
         elif may_come:
             exchange.expected = True
             self.expecting.append((ack, exchange))
@@ -204,6 +214,9 @@ class Pairs:
                 exchange.expected = False
                 exchange.done_packet = max(exchange.done_packet, packet)
                 self._known_to = max(self._known_to, offset)
+                for gone in [one for one in self.expecting if self._acked(one[0], offset) <= offset]:
+                    self.expecting.remove(gone)
+                    self._give_up(gone[1], packet)
                 return exchange
             self._give_up(exchange, packet)
         return None

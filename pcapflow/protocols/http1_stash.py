@@ -12,13 +12,15 @@ from pcapflow.protocols.http1_owner import Where
 class Stash:
     """One direction's. The account is given with each call: there are two of these for each connection."""
 
-    __slots__ = ("_reserved", "data", "where")
+    __slots__ = ("_reserved", "data", "searched", "where")
 
     def __init__(self) -> None:
         self._reserved = 0
         self.data = b""
         self.where: Where | None = None
         """The place of its first byte."""
+        self.searched = 0
+        """How many of its bytes were looked at for a head's end, which does not lie within them."""
 
     def keep(self, account: Account, data: bytes, where: Where | None = None) -> bool:
         """Keep it until more comes; False, with nothing changed, where there is no room. where: its first byte's place, None for one kept before."""
@@ -35,6 +37,7 @@ class Stash:
     def clear(self, account: Account) -> None:
         """Nothing is kept."""
         self.data = b""
+        self.searched = 0
         self.where = None
         if self._reserved:
             account.release(self._reserved)

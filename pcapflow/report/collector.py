@@ -326,7 +326,7 @@ class Collector:
     def http(self, packet: int, record: records.Http) -> None:
         """See `Services`."""
         assert self._sorter is not None
-        self._sorter.add(packet, record.connection, self._encode(record), _HTTP)
+        self._sorter.add(packet, record.connection, self._encode(record), _HTTP, record.index)
 
     def json(self, packet: int, record: records.Json) -> None:
         """See `Services`."""

@@ -220,7 +220,7 @@ class HarCollector(Collector):
         sides = [self._bodies.pop((exchange, side), None) for side in ("client", "server")]
         line = msgspec.json.encode(_entry(connection, exchange, *sides))
         assert self._sorter is not None
-        self._sorter.add(packet, connection, line, _RANK)
+        self._sorter.add(packet, connection, line, _RANK, exchange.index)
         for side in sides:
             if side is not None:
                 self._share.give(side[0].reserved)

@@ -1,9 +1,9 @@
 """Puts a block's records into the order of the packets that completed them, in bounded memory.
 
-Contract: `add` takes encoded records in any order; `flush` hands them on sorted by packet, then connection, then rank, then the
-order in which they came. Connections are worked on one after the other within a block, so records come out of order only within a
+Contract: `add` takes encoded records in any order; `flush` hands them on sorted by packet, then connection, then rank, then the order that
+was told, else that in which they came. Connections are worked on one after the other within a block, so records come out of order only within a
 block. Invariant: what waits in memory is reserved in the `output` account; beyond its limit it goes to one temporary file in
-sorted runs, which `flush` merges.
+sorted runs, which `flush` merges; of a run that is merged a long line is read when its turn comes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import heapq
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from pcapflow.budget import Account
 from pcapflow.files import spool
 
-Entry = tuple[int, int, int, int, bytes]
+Entry = tuple[int, int, int, int, int, "bytes | _Later"]
+"""Packet, connection, rank, order, number, line."""
 Write = Callable[[list[bytes]], object]
 OVERHEAD = 200
 """Bytes of an entry beside its text: a tuple, three integers and the object header of the text."""
@@ -25,6 +26,14 @@ FLOOR = 256 << 10
 """Reserved from the start, so that records flow, if slowly, when everything else has taken the memory."""
 STEP = 64 << 10
 _MOST_RUNS = 64
+_LONG_LINE = 64 << 10
+
+
+class _Later(NamedTuple):
+    """A line that is read when its turn comes: where in the file it is, and its length."""
+
+    at: int
+    length: int
 
 
 class RecordSorter:
@@ -40,12 +49,14 @@ class RecordSorter:
         self._runs: list[tuple[int, int]] = []
         self._count = 0
 
-    def add(self, packet: int, connection: int, line: bytes, rank: int = 0) -> None:
-        """A record that packet completed. rank: for records whose order among those of one packet and connection has to be told."""
+    def add(self, packet: int, connection: int, line: bytes, rank: int = 0, order: int = -1) -> None:
+        """A record that packet completed. rank: for records whose order among those of one packet and connection has to be told; order: the same, among
+        those of one rank, all of which tell it.
+        """
         self._held += len(line) + OVERHEAD
         if self._held > self._reserved:
             self._grow()
-        self._entries.append((packet, connection, rank, self._count, line))
+        self._entries.append((packet, connection, rank, order if order >= 0 else self._count, self._count, line))
         self._count += 1
 
     def flush(self) -> None:
@@ -53,7 +64,7 @@ class RecordSorter:
         entries = self._entries
         entries.sort()
         if self._file is None:
-            for some in _in_steps(entries):
+            for some in _in_steps(entries, None):
                 self._write(some)
         else:
             for some in self._merged(entries):
@@ -76,10 +87,10 @@ class RecordSorter:
             some, self._runs = self._runs[:_MOST_RUNS], self._runs[_MOST_RUNS:]
             start = self._file.tell()
             for entry in heapq.merge(*(_read(self._file, *run) for run in some)):
-                _put(self._file, entry)
+                _put(self._file, entry, _line_of(entry, self._file))
             self._runs.append((start, self._file.tell()))
         self._file.flush()
-        yield from _in_steps(heapq.merge(*(_read(self._file, *run) for run in self._runs), entries))
+        yield from _in_steps(heapq.merge(*(_read(self._file, *run) for run in self._runs), entries), self._file)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -101,19 +112,22 @@ class RecordSorter:
         file = self._file
         start = file.tell()
         for entry in self._entries:
-            _put(file, entry)
+            _put(file, entry, _line_of(entry, None))
         self._runs.append((start, file.tell()))
         self._entries = []
         self._held = 0
 
 
-def _in_steps(entries: Iterable[Entry]) -> Iterator[list[bytes]]:
+def _in_steps(entries: Iterable[Entry], file: IO[bytes] | None) -> Iterator[list[bytes]]:
     """The lines of entries, some STEP bytes at a time: whoever writes them joins them."""
     lines: list[bytes] = []
     size = 0
     for entry in entries:
-        lines.append(entry[4])
-        size += len(entry[4])
+        line = entry[5]
+        if type(line) is _Later:
+            line = _line_of(entry, file)
+        lines.append(line)  # type: ignore[arg-type]
+        size += len(line)
         if size >= STEP:
             yield lines
             lines, size = [], 0
@@ -121,9 +135,16 @@ def _in_steps(entries: Iterable[Entry]) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _put(file: IO[bytes], entry: Entry) -> None:
-    packet, connection, rank, count, line = entry
-    file.write(b"%d %d %d %d %d\n" % (packet, connection, rank, count, len(line)))
+def _line_of(entry: Entry, file: IO[bytes] | None) -> bytes:
+    line = entry[5]
+    if isinstance(line, bytes):
+        return line
+    assert file is not None
+    return _read_at(file, line.length, line.at)
+
+
+def _put(file: IO[bytes], entry: Entry, line: bytes) -> None:
+    file.write(b"%d %d %d %d %d %d\n" % (*entry[:5], len(line)))
     file.write(line)
 
 
@@ -157,5 +178,11 @@ def _read_at(file: IO[bytes], n: int, at: int) -> bytes:
 def _read(file: IO[bytes], at: int, end: int) -> Iterator[Entry]:
     part = io.BufferedReader(_Part(file, at, end), 16 << 10)
     while head := part.readline():
-        packet, connection, rank, count, length = map(int, head.split())
-        yield packet, connection, rank, count, part.read(length)
+        packet, connection, rank, order, number, length = map(int, head.split())
+        at += len(head)
+        if length <= _LONG_LINE:
+            yield packet, connection, rank, order, number, part.read(length)
+        else:
+            yield packet, connection, rank, order, number, _Later(at, length)
+            part = io.BufferedReader(_Part(file, at + length, end), 16 << 10)
+        at += length

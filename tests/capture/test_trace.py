@@ -169,8 +169,8 @@ def _side_by_side(folder: Path, captures: int, packets: int) -> list[Path]:
 
 
 def test_captures_that_overlap_share_what_one_block_takes(tmp_path: Path) -> None:
-    """300 of them under 20 MiB: each of their blocks, and the merged one, is reserved, and bounded as one capture's is."""
-    paths = [str(p) for p in _side_by_side(tmp_path, 300, 40)]
+    """280 of them under 20 MiB: each of their blocks, and the merged one, is reserved, and bounded as one capture's is."""
+    paths = [str(p) for p in _side_by_side(tmp_path, 280, 40)]
     limits = Limits().with_memory(20 * MIB)
     ledger = Ledger(limits)
     rows = [0]
@@ -179,7 +179,7 @@ def test_captures_that_overlap_share_what_one_block_takes(tmp_path: Path) -> Non
             rows.append(len(block))
             assert len(block) <= limits.block_packets
             assert int(block.caplen.sum()) <= limits.block_size
-    assert sum(rows) == 300 * 40
+    assert sum(rows) == 280 * 40
     assert max(rows) > 1024
     assert ledger.peak <= 20 * MIB
     assert ledger.used == 0
