@@ -241,6 +241,38 @@ def vlans(w: Wire, size: int) -> None:
             w.frame(b"\2\0\0\0\0\1\2\0\0\0\0\2\x81\0" + struct.pack(">HH", tag, 0x0800) + header + segment)
 
 
+def early_line_end(w: Wire, size: int) -> None:
+    """One JSON value of so many bytes, of empty strings, with one line feed at its beginning."""
+    there = _ask(w, 1)
+    body = b"[[\n" + b'"",' * (size // 3) + b'""]]'
+    _send(w, 1, 1, 1, there, _json(len(body)) + body, 60_000)
+
+
+def long_urls(w: Wire, size: int) -> None:
+    """So many requests whose targets are 31,000 characters, one of them wide, no two alike."""
+    w.open(1)
+    there = here = 1
+    for i in range(size):
+        there = _send(w, 1, 0, there, here, b"GET /%d\xf0\x9f\x98\x80" % i + b"a" * 31_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 30_000)
+        here = _send(w, 1, 1, here, there, b"HTTP/1.1 204 X\r\n\r\n")
+
+
+def pipelined_bodies(w: Wire, size: int) -> None:
+    """So many requests of one connection in large segments, each with broken JSON of one byte and a target of its own."""
+    w.open(1)
+    _send(w, 1, 0, 1, 1, b"".join(b"P %d HTTP/1.0\nContent-Type:a/json\nContent-Length:1\n\n[" % i for i in range(size)), 60_000)
+
+
+def swapped_lines(w: Wire, size: int) -> None:
+    """Heads of 30,000 short lines that do not end, then so many bytes in segments of one byte, each two swapped."""
+    for c in range(max(1, size // 4_000)):
+        head = REQUEST[:-2] + b"a\n" * 30_000
+        there = _ask(w, c, head)
+        for i in range(0, min(size, 4_000), 2):
+            w.packet(c, 0, there + i + 1, 1, ACK, b"a")
+            w.packet(c, 0, there + i, 1, ACK, b"a\n"[i // 2 % 2 :][:1])
+
+
 # --- time: what may be looked at again and again
 
 
@@ -360,6 +392,32 @@ def sections(path: Path, size: int) -> None:
             out.write(block(o, 6, struct.pack(o + "IIIII", 0, 395_812, i, 1, 60) + b"x\0\0\0"))
 
 
+def _described(order: int, offset: int) -> bytes:
+    """pcapng: an interface with a link type, snap length and time offset of its own."""
+    return struct.pack("<IIHHIHHqI", 1, 32, 1 if order < 2 else 1000 + order, 0, 100_000 + order, 14, 8, offset, 32)
+
+
+def side_by_side(path: Path, size: int) -> None:
+    """A folder of so many pcapng captures of the same time, each with 4,096 interfaces, no two alike, and 200 packets of two of them in turns."""
+    path.mkdir(parents=True)
+    for c in range(size):
+        with (path / f"{c:05}.pcapng").open("wb", buffering=1 << 16) as out:
+            out.write(struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28))
+            out.write(b"".join(_described(i, 0 if i < 2 else (1 << 40) + i) for i in range(4096)))
+            for j in range(200):
+                us = 1_700_000_000_000_000 + j * 1000 + c
+                out.write(struct.pack("<IIIIIII", 6, 36, j & 1, us >> 32, us & 0xFFFFFFFF, 1, 60) + b"x\0\0\0" + struct.pack("<I", 36))
+
+
+def crowded_sections(path: Path, size: int) -> None:
+    """pcapng: so many sections with 4,096 interfaces each, no two alike, and a packet of the last one."""
+    with path.open("wb", buffering=1 << 20) as out:
+        for s in range(size):
+            out.write(struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28))
+            out.write(b"".join(_described(i, s * 4096 + i) for i in range(4096)))
+            out.write(struct.pack("<IIIIIII", 6, 36, 4095, 395_812, s, 1, 60) + b"x\0\0\0" + struct.pack("<I", 36))
+
+
 def interfaces(path: Path, size: int) -> None:
     """pcapng: so many interfaces in one section, and statistics of each."""
     with path.open("wb", buffering=1 << 20) as out:
@@ -466,6 +524,12 @@ ATTACKS: dict[str, Attack] = {
     "snoop_noise": Attack(snoop_noise, 400_000, 50_000_000),
     "many_files": Attack(many_files, 400, 20_000),
     "overlapping": Attack(overlapping, 24, 150),
+    "side_by_side": Attack(side_by_side, 16, 150),
+    "crowded_sections": Attack(crowded_sections, 16, 200),
+    "early_line_end": Attack(_wired(early_line_end), 2_000_000, 8_300_000, EXTRACT),
+    "long_urls": Attack(_wired(long_urls), 120, 600, ("analyze", "--har", "/dev/null")),
+    "pipelined_bodies": Attack(_wired(pipelined_bodies), 20_000, 300_000, ("analyze", "--ndjson")),
+    "swapped_lines": Attack(_wired(swapped_lines), 8_000, 80_000),
 }
 """Kind to how it is made, its sizes, and what is run."""
 

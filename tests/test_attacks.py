@@ -31,6 +31,7 @@ NAMED: dict[str, tuple[int, set[str]]] = {
     "tunnels": (0, {"http_memory"}),
     "zstd_bodies": (0, {"content_memory"}),
     "unanswered_values": (0, {"json_memory"}),
+    "long_urls": (0, {"http_memory"}),
     "long_records": (0, {"http_memory", "json_memory"}),
     "folded_lines": (0, {"http_head_too_large"}),
     "damage": (4, set()),

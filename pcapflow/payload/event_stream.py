@@ -19,6 +19,10 @@ from pcapflow.records import JsonBody
 
 _DONE = b"[DONE]"
 _LINE_END = re.compile(rb"[\r\n]")
+_IDLE = re.compile(rb"(?:[\r\n]|(?!data)[^\r\n]++[\r\n])*+")
+"""Lines between events: empty ones, comments, and fields that are not data."""
+_OTHER_LINES = re.compile(rb"(?:(?!data)[^\r\n]++(?:\r\n|\n|\r(?=[^\n])))*+")
+"""The same within an event, which an empty line would end."""
 _NAME = 6
 """Bytes that tell a data line from others: `data:`, and the space that is no part of it."""
 _LINE_BEGINS, _IN_DATA, _IN_OTHER = range(3)
@@ -64,6 +68,12 @@ class EventStream:
                 self._skip_lf = False
                 if data[at] == 0x0A:
                     at += 1
+                    continue
+            if self._state == _LINE_BEGINS:
+                begun = at
+                at = (_OTHER_LINES if self._has_data else _IDLE).match(data, at).end()  # type: ignore[union-attr]
+                if at > begun:
+                    self._skip_lf = data[at - 1] == 0x0D
                     continue
             end = _line_end(data, at)
             if self._state == _LINE_BEGINS:

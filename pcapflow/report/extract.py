@@ -34,6 +34,8 @@ _RANK_VALUE, _RANK_JSON = 2, 6
 _WAITING_BYTES = 200
 """Beside its text, of a value that waits."""
 _STATUS = re.compile(r"[1-9](?:[0-9]{2}|[0-9]?x{1,2})")
+_URL_MOST = 1024
+"""Characters of an URL that is repeated with each value."""
 _KEYS = ("method", "host", "status", "path", "source")
 
 
@@ -216,6 +218,7 @@ def _source(origin: BodyOrigin) -> bytes:
     url = None
     if request is not None:
         url = request.target if "://" in request.target or request.host is None else f"http://{request.host}{request.target}"
+        url = url if len(url) <= _URL_MOST else url[: _URL_MOST - 3] + "..."
     fields: Mapping[str, object] = {
         "connection": origin.connection,
         "stream": origin.stream,
