@@ -113,7 +113,7 @@ class Pairs:
         """Requests that were reported without an answer because too many waited: as many answers are not for those that wait."""
         self._known_to = 0
         """Client offset at which the last answered request ends."""
-        self._foreseen: list[tuple[int, int]] = []
+        self._foreseen: tuple[tuple[int, int], ...] = ()
         """Requests of later packets that were answered: packet, and client offset, which is known from that packet on."""
 
     def ask(self, head: RequestHead, size: int, offset: int, packet: int, ts: int, ack: int) -> Exchange:
@@ -172,7 +172,8 @@ class Pairs:
         """A response without a request of an earlier packet. Requests of later packets may be known already."""
         later = self.waiting[bisect_right(self.waiting, packet, key=_packet) :]
         while self._foreseen and self._foreseen[0][0] <= packet:
-            self._known_to = max(self._known_to, self._foreseen.pop(0)[1])
+            self._known_to = max(self._known_to, self._foreseen[0][1])
+            self._foreseen = self._foreseen[1:]
         # before the first answered request nothing is known of the client's offsets in earlier packets
         may_come = ack >= 0 and (not self._known_to or self._acked(ack, self._known_to) > self._known_to)
         shows = 0
@@ -184,7 +185,7 @@ class Pairs:
             if self._acked(ack, found.offset) > found.offset:
                 self.waiting.remove(found)
                 found.done_packet = max(found.done_packet, found.packet)
-                self._foreseen.append((found.packet, found.offset))
+                self._foreseen = (*self._foreseen, (found.packet, found.offset))
                 return found
             shows = found.packet
         for e in later:

@@ -34,8 +34,6 @@ class Syn(NamedTuple):
     multipath: bool = False
     tag: int = 0
     """As it was captured."""
-    other_tag: int | None = None
-    """The first that one had that was sent again."""
 
     def same(self, other: Syn) -> bool:
         """Whether the other is this one sent again."""
@@ -43,11 +41,9 @@ class Syn(NamedTuple):
 
     def again(self, other: Syn) -> Syn:
         """This one, and the other, which is the same, after it."""
-        seen = (self.other_tag, other.tag, other.other_tag)
         return other._replace(
-            number=self.number, first_ts=self.first_ts, packets=self.packets + other.packets, multipath=self.multipath or other.multipath, tag=self.tag,
-            other_tag=next((tag for tag in seen if tag is not None and tag != self.tag), None),
-        )  # fmt: skip
+            number=self.number, first_ts=self.first_ts, packets=self.packets + other.packets, multipath=self.multipath or other.multipath, tag=self.tag
+        )
 
     @property
     def base(self) -> int:

@@ -28,7 +28,7 @@ _STRAY = 64
 _SACK_OPTION = 10
 """Bytes of a SACK option with one block."""
 
-CONNECTION_BYTES = 3328
+CONNECTION_BYTES = 3392
 """Reserved for each tracked connection in the `connections` account: its objects and its place in the table, as
 tests/reassembly/test_connection_memory.py measures it."""
 
@@ -37,8 +37,8 @@ class Connection(Timed):
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
     __slots__ = (
-        "asked", "asked_at", "client", "consumer", "endpoints", "first_direction", "first_ts", "inside", "key", "last_packet", "last_ts", "multipath", "number", "other_vlan",
-        "packets", "reset", "roles", "skew", "start",
+        "asked", "asked_at", "client", "consumer", "endpoints", "first_direction", "first_ts", "inside", "key", "last_packet", "last_ts", "multipath", "number", "other_vlans",
+        "packets", "reset", "roles", "seen", "skew", "start",
     )  # fmt: skip
 
     def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, ts: int, clock: int) -> None:
@@ -64,8 +64,10 @@ class Connection(Timed):
         """How many packets there were before it."""
         self.multipath = False
         """The handshake offers Multipath TCP."""
-        self.other_vlan: list[int] | None = None
-        """The VLAN ids of the direction that did not begin, where they are not those of the key."""
+        self.seen = 0
+        """Which directions sent something: 1, 2, or both bits."""
+        self.other_vlans: dict[int, list[int]] | None = None
+        """The VLAN ids of a direction's first packet, where they are not those of the key."""
         self.skew = 0
         """How long (ns) after an acknowledgement the data that it acknowledges was captured, at the most."""
         self.consumer: Consumer | None = None
@@ -90,14 +92,16 @@ class Connection(Timed):
 
     def saw_tag(self, direction: int, tag: int) -> None:
         """A packet had that tag."""
-        if self.other_vlan is None and direction != self.first_direction and tag != tag_of(self.key):
-            self.other_vlan = vlan_ids(tag)
+        if not self.seen & (direction + 1):
+            self.seen |= direction + 1
+            if tag != tag_of(self.key):
+                self.other_vlans = {**(self.other_vlans or {}), direction: vlan_ids(tag)}
 
     def vlans(self) -> tuple[list[int], list[int] | None]:
         """VLAN ids of the client's direction, and those of the server's where they are others."""
         ids = [self.inside.vlan, self.inside.vlan]
-        if self.other_vlan is not None:
-            ids[1 - self.first_direction] = self.other_vlan
+        for direction, others in (self.other_vlans or {}).items():
+            ids[direction] = others
         client, server = ids[self.client], ids[1 - self.client]
         return client, server if server != client else None
 
@@ -161,7 +165,9 @@ class Connection(Timed):
             self.last_packet = packet
             self.last_ts = ts
             self.last_clock = clock
-            if rows.tags is not None:
+            if rows.tags is None:
+                self.seen |= d + 1
+            else:
                 self.saw_tag(d, rows.tags[i])
             if flags & RST:
                 stream.captured += n
@@ -219,9 +225,6 @@ class Connection(Timed):
                 reached -= rows.n[k]
             self._came_after_all(ctx, stream, rows.clock[k], reached + rows.n[k])
             k, reached = j, stream.next
-        if rows.tags is not None:
-            for tag in rows.tags[i:j]:
-                self.saw_tag(d, tag)
         self.packets += j - i
         self.last_packet = rows.packet[j - 1]
         self.last_ts = rows.ts[j - 1]

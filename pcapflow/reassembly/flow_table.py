@@ -176,7 +176,9 @@ class FlowTable:
             acks = s.starts[g] + np.flatnonzero(s.flags[s.starts[g] : s.ends[g] + 1] & ACK)
             if len(acks):
                 connection.hear(int(s.ack[acks[0]]), int(s.clock[acks[0]]), int(s.ack[acks[-1]]))
-        if s.tags is not None:
+        if s.tags is None:
+            connection.seen |= s.senders[g]
+        elif connection.seen != s.senders[g]:
             rows = slice(int(s.starts[g]), int(s.ends[g]) + 1)
             for d, tag in zip(s.direction[rows].tolist(), s.tags[rows].tolist(), strict=True):
                 connection.saw_tag(d, tag)
@@ -246,9 +248,7 @@ class FlowTable:
         client = None if syn.ack < 0 else 1 - syn.direction
         connection.begin(syn.direction, [syn.base, -1] if syn.direction == 0 else [-1, syn.base], client=client, multipath=syn.multipath)
         connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
-        for tag in (syn.tag, syn.other_tag):
-            if tag is not None:
-                connection.saw_tag(syn.direction, tag)
+        connection.saw_tag(syn.direction, syn.tag)
         return connection
 
     def _expire(self, connection: Connection, packet: int, ts: int) -> None:

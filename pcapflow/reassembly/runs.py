@@ -26,7 +26,7 @@ class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 
     __slots__ = (
-        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "options", "packet", "seq", "snapped", "starts", "tag", "tags", "ts",
+        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
     )  # fmt: skip
 
     def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64, tags: npt.NDArray[np.uint64] | None = None) -> None:
@@ -50,6 +50,8 @@ class Sorted:
         self.ts = block.ts[row]
         self.clock = clock[row]
         self.direction = swap[order].astype(np.int64)
+        self.senders: list[int] = np.bitwise_or.reduceat(self.direction + 1, self.starts).tolist()
+        """Of each group, which directions sent something: 1, 2, or both bits."""
         self.flags = c.flags[order]
         self.seq = c.seq[order]
         self.ack = c.ack[order]

@@ -54,11 +54,6 @@ class Unanswered:
             np.full(len(first), -1), offers[groups], tags,
         )  # fmt: skip
         syns: Iterable[Syn] = map(Syn, *(column.tolist() for column in columns))
-        if s.tags is not None:
-            changed = np.flatnonzero(s.tags != s.tags[s.starts][s.group])
-            which, at = np.unique(s.group[changed], return_index=True)
-            others_by_group = dict(zip(which.tolist(), s.tags[changed[at]].tolist(), strict=True))
-            syns = [syn._replace(other_tag=others_by_group.get(g)) for syn, g in zip(syns, groups.tolist(), strict=True)]
         keys = [s.keys[g] for g in groups.tolist()]
         others: list[int] = []
         if self._table.keys().isdisjoint(keys):

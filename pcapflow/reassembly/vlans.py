@@ -26,7 +26,7 @@ from pcapflow.reassembly.beliefs import WINDOW, Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.keys import KEY, connection_keys, groups_of, tag_of, tagged, untagged
-from pcapflow.reassembly.seqspace import unwrap, wrap
+from pcapflow.reassembly.seqspace import difference, unwrap, wrap
 
 PAIR_BYTES = 768
 """Reserved for each pair of ends, and for each further tag of it: keys, numbers, and places in tables."""
@@ -47,11 +47,12 @@ class _Ends:
     """What was decided of one pair of ends: the key that came first, that of the connection to which each other key belongs (its own where it is apart), and
     what the rows of the first one said last.
 
-    numbers: of each direction, the wire number behind the last row that was no RST; heard: what the other direction acknowledged of it last; None for
+    numbers: of each direction, the wire number behind the last row that was no RST and no stray one; strays: of one that was far from that, which counts
+    when another one is near it; heard: what the other direction acknowledged of it last; None for
     nothing yet. clock: of the last row (ns); ended: which of `_OVER` were seen.
     """
 
-    __slots__ = ("belongs", "clock", "ended", "first", "heard", "numbers")
+    __slots__ = ("belongs", "clock", "ended", "first", "heard", "numbers", "strays")
 
     def __init__(self, first: bytes, clock: int) -> None:
         self.first = first
@@ -62,6 +63,7 @@ class _Ends:
     def forget(self) -> None:
         """What comes now says nothing of what was before."""
         self.numbers: list[int | None] = [None, None]
+        self.strays: list[int | None] = [None, None]
         self.heard: list[int | None] = [None, None]
         self.ended = 0
 
@@ -71,6 +73,17 @@ class _Ends:
         if clock - self.clock >= (limits.linger if over else limits.idle_timeout):
             self.forget()
         self.clock = clock
+
+    def saw(self, direction: int, number: int) -> None:
+        """A row that is no RST; number: the wire number behind it."""
+        for known in (self.numbers[direction], self.strays[direction]):
+            if known is not None and abs(unwrap(number, known, 0)) <= WINDOW:
+                break
+        else:
+            if self.numbers[direction] is not None:
+                self.strays[direction] = number
+                return
+        self.numbers[direction], self.strays[direction] = number, None
 
     def goes_on(self, direction: int, seq: int, ack: int, flags: int) -> bool:
         """Whether a row goes on with what is known: with both numbers, as far as they are known, and at least with one; a SYN-ACK with what it
@@ -123,30 +136,43 @@ class _Rows:
         """Of each group, what its rows say last where nothing is between them."""
         counts = self.flags & RST == 0
         place = np.arange(len(self.order))
+        steady = np.ones(len(self.order), dtype=bool)
         columns = []
         for values, which in ((self.number, counts), (self.ack, counts & (self.flags & ACK != 0))):
             for d in (0, 1):
-                last = np.maximum.reduceat(np.where(which & (self.direction == d), place, -1), self.starts)
+                rows = which & (self.direction == d)
+                last = np.maximum.reduceat(np.where(rows, place, -1), self.starts)
                 columns.append(np.where(last < 0, -1, values[last]).tolist())
+                if values is self.number:
+                    steady &= ~rows | (np.abs(difference(values, np.repeat(values[last], np.diff(self.bounds)))) <= WINDOW // 2)
+        columns.append(np.logical_and.reduceat(steady, self.starts).tolist())
         ended = np.bitwise_or.reduceat(self.ended, self.starts).tolist()
         return list(map(_Last._make, zip(*columns, ended, self.clock[np.array(self.bounds[1:]) - 1].tolist(), strict=True)))
 
 
 class _Last(NamedTuple):
-    """The last numbers and acknowledgements of both directions, -1 for none, which of `_OVER` there were, and the last clock."""
+    """The last numbers and acknowledgements of both directions, -1 for none; whether all numbers are near the last ones; which of `_OVER` there were, and
+    the last clock.
+    """
 
     number_0: int
     number_1: int
     ack_0: int
     ack_1: int
+    steady: bool
     ended: int
     clock: int
+
+    def goes_on(self, ends: _Ends) -> bool:
+        """Whether none of the rows is a stray one to what is known: then `add_to` is what they come to."""
+        known = zip(ends.numbers, (self.number_0, self.number_1), strict=True)
+        return self.steady and all(a is None or b < 0 or abs(unwrap(b, a, 0)) <= WINDOW // 2 for a, b in known)
 
     def add_to(self, ends: _Ends) -> None:
         """What rows that follow one another say comes to what is known."""
         for d, number, ack in ((0, self.number_0, self.ack_0), (1, self.number_1, self.ack_1)):
             if number >= 0:
-                ends.numbers[d] = number
+                ends.numbers[d], ends.strays[d] = number, None
             if ack >= 0:
                 ends.heard[1 - d] = ack
         ends.ended |= self.ended
@@ -231,9 +257,10 @@ class Vlans:
             if not silent[g] and self._alike(ends, rows, part, several=several[g]):
                 tags[part] = tag_of(ends.first)
                 ends.reach(begins[g], limits)
-                last[g].add_to(ends)
-            else:
-                self._walk(ends, rows, part, tags)
+                if last[g].goes_on(ends):
+                    last[g].add_to(ends)
+                    continue
+            self._walk(ends, rows, part, tags)
         if (tags == rows.tag).all():
             return columns
         resolved = columns.tag.copy()
@@ -263,7 +290,7 @@ class Vlans:
             ends.reach(clock, limits)
             ends.ended |= ended
             if not flags & RST:
-                ends.numbers[d] = number
+                ends.saw(d, number)
                 if flags & ACK:
                     ends.heard[1 - d] = ack
 

@@ -150,7 +150,7 @@ class Collector:
         if not self.wants_records:
             return
         client = connection.client
-        vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlan is None else connection.vlans()
+        vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlans is None else connection.vlans()
         record = records.Connection(
             connection.number,
             endpoint(connection.endpoints[client]),
