@@ -266,10 +266,10 @@ class Limits:
         "DEFLATE reaches 1,032 on zeros; JSON of the most repetitive kind stays under 100",
     )
     content_ratio_floor: int = _limit(
-        1 * MIB,
+        64 * KIB,
         "bytes",
         "the ratio begins to count",
-        "small bodies may repeat themselves",
+        "small bodies may repeat themselves; a body of so many bytes costs no more than some hundred times what its packets take",
     )
     content_total: int = _limit(
         16 * MIB,

@@ -13,7 +13,7 @@ from pcapflow.limits import Limits
 
 PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-VOCABULARY = {"zstd", "errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking", "fields", "summary", "sizes", "files", "near"}
+VOCABULARY = {"zstd", "backend", "errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking", "fields", "summary", "sizes", "files", "near"}
 MAY_IMPORT = {
     "capture": VOCABULARY,
     "decode": VOCABULARY | {"capture.block"},

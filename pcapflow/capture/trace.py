@@ -288,18 +288,21 @@ class Trace:
             most -= len(block)
             if most <= 0:
                 break
-        for one in self._inputs:
-            one.close()
-            one.again()
         self._active = {}
         self._taken = 0
+        for one, share in zip(self._inputs, shares.tolist(), strict=True):
+            one.close()
+            one.again()
+            if not share:
+                one.open(self._limits, self._ledger, self._interrupt)  # for its header
+                one.close()
         return shares.tolist()
 
     def _in_order(self) -> Iterator[PacketBlock]:
         """All packets of all captures by time. The captures at hand stand in two heaps: by the time of their next packet, and by the end of their
         block, up to the first of which the order is known.
         """
-        waiting = list(reversed(self._inputs))
+        waiting = [one for one in reversed(self._inputs) if self._most is None or self._most[one.place]]
         ready: list[tuple[int, int, _Input]] = []
         ends: list[tuple[int, int, _Input]] = []
         merge = Merge(self._limits, self._ledger.blocks, may_wait=len(self._inputs) > 1 and all(one.size is not None for one in self._inputs))
@@ -353,7 +356,7 @@ class Trace:
         most = None if self._most is None else self._most[one.place]
         try:
             one.open(self._limits, self._ledger, self._interrupt)
-            if one.block is None and most != 0:
+            if one.block is None:
                 one.start(self._side_by_side(others + 1) if others else self._limits, _MERGED_COLUMN_BYTES if others else COLUMN_BYTES_PER_PACKET, most)
         except CaptureError as e:
             if not others:

@@ -7,12 +7,14 @@ is no report. Invariant: one record is held at a time, and the summary; a line l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from pcapflow.errors import ReportError, UsageError
+from pcapflow.backend import ijson_backend
+from pcapflow.errors import ReportError
 from pcapflow.files import CAPTURES
 from pcapflow.records import Record
 from pcapflow.summary import SCHEMA, Capture, Summary
@@ -154,14 +156,15 @@ def _captures(text: bytes, where: str) -> list[Capture]:
 
 def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
     """A document however it is laid out, by ijson: slower, in as little memory. Fields that no report has are passed over."""
-    ijson = _ijson()
+    parser = ijson_backend()
+    common = import_module("ijson.common")
     fields: dict[str, Any] = {}
     builder: Any = None
     field = ""
     depth, top, events, size = 0, 1, 0, 0
     """How deep the parser is; where a value begins: 1, or 2 among the records; events and characters of the value under way."""
     try:
-        for event, value in ijson.basic_parse(file, use_float=True):
+        for event, value in parser.basic_parse(file, use_float=True):
             file.silent = 0
             opens, closes = event in ("start_map", "start_array"), event in ("end_map", "end_array")
             if depth + opens > _DEEPEST:
@@ -178,7 +181,7 @@ def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
                     depth += opens - closes
                     top = 1 if depth == 1 and closes else top
                     continue
-                builder, events, size = ijson.ObjectBuilder(), 0, 0
+                builder, events, size = common.ObjectBuilder(), 0, 0
             events += 1
             size += len(value) if isinstance(value, str) else 0
             if events > _MOST_EVENTS or size > LINE_MAX_BYTES:
@@ -194,19 +197,11 @@ def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
                 elif field in _FIELDS:
                     fields[field] = builder.value
                 builder = None
-    except (ijson.JSONError, ValueError) as e:
+    except (common.JSONError, ValueError) as e:
         said = e.args[0] if e.args else ""
         said = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
         raise ReportError(f"{name}: is no report: {said.strip().partition(chr(10))[0]}") from None
     yield _summary(fields, name)
-
-
-def _ijson() -> Any:
-    try:
-        import ijson  # noqa: PLC0415 - its own environment may forbid it
-    except ImportError as e:
-        raise UsageError(f"ijson cannot be loaded: {e}; unset IJSON_BACKEND") from None
-    return ijson
 
 
 def _line(file: IO[bytes], name: str, number: int) -> bytes:

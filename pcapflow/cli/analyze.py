@@ -12,7 +12,7 @@ from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting, refuse_overwriting_tables
-from pcapflow.cli.sinks import FILES, Sinks, open_sinks, refuse_one_place_twice, sink_options
+from pcapflow.cli.sinks import FILES, Sinks, open_sinks, refuse_one_place_twice, refuse_place_of_tables, sink_options
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def analyze(
         raise click.UsageError("--no-records goes with --json")
     beside = {f"--{name}": run[name] for name in FILES}
     refuse_one_place_twice({"the report": output or "-", **beside})
+    refuse_place_of_tables({"-o": output, **beside}, run["parquet"])
     refuse_overwriting(captures, {"-o": output or "-", **beside})
     refuse_overwriting_tables(captures, run["parquet"])
     bounds, options = settings(run, looking(run))

@@ -86,6 +86,8 @@ def check(
     work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
     read = [*captures, *(str(job.baseline) for job in work if job.baseline is not None), project.source]
     refuse_overwriting(read, {"--junit": junit, "the result": "-"})
+    for job in work if update else ():
+        refuse_overwriting([project.source], {"--update": str(job.baseline)})
     _say_which_globs_match_nothing(project, captures, work)
     verdicts: list[Verdict] = []
     kept = 0

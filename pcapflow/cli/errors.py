@@ -70,8 +70,9 @@ def _status_of(run: Callable[[], Any]) -> int:
     except click.exceptions.Abort:
         return INTERRUPTED
     except click.ClickException as e:
-        with suppress(OSError):
-            e.show()
+        if sys.stderr is not None:  # else click takes standard output
+            with suppress(OSError):
+                e.show()
         return e.exit_code
     except Finished as e:
         return e.status

@@ -25,7 +25,8 @@ Examples:
   pcapflow follow trace.pcap --connection 4711 --stream server --raw > body
 """
 _FILL = re.compile(r"[0-9a-fA-F]{2}")
-_FILLED_AT_ONCE = 64 << 10
+_AT_ONCE = 64 << 10
+"""Bytes that are written at one time; what is made of them takes many times as much."""
 _COLUMNS = 16
 _ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to end"}
 
@@ -113,7 +114,7 @@ class _Raw:
             self._room -= left
             self.left_out += part.gap.length - left
             while left:
-                n = min(left, _FILLED_AT_ONCE)
+                n = min(left, _AT_ONCE)
                 self._out.write(self._fill * n)
                 left -= n
 
@@ -141,7 +142,9 @@ class _View:
         if name != self._speaker:
             self._say(f"{name}, from byte {part.offset}, packet {part.packet}")
             self._speaker = name
-        self._out.write(self._hexadecimal(part) if self._as_hex else self._text(name, part.data))
+        for at in range(0, len(part.data), _AT_ONCE):
+            data = part.data[at : at + _AT_ONCE]
+            self._out.write(self._hexadecimal(part.offset + at, data) if self._as_hex else self._text(name, data))
 
     def _say(self, text: str) -> None:
         self._out.write((b"\n" if self._line_open else b"") + b"--- " + text.encode() + b"\n")
@@ -153,11 +156,11 @@ class _View:
         return text.encode()
 
     @staticmethod
-    def _hexadecimal(part: Part) -> bytes:
+    def _hexadecimal(offset: int, data: bytes) -> bytes:
         lines = []
-        for at in range(0, len(part.data), _COLUMNS):
-            some = part.data[at : at + _COLUMNS]
-            lines.append(b"%08x  %-47s  %s\n" % (part.offset + at, some.hex(" ").encode(), some.translate(_PRINTABLE)))
+        for at in range(0, len(data), _COLUMNS):
+            some = data[at : at + _COLUMNS]
+            lines.append(b"%08x  %-47s  %s\n" % (offset + at, some.hex(" ").encode(), some.translate(_PRINTABLE)))
         return b"".join(lines)
 
 

@@ -91,12 +91,17 @@ def refuse_overwriting(inputs: Sequence[str], outputs: Mapping[str, str | None])
                 raise UsageError(f"{what}: is a file that is to be read, and would be overwritten")
 
 
+def is_table(name: str) -> bool:
+    """Whether a table of `--parquet` may have that name."""
+    return _TABLE.fullmatch(name) is not None
+
+
 def refuse_overwriting_tables(captures: Sequence[str], folder: str | None) -> None:
     """Tables would take the place of captures that have their names."""
     if folder is None or not is_folder(folder):
         return
     try:
-        tables = [entry.path for entry in os.scandir(folder) if _TABLE.fullmatch(entry.name)]
+        tables = [entry.path for entry in os.scandir(folder) if is_table(entry.name)]
     except OSError:
         return
     for table in tables:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pcapflow.cli.output import descriptor, open_folder, open_output
+from pcapflow.cli.output import descriptor, is_table, open_folder, open_output
 from pcapflow.errors import UsageError
 from pcapflow.limits import Limits
 
@@ -88,6 +89,13 @@ def refuse_one_place_twice(outputs: Mapping[str, str | None]) -> None:
         other = taken.setdefault(_place(path), option)
         if other != option:
             raise UsageError(f"{option} {path}: {other} goes there already")
+
+
+def refuse_place_of_tables(outputs: Mapping[str, str | None], folder: str | None) -> None:
+    """A file that a table would take the place of."""
+    for option, path in outputs.items():
+        if folder is not None and path is not None and is_table(Path(path).name) and _place(str(Path(path).parent)) == _place(folder):
+            raise UsageError(f"{option} {path}: a table of --parquet may go there")
 
 
 def _place(path: str) -> str:

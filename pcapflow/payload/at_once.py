@@ -10,11 +10,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from pcapflow.errors import UsageError
+from pcapflow.backend import ijson_backend
 from pcapflow.payload.path import CLOSING, OPENING, Event
 from pcapflow.records import JsonBody
 
-_BACKENDS = ("yajl2_c", "yajl2_cffi", "yajl2")
 SMALL = 512
 """A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""
 TOP_LEVEL = {"start_map": "object", "start_array": "array"}
@@ -24,27 +23,13 @@ TOP_LEVEL = {"start_map": "object", "start_array": "array"}
 @cache
 def backend() -> str:
     """Name of the ijson backend that runs: the fastest that is installed, whatever IJSON_BACKEND says."""
-    return str(_backend().backend_name)
-
-
-@cache
-def _backend() -> Any:
-    try:
-        import ijson
-    except ImportError as e:
-        raise UsageError(f"ijson cannot be loaded: {e}; unset IJSON_BACKEND") from None
-    for name in _BACKENDS:
-        try:
-            return ijson.get_backend(name)
-        except ImportError:
-            continue
-    return ijson
+    return str(ijson_backend().backend_name)
 
 
 @cache
 def tools() -> tuple[Callable[..., Any], type[list[Any]]]:
     """ijson's push parser and the list it fills; imported when the first body of JSON comes."""
-    parser = _backend().basic_parse_coro
+    parser = ijson_backend().basic_parse_coro
     from ijson.utils import sendable_list
 
     return parser, sendable_list

@@ -141,8 +141,8 @@ class _Brotli:
                 for at in range(0, len(piece), PIECE):
                     out(piece[at : at + PIECE])
                 self.ended = self._decoder.is_finished()
-                if not piece or self._decoder.can_accept_more_data():
-                    break
+                if not piece:
+                    break  # it may say before that it takes more, and have more to give
                 data = b""
         except self._module.error as e:
             raise _Malformed(f"br: {e}") from None

@@ -65,13 +65,15 @@ class Text(Protocol):
 class Whole:
     """Documents in a row, in any of Unicode's encodings, perhaps behind a byte order mark and a prefix."""
 
-    __slots__ = ("_bom", "_bytes", "_decoder", "_encoding", "_opening", "_parser", "_prefix")
+    __slots__ = ("_bom", "_broken", "_bytes", "_decoder", "_encoding", "_opening", "_parser", "_prefix")
 
     def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         self._parser = JsonParser(limits, account, tap)
         self._opening: bytes | None = b""
         """The first bytes, until there are enough of them."""
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._broken = False
+        """A byte was no text of the encoding: nothing behind it is read."""
         self._encoding, self._bom, self._prefix = "utf-8", False, None
         self._bytes = 0
 
@@ -129,10 +131,14 @@ class Whole:
 
     def _decoded(self, data: bytes, *, final: bool) -> bytes:
         assert self._decoder is not None
+        if self._broken:
+            return b""
         try:
             return self._decoder.decode(data, final).encode("utf-8", "surrogatepass")
-        except UnicodeError:
-            return BROKEN_BYTE
+        except UnicodeDecodeError as e:
+            self._broken = True
+            good = e.object[: e.start].decode(self._encoding, "surrogatepass")
+            return good.encode("utf-8", "surrogatepass") + BROKEN_BYTE
 
 
 class Separated:

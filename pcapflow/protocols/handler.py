@@ -398,6 +398,7 @@ class Handler:
         self._decided()
         for d, framer in ((client, http.client), (1 - client, http.server)):
             framer.skip_until = skips[d]
+            framer.known_at = told
             framer.resynchronised = passed_over[d]
             known = kept[d]
             if known is None or not known.stash:

@@ -114,16 +114,14 @@ class HttpConnection:
             self._settle()
 
     def _tell_settled(self, before: int) -> None:
-        """Write the records that wait, of packets before that one, up to which the server is."""
-        if self._later:
-            waits = []
-            for one in self._later:
-                packet, exchange, json, ts = one
-                if packet < before:
-                    self._json_record("client", "http-request", exchange, json, ts, packet)
-                else:
-                    waits.append(one)
-            self._later = waits
+        """Write the records that wait, of packets up to that one: the server is up to it, and what it says at that packet comes behind the client's."""
+        later = self._later
+        settled = 0
+        while settled < len(later) and later[settled][0] <= before:
+            packet, exchange, json, ts = later[settled]
+            self._json_record("client", "http-request", exchange, json, ts, packet)
+            settled += 1
+        del later[:settled]
 
     def _run_server(self, cursor: _Cursor, before: int) -> None:
         """The server's events of packets before that one."""

@@ -46,7 +46,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_direction", "_first", "_seen", "_stash", "_waited", "_window", "connection", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
+        "_begun_at", "_cache", "_direction", "_first", "_seen", "_stash", "_waited", "_window", "connection", "known_at", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
         "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
@@ -71,6 +71,8 @@ class Framer:
         self.until_close = False
         self.wanted = False
         """Somebody looks at the body."""
+        self.known_at = 0
+        """The packet that showed that this is HTTP: nothing was said of what came before."""
         self.skip_until = 0
         """Data of earlier packets came before it was known that this is HTTP."""
         self._begun_at = 0
@@ -225,7 +227,7 @@ class Framer:
         if ends is not None:
             raw = stash[: ends.offset + 1 - where.offset]
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
-            self.services.drop(self.connection, self._direction, drop, ends.packet, ends.ts, where.offset, len(raw))
+            self.services.drop(self.connection, self._direction, drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw))
             self.lose(where.offset)
             return
         if not self._stash.keep(self.services.ledger.http, stash, where):
@@ -471,7 +473,8 @@ class Framer:
         told = self.where(data, max(position + n - 1, 0))
         if self.state is not State.HEAD:
             self.end_body(told.packet, told.ts, whole=False)
-        self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), told.packet, told.ts, where.offset, n)
+        packet = max(told.packet, self.known_at)
+        self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), packet, told.ts, where.offset, n)
         self.lose(where.offset)
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:

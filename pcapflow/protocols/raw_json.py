@@ -109,7 +109,8 @@ class RawJson:
                 begin = 0
                 for i, end in enumerate(event.piece_ends()):
                     stream.packet = event.packet(i)
-                    stream.sink.feed(event.take(begin, end - begin))
+                    for at in range(begin, end, _WINDOW):
+                        stream.sink.feed(event.take(at, min(_WINDOW, end - at)))
                     begin = end
             elif isinstance(event, StreamData):
                 for at in range(0, event.length, _WINDOW):
@@ -156,7 +157,7 @@ class RawJson:
     def _feed(self, direction: int, stream: _Stream, data: bytes, event: StreamData) -> None:
         by_packet = self._services.by_packet
         at, held = 0, len(stream.head)
-        data = stream.head + data
+        data = stream.head + data if held else data
         self._services.ledger.http.release(held)
         stream.head = b""
         if stream.searching:
@@ -164,7 +165,7 @@ class RawJson:
         stream.searching = False
         while at < len(data):
             if stream.remaining:
-                part = data[at : at + stream.remaining]
+                part = data[at : at + min(stream.remaining, _WINDOW)]
                 if by_packet:
                     piece = event.piece(max(at - held, 0))
                     part = part[: event.piece_ends()[piece] - max(at - held, 0) + max(held - at, 0)]
@@ -176,7 +177,8 @@ class RawJson:
                 if not stream.remaining:
                     stream.sink.feed(_SEPARATOR)
                 continue
-            most = self._services.limits.http_chunk_line_max_bytes
+            # no less than what detection keeps: what shows that it is too long is in the event at hand
+            most = max(self._services.limits.http_chunk_line_max_bytes, detect.MOST_BYTES + 1)
             end = _HEAD_END.search(data, at, at + most)
             length = _LENGTH.match(data, at, end.end()) if end is not None else None
             if end is not None and length is not None:

@@ -68,11 +68,10 @@ class _Ends:
         self.ended = 0
 
     def reach(self, clock: int, limits: Limits) -> None:
-        """A row comes at that clock (ns): a connection that was silent for long enough by then is over, whether it has left the table or not."""
+        """It is that clock (ns): a connection that was silent for long enough by then is over, whether it has left the table or not."""
         over = self.ended & RST or self.ended == _BOTH_FINS
         if clock - self.clock >= (limits.linger if over else limits.idle_timeout):
             self.forget()
-        self.clock = clock
 
     def saw(self, direction: int, number: int) -> None:
         """A row that is no RST; number: the wire number behind it."""
@@ -288,6 +287,7 @@ class Vlans:
             if found != first:
                 continue
             ends.reach(clock, limits)
+            ends.clock = clock
             ends.ended |= ended
             if not flags & RST:
                 ends.saw(d, number)

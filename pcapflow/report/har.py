@@ -155,6 +155,7 @@ class _Kept:
 
     def _take_room(self, n: int) -> bool:
         if not self._share.take(n):
+            self._share.short()
             return False
         self.reserved += n
         return True
@@ -202,6 +203,7 @@ class HarCollector(Collector):
         """See `Services`. Where the share has no room, the report's own reader alone."""
         reader = BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
         if not self._share.take(_KEPT_OVERHEAD):
+            self._share.short()
             return reader
         kept = _Kept(reader, head, self.limits, self.ledger, self._share)
         self._bodies[origin.exchange, origin.stream] = kept, origin.ts

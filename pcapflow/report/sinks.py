@@ -25,6 +25,7 @@ class Share:
 
     def __init__(self, ledger: Ledger, most: int) -> None:
         """most: bytes; an eighth of the account is taken at the most."""
+        self._ledger = ledger
         self._account = ledger.output
         wanted = min(most, ledger.output.limit // 8)
         self.limit = wanted if ledger.output.reserve(wanted) else 0
@@ -36,6 +37,10 @@ class Share:
             return False
         self.used += n
         return True
+
+    def short(self) -> None:
+        """Something was left out for want of it: of what, depends on what comes together."""
+        self._ledger.pressure = True
 
     def give(self, n: int) -> None:
         """Give n bytes back to the share."""
