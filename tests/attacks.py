@@ -263,6 +263,36 @@ def pipelined_bodies(w: Wire, size: int) -> None:
     _send(w, 1, 0, 1, 1, b"".join(b"P %d HTTP/1.0\nContent-Type:a/json\nContent-Length:1\n\n[" % i for i in range(size)), 60_000)
 
 
+def held_bodies(w: Wire, size: int) -> None:
+    """So many requests of one connection with JSON of two bytes, behind a hole that is filled last: all of them are delivered by one packet."""
+    one = b"POST / HTTP/1.1\r\nHost:a\r\nContent-Type:text/json\r\nContent-Length:2\r\n\r\n[]"
+    there = _ask(w, 1, one)
+    said = one * size
+    _send(w, 1, 0, there + 40, 1, said[40:], 60_000)
+    w.packet(1, 0, there, 1, ACK, said[:40])
+
+
+def _one_piece(w: Wire, said: bytes) -> None:
+    """Bytes behind a hole that is filled last, the first 4,096 in segments of their own, so that the rest is one piece."""
+    w.open(1)
+    w.packet(1, 0, 1, 1, ACK, said[:60])
+    for i in range(70, 70 + 4096):
+        w.packet(1, 0, 1 + i, 1, ACK, said[i : i + 1])
+    _send(w, 1, 0, 1 + 70 + 4096, 1, said[70 + 4096 :], 60_000)
+    w.packet(1, 0, 61, 1, ACK, said[60:70])
+
+
+def framed_piece(w: Wire, size: int) -> None:
+    """A framed JSON message of so many bytes, brackets and commas, in one piece."""
+    body = b"[" + b"[]," * (size // 3) + b"[]]"
+    _one_piece(w, b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def shown_piece(w: Wire, size: int) -> None:
+    """So many control characters, and a wide one, in one piece."""
+    _one_piece(w, b"h" * 5_000 + "\U0001f600".encode() + b"\x01" * size)
+
+
 def swapped_lines(w: Wire, size: int) -> None:
     """Heads of 30,000 short lines that do not end, then so many bytes in segments of one byte, each two swapped."""
     for c in range(max(1, size // 4_000)):
@@ -529,6 +559,12 @@ ATTACKS: dict[str, Attack] = {
     "early_line_end": Attack(_wired(early_line_end), 2_000_000, 8_300_000, EXTRACT),
     "long_urls": Attack(_wired(long_urls), 120, 600, ("analyze", "--har", "/dev/null")),
     "pipelined_bodies": Attack(_wired(pipelined_bodies), 20_000, 300_000, ("analyze", "--ndjson")),
+    "held_bodies": Attack(_wired(held_bodies), 10_000, 57_000, ("analyze", "--ndjson")),
+    "held_values": Attack(_wired(held_bodies), 5_000, 50_000, ("extract", "x")),
+    "framed_piece": Attack(_wired(framed_piece), 2_000_000, 4_180_000),
+    "framed_values": Attack(_wired(framed_piece), 1_000_000, 4_180_000, ("extract", "x")),
+    "shown_piece": Attack(_wired(shown_piece), 1_500_000, 4_100_000, ("follow", "--connection", "1")),
+    "shown_in_hex": Attack(_wired(shown_piece), 1_500_000, 4_100_000, ("follow", "--hex", "--connection", "1")),
     "swapped_lines": Attack(_wired(swapped_lines), 8_000, 80_000),
 }
 """Kind to how it is made, its sizes, and what is run."""

@@ -174,14 +174,50 @@ def _cut_head(t: Talk, _: Talk) -> None:
     t.close()
 
 
-@pytest.mark.parametrize("say", [_order, _anomalies, _empty_lines, _gap_in_frames, _cut_head])
+def _late_first_head(t: Talk, _: Talk) -> None:
+    """First bytes out of order that are no head, and what shows later that this is HTTP."""
+    t.packet(0, ACK | PSH, b"\r\n\r\n", seq=t.seq[0] + 1)
+    t.idle(5000)
+    t.packet(0, ACK | PSH, b"{", seq=t.seq[0])
+    t.seq[0] += 5
+    t.send(1, response(b"{}"))
+
+
+def _long_first_line(t: Talk, _: Talk) -> None:
+    """Framed JSON whose first head is longer than a line may be."""
+    head = b"Content-Type: " + b"a" * 6000 + b"\r\nContent-Length: 2\r\n\r\n{}"
+    t.send(0, head + b'Content-Length: 7\r\n\r\n{"a":1}' * 2)
+
+
+def _broken_text(t: Talk, _: Talk) -> None:
+    """A body of UTF-32 with a byte in it that is no text."""
+    body = ("[" + '{"a":1},' * 30).encode("utf-32") + b"\0\0\0\x7f" + "3]".encode("utf-32-le")
+    t.send(0, request("/")).send(1, response(body), size=100)
+
+
+def _answers_first(t: Talk, _: Talk) -> None:
+    """Two answers that wait behind a hole, the second to bytes before those that the first answers, and then the request."""
+    first = response(b"{}")
+    asked = request("/")
+    base = t.seq[1]
+    t.packet(1, ACK | PSH, response(b"[]"), seq=base + len(first), ack=t.seq[0])
+    t.packet(1, ACK | PSH, first, seq=base, ack=t.seq[0] + len(asked))
+    t.seq[1] = base + len(first) + len(response(b"[]"))
+    t.idle(100)
+    t.send(0, asked)
+
+
+SAID = [_order, _anomalies, _empty_lines, _gap_in_frames, _cut_head, _late_first_head, _long_first_line, _broken_text, _answers_first]
+
+
+@pytest.mark.parametrize("say", SAID)
 def test_what_once_followed_the_blocks_does_not(tmp_path: Path, say: Any) -> None:
     t, other = Talk(sport=1001).open(), Talk(sport=1002).open()
     say(t, other)
     frames = sorted([*t.frames, *other.frames, *filler(100, 1000)], key=lambda frame: frame[0])
     path = tmp_path / "x.pcap"
     path.write_bytes(pcap(frames))
-    for packets in (1, 2, 7):
+    for packets in (1, 2, 3, 5, 7):
         limits = replace(Limits(), block_packets=packets)
         assert told(str(path), limits).comparable() == told(str(path), Limits()).comparable()
         assert values(str(path), limits) == values(str(path), Limits())

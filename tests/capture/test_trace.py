@@ -100,8 +100,8 @@ def test_a_merge_is_a_stable_sort_by_the_latest_time_seen(tmp_path_factory: pyte
     for most in {1, len(model) // 2 or 1, len(model)}:
         with Trace(paths, limits, ledger, Interrupt()) as trace:
             assert sum(len(block) for block in trace.blocks(most)) == min(most, len(model))
-            read = {info.path: info.packets for info in trace.infos}
-        assert read == {path: sum(k == i for *_, k, _ in inorder[:most]) for i, path in enumerate(paths)}
+            read = {info.path: (info.packets, info.link_types) for info in trace.infos}
+        assert read == {path: (sum(k == i for *_, k, _ in inorder[:most]), [1]) for i, path in enumerate(paths)}
     assert ledger.used == 0
 
 

@@ -472,6 +472,36 @@ def test_a_record_with_more_than_a_record_has_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("backend", ["python", "yajl2_c"])
+def test_a_report_with_half_a_character_is_read_or_refused_whatever_ijson_would_choose(tmp_path: Path, backend: str) -> None:
+    document = json.loads(run("analyze", "-q", "--json", SAMPLE).stdout)
+    text = json.dumps(document, indent=2).replace('"pcapflow"', '"pcapflow\\ud800"', 1)
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(text)
+    done = run("diff", tmp_path / "a", tmp_path / "b", env={**os.environ, "IJSON_BACKEND": backend})
+    assert done.returncode in (0, 3)
+    assert "internal error" not in done.stderr
+
+
+def test_an_update_over_the_settings_is_refused(tmp_path: Path) -> None:
+    shutil.copy(SAMPLE, tmp_path / "a")
+    (tmp_path / "a.report.json").write_text("[options]\n")
+    done = subprocess.run([*PROGRAM, "check", "-j1", "--update", "--config", "a.report.json", "a"], check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, (tmp_path / "a.report.json").read_text()) == (2, "[options]\n")
+
+
+def test_a_file_in_the_place_of_a_table_is_refused(tmp_path: Path) -> None:
+    done = run("analyze", "-q", "--har", tmp_path / "http.parquet", "--parquet", tmp_path, SAMPLE)
+    assert done.returncode == 2
+    assert "a table of --parquet may go there" in one_line(done)
+
+
+def test_a_usage_error_with_standard_error_closed_is_not_on_standard_output(tmp_path: Path) -> None:
+    command = " ".join(PROGRAM)
+    done = subprocess.run(f"{command} analyze --bogus x 2>&-", shell=True, check=False, cwd=ROOT, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize("backend", ["python", "yajl2_c"])
 def test_what_ijson_would_choose_changes_nothing(backend: str) -> None:
     lines = run("analyze", "-q", "--ndjson", SAMPLE, env={**os.environ, "IJSON_BACKEND": backend}).stdout.splitlines()
     assert lines[:-1] == run("analyze", "-q", "--ndjson", SAMPLE).stdout.splitlines()[:-1]

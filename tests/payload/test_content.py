@@ -206,7 +206,7 @@ def test_a_coded_body_that_is_cut_or_spoilt_is_malformed_and_raises_nothing(codi
 
 def test_a_window_that_fills_is_reserved() -> None:
     data = zstandard.compress(bytes(range(256)) * 8000)
-    limits = replace(Limits(), content_total=400_000)
+    limits = replace(Limits(), content_total=400_000, content_max_ratio=10_000)
     out, drop = decode("zstd", data, [], limits)
     assert drop is not None
     assert drop.reason is DropReason.CONTENT_MEMORY
@@ -237,3 +237,13 @@ def test_a_decoder_s_worst_case_is_reserved_before_it_gets_the_bytes(coding: str
     assert ledger.content.used >= least
     decoder.close()
     assert ledger.content.used == 0
+
+
+@pytest.mark.parametrize(("coding", "squeeze"), [("br", brotli.compress), ("zstd", zstandard.compress), ("gzip", gzip.compress)])
+@pytest.mark.parametrize("size", [98_272, 98_273, 200_000, 1 << 20])
+def test_what_a_few_bytes_stand_for_is_given_to_its_end(coding: str, squeeze: Callable[[bytes], bytes], size: int) -> None:
+    data = squeeze(bytes(size))
+    limits = replace(Limits(), content_max_ratio=1 << 20)
+    for cuts in ([], [1], list(range(1, len(data)))):
+        out, drop = decode(coding, data, cuts, limits)
+        assert (len(out), drop) == (size, None)

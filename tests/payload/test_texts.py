@@ -71,6 +71,15 @@ def test_broken_utf_16_and_32_is_invalid(data: bytes) -> None:
     assert found.status == "invalid"
 
 
+@pytest.mark.parametrize(("encoding", "broken"), [("utf-32le", b"\0\0\0\x7f"), ("utf-32be", b"\x7f\0\0\0"), ("utf-16le", b"\0\xdc\0\xdc"), ("utf-16be", b"\xdc\0\xdc\0")])
+def test_what_comes_before_a_byte_that_is_no_text_is_read(encoding: str, broken: bytes) -> None:
+    data = ("[" + '{"a":1},' * 30).encode(encoding) + broken + "3]".encode(encoding)
+    found = under_cuts("json", data)
+    assert found is not None
+    assert (found.status, found.keys) == ("invalid", 30)
+    assert under_cuts("json", data, Limits()) == found
+
+
 @pytest.mark.parametrize(
     ("data", "prefix"),
     [

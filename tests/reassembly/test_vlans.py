@@ -124,13 +124,30 @@ def test_a_tag_that_the_client_changes_hides_none_of_the_server(run: Run, packet
     assert (connection["vlan"], connection["vlan_server"], connection["packets"]) == ([6], [5], len(frames))
 
 
+@pytest.mark.parametrize("packets", [*range(1, 10), 8192])
+def test_what_another_network_says_keeps_no_connection_alive(run: Run, packets: int) -> None:
+    made = Talk().open().send(0, request("/")).send(1, response(b"{}"))
+    made.packet(0, RST | ACK)
+    foreign = Talk(isn=(900_000_000, 800_000_000))
+    foreign.us = 200_000
+    foreign.packet(0, ACK, b"x")
+    foreign.us = 4 * 10**6
+    foreign.packet(0, ACK, b"y")
+    frames = [*mirrored(made, 5, 5), *mirrored(foreign, 6, 6)]
+    made.frames.clear()
+    made.us = 8 * 10**6
+    frames += mirrored(made.send(0, request("/b")).send(1, response(b"{}")), 7, 5)
+    ran = run(pcap(frames), replace(Limits(), block_packets=packets))
+    assert [c["vlan"] for c in ran.of("connection")] == [[5], [6], [7], [5]]
+
+
 odd = st.tuples(
     st.integers(0, 1),
     st.sampled_from([0, 1, 40]),
     st.sampled_from([0, 0, 0, 1 << 25, -(1 << 24), 1 << 31]),
     st.sampled_from([ACK, ACK, ACK, ACK | FIN, RST, SYN, SYN | ACK]),
     st.sampled_from([10, 10, 6 * 10**6, 40 * 10**6, 400 * 10**6]),
-    st.sampled_from([None, None, 5, 6]),
+    st.sampled_from([None, None, 5, 6, 7]),
 )
 
 
