@@ -263,6 +263,15 @@ def pipelined_bodies(w: Wire, size: int) -> None:
     _send(w, 1, 0, 1, 1, b"".join(b"P %d HTTP/1.0\nContent-Type:a/json\nContent-Length:1\n\n[" % i for i in range(size)), 60_000)
 
 
+def markup(w: Wire, size: int) -> None:
+    """So many exchanges whose targets are 9,300 characters each of which a page must write as six."""
+    w.open(1)
+    there = here = 1
+    for i in range(size):
+        there = _send(w, 1, 0, there, here, b"GET /%d" % i + b"<" * 9_300 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 30_000)
+        here = _send(w, 1, 1, here, there, b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n")
+
+
 def held_bodies(w: Wire, size: int) -> None:
     """So many requests of one connection with JSON of two bytes, behind a hole that is filled last: all of them are delivered by one packet."""
     one = b"POST / HTTP/1.1\r\nHost:a\r\nContent-Type:text/json\r\nContent-Length:2\r\n\r\n[]"
@@ -559,6 +568,7 @@ ATTACKS: dict[str, Attack] = {
     "early_line_end": Attack(_wired(early_line_end), 2_000_000, 8_300_000, EXTRACT),
     "long_urls": Attack(_wired(long_urls), 120, 600, ("analyze", "--har", "/dev/null")),
     "pipelined_bodies": Attack(_wired(pipelined_bodies), 20_000, 300_000, ("analyze", "--ndjson")),
+    "markup": Attack(_wired(markup), 160, 2_000, ("analyze", "--html", "/dev/null")),
     "held_bodies": Attack(_wired(held_bodies), 10_000, 57_000, ("analyze", "--ndjson")),
     "held_values": Attack(_wired(held_bodies), 5_000, 50_000, ("extract", "x")),
     "framed_piece": Attack(_wired(framed_piece), 2_000_000, 4_180_000),

@@ -207,7 +207,48 @@ def _answers_first(t: Talk, _: Talk) -> None:
     t.send(0, asked)
 
 
-SAID = [_order, _anomalies, _empty_lines, _gap_in_frames, _cut_head, _late_first_head, _long_first_line, _broken_text, _answers_first]
+def _lone_return(t: Talk, _: Talk) -> None:
+    """A CR that is no line's end, before it is known that this is HTTP."""
+    t.packet(1, ACK | PSH, b"\r")
+    t.send(0, request("/")).send(1, response(b'{"a":1}'))
+
+
+def _gap_behind_noise(t: Talk, _: Talk) -> None:
+    """A direction that is no JSON and lost something, before the other one shows that it is JSON."""
+    t.send(0, b"noise\n")
+    t.packet(0, ACK | PSH, b"lost", keep=False)
+    t.send(0, b"x")
+    t.idle(40 * 10**6)
+    t.acknowledge(1).acknowledge(1)
+    t.send(1, b'{"a":1}\n').send(0, b"[{}]\n")
+
+
+def _lines_from_the_middle(t: Talk, _: Talk) -> None:
+    """Without a handshake: what one direction says before it is clear that its beginning was missed is looked at by nobody."""
+    t.frames.clear()
+    t.send(0, b'{"b":1}\n')
+    for said in (b"Content-Type: ", b'{"a":1}\n', b"xxx\n"):
+        t.send(1, said)
+
+
+def _lines_before_the_other_tells(t: Talk, _: Talk) -> None:
+    """The same, and the direction that shows that this is JSON comes last."""
+    t.frames.clear()
+    for said in (b"Content-Type: ", b'{"a":1}\n', b"xxx\n"):
+        t.send(1, said)
+    t.send(0, b'{"b":1}\n')
+
+
+def _prefix_behind_a_mark(t: Talk, _: Talk) -> None:
+    """A byte order mark, and a script's prefix of which a part is within the first bytes."""
+    body = b"\xef\xbb\xbf" + b" " * 26 + b")]}',\n{\"a\":1}"
+    said = response(body)
+    t.send(0, request("/"))
+    border = len(said) - len(body) + 32
+    t.send(1, said[:border]).send(1, said[border:])
+
+
+SAID = [_lone_return, _gap_behind_noise, _lines_from_the_middle, _lines_before_the_other_tells, _prefix_behind_a_mark, _order, _anomalies, _empty_lines, _gap_in_frames, _cut_head, _late_first_head, _long_first_line, _broken_text, _answers_first]
 
 
 @pytest.mark.parametrize("say", SAID)

@@ -113,17 +113,19 @@ class Whole:
     def _open(self, data: bytes) -> bytes:
         """Look at the first bytes; what is left of them."""
         self._opening = None
+        room = _OPENING_BYTES
         for mark, encoding in _MARKS:
             if data.startswith(mark):
                 self._bom, self._encoding = True, encoding
                 data = data[len(mark) :]
+                room -= len(mark)
                 break
         else:
             self._encoding = next((encoding for pattern, encoding in _NULS if pattern.match(data)), "utf-8")
         if self._encoding != "utf-8":
             self._decoder = codecs.getincrementaldecoder(self._encoding)("surrogatepass")
             return data
-        match = _PREFIX.match(data[:_OPENING_BYTES])
+        match = _PREFIX.match(data[:room])
         if match is not None:
             self._prefix = match[1].decode()
             data = data[match.end() :]

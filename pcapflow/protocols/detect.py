@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
+from pcapflow.reassembly.events import StreamData
 
 REQUEST, RESPONSE, TLS, HTTP2, JSON, FRAMED_JSON, OTHER = "request", "response", "tls", "http2", "json", "framed-json", "other"
 
@@ -87,3 +88,17 @@ def classify(data: bytes | bytearray) -> str | None:
     if len(data) < MOST_BYTES and (_UNFINISHED_REQUEST.match(data) or _UNFINISHED_STATUS.match(data)):
         return None
     return OTHER
+
+
+def telling_piece(stash: bytes, data: StreamData) -> int:
+    """The piece of data whose bytes, behind those that came before, tell what the stream is."""
+    ends = data.piece_ends()
+    most = MOST_BYTES - len(stash)
+    low, high = 0, data.piece(min(data.length, most) - 1)
+    while low < high:
+        middle = (low + high) // 2
+        if classify(stash + data.take(0, min(ends[middle], most))) is None:
+            low = middle + 1
+        else:
+            high = middle
+    return low

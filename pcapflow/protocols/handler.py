@@ -7,6 +7,7 @@ direction is kept, reserved in the `http` account.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 
 from pcapflow.drops import Drop, DropReason
@@ -29,7 +30,7 @@ Events = tuple[list[StreamEvent], list[StreamEvent]]
 class _Side:
     """What is known of one direction while the protocol is not."""
 
-    __slots__ = ("begins", "ends", "first_line", "found", "messages", "packet", "reserved", "searching", "seen", "stash", "verdict", "waited", "where")
+    __slots__ = ("begins", "ends", "first_line", "found", "lead", "messages", "packet", "reserved", "searching", "seen", "stash", "verdict", "waited", "where")
 
     def __init__(self) -> None:
         self.verdict: str | None = None
@@ -45,7 +46,9 @@ class _Side:
         self.where: Where | None = None
         """The place of the first of them."""
         self.begins: Where | None = None
-        """The place of the first that is no line's end: empty lines before a message are none of it (RFC 9112 section 2.2)."""
+        """The place of the first that is of no empty line: those before a message are none of it (RFC 9112 section 2.2). A CR may be, until what follows tells."""
+        self.lead = 0
+        """How many of the first bytes are empty lines."""
         self.seen = 0
         """When the first bytes had come."""
         self.waited = 0
@@ -276,7 +279,8 @@ class Handler:
         raw.run(first, [data, *rest[1:]])
         known = before[1 - first]
         raw.keep(1 - first, None if passed else known.stash, known.where.ts if known.where is not None else 0, searching=searching)
-        raw.run(1 - first, events[0][1 - first])
+        # what came before was passed over
+        raw.run(1 - first, _behind(events[0][1 - first], told) if passed or searching else events[0][1 - first])
 
     def _search_from_now(self, side: _Side, packet: int) -> None:
         """The stream's beginning was missed, as that packet told: a message may begin at any later segment."""
@@ -304,7 +308,7 @@ class Handler:
             side.verdict = detect.classify(side.stash + more)
         if side.verdict is not None:
             # the packet whose bytes told, not the end of what happened to be at hand
-            piece = self._telling_piece(side, data)
+            piece = detect.telling_piece(bytes(side.stash), data)
             side.packet = data.packet(piece)
             if side.verdict == detect.OTHER and connection.start == "midstream":
                 side.verdict = None
@@ -322,8 +326,6 @@ class Handler:
         side.reserved += len(more)
         if side.where is None:
             side.where = _place(data, 0)
-        if side.begins is None and (text := more.lstrip(_LINE_END)):
-            side.begins = _place(data, len(more) - len(text))
         if connection.start == "midstream":
             for role, _ in _ROLES:
                 at = find_message(data, 0, role, len(more)) if role not in side.messages else data.length
@@ -336,22 +338,16 @@ class Handler:
             side.seen = max(data.time(last), side.waited)
         before = len(side.stash)
         side.stash += more
+        lead = _EMPTY_LINES.match(side.stash, side.lead).end()  # type: ignore[union-attr]
+        if lead == len(side.stash):
+            side.begins = None
+        elif side.begins is None or lead > side.lead:
+            side.begins = _place(data, lead - before)
+        side.lead = lead
         if side.begins is not None and side.ends is None and b"\n" in more:
             head = HEAD_END.search(side.stash, max(side.begins.offset - side.where.offset, before - 3))
             if head is not None:
                 side.ends = _place(data, head.end() - 1 - before)
-
-    def _telling_piece(self, side: _Side, data: StreamData) -> int:
-        ends = data.piece_ends()
-        most = detect.MOST_BYTES - len(side.stash)
-        low, high = 0, data.piece(min(data.length, most) - 1)
-        while low < high:
-            middle = (low + high) // 2
-            if detect.classify(side.stash + data.take(0, min(ends[middle], most))) is None:
-                low = middle + 1
-            else:
-                high = middle
-        return low
 
     def _begin_http(
         self,
@@ -411,7 +407,8 @@ class Handler:
                 if where is not None:
                     framer.found(bytes(known.stash[at:]), where)
             elif known.begins is not None:
-                framer.prepend(bytes(known.stash).lstrip(_LINE_END), known.begins, known.ends)
+                assert known.where is not None
+                framer.prepend(bytes(known.stash[known.begins.offset - known.where.offset :]), known.begins, known.ends)
         self._what = "http"
         self._http = http
         http.run(replay[client], replay[1 - client])
@@ -444,7 +441,7 @@ def _place(data: StreamData, position: int) -> Where:
     return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
 
 
-_LINE_END = b"\r\n"
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
 _ROLES = (("client", detect.REQUEST), ("server", detect.RESPONSE))
 _MEANS_SOMETHING = frozenset((detect.REQUEST, detect.RESPONSE, detect.TLS, detect.HTTP2, detect.JSON, detect.FRAMED_JSON))
 _TUNNELS_MAX = 2

@@ -336,13 +336,13 @@ class Framer:
                 else:
                     self._begin_body(head, framing)
                     owner.body_begin(self, head, framing, offset, ts)
+                    if piecemeal:
+                        return at
                     if head.version == "0.9":
                         # an answer without a head: all that is here is its body
                         self.packet = packets[-1]
                         owner.body_bytes(self, size - at, view[at:] if self.wanted else b"")
                         return size
-                    if piecemeal:
-                        return at
             elif state is State.CHUNK_DATA:
                 stop = min(size, at + self.remaining)
                 if self.services.by_packet:

@@ -120,10 +120,10 @@ class RawJson:
             else:
                 self._end(direction, stream, event)
 
-    def _look(self, direction: int, event: StreamData) -> _Stream | None:
-        """Whether a direction shows that it is JSON, in event."""
+    def _look(self, direction: int, event: StreamData, begin_at: int = 0) -> _Stream | None:
+        """Whether a direction shows that it is JSON, in event. begin_at: where a search begins in it."""
         if self._searching[direction]:
-            at = find_lines(event, 0)
+            at = find_lines(event, begin_at)
             if at < event.length:
                 self.begin(direction, detect.JSON, b"", event.after(at), event.time(event.piece(at)))
             return self._streams[direction]
@@ -142,7 +142,8 @@ class RawJson:
             self.keep(direction, begin, ts)
         elif self._connection.start == "midstream":
             self._searching[direction] = True
-            return self._look(direction, event)
+            piece = detect.telling_piece(stash, event)
+            return self._look(direction, event, event.piece_ends()[piece - 1] if piece else 0)
         return None
 
     @staticmethod

@@ -38,7 +38,7 @@ class Taken(NamedTuple):
 
     start: int
     end: int
-    data: bytes
+    data: bytearray
     marks: list[Mark]
     differs: set[Policy]
 

@@ -6,7 +6,7 @@ above `next`, and the first hole begins there.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pcapflow.budget import Account
@@ -76,7 +76,7 @@ class Holes(Delivery):
         """What the peer said of the first hole, which begins where this does, and when that ends it."""
         self.behind: Behind | None = None
         """What waits behind holes; None where nothing does."""
-        self.cuts: list[tuple[int, int]] | None = None
+        self.cuts: list[tuple[int, int]] | None = None  # disjoint, ascending
         """Begin and end of tails that the capture cut off, in order, from `next` on; CUT_BYTES are reserved for each."""
         self.differs: set[Policy] = NONE
         """Overlap policies under which this stream would read differently."""
@@ -166,8 +166,17 @@ class Holes(Delivery):
             self.cuts = []
         cuts, account = self.cuts, ctx.ledger.rings
         self._forget_cuts(account)
-        if len(cuts) < ctx.limits.ring_ranges and account.has_room(CUT_BYTES) and account.reserve(CUT_BYTES):
-            insort(cuts, (start, end))
+        first = bisect_left(cuts, (start,))
+        first -= first > 0 and cuts[first - 1][1] > start
+        last = first
+        while last < len(cuts) and cuts[last][0] < end:
+            start, end = min(start, cuts[last][0]), max(end, cuts[last][1])
+            last += 1
+        if last > first:
+            cuts[first:last] = [(start, end)]
+            account.release((last - first - 1) * CUT_BYTES)
+        elif len(cuts) < ctx.limits.ring_ranges and account.has_room(CUT_BYTES) and account.reserve(CUT_BYTES):
+            cuts.insert(first, (start, end))
 
     def _forget_cuts(self, account: Account, until: int | None = None) -> None:
         """Those below `next`, or below `until`."""
@@ -233,7 +242,7 @@ class Holes(Delivery):
             self.delivered += end - start
             self.next = end
             keep = ctx.limits.history_bytes
-            self.history.remember(ctx.ledger.history, keep, data[-keep:])
+            self.history.remember(ctx.ledger.history, keep, bytes(memoryview(data)[-keep:]))
         if behind.first < 0:
             self._nothing_waits(ctx)
         else:
@@ -246,7 +255,7 @@ class Holes(Delivery):
             ctx.held_changed(cast("HalfStream", self))
 
 
-def _released(start: int, data: bytes, marks: list[Mark], packet: int, ts: int) -> StreamData:
+def _released(start: int, data: bytearray, marks: list[Mark], packet: int, ts: int) -> StreamData:
     """What waited behind a hole and is delivered at that packet and time (ns); each piece says what had carried it. Where the first of it was not
     remembered, it counts as the next that was.
     """
