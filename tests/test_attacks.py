@@ -32,6 +32,7 @@ NAMED: dict[str, tuple[int, set[str]]] = {
     "zstd_bodies": (0, {"content_memory"}),
     "unanswered_values": (0, {"json_memory"}),
     "long_urls": (0, {"http_memory"}),
+    "markup": (0, {"http_memory"}),
     "held_values": (0, {"http_memory"}),
     "long_records": (0, {"http_memory", "json_memory"}),
     "folded_lines": (0, {"http_head_too_large"}),
