@@ -248,7 +248,22 @@ def _prefix_behind_a_mark(t: Talk, _: Talk) -> None:
     t.send(1, said[:border]).send(1, said[border:])
 
 
-SAID = [_lone_return, _gap_behind_noise, _lines_from_the_middle, _lines_before_the_other_tells, _prefix_behind_a_mark, _order, _anomalies, _empty_lines, _gap_in_frames, _cut_head, _late_first_head, _long_first_line, _broken_text, _answers_first]
+def _simple_answer_in_parts(t: Talk, _: Talk) -> None:
+    """An answer of HTTP/0.9 in several packets."""
+    t.send(0, b"GET /x\r\n").send(1, b"yy").send(1, b'{"a":2}\n')
+
+
+def _cut_connect(t: Talk, _: Talk) -> None:
+    """The head of a CONNECT that a gap cut, and what both sides say behind it."""
+    t.packet(0, ACK | PSH, b"CONNECT a:1 HTTP/1.1\r\nHost: a")
+    t.packet(0, ACK | PSH, b":1\r\n\r\n", keep=False)
+    t.send(0, b"x")
+    t.idle(40 * 10**6)
+    t.acknowledge(0).acknowledge(1)
+    t.send(1, b"HTTP/1.1 200 OK\r\n\r\n").send(1, response(b'{"a":1}')).send(0, request("/2")).send(1, response(b'{"a":2}'))
+
+
+SAID = [_simple_answer_in_parts, _cut_connect, _lone_return, _gap_behind_noise, _lines_from_the_middle, _lines_before_the_other_tells, _prefix_behind_a_mark, _order, _anomalies, _empty_lines, _gap_in_frames, _cut_head, _late_first_head, _long_first_line, _broken_text, _answers_first]
 
 
 @pytest.mark.parametrize("say", SAID)

@@ -1,7 +1,8 @@
 """TCP checksums, of a whole block at once or of one segment (RFC 9293 section 3.1, RFC 8200 section 8.1).
 
 Contract: `wrong` tells which segments have a checksum that does not add up, `adds_up` whether that of one does. A segment whose tail was not captured cannot be checked, and counts as right.
-How: one running sum over the even bytes of the block's buffer and one over the odd ones give the sum of any stretch of 16-bit words by two differences.
+How: one running sum over the even bytes of a part of the block's buffer and one over the odd ones give the sum of any stretch of 16-bit words by two
+differences. Invariant: the sums of one part are there at one time, _SPAN bytes and a segment at the most.
 """
 
 from __future__ import annotations
@@ -14,18 +15,32 @@ from pcapflow.decode.segments import IPV6_TAG, SegmentColumns
 
 _TCP = 6
 _HEADER = 20
+_SPAN = 256 << 10
+"""Bytes of the buffer whose sums are worked out at one time: they take eight times as much, and are reserved by nobody."""
 
 
 def wrong(block: PacketBlock, segments: SegmentColumns) -> npt.NDArray[np.bool_]:
     """bool (n,): whether the checksum of each segment is wrong."""
-    if not len(segments):
-        return np.zeros(0, dtype=bool)
-    even = len(block.buffer) // 2 * 2
-    pairs = np.frombuffer(block.buffer, dtype=np.uint8, count=even).reshape(-1, 2)
-    # of whole buffers of up to 16 MiB the sums fit in 32 bits; beyond, they wrap alike on both sides of a difference
+    result = np.zeros(len(segments), dtype=bool)
+    begins = segments.payload_at - segments.options - _HEADER
+    order = np.argsort(begins, kind="stable")
+    sorted_begins = begins[order]
+    at = 0
+    while at < len(order):
+        base = int(sorted_begins[at])
+        stop = max(at + 1, int(np.searchsorted(sorted_begins, base + _SPAN)))
+        rows = order[at:stop]
+        result[rows] = _wrong_behind(block, segments.take(rows), base)
+        at = stop
+    return result
+
+
+def _wrong_behind(block: PacketBlock, segments: SegmentColumns, base: int) -> npt.NDArray[np.bool_]:
+    """The same of segments that begin at or behind a place in the buffer."""
+    end = segments.payload_at + segments.payload_len - base
+    begin = segments.payload_at - segments.options - _HEADER - base
+    pairs = np.frombuffer(block.buffer, dtype=np.uint8, count=(int(end.max()) + 1) // 2 * 2, offset=base).reshape(-1, 2)
     sums = [np.concatenate((np.zeros(1, dtype=np.uint32), np.cumsum(pairs[:, side], dtype=np.uint32))) for side in (0, 1)]
-    end = np.minimum(segments.payload_at + segments.payload_len, even)
-    begin = segments.payload_at - segments.options - _HEADER
     evens = (sums[0][(end + 1) // 2] - sums[0][(begin + 1) // 2]).astype(np.uint64)
     odds = (sums[1][end // 2] - sums[1][begin // 2]).astype(np.uint64)
     # the first byte of a segment is the high one of its first word

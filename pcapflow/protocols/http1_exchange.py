@@ -279,6 +279,10 @@ class HttpConnection:
             exchange = self._pairs.ask(head, 0, where.offset, packet, where.ts, where.ack)
             self._services.body("truncated")
             exchange.request = head.with_body(body)
+            if head.connect or head.upgrade:
+                # what follows is looked at when the server is up to it, as behind a whole head
+                framer.paused = True
+                self._pause_for = exchange
         else:
             assert type(head) is ResponseHead
             self._services.response(head.status_text)

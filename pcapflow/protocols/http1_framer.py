@@ -336,13 +336,12 @@ class Framer:
                 else:
                     self._begin_body(head, framing)
                     owner.body_begin(self, head, framing, offset, ts)
-                    if piecemeal:
-                        return at
                     if head.version == "0.9":
                         # an answer without a head: all that is here is its body
-                        self.packet = packets[-1]
-                        owner.body_bytes(self, size - at, view[at:] if self.wanted else b"")
+                        self._simple_answer(data, base, view, at)
                         return size
+                    if piecemeal:
+                        return at
             elif state is State.CHUNK_DATA:
                 stop = min(size, at + self.remaining)
                 if self.services.by_packet:
@@ -381,6 +380,20 @@ class Framer:
         """Whether an answer without a head begins at a position: to a request of HTTP/0.9, and with something else than a status line."""
         begin = view[at : at + 5]
         return not b"HTTP/".startswith(begin) and self.owner.is_simple(self.where(data, base).packet)
+
+    def _simple_answer(self, data: StreamData, base: int, view: bytes, at: int) -> None:
+        """The body of an answer without a head, from `at` on, which has the position base + at; packet by packet where the services want that."""
+        ends = data.piece_ends()
+        while at < len(view):
+            stop = len(view)
+            if self.services.by_packet:
+                piece = bisect_right(ends, max(base + at, 0))
+                self.packet = data.packet(piece)
+                stop = min(stop, ends[piece] - base)
+            else:
+                self.packet = data.packet(-1)
+            self.owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
+            at = stop
 
     def _begin_body(self, head: Head, framing: str) -> None:
         self.wanted = bool(head.form) or self.services.looks_at_all

@@ -24,12 +24,14 @@ _SEPARATOR = b"\x1e"
 _LENGTH = re.compile(rb"(?:[^\n]*\n)*?content-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _WINDOW = 256 << 10
+_END_BYTES = 3
+"""Bytes of a head's end that may be there while its last one is not."""
 
 
 class _Stream:
     """One direction."""
 
-    __slots__ = ("bytes", "connection", "framed", "head", "offset", "packet", "remaining", "searching", "sink", "stream", "ts")
+    __slots__ = ("bytes", "connection", "framed", "head", "offset", "packet", "remaining", "searched", "searching", "sink", "stream", "ts")
 
     source = "raw"
     index = None
@@ -48,6 +50,8 @@ class _Stream:
         self.bytes = 0
         """Of framed messages."""
         self.head = b""
+        self.searched = 0
+        """Bytes of it in which no end begins."""
         self.remaining = 0
         """Bytes of the message at hand that are to come."""
         self.searching = False
@@ -56,7 +60,7 @@ class _Stream:
 class RawJson:
     """One connection."""
 
-    __slots__ = ("_connection", "_searching", "_services", "_stash", "_streams", "_ts")
+    __slots__ = ("_connection", "_first_lines", "_searching", "_services", "_stash", "_streams", "_ts")
 
     def __init__(self, services: Services, connection: Connection) -> None:
         self._services = services
@@ -64,6 +68,7 @@ class RawJson:
         self._streams: list[_Stream | None] = [None, None]
         self._stash: list[bytes | None] = [b"", b""]
         """The first bytes of a direction that has not shown what it is; None once it has."""
+        self._first_lines = (detect.FirstLine(), detect.FirstLine())
         self._ts = [0, 0]
         """Time (ns) of those bytes."""
         self._searching = [False, False]
@@ -130,9 +135,10 @@ class RawJson:
         stash = self._stash[direction]
         if stash is None:
             return None
-        begin = stash + event.take(0, min(event.length, detect.MOST_BYTES - len(stash)))
+        more = event.take(0, min(event.length, detect.MOST_BYTES - len(stash)))
+        begin = stash + more
         ts = self._ts[direction] if stash else event.time(0)
-        verdict = detect.classify(begin)
+        verdict = detect.classify(begin) if self._first_lines[direction].may_tell(stash, more) else None
         if verdict in (detect.JSON, detect.FRAMED_JSON):
             self._forget(direction)
             self.begin(direction, verdict, stash, event, ts)
@@ -161,6 +167,8 @@ class RawJson:
         data = stream.head + data if held else data
         self._services.ledger.http.release(held)
         stream.head = b""
+        if not held:
+            stream.searched = 0
         if stream.searching:
             at = _next_head(event, 0)
         stream.searching = False
@@ -180,7 +188,8 @@ class RawJson:
                 continue
             # no less than what detection keeps: what shows that it is too long is in the event at hand
             most = max(self._services.limits.http_chunk_line_max_bytes, detect.MOST_BYTES + 1)
-            end = _HEAD_END.search(data, at, at + most)
+            # what was kept from before is not looked at again; an end may begin in its last bytes
+            end = _HEAD_END.search(data, at + (stream.searched if at == 0 else 0), at + most)
             length = _LENGTH.match(data, at, end.end()) if end is not None else None
             if end is not None and length is not None:
                 stream.remaining = int(length[1])
@@ -188,6 +197,7 @@ class RawJson:
                 continue
             if end is None and len(data) - at < most and self._services.ledger.http.reserve(len(data) - at):
                 stream.head = data[at:]
+                stream.searched = max(0, len(stream.head) - _END_BYTES)
                 return
             # what should be a head is none: a later segment that begins with one is looked for
             shown = event.piece((end.end() if end is not None else min(at + most, len(data))) - held - 1)

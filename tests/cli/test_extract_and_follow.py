@@ -176,3 +176,13 @@ def test_a_requests_values_wait_for_the_status_of_its_own_answer(tmp_path: Path)
     for size in ("1KiB", "2MiB"):
         assert pcapflow("extract", "q", "--where", "source=request,status=2xx", "--block-size", size, path)[0] == b"1\n"
         assert pcapflow("extract", "q", "--where", "source=request,status=4xx", "--block-size", size, path)[0] == b""
+
+
+@pytest.mark.parametrize("parts", [[b'{"a":2}\n'], [b'{"a"', b":2}\n"], [b"{", b'"a":', b"2", b"}"]])
+def test_values_of_an_answer_without_a_head_are_found(tmp_path: Path, parts: list[bytes]) -> None:
+    talk = Talk().open().send(0, b"GET /x\r\n")
+    for part in parts:
+        talk.send(1, part)
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap(talk.close().frames))
+    assert pcapflow("extract", "a", path, "--sniff-json", "-q")[0] == b"2\n"
