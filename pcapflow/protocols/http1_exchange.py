@@ -8,7 +8,8 @@ numbers, never on which direction was consumed first.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
 
 from msgspec.structs import astuple
 
@@ -115,13 +116,10 @@ class HttpConnection:
 
     def _tell_settled(self, before: int) -> None:
         """Write the records that wait, of packets up to that one: the server is up to it, and what it says at that packet comes behind the client's."""
-        later = self._later
-        settled = 0
-        while settled < len(later) and later[settled][0] <= before:
-            packet, exchange, json, ts = later[settled]
+        settled = bisect_right(self._later, before, key=itemgetter(0))
+        for packet, exchange, json, ts in self._later[:settled]:
             self._json_record("client", "http-request", exchange, json, ts, packet)
-            settled += 1
-        del later[:settled]
+        del self._later[:settled]
 
     def _run_server(self, cursor: _Cursor, before: int) -> None:
         """The server's events of packets before that one."""
@@ -280,9 +278,7 @@ class HttpConnection:
             self._services.body("truncated")
             exchange.request = head.with_body(body)
             if head.connect or head.upgrade:
-                # what follows is looked at when the server is up to it, as behind a whole head
-                framer.paused = True
-                self._pause_for = exchange
+                framer.paused, self._pause_for = True, exchange  # as behind a whole head
         else:
             assert type(head) is ResponseHead
             self._services.response(head.status_text)

@@ -38,7 +38,7 @@ class Taken(NamedTuple):
 
     start: int
     end: int
-    data: bytearray
+    data: bytes | bytearray
     marks: list[Mark]
     differs: set[Policy]
 

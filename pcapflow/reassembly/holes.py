@@ -255,7 +255,7 @@ class Holes(Delivery):
             ctx.held_changed(cast("HalfStream", self))
 
 
-def _released(start: int, data: bytearray, marks: list[Mark], packet: int, ts: int) -> StreamData:
+def _released(start: int, data: bytes | bytearray, marks: list[Mark], packet: int, ts: int) -> StreamData:
     """What waited behind a hole and is delivered at that packet and time (ns); each piece says what had carried it. Where the first of it was not
     remembered, it counts as the next that was.
     """

@@ -119,18 +119,20 @@ class Ring:
         parts.append(memoryview(self._pages[last])[: end - last * PAGE])
         return b"".join(parts)
 
-    def take(self, start: int, end: int, keep_from: int | None) -> tuple[bytearray, list[Mark]]:
+    def take(self, start: int, end: int, keep_from: int | None) -> tuple[bytes | bytearray, list[Mark]]:
         """The bytes of [start, end) and the segments that were remembered of them, by offset. They leave the ring; pages before keep_from, the next
         offset still held, are given back (all pages where it is None), each as soon as it is copied. Looks at their pages alone.
         """
-        data = bytearray(end - start)
+        # a small one as bytes, which take less
+        data = bytearray(end - start) if start // PAGE != (end - 1) // PAGE else self.read(start, end)
         self.held -= end - start
         keep = None if keep_from is None else keep_from // PAGE
         marks: list[Mark] = []
         gone = 0
         for p in range(start // PAGE, (end - 1) // PAGE + 1):
             begin, stop = max(start, p * PAGE), min(end, (p + 1) * PAGE)
-            data[begin - start : stop - start] = memoryview(self._pages[p])[begin - p * PAGE : stop - p * PAGE]
+            if isinstance(data, bytearray):
+                data[begin - start : stop - start] = memoryview(self._pages[p])[begin - p * PAGE : stop - p * PAGE]
             if keep is None or p < keep:
                 del self._pages[p]
                 gone += 1

@@ -286,9 +286,9 @@ def test_too_few_addresses_to_load_what_is_needed_are_status_71(megabytes: int) 
 def test_a_signal_while_modules_are_imported_ends_the_process_and_says_nothing(number: int, statuses: tuple[int, int], tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for i in range(12):
+    for i in range(8):
         process = subprocess.Popen([*PROGRAM, "analyze", "-q", str(pipe)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-        time.sleep(0.06 + 0.015 * i)
+        time.sleep(0.06 + 0.02 * i)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
         assert process.returncode in statuses, (i, said)

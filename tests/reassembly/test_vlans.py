@@ -151,7 +151,7 @@ odd = st.tuples(
 )
 
 
-@settings(max_examples=150 * CASES)
+@settings(max_examples=60 * CASES)
 @given(st.lists(odd, max_size=12), st.integers(0, 4))
 def test_silences_far_numbers_resets_and_tags_that_change_are_decided_on_alike_in_all_blocks(
     run: Run, rows: list[tuple[int, int, int, int, int, Tag]], plain: int
