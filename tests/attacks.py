@@ -248,13 +248,17 @@ def early_line_end(w: Wire, size: int) -> None:
     _send(w, 1, 1, 1, there, _json(len(body)) + body, 60_000)
 
 
-def long_urls(w: Wire, size: int) -> None:
-    """So many requests whose targets are 31,000 characters, one of them wide, no two alike."""
+def _long_targets(w: Wire, size: int, text: bytes, answer: bytes) -> None:
     w.open(1)
     there = here = 1
     for i in range(size):
-        there = _send(w, 1, 0, there, here, b"GET /%d\xf0\x9f\x98\x80" % i + b"a" * 31_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 30_000)
-        here = _send(w, 1, 1, here, there, b"HTTP/1.1 204 X\r\n\r\n")
+        there = _send(w, 1, 0, there, here, b"GET /%d" % i + text + b" HTTP/1.1\r\nHost: a\r\n\r\n", 30_000)
+        here = _send(w, 1, 1, here, there, answer)
+
+
+def long_urls(w: Wire, size: int) -> None:
+    """So many requests whose targets are 31,000 characters, one of them wide, no two alike."""
+    _long_targets(w, size, "\U0001f600".encode() + b"a" * 31_000, b"HTTP/1.1 204 X\r\n\r\n")
 
 
 def pipelined_bodies(w: Wire, size: int) -> None:
@@ -265,11 +269,7 @@ def pipelined_bodies(w: Wire, size: int) -> None:
 
 def markup(w: Wire, size: int) -> None:
     """So many exchanges whose targets are 9,300 characters each of which a page must write as six."""
-    w.open(1)
-    there = here = 1
-    for i in range(size):
-        there = _send(w, 1, 0, there, here, b"GET /%d" % i + b"<" * 9_300 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 30_000)
-        here = _send(w, 1, 1, here, there, b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n")
+    _long_targets(w, size, b"<" * 9_300, b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n")
 
 
 def held_bodies(w: Wire, size: int) -> None:

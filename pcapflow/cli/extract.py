@@ -54,7 +54,7 @@ def extract(
     from pcapflow.cli.progress import progress_bar
     from pcapflow.report.extract import Extractor, Where
 
-    refuse_one_place_twice({"the values": output or "-", "--drops": drops})
+    refuse_one_place_twice({"the output": output or "-", "--drops": drops})
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
     where = Where.parse(conditions)
     bounds, options = settings(run, Looking(sniff=sniff_json))

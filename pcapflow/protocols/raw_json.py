@@ -2,7 +2,7 @@
 
 Contract: `RawJson` takes the events of both directions from where each was found to be JSON, and gives one record a direction at its end.
 Framing survives gaps: lines go on at the next line, framed messages at the next segment that begins with a head. Invariant: kept is at
-most one head (`http_chunk_line_max_bytes`), reserved in the `http` account, and what the sink keeps.
+most one head (`http_chunk_line_max_bytes`, and no less than detection keeps), reserved in the `http` account, and what the sink keeps.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 VLAN ids keep networks apart that use the same addresses; but on many mirrors each direction has a tag of its own, or one has none. Contract: `resolve`
 takes the columns of a block and gives a second tag of the same addresses, ports and tunnel the tag of the connection that it belongs to. It is decided
 once, at the first packet with that tag: it belongs where sequence and acknowledgement numbers go on with the last ones under the first tag, and is another
-connection where they do not. Never merged afterwards. Whoever calls ends a block before the first packet with a second tag (`parts`), so that what is known
+connection where they do not. Never merged afterwards. Whoever calls ends a block before the first packet with a second tag (`first_other`), so that what is known
 of each connection then, and what the rows since then add to it, is the same wherever blocks end.
 
 Invariant: decisions on at most `max_vlan_pairs` pairs of ends are kept, PAIR_BYTES reserved for each in the `connections` account, the oldest leave first; a

@@ -243,7 +243,7 @@ def test_an_output_through_a_link_is_written_where_it_leads(tmp_path: Path) -> N
 def test_two_outputs_of_extract_in_one_place_are_refused(tmp_path: Path) -> None:
     done = run("extract", "-q", "a", "-o", tmp_path / "x", "--drops", tmp_path / "x", SAMPLE)
     assert done.returncode == 2
-    assert "the values goes there already" in one_line(done)
+    assert "the output goes there already" in one_line(done)
 
 
 def test_an_output_in_a_working_folder_that_is_gone_is_status_73(tmp_path: Path) -> None:
