@@ -17,11 +17,12 @@ from pcapflow.limits import MIB
 from pcapflow.process import OVERHEAD_BYTES
 from tests.adversarial import KINDS, make, reorder_truth
 from tests.conftest import Run, check
+from tests.launcher import launch_text
 from tests.reassembly.recorder import reassemble
 
 RESIDENT_MAX = 128 * 10**6
-HARD = "120MiB"
-"""Of address space that may be written, 125.8 MB; RESIDENT_MAX holds what is resident."""
+HARD = "122MiB"
+"""Of address space that may be written, 127.9 MB; RESIDENT_MAX holds what is resident."""
 
 
 def analyse(path: Path, *options: str) -> dict[str, Any]:
@@ -39,8 +40,8 @@ def _work(folder: Path, kind: str, size: int, *options: str) -> int:
     """Functions called for a capture of that size."""
     path = folder / f"{size}.pcap"
     make(kind, path, size)
-    command = [sys.executable, "-m", "tests.work", "analyze", "-q", "--json", "--no-records", *options, str(path)]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=600, cwd=Path(__file__).parents[1], text=True)
+    done = launch_text("analyze", "-q", "--json", "--no-records", *options, path, program="tests.work", timeout=600)
+    assert done.returncode == 0
     return int(done.stderr.splitlines()[-1])
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from pcapflow.limits import MIB
 from pcapflow.process import OVERHEAD_BYTES
 from tests.attacks import ATTACKS, measure
+from tests.launcher import launch_text
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 12 * MIB
@@ -42,15 +42,15 @@ NAMED: dict[str, tuple[int, set[str]]] = {
 }
 
 
-def _run(program: list[str], kind: str, path: Path) -> subprocess.CompletedProcess[str]:
+def _run(program: str, kind: str, path: Path) -> subprocess.CompletedProcess[str]:
     command, *more = ATTACKS[kind].command
-    return subprocess.run([*program, command, "-q", *more, str(path)], capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+    return launch_text(command, "-q", *more, path, program=program, timeout=300, cwd=ROOT)
 
 
 def _calls(folder: Path, kind: str, size: int) -> int:
     path = folder / f"{size}"
     ATTACKS[kind].make(path, size)
-    return int(_run([sys.executable, "-m", "tests.work"], kind, path).stderr.splitlines()[-1])
+    return int(_run("tests.work", kind, path).stderr.splitlines()[-1])
 
 
 @pytest.mark.parametrize("kind", ATTACKS)
@@ -73,7 +73,7 @@ def test_work_is_in_proportion_to_the_capture(tmp_path: Path, kind: str) -> None
 def test_a_report_of_extract_says_values_before_a_text_breaks(tmp_path: Path) -> None:
     path = tmp_path / "x"
     ATTACKS["unclosed_text"].make(path, 3)
-    done = _run([sys.executable, "-m", "pcapflow"], "unclosed_text", path)
+    done = _run("pcapflow", "unclosed_text", path)
     assert done.stdout == "1\n" * 3
     assert done.returncode == 0
     assert all(json.loads(line.removeprefix("pcapflow: "))["error"]["message"] == "parse error: premature EOF" for line in done.stderr.splitlines())

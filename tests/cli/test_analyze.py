@@ -15,15 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.craft import Talk, pcap, request, response
+from tests.launcher import launch
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SAMPLE = SAMPLES / "json-api.pcap"
 
 
 def pcapflow(*args: str | Path, stdin: bytes | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "pcapflow", *map(str, args)], input=stdin, capture_output=True, check=False, timeout=60, env={**os.environ, **(env or {})}
-    )
+    return launch(*args, stdin=stdin, env=env)
 
 
 def one_line(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.launcher import launch_text
+
 SAMPLES = Path(__file__).parents[2] / "samples"
 Pcapflow = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -29,9 +31,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def pcapflow(project: Path) -> Pcapflow:
     def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pcapflow", *args], cwd=project, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "COLUMNS": "100", **env}
-        )
+        return launch_text(*args, cwd=project, env={"COLUMNS": "100", **env})
 
     return run
 

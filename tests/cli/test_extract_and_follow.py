@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.craft import ACK, Talk, chunked, filler, merge, pcap, request, response
+from tests.launcher import launch
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 def pcapflow(*arguments: object, status: int = 0) -> tuple[bytes, str]:
-    done = subprocess.run([sys.executable, "-m", "pcapflow", *map(str, arguments)], capture_output=True, check=False)
+    done = launch(*arguments)
     assert done.returncode == status, done.stderr.decode()
     assert b"Traceback" not in done.stderr
     return done.stdout, done.stderr.decode()

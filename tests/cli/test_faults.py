@@ -25,6 +25,7 @@ from pcapflow.files import is_temporary, temporary
 from pcapflow.limits import KIB, MOST, Limits
 from pcapflow.plain import harmless_json, plain
 from tests.craft import Talk, pcap, request, response
+from tests.launcher import launch_text
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = str(ROOT / "samples" / "json-api.pcap")
@@ -34,6 +35,8 @@ PROGRAM = [sys.executable, "-m", "pcapflow"]
 
 
 def run(*args: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    if not more:
+        return launch_text(*args, cwd=ROOT)
     given: dict[str, Any] = {"capture_output": True, "cwd": ROOT, **more}
     if "stdout" in given or "stderr" in given:
         del given["capture_output"]

@@ -12,6 +12,7 @@ import pytest
 
 from pcapflow.sizes import TimeOfDay, moment
 from tests.craft import T0, Talk, pcap, request, response
+from tests.launcher import launch_text
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "json-api.pcap"
@@ -19,7 +20,7 @@ MIDNIGHT = T0 - T0 % 86_400
 
 
 def pcapflow(*args: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "pcapflow", *args], capture_output=True, text=True, check=False, cwd=ROOT, **more)
+    return launch_text(*args, cwd=ROOT, **more)
 
 
 @pytest.mark.parametrize("name", ["samples/json-api.pcap", "samples", "-"])

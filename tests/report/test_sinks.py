@@ -33,6 +33,7 @@ from pcapflow.report.parquet import ParquetTables
 from pcapflow.report.prometheus import Prometheus
 from pcapflow.report.sinks import Sink
 from pcapflow.report.timeline import BUCKETS, Timeline
+from tests.launcher import launch_text
 from tests.report.conversation import capture
 from tests.report.har_schema import HAR
 
@@ -317,6 +318,9 @@ OPTIONS: dict[str, Callable[[Path], list[str]]] = {
 
 
 def pcapflow(*args: str, most: int | None = None, without: str = "") -> subprocess.CompletedProcess[str]:
+    if most is None and not without:
+        return launch_text(*args)
+
     def limit() -> None:
         if most is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
