@@ -14,14 +14,17 @@ from pcapflow.limits import Limits
 PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 VOCABULARY = {"zstd", "backend", "errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking", "fields", "summary", "sizes", "files", "near"}
+STREAMS = {"streams.conversation", "streams.events"}
+"""What stands between reassembly and the layers: neither knows the other."""
 MAY_IMPORT = {
     "capture": VOCABULARY,
     "decode": VOCABULARY | {"capture.block"},
-    "reassembly": VOCABULARY | {"capture.block", "decode.segments"},
-    "protocols": VOCABULARY | {"reassembly.context", "reassembly.events", "reassembly.connection", "reassembly.seqspace", "reassembly.half_stream"},
+    "streams": VOCABULARY,
+    "reassembly": VOCABULARY | {"capture.block", "decode.segments"} | STREAMS,
+    "protocols": VOCABULARY | STREAMS,
     "payload": VOCABULARY,
     "report": VOCABULARY
-    | {"capture.places", "decode.unread", "protocols.follow", "protocols.http1_pairs", "payload.content", "payload.extract", "reassembly.context", "reassembly.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.beliefs", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_cache", "protocols.http1_head", "protocols.services", "payload.body", "payload.at_once"},
+    | {"capture.places", "decode.unread", "protocols.follow", "protocols.http1_pairs", "payload.content", "payload.extract", "reassembly.context", "reassembly.causes", "streams.conversation", "streams.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.beliefs", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_cache", "protocols.http1_head", "protocols.services", "payload.body", "payload.at_once"},
     "check": VOCABULARY | {"pipeline", "report.console", "report.documents", "report.schema", "capture.trace", "capture.interrupt"},
     "cli": VOCABULARY | {"capture.interrupt", "check.baseline", "check.checking", "check.comparing", "check.config", "check.exporters", "check.reports", "check.tables", "pipeline", "report.documents", "report.schema", "report.sinks", "report.har", "report.html", "report.parquet", "report.prometheus", "report.extract", "report.follow", "report.terminal", "protocols.follow", "reassembly.connection", "cli"},
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
-from pcapflow.reassembly.events import StreamData
+from pcapflow.streams.events import StreamData
 
 REQUEST, RESPONSE, TLS, HTTP2, JSON, FRAMED_JSON, OTHER = "request", "response", "tls", "http2", "json", "framed-json", "other"
 

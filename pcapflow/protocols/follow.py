@@ -16,9 +16,8 @@ from typing import IO, NamedTuple
 
 from pcapflow.budget import Account
 from pcapflow.files import spool
-from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.context import Consumer
-from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
+from pcapflow.streams.conversation import Consumer, Conversation
+from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 Events = tuple[list[StreamEvent], list[StreamEvent]]
 PART_BYTES = 400
@@ -44,7 +43,7 @@ Take = Callable[[str, Part], None]
 class Silent:
     """A connection that nobody follows."""
 
-    def consume(self, connection: Connection, events: Events) -> None:
+    def consume(self, conversation: Conversation, events: Events) -> None:
         """Nothing."""
 
 
@@ -69,14 +68,14 @@ class Follower:
         self.unordered = 0
         """Bytes for which there was no room to wait."""
 
-    def consume(self, connection: Connection, events: Events) -> None:
+    def consume(self, conversation: Conversation, events: Events) -> None:
         """The next events of both directions."""
-        self._reader.consume(connection, events)
+        self._reader.consume(conversation, events)
         waiting = self._waiting
         for d in (0, 1):
             waiting += self._parts(d, events[d])
         waiting.sort(key=_order)
-        until = min(max(stream.waits_from, reached) for stream, reached in zip(connection.streams, self._reached, strict=True))
+        until = min(max(conversation.waits_from(d), self._reached[d]) for d in (0, 1))
         ready = 0
         while ready < len(waiting) and waiting[ready][0] < until:
             ready += 1
@@ -88,13 +87,13 @@ class Follower:
             self._account.release(self._reserved - keep)
         self._reserved = keep
         self._ends += sum(isinstance(event, StreamEnd) for some in events for event in some)
-        if self._ends == len(connection.streams):
-            connection.fix_roles()  # nothing comes that could tell them
-        if connection.client >= 0:
+        if self._ends == 2:
+            conversation.fix_roles()  # nothing comes that could tell them
+        if conversation.client >= 0:
             for part in self._nameless.parts():
-                self._take(connection.stream_name(part.direction), part)
+                self._take(conversation.stream_name(part.direction), part)
             for *_, part in waiting[:ready]:
-                self._take(connection.stream_name(part.direction), part)
+                self._take(conversation.stream_name(part.direction), part)
         else:
             for *_, part in waiting[:ready]:
                 self._nameless.add(part)

@@ -19,10 +19,9 @@ from pcapflow.protocols.raw_json import RawJson
 from pcapflow.protocols.search import find_lines, find_message
 from pcapflow.protocols.services import Services
 from pcapflow.protocols.tls import Handshake
-from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
-from pcapflow.reassembly.half_stream import NEVER
 from pcapflow.records import Tls
+from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, StreamGap
 
 Events = tuple[list[StreamEvent], list[StreamEvent]]
 
@@ -81,7 +80,7 @@ class _Before:
 
 
 class Handler:
-    """The consumer of one connection."""
+    """Detection, and the layer that a conversation turned out to speak."""
 
     __slots__ = ("_begun", "_depth", "_ends", "_http", "_inner", "_raw", "_services", "_sides", "_tls", "_what")
 
@@ -112,29 +111,29 @@ class Handler:
             return self._inner.tls
         return self._tls.tls if self._tls is not None else None
 
-    def consume(self, connection: Connection, events: Events) -> None:
+    def consume(self, conversation: Conversation, events: Events) -> None:
         """The next events of both directions."""
-        self._read(connection, events)
+        self._read(conversation, events)
         services = self._services
         for d in (0, 1):
             for event in events[d]:
                 if type(event) is StreamGap:
-                    services.gap(connection, d, event)
+                    services.gap(conversation, d, event)
                 elif type(event) is StreamEnd:
                     self._ends += 1
                     if self._ends == 2:
                         other = events[1 - d][-1] if events[1 - d] else event
                         self._finish(max(event.packet, other.packet if isinstance(other, StreamEnd) else 0))
 
-    def _read(self, connection: Connection, events: Events) -> None:
+    def _read(self, conversation: Conversation, events: Events) -> None:
         """What the events mean in the protocol that is spoken, or which one that is."""
         http = self._http
         if http is None and self._sides is not None:
-            if not self._asked_at_once(connection, events, self._sides):
-                self._detect(connection, events, self._sides)
+            if not self._asked_at_once(conversation, events, self._sides):
+                self._detect(conversation, events, self._sides)
             http = self._http
         elif http is not None:
-            client = connection.client
+            client = conversation.client
             http.run(events[client], events[1 - client])
         elif self._raw is not None:
             for d in (0, 1):
@@ -143,10 +142,10 @@ class Handler:
             for d in (0, 1):
                 self._tls.run(d, events[d])
         if http is not None and (http.switched_to or http.tunnel):
-            self._read_tunnel(connection, http)
+            self._read_tunnel(conversation, http)
 
-    def _read_tunnel(self, connection: Connection, http: HttpConnection) -> None:
-        client = connection.client
+    def _read_tunnel(self, conversation: Conversation, http: HttpConnection) -> None:
+        client = conversation.client
         rest: Events = ([], [])
         rest[client].extend(http.client.rest or ())
         rest[1 - client].extend(http.server.rest or ())
@@ -154,12 +153,12 @@ class Handler:
         if http.switched_to == "websocket":
             self._what = "websocket"
         elif not http.blind and self._depth < _TUNNELS_MAX and (rest[0] or rest[1]):
-            if self._inner is None and not self._open_tunnel(connection, http, rest):
+            if self._inner is None and not self._open_tunnel(conversation, http, rest):
                 return
             assert self._inner is not None
-            self._inner._read(connection, rest)  # noqa: SLF001 - of this class
+            self._inner._read(conversation, rest)  # noqa: SLF001 - of this class
 
-    def _open_tunnel(self, connection: Connection, http: HttpConnection, rest: Events) -> bool:
+    def _open_tunnel(self, conversation: Conversation, http: HttpConnection, rest: Events) -> bool:
         """Whether there is room for what reads it; else it is not looked into."""
         account = self._services.ledger.http
         if account.reserve(TUNNEL_BYTES):
@@ -169,7 +168,7 @@ class Handler:
         direction, event = next((d, some[0]) for d, some in enumerate(rest) if some)
         packet, ts, at = (event.packet(0), event.time(0), event.start) if isinstance(event, StreamData) else (event.packet, event.ts, 0)
         drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), "a tunnel that is not looked into")
-        self._services.drop(connection, direction, drop, packet, ts, at, TUNNEL_BYTES)
+        self._services.drop(conversation, direction, drop, packet, ts, at, TUNNEL_BYTES)
         return False
 
     def _finish(self, packet: int) -> None:
@@ -189,10 +188,10 @@ class Handler:
 
     # --- finding out
 
-    def _asked_at_once(self, connection: Connection, events: Events, sides: tuple[_Side, _Side]) -> bool:
+    def _asked_at_once(self, conversation: Conversation, events: Events, sides: tuple[_Side, _Side]) -> bool:
         """The plain case of `_detect`, found at once: a connection seen from its SYN, whose client asks before anybody else speaks."""
-        client = connection.client
-        if self._what != "empty" or client < 0 or connection.start != "syn" or not events[client]:
+        client = conversation.client
+        if self._what != "empty" or client < 0 or conversation.midstream or not events[client]:
             return False
         asked, answered = events[client][0], events[1 - client]
         if type(asked) is not StreamData or asked.start or sides[0].searching < NEVER or sides[1].searching < NEVER:
@@ -206,11 +205,11 @@ class Handler:
             return False
         self._decided()
         self._what = "http"
-        self._http = HttpConnection(self._services, connection, begun=self._begun, search_client=False, search_server=False)
+        self._http = HttpConnection(self._services, conversation, begun=self._begun, search_client=False, search_server=False)
         self._http.run(events[client], answered)
         return True
 
-    def _detect(self, connection: Connection, events: Events, sides: tuple[_Side, _Side]) -> None:
+    def _detect(self, conversation: Conversation, events: Events, sides: tuple[_Side, _Side]) -> None:
         rest: list[list[StreamEvent]] = [[], []]
         before = (_Before(sides[0]), _Before(sides[1]))
         for d in (0, 1):
@@ -220,7 +219,7 @@ class Handler:
                     if self._what == "empty":
                         self._what = "opaque"
                     if side.verdict is None:
-                        self._look(connection, d, side, event)
+                        self._look(conversation, d, side, event)
                 elif isinstance(event, StreamGap) and side.verdict is None:
                     self._search_from_now(side, event.packet)
                 if side.verdict is not None:
@@ -230,11 +229,11 @@ class Handler:
         verdict = sides[first].verdict
         told = sides[first].packet if verdict in _MEANS_SOMETHING else NEVER
         if any(type(event) is StreamGap and event.packet <= told for some in events for event in some):
-            connection.fix_roles()  # a gap is reported for the client's stream or the server's
+            conversation.fix_roles()  # a gap is reported for the client's stream or the server's
         if verdict in (detect.REQUEST, detect.RESPONSE):
-            self._begin_http(connection, first, sides, before, (events, rest))
+            self._begin_http(conversation, first, sides, before, (events, rest))
         elif verdict in (detect.JSON, detect.FRAMED_JSON):
-            self._begin_raw(connection, first, sides, before, (events, rest))
+            self._begin_raw(conversation, first, sides, before, (events, rest))
         elif verdict == detect.TLS:
             self._what = verdict
             stashes = [bytes(side.stash) for side in sides]
@@ -255,7 +254,7 @@ class Handler:
 
     def _begin_raw(
         self,
-        connection: Connection,
+        conversation: Conversation,
         first: int,
         sides: tuple[_Side, _Side],
         before: tuple[_Before, _Before],
@@ -268,7 +267,7 @@ class Handler:
         passed = other.verdict == detect.OTHER and other.packet < told
         searching = other.searching < told
         self._decided()
-        raw = self._raw = RawJson(self._services, connection)
+        raw = self._raw = RawJson(self._services, conversation)
         rest = events[1][first]
         data = rest[0]
         assert verdict is not None
@@ -291,7 +290,7 @@ class Handler:
             self._services.ledger.http.release(side.reserved)
             side.reserved = 0
 
-    def _look(self, connection: Connection, direction: int, side: _Side, data: StreamData, begin: int = 0) -> None:
+    def _look(self, conversation: Conversation, direction: int, side: _Side, data: StreamData, begin: int = 0) -> None:
         """Look at what begins the stream; keep it while that does not tell. begin: where a search begins in data."""
         if side.searching < NEVER:
             found = [(position, verdict) for name, verdict in _ROLES if (position := find_message(data, begin, name)) < data.length]
@@ -310,23 +309,23 @@ class Handler:
             # the packet whose bytes told, not the end of what happened to be at hand
             piece = detect.telling_piece(bytes(side.stash), data)
             side.packet = data.packet(piece)
-            if side.verdict == detect.OTHER and connection.start == "midstream":
+            if side.verdict == detect.OTHER and conversation.midstream:
                 side.verdict = None
                 self._search_from_now(side, side.packet)
                 side.packet = NEVER
-                self._look(connection, direction, side, data, begin=data.piece_ends()[piece - 1] if piece else 0)
+                self._look(conversation, direction, side, data, begin=data.piece_ends()[piece - 1] if piece else 0)
             return
         account = self._services.ledger.http
         if not account.reserve(len(more)):
             held = len(side.stash) + len(more)
             drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), f"{held} bytes of a stream's first line")
-            self._services.drop(connection, direction, drop, data.packet(-1), data.time(-1), data.start, held)
+            self._services.drop(conversation, direction, drop, data.packet(-1), data.time(-1), data.start, held)
             self._search_from_now(side, data.packet(-1))
             return
         side.reserved += len(more)
         if side.where is None:
             side.where = _place(data, 0)
-        if connection.start == "midstream":
+        if conversation.midstream:
             for role, _ in _ROLES:
                 at = find_message(data, 0, role, len(more)) if role not in side.messages else data.length
                 if at < len(more):
@@ -351,7 +350,7 @@ class Handler:
 
     def _begin_http(
         self,
-        connection: Connection,
+        conversation: Conversation,
         first: int,
         sides: tuple[_Side, _Side],
         before: tuple[_Before, _Before],
@@ -361,9 +360,9 @@ class Handler:
         packets may have been passed over already, so it is passed over in any case; the rest is framed from its beginning.
         """
         told = sides[first].packet
-        connection.set_client(first if sides[first].verdict == detect.REQUEST else 1 - first, "content")
-        client = connection.client
-        midstream = connection.start == "midstream"
+        conversation.claim_client(first if sides[first].verdict == detect.REQUEST else 1 - first, "content")
+        client = conversation.client
+        midstream = conversation.midstream
         searches = [midstream, midstream]
         passed_over = [False, False]
         skips = [0, 0]
@@ -390,7 +389,7 @@ class Handler:
         expected = detect.REQUEST if first == client else detect.RESPONSE
         if sides[first].verdict != expected:
             searches[first] = True  # the SYN said that the other side is the client
-        http = HttpConnection(self._services, connection, begun=self._begun, search_client=searches[client], search_server=searches[1 - client])
+        http = HttpConnection(self._services, conversation, begun=self._begun, search_client=searches[client], search_server=searches[1 - client])
         self._decided()
         for d, framer in ((client, http.client), (1 - client, http.server)):
             framer.skip_until = skips[d]

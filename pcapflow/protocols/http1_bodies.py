@@ -18,7 +18,7 @@ class BodyState:
         self.request = request
         self._framer = framer
         self._exchange = exchange
-        self.connection = framer.connection.number
+        self.connection = framer.conversation.number
         self.stream = framer.side
         self.source = "http-request" if framer.side == "client" else "http-response"
         self.head = head

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import DropReason
 from pcapflow.protocols.http1_state import State
-from pcapflow.reassembly.events import StreamData
+from pcapflow.streams.events import StreamData
 
 if TYPE_CHECKING:
     from pcapflow.protocols.http1_framer import Framer

@@ -1,4 +1,4 @@
-"""Requests and responses of one HTTP/1 connection, put in pairs.
+"""Requests and responses of one HTTP/1 conversation, put in pairs.
 
 Contract: `run` takes the events of both directions up to the same packet and gives finished exchanges to the services. Which
 response belongs to which request is for `http1_pairs` to say. The client's framer pauses where what its bytes mean depends on the
@@ -23,10 +23,9 @@ from pcapflow.protocols.http1_owner import Where
 from pcapflow.protocols.http1_pairs import WAITING_BYTES, Exchange, Pairs
 from pcapflow.protocols.http1_state import BETWEEN, BODY_BEGINS
 from pcapflow.protocols.services import BodySink, Services
-from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.events import StreamData, StreamEvent, StreamGap
-from pcapflow.reassembly.half_stream import NEVER
 from pcapflow.records import Body, Http, Json, JsonBody, Response, seconds
+from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap
 
 
 def _answer(head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
@@ -46,21 +45,20 @@ class HttpConnection:
     """Both framers and the requests that wait."""
 
     __slots__ = (
-        "_asked", "_bodies", "_connection", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "blind", "client", "server", "switched_to", "tunnel",
+        "_asked", "_bodies", "_conversation", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "blind", "client", "server", "switched_to", "tunnel",
     )  # fmt: skip
 
-    def __init__(self, services: Services, connection: Connection, *, begun: int, search_client: bool, search_server: bool) -> None:
+    def __init__(self, services: Services, conversation: Conversation, *, begun: int, search_client: bool, search_server: bool) -> None:
         """begun: exchanges of the connection that began before; search: whether a side begins in the middle."""
         self._services = services
-        self._connection = connection
-        direction = connection.client
+        self._conversation = conversation
+        direction = conversation.client
         self._direction = direction
-        self.client = Framer(services, connection, self, direction, "client", search=search_client)
-        self.server = Framer(services, connection, self, 1 - direction, "server", search=search_server)
-        streams = connection.streams
-        self._pairs = Pairs(services.limits, services.ledger.http, services.heads, streams[direction], streams[1 - direction], self._write, self._refused)
+        self.client = Framer(services, conversation, self, direction, "client", search=search_client)
+        self.server = Framer(services, conversation, self, 1 - direction, "server", search=search_server)
+        self._pairs = Pairs(services.limits, services.ledger.http, services.heads, conversation, self._write, self._refused)
         self._pairs.begun = begun
-        if not streams[1 - direction].syn:
+        if not conversation.began(1 - direction):
             self._pairs.lost_from = _BEFORE_ALL  # whatever was answered before the capture began
         self.asking: Exchange | None = None
         """Whose request body is under way."""
@@ -402,7 +400,7 @@ class HttpConnection:
                 status = "dropped"
                 reason = drop.reason.value
                 direction = self._direction if side == 0 else 1 - self._direction
-                services.drop(self._connection, direction, drop, packet, ts, state.offset, state.bytes)
+                services.drop(self._conversation, direction, drop, packet, ts, state.offset, state.bytes)
         services.body(status)
         if json is not None:
             services.json_body(json)
@@ -432,7 +430,7 @@ class HttpConnection:
             self._write(exchange)
 
     def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:
-        where = (self._connection.number, stream, source, exchange.index, seconds(ts))
+        where = (self._conversation.number, stream, source, exchange.index, seconds(ts))
         self._services.json(packet, Json(*where, *astuple(json)))
 
     # --- how an exchange ends
@@ -454,7 +452,7 @@ class HttpConnection:
         if exchange.reserved or exchange.held:
             self._pairs.release(exchange)
         if services.by_exchange:
-            services.exchange_over(self._connection.number, exchange, exchange.response_head, exchange.done_packet)
+            services.exchange_over(self._conversation.number, exchange, exchange.response_head, exchange.done_packet)
         if not services.wants_records:
             return
         begun = (exchange.ts + 500) // 1000
@@ -464,7 +462,7 @@ class HttpConnection:
         services.http(
             exchange.done_packet,
             Http(
-                self._connection.number,
+                self._conversation.number,
                 exchange.index,
                 begun / 1_000_000,
                 duration,
@@ -480,7 +478,7 @@ class HttpConnection:
         services = self._services
         drop = Drop(DropReason.HTTP_MEMORY, *services.ledger.http.refusal(), "an exchange that waits for its other half")
         direction = self._direction if exchange.head is not None else 1 - self._direction
-        services.drop(self._connection, direction, drop, exchange.packet, exchange.ts, exchange.offset, WAITING_BYTES + sum(head.cost for head in exchange.held))
+        services.drop(self._conversation, direction, drop, exchange.packet, exchange.ts, exchange.offset, WAITING_BYTES + sum(head.cost for head in exchange.held))
 
     def lost(self, framer: Framer, offset: int) -> None:
         """See `Owner.lost`."""

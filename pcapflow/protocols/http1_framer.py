@@ -34,8 +34,8 @@ from pcapflow.protocols.http1_stash import Stash
 from pcapflow.protocols.http1_state import State
 from pcapflow.protocols.search import WINDOW, find_message
 from pcapflow.protocols.services import Services
-from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
+from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 _LARGEST_WINDOW = 256 << 10
 _END_BYTES = 3
@@ -46,13 +46,13 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_direction", "_first", "_seen", "_stash", "_waited", "_window", "connection", "known_at", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
+        "_begun_at", "_cache", "_direction", "_first", "_seen", "_stash", "_waited", "_window", "conversation", "known_at", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
         "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
-    def __init__(self, services: Services, connection: Connection, owner: Owner, direction: int, side: str, *, search: bool) -> None:
+    def __init__(self, services: Services, conversation: Conversation, owner: Owner, direction: int, side: str, *, search: bool) -> None:
         self.services = services
-        self.connection = connection
+        self.conversation = conversation
         self.owner = owner
         self.side = side
         self._direction = direction
@@ -97,7 +97,7 @@ class Framer:
 
     def let_go(self) -> None:
         """The connection is over: the owner and this framer no longer hold on to each other."""
-        del self.owner, self.connection
+        del self.owner, self.conversation
 
     # --- events in
 
@@ -227,7 +227,7 @@ class Framer:
         if ends is not None:
             raw = stash[: ends.offset + 1 - where.offset]
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
-            self.services.drop(self.connection, self._direction, drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw))
+            self.services.drop(self.conversation, self._direction, drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw))
             self.lose(where.offset)
             return
         if not self._stash.keep(self.services.ledger.http, stash, where):
@@ -318,7 +318,7 @@ class Framer:
                     continue
                 if framing == "refused" or framing == "no-memory":
                     drop = self._refusal_of(head, framing)
-                    self.services.drop(self.connection, self._direction, drop, packets[piece], times[piece], offset, 0)
+                    self.services.drop(self.conversation, self._direction, drop, packets[piece], times[piece], offset, 0)
                     self.lose(data.start + base + at)
                     return at
                 piecemeal = self.services.by_packet or self.paused_body or self.may_be_unsent
@@ -373,7 +373,7 @@ class Framer:
         offset = self._begun_at
         drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
         self.end_body(self.packet, self._seen, whole=False)
-        self.services.drop(self.connection, self._direction, drop, self.packet, self._seen, offset, held)
+        self.services.drop(self.conversation, self._direction, drop, self.packet, self._seen, offset, held)
         self.lose(offset)
 
     def _begins_simply(self, data: StreamData, base: int, view: bytes, at: int) -> bool:
@@ -487,7 +487,7 @@ class Framer:
         if self.state is not State.HEAD:
             self.end_body(told.packet, told.ts, whole=False)
         packet = max(told.packet, self.known_at)
-        self.services.drop(self.connection, self._direction, Drop(reason, limit, value, detail), packet, told.ts, where.offset, n)
+        self.services.drop(self.conversation, self._direction, Drop(reason, limit, value, detail), packet, told.ts, where.offset, n)
         self.lose(where.offset)
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:

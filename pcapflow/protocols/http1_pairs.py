@@ -24,9 +24,8 @@ from pcapflow.budget import Account
 from pcapflow.limits import Limits
 from pcapflow.protocols.http1_cache import Heads
 from pcapflow.protocols.http1_head import NOTHING, Head, RequestHead, ResponseHead
-from pcapflow.reassembly.half_stream import HalfStream
-from pcapflow.reassembly.seqspace import unwrap
 from pcapflow.records import Request, Response
+from pcapflow.streams.conversation import Conversation
 
 _packet = attrgetter("packet")
 WAITING_BYTES = 700
@@ -77,7 +76,7 @@ class Pairs:
     """What waits on one connection."""
 
     __slots__ = (
-        "_abandoned", "_account", "_client", "_foreseen", "_heads", "_known_to", "_refused", "_server", "_write", "begun", "expecting", "lost_from", "most",
+        "_abandoned", "_account", "_acknowledged", "_client", "_foreseen", "_heads", "_known_to", "_refused", "_write", "begun", "expecting", "lost_from", "most",
         "waiting",
     )  # fmt: skip
 
@@ -86,8 +85,7 @@ class Pairs:
         limits: Limits,
         account: Account,
         heads: Heads,
-        client: HalfStream,
-        server: HalfStream,
+        conversation: Conversation,
         write: Callable[[Exchange], None],
         refused: Callable[[Exchange], None],
     ) -> None:
@@ -97,8 +95,8 @@ class Pairs:
         self.most = limits.http_pipeline_max
         self._account = account
         self._heads = heads
-        self._client = client
-        self._server = server
+        self._acknowledged = conversation.acknowledged
+        self._client = conversation.client
         self._write = write
         self._refused = refused
         self.waiting: list[Exchange] = []
@@ -155,16 +153,16 @@ class Pairs:
             self._abandoned = 0
             # answers were lost: skip the requests whose client had moved on when it sent the next one
             while len(waiting) > 1 and waiting[1].packet <= packet and waiting[1].ack >= 0:
-                acked = unwrap(waiting[1].ack, self._server.base, offset)
+                acked = self._acknowledged(1 - self._client, waiting[1].ack, offset)
                 before = waiting[0].ack
-                if not self.lost_from < acked <= offset or (before >= 0 and acked <= unwrap(before, self._server.base, acked)):
+                if not self.lost_from < acked <= offset or (before >= 0 and acked <= self._acknowledged(1 - self._client, before, acked)):
                     break
                 waiting[1].resynchronised = True
                 self.unanswered(waiting.pop(0), packet)
             self.lost_from = None
         if not waiting or waiting[0].packet > packet:
             return None
-        if ack >= 0 and unwrap(ack, self._client.base, waiting[0].offset) <= waiting[0].offset:
+        if ack >= 0 and self._acked(ack, waiting[0].offset) <= waiting[0].offset:
             return None  # the server had not seen this request yet: the one that it answers was lost
         return waiting[0]
 
@@ -203,7 +201,7 @@ class Pairs:
 
     def _acked(self, ack: int, near: int) -> int:
         """The client offset of a raw acknowledgement number."""
-        return unwrap(ack, self._client.base, near)
+        return self._acknowledged(self._client, ack, near)
 
     def _claimed(self, offset: int, packet: int) -> Exchange | None:
         """The answer that came before a request at that client offset: the first to bytes beyond its beginning. Answers to

@@ -16,9 +16,9 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols import detect
 from pcapflow.protocols.search import find_lines
 from pcapflow.protocols.services import BodySink, Services
-from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.events import StreamData, StreamEnd, StreamEvent, StreamGap
 from pcapflow.records import Json, seconds
+from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 _SEPARATOR = b"\x1e"
 _LENGTH = re.compile(rb"(?:[^\n]*\n)*?content-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
@@ -39,9 +39,9 @@ class _Stream:
     request = None
     response = None
 
-    def __init__(self, services: Services, connection: Connection, direction: int, offset: int, ts: int, *, framed: bool) -> None:
-        self.connection = connection.number
-        self.stream = connection.stream_name(direction)
+    def __init__(self, services: Services, conversation: Conversation, direction: int, offset: int, ts: int, *, framed: bool) -> None:
+        self.connection = conversation.number
+        self.stream = conversation.stream_name(direction)
         self.packet = 0
         self.offset = offset
         self.ts = ts
@@ -58,13 +58,13 @@ class _Stream:
 
 
 class RawJson:
-    """One connection."""
+    """One conversation."""
 
-    __slots__ = ("_connection", "_first_lines", "_searching", "_services", "_stash", "_streams", "_ts")
+    __slots__ = ("_conversation", "_first_lines", "_searching", "_services", "_stash", "_streams", "_ts")
 
-    def __init__(self, services: Services, connection: Connection) -> None:
+    def __init__(self, services: Services, conversation: Conversation) -> None:
         self._services = services
-        self._connection = connection
+        self._conversation = conversation
         self._streams: list[_Stream | None] = [None, None]
         self._stash: list[bytes | None] = [b"", b""]
         """The first bytes of a direction that has not shown what it is; None once it has."""
@@ -78,8 +78,8 @@ class RawJson:
         """That direction was found to be JSON, in event; stash came before it; ts: time (ns) of its first byte."""
         self._forget(direction)
         framed = verdict == detect.FRAMED_JSON
-        self._connection.fix_roles()
-        stream = _Stream(self._services, self._connection, direction, event.start - len(stash), ts, framed=framed)
+        self._conversation.fix_roles()
+        stream = _Stream(self._services, self._conversation, direction, event.start - len(stash), ts, framed=framed)
         self._streams[direction] = stream
         stream.packet = event.packet(0)
         if stash and framed:
@@ -146,7 +146,7 @@ class RawJson:
         self._forget(direction)
         if verdict is None:
             self.keep(direction, begin, ts)
-        elif self._connection.start == "midstream":
+        elif self._conversation.midstream:
             self._searching[direction] = True
             piece = detect.telling_piece(stash, event)
             return self._look(direction, event, event.piece_ends()[piece - 1] if piece else 0)
@@ -202,9 +202,9 @@ class RawJson:
             # what should be a head is none: a later segment that begins with one is looked for
             shown = event.piece((end.end() if end is not None else min(at + most, len(data))) - held - 1)
             detail = "no Content-Length" if end is not None else f"no end within {most} bytes"
-            self._connection.fix_roles()
+            self._conversation.fix_roles()
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, detail)
-            self._services.drop(self._connection, direction, drop, event.packet(shown), event.time(shown), event.start + at - held, 0)
+            self._services.drop(self._conversation, direction, drop, event.packet(shown), event.time(shown), event.start + at - held, 0)
             at = held + _next_head(event, event.piece_ends()[shown])
         stream.searching = at > len(data)
 
@@ -225,18 +225,18 @@ class RawJson:
         self._services.ledger.http.release(len(stream.head))
         sink = stream.sink
         sink.finish(whole=end.kind == "fin" and not stream.remaining and not stream.head)
-        connection, services = self._connection, self._services
-        connection.fix_roles()
+        conversation, services = self._conversation, self._services
+        conversation.fix_roles()
         if sink.drop is not None:
-            services.drop(connection, direction, sink.drop, end.packet, end.ts, stream.offset, end.offset - stream.offset)
+            services.drop(conversation, direction, sink.drop, end.packet, end.ts, stream.offset, end.offset - stream.offset)
         json = sink.json
         if json is not None:
             if stream.framed:
                 json.bytes = stream.bytes
             services.json_body(json)
             if services.wants_records:
-                name = connection.stream_name(direction)
-                where = (connection.number, name, "raw", None, seconds(stream.ts))
+                name = conversation.stream_name(direction)
+                where = (conversation.number, name, "raw", None, seconds(stream.ts))
                 services.json(end.packet, Json(*where, *astuple(json)))
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 
 from pcapflow.protocols.detect import whole_lines
 from pcapflow.protocols.http1_head import METHOD
-from pcapflow.reassembly.events import StreamData
+from pcapflow.streams.events import StreamData
 
 WINDOW = 4 << 10
 _BEGINS = {

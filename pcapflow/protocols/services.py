@@ -9,9 +9,9 @@ from pcapflow.drops import Drop
 from pcapflow.limits import Limits
 from pcapflow.protocols.http1_cache import Heads
 from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
-from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.events import StreamGap
 from pcapflow.records import Http, Json, JsonBody
+from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import StreamGap
 
 
 class BodySink(Protocol):
@@ -126,6 +126,6 @@ class Services(Protocol):
 
     def json(self, packet: int, record: Json) -> None: ...
 
-    def gap(self, connection: Connection, direction: int, gap: StreamGap) -> None: ...
+    def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None: ...
 
-    def drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None: ...
+    def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None: ...

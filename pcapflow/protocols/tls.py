@@ -15,8 +15,8 @@ from typing import Any
 
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
-from pcapflow.reassembly.events import StreamData, StreamEvent
 from pcapflow.records import Tls, text
+from pcapflow.streams.events import StreamData, StreamEvent
 
 _HANDSHAKE_RECORD, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43

@@ -10,17 +10,20 @@ Invariant: events are handed to the consumer with both directions up to the same
 from __future__ import annotations
 
 from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN, vlan_ids
+from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
-from pcapflow.reassembly.context import Consumer, Context
-from pcapflow.reassembly.events import Conflict, StreamData
-from pcapflow.reassembly.half_stream import NEVER, HalfStream
+from pcapflow.reassembly.causes import Conflict
+from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.holes import Grace
 from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of
 from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap, wrap
 from pcapflow.reassembly.timers import Timed
+from pcapflow.streams.conversation import Consumer
+from pcapflow.streams.events import NEVER, StreamData
 
 _ACK_AHEAD_MAX = 1 << 30
 _STRAY = 64
@@ -74,7 +77,7 @@ class Connection(Timed):
 
     # --- roles
 
-    def set_client(self, direction: int, roles: str) -> None:
+    def claim_client(self, direction: int, roles: str) -> None:
         """Fix which direction is the client's; the first word counts."""
         if self.client < 0:
             self.client = direction
@@ -86,9 +89,9 @@ class Connection(Timed):
             return
         a, b = self.endpoints
         if a.port != b.port:
-            self.set_client(0 if a.port > b.port else 1, "port")
+            self.claim_client(0 if a.port > b.port else 1, "port")
         else:
-            self.set_client(self.first_direction, "order")
+            self.claim_client(self.first_direction, "order")
 
     def saw_tag(self, direction: int, tag: int) -> None:
         """A packet had that tag."""
@@ -108,6 +111,35 @@ class Connection(Timed):
     def direction_of(self, stream: HalfStream) -> int:
         """Which of `streams` that is."""
         return 0 if self.streams[0] is stream else 1
+
+    @property
+    def midstream(self) -> bool:
+        """See `Conversation`."""
+        return self.start == "midstream"
+
+    def began(self, direction: int) -> bool:
+        """See `Conversation`."""
+        return self.streams[direction].syn
+
+    def acknowledged(self, direction: int, mark: int, near: int) -> int:
+        """See `Conversation`: a mark is a raw acknowledgement number."""
+        return unwrap(mark, self.streams[direction].base, near)
+
+    def wire_sequence(self, direction: int, offset: int) -> int:
+        """See `Conversation`."""
+        return wrap(offset, self.streams[direction].base)
+
+    def waits_from(self, direction: int) -> int:
+        """See `Conversation`."""
+        return self.streams[direction].waits_from
+
+    def given_up(self, direction: int, reason: DropReason) -> bool:
+        """See `Conversation`."""
+        stream = self.streams[direction]
+        first = stream.protocol_drop is None
+        if first:
+            stream.protocol_drop = reason
+        return first
 
     def stream_name(self, direction: int) -> str:
         """`client` or `server`."""
@@ -271,7 +303,7 @@ class Connection(Timed):
             stream.begin(syn.base, syn=True)
         if not self.packets:
             self.start = "syn"
-        self.set_client(1 - syn.direction if answer else syn.direction, "synack" if answer else "syn")
+        self.claim_client(1 - syn.direction if answer else syn.direction, "synack" if answer else "syn")
         if answer or not self.streams[1 - syn.direction].syn:
             self.multipath = syn.multipath or (repeated and self.multipath)
 
@@ -401,7 +433,7 @@ class Connection(Timed):
         self.first_direction = direction
         self.start = "syn"
         self.multipath = multipath
-        self.set_client(direction if client is None else client, "syn" if client is None else "synack")
+        self.claim_client(direction if client is None else client, "syn" if client is None else "synack")
         for stream, base in zip(self.streams, bases, strict=True):
             if base >= 0:
                 stream.begin(base, syn=True)

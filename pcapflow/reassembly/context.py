@@ -18,8 +18,9 @@ from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.beliefs import WINDOW
-from pcapflow.reassembly.events import Conflict, StreamEvent, Why
+from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.needs import Needs
+from pcapflow.streams.conversation import Consumer
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.beliefs import Syn
@@ -32,12 +33,6 @@ _STEPS = 64
 _LOOKED_AT = 16
 _ALIKE = 3
 """Acknowledgements that were early by about as much, from which on a difference of clocks is believed."""
-
-
-class Consumer(Protocol):
-    """Who takes the stream events of one connection: in order within a direction, the directions side by side."""
-
-    def consume(self, connection: Connection, events: tuple[list[StreamEvent], list[StreamEvent]]) -> None: ...
 
 
 class Observer(Protocol):

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcapflow.reassembly.events import Conflict, StreamData, StreamEvent
+from pcapflow.reassembly.causes import Conflict
 from pcapflow.reassembly.history import History
 from pcapflow.reassembly.pieces import Pieces, Rows, Segment
+from pcapflow.streams.events import StreamData, StreamEvent
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.context import Context

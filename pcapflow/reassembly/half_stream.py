@@ -18,18 +18,19 @@ from typing import TYPE_CHECKING
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.reassembly.behind import Behind
 from pcapflow.reassembly.beliefs import Expected
-from pcapflow.reassembly.events import ACKNOWLEDGED, AT_END, RING_RANGES, RING_SIZE, Conflict, StreamEnd, Why
-from pcapflow.reassembly.holes import NEVER, Holes
+from pcapflow.reassembly.causes import ACKNOWLEDGED, AT_END, RING_RANGES, RING_SIZE, Conflict, Why
+from pcapflow.reassembly.holes import Holes
 from pcapflow.reassembly.pieces import Rows, Segment
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
 from pcapflow.reassembly.seqspace import unwrap
+from pcapflow.streams.events import NEVER, StreamEnd
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection
     from pcapflow.reassembly.context import Context
 
-__all__ = ["NEVER", "HalfStream"]
+
 _JUMP_MAX = 1 << 30
 """The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
 

@@ -13,19 +13,18 @@ from pcapflow.budget import Account
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
 from pcapflow.reassembly.behind import NONE, Behind
+from pcapflow.reassembly.causes import ACKNOWLEDGED, SNAPPED, Why
 from pcapflow.reassembly.delivery import Delivery
-from pcapflow.reassembly.events import ACKNOWLEDGED, SNAPPED, StreamData, StreamGap, Why
 from pcapflow.reassembly.needs import Shadow
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
+from pcapflow.streams.events import NEVER, StreamData, StreamGap
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection
     from pcapflow.reassembly.context import Context
     from pcapflow.reassembly.half_stream import HalfStream
 
-NEVER = (1 << 63) - 1
-"""A packet number or time that does not come: later than any that a clock reaches with a timeout added to it."""
 CUT_BYTES = 160
 """Reserved for each tail that was cut off."""
 _WANT_OF_ROOM = frozenset((GapCause.RING_FULL, GapCause.MEMORY))

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import NamedTuple
 
-from pcapflow.reassembly.events import StreamData
+from pcapflow.streams.events import StreamData
 
 
 class Rows(NamedTuple):

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, FIN, RST, SYN, SegmentColumns
-from pcapflow.reassembly.events import StreamData
 from pcapflow.reassembly.keys import KEY, connection_keys, groups_of
 from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.seqspace import difference
+from pcapflow.streams.events import StreamData
 
 _I64 = npt.NDArray[np.int64]
 

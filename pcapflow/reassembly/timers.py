@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from pcapflow.reassembly.causes import ACKNOWLEDGED, TIMEOUT
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.events import ACKNOWLEDGED, TIMEOUT
-from pcapflow.reassembly.half_stream import NEVER, HalfStream
+from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.streams.events import NEVER
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.connection import Connection

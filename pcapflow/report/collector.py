@@ -23,9 +23,8 @@ from pcapflow.protocols.http1_cache import Answer, Heads
 from pcapflow.protocols.http1_head import Head
 from pcapflow.protocols.services import BodyOrigin
 from pcapflow.reassembly.beliefs import Syn
+from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.context import Consumer
-from pcapflow.reassembly.events import Conflict, StreamGap, Why
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.seqspace import wrap
@@ -33,6 +32,8 @@ from pcapflow.records import JsonBody, seconds
 from pcapflow.report.names import METHODS, STATUSES, NamedCounts
 from pcapflow.report.ordering import RecordSorter, Write
 from pcapflow.report.streams import NOTHING_SAID, Worst, endpoint, outside, stream_record
+from pcapflow.streams.conversation import Consumer, Conversation
+from pcapflow.streams.events import StreamGap
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary, Tcp
 
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
@@ -333,7 +334,7 @@ class Collector:
         assert self._sorter is not None
         self._sorter.add(packet, record.connection, self._encode(record), _JSON + (record.stream == "server"))
 
-    def gap(self, connection: Connection, direction: int, gap: StreamGap) -> None:
+    def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None:
         """See `Services`."""
         causes = self.tcp.gaps_by_cause
         causes[gap.cause] = causes.get(gap.cause, 0) + 1
@@ -342,39 +343,36 @@ class Collector:
         elif gap.cause is GapCause.SNAPPED:
             self.tcp.snapped_missing_bytes += gap.length
         if self.wants_records:
-            name = connection.stream_name(direction)
+            name = conversation.stream_name(direction)
             last = gap.start + gap.length - 1
-            base = connection.streams[direction].base
             limit = self._limit(gap.limit) if gap.limit else None
             record = records.Gap(
-                connection.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet,
-                last, wrap(gap.start, base), wrap(last, base), gap.held, limit, gap.requested_by or None, *self.places.of(gap.packet),
+                conversation.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet,
+                last, conversation.wire_sequence(direction, gap.start), conversation.wire_sequence(direction, last), gap.held, limit, gap.requested_by or None, *self.places.of(gap.packet),
             )  # fmt: skip
-            self._record(gap.packet, connection.number, record, _GAP + (name == "server"))
+            self._record(gap.packet, conversation.number, record, _GAP + (name == "server"))
 
-    def drop(self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
+    def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """See `Services`."""
-        stream = connection.streams[direction]
         if drop.reason is DropReason.CONTENT_UNSUPPORTED:
             self._codings_missing.count(drop.detail.removeprefix("content coding ").partition(":")[0])
-        if drop.reason.layer == "http" and stream.protocol_drop is None:
-            stream.protocol_drop = drop.reason
+        if drop.reason.layer == "http" and conversation.given_up(direction, drop.reason):
             self.drops.streams += 1
-        self._count_drop(connection, direction, drop, packet, ts, offset, held)
+        self._count_drop(conversation, direction, drop, packet, ts, offset, held)
 
     def _count_drop(
-        self, connection: Connection, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int, requested_by: int = 0
+        self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int, requested_by: int = 0
     ) -> None:
         count = self.drops.by_reason.setdefault(drop.reason, DropCount())
         count.count += 1
         count.bytes += held
         if self.wants_records:
             limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
-            name = connection.stream_name(direction)
+            name = conversation.stream_name(direction)
             reason = drop.reason
-            sequence = wrap(offset, connection.streams[direction].base)
+            sequence = conversation.wire_sequence(direction, offset)
             record = records.Drop(
-                connection.number, name, reason.layer, reason.value, seconds(self.places.ts(packet, ts)), packet, offset, held, limit, drop.detail,
+                conversation.number, name, reason.layer, reason.value, seconds(self.places.ts(packet, ts)), packet, offset, held, limit, drop.detail,
                 sequence, requested_by or None, reason.layer != "reassembly", *self.places.of(packet),
             )  # fmt: skip
-            self._record(packet, connection.number, record, _DROP + (name == "server"))
+            self._record(packet, conversation.number, record, _DROP + (name == "server"))

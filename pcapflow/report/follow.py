@@ -8,8 +8,8 @@ from pcapflow.protocols.follow import Follower, Part, Silent, Take
 from pcapflow.protocols.handler import Handler
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.context import Consumer
 from pcapflow.report.collector import Collector
+from pcapflow.streams.conversation import Consumer
 
 
 class Following(Collector):

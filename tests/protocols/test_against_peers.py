@@ -130,16 +130,16 @@ def seeing_bodies(patch: pytest.MonkeyPatch) -> Iterator[dict[tuple[int, str], l
     begin, more, whole = HttpConnection.body_begin, HttpConnection.body_bytes, HttpConnection.whole_body
 
     def body_begin(self: Any, framer: Any, *args: Any) -> None:
-        seen[framer.connection.number, framer.side].append(b"")
+        seen[framer.conversation.number, framer.side].append(b"")
         begin(self, framer, *args)
 
     def body_bytes(self: Any, framer: Any, n: int, data: bytes) -> None:
         assert n == len(data)
-        seen[framer.connection.number, framer.side][-1] += data
+        seen[framer.conversation.number, framer.side][-1] += data
         more(self, framer, n, data)
 
     def whole_body(self: Any, framer: Any, head: Any, body: bytes, *args: Any) -> None:
-        seen[framer.connection.number, framer.side].append(body)
+        seen[framer.conversation.number, framer.side].append(body)
         whole(self, framer, head, body, *args)
 
     with patch.context() as p:

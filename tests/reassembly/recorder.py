@@ -15,11 +15,12 @@ from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.beliefs import Syn
+from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.events import Conflict, StreamData, StreamEnd, StreamEvent, StreamGap, Why
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The values that the reassembly stage hands on: what one stream said, lost, and how it ended.
+"""What one stream said, lost, and how it ended: the values that every layer takes and gives.
 
 Contract: for each stream the events cover its offsets without overlap and in order; `StreamData` and `StreamGap` follow
 one another from offset 0, and after `StreamEnd` comes nothing. A `StreamData` looks into the block it came from: it is
@@ -11,6 +11,9 @@ from bisect import bisect_right
 from typing import Any, NamedTuple
 
 from pcapflow.drops import GapCause
+
+NEVER = (1 << 63) - 1
+"""A packet number or time that does not come: later than any that a clock reaches with a timeout added to it."""
 
 
 class StreamData:
@@ -119,25 +122,9 @@ class StreamData:
         return int(self._acks[piece])
 
 
-class Why(NamedTuple):
-    """Why a hole ends: the cause, the limit that was reached, and the connection whose request for memory reached it."""
-
-    cause: GapCause
-    limit: str = ""
-    requested_by: int = 0
-
-
-SNAPPED = Why(GapCause.SNAPPED)
-ACKNOWLEDGED = Why(GapCause.ACKNOWLEDGED)
-TIMEOUT = Why(GapCause.TIMEOUT, "gap_timeout")
-AT_END = Why(GapCause.END)
-RING_SIZE = Why(GapCause.RING_FULL, "ring_size")
-RING_RANGES = Why(GapCause.RING_FULL, "ring_ranges")
-
-
 class StreamGap(NamedTuple):
     """Bytes given up as missing: length of them from offset start, at a packet and time (ns). held: bytes that waited behind
-    the stream's holes then; limit, requested_by: see `Why`.
+    the stream's holes then; limit: the one that was reached; requested_by: the connection whose request for memory reached it, 0 for none.
     """
 
     start: int
@@ -148,22 +135,6 @@ class StreamGap(NamedTuple):
     held: int = 0
     limit: str = ""
     requested_by: int = 0
-
-
-class Conflict(NamedTuple):
-    """A segment [start, end) brought other bytes than [original_start, original_end) had, `differing` of them, the overlap
-    beginning at offset; kept: `original`, `new` or `both`, in parts.
-    """
-
-    offset: int
-    differing: int
-    start: int
-    end: int
-    original_start: int
-    original_end: int
-    kept: str
-    packet: int
-    ts: int
 
 
 class StreamEnd(NamedTuple):
