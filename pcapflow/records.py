@@ -221,7 +221,7 @@ class Gap(msgspec.Struct, tag="gap", tag_field="record"):
     ts: Time
     packet: Packet
     last_offset: Annotated[int, counts("Stream offset of the last of them.")]
-    sequence: Sequence | None
+    sequence: Annotated[int | None, says("The TCP sequence number of the first of them on the wire.")]
     last_sequence: Annotated[int | None, says("The sequence number of the last.")]
     held_bytes: Annotated[int, counts("What waited behind the stream's holes then.")]
     limit: Annotated[LimitValue | None, says("What was reached, where the cause is a limit.")]

@@ -7,6 +7,7 @@ What a right reader finds is in tests/test_attacks.py. Standard library only, bu
 
 from __future__ import annotations
 
+import gzip
 import io
 import itertools
 import json
@@ -349,6 +350,35 @@ one_lines = _body(b"application/x-ndjson", b"1\n")
 event_lines = _body(b"text/event-stream", b"\r")
 
 
+def _squeezed(coding: bytes, unit: bytes, between: Callable[[random.Random], bytes]) -> Callable[[Wire, int], None]:
+    """So many bytes of 4,000 times a unit and a little that does not repeat, under gzip: just below the ratio at which a body is given up."""
+
+    def write(w: Wire, size: int) -> None:
+        noise = random.Random(1)
+        some = unit * (4000 // len(unit))
+        body = gzip.compress(b"".join(some + between(noise) for _ in range(size // 4000)), 9, mtime=0)
+        there = _ask(w, 1)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n"
+        _send(w, 1, 1, 1, there, head % (coding, len(body)) + body, MSS)
+
+    return write
+
+
+broken_lines = _body(b"application/x-ndjson", b"{\n")
+squeezed_lines = _squeezed(b"gzip", b"1\n", lambda noise: b"%d\n" % noise.getrandbits(100))
+squeezed_broken = _squeezed(b"gzip", b"{\n", lambda noise: b"%d\n" % noise.getrandbits(100))
+empty_frames = _squeezed(b"zstd, gzip", b"\x28\xb5\x2f\xfd\0\x68\1\0\0", lambda noise: b"\x50\x2a\x4d\x18\x0a\0\0\0" + noise.randbytes(10))
+
+
+def answers_first(w: Wire, size: int) -> None:
+    """So many connections with 250 answers in a packet before that of their requests."""
+    asked, answered = b"GET / HTTP/1.0\n\n" * 250, b"HTTP/1.0 204\n\n" * 250
+    for c in range(size):
+        w.open(c)
+        w.packet(c, 1, 1, 1 + len(asked), ACK, answered)
+        w.packet(c, 0, 1, 1, ACK, asked)
+
+
 def _said(side: int, unit: Callable[[int], bytes]) -> Callable[[Wire, int], None]:
     """So many messages of one side of a connection, and nothing of the other."""
 
@@ -553,6 +583,11 @@ ATTACKS: dict[str, Attack] = {
     "lengths": Attack(_wired(lengths), 20, 2_000),
     "swapped_head": Attack(_wired(swapped_head), 16_000, 60_000),
     "hellos": Attack(_wired(hellos), 8, 600),
+    "broken_lines": Attack(_wired(broken_lines), 50_000, 5_000_000),
+    "squeezed_lines": Attack(_wired(squeezed_lines), 80_000, 3_000_000),
+    "squeezed_broken": Attack(_wired(squeezed_broken), 80_000, 3_000_000),
+    "empty_frames": Attack(_wired(empty_frames), 80_000, 1_000_000),
+    "answers_first": Attack(_wired(answers_first), 40, 4_000),
     "one_lines": Attack(_wired(one_lines), 100_000, 10_000_000),
     "clock": Attack(_wired(clock), 200, 20_000),
     "unclosed_text": Attack(_wired(unclosed_text), 200, 50_000, EXTRACT),

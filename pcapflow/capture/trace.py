@@ -51,7 +51,7 @@ _place = attrgetter("place")
 class _Input:
     """One capture, and where its reading is."""
 
-    __slots__ = ("at", "block", "blocks", "first_ts", "info", "latest", "number", "order", "path", "place", "reader", "size", "source")
+    __slots__ = ("at", "begun", "block", "blocks", "first_ts", "info", "latest", "number", "order", "path", "place", "reader", "size", "source")
 
     def __init__(self, path: str, number: int) -> None:
         self.path = path
@@ -71,6 +71,8 @@ class _Input:
         self.order = _NO_ROWS
         """The greatest time up to each row, which is what is merged by."""
         self.latest = -1
+        self.begun = False
+        """Its first block was asked for; where there is none, it is over."""
 
     def open(self, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> None:
         """Find out what it is."""
@@ -84,6 +86,7 @@ class _Input:
         """Read its first block. packets: how many are read at the most."""
         assert self.reader is not None
         self.blocks = self.reader.blocks(1, limits, column_bytes=column_bytes, packets=packets)
+        self.begun = True
         self.advance()
 
     def advance(self) -> None:
@@ -118,6 +121,7 @@ class _Input:
         """To be read from its beginning."""
         self.source = None
         self.latest = -1
+        self.begun = False
         self.info = CaptureInfo(self.path)
 
 
@@ -356,7 +360,7 @@ class Trace:
         most = None if self._most is None else self._most[one.place]
         try:
             one.open(self._limits, self._ledger, self._interrupt)
-            if one.block is None:
+            if not one.begun:
                 one.start(self._side_by_side(others + 1) if others else self._limits, _MERGED_COLUMN_BYTES if others else COLUMN_BYTES_PER_PACKET, most)
         except CaptureError as e:
             if not others:

@@ -38,7 +38,7 @@ class DuplicateKeys:
         self._open.clear()
         self._held = 0
 
-    def take(self, data: bytes, events: list[Event]) -> Drop | None:
+    def take(self, data: bytes, events: list[Event], *, broken: bool = False) -> Drop | None:
         """The next events."""
         held = self._held
         for name, value in events:

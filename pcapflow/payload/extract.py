@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 
@@ -64,8 +65,8 @@ class Values:
         self._paths[0] = ""
         self.close()
 
-    def take(self, data: bytes, events: list[Event]) -> Drop | None:
-        """The next whole tokens and their events."""
+    def take(self, data: bytes, events: list[Event], *, broken: bool = False) -> Drop | None:
+        """See `Tap`."""
         level, begun, most, prefix = self._level, self._begun, self._most, self._prefix
         paths, bases = self._paths, self._bases
         starts: list[int] | None = None
@@ -81,7 +82,7 @@ class Values:
                     path = paths[level]
                     if path == prefix:
                         if starts is None:
-                            starts = _starts(data, len(events))
+                            starts = _starts(data, len(events), broken=broken)
                         begun, begin_at = level, starts[i]
                         self._parts = []
                     elif level < most:
@@ -93,12 +94,12 @@ class Values:
                 level -= 1
                 if level == begun:
                     if starts is None:
-                        starts = _starts(data, len(events))
+                        starts = _starts(data, len(events), broken=broken)
                     self._value(data[begin_at : starts[i] + 1])
                     begun = -1
             elif begun < 0 and level <= most and paths[level] == prefix:
                 if starts is None:
-                    starts = _starts(data, len(events))
+                    starts = _starts(data, len(events), broken=broken)
                 at = starts[i]
                 match = _TOKEN.match(data, at)
                 if match is not None:
@@ -174,8 +175,12 @@ def _on_one_line(parts: list[bytes]) -> None:
         parts[i] = b"".join(kept)
 
 
-def _starts(data: bytes, count: int) -> list[int]:
-    """Where each token begins that makes an event: brackets, strings, numbers and literals, in order. data begins and ends outside tokens."""
+def _starts(data: bytes, count: int, *, broken: bool) -> list[int]:
+    """Where each token begins that makes an event: brackets, strings, numbers and literals, in order. data begins and ends outside tokens; broken: the
+    events are those of its first tokens, so that their number proves nothing.
+    """
+    if broken:
+        return _starts_one_by_one(data, count)
     plain = data
     if b"\\" in plain:
         plain = plain.replace(b"\\\\", b"__").replace(b'\\"', b"__")
@@ -188,8 +193,10 @@ def _starts(data: bytes, count: int) -> list[int]:
     begins[1:] &= ~scalars[:-1]
     begins |= (kinds == _BRACKET) | (quotes & inside)
     found: list[int] = np.flatnonzero(begins).tolist()
-    if len(found) != count:
-        # numbers or literals that touch, which only documents may; or the text broke behind the last event
-        found = [match.start() for match in _TOKEN.finditer(data)]
-        found += [len(data)] * (count - len(found))
-    return found
+    # numbers or literals that touch, which only documents may, make it fewer than there are
+    return found if len(found) == count else _starts_one_by_one(data, count)
+
+
+def _starts_one_by_one(data: bytes, count: int) -> list[int]:
+    found = [match.start() for match in islice(_TOKEN.finditer(data), count)]
+    return found + [len(data)] * (count - len(found))

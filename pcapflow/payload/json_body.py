@@ -81,8 +81,8 @@ class Tap(Protocol):
         """A text begins, whatever became of the one before."""
         ...
 
-    def take(self, data: bytes, events: list[Event]) -> Drop | None:
-        """Whole tokens, and what ijson made of them. A drop ends the body."""
+    def take(self, data: bytes, events: list[Event], *, broken: bool = False) -> Drop | None:
+        """Whole tokens, and what ijson made of them; broken: of the first of them, and what lies behind is of no text. A drop ends the body."""
         ...
 
     def close(self) -> None:
@@ -368,7 +368,7 @@ class JsonParser:
         self.keys += sum(name == "map_key" for name, _ in events)
         broken_text = isinstance(problem, UnicodeError) or isinstance(problem.__cause__ or problem.__context__, UnicodeError)
         if self._tap is not None:
-            self._tap.take(place.data or last, events)
+            self._tap.take(place.data or last, events, broken=True)
         offset, start = self._locate(place, taken)
         self._path.follow_broken(events, built_of(place.data[: max(0, offset)]))
         if not isinstance(problem, JSONError) and not broken_text:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from sys import getsizeof
 from typing import Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from pcapflow.records import JsonBody
 
 _OPENING_BYTES = 32
 """What is looked at before the first byte is parsed: a byte order mark and a prefix fit."""
+_EMPTY_BUFFER = getsizeof(bytearray())
 _PREFIX = re.compile(rb"[ \t\r\n]*(\)\]\}'?,?|while ?\(1\);|for ?\(;;\);|throw 1;|\{\}&&)")
 """What servers put before JSON so that it is no script."""
 _MARKS = (
@@ -221,7 +223,9 @@ class Separated:
 
     def _hold(self) -> None:
         """Reserve what is kept until the next call."""
-        more = len(self._buffer) - self._held
+        # what it has allocated: cutting its beginning off gives none of that back
+        allocated = getsizeof(self._buffer) - _EMPTY_BUFFER if self._buffer else 0
+        more = allocated - self._held
         if more > 0 and not self._account.reserve(more):
             self._dropped(Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{len(self._buffer)} bytes of texts"))
             self._buffer.clear()

@@ -109,6 +109,7 @@ class HttpConnection:
         self._run_server(server, NEVER)
         self._tell_settled(NEVER)
         pairs = self._pairs
+        pairs.caught_up()
         if pairs.waiting or pairs.expecting or self.asking is not None or self.answering is not None:
             self._settle()
 

@@ -12,9 +12,9 @@ direction was taken first, although requests of later packets may be known alrea
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from sys import getsizeof
 
 import msgspec
@@ -26,8 +26,10 @@ from pcapflow.protocols.http1_cache import Heads
 from pcapflow.protocols.http1_head import NOTHING, Head, RequestHead, ResponseHead
 from pcapflow.records import Request, Response
 from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import NEVER
 
 _packet = attrgetter("packet")
+_offset = itemgetter(1)
 WAITING_BYTES = 700
 """Reserved for each exchange that waits, beside its heads and what is known of its bodies."""
 _BODY_BYTES = 900
@@ -111,8 +113,8 @@ class Pairs:
         """Requests that were reported without an answer because too many waited: as many answers are not for those that wait."""
         self._known_to = 0
         """Client offset at which the last answered request ends."""
-        self._foreseen: tuple[tuple[int, int], ...] = ()
-        """Requests of later packets that were answered: packet, and client offset, which is known from that packet on."""
+        self._foreseen: list[tuple[int, int]] = []
+        """Of requests of later packets that were answered: each packet, and the client offset of its last, which is known from that packet on."""
 
     def ask(self, head: RequestHead, size: int, offset: int, packet: int, ts: int, ack: int) -> Exchange:
         """A request of so many head bytes; packet: of its head's last byte, at which it is known. Returns its exchange: a new one that waits, or that of an answer that came before it."""
@@ -169,21 +171,23 @@ class Pairs:
     def _orphan(self, offset: int, packet: int, ts: int, ack: int) -> Exchange:
         """A response without a request of an earlier packet. Requests of later packets may be known already."""
         later = self.waiting[bisect_right(self.waiting, packet, key=_packet) :]
-        while self._foreseen and self._foreseen[0][0] <= packet:
-            self._known_to = max(self._known_to, self._foreseen[0][1])
-            self._foreseen = self._foreseen[1:]
+        if self._foreseen:
+            self._reach(packet)
         # before the first answered request nothing is known of the client's offsets in earlier packets
         may_come = ack >= 0 and (not self._known_to or self._acked(ack, self._known_to) > self._known_to)
         shows = 0
         """The packet of the next request that shows that this answer's will not come."""
-        if may_come:
-            shows = next((at for at, begin in self._foreseen if self._acked(ack, begin) <= begin), 0)
+        if may_come and self._foreseen:
+            behind = bisect_left(self._foreseen, self._acked(ack, self._foreseen[0][1]), key=_offset)
+            shows = self._foreseen[behind][0] if behind < len(self._foreseen) else 0
         if may_come and not shows and later:
             found = later[0]
             if self._acked(ack, found.offset) > found.offset:
                 self.waiting.remove(found)
                 found.done_packet = max(found.done_packet, found.packet)
-                self._foreseen = (*self._foreseen, (found.packet, found.offset))
+                if self._foreseen and self._foreseen[-1][0] == found.packet:
+                    self._foreseen.pop()
+                self._foreseen.append((found.packet, found.offset))
                 return found
             shows = found.packet
         for e in later:
@@ -198,6 +202,18 @@ class Pairs:
             if len(self.expecting) > self.most:
                 self._give_up(self.expecting.pop(0)[1], packet)
         return exchange
+
+    def caught_up(self) -> None:
+        """Both directions are up to the same packet: nothing is foreseen, and nothing of that is kept until the next events."""
+        if self._foreseen:
+            self._reach(NEVER)
+
+    def _reach(self, packet: int) -> None:
+        """The server is up to that packet: what was foreseen up to there is known."""
+        passed = bisect_right(self._foreseen, packet, key=itemgetter(0))
+        if passed:
+            self._known_to = max(self._known_to, self._foreseen[passed - 1][1])
+            del self._foreseen[:passed]
 
     def _acked(self, ack: int, near: int) -> int:
         """The client offset of a raw acknowledgement number."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 from pcapflow.budget import Account
 from pcapflow.protocols.http1_owner import Where
 
+KEPT_BYTES = 256
+"""Reserved beside the bytes that are kept: their place, and the objects (tests/reassembly/test_connection_memory.py measures it)."""
+
 
 class Stash:
     """One direction's. The account is given with each call: there are two of these for each connection."""
@@ -24,7 +27,7 @@ class Stash:
 
     def keep(self, account: Account, data: bytes, where: Where | None = None) -> bool:
         """Keep it until more comes; False, with nothing changed, where there is no room. where: its first byte's place, None for one kept before."""
-        more = len(data) - self._reserved
+        more = KEPT_BYTES + len(data) - self._reserved
         if more > 0:
             if not account.reserve(more):
                 return False

@@ -17,7 +17,7 @@ from pcapflow.reassembly.causes import Conflict
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.holes import Grace
-from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of
+from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of, vlans_of
 from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap, wrap
@@ -101,12 +101,8 @@ class Connection(Timed):
                 self.other_vlans = {**(self.other_vlans or {}), direction: vlan_ids(tag)}
 
     def vlans(self) -> tuple[list[int], list[int] | None]:
-        """VLAN ids of the client's direction, and those of the server's where they are others."""
-        ids = [self.inside.vlan, self.inside.vlan]
-        for direction, others in (self.other_vlans or {}).items():
-            ids[direction] = others
-        client, server = ids[self.client], ids[1 - self.client]
-        return client, server if server != client else None
+        """See `vlans_of`."""
+        return vlans_of(self.inside, self.other_vlans or {}, self.client)
 
     def direction_of(self, stream: HalfStream) -> int:
         """Which of `streams` that is."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,13 @@ def endpoints(key: bytes) -> tuple[tuple[Endpoint, Endpoint], Encapsulation]:
 
 
 _BARE = Encapsulation([], None)
+
+
+def vlans_of(inside: Encapsulation, others: Mapping[int, list[int]], client: int) -> tuple[list[int], list[int] | None]:
+    """VLAN ids of the client's direction, and those of the server's where they are others. others: by direction, where they are not those of the key."""
+    ids = [others.get(direction, inside.vlan) for direction in (client, 1 - client)]
+    return ids[0], ids[1] if ids[1] != ids[0] else None
+
 
 _TAG = slice(36, 44)
 """Where a key has its tag."""

@@ -13,6 +13,7 @@ from pcapflow import records
 from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
+from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.looking import EXTRAS, NOTHING_MORE, Looking
@@ -26,7 +27,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.half_stream import HalfStream
-from pcapflow.reassembly.keys import endpoints
+from pcapflow.reassembly.keys import endpoints, vlans_of
 from pcapflow.reassembly.seqspace import wrap
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.names import METHODS, STATUSES, NamedCounts
@@ -186,9 +187,10 @@ class Collector:
             return
         for key, syn, packet, _ in gone:
             ends, inside = endpoints(key)
+            vlan, vlan_server = vlans_of(inside, {syn.direction: vlan_ids(syn.tag)}, syn.direction)
             record = records.Connection(
-                syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), inside.vlan, inside.tunnel, "syn", "syn", end,
-                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, multipath=syn.multipath,
+                syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), vlan, inside.tunnel, "syn", "syn", end,
+                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, vlan_server=vlan_server, multipath=syn.multipath,
             )  # fmt: skip
             self._record(packet, syn.number, record, _CONNECTION)
 

@@ -224,3 +224,17 @@ def test_the_search_for_captures_and_for_records_stops_when_it_is_asked_to(tmp_p
     with pytest.raises(KeyboardInterrupt):
         Trace([str(tmp_path)], Limits(), ledger, interrupt)
     assert ledger.used == 0
+
+
+def test_a_pipe_that_ends_before_its_first_packet_is_cut_short_as_a_file_is(tmp_path: Path) -> None:
+    whole, cut, pipe = tmp_path / "whole.pcap", tmp_path / "cut.pcap", tmp_path / "pipe"
+    whole.write_bytes(pcap(conversation()))
+    cut.write_bytes(whole.read_bytes()[:60])
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(cut.read_bytes()))
+    writer.start()
+    piped = run_all([whole, pipe])
+    writer.join()
+    for ran, other in ((piped, pipe), (run_all([whole, cut]), cut)):
+        assert {info.path: (info.cut_short, info.packets) for info in ran.summary.captures}[str(other)] == (True, 0)
+        assert [line for line in ran.result.warnings if "cut short" in line] == [f"{other}: its last record is cut short; 0 whole packets were read"]

@@ -87,3 +87,35 @@ def test_values_before_a_break_are_given() -> None:
 
 def test_documents_that_touch_are_told_apart() -> None:
     assert values("", b"null1 01")[0] == [b"null", b"1", b"0", b"1"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1 << 30])
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (b'1true "x" ,5 6', [b"1", b"true", b'"x"']),
+        (b'{"a":1}2true ]3', [b'{"a":1}', b"2", b"true"]),
+        (b'[1] 1null:"zz"', [b"[1]", b"1", b"null"]),
+        (b'1true "ab\\q" 7', [b"1", b"true"]),
+        (b"1 2true-x 5", [b"1", b"2", b"true"]),
+    ],
+)
+def test_what_lies_behind_a_break_takes_the_place_of_no_value(data: bytes, whole: list[bytes], size: int) -> None:
+    assert values("", data, size)[0] == whole
+    assert values("", data, size, Limits())[0] == whole
+
+
+pieces = st.lists(st.sampled_from([b"1", b"true", b"null", b'"x"', b'"a\\u00e9"', b"[]", b'{"a":1}', b"[1,2]", b" ", b",", b"]", b":", b"-", b'"\\q"', b"}", b"0"]), max_size=12)
+
+
+@given(pieces, st.integers(1, 9))
+def test_values_are_those_that_ijson_gives_before_a_text_breaks(made: list[bytes], size: int) -> None:
+    data = b"".join(made)
+    theirs = []
+    try:
+        for value in ijson.items(data, "", multiple_values=True):
+            theirs.append(value)
+    except ijson.JSONError:
+        pass
+    for found in (values("", data)[0], values("", data, size)[0], values("", data, size, Limits())[0]):
+        assert [next(ijson.items(text, "", use_float=False)) for text in found] == theirs

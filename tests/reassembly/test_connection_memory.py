@@ -31,13 +31,18 @@ def talks(kind: str) -> bytes:
             t.packet(0, 2)
         else:
             t.open().send(0, request()).send(1, response(b'{"ok":true}'))
+            if kind.startswith("begun"):
+                t.send(0, request()[:-9]).send(1, response(b"{}")[:20])
+            if kind == "begun, and a stray SYN":
+                t.seq[0] += 1 << 29
+                t.packet(0, 2)
             if kind == "closed":
                 t.close()
         made.append(t)
     return merge(*made)
 
 
-@pytest.mark.parametrize("kind", ["syn", "open", "closed"])
+@pytest.mark.parametrize("kind", ["syn", "open", "begun", "begun, and a stray SYN", "closed"])
 def test_a_connection_costs_about_what_is_reserved(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.pcap"
     path.write_bytes(talks(kind))
@@ -49,7 +54,7 @@ def test_a_connection_costs_about_what_is_reserved(tmp_path: Path, kind: str) ->
     def measure(self: pipeline.FlowTable, packet: int, ts: int) -> None:
         keep = [tracemalloc.Filter(True, f"*/pcapflow/{stage}/*") for stage in ("reassembly", "protocols", "report")]
         statistics = tracemalloc.take_snapshot().filter_traces(keep).statistics("filename")
-        tables.append((sum(s.size for s in statistics), len(self)))
+        tables.append((sum(s.size for s in statistics), len(self), self.ctx.ledger.http.used))
         original(self, packet, ts)
 
     try:
@@ -58,9 +63,10 @@ def test_a_connection_costs_about_what_is_reserved(tmp_path: Path, kind: str) ->
     finally:
         pipeline.FlowTable.finish = original  # type: ignore[method-assign]
         tracemalloc.stop()
-    ((traced, tracked),) = tables
+    ((traced, tracked, http),) = tables
     assert tracked == N
-    reserved = SYN_BYTES if kind == "syn" else CONNECTION_BYTES
+    reserved = (SYN_BYTES if kind == "syn" else CONNECTION_BYTES) + http // N
+    print(kind, traced / N, reserved, http // N)
     assert 0.3 * reserved < traced / N < reserved
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pcapflow.limits import Limits
 from pcapflow.policy import VlanKey
 from tests.conftest import CASES, Run
-from tests.craft import ACK, FIN, RST, SYN, Talk, pcap, request, response
+from tests.craft import ACK, FIN, RST, SYN, Talk, ethernet, ipv4_packet, pcap, request, response
 
 BLOCKS = (8192, 1, 4)
 Tag = int | None
@@ -171,3 +171,16 @@ def test_silences_far_numbers_resets_and_tags_that_change_are_decided_on_alike_i
     for packets in (1, 2, 3, 5):
         assert run(capture, replace(Limits(), block_packets=packets)).comparable() == whole
     assert run(capture, walk_all=True).comparable()[0] == whole[0]
+
+
+@pytest.mark.parametrize("packets", BLOCKS)
+def test_a_syn_that_nobody_answers_has_its_own_tag_whatever_the_connection_before_had(run: Run, packets: int) -> None:
+    made = talk()
+    made.idle(20 * 10**6)
+    made.seq[0] += 900_000_000
+    made.packet(0, SYN)
+    frames = mirrored(made, 5, 6)
+    first = next(i for i, (_, frame) in enumerate(made.frames) if server(frame))
+    others = [(us * 10**6, ethernet(ipv4_packet("9.9.9.9", "9.9.9.8", bytes(40), proto=17))) for us in (9, 10, 11, 12, 30)]
+    ran = run(pcap(sorted([*frames[first:], *others])), replace(Limits(), block_packets=packets))
+    assert [(c["vlan"], c["vlan_server"], c["packets"]) for c in ran.of("connection")] == [([5], [6], len(frames) - first - 1), ([5], [6], 1)]
