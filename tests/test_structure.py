@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "protocols": VOCABULARY | STREAMS,
     "payload": VOCABULARY,
     "report": VOCABULARY
-    | {"capture.places", "decode.segments", "decode.unread", "protocols.follow", "protocols.http1_pairs", "payload.content", "payload.extract", "reassembly.context", "reassembly.causes", "streams.conversation", "streams.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.beliefs", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.handler", "protocols.http1_cache", "protocols.http1_head", "protocols.services", "payload.body", "payload.at_once"},
+    | {"capture.places", "decode.segments", "decode.unread", "protocols.follow", "protocols.http1_pairs", "payload.content", "payload.extract", "reassembly.context", "reassembly.causes", "streams.conversation", "streams.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.beliefs", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.registry", "protocols.stack", "protocols.tls", "protocols.http1_cache", "protocols.http1_head", "protocols.services", "payload.body", "payload.at_once"},
     "check": VOCABULARY | {"pipeline", "report.console", "report.documents", "report.schema", "capture.trace", "capture.interrupt"},
     "cli": VOCABULARY | {"capture.interrupt", "check.baseline", "check.checking", "check.comparing", "check.config", "check.exporters", "check.reports", "check.tables", "pipeline", "report.documents", "report.schema", "report.sinks", "report.har", "report.html", "report.parquet", "report.prometheus", "report.extract", "report.follow", "report.terminal", "protocols.follow", "reassembly.connection", "cli"},
 }

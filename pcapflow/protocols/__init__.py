@@ -1,1 +1,1 @@
-"""Stage 4: stream events to messages. One file a protocol; `handler` decides which one a connection speaks."""
+"""Stage 4: stream events to messages. A protocol is a factory and its layers (`layer`); `detection` finds out which a conversation speaks, `stack` hands it on."""

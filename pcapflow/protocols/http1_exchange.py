@@ -19,9 +19,9 @@ from pcapflow.protocols.http1_bodies import BodyState
 from pcapflow.protocols.http1_cache import SMALL_ANSWER, Answer
 from pcapflow.protocols.http1_framer import Framer
 from pcapflow.protocols.http1_head import NO_BODY, Head, RequestHead, ResponseHead, encoded
-from pcapflow.protocols.http1_owner import Where
 from pcapflow.protocols.http1_pairs import WAITING_BYTES, Exchange, Pairs
 from pcapflow.protocols.http1_state import BETWEEN, BODY_BEGINS
+from pcapflow.protocols.layer import Where
 from pcapflow.protocols.services import BodySink, Services
 from pcapflow.records import Body, Http, Json, JsonBody, Response, seconds
 from pcapflow.streams.conversation import Conversation

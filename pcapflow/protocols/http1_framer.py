@@ -29,10 +29,11 @@ from pcapflow.protocols.http1_head import (
     simple_request,
     simple_response,
 )
-from pcapflow.protocols.http1_owner import Owner, Where
+from pcapflow.protocols.http1_owner import Owner
+from pcapflow.protocols.http1_search import FORM_OF, WINDOW, find_message
 from pcapflow.protocols.http1_stash import Stash
 from pcapflow.protocols.http1_state import State
-from pcapflow.protocols.search import WINDOW, find_message
+from pcapflow.protocols.layer import Where, place
 from pcapflow.protocols.services import Services
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
@@ -238,8 +239,7 @@ class Framer:
         if position < 0:
             assert self._stash.where is not None
             return self._stash.where
-        piece = data.piece(position)
-        return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
+        return place(data, position)
 
     def until(self, data: StreamData, piece: int) -> int:
         """When the latest byte was captured that the message under way has up to a piece of data."""
@@ -259,7 +259,7 @@ class Framer:
     def _look_for_message(self, data: StreamData, position: int) -> None:
         """At the first byte of a body that may never have been sent: a message where it should begin means that it was not."""
         self.may_be_unsent = False
-        if find_message(data, position, self.side, position + 1) == position:
+        if find_message(data, position, FORM_OF[self.side], position + 1) == position:
             self.owner.suspicious(self, Anomaly.BODY_NOT_SENT)
             self.resynchronised = True
             piece = data.piece(position)
@@ -473,7 +473,7 @@ class Framer:
 
     def _search(self, data: StreamData, position: int, stop: int) -> int:
         """The position of the next segment before stop that begins with a message, or stop."""
-        found = min(find_message(data, position, self.side, stop), stop)
+        found = min(find_message(data, position, FORM_OF[self.side], stop), stop)
         if found > position:
             self.resynchronised = True
         if found < stop:

@@ -6,22 +6,14 @@ that is spoken of.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.protocols.http1_head import Head
+from pcapflow.protocols.layer import Where
 
 if TYPE_CHECKING:
     from pcapflow.protocols.http1_framer import Framer
-
-
-class Where(NamedTuple):
-    """A byte of the stream: its offset, and the packet, time (ns) and raw acknowledgement number that came with it."""
-
-    offset: int
-    packet: int
-    ts: int
-    ack: int
 
 
 class Owner(Protocol):

@@ -8,16 +8,16 @@ most one head (`http_chunk_line_max_bytes`, and no less than detection keeps), r
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 
 from msgspec.structs import astuple
 
 from pcapflow.drops import Drop, DropReason
-from pcapflow.protocols import detect
-from pcapflow.protocols.search import find_lines
+from pcapflow.protocols.detection import MOST_BYTES, FirstLine
+from pcapflow.protocols.json_begins import FRAMED_JSON, JSON, find_lines, next_head, probe
+from pcapflow.protocols.layer import Found, Switch, behind
 from pcapflow.protocols.services import BodySink, Services
 from pcapflow.records import Json, seconds
-from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 _SEPARATOR = b"\x1e"
@@ -68,16 +68,42 @@ class RawJson:
         self._streams: list[_Stream | None] = [None, None]
         self._stash: list[bytes | None] = [b"", b""]
         """The first bytes of a direction that has not shown what it is; None once it has."""
-        self._first_lines = (detect.FirstLine(), detect.FirstLine())
+        self._first_lines = (FirstLine(), FirstLine())
         self._ts = [0, 0]
         """Time (ns) of those bytes."""
         self._searching = [False, False]
         """The direction's beginning was missed: lines may begin at any segment."""
 
-    def begin(self, direction: int, verdict: str, stash: bytes, event: StreamData, ts: int) -> None:
+    @property
+    def protocol(self) -> str:
+        """See `Layer`."""
+        return "json"
+
+    def begin(self, found: Found) -> Switch | None:
+        """See `Layer`. The other direction may be JSON too: it is looked at from where it was before these events."""
+        first, told = found.direction, found.packet
+        side, other = found.openings[first], found.openings[1 - first]
+        data = side.events[0]
+        assert isinstance(data, StreamData)
+        if side.searching:
+            data = data.after(found.offset - data.start)
+        self._begin(first, found.form, side.stash, data, side.where.ts if side.where is not None and side.stash else data.time(0))
+        self._run(first, [data, *side.events[1:]])
+        self._keep(1 - first, None if other.passed else other.stash, other.where.ts if other.where is not None else 0, searching=other.searching)
+        # what came before was passed over
+        self._run(1 - first, behind(other.events, told) if other.passed or other.searching else other.events)
+        return None
+
+    def consume(self, events: Events) -> Switch | None:
+        """See `Layer`."""
+        for direction in (0, 1):
+            self._run(direction, events[direction])
+        return None
+
+    def _begin(self, direction: int, verdict: str, stash: bytes, event: StreamData, ts: int) -> None:
         """That direction was found to be JSON, in event; stash came before it; ts: time (ns) of its first byte."""
         self._forget(direction)
-        framed = verdict == detect.FRAMED_JSON
+        framed = verdict == FRAMED_JSON
         self._conversation.fix_roles()
         stream = _Stream(self._services, self._conversation, direction, event.start - len(stash), ts, framed=framed)
         self._streams[direction] = stream
@@ -88,14 +114,14 @@ class RawJson:
         elif stash:
             stream.sink.feed(stash)
 
-    def keep(self, direction: int, stash: bytes | None, ts: int = 0, *, searching: bool = False) -> None:
+    def _keep(self, direction: int, stash: bytes | None, ts: int = 0, *, searching: bool = False) -> None:
         """The first bytes of a direction that has not shown what it is, and their time (ns); None where it is no JSON. searching: its beginning was missed."""
         self._ts[direction] = ts
         self._searching[direction] = searching
         kept = stash is not None and not searching and self._services.ledger.http.reserve(len(stash))
         self._stash[direction] = stash if kept else None
 
-    def run(self, direction: int, events: list[StreamEvent]) -> None:
+    def _run(self, direction: int, events: list[StreamEvent]) -> None:
         """The next events of a direction."""
         for event in events:
             stream = self._streams[direction]
@@ -130,25 +156,25 @@ class RawJson:
         if self._searching[direction]:
             at = find_lines(event, begin_at)
             if at < event.length:
-                self.begin(direction, detect.JSON, b"", event.after(at), event.time(event.piece(at)))
+                self._begin(direction, JSON, b"", event.after(at), event.time(event.piece(at)))
             return self._streams[direction]
         stash = self._stash[direction]
         if stash is None:
             return None
-        more = event.take(0, min(event.length, detect.MOST_BYTES - len(stash)))
+        more = event.take(0, min(event.length, MOST_BYTES - len(stash)))
         begin = stash + more
         ts = self._ts[direction] if stash else event.time(0)
-        verdict = detect.classify(begin) if self._first_lines[direction].may_tell(stash, more) else None
-        if verdict in (detect.JSON, detect.FRAMED_JSON):
+        verdict = self._services.forms.classify(begin) if self._first_lines[direction].may_tell(stash, more) else None
+        if verdict in (JSON, FRAMED_JSON):
             self._forget(direction)
-            self.begin(direction, verdict, stash, event, ts)
+            self._begin(direction, verdict, stash, event, ts)
             return self._streams[direction]
         self._forget(direction)
         if verdict is None:
-            self.keep(direction, begin, ts)
+            self._keep(direction, begin, ts)
         elif self._conversation.midstream:
             self._searching[direction] = True
-            piece = detect.telling_piece(stash, event)
+            piece = self._services.forms.telling_piece(stash, event)
             return self._look(direction, event, event.piece_ends()[piece - 1] if piece else 0)
         return None
 
@@ -170,7 +196,7 @@ class RawJson:
         if not held:
             stream.searched = 0
         if stream.searching:
-            at = _next_head(event, 0)
+            at = next_head(event, 0)
         stream.searching = False
         while at < len(data):
             if stream.remaining:
@@ -187,7 +213,7 @@ class RawJson:
                     stream.sink.feed(_SEPARATOR)
                 continue
             # no less than what detection keeps: what shows that it is too long is in the event at hand
-            most = max(self._services.limits.http_chunk_line_max_bytes, detect.MOST_BYTES + 1)
+            most = max(self._services.limits.http_chunk_line_max_bytes, MOST_BYTES + 1)
             # what was kept from before is not looked at again; an end may begin in its last bytes
             end = _HEAD_END.search(data, at + (stream.searched if at == 0 else 0), at + most)
             length = _LENGTH.match(data, at, end.end()) if end is not None else None
@@ -205,7 +231,7 @@ class RawJson:
             self._conversation.fix_roles()
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, detail)
             self._services.drop(self._conversation, direction, drop, event.packet(shown), event.time(shown), event.start + at - held, 0)
-            at = held + _next_head(event, event.piece_ends()[shown])
+            at = held + next_head(event, event.piece_ends()[shown])
         stream.searching = at > len(data)
 
     def _gap(self, direction: int, stream: _Stream, gap: StreamGap) -> None:
@@ -239,17 +265,28 @@ class RawJson:
                 where = (conversation.number, name, "raw", None, seconds(stream.ts))
                 services.json(end.packet, Json(*where, *astuple(json)))
 
-    def close(self) -> None:
-        """Both streams are over."""
+    def finish(self, packet: int) -> None:
+        """See `Layer`."""
         self._forget(0)
         self._forget(1)
 
 
-def _next_head(event: StreamData, position: int) -> int:
-    """The first position at or after `position` at which a segment begins with a head; beyond the end where there is none."""
-    ends = event.piece_ends()
-    for i in range(bisect_left(ends, position) if position else 0, len(ends)):
-        start, end = ends[i - 1] if i else 0, ends[i]
-        if start >= position and detect.is_head(event.take(start, min(end - start, 64))):
-            return start
-    return event.length + 1
+class JsonStreams:
+    """Streams that are nothing but JSON."""
+
+    name = "json"
+    forms = (JSON, FRAMED_JSON)
+    resumes = (JSON,)
+    asks = ""
+
+    def probe(self, first: bytes | bytearray) -> str | None:
+        """See `LayerFactory`."""
+        return probe(first)
+
+    def resume(self, form: str, data: StreamData, position: int, stop: int) -> int:
+        """See `LayerFactory`."""
+        return find_lines(data, position, stop)
+
+    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> RawJson:
+        """See `LayerFactory`."""
+        return RawJson(services, conversation)

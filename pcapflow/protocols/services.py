@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
@@ -12,6 +12,9 @@ from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
 from pcapflow.records import Http, Json, JsonBody
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import StreamGap
+
+if TYPE_CHECKING:
+    from pcapflow.protocols.detection import Forms
 
 
 class BodySink(Protocol):
@@ -79,6 +82,8 @@ class Services(Protocol):
     ledger: Ledger
     wants_records: bool
     heads: Heads
+    forms: Forms
+    """What a stream may begin with."""
     looks_at_all: bool
     """Whether bodies are looked at whose type says no JSON."""
     by_packet: bool

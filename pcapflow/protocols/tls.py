@@ -3,7 +3,7 @@
 Contract: `Handshake` takes the first events of both directions and fills in `tls` from the first ClientHello and ServerHello. Nothing is
 decrypted. dpkt takes the messages apart; what it does not understand is left out. Invariant: at most `tls_hello_max_bytes` of
 each direction are kept, reserved in the `http` account, and nothing once both are known but the names in `tls`, which stay reserved
-until `close`; those that the account has no room for are left out.
+until `finish`; those that the account has no room for are left out.
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ from typing import Any
 
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
-from pcapflow.records import Tls, text
+from pcapflow.protocols.layer import Found, Switch, behind
+from pcapflow.protocols.services import Services
+from pcapflow.records import Tls as TlsRecord
+from pcapflow.records import text
+from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEvent
 
+_NAME = "tls"
 _HANDSHAKE_RECORD, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
 _VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
@@ -41,7 +46,7 @@ def _dpkt() -> tuple[Any, tuple[type[Exception], ...]]:
 
 
 class Handshake:
-    """One connection's."""
+    """One conversation's."""
 
     __slots__ = ("_account", "_kept", "_limit", "_look_at", "_reserved", "tls")
 
@@ -52,9 +57,30 @@ class Handshake:
         """What came so far of each direction's first message; None when nothing more is wanted."""
         self._look_at = [0, 0]
         self._reserved = 0
-        self.tls = Tls(None, None, None, [])
+        self.tls = TlsRecord(None, None, None, [])
 
-    def run(self, direction: int, events: list[StreamEvent], stash: bytes = b"") -> None:
+    @property
+    def protocol(self) -> str:
+        """See `Layer`."""
+        return _NAME
+
+    def begin(self, found: Found) -> Switch | None:
+        """See `Layer`."""
+        for direction in (found.direction, 1 - found.direction):
+            opening = found.openings[direction]
+            if opening.searching or opening.passed:
+                self._run(direction, behind(opening.events, found.packet))  # what came before was passed over
+            else:
+                self._run(direction, opening.events, opening.stash)
+        return None
+
+    def consume(self, events: Events) -> Switch | None:
+        """See `Layer`."""
+        for direction in (0, 1):
+            self._run(direction, events[direction])
+        return None
+
+    def _run(self, direction: int, events: list[StreamEvent], stash: bytes = b"") -> None:
         """More of a direction; stash: what came before these events."""
         if stash:
             self._take(direction, stash)
@@ -67,8 +93,8 @@ class Handshake:
             else:
                 self._end(direction)
 
-    def close(self) -> None:
-        """The connection is over."""
+    def finish(self, packet: int) -> None:
+        """See `Layer`."""
         self._end(0)
         self._end(1)
         self._account.release(self._reserved)
@@ -171,3 +197,28 @@ def _protocols(extension: bytes) -> list[str]:
         names.append(text(extension[at + 1 : at + 1 + size]))
         at += 1 + size
     return names
+
+
+class Tls:
+    """The protocol."""
+
+    name = _NAME
+    forms = (_NAME,)
+    resumes = ()
+    asks = _NAME
+
+    def probe(self, first: bytes | bytearray) -> str | None:
+        """See `LayerFactory`: a handshake record has a type, version 3.x and a length (RFC 8446 section 5.1)."""
+        if first[:1] != b"\x16":
+            return ""
+        if len(first) < 3:
+            return None
+        return _NAME if first[1] == 3 and first[2] <= 4 else ""
+
+    def resume(self, form: str, data: StreamData, position: int, stop: int) -> int:
+        """See `LayerFactory`."""
+        return data.length
+
+    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Handshake:
+        """See `LayerFactory`."""
+        return Handshake(services.limits, services.ledger.http)

@@ -19,10 +19,12 @@ from pcapflow.limits import Limits
 from pcapflow.looking import EXTRAS, NOTHING_MORE, Looking
 from pcapflow.payload.at_once import backend
 from pcapflow.payload.body import BodyReader, read_whole
-from pcapflow.protocols.handler import Handler
 from pcapflow.protocols.http1_cache import Answer, Heads
 from pcapflow.protocols.http1_head import Head
+from pcapflow.protocols.registry import forms
 from pcapflow.protocols.services import BodyOrigin
+from pcapflow.protocols.stack import Stack
+from pcapflow.protocols.tls import Handshake
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
@@ -59,6 +61,7 @@ class Collector:
         self.json_summary = JsonSummary()
         self.drops = Drops()
         self.heads = Heads(ledger.http, self._forgotten)
+        self.forms = forms()
         self.looking = looking
         self.looks_at_all = looking.at_all
         self.by_packet = False
@@ -102,12 +105,12 @@ class Collector:
 
     def consumer(self, connection: Connection) -> Consumer:
         """The consumer of a new connection's events."""
-        return Handler(self)
+        return Stack(self)
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
-        handler = connection.consumer
-        protocol, tls = (handler.protocol, handler.tls) if isinstance(handler, Handler) else ("empty", None)
+        reader = connection.consumer
+        protocol, layers = (reader.protocol, reader.layers()) if isinstance(reader, Stack) else ("empty", ())
         tcp = self.tcp
         tcp.connections += 1
         if connection.multipath:
@@ -152,6 +155,7 @@ class Collector:
         if not self.wants_records:
             return
         client = connection.client
+        tls = next((layer.tls for layer in layers if isinstance(layer, Handshake)), None)
         vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlans is None else connection.vlans()
         record = records.Connection(
             connection.number,

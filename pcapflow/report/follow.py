@@ -5,7 +5,7 @@ from __future__ import annotations
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.protocols.follow import Follower, Part, Silent, Take
-from pcapflow.protocols.handler import Handler
+from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.report.collector import Collector
@@ -27,7 +27,7 @@ class Following(Collector):
         if connection.number != self._number:
             return Silent()
         self.seen = True
-        self._follower = Follower(self._take, Handler(self), self.ledger.output)
+        self._follower = Follower(self._take, Stack(self), self.ledger.output)
         return self._follower
 
     def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:

@@ -822,7 +822,7 @@ def test_a_first_line_without_a_version_is_http_0_9_and_its_answer_is_all_there_
         assert (response["body"]["framing"], response["body"]["bytes"], response["body"]["status"]) == ("close", len(answer), "complete")
 
 
-@pytest.mark.parametrize("look", ["http1_head import parse_response as look", "detect import classify as look"])
+@pytest.mark.parametrize("look", ["http1_head import parse_response as look", "registry import forms; look = forms().classify"])
 @pytest.mark.parametrize("begin", ["HTTP/1.1 200", "GET"])
 def test_blanks_before_a_bare_cr_cost_no_more_than_other_bytes(look: str, begin: str) -> None:
     """A million blanks: a pattern that goes back over them would never end."""

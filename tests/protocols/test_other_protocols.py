@@ -146,8 +146,8 @@ def test_no_handshake_raises_and_nothing_stays_reserved(noise: bytes, at: int, i
         ledger = Ledger(Limits())
         handshake = Handshake(Limits(), ledger.http)
         for i in range(0, len(hello), 50):
-            handshake.run(0, [], hello[i : i + 50])
-        handshake.close()
+            handshake._run(0, [], hello[i : i + 50])
+        handshake.finish(0)
         assert ledger.used == 0
 
 

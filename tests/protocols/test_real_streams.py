@@ -13,7 +13,7 @@ import pytest
 
 from pcapflow import pipeline
 from pcapflow.protocols.follow import Follower, Part
-from pcapflow.protocols.handler import Handler
+from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.connection import Connection
 from pcapflow.report.collector import Collector
 from tests.conftest import Run
@@ -34,7 +34,7 @@ def streams(path: Path) -> dict[tuple[int, str], bytes]:
 
     class Everything(Collector):
         def consumer(self, connection: Connection) -> Follower:
-            return Follower(partial(take, connection.number), Handler(self), self.ledger.output)
+            return Follower(partial(take, connection.number), Stack(self), self.ledger.output)
 
     pipeline.run([str(path)], collect=lambda limits, ledger, *_: Everything(limits, ledger, None))
     return {key: bytes(some) for key, some in data.items() if key not in holed}

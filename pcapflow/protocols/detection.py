@@ -1,0 +1,272 @@
+"""Which protocol a conversation speaks, from its first bytes: by content, never by port.
+
+Contract: `Forms` asks each protocol; `Detection` takes a conversation's events until a direction shows what it speaks, or neither can. Invariant: the
+decision depends on bytes and packet numbers, never on how the events were cut; while it is open at most one first line a direction is kept, reserved
+in the `http` account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pcapflow.budget import Account
+from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.http1_head import HEAD_END
+from pcapflow.protocols.layer import Found, LayerFactory, Opening, Where, place
+from pcapflow.protocols.services import Services
+from pcapflow.streams.conversation import Conversation, Events
+from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap
+
+NOTHING = ""
+"""The form of a stream that is of no known protocol."""
+MOST_BYTES = 64 << 10
+"""A first line that is longer than this is none."""
+_SHORT = 256
+_BLANK = b" \t\r\n"
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
+
+
+class Forms:
+    """All that a stream may begin with, in the order in which protocols are asked."""
+
+    def __init__(self, factories: Iterable[LayerFactory]) -> None:
+        self.factories = tuple(factories)
+        self.of = {form: factory for factory in self.factories for form in factory.forms}
+        self.resumed = tuple((form, factory.resume) for factory in self.factories for form in factory.resumes)
+        self._probes = tuple(factory.probe for factory in self.factories)
+
+    def classify(self, first: bytes | bytearray) -> str | None:
+        """The form of the stream that begins with these bytes; `NOTHING`, or None where more are needed."""
+        for probe in self._probes:
+            form = probe(first)
+            if form != "":
+                return form if form is not None or len(first) < MOST_BYTES else NOTHING
+        return NOTHING
+
+    def telling_piece(self, stash: bytes, data: StreamData) -> int:
+        """The piece of data whose bytes, behind those that came before, tell what the stream is."""
+        ends = data.piece_ends()
+        most = MOST_BYTES - len(stash)
+        low, high = 0, data.piece(min(data.length, most) - 1)
+        while low < high:
+            middle = (low + high) // 2
+            if self.classify(stash + data.take(0, min(ends[middle], most))) is None:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+
+class FirstLine:
+    """Whether a stream whose first bytes told nothing may tell something with more of them: so that a line that comes byte by byte is not looked at
+    again for each. A long one goes on as it began until it is no longer blank, it ends, or it is too long.
+    """
+
+    __slots__ = ("_blank",)
+
+    def __init__(self) -> None:
+        self._blank: bool | None = None
+        """Whether what is there is blank, or opens a container and is blank from there on; None where nobody looked."""
+
+    def may_tell(self, stash: bytes | bytearray, more: bytes) -> bool:
+        """stash: what told nothing; more: what follows it."""
+        if len(stash) < _SHORT or len(stash) + len(more) >= MOST_BYTES:
+            return True
+        if self._blank is None:
+            self._blank = stash.strip(_BLANK) in (b"", b"{", b"[")
+        telling = bool(more.strip(_BLANK)) if self._blank else b"\n" in more or b"\r" in more
+        if telling:
+            self._blank = None
+        return telling
+
+
+class _Side:
+    """What is known of one direction."""
+
+    __slots__ = ("begins", "ends", "first_line", "form", "found", "lead", "messages", "packet", "reserved", "searching", "seen", "stash", "waited", "where")
+
+    def __init__(self) -> None:
+        self.form: str | None = None
+        self.packet = NEVER
+        """The packet that brought the form."""
+        self.found = 0
+        """The stream offset at which a search found it."""
+        self.ends: Where | None = None
+        self.first_line = FirstLine()
+        self.stash = bytearray()
+        """The first bytes; what is here stays, so that its length tells what was here before."""
+        self.where: Where | None = None
+        self.begins: Where | None = None
+        """The place of the first that is of no empty line: those before a message are none of it (RFC 9112 section 2.2). A CR may be, until what follows tells."""
+        self.lead = 0
+        """How many of the first bytes are empty lines."""
+        self.seen = 0
+        self.waited = 0
+        self.messages: dict[str, tuple[int, Where]] = {}
+        self.reserved = 0
+        self.searching = NEVER
+        """The packet at which it was clear that the beginning was missed; then a segment that begins with something known is looked for."""
+
+
+class _Before:
+    """What was kept of a direction at some time. Nothing is copied before somebody asks."""
+
+    __slots__ = ("_begins", "_ends", "_length", "_messages", "_seen", "_side", "_stash", "_waited", "_where")
+
+    def __init__(self, side: _Side) -> None:
+        self._side = side
+        self._stash, self._length = side.stash, len(side.stash)
+        self._where, self._begins, self._ends = side.where, side.begins, side.ends
+        self._seen, self._waited = side.seen, side.waited
+        self._messages = dict(side.messages)
+
+    def opening(self, events: list[StreamEvent], told: int) -> Opening:
+        """What was known then, and what follows. told: the packet at which it is found out; what came before it may have been decided on already."""
+        side = self._side
+        return Opening(
+            bytes(self._stash[: self._length]), self._where, self._begins, self._ends, self._seen, self._waited, self._messages, events,
+            searching=side.searching < told, passed=side.form == NOTHING and side.packet < told,
+        )  # fmt: skip
+
+
+class Detection:
+    """One conversation's."""
+
+    __slots__ = ("_forms", "_services", "_sides", "untouched")
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._forms: Forms = services.forms
+        self._sides = (_Side(), _Side())
+        self.untouched = True
+        """No byte came yet."""
+
+    @property
+    def in_vain(self) -> bool:
+        """Neither direction is of a known protocol."""
+        return self._sides[0].form == NOTHING and self._sides[1].form == NOTHING
+
+    def asked_at_once(self, conversation: Conversation, events: Events) -> str:
+        """The plain case, found at once: a conversation seen from its first byte, whose client asks before anybody else speaks. The form, or nothing."""
+        client = conversation.client
+        if not self.untouched or client < 0 or conversation.midstream or not events[client]:
+            return NOTHING
+        asked, answered = events[client][0], events[1 - client]
+        if type(asked) is not StreamData or asked.start or any(side.searching < NEVER for side in self._sides):
+            return NOTHING
+        if answered:
+            first = answered[0]
+            if (first.packet(0) if type(first) is StreamData else first.packet) <= asked.packet(0):  # type: ignore[operator]
+                return NOTHING
+        form = self._forms.classify(asked.take(0, min(asked.piece_ends()[0], MOST_BYTES)))
+        return form if form and self._forms.of[form].asks == form else NOTHING
+
+    def consume(self, conversation: Conversation, events: Events) -> Found | None:
+        """What the events show, if they do."""
+        sides = self._sides
+        rest: list[list[StreamEvent]] = [[], []]
+        before = (_Before(sides[0]), _Before(sides[1]))
+        for d in (0, 1):
+            side = sides[d]
+            for i, event in enumerate(events[d]):
+                if isinstance(event, StreamData):
+                    self.untouched = False
+                    if side.form is None:
+                        self._look(conversation, d, side, event)
+                elif isinstance(event, StreamGap) and side.form is None:
+                    self._search_from_now(side, event.packet)
+                if side.form is not None:
+                    rest[d] = events[d][i:]
+                    break
+        first = min((0, 1), key=lambda d: (sides[d].packet if sides[d].form else NEVER, d))
+        form = sides[first].form
+        told = sides[first].packet if form else NEVER
+        if any(type(event) is StreamGap and event.packet <= told for some in events for event in some):
+            conversation.fix_roles()  # a gap is reported for the client's stream or the server's
+        if not form:
+            return None
+        # of the other direction what came before these events is known; it is looked at from there, as far as it was not passed over
+        openings = [_Before(sides[d]).opening(rest[d], NEVER) if d == first else before[d].opening(events[d], told) for d in (0, 1)]
+        return Found(form, first, told, sides[first].found, (openings[0], openings[1]))
+
+    def close(self) -> None:
+        """It is decided, or never will be."""
+        account = self._account
+        for side in self._sides:
+            if side.reserved:
+                account.release(side.reserved)
+                side.reserved = 0
+
+    @property
+    def _account(self) -> Account:
+        return self._services.ledger.http
+
+    def _search_from_now(self, side: _Side, packet: int) -> None:
+        """The stream's beginning was missed, as that packet told: something known may begin at any later segment."""
+        if side.searching > packet:
+            side.searching = packet
+        side.stash = bytearray()
+        if side.reserved:
+            self._account.release(side.reserved)
+            side.reserved = 0
+
+    def _search(self, side: _Side, data: StreamData, begin: int) -> None:
+        found = [(at, form) for form, resume in self._forms.resumed if (at := resume(form, data, begin, NEVER)) < data.length]
+        if found:
+            position, side.form = min(found)
+            side.found = data.start + position
+            side.packet = data.packet(data.piece(position))
+
+    def _look(self, conversation: Conversation, direction: int, side: _Side, data: StreamData) -> None:
+        """Look at what begins the stream; keep it while that does not tell."""
+        if side.searching < NEVER:
+            self._search(side, data, 0)
+            return
+        more = data.take(0, min(data.length, MOST_BYTES - len(side.stash)))
+        if side.first_line.may_tell(side.stash, more):
+            side.form = self._forms.classify(side.stash + more)
+        if side.form is not None:
+            # the packet whose bytes told, not the end of what happened to be at hand
+            piece = self._forms.telling_piece(bytes(side.stash), data)
+            side.packet = data.packet(piece)
+            if side.form == NOTHING and conversation.midstream:
+                side.form = None
+                self._search_from_now(side, side.packet)
+                side.packet = NEVER
+                self._search(side, data, data.piece_ends()[piece - 1] if piece else 0)
+            return
+        if not self._account.reserve(len(more)):
+            held = len(side.stash) + len(more)
+            drop = Drop(DropReason.HTTP_MEMORY, *self._account.refusal(), f"{held} bytes of a stream's first line")
+            self._services.drop(conversation, direction, drop, data.packet(-1), data.time(-1), data.start, held)
+            self._search_from_now(side, data.packet(-1))
+            return
+        side.reserved += len(more)
+        self._keep(side, data, more, search=conversation.midstream)
+
+    def _keep(self, side: _Side, data: StreamData, more: bytes, *, search: bool) -> None:
+        """Keep the beginning of data. search: note where something known begins in it."""
+        if side.where is None:
+            side.where = place(data, 0)
+        for form, resume in self._forms.resumed if search else ():
+            at = resume(form, data, 0, len(more)) if form not in side.messages else data.length
+            if at < len(more):
+                side.messages[form] = len(side.stash) + at, place(data, at)
+        last = data.piece(len(more) - 1)
+        if data.waited:
+            side.seen = side.waited = max(data.latest(0, last), side.seen)
+        else:
+            side.seen = max(data.time(last), side.waited)
+        before = len(side.stash)
+        side.stash += more
+        lead = _EMPTY_LINES.match(side.stash, side.lead).end()  # type: ignore[union-attr]
+        if lead == len(side.stash):
+            side.begins = None
+        elif side.begins is None or lead > side.lead:
+            side.begins = place(data, lead - before)
+        side.lead = lead
+        if side.begins is not None and side.ends is None and b"\n" in more:
+            head = HEAD_END.search(side.stash, max(side.begins.offset - side.where.offset, before - 3))
+            if head is not None:
+                side.ends = place(data, head.end() - 1 - before)

@@ -1,0 +1,117 @@
+"""HTTP/1 as a layer: what its messages begin with, and where the conversation goes on behind them.
+
+Contract: see `LayerFactory` and `Layer`. A message that a search finds in the middle of a stream is held to stricter rules than one in sequence.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pcapflow.protocols.http1_exchange import HttpConnection
+from pcapflow.protocols.http1_framer import Framer
+from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
+from pcapflow.protocols.http1_search import FORM_OF, REQUEST, RESPONSE, find_message
+from pcapflow.protocols.layer import Found, Opening, Switch
+from pcapflow.protocols.services import Services
+from pcapflow.streams.conversation import Conversation, Events
+from pcapflow.streams.events import StreamData, StreamEvent
+
+_UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t][^\r\n]*+\r?)?)?\Z")
+_UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\r\n]*+\r?)\Z")
+
+
+class Http1Layer:
+    """One conversation."""
+
+    __slots__ = ("_client", "_http")
+
+    def __init__(self, http: HttpConnection, client: int) -> None:
+        self._http = http
+        self._client = client
+
+    @property
+    def protocol(self) -> str:
+        """See `Layer`."""
+        return "websocket" if self._http.switched_to == "websocket" else "http"
+
+    def begin(self, found: Found) -> Switch | None:
+        """See `Layer`."""
+        return self.consume((found.openings[0].events, found.openings[1].events))
+
+    def consume(self, events: Events) -> Switch | None:
+        """See `Layer`."""
+        http = self._http
+        http.run(events[self._client], events[1 - self._client])
+        return self._switch() if http.switched_to or http.tunnel else None
+
+    def _switch(self) -> Switch | None:
+        """What came behind the switch; nothing where nobody can say what the client's bytes are."""
+        http = self._http
+        rest: tuple[list[StreamEvent], list[StreamEvent]] = ([], [])
+        rest[self._client].extend(http.client.rest or ())
+        rest[1 - self._client].extend(http.server.rest or ())
+        http.client.rest = http.server.rest = None
+        return None if http.blind else Switch(rest, http.switched_to == "websocket", http.begun)
+
+    def finish(self, packet: int) -> None:
+        """See `Layer`."""
+        self._http.finish(packet)
+
+
+class Http1:
+    """The protocol."""
+
+    name = "http"
+    forms = (REQUEST, RESPONSE)
+    resumes = (REQUEST, RESPONSE)
+    asks = REQUEST
+
+    def probe(self, first: bytes | bytearray) -> str | None:
+        """See `LayerFactory`."""
+        if REQUEST_LINE.match(first) or SIMPLE_REQUEST_LINE.match(first):
+            return REQUEST
+        if STATUS_LINE.match(first):
+            return RESPONSE
+        return None if _UNFINISHED_REQUEST.match(first) or _UNFINISHED_STATUS.match(first) else ""
+
+    def resume(self, form: str, data: StreamData, position: int, stop: int) -> int:
+        """See `LayerFactory`."""
+        return find_message(data, position, form, stop)
+
+    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Http1Layer:
+        """See `LayerFactory`."""
+        if found is None:
+            return Http1Layer(HttpConnection(services, conversation, begun=begun, search_client=False, search_server=False), conversation.client)
+        first = found.direction
+        conversation.claim_client(first if found.form == REQUEST else 1 - first, "content")
+        client = conversation.client
+        expected = REQUEST if first == client else RESPONSE
+        passed = [opening.searching or opening.passed for opening in found.openings]
+        searches = [passed[d] or (conversation.midstream and d != first) for d in (0, 1)]
+        if found.form != expected:
+            searches[first] = True  # the SYN said that the other side is the client
+        http = HttpConnection(services, conversation, begun=begun, search_client=searches[client], search_server=searches[1 - client])
+        for d, framer in ((client, http.client), (1 - client, http.server)):
+            framer.known_at = found.packet
+            if passed[d]:
+                # what came before was looked at and is nothing; of the other direction that is all up to the packet that told
+                framer.skip_until = found.packet - (d == first)
+            framer.resynchronised = passed[d]
+            if not passed[d] and found.openings[d].stash:
+                _take_up(framer, found.openings[d], search=searches[d])
+        return Http1Layer(http, client)
+
+
+def _take_up(framer: Framer, opening: Opening, *, search: bool) -> None:
+    """Give a framer what was kept before it was known that this is HTTP."""
+    framer.saw(opening.seen, opening.waited)
+    stash = opening.stash
+    if search:
+        # what a search of these segments would have found
+        at, where = opening.messages.get(FORM_OF[framer.side], (len(stash), None))
+        framer.resynchronised = framer.resynchronised or at > 0
+        if where is not None:
+            framer.found(stash[at:], where)
+    elif opening.begins is not None:
+        assert opening.where is not None
+        framer.prepend(stash[opening.begins.offset - opening.where.offset :], opening.begins, opening.ends)

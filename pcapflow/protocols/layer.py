@@ -1,0 +1,154 @@
+"""What a protocol is to the rest of the house: a factory that knows its beginnings, and layers that take a conversation's events.
+
+Contract: a factory's `probe` and `resume` look at bytes and keep nothing; `open` makes the layer of one conversation. A layer takes events of both
+directions up to the same packet and returns what is not its own (`Switch`). It never raises for what the wire said. Invariant: a layer sees streams;
+that they are TCP's, or lie in another layer, it does not know.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple, Protocol
+
+from pcapflow.protocols.services import Services
+from pcapflow.streams.conversation import Conversation, Events
+from pcapflow.streams.events import StreamData, StreamEvent
+
+
+class Where(NamedTuple):
+    """A byte of the stream: its offset, and the packet, time (ns) and raw acknowledgement number that came with it."""
+
+    offset: int
+    packet: int
+    ts: int
+    ack: int
+
+
+def place(data: StreamData, position: int) -> Where:
+    """The place of a byte at a position of data."""
+    piece = data.piece(position)
+    return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
+
+
+def behind(events: list[StreamEvent], packet: int) -> list[StreamEvent]:
+    """What of the events came in later packets."""
+    found: list[StreamEvent] = []
+    for event in events:
+        if isinstance(event, StreamData):
+            i = bisect_right(event.columns()[0], packet)
+            if i < len(event.piece_ends()):
+                found.append(event.after(event.piece_ends()[i - 1] if i else 0))
+        elif event.packet > packet:
+            found.append(event)
+    return found
+
+
+class Opening(NamedTuple):
+    """One direction of a conversation, when it is found out what that speaks."""
+
+    stash: bytes
+    """What came before `events` and was kept."""
+    where: Where | None
+    """The place of the first byte of that; None for nothing."""
+    begins: Where | None
+    """The place of the first that is of no empty line."""
+    ends: Where | None
+    """The place of the byte that ends a whole head which begins there."""
+    seen: int
+    """When the kept bytes had come (ns)."""
+    waited: int
+    """When the latest of them was captured that waited behind a hole (ns); 0 for none."""
+    messages: dict[str, tuple[int, Where]]
+    """Of a stream whose beginning was missed: by form, where in the kept bytes a segment begins with it."""
+    events: list[StreamEvent]
+    """What follows the kept bytes, up to the packet at hand."""
+    searching: bool
+    """Its beginning was missed: what came before was looked at, segment by segment."""
+    passed: bool
+    """What came before was looked at and is of no protocol."""
+
+
+class Found(NamedTuple):
+    """A direction showed what it speaks."""
+
+    form: str
+    """See `LayerFactory.forms`."""
+    direction: int
+    packet: int
+    """The packet whose bytes showed it."""
+    offset: int
+    """The stream offset at which a search found it; that of its first byte where nothing was searched."""
+    openings: tuple[Opening, Opening]
+    """By direction."""
+
+
+class Switch(NamedTuple):
+    """Another protocol begins behind a layer's own."""
+
+    events: Events
+    """What is not the layer's, of the events it was given."""
+    known: bool
+    """The layer has said what it is; else that is to be found out."""
+    begun: int
+    """Exchanges of the connection that began before."""
+
+
+class Layer(Protocol):
+    """One conversation in one protocol."""
+
+    @property
+    def protocol(self) -> str:
+        """What the connection record calls it."""
+        ...
+
+    def begin(self, found: Found) -> Switch | None:
+        """The first events, and what came before them. Not called where the factory was asked at once: `consume` is then the first."""
+        ...
+
+    def consume(self, events: Events) -> Switch | None:
+        """The next events of both directions, up to the same packet."""
+        ...
+
+    def finish(self, packet: int) -> None:
+        """Both streams ended, at that packet: nothing more comes. Gives all memory back."""
+        ...
+
+
+class LayerFactory(Protocol):
+    """A protocol."""
+
+    @property
+    def name(self) -> str:
+        """What users call it."""
+        ...
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """What `probe` may answer: what a stream of it begins with, such as a request or a response."""
+        ...
+
+    @property
+    def resumes(self) -> tuple[str, ...]:
+        """Those of them that a search may find in the middle of a stream."""
+        ...
+
+    @property
+    def asks(self) -> str:
+        """The form with which a client begins whose server says nothing before; empty where that needs more than the first segment."""
+        ...
+
+    def probe(self, first: bytes | bytearray) -> str | None:
+        """The form of the stream that begins with these bytes; empty for none of this protocol's, None where more are needed. It decides within 256
+        bytes, or when a line ends; what it says of some bytes it says of every continuation of them.
+        """
+        ...
+
+    def resume(self, form: str, data: StreamData, position: int, stop: int) -> int:
+        """The first position from `position` on, before stop, at which a segment begins with that form; the length where none does."""
+        ...
+
+    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Layer:
+        """The layer of a conversation. found: None where its client began with `asks` and nothing came before. begun: exchanges of the connection that
+        began before.
+        """
+        ...

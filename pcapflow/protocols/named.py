@@ -1,0 +1,54 @@
+"""Protocols that are known by their first bytes, and not read."""
+
+from __future__ import annotations
+
+from pcapflow.protocols.layer import Found, Switch
+from pcapflow.protocols.services import Services
+from pcapflow.streams.conversation import Conversation, Events
+from pcapflow.streams.events import StreamData
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""Of a client's connection (RFC 9113 section 3.4)."""
+
+
+class Unread:
+    """One conversation of which only the protocol's name is known."""
+
+    __slots__ = ("protocol",)
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+
+    def begin(self, found: Found) -> Switch | None:
+        """See `Layer`."""
+        return None
+
+    def consume(self, events: Events) -> Switch | None:
+        """See `Layer`."""
+        return None
+
+    def finish(self, packet: int) -> None:
+        """See `Layer`."""
+
+
+class Http2:
+    """HTTP/2 with prior knowledge."""
+
+    name = "http2"
+    forms = ("http2",)
+    resumes = ()
+    asks = "http2"
+
+    def probe(self, first: bytes | bytearray) -> str | None:
+        """See `LayerFactory`."""
+        if first.startswith(_PREFACE):
+            return self.name
+        return None if _PREFACE.startswith(first) else ""
+
+    def resume(self, form: str, data: StreamData, position: int, stop: int) -> int:
+        """See `LayerFactory`."""
+        return data.length
+
+    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Unread:
+        """See `LayerFactory`."""
+        return Unread(self.name)

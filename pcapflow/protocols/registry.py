@@ -1,0 +1,17 @@
+"""Which protocols there are, in the order in which they are asked about a stream's first bytes."""
+
+from __future__ import annotations
+
+from pcapflow.protocols.detection import Forms
+from pcapflow.protocols.http1_layer import Http1
+from pcapflow.protocols.layer import LayerFactory
+from pcapflow.protocols.named import Http2
+from pcapflow.protocols.raw_json import JsonStreams
+from pcapflow.protocols.tls import Tls
+
+BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Http1(), JsonStreams())
+
+
+def forms() -> Forms:
+    """All that a stream may begin with."""
+    return Forms(BUILT_IN)
