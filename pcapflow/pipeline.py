@@ -41,8 +41,8 @@ from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.records import seconds
 from pcapflow.report.advice import advise
 from pcapflow.report.collector import Collector
-from pcapflow.report.ordering import Write
-from pcapflow.report.sinks import Sink
+from pcapflow.report.ordering import Take
+from pcapflow.report.sinks import Sink, to_each
 from pcapflow.summary import SCHEMA, Capture, Component, Decode, DuplicatedByPlace, Memory, NotRead, Process, Run, Summary, Tcp
 
 _WARNINGS_MAX = 100
@@ -119,10 +119,10 @@ def run(
     limits: Limits | None = None,
     options: Options | None = None,
     *,
-    write: Write | None = None,
+    write: Callable[[list[bytes]], object] | None = None,
     flush: Callable[[], object] | None = None,
     progress: Callable[[Progress], object] | None = None,
-    collect: Callable[[Limits, Ledger, Write | None, Looking], Collector] = Collector,
+    collect: Callable[[Limits, Ledger, Take | None, Looking], Collector] = Collector,
     sinks: Sequence[Sink] = (),
 ) -> Result:
     """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written; collect makes
@@ -136,7 +136,7 @@ def run(
     ledger = Ledger(limits, options.simulate)
     for sink in sinks:
         sink.begin(ledger)
-    collector = collect(limits, ledger, _all([*([write] if write is not None else []), *(s.records for s in sinks if s.wants_records)]), options.looking)
+    collector = collect(limits, ledger, to_each(write, sinks), options.looking)
     ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
     table = FlowTable(ctx, walk_all=options.walk_all, vlan_key=options.vlan_key)
     counts, watch, fragments, copies = DecodeCounts(), Watch(), Fragments(limits, ledger), Copies(limits, ledger)
@@ -220,18 +220,6 @@ def run(
     result = _result(summary, trace, collector.unbalanced)
     result.out_of_memory = no_memory
     return result
-
-
-def _all(writers: list[Write]) -> Write | None:
-    """One writer for several."""
-    if len(writers) <= 1:
-        return writers[0] if writers else None
-
-    def write(lines: list[bytes]) -> None:
-        for one in writers:
-            one(lines)
-
-    return write
 
 
 def _decode(limits: Limits, counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection, copies: Copies) -> Decode:

@@ -286,3 +286,10 @@ def text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
+
+
+def kind_of(record: Record) -> str:
+    """A record's type, as its field `record` says."""
+    kind = record.__struct_config__.tag
+    assert isinstance(kind, str)
+    return kind

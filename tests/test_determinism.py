@@ -51,7 +51,7 @@ def told(path: str, limits: Limits, *, har: bool = False, page: bool = False) ->
     options: dict[str, Any] = {}
     if har:
         sinks.append(Har(parts.append))
-        options["collect"] = lambda *args: HarCollector(sinks[0].entries, *args)
+        options["collect"] = HarCollector
     if page:
         sinks.append(Page([].append, limits))  # type: ignore[arg-type]
     try:

@@ -13,7 +13,7 @@ from pcapflow.limits import Limits
 
 PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-VOCABULARY = {"zstd", "backend", "errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking", "fields", "summary", "sizes", "files", "near"}
+VOCABULARY = {"entries", "zstd", "backend", "errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking", "fields", "summary", "sizes", "files", "near"}
 STREAMS = {"streams.conversation", "streams.events"}
 """What stands between reassembly and the layers: neither knows the other."""
 MAY_IMPORT = {

@@ -79,7 +79,7 @@ def _lines_to(out: Output | None) -> Any:
     """A writer of lines; to standard error where out is None."""
     to = out.json() if out is not None else None
 
-    def write(lines: list[memoryview]) -> None:
+    def write(lines: list[bytes]) -> None:
         if to is not None:
             small = [line for line in lines if len(line) <= _LARGE] if any(len(line) > _LARGE for line in lines) else lines
             if len(small) == len(lines):

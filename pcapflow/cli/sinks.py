@@ -70,13 +70,10 @@ def open_sinks(given: Mapping[str, Any], limits: Limits, stack: ExitStack) -> Si
 
         found.sinks.append(Page(stack.enter_context(open_output(given["html"])).write, limits))
     if given["har"] is not None:
-        from functools import partial
-
         from pcapflow.report.har import Har, HarCollector
 
-        har = Har(stack.enter_context(open_output(given["har"])).write)
-        found.sinks.append(har)
-        found.collect = partial(HarCollector, har.entries)
+        found.sinks.append(Har(stack.enter_context(open_output(given["har"])).write))
+        found.collect = HarCollector
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from pcapflow.protocols.detection import Forms
 from pcapflow.protocols.http1_layer import Http1
 from pcapflow.protocols.layer import LayerFactory
@@ -12,6 +14,7 @@ from pcapflow.protocols.tls import Tls
 BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Http1(), JsonStreams())
 
 
+@cache
 def forms() -> Forms:
-    """All that a stream may begin with."""
+    """All that a stream may begin with. It knows nothing of any run."""
     return Forms(BUILT_IN)

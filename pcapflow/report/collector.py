@@ -31,9 +31,9 @@ from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import endpoints, vlans_of
 from pcapflow.reassembly.seqspace import wrap
-from pcapflow.records import JsonBody, seconds
+from pcapflow.records import JsonBody, kind_of, seconds
 from pcapflow.report.names import METHODS, STATUSES, NamedCounts
-from pcapflow.report.ordering import RecordSorter, Write
+from pcapflow.report.ordering import RecordSorter, Take
 from pcapflow.report.streams import NOTHING_SAID, Worst, endpoint, outside, stream_record
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap
@@ -49,12 +49,12 @@ _EXAMPLES = 3
 class Collector:
     """One run's findings."""
 
-    def __init__(self, limits: Limits, ledger: Ledger, write: Write | None, looking: Looking = NOTHING_MORE) -> None:
-        """write takes records' JSON, in order, without line ends; None where nobody wants records. looking: what for in bodies."""
+    def __init__(self, limits: Limits, ledger: Ledger, take: Take | None, looking: Looking = NOTHING_MORE) -> None:
+        """take takes the records, in order; None where nobody wants any. looking: what for in bodies."""
         self.limits = limits
         self.ledger = ledger
-        self.wants_records = write is not None
-        self._sorter = RecordSorter(ledger.output, write) if write is not None else None
+        self.wants_records = take is not None
+        self._sorter = RecordSorter(ledger.output, take) if take is not None else None
         self._encode = msgspec.json.Encoder().encode
         self.tcp = Tcp()
         self.http_summary = HttpSummary()
@@ -96,7 +96,7 @@ class Collector:
 
     def _record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
         assert self._sorter is not None
-        self._sorter.add(packet, connection, self._encode(record), rank)
+        self._sorter.add(packet, connection, kind_of(record), self._encode(record), rank)
 
     def _limit(self, name: str) -> records.LimitValue:
         return records.LimitValue(name, getattr(self.limits, name))
@@ -333,12 +333,12 @@ class Collector:
     def http(self, packet: int, record: records.Http) -> None:
         """See `Services`."""
         assert self._sorter is not None
-        self._sorter.add(packet, record.connection, self._encode(record), _HTTP, record.index)
+        self._sorter.add(packet, record.connection, "http", self._encode(record), _HTTP, record.index)
 
     def json(self, packet: int, record: records.Json) -> None:
         """See `Services`."""
         assert self._sorter is not None
-        self._sorter.add(packet, record.connection, self._encode(record), _JSON + (record.stream == "server"))
+        self._sorter.add(packet, record.connection, "json", self._encode(record), _JSON + (record.stream == "server"))
 
     def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None:
         """See `Services`."""

@@ -16,6 +16,7 @@ import msgspec
 from pcapflow import records
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
+from pcapflow.entries import Entry
 from pcapflow.errors import UsageError
 from pcapflow.limits import Limits
 from pcapflow.looking import Looking
@@ -27,8 +28,8 @@ from pcapflow.records import JsonBody, seconds
 from pcapflow.report.collector import Collector
 from pcapflow.summary import DropCount
 
-Write = Callable[[list[memoryview]], object]
-_VALUE, _OTHER = b"v", b"o"
+WriteLines = Callable[[list[bytes]], object]
+_VALUE = "value"
 _RANK_VALUE, _RANK_JSON = 2, 6
 """Of what one packet completes; the server's comes after the client's."""
 _WAITING_BYTES = 200
@@ -99,7 +100,7 @@ class Extractor(Collector):
     """One run's values."""
 
     def __init__(
-        self, prefix: str, where: Where, limits: Limits, ledger: Ledger, write: Write, others: Write, looking: Looking, *, with_source: bool
+        self, prefix: str, where: Where, limits: Limits, ledger: Ledger, write: WriteLines, others: WriteLines, looking: Looking, *, with_source: bool
     ) -> None:
         """write takes values, one JSON text each; others takes records of what was given up, or did not end well."""
         super().__init__(limits, ledger, self._part, looking)
@@ -114,11 +115,10 @@ class Extractor(Collector):
         self.given = 0
         """Values that were written."""
 
-    def _part(self, lines: list[bytes]) -> None:
+    def _part(self, some: list[Entry]) -> None:
         """Values to their writer, the rest to theirs."""
-        # without a copy: a value may be megabytes
-        values = [memoryview(line)[1:] for line in lines if line[:1] == _VALUE]
-        others = [memoryview(line)[1:] for line in lines if line[:1] == _OTHER]
+        values = [entry.line for entry in some if entry.kind == _VALUE]
+        others = [entry.line for entry in some if entry.kind != _VALUE]
         self.given += len(values)
         if values:
             self._values_to(values)
@@ -141,7 +141,7 @@ class Extractor(Collector):
             else:
                 self._add(origin.packet, origin.connection, origin.stream, line)
 
-        return Values(self._prefix, self.limits, self.ledger.json, emit, lambda drop: self._given_up(origin, drop, 0), (_VALUE + source, b"}" if source else b""))
+        return Values(self._prefix, self.limits, self.ledger.json, emit, lambda drop: self._given_up(origin, drop, 0), (source, b"}" if source else b""))
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Services`."""
@@ -195,12 +195,12 @@ class Extractor(Collector):
 
     def _add(self, packet: int, connection: int, stream: str, line: bytes) -> None:
         assert self._sorter is not None
-        self._sorter.add(packet, connection, line, _RANK_VALUE + (stream == "server"))
+        self._sorter.add(packet, connection, _VALUE, line, _RANK_VALUE + (stream == "server"))
 
     def _record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
         if isinstance(record, records.Drop):
             assert self._sorter is not None
-            self._sorter.add(packet, connection, _OTHER + self._encode(record), rank)
+            self._sorter.add(packet, connection, "drop", self._encode(record), rank)
 
     def http(self, packet: int, record: records.Http) -> None:
         """See `Services`."""
@@ -209,7 +209,7 @@ class Extractor(Collector):
         """See `Services`."""
         if record.status != "complete":
             assert self._sorter is not None
-            self._sorter.add(packet, record.connection, _OTHER + self._encode(record), _RANK_JSON + (record.stream == "server"))
+            self._sorter.add(packet, record.connection, "json", self._encode(record), _RANK_JSON + (record.stream == "server"))
 
 
 def _source(origin: BodyOrigin) -> bytes:

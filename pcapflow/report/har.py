@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import codecs
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,6 +19,7 @@ import msgspec
 from pcapflow import __version__
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
+from pcapflow.entries import Entry
 from pcapflow.limits import Limits
 from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.payload.body import BodyReader
@@ -29,11 +29,9 @@ from pcapflow.protocols.http1_pairs import Exchange
 from pcapflow.protocols.services import BodyOrigin
 from pcapflow.records import Body, JsonBody, Request, Response, seconds, text
 from pcapflow.report.collector import Collector
-from pcapflow.report.ordering import Write
+from pcapflow.report.ordering import Take
 from pcapflow.report.sinks import Out, Share, Sink
 
-_ENTRY = b'{"startedDateTime"'
-"""How an entry begins, and no record does."""
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """A text with these is no text; and each takes six characters in JSON."""
@@ -49,17 +47,18 @@ class Har(Sink):
     """Writes the file around the entries."""
 
     wants_records = False
+    own = "har"
 
     def __init__(self, out: Out) -> None:
         self._out = out
         self._separator = b"\n"
 
-    def entries(self, lines: list[bytes]) -> None:
-        """Encoded entries, in order."""
+    def entries(self, some: list[Entry]) -> None:
+        """See `Sink`."""
         self._begin()
-        for line in lines:
+        for entry in some:
             self._out(self._separator)
-            self._out(line)
+            self._out(entry.line)
             self._separator = b",\n"
 
     def finish(self) -> None:
@@ -175,24 +174,13 @@ class _Kept:
 class HarCollector(Collector):
     """One run's findings, and its exchanges as HAR entries."""
 
-    def __init__(self, entries: Callable[[list[bytes]], object], limits: Limits, ledger: Ledger, write: Write | None, looking: Looking = NOTHING_MORE) -> None:
-        super().__init__(limits, ledger, self._part, looking)
-        self._records_to = write
-        self._entries_to = entries
+    def __init__(self, limits: Limits, ledger: Ledger, take: Take | None, looking: Looking = NOTHING_MORE) -> None:
+        super().__init__(limits, ledger, take, looking)
         self.by_exchange = True
         self.looks_at_all = True
         self.heads.keep_raw = True
         self._bodies: dict[tuple[object, str], tuple[_Kept, int]] = {}
         self._share = Share(ledger, _SHARE)
-
-    def _part(self, lines: list[bytes]) -> None:
-        entries = [line for line in lines if line.startswith(_ENTRY)]
-        if entries:
-            self._entries_to(entries)
-        if self._records_to is not None:
-            records = [line for line in lines if not line.startswith(_ENTRY)] if entries else lines
-            if records:
-                self._records_to(records)
 
     def close(self) -> None:
         """See `Collector`."""
@@ -222,7 +210,7 @@ class HarCollector(Collector):
         sides = [self._bodies.pop((exchange, side), None) for side in ("client", "server")]
         line = msgspec.json.encode(_entry(connection, exchange, *sides))
         assert self._sorter is not None
-        self._sorter.add(packet, connection, line, _RANK, exchange.index)
+        self._sorter.add(packet, connection, Har.own, line, _RANK, exchange.index)
         for side in sides:
             if side is not None:
                 self._share.give(side[0].reserved)

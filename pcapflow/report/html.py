@@ -17,6 +17,7 @@ import msgspec
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason, GapCause
+from pcapflow.entries import Entry
 from pcapflow.limits import Limits
 from pcapflow.report.sinks import Out, Share, Sink
 from pcapflow.report.timeline import Timeline
@@ -111,25 +112,25 @@ class Page(Sink):
         self._ledger = ledger
         self._shares = {name: Share(ledger, _SHARE) for name in self._rows}
 
-    def records(self, lines: list[bytes]) -> None:
+    def entries(self, some: list[Entry]) -> None:
         """See `Sink`."""
         rows, shares = self._rows, self._shares
-        for line in lines:
-            kind = line[11 : line.index(b'"', 11)]
-            if kind == b"connection":
+        for entry in some:
+            kind, line = entry.kind, entry.line
+            if kind == "connection":
                 both = _CONNECTION(line).streams
                 lost = sum(s.missing_bytes + s.dropped_bytes for s in (both.client, both.server))
                 rows["connections"].add((lost, both.client.captured_bytes + both.server.captured_bytes), line, shares["connections"])
-            elif kind == b"http":
+            elif kind == "http":
                 exchange = _HTTP(line)
                 odd = exchange.response is None or exchange.response.status >= 400 or bool(exchange.anomalies)
                 rows["exchanges"].add((odd, exchange.duration or 0.0), line, shares["exchanges"])
-            elif kind in (b"gap", b"drop"):
+            elif kind in ("gap", "drop"):
                 loss = _LOSS(line)
                 ts = round(loss.ts * 1e9)
-                rows["losses"].add((kind == b"drop", loss.bytes), line, shares["losses"])
-                self._timeline.add("gaps" if kind == b"gap" else "drops", ts, 1)
-                if kind == b"gap":
+                rows["losses"].add((kind == "drop", loss.bytes), line, shares["losses"])
+                self._timeline.add("gaps" if kind == "gap" else "drops", ts, 1)
+                if kind == "gap":
                     self._timeline.add("missing_bytes", ts, loss.bytes)
 
     def block(self, ts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:

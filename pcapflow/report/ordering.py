@@ -1,6 +1,6 @@
 """Puts a block's records into the order of the packets that completed them, in bounded memory.
 
-Contract: `add` takes encoded records in any order; `flush` hands them on sorted by packet, then connection, then rank, then the order that
+Contract: `add` takes encoded records in any order; `flush` hands them on as entries, sorted by packet, then connection, then rank, then the order that
 was told, else that in which they came. Connections are worked on one after the other within a block, so records come out of order only within a
 block. Invariant: what waits in memory is reserved in the `output` account; beyond its limit it goes to one temporary file in
 sorted runs, which `flush` merges; of a run that is merged a long line is read when its turn comes.
@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
 from pcapflow.budget import Account
+from pcapflow.entries import Entry
 from pcapflow.files import spool
 
-Entry = tuple[int, int, int, int, int, "bytes | _Later"]
-"""Packet, connection, rank, order, number, line."""
-Write = Callable[[list[bytes]], object]
+Take = Callable[[list[Entry]], object]
+"""Takes entries in order."""
 OVERHEAD = 200
-"""Bytes of an entry beside its text: a tuple, three integers and the object header of the text."""
+"""Bytes of an entry beside its text: a tuple, its integers and the object header of the text."""
 FLOOR = 256 << 10
 """Reserved from the start, so that records flow, if slowly, when everything else has taken the memory."""
 STEP = 64 << 10
@@ -36,12 +36,16 @@ class _Later(NamedTuple):
     length: int
 
 
+_Kept = tuple[int, int, int, int, int, str, bytes | _Later]
+"""An entry in memory or in a file: what `Entry` has, but the line, which may be in the file still."""
+
+
 class RecordSorter:
     """Encoded records in, the same in order out."""
 
-    def __init__(self, account: Account, write: Write) -> None:
+    def __init__(self, account: Account, take: Take) -> None:
         self._account = account
-        self._write = write
+        self._take = take
         self._entries: list[Entry] = []
         self._held = 0
         self._reserved = FLOOR if account.reserve(FLOOR) else 0
@@ -49,14 +53,14 @@ class RecordSorter:
         self._runs: list[tuple[int, int]] = []
         self._count = 0
 
-    def add(self, packet: int, connection: int, line: bytes, rank: int = 0, order: int = -1) -> None:
+    def add(self, packet: int, connection: int, kind: str, line: bytes, rank: int = 0, order: int = -1) -> None:
         """A record that packet completed. rank: for records whose order among those of one packet and connection has to be told; order: the same, among
         those of one rank, all of which tell it.
         """
         self._held += len(line) + OVERHEAD
         if self._held > self._reserved:
             self._grow()
-        self._entries.append((packet, connection, rank, order if order >= 0 else self._count, self._count, line))
+        self._entries.append(Entry(packet, connection, rank, order if order >= 0 else self._count, self._count, kind, line))
         self._count += 1
 
     def flush(self) -> None:
@@ -65,10 +69,10 @@ class RecordSorter:
         entries.sort()
         if self._file is None:
             for some in _in_steps(entries, None):
-                self._write(some)
+                self._take(some)
         else:
             for some in self._merged(entries):
-                self._write(some)
+                self._take(some)
             self._file.close()
             self._file = None
             self._runs = []
@@ -78,7 +82,7 @@ class RecordSorter:
             self._account.release(self._reserved - FLOOR)
             self._reserved = FLOOR
 
-    def _merged(self, entries: list[Entry]) -> Iterator[list[bytes]]:
+    def _merged(self, entries: list[Entry]) -> Iterator[list[Entry]]:
         """All runs and what is in memory, in order, some STEP bytes at a time."""
         assert self._file is not None
         while len(self._runs) > _MOST_RUNS:
@@ -112,39 +116,38 @@ class RecordSorter:
         file = self._file
         start = file.tell()
         for entry in self._entries:
-            _put(file, entry, _line_of(entry, None))
+            _put(file, entry, entry.line)
         self._runs.append((start, file.tell()))
         self._entries = []
         self._held = 0
 
 
-def _in_steps(entries: Iterable[Entry], file: IO[bytes] | None) -> Iterator[list[bytes]]:
-    """The lines of entries, some STEP bytes at a time: whoever writes them joins them."""
-    lines: list[bytes] = []
+def _in_steps(entries: Iterable[_Kept], file: IO[bytes] | None) -> Iterator[list[Entry]]:
+    """Some STEP bytes of entries at a time: whoever writes them joins them."""
+    whole: list[Entry] = []
     size = 0
     for entry in entries:
-        line = entry[5]
-        if type(line) is _Later:
-            line = _line_of(entry, file)
-        lines.append(line)  # type: ignore[arg-type]
-        size += len(line)
+        if type(entry) is not Entry:
+            entry = Entry(*entry[:6], _line_of(entry, file))
+        whole.append(entry)
+        size += len(entry.line)
         if size >= STEP:
-            yield lines
-            lines, size = [], 0
-    if lines:
-        yield lines
+            yield whole
+            whole, size = [], 0
+    if whole:
+        yield whole
 
 
-def _line_of(entry: Entry, file: IO[bytes] | None) -> bytes:
-    line = entry[5]
+def _line_of(entry: _Kept, file: IO[bytes] | None) -> bytes:
+    line = entry[6]
     if isinstance(line, bytes):
         return line
     assert file is not None
     return _read_at(file, line.length, line.at)
 
 
-def _put(file: IO[bytes], entry: Entry, line: bytes) -> None:
-    file.write(b"%d %d %d %d %d %d\n" % (*entry[:5], len(line)))
+def _put(file: IO[bytes], entry: _Kept, line: bytes) -> None:
+    file.write(b"%d %d %d %d %d %b %d\n" % (*entry[:5], entry[5].encode(), len(line)))
     file.write(line)
 
 
@@ -175,14 +178,16 @@ def _read_at(file: IO[bytes], n: int, at: int) -> bytes:
     return data
 
 
-def _read(file: IO[bytes], at: int, end: int) -> Iterator[Entry]:
+def _read(file: IO[bytes], at: int, end: int) -> Iterator[_Kept]:
     part = io.BufferedReader(_Part(file, at, end), 16 << 10)
     while head := part.readline():
-        packet, connection, rank, order, number, length = map(int, head.split())
+        *numbers, kind, size = head.split()
+        packet, connection, rank, order, number = map(int, numbers)
+        length = int(size)
         at += len(head)
         if length <= _LONG_LINE:
-            yield packet, connection, rank, order, number, part.read(length)
+            yield packet, connection, rank, order, number, kind.decode(), part.read(length)
         else:
-            yield packet, connection, rank, order, number, _Later(at, length)
+            yield packet, connection, rank, order, number, kind.decode(), _Later(at, length)
             part = io.BufferedReader(_Part(file, at + length, end), 16 << 10)
         at += length

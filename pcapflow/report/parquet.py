@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from msgspec import inspect
 
 from pcapflow.budget import Ledger
+from pcapflow.entries import Entry
 from pcapflow.errors import OutputError
 from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
 from pcapflow.report.sinks import Share, Sink
@@ -185,12 +186,12 @@ class ParquetTables(Sink):
         warm.group(warm.schema.empty_table())
         warm.close()
 
-    def records(self, lines: list[bytes]) -> None:
-        """Encoded records, in order. The share full, the table with most rows is written."""
+    def entries(self, some: list[Entry]) -> None:
+        """See `Sink`. The share full, the table with most rows is written."""
         share = self._share
         assert share is not None
-        for line in lines:
-            table = self._tables[line[11 : line.index(b'"', 11)].decode()]
+        for entry in some:
+            table, line = self._tables[entry.kind], entry.line
             while not share.take(len(line)) and share.used:
                 self._write(max(self._tables.values(), key=lambda one: one.size))
             table.waiting.append(line)

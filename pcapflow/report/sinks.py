@@ -1,16 +1,17 @@
 """Who gets what a run finds, beside the report itself: tables, pages, metrics.
 
-Contract: `pipeline.run` calls `begin` once, `records` with encoded records in order, `block` after each block, `finish` when no record comes any more,
+Contract: `pipeline.run` calls `begin` once, `entries` with encoded records in order, `block` after each block, `finish` when no record comes any more,
 and `summary` last. What a sink keeps it reserves in the ledger's `output` account, and gives back by the end of `finish`. A sink writes to callables that
 it was given, which wait where their reader is slow, and raise `OutputError` where they fail; that ends the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pcapflow.budget import Ledger
+from pcapflow.entries import Entry
 from pcapflow.summary import Summary
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ class Sink:
     """Takes everything and does nothing; sinks override what they need."""
 
     wants_records = True
+    own = ""
+    """The kind of entries that are made for this sink, and that no other gets; empty for none."""
 
     def begin(self, ledger: Ledger) -> None:
         """The run begins."""
 
-    def records(self, lines: list[bytes]) -> None:
-        """Encoded records, in order."""
+    def entries(self, some: list[Entry]) -> None:
+        """Records, or what is this sink's own, in order."""
 
     def block(self, ts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:
         """A block of packets was worked on: their times (ns since the epoch) and bytes on the wire, both int64 of shape (packets,)."""
@@ -71,3 +74,24 @@ class Sink:
 
     def summary(self, summary: Summary) -> None:
         """The end of it."""
+
+
+def to_each(write: Callable[[list[bytes]], object] | None, sinks: Sequence[Sink]) -> Callable[[list[Entry]], object] | None:
+    """Who takes a run's entries: write, which takes the records' lines, and the sinks; None where nobody does."""
+    readers = [sink.entries for sink in sinks if sink.wants_records]
+    owners = {sink.own: sink.entries for sink in sinks if sink.own}
+    if write is None and not readers and not owners:
+        return None
+
+    def take(some: list[Entry]) -> None:
+        for own, owner in owners.items():
+            owned = [entry for entry in some if entry.kind == own]
+            if owned:
+                owner(owned)
+                some = [entry for entry in some if entry.kind != own]
+        if some and write is not None:
+            write([entry.line for entry in some])
+        for reader in readers if some else ():
+            reader(some)
+
+    return take

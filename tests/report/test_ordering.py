@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
+from pcapflow.entries import Entry
 from pcapflow.limits import KIB, Limits
 from pcapflow.report import ordering
 from pcapflow.report.ordering import RecordSorter
@@ -31,18 +32,21 @@ added = st.tuples(st.integers(1, 4), st.integers(1, 3), st.sampled_from([0, 8]),
 @given(st.lists(st.lists(added, max_size=25), min_size=1, max_size=3), st.sampled_from([3 * KIB, 20 * KIB]))
 def test_lines_come_by_packet_connection_rank_and_order(blocks: list[list[Added]], memory: int) -> None:
     ledger = Ledger(replace(Limits(), output_total=memory))
-    written: list[bytes] = []
+    written: list[Entry] = []
     sorter = RecordSorter(ledger.output, written.extend)
-    expected: list[bytes] = []
+    expected: list[tuple[object, ...]] = []
+    before = 0
     for block in blocks:
         model = []
         for number, (packet, connection, rank, order, size) in enumerate(block):
-            told = order if rank == 8 else number
+            told = order if rank == 8 else before + number
             line = (b"%d %d %d %d %d " % (packet, connection, rank, told, number)).ljust(size, b"x")
-            model.append(((packet, connection, rank, told, number), line))
-            sorter.add(packet, connection, line, rank, order if rank == 8 else -1)
-        expected += [line for _, line in sorted(model)]
+            model.append((packet, connection, rank, told, before + number, f"kind{size}", line))
+            sorter.add(packet, connection, f"kind{size}", line, rank, order if rank == 8 else -1)
+        before += len(block)
+        expected += sorted(model)
         sorter.flush()
     sorter.close()
     assert written == expected
+    assert all(type(entry) is Entry for entry in written)
     assert ledger.output.used == 0

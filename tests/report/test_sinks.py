@@ -9,7 +9,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -52,7 +51,7 @@ def run(path: Path, *sinks: Sink, limits: Limits | None = None, **more: Any) -> 
 def har(path: Path, **more: Any) -> tuple[dict[str, Any], list[dict[str, Any]], pipeline.Result]:
     out: list[bytes] = []
     sink = Har(out.append)
-    records, result = run(path, sink, collect=partial(HarCollector, sink.entries), **more)
+    records, result = run(path, sink, collect=HarCollector, **more)
     return json.loads(b"".join(out)), records, result
 
 
@@ -395,7 +394,7 @@ def test_row_groups_stay_large_whatever_else_is_kept_in_the_account(tmp_path: Pa
     out: list[bytes] = []
     sink = Har(out.append)
     lines: list[bytes] = []
-    pipeline.run([talk.save(tmp_path / "pipe.pcap")], sinks=[ParquetTables(folder.create), Page(lambda _: None, Limits()), sink], collect=partial(HarCollector, sink.entries), write=lines.extend)
+    pipeline.run([talk.save(tmp_path / "pipe.pcap")], sinks=[ParquetTables(folder.create), Page(lambda _: None, Limits()), sink], collect=HarCollector, write=lines.extend)
     assert len(folder.rows("http")) == 6000
     assert pq.ParquetFile(BytesIO(folder.files["http.parquet"].getvalue())).num_row_groups <= 4
 
