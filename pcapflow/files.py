@@ -114,6 +114,11 @@ def is_there(path: str | Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - see above
 
 
+def place_of(path: str | Path) -> Path:
+    """Where what is written to a path goes: a link is followed, also one that leads nowhere yet."""
+    return Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)  # noqa: PTH114 - see above
+
+
 def put_in_place(beside: Path, place: Path) -> None:
     """The file takes its place, with the rights of the one before, or of a new file. Raises `OutputError`."""
     umask = os.umask(0)

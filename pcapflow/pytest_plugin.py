@@ -78,7 +78,6 @@ class Captures:
         """Fail where `pcapflow check` would. expect: bounds by path, beside the project's; fail_on: kinds of findings; baseline: whether there is one; what is
         None is as the project says.
         """
-        from pcapflow.check.baseline import path_of
         from pcapflow.check.checking import Job
         from pcapflow.check.checking import check as check_one
         from pcapflow.check.config import FAIL_ON, find, load
@@ -96,8 +95,9 @@ class Captures:
         if not set(kinds) <= set(FAIL_ON):
             raise UsageError(f"fail_on: write some of {', '.join(FAIL_ON)}")
         expectations = (*project.expectations(capture), *(Expectation.parse(name, bound) for name, bound in (expect or {}).items()))
-        place = path_of(capture) if (project.baselines if baseline is None else baseline) else None
-        verdict = check_one(Job(capture, limits or bounds, options, place, expectations, kinds, self._update, "pytest --pcapflow-update"))
+        has_baseline = project.baselines if baseline is None else baseline
+        command = ("pytest", "--pcapflow-update")
+        verdict = check_one(Job(capture, limits or bounds, options, has_baseline, expectations, kinds, self._update, command, takes_path=False))
         if verdict.accepted:
             self._accepted.append(f"{capture}: baseline {verdict.accepted}")
         if verdict.problems:

@@ -350,6 +350,24 @@ one_lines = _body(b"application/x-ndjson", b"1\n")
 event_lines = _body(b"text/event-stream", b"\r")
 
 
+def crowded_overlaps(w: Wire, size: int) -> None:
+    """300 segments of one byte behind a hole, sixty over all of them in two ranges by turns, then so many of one range, each with other bytes."""
+    w.open(1)
+    for i in range(300):
+        w.packet(1, 0, 3 + i, 1, ACK, b"a")
+    for i in range(60):
+        w.packet(1, 0, 3 + i % 2, 1, ACK, b"a" * (300 - i % 2))
+    for i in range(size):
+        w.packet(1, 0, 3, 1, ACK, bytes([97 + i % 26]) * 300)
+
+
+def wide_urls(w: Wire, size: int) -> None:
+    """So many values of one byte in the answer to a request whose target is 1,100 control characters, which JSON writes as six bytes each."""
+    there = _ask(w, 1, b"GET /" + b"\x01" * 1100 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    body = b"[" + b",".join([b"1"] * size) + b"]"
+    _send(w, 1, 1, 1, there, _json(len(body)) + body)
+
+
 def _squeezed(coding: bytes, unit: bytes, between: Callable[[random.Random], bytes]) -> Callable[[Wire, int], None]:
     """So many bytes of 4,000 times a unit and a little that does not repeat, under gzip: just below the ratio at which a body is given up."""
 
@@ -587,6 +605,9 @@ ATTACKS: dict[str, Attack] = {
     "squeezed_lines": Attack(_wired(squeezed_lines), 80_000, 3_000_000),
     "squeezed_broken": Attack(_wired(squeezed_broken), 80_000, 3_000_000),
     "empty_frames": Attack(_wired(empty_frames), 80_000, 1_000_000),
+    "crowded_overlaps": Attack(_wired(crowded_overlaps), 200, 10_000),
+    "crowded_owners": Attack(_wired(crowded_overlaps), 200, 10_000, ("analyze", "--overlap", "linux")),
+    "wide_urls": Attack(_wired(wide_urls), 4_000, 200_000, ("extract", "item", "--with-source")),
     "answers_first": Attack(_wired(answers_first), 40, 4_000),
     "one_lines": Attack(_wired(one_lines), 100_000, 10_000_000),
     "clock": Attack(_wired(clock), 200, 20_000),

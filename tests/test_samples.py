@@ -170,7 +170,7 @@ def test_connections_leave_no_circles_behind(run: Run) -> None:
     run(SAMPLES / "keepalive.pcap")
     gc.collect()
     run(SAMPLES / "keepalive.pcap")
-    assert gc.collect() < 70  # of the run itself; keepalive.pcap has some hundred objects a connection
+    assert gc.collect() < 70  # those of the run itself; a connection would add dozens
 
 
 @pytest.mark.parametrize("prefix", ["item", "", "a"])
@@ -184,4 +184,4 @@ def test_bodies_whose_values_are_given_leave_no_circles_behind(prefix: str) -> N
     extracted()
     gc.collect()
     extracted()
-    assert gc.collect() < 70  # of the run itself; keepalive.pcap has some hundred objects a connection
+    assert gc.collect() < 70  # those of the run itself; a connection would add dozens

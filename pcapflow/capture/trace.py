@@ -12,6 +12,7 @@ smaller are their blocks. What is kept of each capture is reserved in the `block
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -146,7 +147,7 @@ def files_in(folder: str, keep: Keep) -> list[str]:
 
 def _cost(path: str) -> int:
     """What the copies of a long path take: here, in what says where a packet is, in the report, and in its text. INPUT_BYTES have a short one."""
-    return _PATHS * max(0, getsizeof(path) - _SHORT_PATH)
+    return _PATHS * max(0, getsizeof(path) + len(json.dumps(path)) - _SHORT_PATH)
 
 
 def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shlex
 import signal
 import tempfile
 import threading
@@ -34,7 +35,7 @@ from pcapflow.check.expectations import Expectation, Violation
 from pcapflow.check.reports import read_report
 from pcapflow.check.walk_records import name_of, packet_of
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
-from pcapflow.files import begins_as_capture, discard, is_folder, put_in_place, temporary
+from pcapflow.files import begins_as_capture, discard, is_folder, place_of, put_in_place, temporary
 from pcapflow.limits import Limits
 from pcapflow.records import Drop, Gap, Http, Json, Record
 from pcapflow.summary import Summary
@@ -45,16 +46,30 @@ MOST = 20
 
 @dataclass(frozen=True)
 class Job:
-    """What to check, and how. baseline: where it lies, None for a project without."""
+    """What to check, and how. There may be many: of each, nothing is kept beside its path but what all share."""
 
     capture: str
     limits: Limits
     options: pipeline.Options
-    baseline: Path | None
+    has_baseline: bool
+    """Whether it has one, or is to have; False for a project without."""
     expectations: tuple[Expectation, ...] = ()
     fail_on: tuple[str, ...] = ()
     update: bool = False
-    update_command: str = ""
+    command: tuple[str, ...] = ()
+    """What accepts a report as it is, without the capture's path."""
+    takes_path: bool = True
+    """The path stands behind that."""
+
+    @property
+    def baseline(self) -> Path | None:
+        """Where it lies."""
+        return baseline.path_of(self.capture) if self.has_baseline else None
+
+    @property
+    def update_command(self) -> str:
+        """What accepts the report as it is."""
+        return shlex.join([*self.command, *(["--"] if self.takes_path and self.capture.startswith("-") else []), *([self.capture] if self.takes_path else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,11 @@ class Verdict:
     packets: int = 0
     seconds: float = 0.0
 
+    def told(self) -> None:
+        """It was shown: from here on only counts are kept."""
+        self.more += len(self.problems)
+        self.problems, self.changes, self.warnings, self.accept = [], [], [], ""
+
     def fail(self, problem: Problem, *, status: int = DIFFERENT) -> None:
         """Add a problem."""
         self.result = "failed" if status == DIFFERENT else "error"
@@ -99,6 +119,8 @@ class Verdict:
 
 _under_way: set[Path] = set()
 """Temporary files of this process, for `in_a_worker`."""
+_making = threading.Lock()
+"""Held while one is made: whoever holds it knows all."""
 _LOOKS = 0.2
 """Seconds between two looks at whether to go."""
 
@@ -118,12 +140,13 @@ def check(job: Job) -> Verdict:
 
 
 def _check(job: Job, verdict: Verdict) -> None:
-    folder = job.baseline.parent if job.update and job.baseline is not None else None
+    folder = place_of(job.baseline).parent if job.update and job.baseline is not None else None
     try:
-        fd, report = temporary(folder if folder is not None else tempfile.gettempdir())
+        with _making:
+            fd, report = temporary(folder if folder is not None else tempfile.gettempdir())
+            _under_way.add(report)
     except OSError as e:
         raise OutputError(f"no file can be written in {folder or 'a temporary folder'}: {e.strerror}") from None
-    _under_way.add(report)
     try:
         with os.fdopen(fd, "wb") as file:
             try:
@@ -137,8 +160,8 @@ def _check(job: Job, verdict: Verdict) -> None:
             if _whole(result, verdict):
                 _judge(job, report, result.summary, verdict)
     finally:
-        _under_way.discard(report)
         discard(report)
+        _under_way.discard(report)
 
 
 def in_a_worker(stop: Event) -> None:
@@ -152,10 +175,11 @@ def in_a_worker(stop: Event) -> None:
     def wait() -> None:
         while not stop.wait(_LOOKS) and not connection.wait([parent.sentinel], 0):
             pass
-        for path in list(_under_way):
-            with suppress(OSError):
-                path.unlink()
-        os._exit(INTERRUPTED)
+        with _making:
+            for path in list(_under_way):  # the other thread may be at its end with one
+                with suppress(OSError):
+                    path.unlink()
+            os._exit(INTERRUPTED)
 
     threading.Thread(target=wait, name="goes when it is told to", daemon=True).start()
 
@@ -181,7 +205,7 @@ def _judge(job: Job, report: Path, summary: Summary, verdict: Verdict) -> None:
         verdict.fail(problem)
     accepted = _against_baseline(job, job.baseline, report, verdict) if job.baseline is not None else ""
     if accepted and job.baseline is not None:
-        put_in_place(report, job.baseline)
+        put_in_place(report, place_of(job.baseline))
         verdict.accepted = accepted
 
 
@@ -296,10 +320,11 @@ def _detail(kind: str, record: Record) -> str:
     return f": {record.cause}" if isinstance(record, Gap) else ""
 
 
-def captures_of(folder: str) -> tuple[list[str], str]:
-    """The captures in a directory, by name, those too that only their baselines tell of; and what to say of its other files."""
-    limits = Limits()
-    captures, others = captures_in(folder, limits, Ledger(limits), Interrupt())
+def captures_of(folder: str, limits: Limits, ledger: Ledger) -> tuple[list[str], str]:
+    """The captures in a directory, by name, those too that only their baselines tell of; and what to say of its other files. ledger: of all directories
+    of a run, whose names are kept together.
+    """
+    captures, others = captures_in(folder, limits, ledger, Interrupt())
     baselines = {path for path in others if path.endswith(baseline.SUFFIX)}
     missed = {path.removesuffix(baseline.SUFFIX) for path in baselines} - set(captures)
     return sorted({*captures, *missed}), passed_over([path for path in others if path not in baselines and path not in missed])

@@ -26,6 +26,8 @@ WINDOW = 4096
 WINDOW_BYTES = 2 << 20
 """Of the records' text, on each side; what is made of it takes up to twenty times as much."""
 MOST = 100
+_SHOWN_BYTES = 4 << 20
+"""Of what is told of records that differ, as JSON: beyond that they are counted. As objects, and in tables, it takes some ten times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,23 @@ class _Waiting:
 
 
 def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, records: bool = True, with_endpoints: bool = True) -> Comparison:
-    """Where two reports differ; what may differ between two equal runs is left out. records: False looks at summaries and endpoints alone."""
+    """Where two reports differ; what may differ between two equal runs is left out. most: differences that are told, as far as they take no more than
+    some megabytes. records: False looks at summaries and endpoints alone.
+    """
     result = Comparison()
     sides = (_Waiting(), _Waiting())
     endpoints = (Endpoints(), Endpoints())
     summaries: list[Summary | None] = [None, None]
+
+    shown = 0
+
+    def room() -> bool:
+        return len(result.records) < most and shown < _SHOWN_BYTES
+
+    def told(change: RecordChange) -> None:
+        nonlocal shown
+        shown += len(msgspec.json.encode(change))
+        result.records.append(change)
 
     def missing(side: int, record: Record) -> None:
         kind = "new" if side else "gone"
@@ -120,17 +134,17 @@ def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, r
             result.new += 1
         else:
             result.gone += 1
-        if len(result.records) < most:
-            result.records.append(RecordChange(kind, key_of(record)[0], name_of(record), packet_of(record)))  # type: ignore[arg-type]
+        if room():
+            told(RecordChange(kind, key_of(record)[0], name_of(record), packet_of(record)))  # type: ignore[arg-type]
 
     def pair(a: Record, b: Record) -> None:
         if a == b:
             return
         result.changed += 1
-        if len(result.records) < most:
+        if room():
             changes = Changes(most)
             walk(a, b, changes)
-            result.records.append(RecordChange("changed", key_of(b)[0], name_of(b), packet_of(b), changes.found))  # type: ignore[arg-type]
+            told(RecordChange("changed", key_of(b)[0], name_of(b), packet_of(b), changes.found))  # type: ignore[arg-type]
 
     ended = [False, False]
     reports = (old, new)

@@ -1,15 +1,21 @@
 """What came of a check, for CI systems: JUnit XML and GitHub's annotations.
 
-Contract: functions of verdicts that return text; they write nothing.
+Contract: `github` returns the lines of a verdict; `JUnit` takes verdicts one by one and writes them to a callable. Invariant: of JUnit's cases one is in
+memory at a time.
 """
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Self
 
 from pcapflow.check.checking import Problem, Verdict
+from pcapflow.errors import OutputError
+from pcapflow.files import spool
+
+_STEP = 64 << 10
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 has not: a path or a payload may."""
@@ -31,24 +37,50 @@ def _xml(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def junit(verdicts: Sequence[Verdict]) -> bytes:
-    """JUnit XML as Jenkins, GitLab and GitHub's reporters read it: a test case a capture."""
-    errors = sum(verdict.result == "error" for verdict in verdicts)
-    failures = sum(verdict.result == "failed" for verdict in verdicts)
-    seconds = f"{sum(verdict.seconds for verdict in verdicts):.3f}"
-    numbers = {"tests": str(len(verdicts)), "failures": str(failures), "errors": str(errors), "time": seconds}
-    root = ET.Element("testsuites", numbers)
-    suite = ET.SubElement(root, "testsuite", {"name": "pcapflow check", **numbers})
-    for verdict in verdicts:
-        case = ET.SubElement(suite, "testcase", {"classname": "pcapflow", "name": _xml(verdict.capture), "time": f"{verdict.seconds:.3f}"})
+class JUnit:
+    """JUnit XML as Jenkins, GitLab and GitHub's reporters read it: a test case a capture. A context: cases wait in a temporary file, since the counts of all
+    stand before them.
+    """
+
+    def __init__(self) -> None:
+        self._cases = spool()
+        self._tests = self._failures = self._errors = 0
+        self._seconds = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._cases.close()
+
+    def add(self, verdict: Verdict) -> None:
+        """One more. Raises `OutputError`."""
+        self._tests += 1
+        self._failures += verdict.result == "failed"
+        self._errors += verdict.result == "error"
+        self._seconds += verdict.seconds
+        case = ET.Element("testcase", {"classname": "pcapflow", "name": _xml(verdict.capture), "time": f"{verdict.seconds:.3f}"})
         if verdict.problems:
             tag = "error" if verdict.result == "error" else "failure"
             lines = [*(told(problem) for problem in verdict.problems), *rest(verdict)]
             found = ET.SubElement(case, tag, {"type": verdict.problems[0].kind, "message": _xml(lines[0])})
             found.text = _xml("\n".join(lines))
-    ET.indent(root)
-    text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text + b"\n"
+        ET.indent(case, level=2)
+        try:
+            self._cases.write(b"\n    ")
+            self._cases.write(ET.tostring(case, encoding="utf-8"))
+        except OSError as e:
+            raise OutputError(f"a temporary file cannot be written: {e.strerror}") from None
+
+    def write(self, out: Callable[[bytes], object]) -> None:
+        """All of it."""
+        numbers = f'tests="{self._tests}" failures="{self._failures}" errors="{self._errors}" time="{self._seconds:.3f}"'
+        suites = f'<testsuites {numbers}>\n  <testsuite name="pcapflow check" {numbers}>'
+        out(f"<?xml version='1.0' encoding='utf-8'?>\n{suites}".encode())
+        self._cases.seek(0)
+        while some := self._cases.read(_STEP):
+            out(some)
+        out(b"\n  </testsuite>\n</testsuites>\n")
 
 
 def github(verdict: Verdict) -> list[str]:

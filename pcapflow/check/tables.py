@@ -1,10 +1,11 @@
 """A comparison of two reports as tables for a terminal.
 
-Contract: `render` returns text; captured text in it is made plain before rich sees it.
+Contract: `render` gives text, some records at a time: as tables they take many times what they do as values. Captured text in it is made plain before rich sees it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import RenderableType
@@ -18,33 +19,39 @@ from pcapflow.check.endpoints import Endpoint, EndpointChange
 from pcapflow.plain import plain
 from pcapflow.report.console import as_text
 
+_AT_ONCE = 200
+"""Records."""
+_ROWS_MOST = 1000
+"""Rows of one table, which takes some 10 KB for each: its columns are as wide as the widest cell. `--json` has all."""
 
-def render(comparison: Comparison, *, width: int | None = None, color: bool | None = None) -> str:
+
+def render(comparison: Comparison, *, width: int | None = None, color: bool | None = None) -> Iterator[str]:
     """width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
-    return as_text(_parts(comparison), width, color=color)
+    for parts in _parts(comparison):
+        yield as_text(parts, width, color=color)
 
 
-def _parts(c: Comparison) -> list[RenderableType]:
-    if c.same:
-        return [Text("no difference")]
-    parts: list[RenderableType] = []
+def _parts(c: Comparison) -> Iterator[list[RenderableType]]:
+    parts: list[RenderableType] = [] if not c.same else [Text("no difference")]
     if c.summary:
         table = _table("Summary", "field", "old", "new", "change")
-        for change in c.summary:
+        for change in c.summary[:_ROWS_MOST]:
             table.add_row(Text(plain(change.path)), *_values(change))
-        parts += [table, *_rest(c.summary_changes - len(c.summary))]
+        parts += [table, *_rest(c.summary_changes - min(len(c.summary), _ROWS_MOST))]
     if c.endpoints:
         table = _table("Endpoints", "endpoint", "requests", "errors", "mean time", "bytes")
-        for endpoint in c.endpoints:
+        for endpoint in c.endpoints[:_ROWS_MOST]:
             table.add_row(Text(plain(endpoint.name)), *_endpoint(endpoint))
-        parts.append(table)
+        parts += [table, *_rest(len(c.endpoints) - _ROWS_MOST)]
     if c.records:
         parts.append(Text(f"\nRecords: {c.changed:,} changed, {c.new:,} new, {c.gone:,} gone", style="bold"))
-        parts += [line for record in c.records for line in _record(record)]
+        for at in range(0, len(c.records), _AT_ONCE):
+            yield parts
+            parts = [line for record in c.records[at : at + _AT_ONCE] for line in _record(record)]
         if c.beyond_window:
             parts.append(Text("  the reports lie too far apart to pair all records: some that are in both count as new and as gone"))
         parts += _rest(c.changed + c.new + c.gone - len(c.records))
-    return parts
+    yield parts
 
 
 def _rest(n: int) -> list[RenderableType]:

@@ -11,8 +11,8 @@ import click
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
-from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting, refuse_overwriting_tables
-from pcapflow.cli.sinks import FILES, Sinks, open_sinks, refuse_one_place_twice, refuse_place_of_tables, sink_options
+from pcapflow.cli.output import Output, ReaderLeft, open_output
+from pcapflow.cli.sinks import Sinks, load_sinks, open_sinks, refuse_clashes, sink_options
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
@@ -53,15 +53,13 @@ def analyze(
         raise click.UsageError("--json and --ndjson exclude each other")
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
-    beside = {f"--{name}": run[name] for name in FILES}
-    refuse_one_place_twice({"the report": output or "-", **beside})
-    refuse_place_of_tables({"-o": output, **beside}, run["parquet"])
-    refuse_overwriting(captures, {"-o": output or "-", **beside})
-    refuse_overwriting_tables(captures, run["parquet"])
+    refuse_clashes(captures, output, run)
     bounds, options = settings(run, looking(run))
+    loaded = load_sinks(run)
+    _import_all(to_terminal=not (as_json or ndjson))
     with ExitStack() as stack:
         out = stack.enter_context(open_output(output))
-        job = _Job(captures, bounds, options, out, open_sinks(run, bounds, stack), quiet=run["quiet"])
+        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack), quiet=run["quiet"])
         try:
             if ndjson:
                 result = _ndjson(job)
@@ -74,6 +72,16 @@ def analyze(
                 errors.say("standard output was closed before the end: what was to be written beside it is not")
             raise
     finish(result)
+
+
+def _import_all(*, to_terminal: bool) -> None:
+    """What the run needs, before a file is opened: a signal during an import ends the process at once."""
+    from pcapflow import pipeline  # noqa: F401
+    from pcapflow.cli import progress  # noqa: F401
+    from pcapflow.report import documents  # noqa: F401
+
+    if to_terminal:
+        from pcapflow.report import terminal  # noqa: F401
 
 
 @dataclass(frozen=True)

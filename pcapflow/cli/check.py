@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,15 @@ from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting
+from pcapflow.cli.sinks import refuse_one_place_twice
 from pcapflow.errors import CaptureError, OutputError, UsageError
 from pcapflow.files import is_file, is_folder, is_there
-from pcapflow.limits import MOST
+from pcapflow.limits import MOST, Limits
 from pcapflow.plain import brief, plain
 
 if TYPE_CHECKING:
     from pcapflow.check.checking import Job, Verdict
     from pcapflow.check.config import Config
-    from pcapflow.limits import Limits
     from pcapflow.pipeline import Options
 
 _EXAMPLES = """\b
@@ -39,10 +39,10 @@ _ORDER = (errors.INTERNAL, UsageError.exit_status, errors.NOT_A_CAPTURE, OutputE
 """Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
 _RESULTS = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}
 _COLOURS = {"ok": "green", "failed": "red", "error": "red"}
-_GRACE = 0.5
+_GRACE = 1.5
 """Seconds for a process to go, more than it takes to look whether it should."""
-_KEPT_BYTES = 8 << 20
-"""Of problems, that JUnit's file is made of; of further captures it has the first problem, and how many there are."""
+_AHEAD = 4
+"""Captures a worker that are given out before the one that is waited for: what is done of them waits too."""
 _NOT_SETTINGS = ("quiet", "simulate")
 
 
@@ -84,42 +84,34 @@ def check(
     if update and not baselines:
         raise UsageError("--update writes baselines, and " + ("--no-baseline says that there are none" if no_baseline else f"{project.source} says that there are none"))
     work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
-    read = [*captures, *(str(job.baseline) for job in work if job.baseline is not None), project.source]
+    read = chain(captures, (str(job.baseline) for job in work if job.has_baseline), [project.source])
     refuse_overwriting(read, {"--junit": junit, "the result": "-"})
     for job in work if update else ():
         refuse_overwriting([project.source], {"--update": str(job.baseline)})
+        refuse_one_place_twice({"--junit": junit, "--update": str(job.baseline)})
     _say_which_globs_match_nothing(project, captures, work)
+    from pcapflow.check.exporters import JUnit
+
     verdicts: list[Verdict] = []
-    kept = 0
-    with open_output(None) as out:
+    with ExitStack() as stack:
+        out = stack.enter_context(open_output(None))
         text = _Text(out, form, quiet=run["quiet"])
+        cases = stack.enter_context(JUnit()) if junit is not None else None
         for verdict in _verdicts(work, jobs):
             verdicts.append(verdict)
             if form == "github":
                 text.github(verdict)
             else:
                 text.verdict(verdict)
-            kept += _fold(verdict, _KEPT_BYTES - kept if junit is not None else 0)
+            if cases is not None:
+                cases.add(verdict)
+            verdict.told()
         text.end(verdicts)
-        if junit is not None:
-            from pcapflow.check.exporters import junit as export
-
+        if cases is not None:
             with open_output(junit) as file:
-                file.write(export(verdicts))
+                cases.write(file.write)
         statuses = {verdict.exit_status for verdict in verdicts}
         raise errors.Finished(next(status for status in _ORDER if status in statuses))
-
-
-def _fold(verdict: Verdict, room: int) -> int:
-    """Count what is not told any more of a verdict that was shown: all but its first problem where that has no room. How many bytes it takes."""
-    size = sum(len(problem.message) for problem in verdict.problems)
-    if size > room and len(verdict.problems) > 1:
-        verdict.more += len(verdict.problems) - 1
-        del verdict.problems[1:]
-        size = len(verdict.problems[0].message)
-    verdict.changes = []
-    verdict.warnings = []
-    return size
 
 
 def _jobs(
@@ -129,14 +121,13 @@ def _jobs(
     from pcapflow.check.checking import Job
 
     bounds, options = _settings(ctx, project, run)
-    given = _options_given(ctx)
+    command = ("pcapflow", "check", "--update", *_options_given(ctx))
     for capture in dict.fromkeys(_expanded(captures)):
         place = baseline.path_of(capture) if baselines else None
         beside = is_file(capture) and not capture.startswith(("/dev/", "/proc/"))
         if place is not None and is_there(capture) and not beside:
             raise UsageError(f"{capture}: is no file that a baseline can lie beside; use analyze, or --no-baseline")
-        command = shlex.join(["pcapflow", "check", "--update", *given, *(["--"] if capture.startswith("-") else []), capture])
-        yield Job(capture, bounds, options, place, project.expectations(capture), fail_on, update, command)
+        yield Job(capture, bounds, options, baselines, project.expectations(capture), fail_on, update, command)
 
 
 def _say_which_globs_match_nothing(project: Config, given: tuple[str, ...], work: list[Job]) -> None:
@@ -204,15 +195,18 @@ def _settings_of(ctx: click.Context, project: Config) -> dict[str, Any]:
 
 
 def _expanded(captures: tuple[str, ...]) -> Iterator[str]:
+    from pcapflow.budget import Ledger
     from pcapflow.check.checking import captures_of
 
+    limits = Limits()
+    ledger = Ledger(limits)
     for path in captures:
         if path == "-":
             raise UsageError("-: a capture on standard input has no name for a baseline; use analyze")
         if not is_folder(path):
             yield path
             continue
-        found, warning = captures_of(path)
+        found, warning = captures_of(path, limits, ledger)
         if not found:
             raise CaptureError(path, "is a directory without captures")
         if warning:
@@ -266,10 +260,11 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
     futures: dict[int, Future[Verdict]] = {}
     """Of captures whose verdict is not given yet."""
     try:
-        with suppress(BrokenProcessPool):
-            for index, job in enumerate(work):
-                futures[index] = submit(together, job)
+        given = iter(enumerate(work))
         for index, job in enumerate(work):
+            with suppress(BrokenProcessPool):
+                for ahead, one in islice(given, _AHEAD * workers - len(futures)):
+                    futures[ahead] = submit(together, one)
             try:
                 verdict = futures.pop(index).result() if index in futures else None
             except BrokenProcessPool:

@@ -44,7 +44,10 @@ def diff(old: str, new: str, *, as_json: bool, quiet: bool, only_summary: bool, 
             if as_json:
                 out.json()(_document(comparison))
             else:
-                out.write(_tables(comparison))
+                from pcapflow.check.tables import render
+
+                for text in render(comparison):
+                    out.write(text.encode("utf-8", "replace"))
     if not comparison.same:
         raise errors.Finished(errors.DIFFERENT)
 
@@ -57,9 +60,3 @@ def _document(comparison: Comparison) -> bytes:
     return msgspec.json.encode(
         {"same": comparison.same, "counts": counts, "summary": found["summary"], "endpoints": found["endpoints"], "records": found["records"]}
     ) + b"\n"
-
-
-def _tables(comparison: Comparison) -> bytes:
-    from pcapflow.check.tables import render
-
-    return render(comparison).encode("utf-8", "replace")

@@ -10,18 +10,18 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from pcapflow.errors import OutputError, UsageError
-from pcapflow.files import begins_as_capture, discard, is_file, is_folder, is_there, put_in_place, temporary
+from pcapflow.files import begins_as_capture, discard, is_file, is_folder, is_there, place_of, put_in_place, temporary
 from pcapflow.plain import harmless_json
 
 _AT_ONCE = 64 << 10
-_LATER = re.compile(r"([a-z]+)\.[0-9]+\.parquet")
-"""The second and later files of a table."""
+_PARQUET = b"PAR1"
+"""How a Parquet file begins."""
 _TABLE = re.compile(r"[a-z]+(?:\.[0-9]+)?\.parquet")
 _DESCRIPTOR = re.compile(r"(?:/proc/([^/]+)|/dev)/fd/([0-9]{1,9})")
 _MOST_LINKS = 40
@@ -76,17 +76,18 @@ class Output:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
 
 
-def refuse_overwriting(inputs: Sequence[str], outputs: Mapping[str, str | None]) -> None:
+def refuse_overwriting(inputs: Iterable[str], outputs: Mapping[str, str | None]) -> None:
     """An output that is one of the inputs, by whatever path or link, would be the end of it. outputs: by the option that names each; `-` is standard
     output, which may be a file too. inputs: a folder stands for the captures in it.
     """
-    for option, path in outputs.items():
-        written = None if path is None else _status_of(path)
-        if written is None or not stat.S_ISREG(written.st_mode):
+    written = [(option, path, status) for option, path in outputs.items() if path is not None and (status := _status_of(path)) is not None]
+    files = [one for one in written if stat.S_ISREG(one[2].st_mode)]
+    for name in inputs if files else ():
+        read = _status_of(name, reads=True)
+        if read is None:
             continue
-        for name in inputs:
-            read = _status_of(name, reads=True)
-            if read is not None and (os.path.samestat(written, read) or (stat.S_ISDIR(read.st_mode) and _is_capture_in(written, name))):
+        for option, path, status in files:
+            if os.path.samestat(status, read) or (stat.S_ISDIR(read.st_mode) and _is_capture_in(status, name)):
                 what = "standard output" if path == "-" else f"{option} {path}"
                 raise UsageError(f"{what}: is a file that is to be read, and would be overwritten")
 
@@ -152,7 +153,7 @@ def open_output(path: str | None) -> Iterator[Output]:
         output.flush()
         return
     number = descriptor(path)
-    target = Path(os.path.realpath(path)) if os.path.islink(path) and number is None else Path(path)  # noqa: PTH114 - see above
+    target = place_of(path) if number is None else Path(path)
     try:
         if is_folder(target):
             raise OutputError(f"{path}: is a directory")
@@ -191,13 +192,31 @@ def _closing(stream: BinaryIO) -> Iterator[BinaryIO]:
             stream.close()
 
 
+def _remove_later_files(folder: Path, made: set[str]) -> None:
+    """An earlier run had more rows: its files of a table that go on where those just made end, `http.1.parquet`, `http.2.parquet`, one after the other."""
+    for stem in {name.partition(".")[0] for name in made}:
+        number = 1
+        while f"{stem}.{number}.parquet" in made:
+            number += 1
+        while is_file(old := folder / f"{stem}.{number}.parquet"):
+            try:
+                with old.open("rb") as file:
+                    if file.read(len(_PARQUET)) != _PARQUET:
+                        break
+                old.unlink()
+            except OSError:
+                break
+            number += 1
+
+
 @contextmanager
 def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
     """A folder, made where there is none: a callable that opens a file in it by name. The files appear together when the context is left without an
     error; files of an earlier run, `http.1.parquet` beside a new `http.parquet`, go then.
     """
     folder = Path(path)
-    made: dict[str, tuple[Path, BinaryIO]] = {}
+    made: dict[str, tuple[Path, Path, BinaryIO]] = {}
+    """By name: where it is written, where it goes, and what writes it."""
     new = not is_there(folder)
     try:
         folder.mkdir(exist_ok=True)
@@ -205,33 +224,29 @@ def open_folder(path: str) -> Iterator[Callable[[str], BinaryIO]]:
         raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
 
     def create(name: str) -> BinaryIO:
-        if is_folder(folder / name):
+        place = place_of(folder / name)
+        if is_folder(place):
             raise OutputError(f"{folder / name}: is a directory")
         try:
-            fd, beside = temporary(folder)
+            fd, beside = temporary(place.parent)
         except OSError as e:
             raise OutputError(f"{folder / name}: cannot be written: {e.strerror}") from None
         stream = os.fdopen(fd, "wb")
-        made[name] = beside, stream
+        made[name] = beside, place, stream
         return stream
 
     try:
         yield create
-        for name, (_, stream) in made.items():
+        for name, (_, _, stream) in made.items():
             try:
                 stream.close()
             except OSError as e:
                 raise OutputError(f"{folder / name}: cannot be written: {e.strerror}") from None
-        for name, (beside, _) in made.items():
-            put_in_place(beside, folder / name)
-        stems = {name.partition(".")[0] for name in made}
-        for old in sorted(folder.iterdir()):
-            match = _LATER.fullmatch(old.name)
-            if match is not None and match[1] in stems and old.name not in made and not begins_as_capture(old) and old.is_file():
-                with suppress(OSError):
-                    old.unlink()
+        for beside, place, _ in made.values():
+            put_in_place(beside, place)
+        _remove_later_files(folder, set(made))
     except BaseException:
-        for beside, stream in made.values():
+        for beside, _, stream in made.values():
             with suppress(OSError):
                 stream.close()
             discard(beside)

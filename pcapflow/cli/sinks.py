@@ -1,19 +1,23 @@
-"""Options for what a run writes beside its report, and the files behind them."""
+"""What a run writes beside its report: each sink once, with its option, what it needs, and where it goes.
+
+Contract: `load_sinks` imports what is asked for, `open_sinks` opens the files, in that order: nothing is half done while something is imported, which a
+signal may end at once. Invariant: options, help, extras and the refusal of outputs that would be lost come from SINKS.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from pcapflow.cli.output import descriptor, is_table, open_folder, open_output
+from pcapflow.cli.output import descriptor, is_table, open_folder, open_output, refuse_overwriting, refuse_overwriting_tables
 from pcapflow.errors import UsageError
+from pcapflow.files import place_of
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
@@ -21,23 +25,76 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.option("--html", metavar="FILE", type=click.Path(), default=None, help="A page for a browser: timeline, memory, connections, exchanges, drops."),
-    click.option("--har", metavar="FILE", type=click.Path(), default=None, help="The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes."),
-    click.option("--parquet", metavar="DIR", type=click.Path(), default=None, help="The records as Parquet tables, one a record type (pcapflow[parquet])."),
-    click.option("--prometheus", metavar="FILE", type=click.Path(), default=None, help="Counters and high-water marks for node_exporter's textfile collector (pcapflow[prometheus])."),
+Make = Callable[[Any, Limits], "Sink"]
+"""Makes a sink from what it writes to."""
+
+
+def _html() -> Make:
+    from pcapflow.report.html import Page
+
+    return lambda out, limits: Page(out.write, limits)
+
+
+def _har() -> Make:
+    from pcapflow.report.har import Har
+
+    return lambda out, _: Har(out.write)
+
+
+def _har_collector() -> Callable[..., Any]:
+    from pcapflow.report.har import HarCollector
+
+    return HarCollector
+
+
+def _parquet() -> Make:
+    from pcapflow.report.parquet import ParquetTables
+
+    return lambda create, _: ParquetTables(create)
+
+
+def _prometheus() -> Make:
+    from pcapflow.report.prometheus import Prometheus
+
+    return lambda out, _: Prometheus(out.write)
+
+
+@dataclass(frozen=True)
+class SinkOption:
+    """One sink on the command line."""
+
+    name: str
+    """The option, and the extra that brings what it needs."""
+    text: str
+    load: Callable[[], Make]
+    """Imports it."""
+    needs: str = ""
+    """A module that is not there without the extra."""
+    is_folder: bool = False
+    """It writes tables into a folder, not one file."""
+    collects: Callable[[], Callable[..., Any]] | None = None
+    """Imports what gathers the findings for it, where that is not a report's."""
+
+    def option(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """For click."""
+        text = f"{self.text} (pcapflow[{self.name}])." if self.needs else f"{self.text}."
+        return click.option(f"--{self.name}", metavar="DIR" if self.is_folder else "FILE", type=click.Path(), default=None, help=text)
+
+
+SINKS = (
+    SinkOption("html", "A page for a browser: timeline, memory, connections, exchanges, drops", _html),
+    SinkOption("har", "The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes", _har, collects=_har_collector),
+    SinkOption("parquet", "The records as Parquet tables, one a record type", _parquet, "pyarrow", is_folder=True),
+    SinkOption("prometheus", "Counters and high-water marks for node_exporter's textfile collector", _prometheus, "prometheus_client"),
 )
-
-
-FILES = ("html", "har", "prometheus")
-"""Those that name a file."""
 
 
 def sink_options(command: _Command) -> _Command:
     """Adds them to a command."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    found: Any = command
+    for sink in reversed(SINKS):
+        found = sink.option()(found)
+    return cast("_Command", found)
 
 
 @dataclass
@@ -52,29 +109,42 @@ class Sinks:
         return {"sinks": self.sinks, **({"collect": self.collect} if self.collect is not None else {})}
 
 
-def open_sinks(given: Mapping[str, Any], limits: Limits, stack: ExitStack) -> Sinks:
-    """Open the files that options name; they appear when the stack is left without an error."""
-    found = Sinks()
-    if given["parquet"] is not None:
-        _needs("pyarrow", "parquet")
-        from pcapflow.report.parquet import ParquetTables
+Loaded = list[tuple[SinkOption, str, Make, Callable[..., Any] | None]]
+"""Sinks that are asked for, where they go, and what was imported for them."""
 
-        found.sinks.append(ParquetTables(stack.enter_context(open_folder(given["parquet"]))))
-    if given["prometheus"] is not None:
-        _needs("prometheus_client", "prometheus")
-        from pcapflow.report.prometheus import Prometheus
 
-        found.sinks.append(Prometheus(stack.enter_context(open_output(given["prometheus"])).write))
-    if given["html"] is not None:
-        from pcapflow.report.html import Page
-
-        found.sinks.append(Page(stack.enter_context(open_output(given["html"])).write, limits))
-    if given["har"] is not None:
-        from pcapflow.report.har import Har, HarCollector
-
-        found.sinks.append(Har(stack.enter_context(open_output(given["har"])).write))
-        found.collect = HarCollector
+def load_sinks(given: Mapping[str, Any]) -> Loaded:
+    """Import what options ask for. Raises `UsageError` where something of it is not installed."""
+    found: Loaded = []
+    for sink in SINKS:
+        path = given[sink.name]
+        if path is None:
+            continue
+        if sink.needs and find_spec(sink.needs) is None:
+            raise UsageError(f"--{sink.name} needs {sink.needs}, which is not installed: pip install 'pcapflow[{sink.name}]'")
+        found.append((sink, path, sink.load(), sink.collects() if sink.collects is not None else None))
     return found
+
+
+def open_sinks(loaded: Loaded, limits: Limits, stack: ExitStack) -> Sinks:
+    """Open what they write to; the files appear when the stack is left without an error."""
+    found = Sinks()
+    for sink, path, make, collect in loaded:
+        out: Any = stack.enter_context(open_folder(path) if sink.is_folder else open_output(path))
+        found.sinks.append(make(out, limits))
+        found.collect = collect or found.collect
+    return found
+
+
+def refuse_clashes(captures: Sequence[str], report: str | None, given: Mapping[str, Any]) -> None:
+    """Two outputs in one place, or one in the place of what is to be read. report: where that goes, None for standard output."""
+    files = {f"--{sink.name}": given[sink.name] for sink in SINKS if not sink.is_folder}
+    refuse_one_place_twice({"the report": report or "-", **files})
+    for sink in SINKS:
+        if sink.is_folder:
+            refuse_place_of_tables({"-o": report, **files}, given[sink.name])
+            refuse_overwriting_tables(captures, given[sink.name])
+    refuse_overwriting(captures, {"-o": report or "-", **files})
 
 
 def refuse_one_place_twice(outputs: Mapping[str, str | None]) -> None:
@@ -91,7 +161,10 @@ def refuse_one_place_twice(outputs: Mapping[str, str | None]) -> None:
 def refuse_place_of_tables(outputs: Mapping[str, str | None], folder: str | None) -> None:
     """A file that a table would take the place of."""
     for option, path in outputs.items():
-        if folder is not None and path is not None and is_table(Path(path).name) and _place(str(Path(path).parent)) == _place(folder):
+        if folder is None or path is None:
+            continue
+        target = place_of(path)
+        if is_table(target.name) and _place(str(target.parent)) == _place(folder):
             raise UsageError(f"{option} {path}: a table of --parquet may go there")
 
 
@@ -103,10 +176,3 @@ def _place(path: str) -> str:
         return os.path.realpath(path)
     except OSError:
         return path  # in a working folder that is gone
-
-
-def _needs(module: str, option: str) -> None:
-    if find_spec(module) is None:
-        raise UsageError(f"--{option} needs {module}, which is not installed: pip install 'pcapflow[{option}]'")
-
-

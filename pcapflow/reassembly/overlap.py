@@ -12,7 +12,7 @@ policy: the receiver's application has them. Invariant: what `Arrivals` keeps is
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,8 @@ from pcapflow.policy import Policy
 
 Segment = tuple[int, int, int]
 """Start, end and arrival: offsets of the stream, and the how-manieth segment it is."""
+Part = tuple[int, int, list[Segment] | None]
+"""A range, and the segments that have bytes of it; None where there are too many to say."""
 
 
 def _by_start(s: Segment) -> tuple[int, ...]:
@@ -75,6 +77,9 @@ Table = npt.NDArray[np.int64]
 _FAR = 1 << 62
 _MANY = 8
 """Times as many segments as are told apart may have bytes of one range, side by side."""
+_ROWS_A_BYTE = 4
+"""What telling segments apart may cost for each byte that is contested: rows, summed over the parts in which they lie. Without that, some hundred segments
+of which each has another one's bytes would be gone through for every byte of every later copy."""
 _STEP = 64
 """Arrivals for which memory is reserved at a time."""
 _STEP_BYTES = 28 * _STEP
@@ -143,22 +148,29 @@ class Arrivals:
         edges = np.frombuffer(self._edges, dtype=np.int64).reshape(-1, 3)  # for a moment: an array that is looked into cannot grow
         return _within(edges, low, high)
 
-    def parts(self, table: Table, low: int, high: int) -> Iterator[tuple[int, int, list[Segment] | None]]:
+    def parts(self, table: Table, low: int, high: int) -> list[Part]:
         """[low, high) in parts, in order, each with the rows of the table that have bytes of it, at most as many as are told apart. One part, and None
-        for its rows, where not all segments were remembered, more have one byte than are told apart, or many times more have bytes of it all.
+        for its rows, where not all segments were remembered, more have one byte than are told apart, many times more have bytes of it all, or so many
+        lie in so many parts that to tell them apart would cost more than a few rows a byte.
         """
+        unknown: list[Part] = [(low, high, None)]
         inside = _within(table, low, high)
         if not self.complete or len(inside) > _MANY * self._varied or (len(inside) > self._varied and _depth(inside) > self._varied):
-            yield low, high, None
-            return
+            return unknown
+        left = max(_MANY * self._varied, _ROWS_A_BYTE * (high - low))
+        found: list[Part] = []
         todo = [(low, high, inside)]
         while todo:
-            low, high, inside = todo.pop()
+            begin, end, inside = todo.pop()
+            left -= min(len(inside), self._varied)
+            if left < 0:
+                return unknown
             if len(inside) <= self._varied:
-                yield low, high, [(start, end, number) for start, end, number in inside.tolist()]
+                found.append((begin, end, [(start, stop, number) for start, stop, number in inside.tolist()]))
             else:
-                middle = (low + high) // 2
-                todo += [(middle, high, _within(inside, middle, high)), (low, middle, _within(inside, low, middle))]
+                middle = (begin + end) // 2
+                todo += [(middle, end, _within(inside, middle, end)), (begin, middle, _within(inside, begin, middle))]
+        return found
 
     def hull(self, table: Table, low: int, high: int) -> tuple[int, int]:
         """From where to where those of a table reach that came before the latest; [low, high) itself if none is known."""

@@ -36,7 +36,7 @@ _WAITING_BYTES = 200
 """Beside its text, of a value that waits."""
 _STATUS = re.compile(r"[1-9](?:[0-9]{2}|[0-9]?x{1,2})")
 _URL_MOST = 1024
-"""Characters of an URL that is repeated with each value."""
+"""Bytes, as JSON, of an URL that is repeated with each value."""
 _KEYS = ("method", "host", "status", "path", "source")
 
 
@@ -218,7 +218,7 @@ def _source(origin: BodyOrigin) -> bytes:
     url = None
     if request is not None:
         url = request.target if "://" in request.target or request.host is None else f"http://{request.host}{request.target}"
-        url = url if len(url) <= _URL_MOST else url[: _URL_MOST - 3] + "..."
+        url = _shortened(url)
     fields: Mapping[str, object] = {
         "connection": origin.connection,
         "stream": origin.stream,
@@ -228,3 +228,11 @@ def _source(origin: BodyOrigin) -> bytes:
         "status": origin.response.status if origin.response is not None else None,
     }
     return msgspec.json.encode(fields)[:-1] + b',"value":'
+
+
+def _shortened(url: str) -> str:
+    """An URL, or its beginning where it takes too many bytes as JSON: a character may take six."""
+    cut = url
+    while (size := len(msgspec.json.encode(cut))) > _URL_MOST:
+        cut = cut[: min(len(cut) * _URL_MOST // size, len(cut) - 1)]
+    return cut if cut is url else cut + "..."

@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pcapflow import pipeline
+from pcapflow.records import Drop
 from tests.launcher import launch_text
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -496,8 +499,8 @@ def test_a_killed_worker_costs_its_own_capture_alone(project: Path, monkeypatch:
     from pcapflow.limits import Limits
     from pcapflow.pipeline import Options
 
-    jobs = [checking.Job(str(project / "fixtures" / name), Limits(), Options(), None) for name in ("lossy.pcap", "json-api.pcap", "statuses.pcap")]
-    deadly = checking.Job(jobs[1].capture, _Deadly(), Options(), None)
+    jobs = [checking.Job(str(project / "fixtures" / name), Limits(), Options(), False) for name in ("lossy.pcap", "json-api.pcap", "statuses.pcap")]
+    deadly = checking.Job(jobs[1].capture, _Deadly(), Options(), False)
     verdicts = list(_in_processes([jobs[0], deadly, jobs[2]], 2))
     assert [verdict.exit_status for verdict in verdicts] == [0, 71, 0]
 
@@ -550,3 +553,41 @@ def test_expectations_that_are_for_no_capture_of_a_folder_are_named(pcapflow: Pc
     assert ran.returncode == 0
     assert ran.stderr == "pcapflow: warning: " + str(project / "pcapflow.toml") + ": expect.'nomatch*' matches none of the captures\n"
     assert pcapflow("check", "--no-baseline", "fixtures/lossy.pcap").stderr == ""
+
+
+def test_what_is_shown_of_thousands_of_captures_is_not_kept(project: Path) -> None:
+    """Each has problems of 16 KB, and JUnit's file all of them."""
+    from pcapflow.check.checking import Problem, Verdict
+    from pcapflow.check.exporters import JUnit
+
+    tracemalloc.start()
+    with JUnit() as cases:
+        for i in range(2000):
+            verdict = Verdict(f"{i}.pcap", "failed", exit_status=1, problems=[Problem("difference", "&" * 800) for _ in range(20)], accept="&" * 1000)
+            cases.add(verdict)
+            verdict.told()
+        written: list[int] = []
+        cases.write(lambda some: written.append(len(some)))
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+    assert sum(written) > 2000 * 80_000
+    assert verdict.more == 20
+
+
+def test_no_more_is_kept_of_a_comparison_than_some_megabytes(project: Path) -> None:
+    from pcapflow.check.comparing import compare
+    from pcapflow.check.tables import render
+
+    def report(prefix: str) -> Iterator[Any]:
+        for i in range(20_000):
+            yield Drop(i + 1, "client", "http", prefix * 300, 1.0, i + 1, 0, 0, None, "d" * 500, None, None, True)
+        yield pipeline.run([str(SAMPLES / "lossy.pcap")]).summary
+
+    tracemalloc.start()
+    found = compare(report("a"), report("b"), most=100_000)
+    assert found.differences == 40_000
+    assert 1_000 < len(found.records) < 20_000
+    text = [len(part) for part in render(found, width=100)]
+    assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    tracemalloc.stop()
+    assert sum(text) > 1 << 20

@@ -521,3 +521,74 @@ def test_several_files_of_one_run_in_one_folder_take_their_places_together(tmp_p
     """The first of them is closed when the next is opened, and is nobody's leftover."""
     assert run("analyze", "-q", "--parquet", tmp_path / "tables", "-o", tmp_path / "x.json", "--json", SAMPLE).returncode == 0
     assert {"connection.parquet", "http.parquet", "json.parquet"} <= {path.name for path in (tmp_path / "tables").iterdir()}
+
+
+def test_junit_in_the_place_of_a_baseline_to_be_made_is_refused(tmp_path: Path) -> None:
+    shutil.copy(SAMPLE, tmp_path / "x.pcap")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for place in ("x.pcap.report.json", "link/x.pcap.report.json"):
+        done = launch_text("check", "-q", "--update", "--junit", place, "x.pcap", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "--junit goes there already" in one_line(done)
+        assert not (tmp_path / "x.pcap.report.json").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_baseline_that_is_a_link_is_updated_where_it_leads(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "store").mkdir()
+    shutil.copy(SAMPLE, tmp_path / "x.pcap")
+    place, target = tmp_path / "x.pcap.report.json", tmp_path / "store" / "x.json"
+    if there:
+        assert launch_text("check", "-q", "--update", "x.pcap", cwd=tmp_path).returncode == 0
+        place.rename(target)
+    place.symlink_to(target)
+    assert launch_text("check", "-q", "--update", "--packets", "100", "x.pcap", cwd=tmp_path).returncode == 0
+    assert place.is_symlink()
+    assert json.loads(target.read_text())["decode"]["packets"] == 100
+    assert launch_text("check", "-q", "--packets", "100", "x.pcap", cwd=tmp_path).returncode == 0
+
+
+def test_tables_go_where_links_lead_and_no_page_is_lost_to_one(tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (tmp_path / "store").mkdir()
+    (folder / "http.parquet").symlink_to(tmp_path / "store" / "http")
+    (tmp_path / "page.html").symlink_to(folder / "json.parquet")
+    done = run("analyze", "-q", "--html", tmp_path / "page.html", "--parquet", folder, SAMPLE)
+    assert done.returncode == 2
+    assert "a table of --parquet may go there" in one_line(done)
+    assert run("analyze", "-q", "--parquet", folder, SAMPLE).returncode == 0
+    assert (folder / "http.parquet").is_symlink()
+    assert (tmp_path / "store" / "http").read_bytes()[:4] == b"PAR1"
+
+
+def test_files_that_no_earlier_run_made_stay_beside_tables(tmp_path: Path) -> None:
+    (tmp_path / "http.2024.parquet").write_bytes(b"PAR1 of somebody")
+    (tmp_path / "http.1.parquet").write_bytes(b"no table")
+    (tmp_path / "json.1.parquet").write_bytes(b"PAR1 of an earlier run")
+    (tmp_path / "json.2.parquet").write_bytes(b"PAR1 of an earlier run")
+    assert run("analyze", "-q", "--parquet", tmp_path, SAMPLE).returncode == 0
+    assert (tmp_path / "http.2024.parquet").exists()
+    assert (tmp_path / "http.1.parquet").read_bytes() == b"no table"
+    assert not (tmp_path / "json.1.parquet").exists()
+    assert not (tmp_path / "json.2.parquet").exists()
+
+
+def test_a_signal_while_a_sink_is_imported_leaves_nothing_behind(tmp_path: Path) -> None:
+    """What is imported late is imported before a file is opened."""
+    code = (
+        "import builtins, sys; made = []; real = builtins.__import__\n"
+        "from pathlib import Path\n"
+        "def look(name, *a, **k):\n"
+        "    if name.startswith(('pcapflow', 'rich', 'pyarrow')) and name not in sys.modules and any(Path(sys.argv[-2]).iterdir()): made.append(name)\n"
+        "    return real(name, *a, **k)\n"
+        "builtins.__import__ = look\n"
+        "from pcapflow.cli import main\n"
+        "try: main()\n"
+        "finally: print(made, file=sys.stderr)\n"
+    )
+    folder = tmp_path / "out"
+    folder.mkdir()
+    args = ["analyze", "-q", "-o", str(folder / "report"), "--html", str(folder / "page"), "--har", str(folder / "har"), "--parquet", str(folder), SAMPLE]
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "[]\n")

@@ -67,3 +67,27 @@ def test_more_answers_cost_no_more_because_requests_come_behind_them(tmp_path: P
         return calls(lambda: pipeline.run([str(path)]))
 
     assert work(first=True) < 2 * work(first=False)
+
+
+@pytest.mark.parametrize("packets", [1, 2, 5, 8192])
+def test_what_the_client_s_end_tells_is_not_known_to_the_server_s_earlier_bytes(run: Run, packets: int) -> None:
+    """Found by random captures: a request whose head is cut by the connection's end, which answers of an earlier packet may be to."""
+    # time (us), side, the client's port, flags, sequence and acknowledgement numbers, data
+    rows = [
+        (1500093, 1, 40001, 24, 5001, 2147483679, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\n\r\nfalse"),
+        (0, 1, 40001, 24, 5475, 2348, b'"\r\n:\n{\t }\n}]'),
+        (0, 0, 40001, 24, 2372, 5487, b"\nHost: a\r\n\r\n"),
+        (0, 0, 40001, 24, 2384, 6137, b"PUT /p HTTP/1.1\r\nHost: example\r\nContent-Length: 8\r"),
+        (40000170, 1, 40000, 20, 1640, 311, b""),
+        (300093, 0, 40001, 2, 2147483643, 0, b""),
+        (0, 1, 40001, 24, 5487, 2384, b"HTTP/1.1 200 OK\r\nContent-Length: 398\r\n\r\n" + b"x" * 398 + b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n"),
+        (900093, 0, 40001, 16, 2147483644, 5001, b""),
+    ]
+    frames = []
+    for us, side, port, flags, seq, ack, data in rows:
+        talk = Talk(sport=port)
+        talk.us, talk.ident = us - talk.step, len(frames)
+        talk.packet(side, flags, data, seq=seq, ack=ack)
+        frames += talk.frames
+    ran = run(pcap(frames), replace(Limits(), block_packets=packets))
+    assert [r["index"] for r in ran.of("http") if r["connection"] == 1] == [0, 1, 2]

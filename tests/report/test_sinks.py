@@ -361,7 +361,7 @@ def test_an_extra_that_is_not_installed_is_named_with_the_command_that_installs_
 
 def test_files_of_an_earlier_run_go_when_the_new_ones_are_there(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "http.1.parquet").write_text("old")
+    (tmp_path / "tables" / "http.1.parquet").write_text("PAR1 old")
     (tmp_path / "tables" / "notes.txt").write_text("mine")
     assert pcapflow("analyze", "-q", "--json", "--parquet", str(tmp_path / "tables"), str(NAMED["statuses.pcap"])).returncode == 0
     assert sorted(os.listdir(tmp_path / "tables")) == [
