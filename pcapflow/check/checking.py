@@ -166,22 +166,27 @@ def _check(job: Job, verdict: Verdict) -> None:
 
 def in_a_worker(stop: Event) -> None:
     """Makes the process one that goes when it is told to, or when the one that asked is gone: it would check on, and hold its output open, for nobody.
-    Ctrl-C is for the parent, which tells all of them.
+    Ctrl-C is for the parent, which tells all of them; a SIGTERM comes from the pool, when another of its processes is gone. Each leaves nothing behind.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: _go())
 
     def wait() -> None:
         while not stop.wait(_LOOKS) and not connection.wait([parent.sentinel], 0):
             pass
         with _making:
-            for path in list(_under_way):  # the other thread may be at its end with one
-                with suppress(OSError):
-                    path.unlink()
-            os._exit(INTERRUPTED)
+            _go()
 
     threading.Thread(target=wait, name="goes when it is told to", daemon=True).start()
+
+
+def _go() -> None:
+    for path in list(_under_way):  # another thread may be at its end with one
+        with suppress(OSError):
+            path.unlink()
+    os._exit(INTERRUPTED)
 
 
 def _whole(result: pipeline.Result, verdict: Verdict) -> bool:

@@ -39,7 +39,7 @@ _ORDER = (errors.INTERNAL, UsageError.exit_status, errors.NOT_A_CAPTURE, OutputE
 """Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
 _RESULTS = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}
 _COLOURS = {"ok": "green", "failed": "red", "error": "red"}
-_GRACE = 1.5
+_GRACE = 0.5
 """Seconds for a process to go, more than it takes to look whether it should."""
 _AHEAD = 4
 """Captures a worker that are given out before the one that is waited for: what is done of them waits too."""
