@@ -16,24 +16,17 @@ from msgspec.structs import astuple
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.http1_bodies import BodyState
-from pcapflow.protocols.http1_cache import SMALL_ANSWER, Answer
+from pcapflow.protocols.http1_cache import SMALL_ANSWER
 from pcapflow.protocols.http1_framer import Framer
-from pcapflow.protocols.http1_head import NO_BODY, Head, RequestHead, ResponseHead, encoded
+from pcapflow.protocols.http1_head import NO_BODY, Head, RequestHead, ResponseHead
 from pcapflow.protocols.http1_pairs import WAITING_BYTES, Exchange, Pairs
+from pcapflow.protocols.http1_records import Cursor, http_record, small_answer
 from pcapflow.protocols.http1_state import BETWEEN, BODY_BEGINS
 from pcapflow.protocols.layer import Where
 from pcapflow.protocols.services import BodySink, Services
-from pcapflow.records import Body, Http, Json, JsonBody, Response, seconds
+from pcapflow.records import Body, Json, JsonBody, Response, seconds
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap
-
-
-def _answer(head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
-    """What a small body holds, and the response as it is written."""
-    decoded = len(body) if json is not None else None
-    response = encoded(head.with_body(Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json)))
-    return Answer(json, response, memoryview(response).nbytes)  # type: ignore[arg-type]
-
 
 _LARGE_HEAD = 8 << 10
 """Bytes that a head takes for which there must be room at once, and not at the end of a block."""
@@ -87,7 +80,7 @@ class HttpConnection:
 
     def run(self, client_events: list[StreamEvent], server_events: list[StreamEvent]) -> None:
         """The events of both directions up to the same packet."""
-        server = _Cursor(server_events)
+        server = Cursor(server_events)
         client = self.client
         for event in client_events:
             if isinstance(event, StreamData):
@@ -120,7 +113,7 @@ class HttpConnection:
             self._json_record("client", "http-request", exchange, json, ts, packet)
         del self._later[:settled]
 
-    def _run_server(self, cursor: _Cursor, before: int) -> None:
+    def _run_server(self, cursor: Cursor, before: int) -> None:
         """The server's events of packets before that one."""
         server = self.server
         events = cursor.events
@@ -359,7 +352,7 @@ class HttpConnection:
                 state.bytes = len(body)
                 self._body_over(1, state, looked_at, "complete", packet, ts)
                 return
-            known = _answer(head, body, looked_at)
+            known = small_answer(head, body, looked_at)
             if not services.heads.keep_answer(head, body, known):
                 services.body("complete")
                 if looked_at is not None:
@@ -456,23 +449,7 @@ class HttpConnection:
             services.exchange_over(self._conversation.number, exchange, exchange.response_head, exchange.done_packet)
         if not services.wants_records:
             return
-        begun = (exchange.ts + 500) // 1000
-        duration = None
-        if exchange.response is not None and exchange.request is not None:
-            duration = max(0, (exchange.done_ts + 500) // 1000 - begun) / 1_000_000
-        services.http(
-            exchange.done_packet,
-            Http(
-                self._conversation.number,
-                exchange.index,
-                begun / 1_000_000,
-                duration,
-                exchange.anomalies,
-                exchange.resynchronised,
-                exchange.request,
-                exchange.response,
-            ),
-        )
+        services.http(exchange.done_packet, http_record(self._conversation.number, exchange))
 
     def _refused(self, exchange: Exchange) -> None:
         """There is no memory for an exchange to wait in."""
@@ -485,14 +462,3 @@ class HttpConnection:
         """See `Owner.lost`."""
         if framer is self.server and self._pairs.lost_from is None:
             self._pairs.lost_from = offset
-
-
-class _Cursor:
-    """How far the server's events were consumed."""
-
-    __slots__ = ("events", "index", "position")
-
-    def __init__(self, events: list[StreamEvent]) -> None:
-        self.events = events
-        self.index = 0
-        self.position = 0

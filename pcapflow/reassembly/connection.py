@@ -9,19 +9,18 @@ Invariant: events are handed to the consumer with both directions up to the same
 
 from __future__ import annotations
 
-from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN, vlan_ids
-from pcapflow.drops import DropReason
+from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN
 from pcapflow.limits import Limits
 from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
 from pcapflow.reassembly.causes import Conflict
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.holes import Grace
-from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of, vlans_of
+from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of
 from pcapflow.reassembly.pieces import Rows
 from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap, wrap
-from pcapflow.reassembly.timers import Timed
+from pcapflow.reassembly.sides import Sides
 from pcapflow.streams.conversation import Consumer
 from pcapflow.streams.events import NEVER, StreamData
 
@@ -36,29 +35,17 @@ CONNECTION_BYTES = 3392
 tests/reassembly/test_connection_memory.py measures it."""
 
 
-class Connection(Timed):
+class Connection(Sides):
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
-    __slots__ = (
-        "asked", "asked_at", "client", "consumer", "endpoints", "first_direction", "first_ts", "inside", "key", "last_packet", "last_ts", "multipath", "number", "other_vlans",
-        "packets", "reset", "roles", "seen", "skew", "start",
-    )  # fmt: skip
+    __slots__ = ("asked", "asked_at", "consumer", "first_ts", "last_packet", "last_ts", "multipath", "packets", "reset", "skew")
 
     def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, ts: int, clock: int) -> None:
-        Timed.__init__(self, number, clock)
-        self.key = key
-        self.endpoints = endpoints
-        self.inside = inside
-        self.number = number
-        self.first_direction = 0
+        Sides.__init__(self, key, endpoints, inside, number, clock)
         self.first_ts = ts
         self.last_ts = ts
         self.last_packet = number
         self.packets = 0
-        self.client = -1
-        """Direction of the client's bytes; -1 until it is known."""
-        self.roles = ""
-        self.start = "midstream"
         self.reset: Reset | None = None
         """The RST that ends it, unless something contradicts it."""
         self.asked: Syn | None = None
@@ -67,80 +54,9 @@ class Connection(Timed):
         """How many packets there were before it."""
         self.multipath = False
         """The handshake offers Multipath TCP."""
-        self.seen = 0
-        """Which directions sent something: 1, 2, or both bits."""
-        self.other_vlans: dict[int, list[int]] | None = None
-        """The VLAN ids of a direction's first packet, where they are not those of the key."""
         self.skew = 0
         """How long (ns) after an acknowledgement the data that it acknowledges was captured, at the most."""
         self.consumer: Consumer | None = None
-
-    # --- roles
-
-    def claim_client(self, direction: int, roles: str) -> None:
-        """Fix which direction is the client's; the first word counts."""
-        if self.client < 0:
-            self.client = direction
-            self.roles = roles
-
-    def fix_roles(self) -> None:
-        """Somebody needs to know now: the higher port, else who sent first, is the client."""
-        if self.client >= 0:
-            return
-        a, b = self.endpoints
-        if a.port != b.port:
-            self.claim_client(0 if a.port > b.port else 1, "port")
-        else:
-            self.claim_client(self.first_direction, "order")
-
-    def saw_tag(self, direction: int, tag: int) -> None:
-        """A packet had that tag."""
-        if not self.seen & (direction + 1):
-            self.seen |= direction + 1
-            if tag != tag_of(self.key):
-                self.other_vlans = {**(self.other_vlans or {}), direction: vlan_ids(tag)}
-
-    def vlans(self) -> tuple[list[int], list[int] | None]:
-        """See `vlans_of`."""
-        return vlans_of(self.inside, self.other_vlans or {}, self.client)
-
-    def direction_of(self, stream: HalfStream) -> int:
-        """Which of `streams` that is."""
-        return 0 if self.streams[0] is stream else 1
-
-    @property
-    def midstream(self) -> bool:
-        """See `Conversation`."""
-        return self.start == "midstream"
-
-    def began(self, direction: int) -> bool:
-        """See `Conversation`."""
-        return self.streams[direction].syn
-
-    def acknowledged(self, direction: int, mark: int, near: int) -> int:
-        """See `Conversation`: a mark is a raw acknowledgement number."""
-        return unwrap(mark, self.streams[direction].base, near)
-
-    def wire_sequence(self, direction: int, offset: int) -> int:
-        """See `Conversation`."""
-        return wrap(offset, self.streams[direction].base)
-
-    def waits_from(self, direction: int) -> int:
-        """See `Conversation`."""
-        return self.streams[direction].waits_from
-
-    def given_up(self, direction: int, reason: DropReason) -> bool:
-        """See `Conversation`."""
-        stream = self.streams[direction]
-        first = stream.protocol_drop is None
-        if first:
-            stream.protocol_drop = reason
-        return first
-
-    def stream_name(self, direction: int) -> str:
-        """`client` or `server`."""
-        self.fix_roles()
-        return "client" if direction == self.client else "server"
 
     def tell(self, ctx: Context, stream: HalfStream, conflict: Conflict) -> None:
         """A conflict is reported for the client's stream or the server's: the roles are fixed by what was said up to here."""

@@ -1,0 +1,100 @@
+"""Who is client and who server of a connection, and what a layer sees of it.
+
+Contract: implements `Conversation`. Invariant: roles are fixed once, by the first word on them.
+"""
+
+from __future__ import annotations
+
+from pcapflow.decode.segments import vlan_ids
+from pcapflow.drops import DropReason
+from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of, vlans_of
+from pcapflow.reassembly.seqspace import unwrap, wrap
+from pcapflow.reassembly.timers import Timed
+
+
+class Sides(Timed):
+    """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
+
+    __slots__ = ("client", "endpoints", "first_direction", "inside", "key", "number", "other_vlans", "roles", "seen", "start")
+
+    def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, clock: int) -> None:
+        Timed.__init__(self, number, clock)
+        self.key = key
+        self.endpoints = endpoints
+        self.inside = inside
+        self.number = number
+        self.first_direction = 0
+        self.client = -1
+        """Direction of the client's bytes; -1 until it is known."""
+        self.roles = ""
+        self.start = "midstream"
+        self.seen = 0
+        """Which directions sent something: 1, 2, or both bits."""
+        self.other_vlans: dict[int, list[int]] | None = None
+        """The VLAN ids of a direction's first packet, where they are not those of the key."""
+
+    def claim_client(self, direction: int, roles: str) -> None:
+        """Fix which direction is the client's; the first word counts."""
+        if self.client < 0:
+            self.client = direction
+            self.roles = roles
+
+    def fix_roles(self) -> None:
+        """Somebody needs to know now: the higher port, else who sent first, is the client."""
+        if self.client >= 0:
+            return
+        a, b = self.endpoints
+        if a.port != b.port:
+            self.claim_client(0 if a.port > b.port else 1, "port")
+        else:
+            self.claim_client(self.first_direction, "order")
+
+    def saw_tag(self, direction: int, tag: int) -> None:
+        """A packet had that tag."""
+        if not self.seen & (direction + 1):
+            self.seen |= direction + 1
+            if tag != tag_of(self.key):
+                self.other_vlans = {**(self.other_vlans or {}), direction: vlan_ids(tag)}
+
+    def vlans(self) -> tuple[list[int], list[int] | None]:
+        """See `vlans_of`."""
+        return vlans_of(self.inside, self.other_vlans or {}, self.client)
+
+    def direction_of(self, stream: HalfStream) -> int:
+        """Which of `streams` that is."""
+        return 0 if self.streams[0] is stream else 1
+
+    @property
+    def midstream(self) -> bool:
+        """See `Conversation`."""
+        return self.start == "midstream"
+
+    def began(self, direction: int) -> bool:
+        """See `Conversation`."""
+        return self.streams[direction].syn
+
+    def acknowledged(self, direction: int, mark: int, near: int) -> int:
+        """See `Conversation`: a mark is a raw acknowledgement number."""
+        return unwrap(mark, self.streams[direction].base, near)
+
+    def wire_sequence(self, direction: int, offset: int) -> int:
+        """See `Conversation`."""
+        return wrap(offset, self.streams[direction].base)
+
+    def waits_from(self, direction: int) -> int:
+        """See `Conversation`."""
+        return self.streams[direction].waits_from
+
+    def given_up(self, direction: int, reason: DropReason) -> bool:
+        """See `Conversation`."""
+        stream = self.streams[direction]
+        first = stream.protocol_drop is None
+        if first:
+            stream.protocol_drop = reason
+        return first
+
+    def stream_name(self, direction: int) -> str:
+        """`client` or `server`."""
+        self.fix_roles()
+        return "client" if direction == self.client else "server"
