@@ -190,7 +190,10 @@ def captures() -> str:
         "",
         "| number | name | lane |",
         "|---|---|---|",
-        *(f"| {number} | {linktypes.name(number)} | {'columns' if number in columns.LINK_TYPES else 'dpkt'} |" for number in sorted(slow.SUPPORTED_LINK_TYPES)),
+        *(
+            f"| {number} | {linktypes.name(number)} | {'columns' if number in columns.LINK_TYPES else 'dpkt'} |"
+            for number in sorted(slow.SUPPORTED_LINK_TYPES)
+        ),
         "",
         "Within Ethernet: VLAN tags, VN-Tag, E-Tag (802.1BR), Cisco's metadata, MPLS, PPPoE sessions (with compressed protocol numbers, RFC 1661), 802.1ah, LLC",
         "with SNAP.",
@@ -298,7 +301,10 @@ def report_fields() -> str:
     for name in order:
         definition = types[name]
         lines += [f"### {name}", "", definition["description"], "", "| field | type | meaning |", "|---|---|---|"]
-        lines.extend(f"| `{key}` | {field_type(field)} | {field.get('description') or 'The type of the record.'} |" for key, field in definition["properties"].items())
+        lines.extend(
+            f"| `{key}` | {field_type(field)} | {field.get('description') or 'The type of the record.'} |"
+            for key, field in definition["properties"].items()
+        )
         lines.append("")
     table = "\n".join(lines)
     return f"{before}<!-- fields -->\n{table}<!-- end -->{rest.partition('<!-- end -->')[2]}"
@@ -311,7 +317,9 @@ def shipped_schema() -> str:
 
 def _man(text: str) -> str:
     """Text as roff takes it."""
-    return "\n".join(("\\&" if line.startswith((".", "'")) else "") + line for line in text.replace("\\", "\\e").replace("-", "\\-").splitlines())
+    return "\n".join(
+        ("\\&" if line.startswith((".", "'")) else "") + line for line in text.replace("\\", "\\e").replace("-", "\\-").splitlines()
+    )
 
 
 def man_page() -> str:
@@ -328,7 +336,10 @@ def man_page() -> str:
         ".SH COMMANDS",
     ]
     for name, command in group.commands.items():
-        lines += [f".SS pcapflow {_man(name)}", *(line for part in (command.help or "").split("\n\n") for line in (_man(" ".join(part.split())), ".PP"))]
+        lines += [
+            f".SS pcapflow {_man(name)}",
+            *(line for part in (command.help or "").split("\n\n") for line in (_man(" ".join(part.split())), ".PP")),
+        ]
         for heading, options in help_groups.grouped(command):
             lines += [f".B {_man(heading)}", ".RS"]
             for option in options:
@@ -344,7 +355,15 @@ def man_page() -> str:
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         if row.startswith("|") and cells[0].isdecimal():
             lines += [".TP", f".B {cells[0]}", _man(cells[1].replace("`", ""))]
-    lines += [".SH ENVIRONMENT", ".TP", ".B NO_COLOR", "No colour in the summary.", ".TP", ".B PCAPFLOW_TRACEBACK", "Shows where an internal error came from."]
+    lines += [
+        ".SH ENVIRONMENT",
+        ".TP",
+        ".B NO_COLOR",
+        "No colour in the summary.",
+        ".TP",
+        ".B PCAPFLOW_TRACEBACK",
+        "Shows where an internal error came from.",
+    ]
     lines += [".SH SEE ALSO", ".BR tcpdump (8),", ".BR tshark (1),", ".BR jq (1)"]
     return "\n".join(line for line in lines if line) + "\n"
 
@@ -354,7 +373,16 @@ def _usage(name: str) -> str:
     return " ".join(command.collect_usage_pieces(click.Context(command)))
 
 
-PAGES = {"pcapflow.1": man_page, "report.md": report_fields, SHIPPED: shipped_schema, "http.md": http, "captures.md": captures, "limits.md": limits, "drops.md": drops, "overlaps.md": overlaps}
+PAGES = {
+    "pcapflow.1": man_page,
+    "report.md": report_fields,
+    SHIPPED: shipped_schema,
+    "http.md": http,
+    "captures.md": captures,
+    "limits.md": limits,
+    "drops.md": drops,
+    "overlaps.md": overlaps,
+}
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The whole flow on one page: capture -> decode -> reassembly -> protocols -> payload -> report.
+"""The only wiring: blocks from the captures to a shard of work (`shard`), what it finds to the report and its sinks.
 
 Contract: `run` takes capture paths and limits, gives records to a writer as they complete, and returns the summary. It raises
 `CaptureError` before anything was analysed. Where the conservation law fails, `Result.account_error` says so; damage after a capture's first packet is said in the summary. Only this module knows all stages.
@@ -9,11 +9,9 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from pcapflow import __version__, records
 from pcapflow.budget import Account, Ledger
@@ -24,27 +22,22 @@ from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.places import Places
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Trace, passed_over
-from pcapflow.decode import columns, slow
-from pcapflow.decode.copies import Copies
-from pcapflow.decode.fragments import Fragments
-from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts
-from pcapflow.decode.selection import Selection
-from pcapflow.decode.watch import Watch
+from pcapflow.decode import slow
 from pcapflow.errors import AccountError
 from pcapflow.fields import PacketTime
 from pcapflow.limits import Limits
-from pcapflow.looking import NOTHING_MORE, Looking
-from pcapflow.policy import Policy, VlanKey
+from pcapflow.looking import Looking
+from pcapflow.options import Options
 from pcapflow.process import HardLimit, resident_bytes
-from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.records import seconds
 from pcapflow.report.advice import advise
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Take
 from pcapflow.report.sinks import Sink, to_each
-from pcapflow.summary import SCHEMA, Capture, Component, Decode, DuplicatedByPlace, Memory, NotRead, Process, Run, Summary, Tcp
+from pcapflow.shard import Shard
+from pcapflow.summary import SCHEMA, Capture, Component, Memory, Process, Run, Summary
 
+__all__ = ["Options", "Progress", "Result", "run"]
 _WARNINGS_MAX = 100
 """Warnings of one run; thousands of files may each have some."""
 
@@ -58,40 +51,6 @@ class Progress:
     bytes_total: int | None
     memory_bytes: int
     memory_limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to run, beside the limits."""
-
-    drop_streams: bool = False
-    """`--overload drop`: over budget, give up a stream instead of its oldest hole."""
-    overlap: Policy = Policy.FIRST
-    """Whose copy is delivered where segments behind a hole overlap with different bytes."""
-    vlan_key: VlanKey = VlanKey.AUTO
-    """Whether VLAN ids keep connections apart."""
-    tunnels: bool = True
-    """Whether tunnels are opened, or left as packets of the outer protocol."""
-    filter: str | None = None
-    """Which segments are looked at, see `decode.filters`; None for all."""
-    begin: int | None = None
-    """Only segments captured at that time (ns since the epoch) or later."""
-    end: int | None = None
-    """Only segments captured before that time."""
-    verify_checksums: bool = False
-    """Drop segments whose TCP checksum is wrong."""
-    looking: Looking = NOTHING_MORE
-    """What to look for in bodies, beside the JSON in those that say so."""
-    packets: int | None = None
-    """How many packets are read; None for all."""
-    process_limit: int | None = None
-    """Bytes of data that the process may have; None for no limit of ours."""
-    simulate: Mapping[str, int] = field(default_factory=dict)
-    """What fails on purpose: an account's name to which of its reservations is refused, `process` to the block at which the process
-    has no memory left; from 1.
-    """
-    walk_all: bool = False
-    """Take every segment row by row; the column path is tested against it."""
 
 
 @dataclass(slots=True)
@@ -111,7 +70,9 @@ class Result:
         """What to raise or say where the conservation law does not hold."""
         if not self.unbalanced or self.out_of_memory:
             return None
-        return AccountError(f"internal error: the account does not balance for {'; '.join(self.unbalanced[:3])}; please report this with the capture")
+        return AccountError(
+            f"internal error: the account does not balance for {'; '.join(self.unbalanced[:3])}; please report this with the capture"
+        )
 
 
 def run(
@@ -130,123 +91,47 @@ def run(
     """
     limits = limits or Limits()
     options = options or Options()
-    selection = Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
     began = time.perf_counter()
     start_rss = resident_bytes()[1]
     ledger = Ledger(limits, options.simulate)
     for sink in sinks:
         sink.begin(ledger)
     collector = collect(limits, ledger, to_each(write, sinks), options.looking)
-    ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
-    table = FlowTable(ctx, walk_all=options.walk_all, vlan_key=options.vlan_key)
-    counts, watch, fragments, copies = DecodeCounts(), Watch(), Fragments(limits, ledger), Copies(limits, ledger)
-    captured = 0
-    last_packet, last_ts = 0, 0
-
+    shard = Shard(limits, options, ledger, collector)
     with ExitStack() as stack:
         stack.enter_context(_without_cycle_search())
         hard_limit = stack.enter_context(HardLimit(options.process_limit))
         interrupt = stack.enter_context(Interrupt())
         trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
-        total = trace.size
         collector.places = Places([records.text(os.fsencode(info.path)) for info in trace.infos])
-        blocks = 0
         no_memory = False
         try:
-            for block in timed(_until_asked(trace.blocks(options.packets), interrupt), ledger):
-                ledger.at(block.first_packet, int(block.ts[0]))
-                collector.places.enter(block)
-                blocks += 1
+            for number, block in enumerate(timed(_until_asked(trace.blocks(options.packets), interrupt), ledger), 1):
                 hard_limit.check()
-                _fail_on_purpose(options, blocks)
-                segments = columns.decode(block, counts, open_tunnels=options.tunnels, fragments=fragments)
-                watch.look(block, segments)
-                if selection.asked:
-                    segments, refused = selection.take(block, segments)
-                    captured += sum(n for *_, n in refused)
-                    collector.refused(refused)
-                segments = copies.leave_out(block, segments)
-                captured += int(segments.payload_len.sum())
-                _count_flags(collector.tcp, segments.flags)
-                table.process(block, segments)
-                last_packet = block.first_packet + len(block) - 1
-                last_ts = int(block.ts[-1])
+                _fail_on_purpose(options, number)
+                shard.take(block)
                 collector.flush()
                 if flush is not None:
                     flush()
                 for sink in sinks:
                     sink.block(block.ts, block.wirelen)
                 if progress is not None:
-                    progress(Progress(last_packet, trace.position, total, ledger.used, ledger.limit))
+                    progress(Progress(shard.last_packet, trace.position, trace.size, ledger.used, ledger.limit))
         except MemoryError:
             no_memory = True
-        ledger.at(last_packet, last_ts)
-        fragments.finish()
-        copies.close()
-        if no_memory:
             hard_limit.lift()
-        _finish(table, collector, last_packet, last_ts, no_memory=no_memory)
+        shard.finish(no_memory=no_memory)
         for sink in sinks:
             sink.finish()
-    if no_memory:
-        collector.tcp.payload_bytes.balanced = False
-    elif captured != collector.tcp.payload_bytes.captured:
-        collector.tcp.payload_bytes.balanced = False
-        collector.unbalanced.append(f"the whole: {captured} bytes decoded, {collector.tcp.payload_bytes.captured} accounted for")
-    collector.tcp.early_acknowledgements = ctx.early_acks
-    collector.tcp.resets_ignored = ctx.resets_ignored
-    collector.tcp.clock_skew = ctx.clock_skew
-    elapsed = time.perf_counter() - began
-    bytes_read = sum(info.bytes for info in trace.infos)
-    summary = Summary(
-        schema=SCHEMA,
-        pcapflow=__version__,
-        interrupted=interrupt.asked,
-        captures=[_capture(info) for info in trace.infos],
-        decode=_decode(limits, counts, watch, fragments, selection, copies),
-        tcp=collector.tcp,
-        http=collector.http_summary,
-        json=collector.json_summary,
-        drops=collector.drops,
-        memory=_memory(ledger, start_rss),
-        advice=[],
-        limits=limits.as_dict(),
-        run=Run(round(elapsed, 6), int(counts.packets / elapsed), int(bytes_read / elapsed), 1),
-        worst_streams=collector.worst.streams(),
-    )
-    summary.advice = advise(summary, ctx.needs)
+    summary = _summary(shard, trace, began)
+    summary.interrupted = interrupt.asked
+    summary.memory = _memory(ledger, start_rss)
+    summary.advice = advise(summary, shard.needs)
     for sink in sinks:
         sink.summary(summary)
     result = _result(summary, trace, collector.unbalanced)
     result.out_of_memory = no_memory
     return result
-
-
-def _decode(limits: Limits, counts: DecodeCounts, watch: Watch, fragments: Fragments, selection: Selection, copies: Copies) -> Decode:
-    return Decode(
-        packets=counts.packets,
-        tcp=counts.tcp,
-        udp=counts.udp,
-        other=counts.other,
-        malformed=counts.malformed,
-        unsupported_link=counts.unsupported_link,
-        bytes=counts.bytes,
-        not_read={name: NotRead(*amount) for name, amount in counts.unread.named(limits).items()},
-        ip=counts.ip,
-        fragments=counts.fragments,
-        datagrams=fragments.datagrams,
-        fragments_dropped=fragments.dropped,
-        fragments_overlapping=fragments.overlapping,
-        left_out=selection.left_out,
-        snapped=counts.snapped + watch.sliced,
-        duplicated=copies.count,
-        duplicated_bytes=copies.bytes,
-        duplicated_by_place=DuplicatedByPlace(copies.by_file, copies.by_interface, copies.by_vlan, copies.count - copies.by_file - copies.by_interface - copies.by_vlan),
-        oversized=watch.oversized,
-        backwards=watch.backwards,
-        checksums_checked=watch.checksums,
-        checksums_wrong=watch.wrong_checksums,
-    )
 
 
 def _until_asked(blocks: Iterator[PacketBlock], interrupt: Interrupt) -> Iterator[PacketBlock]:
@@ -265,14 +150,6 @@ def _fail_on_purpose(options: Options, block: int) -> None:
         raise MemoryError
 
 
-def _finish(table: FlowTable, collector: Collector, packet: int, ts: int, *, no_memory: bool) -> None:
-    """End what is left. After a failed allocation a connection may be half done: what can be said of the others still is."""
-    with suppress(*((Exception,) if no_memory else ())):
-        table.finish(packet, ts)
-    with suppress(*((Exception,) if no_memory else ())):
-        collector.close()
-
-
 @contextmanager
 def _without_cycle_search() -> Iterator[None]:
     """Objects here are freed by their count: connections leave no circles behind (tests hold it). Python's search for circles
@@ -287,11 +164,27 @@ def _without_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
-def _count_flags(tcp: Tcp, flags: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
-    tcp.segments += len(flags)
-    tcp.syn += int(np.count_nonzero(flags & SYN))
-    tcp.fin += int(np.count_nonzero(flags & FIN))
-    tcp.rst += int(np.count_nonzero(flags & RST))
+def _summary(shard: Shard, trace: Trace, began: float) -> Summary:
+    """What was found. began: when, of `time.perf_counter`."""
+    collector, decode = shard.collector, shard.decode()
+    elapsed = time.perf_counter() - began
+    bytes_read = sum(info.bytes for info in trace.infos)
+    return Summary(
+        schema=SCHEMA,
+        pcapflow=__version__,
+        interrupted=False,
+        captures=[_capture(info) for info in trace.infos],
+        decode=decode,
+        tcp=collector.tcp,
+        http=collector.http_summary,
+        json=collector.json_summary,
+        drops=collector.drops,
+        memory=_memory(shard.ledger, 0),
+        advice=[],
+        limits=shard.limits.as_dict(),
+        run=Run(round(elapsed, 6), int(decode.packets / elapsed), int(bytes_read / elapsed), 1),
+        worst_streams=collector.worst.streams(),
+    )
 
 
 def _capture(info: CaptureInfo) -> Capture:
@@ -318,9 +211,7 @@ def _memory(ledger: Ledger, start_rss: int) -> Memory:
         return PacketTime(seconds(peak.peak_ts), peak.peak_packet) if peak.peak else None
 
     components = {a.name: Component(a.peak, a.limit, a.used, reached(a)) for a in ledger.accounts()}
-    return Memory(
-        ledger.limit, ledger.peak, reached(ledger), ledger.pressure, components, Process(resident_bytes()[0], start_rss)
-    )
+    return Memory(ledger.limit, ledger.peak, reached(ledger), ledger.pressure, components, Process(resident_bytes()[0], start_rss))
 
 
 def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
@@ -337,7 +228,9 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
             say(f"{info.path}: its last record is cut short; {info.packets} whole packets were read")
         for link_type in info.link_types:
             if link_type not in slow.SUPPORTED_LINK_TYPES:
-                say(f"{info.path}: link type {linktypes.name(link_type)} is not supported; its {info.by_link_type[link_type]:,} packets were counted, not decoded")
+                say(
+                    f"{info.path}: link type {linktypes.name(link_type)} is not supported; its {info.by_link_type[link_type]:,} packets were counted, not decoded"
+                )
     if trace.passed_over:
         say(passed_over(trace.passed_over))
     seen = [link_type for info in trace.infos for link_type in info.link_types]

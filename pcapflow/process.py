@@ -109,7 +109,9 @@ class HardLimit:
         status = _status()
         taken, reserved = status.get("VmRSS", 0), status.get("VmData", 0)
         if self._size <= taken:
-            raise UsageError(f"a process limit of {self._size} bytes is less than the {taken} that the program takes before it reads anything")
+            raise UsageError(
+                f"a process limit of {self._size} bytes is less than the {taken} that the program takes before it reads anything"
+            )
         try:
             import resource
 

@@ -97,7 +97,9 @@ class Captures:
         expectations = (*project.expectations(capture), *(Expectation.parse(name, bound) for name, bound in (expect or {}).items()))
         has_baseline = project.baselines if baseline is None else baseline
         command = ("pytest", "--pcapflow-update")
-        verdict = check_one(Job(capture, limits or bounds, options, has_baseline, expectations, kinds, self._update, command, takes_path=False))
+        verdict = check_one(
+            Job(capture, limits or bounds, options, has_baseline, expectations, kinds, self._update, command, takes_path=False)
+        )
         if verdict.accepted:
             self._accepted.append(f"{capture}: baseline {verdict.accepted}")
         if verdict.problems:
@@ -111,4 +113,9 @@ class Captures:
 @pytest.fixture
 def pcapflow(request: pytest.FixtureRequest) -> Captures:
     """Analyses captures, and holds them against baselines and expectations: `analyze`, `records`, `check`."""
-    return Captures(request.path.parent, request.config.rootpath, request.config.stash.setdefault(_ACCEPTED, []), update=request.config.getoption("--pcapflow-update"))
+    return Captures(
+        request.path.parent,
+        request.config.rootpath,
+        request.config.stash.setdefault(_ACCEPTED, []),
+        update=request.config.getoption("--pcapflow-update"),
+    )

@@ -37,7 +37,13 @@ class Stream(msgspec.Struct):
     holes_filled: Annotated[int, counts("Holes whose bytes came after all.")]
     out_of_order_segments: Annotated[int, counts("Segments that began beyond the next expected offset when they arrived.")]
     ring_peak_bytes: Annotated[int, counts("Most bytes held behind holes at one time, at packet granularity.")]
-    status: Annotated[str, says("The first that applies: `dropped`, `gapped`, `partial` (no SYN, or neither FIN nor RST reached, or 1% of the captured bytes cannot belong to it), `complete`.", *STREAM_STATUS)]
+    status: Annotated[
+        str,
+        says(
+            "The first that applies: `dropped`, `gapped`, `partial` (no SYN, or neither FIN nor RST reached, or 1% of the captured bytes cannot belong to it), `complete`.",
+            *STREAM_STATUS,
+        ),
+    ]
     drop_reason: Annotated[str | None, says_or_null("Why it was dropped.", *REASONS)]
     reads_differently: Annotated[list[str], says("`--overlap` policies under which the stream would have read differently.")]
 
@@ -72,11 +78,15 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     first_ts: Annotated[float, counts("Capture time of its first packet, seconds since the epoch.")]
     last_ts: Annotated[float, counts("Capture time of its last packet.")]
     packets: Annotated[int, counts("Packets of both directions.")]
-    protocol: Annotated[str, says("What it spoke, at its end: in a CONNECT tunnel or behind an Upgrade the next protocol, where it is known.", *_PROTOCOLS)]
+    protocol: Annotated[
+        str, says("What it spoke, at its end: in a CONNECT tunnel or behind an Upgrade the next protocol, where it is known.", *_PROTOCOLS)
+    ]
     streams: Annotated[Streams, says("Both directions.")]
     tls: Annotated[Tls | None, says("The TLS handshake, where there was one.")] = None
     vlan_server: Annotated[list[int] | None, says("VLAN ids of the server's direction, where they are not those of the client's.")] = None
-    multipath: Annotated[bool, says("The handshake offers Multipath TCP: what one application sends may be spread over several connections.")] = False
+    multipath: Annotated[
+        bool, says("The handshake offers Multipath TCP: what one application sends may be spread over several connections.")
+    ] = False
 
 
 class JsonError(msgspec.Struct):
@@ -95,7 +105,9 @@ _KEYS = counts("Keys of objects.")
 _DEPTH = counts("Deepest nesting; a scalar's is 0.")
 _TOP = says_or_null("What the documents are; null where there is none.", "object", "array", "string", "number", "boolean", "null", "mixed")
 _JSON_BYTES = counts("Bytes, content codings undone.")
-_JSON_STATUS = says("Body whole and JSON unfinished is `invalid`; body cut is `truncated`; body gapped is `gapped`, unless it was invalid before.", *_JSON)
+_JSON_STATUS = says(
+    "Body whole and JSON unfinished is `invalid`; body cut is `truncated`; body gapped is `gapped`, unless it was invalid before.", *_JSON
+)
 _ENCODING = says("As it was sent.", "utf-8", "utf-16le", "utf-16be", "utf-32le", "utf-32be")
 _BOM = says("A byte order mark came first.")
 _PREFIX = says("What stood before the text against hijacking.")
@@ -167,7 +179,9 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
     index: Annotated[int, counts("The order in which it began on its connection, from 0.")]
     ts: Annotated[float, counts("First byte of the request (of the response, where the request is not there).")]
     duration: Annotated[float | None, says("Seconds to the last byte of the response; null where one of them is not there.")]
-    anomalies: Annotated[list[Annotated[str, says("", *(anomaly.value for anomaly in Anomaly))]], says("What is suspicious in it ([table](http.md)).")]
+    anomalies: Annotated[
+        list[Annotated[str, says("", *(anomaly.value for anomaly in Anomaly))]], says("What is suspicious in it ([table](http.md)).")
+    ]
     resynchronised: Annotated[bool, says("Found by a search after a loss, or paired by acknowledgement numbers.")]
     request: Annotated[Request | None, says("The request.")]
     response: Annotated[Response | None, says("The response.")]
@@ -276,6 +290,7 @@ class Drop(msgspec.Struct, tag="drop", tag_field="record"):
 
 Record = Connection | Http | Json | Gap | Conflict | Drop | Summary
 
+
 def seconds(ns: int) -> float:
     """Nanoseconds as seconds, rounded to microseconds."""
     return (ns + 500) // 1000 / 1_000_000
@@ -284,8 +299,6 @@ def seconds(ns: int) -> float:
 def text(raw: bytes) -> str:
     """Bytes from the wire as UTF-8, with U+FFFD for what is not."""
     return raw.decode("utf-8", "replace")
-
-
 
 
 def kind_of(record: Record) -> str:

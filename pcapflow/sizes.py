@@ -55,7 +55,9 @@ def moment(text: str) -> int:
     match = _SECONDS.fullmatch(text)
     if match is not None:
         if match[2] is None and _DATES.fullmatch(text):
-            raise ValueError(f"{text!r} may be a date, and as seconds since the epoch lies in 1970; write {_dated(text)}, or {text}.0 for seconds")
+            raise ValueError(
+                f"{text!r} may be a date, and as seconds since the epoch lies in 1970; write {_dated(text)}, or {text}.0 for seconds"
+            )
         return int(match[1]) * 10**9 + int((match[2] or "").ljust(9, "0"))
     try:
         at = time.fromisoformat(text)
@@ -69,7 +71,9 @@ def moment(text: str) -> int:
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a time; write 2026-11-24T12:00:00Z, 12:00:00 within a capture of one day, or seconds since the epoch") from None
+        raise ValueError(
+            f"{text!r} is not a time; write 2026-11-24T12:00:00Z, 12:00:00 within a capture of one day, or seconds since the epoch"
+        ) from None
     when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
     return ((when - _EPOCH) // timedelta(microseconds=1)) * 1_000
 

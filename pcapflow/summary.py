@@ -64,7 +64,12 @@ class Decode(msgspec.Struct):
     malformed: Annotated[int, counts("Whose headers are not what they say.")] = 0
     unsupported_link: Annotated[int, counts("Of a link type that is not read.")] = 0
     bytes: Annotated[int, counts("Bytes of all packets on the wire.")] = 0
-    not_read: Annotated[dict[str, NotRead], says("What `udp` and `other` are, by EtherType, IP protocol and UDP service; most bytes first, `map_keys` names, `...` for the rest.")] = msgspec.field(default_factory=dict)
+    not_read: Annotated[
+        dict[str, NotRead],
+        says(
+            "What `udp` and `other` are, by EtherType, IP protocol and UDP service; most bytes first, `map_keys` names, `...` for the rest."
+        ),
+    ] = msgspec.field(default_factory=dict)
     ip: Annotated[int, counts("Packets of IPv4 and IPv6.")] = 0
     fragments: Annotated[int, counts("IP fragments.")] = 0
     datagrams: Annotated[int, counts("Put together from fragments, each counted at its last one; the others are under `other`.")] = 0
@@ -72,9 +77,16 @@ class Decode(msgspec.Struct):
     fragments_overlapping: Annotated[int, counts("Datagrams given up since their fragments overlap.")] = 0
     left_out: Annotated[int, counts("TCP segments outside `--from`, `--to` or `--filter`.")] = 0
     snapped: Annotated[int, counts("Packets cut by the snap length, or by who sliced the capture.")] = 0
-    duplicated: Annotated[int, counts("Copies: the same packet captured again, at another place or at once. They are in `tcp`, and neither in `tcp.segments` nor captured.")] = 0
+    duplicated: Annotated[
+        int,
+        counts(
+            "Copies: the same packet captured again, at another place or at once. They are in `tcp`, and neither in `tcp.segments` nor captured."
+        ),
+    ] = 0
     duplicated_bytes: Annotated[int, counts("Payload of the copies.")] = 0
-    duplicated_by_place: Annotated[DuplicatedByPlace, says("The copies by what differs from the first.")] = msgspec.field(default_factory=DuplicatedByPlace)
+    duplicated_by_place: Annotated[DuplicatedByPlace, says("The copies by what differs from the first.")] = msgspec.field(
+        default_factory=DuplicatedByPlace
+    )
     oversized: Annotated[int, counts("Segments with more payload than a packet of 1,500 bytes.")] = 0
     backwards: Annotated[int, counts("Packets older than the one before.")] = 0
     checksums_checked: Annotated[int, counts("TCP checksums looked at: one packet in 256, or all with `--verify-checksums`.")] = 0
@@ -91,7 +103,9 @@ class PayloadBytes(msgspec.Struct):
     late: Annotated[int, counts("After their gap was given up.")] = 0
     out_of_window: Annotated[int, counts("Cannot belong to their stream.")] = 0
     dropped: Annotated[int, counts("Of streams that were given up, or were never tracked.")] = 0
-    balanced: Annotated[bool, says("Whether captured is the sum of the others, for each stream and the whole, and each span is delivered + missing.")] = True
+    balanced: Annotated[
+        bool, says("Whether captured is the sum of the others, for each stream and the whole, and each span is delivered + missing.")
+    ] = True
 
 
 class Tcp(msgspec.Struct):
@@ -105,7 +119,9 @@ class Tcp(msgspec.Struct):
     payload_bytes: Annotated[PayloadBytes, says("Where every byte went.")] = msgspec.field(default_factory=PayloadBytes)
     missing_bytes: Annotated[int, counts("Stream offsets that were never delivered.")] = 0
     gaps: Annotated[int, counts("Holes that were given up.")] = 0
-    gaps_by_cause: Annotated[dict[str, int], keyed("The same by cause.", [cause.value for cause in GapCause])] = msgspec.field(default_factory=dict)
+    gaps_by_cause: Annotated[dict[str, int], keyed("The same by cause.", [cause.value for cause in GapCause])] = msgspec.field(
+        default_factory=dict
+    )
     holes_filled: Annotated[int, counts("Holes whose bytes came after all.")] = 0
     out_of_order_segments: Annotated[int, counts("Beyond the next expected offset when they arrived.")] = 0
     conflicts: Annotated[int, counts("Segments that brought other bytes than were there.")] = 0
@@ -117,11 +133,25 @@ class Tcp(msgspec.Struct):
     evicted_connections: Annotated[int, counts("That left the full table for others.")] = 0
     early_acknowledgements: Annotated[int, counts("Captured before the data they acknowledge.")] = 0
     multipath_connections: Annotated[int, counts("Connections whose handshake offers Multipath TCP.")] = 0
-    streams_out_of_window: Annotated[int, counts("Streams of whose captured bytes 1% or more cannot belong to them; their status is `partial`.")] = 0
-    clock_skew: Annotated[float | None, says("Seconds by which acknowledgements were captured before their data, where three or more were by about as much: the clocks of two capture points differ.")] = None
-    examples: Annotated[dict[str, list[int]], keyed("Connections that `advice` speaks of, by their numbers: the lowest, three at the most.", EXAMPLES)] = msgspec.field(default_factory=dict)
+    streams_out_of_window: Annotated[
+        int, counts("Streams of whose captured bytes 1% or more cannot belong to them; their status is `partial`.")
+    ] = 0
+    clock_skew: Annotated[
+        float | None,
+        says(
+            "Seconds by which acknowledgements were captured before their data, where three or more were by about as much: the clocks of two capture points differ."
+        ),
+    ] = None
+    examples: Annotated[
+        dict[str, list[int]], keyed("Connections that `advice` speaks of, by their numbers: the lowest, three at the most.", EXAMPLES)
+    ] = msgspec.field(default_factory=dict)
     resets_ignored: Annotated[int, counts("RSTs that ended nothing: out of the window, or their connection went on.")] = 0
-    repeated_after_close: Annotated[int, counts("Segments of connections that had closed and whose record was written: sent again, with nothing new. Their bytes are `retransmitted`.")] = 0
+    repeated_after_close: Annotated[
+        int,
+        counts(
+            "Segments of connections that had closed and whose record was written: sent again, with nothing new. Their bytes are `retransmitted`."
+        ),
+    ] = 0
 
 
 class Bodies(msgspec.Struct):
@@ -141,9 +171,11 @@ class HttpSummary(msgspec.Struct):
     by_method: Annotated[dict[str, int], says("Requests by method.")] = msgspec.field(default_factory=dict)
     by_status: Annotated[dict[str, int], says("Responses by status code.")] = msgspec.field(default_factory=dict)
     bodies: Annotated[Bodies, says("Bodies by status.")] = msgspec.field(default_factory=Bodies)
-    anomalies: Annotated[dict[str, int], keyed("Exchanges by what is suspicious in them ([table](http.md)).", [anomaly.value for anomaly in Anomaly])] = msgspec.field(default_factory=dict)
-    codings_missing: Annotated[dict[str, int], says("Bodies not looked into since this installation cannot undo their content coding.")] = msgspec.field(
-        default_factory=dict
+    anomalies: Annotated[
+        dict[str, int], keyed("Exchanges by what is suspicious in them ([table](http.md)).", [anomaly.value for anomaly in Anomaly])
+    ] = msgspec.field(default_factory=dict)
+    codings_missing: Annotated[dict[str, int], says("Bodies not looked into since this installation cannot undo their content coding.")] = (
+        msgspec.field(default_factory=dict)
     )
 
 
@@ -246,6 +278,6 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     advice: Annotated[list[str], says("What to do next time ([how it is found](report.md)).")]
     limits: Annotated[dict[str, int], keyed("Every limit ([table](limits.md)).", Limits().as_dict())]
     run: Annotated[Run, says("How long it took.")]
-    worst_streams: Annotated[list[LossyStream], says("The streams that lost most bytes, worst first; `worst_streams` of them at most.")] = msgspec.field(
-        default_factory=list
+    worst_streams: Annotated[list[LossyStream], says("The streams that lost most bytes, worst first; `worst_streams` of them at most.")] = (
+        msgspec.field(default_factory=list)
     )

@@ -29,8 +29,7 @@ _OPEN = 10_000_000
 
 
 class Attack(NamedTuple):
-    """make takes a path, which it writes to or makes a folder of, and a size; small, large: of the suite and of the benchmark; command: what is run.
-    """
+    """make takes a path, which it writes to or makes a folder of, and a size; small, large: of the suite and of the benchmark; command: what is run."""
 
     make: Callable[[Path, int], None]
     small: int
@@ -152,7 +151,9 @@ def server_names(w: Wire, size: int) -> None:
         extensions += struct.pack(">HHH", 16, len(protocols) + 2, len(protocols)) + protocols
         body = b"\3\3" + bytes(32) + b"\0" + struct.pack(">H", 2) + b"\x13\x01\1\0" + struct.pack(">H", len(extensions)) + extensions
         message = b"\1" + len(body).to_bytes(3, "big") + body
-        records = b"".join(b"\x16\3\1" + struct.pack(">H", len(part)) + part for part in (message[i : i + 16_000] for i in range(0, len(message), 16_000)))
+        records = b"".join(
+            b"\x16\3\1" + struct.pack(">H", len(part)) + part for part in (message[i : i + 16_000] for i in range(0, len(message), 16_000))
+        )
         w.open(c)
         _send(w, c, 0, 1, 1, records)
 
@@ -188,7 +189,9 @@ def datagrams(w: Wire, size: int) -> None:
         pieces = [(at, data[at : at + 65_400]) for at in range(0, len(data), 65_400)]
         for at, piece in pieces:
             more = at + len(piece) < len(data)
-            header = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(piece), c & 0xFFFF, (0x2000 if more else 0) | at // 8, 64, 6, 0, 0x0A100000 + c, 0x0A000001)
+            header = struct.pack(
+                ">BBHHHBBHII", 0x45, 0, 20 + len(piece), c & 0xFFFF, (0x2000 if more else 0) | at // 8, 64, 6, 0, 0x0A100000 + c, 0x0A000001
+            )
             frame = b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0" + header + piece
             if more:
                 w.frame(frame)
@@ -222,7 +225,9 @@ def unanswered_values(w: Wire, size: int) -> None:
     for c in range(size):
         w.open(c)
         body = b'{"item":"' + (b"%d" % c).rjust(60_000, b"v") + b'"}'
-        _send(w, c, 0, 1, 1, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        _send(
+            w, c, 0, 1, 1, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
 
 
 def long_records(w: Wire, size: int) -> None:
@@ -679,7 +684,9 @@ def measure(kind: str, path: Path, *options: str) -> Measured:
     """Run an attack's command on a capture, as a process of its own."""
     command, *more = ATTACKS[kind].command
     program = [sys.executable, "-c", _MEASURED, command, "-q", *options, *more, str(path)]
-    done = subprocess.run(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True, timeout=600, cwd=Path(__file__).parents[1])
+    done = subprocess.run(
+        program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True, timeout=600, cwd=Path(__file__).parents[1]
+    )
     assert "internal error" not in done.stderr, done.stderr
     return Measured(*json.loads(done.stderr.splitlines()[-1]))
 

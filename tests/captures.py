@@ -27,14 +27,18 @@ def _hello(rng: random.Random) -> bytes:
     body = b"\3\3" + bytes(32) + b"\0" + struct.pack(">H", 2) + b"\x13\x01\1\0" + struct.pack(">H", len(extension)) + extension
     message = b"\1" + len(body).to_bytes(3, "big") + body
     size = rng.choice([len(message), 40])
-    return b"".join(b"\x16\3\1" + struct.pack(">H", len(part)) + part for part in (message[i : i + size] for i in range(0, len(message), size)))
+    return b"".join(
+        b"\x16\3\1" + struct.pack(">H", len(part)) + part for part in (message[i : i + size] for i in range(0, len(message), size))
+    )
 
 
 def asked(rng: random.Random) -> bytes:
     """What a client may say at a time."""
     body = _document(rng)
     lead = rng.choice([b"", b"", b"", b"\r\n", b"\n\r\n"])
-    fields = rng.choice(["", _JSON, "Transfer-Encoding: x\r\n", "NoColon\r\n", f"Expect: 100-continue\r\n{_JSON}", "Content-Encoding: gzip\r\n"])
+    fields = rng.choice(
+        ["", _JSON, "Transfer-Encoding: x\r\n", "NoColon\r\n", f"Expect: 100-continue\r\n{_JSON}", "Content-Encoding: gzip\r\n"]
+    )
     method = rng.choice(["GET", "POST", "HEAD", "PUT", "M" + str(rng.randint(0, 90))])
     return lead + rng.choice(
         [
@@ -45,7 +49,11 @@ def asked(rng: random.Random) -> bytes:
             request("/u", fields="Connection: Upgrade\r\nUpgrade: h2c\r\n"),
             b"\0bad\r\n\r\n",
             body + b"\n",
-            b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + _JSON.encode() + b"\r\n" + b"".join(b"1\r\n%c\r\n" % c for c in body) + b"0\r\n\r\n",
+            b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+            + _JSON.encode()
+            + b"\r\n"
+            + b"".join(b"1\r\n%c\r\n" % c for c in body)
+            + b"0\r\n\r\n",
             b"\x16\3\1\0\5\1\0\0\1\0",
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             _hello(rng),
@@ -166,7 +174,9 @@ def stamped(seed: int) -> bytes:
     for _ in range(n):
         resolution = rng.choice([0, 3, 6, 9, 12, 18, 19, 20, 63, 0x80, 0x80 | 10, 0x80 | 30, 0x80 | 63, 0x80 | 127])
         offset = rng.choice([0, 0, 1 << 31, -(1 << 31), 1 << 62, -(1 << 62), (1 << 63) - 1, 4_600_000_000, -1_700_000_000])
-        made.append(block("<", 1, struct.pack("<HHI", 1, 0, 0) + option("<", 9, bytes([resolution])) + option("<", 14, struct.pack("<q", offset))))
+        made.append(
+            block("<", 1, struct.pack("<HHI", 1, 0, 0) + option("<", 9, bytes([resolution])) + option("<", 14, struct.pack("<q", offset)))
+        )
     base = rng.choice([0, 1_700_000_000_000_000, 1 << 63, (1 << 64) - 1, 1 << 62, (1 << 62) - 1, 4_600_000_000_000_000])
     for us, frame in frames_of(seed):
         units = (base + rng.choice([us, us, us * 1000, us * 10**6, -us, rng.getrandbits(64)])) & ((1 << 64) - 1)

@@ -21,7 +21,9 @@ from pcapflow.summary import Summary
 
 CASES = int(os.environ.get("PCAPFLOW_CASES", "1"))
 """How many times as many cases hypothesis tries; `python -m tests.benchmarks.cases` sets it."""
-settings.register_profile("default", max_examples=150 * CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile(
+    "default", max_examples=150 * CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 settings.load_profile("default")
 
 

@@ -17,10 +17,14 @@ def ip4(text: str) -> bytes:
 
 def tcp_header(sport: int, dport: int, seq: int, ack: int, flags: int, options: bytes = b"") -> bytes:
     options += b"\1" * (-len(options) % 4)
-    return struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, (20 + len(options)) << 2, flags, 65535, 0, 0) + options
+    return (
+        struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, (20 + len(options)) << 2, flags, 65535, 0, 0) + options
+    )
 
 
-def ipv4_packet(src: str, dst: str, payload: bytes, *, proto: int = 6, options: bytes = b"", total: int | None = None, frag: int = 0, ident: int = 0) -> bytes:
+def ipv4_packet(
+    src: str, dst: str, payload: bytes, *, proto: int = 6, options: bytes = b"", total: int | None = None, frag: int = 0, ident: int = 0
+) -> bytes:
     size = 20 + len(options)
     length = size + len(payload) if total is None else total
     return struct.pack(">BBHHHBBH4s4s", 0x40 | size // 4, 0, length, ident, frag, 64, proto, 0, ip4(src), ip4(dst)) + options + payload
@@ -62,7 +66,9 @@ class Talk:
     a frame that stands in a capture twice is a copy, what is sent again is not.
     """
 
-    def __init__(self, *, sport: int = 40000, dport: int = 80, isn: tuple[int, int] = (1000, 5000), client: str = CLIENT, server: str = SERVER) -> None:
+    def __init__(
+        self, *, sport: int = 40000, dport: int = 80, isn: tuple[int, int] = (1000, 5000), client: str = CLIENT, server: str = SERVER
+    ) -> None:
         self.sport, self.dport, self.client, self.server = sport, dport, client, server
         self.seq = list(isn)
         self.frames: list[tuple[int, bytes]] = []
@@ -70,7 +76,9 @@ class Talk:
         self.step = 10
         self.ident = 0
 
-    def packet(self, side: int, flags: int, data: bytes = b"", *, seq: int | None = None, ack: int | None = None, keep: bool = True) -> None:
+    def packet(
+        self, side: int, flags: int, data: bytes = b"", *, seq: int | None = None, ack: int | None = None, keep: bool = True
+    ) -> None:
         """side: 0 client, 1 server. seq, ack: absolute, the side's next where None. keep: whether the capture has it."""
         src, sport, dst, dport = (
             (self.client, self.sport, self.server, self.dport) if side == 0 else (self.server, self.dport, self.client, self.sport)
@@ -80,7 +88,9 @@ class Talk:
         self.us += self.step
         self.ident = self.ident % 0xFFFF + 1
         if keep:
-            self.frames.append((self.us, tcp_frame(src, sport, dst, dport, number, acked if flags & ACK else 0, flags, data, ident=self.ident)))
+            self.frames.append(
+                (self.us, tcp_frame(src, sport, dst, dport, number, acked if flags & ACK else 0, flags, data, ident=self.ident))
+            )
         if seq is None:
             self.seq[side] = (number + len(data) + bool(flags & SYN) + bool(flags & FIN)) & 0xFFFFFFFF
 

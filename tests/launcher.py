@@ -34,7 +34,10 @@ class _Helper:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
         self.owner = os.getpid()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.launcher", str(its.fileno())], pass_fds=[its.fileno()], cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL
+            [sys.executable, "-m", "tests.launcher", str(its.fileno())],
+            pass_fds=[its.fileno()],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.DEVNULL,
         )
         its.close()
         atexit.register(self.socket.close)
@@ -62,7 +65,12 @@ _helpers: list[_Helper] = []
 
 
 def launch(
-    *args: object, program: str = "pcapflow", stdin: bytes | None = None, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 120
+    *args: object,
+    program: str = "pcapflow",
+    stdin: bytes | None = None,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `pcapflow` (or `tests.work`) with these arguments; what it wrote, and its status.
 

@@ -34,7 +34,9 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-e", "-o", "pipefail", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=300, env=ENV)
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=300, env=ENV
+    )
 
 
 def plant(project: Path) -> None:

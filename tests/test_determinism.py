@@ -76,7 +76,12 @@ def values(path: str, limits: Limits) -> tuple[list[bytes], list[bytes]]:
     others: list[bytes] = []
     try:
         pipeline.run(
-            [path], limits, pipeline.Options(), collect=lambda bounds, ledger, _, looking: Extractor("a", Where(), bounds, ledger, given_out.extend, others.extend, Looking(sniff=True), with_source=True)
+            [path],
+            limits,
+            pipeline.Options(),
+            collect=lambda bounds, ledger, _, looking: Extractor(
+                "a", Where(), bounds, ledger, given_out.extend, others.extend, Looking(sniff=True), with_source=True
+            ),
         )
     except CaptureError:
         return [], []
@@ -85,7 +90,9 @@ def values(path: str, limits: Limits) -> tuple[list[bytes], list[bytes]]:
 
 def blocks_of(rng: random.Random) -> Limits:
     """Blocks of any size."""
-    return replace(Limits(), block_size=rng.choice([4 * KIB, 5 * KIB, 64 * KIB, 2 * MIB, 4 * MIB]), block_packets=rng.choice([1, 2, 3, 7, 50, 8192]))
+    return replace(
+        Limits(), block_size=rng.choice([4 * KIB, 5 * KIB, 64 * KIB, 2 * MIB, 4 * MIB]), block_packets=rng.choice([1, 2, 3, 7, 50, 8192])
+    )
 
 
 def through_a_pipe(folder: Path, data: bytes, rng: random.Random, limits: Limits) -> Told:
@@ -241,7 +248,7 @@ def _lines_before_the_other_tells(t: Talk, _: Talk) -> None:
 
 def _prefix_behind_a_mark(t: Talk, _: Talk) -> None:
     """A byte order mark, and a script's prefix of which a part is within the first bytes."""
-    body = b"\xef\xbb\xbf" + b" " * 26 + b")]}',\n{\"a\":1}"
+    body = b"\xef\xbb\xbf" + b" " * 26 + b')]}\',\n{"a":1}'
     said = response(body)
     t.send(0, request("/"))
     border = len(said) - len(body) + 32
@@ -263,7 +270,24 @@ def _cut_connect(t: Talk, _: Talk) -> None:
     t.send(1, b"HTTP/1.1 200 OK\r\n\r\n").send(1, response(b'{"a":1}')).send(0, request("/2")).send(1, response(b'{"a":2}'))
 
 
-SAID = [_simple_answer_in_parts, _cut_connect, _lone_return, _gap_behind_noise, _lines_from_the_middle, _lines_before_the_other_tells, _prefix_behind_a_mark, _order, _anomalies, _empty_lines, _gap_in_frames, _cut_head, _late_first_head, _long_first_line, _broken_text, _answers_first]
+SAID = [
+    _simple_answer_in_parts,
+    _cut_connect,
+    _lone_return,
+    _gap_behind_noise,
+    _lines_from_the_middle,
+    _lines_before_the_other_tells,
+    _prefix_behind_a_mark,
+    _order,
+    _anomalies,
+    _empty_lines,
+    _gap_in_frames,
+    _cut_head,
+    _late_first_head,
+    _long_first_line,
+    _broken_text,
+    _answers_first,
+]
 
 
 @pytest.mark.parametrize("say", SAID)

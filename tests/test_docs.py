@@ -54,7 +54,9 @@ def write_files(page: Path, before: int, folder: Path) -> None:
 def real(command: str, folder: Path) -> str:
     bin_dir = Path(sys.executable).parent
     env = {**os.environ, "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, cwd=folder, env=env, check=False, timeout=120)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, cwd=folder, env=env, check=False, timeout=120
+    )
     closed = 141 if "| head" in command else 0  # whoever wrote to a head that had enough
     assert done.returncode in (0, closed), f"{command}\n{done.stderr}{done.stdout}"
     return done.stdout

@@ -79,7 +79,9 @@ def test_packets_that_were_cut_are_no_loss_of_the_capture(run: Run, sliced: bool
     tcp = ran.summary.tcp
     assert set(tcp.gaps_by_cause) == {"snapped"}
     assert (tcp.missing_bytes, tcp.acknowledged_missing_bytes) == (tcp.snapped_missing_bytes, 0)
-    assert ran.summary.advice[0].startswith(f"{100 * ran.summary.decode.snapped / (len(frames) + 80):.1f}% of the packets were captured and cut short by the snap length")
+    assert ran.summary.advice[0].startswith(
+        f"{100 * ran.summary.decode.snapped / (len(frames) + 80):.1f}% of the packets were captured and cut short by the snap length"
+    )
     assert not any("buffer" in line or "disk" in line for line in ran.summary.advice)
     assert {g["cause"] for g in ran.of("gap")} == {"snapped"}
 

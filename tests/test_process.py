@@ -41,7 +41,9 @@ def test_the_least_limit_of_the_control_group_and_those_above_it_holds(tmp_path:
 
 
 def test_control_groups_of_the_first_version_are_read_too(tmp_path: Path) -> None:
-    root = tree(tmp_path, "4:memory:/job\n2:cpu:/\n", memory__memory_limit="9223372036854771712\n", memory__job__memory_limit=f"{64 * MIB}\n")
+    root = tree(
+        tmp_path, "4:memory:/job\n2:cpu:/\n", memory__memory_limit="9223372036854771712\n", memory__job__memory_limit=f"{64 * MIB}\n"
+    )
     assert container_limit(root) == 64 * MIB
 
 
@@ -51,7 +53,9 @@ def test_without_a_limit_there_is_none(tmp_path: Path, cgroup: str) -> None:
     assert container_limit(tmp_path / "nowhere") is None
 
 
-def test_a_memory_limit_that_does_not_fit_is_said_before_the_capture_is_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_memory_limit_that_does_not_fit_is_said_before_the_capture_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     analyze = importlib.import_module("pcapflow.cli.options")
     monkeypatch.setattr(analyze, "container_limit", lambda: 100 * MIB)
     analyze._say_what_does_not_fit(Limits(), None)
@@ -103,7 +107,15 @@ def capture_for(account: str) -> bytes:
     if account == "content":
         talk.send(1, response(gzip.compress(body), fields="Content-Encoding: gzip\r\n"))
     elif account == "fragments":
-        return pcap([*talk.frames, *((talk.us + i, frame) for i, frame in enumerate(fragments4(ipv4_packet("1.1.1.1", "2.2.2.2", bytes(100), proto=17), 1, 16)))])
+        return pcap(
+            [
+                *talk.frames,
+                *(
+                    (talk.us + i, frame)
+                    for i, frame in enumerate(fragments4(ipv4_packet("1.1.1.1", "2.2.2.2", bytes(100), proto=17), 1, 16))
+                ),
+            ]
+        )
     elif account == "http":
         talk.send(1, chunked(body, [100]), size=30)
     else:
@@ -145,7 +157,10 @@ def test_a_refusal_on_the_command_line_is_an_option_that_help_does_not_show() ->
     assert report["drops"]["by_reason"]["json_memory"]["count"] == 1
     assert b"--simulate" not in subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, check=True).stdout
     for wrong in ("json", "json=x", "json=0", "nothing=1"):
-        assert subprocess.run([*command, "--simulate", wrong, "samples/json-api.pcap"], cwd=ROOT, capture_output=True, check=False).returncode == 2
+        assert (
+            subprocess.run([*command, "--simulate", wrong, "samples/json-api.pcap"], cwd=ROOT, capture_output=True, check=False).returncode
+            == 2
+        )
 
 
 def test_a_stream_that_is_refused_while_it_is_acknowledged_goes_on(run: Run) -> None:
@@ -164,7 +179,9 @@ def test_an_account_that_does_not_balance_is_status_70_and_names_the_stream() ->
         "from pcapflow.cli import main\n"
         "main()"
     )
-    done = subprocess.run([sys.executable, "-c", code, "analyze", "--json", "samples/json-api.pcap"], cwd=ROOT, capture_output=True, check=False, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "analyze", "--json", "samples/json-api.pcap"], cwd=ROOT, capture_output=True, check=False, text=True
+    )
     assert done.returncode == 70
     assert "the account does not balance for connection " in done.stderr
     assert ", server" in done.stderr

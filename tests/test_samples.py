@@ -39,7 +39,8 @@ def test_there_are_samples() -> None:
 @pytest.mark.parametrize("name", LOGGED)
 def test_exchanges_are_those_that_nginx_logged(run: Run, name: str) -> None:
     found = Counter(
-        (r["request"]["method"], r["request"]["target"].split("?")[0], r["response"]["status"]) for r in run(SAMPLES / f"{name}.pcap").of("http")
+        (r["request"]["method"], r["request"]["target"].split("?")[0], r["response"]["status"])
+        for r in run(SAMPLES / f"{name}.pcap").of("http")
     )
     assert found == Counter((e["method"], e["uri"], e["status"]) for e in logged(name))
 
@@ -178,7 +179,9 @@ def test_bodies_whose_values_are_given_leave_no_circles_behind(prefix: str) -> N
     def extracted() -> None:
         pipeline.run(
             [str(SAMPLES / "keepalive.pcap")],
-            collect=lambda limits, ledger, _, looking: Extractor(prefix, Where(), limits, ledger, lambda _: None, lambda _: None, looking, with_source=True),
+            collect=lambda limits, ledger, _, looking: Extractor(
+                prefix, Where(), limits, ledger, lambda _: None, lambda _: None, looking, with_source=True
+            ),
         )
 
     extracted()

@@ -13,7 +13,27 @@ from pcapflow.limits import Limits
 
 PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-VOCABULARY = {"entries", "zstd", "backend", "errors", "limits", "drops", "budget", "records", "process", "plain", "policy", "anomalies", "looking", "fields", "summary", "sizes", "files", "near"}
+VOCABULARY = {
+    "entries",
+    "options",
+    "zstd",
+    "backend",
+    "errors",
+    "limits",
+    "drops",
+    "budget",
+    "records",
+    "process",
+    "plain",
+    "policy",
+    "anomalies",
+    "looking",
+    "fields",
+    "summary",
+    "sizes",
+    "files",
+    "near",
+}
 STREAMS = {"streams.conversation", "streams.events"}
 """What stands between reassembly and the layers: neither knows the other."""
 MAY_IMPORT = {
@@ -24,9 +44,60 @@ MAY_IMPORT = {
     "protocols": VOCABULARY | STREAMS,
     "payload": VOCABULARY,
     "report": VOCABULARY
-    | {"capture.places", "decode.segments", "decode.unread", "protocols.follow", "protocols.http1_pairs", "payload.content", "payload.extract", "reassembly.context", "reassembly.causes", "streams.conversation", "streams.events", "reassembly.connection", "reassembly.half_stream", "reassembly.keys", "reassembly.beliefs", "reassembly.needs", "reassembly.seqspace", "reassembly.unanswered", "protocols.registry", "protocols.stack", "protocols.tls", "protocols.http1_cache", "protocols.http1_head", "protocols.services", "payload.body", "payload.at_once"},
+    | {
+        "capture.places",
+        "decode.segments",
+        "decode.unread",
+        "protocols.follow",
+        "protocols.http1_pairs",
+        "payload.content",
+        "payload.extract",
+        "reassembly.context",
+        "reassembly.causes",
+        "streams.conversation",
+        "streams.events",
+        "reassembly.connection",
+        "reassembly.half_stream",
+        "reassembly.keys",
+        "reassembly.beliefs",
+        "reassembly.needs",
+        "reassembly.seqspace",
+        "reassembly.unanswered",
+        "protocols.registry",
+        "protocols.stack",
+        "protocols.tls",
+        "protocols.http1_cache",
+        "protocols.http1_head",
+        "protocols.services",
+        "payload.body",
+        "payload.at_once",
+    },
     "check": VOCABULARY | {"pipeline", "report.console", "report.documents", "report.schema", "capture.trace", "capture.interrupt"},
-    "cli": VOCABULARY | {"capture.interrupt", "check.baseline", "check.checking", "check.comparing", "check.config", "check.exporters", "check.reports", "check.tables", "pipeline", "report.documents", "report.schema", "report.sinks", "report.har", "report.html", "report.parquet", "report.prometheus", "report.extract", "report.follow", "report.terminal", "protocols.follow", "reassembly.connection", "cli"},
+    "cli": VOCABULARY
+    | {
+        "capture.interrupt",
+        "check.baseline",
+        "check.checking",
+        "check.comparing",
+        "check.config",
+        "check.exporters",
+        "check.reports",
+        "check.tables",
+        "pipeline",
+        "report.documents",
+        "report.schema",
+        "report.sinks",
+        "report.har",
+        "report.html",
+        "report.parquet",
+        "report.prometheus",
+        "report.extract",
+        "report.follow",
+        "report.terminal",
+        "protocols.follow",
+        "reassembly.connection",
+        "cli",
+    },
 }
 """What a stage may import beside itself: the vocabulary, and the value types of the stage before it. `report.collector` is where
 the stages' findings meet; only `pipeline` knows all of them."""
@@ -57,7 +128,7 @@ def test_imports_run_one_way(path: Path) -> None:
     elif parts[0] in VOCABULARY:
         assert names <= VOCABULARY
     else:
-        assert parts[0] in ("__init__", "__main__", "start", "api", "pipeline", "pytest_plugin")
+        assert parts[0] in ("__init__", "__main__", "start", "api", "pipeline", "shard", "pytest_plugin")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))

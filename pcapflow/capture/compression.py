@@ -152,4 +152,8 @@ def _imported(module: str, name: str, path: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise CaptureError(path, f"is compressed with {name}: install pcapflow[{name}], or decompress it first: {name} -dc FILE | pcapflow analyze -", unreadable=True) from None
+        raise CaptureError(
+            path,
+            f"is compressed with {name}: install pcapflow[{name}], or decompress it first: {name} -dc FILE | pcapflow analyze -",
+            unreadable=True,
+        ) from None

@@ -31,7 +31,11 @@ def open_capture(source: Source, limits: Limits, ledger: Ledger) -> CaptureReade
     if info.compression is not None:
         memory = source.decompress(info.compression, limits)
         if not ledger.blocks.reserve(memory):
-            raise CaptureError(source.path, f"is compressed with {info.compression}, which takes {memory} bytes, more than the memory limit leaves", unreadable=True)
+            raise CaptureError(
+                source.path,
+                f"is compressed with {info.compression}, which takes {memory} bytes, more than the memory limit leaves",
+                unreadable=True,
+            )
         source.on_close = partial(ledger.blocks.release, memory)
         head = source.peek(_LONGEST)
     if source.corrupt:

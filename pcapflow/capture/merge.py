@@ -117,7 +117,11 @@ def pieces(blocks: list[PacketBlock], times: list[_I64], limits: Limits, account
             wanted = 0  # one packet: less than the overhead that every run may have
         try:
             counts = np.bincount(source[begin:stop], minlength=len(blocks))
-            parts = [(blocks[i].rows(int(taken[i]), int(taken[i] + n)), times[i][taken[i] : taken[i] + n]) for i, n in enumerate(counts.tolist()) if n]
+            parts = [
+                (blocks[i].rows(int(taken[i]), int(taken[i] + n)), times[i][taken[i] : taken[i] + n])
+                for i, n in enumerate(counts.tolist())
+                if n
+            ]
             taken += counts
             if len(parts) == 1:
                 yield parts[0][0]

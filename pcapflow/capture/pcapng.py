@@ -130,7 +130,9 @@ class PcapNg:
             if bad >= 0:
                 bad += checked
                 self._latest = starts[bad - 1] if bad else self._latest
-                return Scan(starts[:bad], starts[bad], damage="a packet block does not say the same length, a multiple of four, at both ends")
+                return Scan(
+                    starts[:bad], starts[bad], damage="a packet block does not say the same length, a multiple of four, at both ends"
+                )
             checked = len(starts)
             if starts:
                 self._latest = starts[-1]

@@ -154,7 +154,9 @@ class CaptureReader:
         self._to_skip = 0
         form.begin(source, self._keep)
 
-    def blocks(self, first_packet: int, limits: Limits, *, column_bytes: int = COLUMN_BYTES_PER_PACKET, packets: int | None = None) -> Iterator[PacketBlock]:
+    def blocks(
+        self, first_packet: int, limits: Limits, *, column_bytes: int = COLUMN_BYTES_PER_PACKET, packets: int | None = None
+    ) -> Iterator[PacketBlock]:
         """The capture's packets, the first of them numbered first_packet. Each block is valid until the next is asked for. column_bytes: what is
         reserved for each packet beside its bytes; packets: how many are read at the most: what follows is neither looked at nor counted.
         """
@@ -296,4 +298,6 @@ class CaptureReader:
             for kind, count in zip(different.tolist(), counts.tolist(), strict=True):
                 info.saw(kind, count)
         one, many = (records.interfaces, None) if isinstance(records.interfaces, int) else (0, records.interfaces)
-        return PacketBlock(buffer, records.offsets, records.caplen, records.wirelen, records.ts, number, link_type, kinds, one, many, frame=number)
+        return PacketBlock(
+            buffer, records.offsets, records.caplen, records.wirelen, records.ts, number, link_type, kinds, one, many, frame=number
+        )

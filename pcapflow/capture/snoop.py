@@ -86,7 +86,13 @@ class Snoop:
         def plausible(at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
             wirelen, caplen, size, _, seconds, micro = self._headers(buffer, at).T
             near = np.abs(seconds - self._last) <= search.NEAR if self._last else seconds >= 0
-            sizes = (caplen > 0) & (caplen <= wirelen) & (wirelen < 1 << 20) & (_RECORD_HEADER + caplen <= size) & (size <= np.minimum(caplen + 64, search.RECORD_MAX))
+            sizes = (
+                (caplen > 0)
+                & (caplen <= wirelen)
+                & (wirelen < 1 << 20)
+                & (_RECORD_HEADER + caplen <= size)
+                & (size <= np.minimum(caplen + 64, search.RECORD_MAX))
+            )
             return near & sizes & (micro < 1_000_000), size
 
         return search.first_proven(search.Shape(_RECORD_HEADER, _CHAIN, plausible), begin, have, ended=ended)

@@ -41,7 +41,6 @@ def _in_binary(fd: int) -> None:
         msvcrt.setmode(fd, os.O_BINARY)  # type: ignore[attr-defined,unused-ignore]
 
 
-
 class Source:
     """Bytes in order from a file descriptor."""
 

@@ -52,7 +52,22 @@ _place = attrgetter("place")
 class _Input:
     """One capture, and where its reading is."""
 
-    __slots__ = ("at", "begun", "block", "blocks", "first_ts", "info", "latest", "number", "order", "path", "place", "reader", "size", "source")
+    __slots__ = (
+        "at",
+        "begun",
+        "block",
+        "blocks",
+        "first_ts",
+        "info",
+        "latest",
+        "number",
+        "order",
+        "path",
+        "place",
+        "reader",
+        "size",
+        "source",
+    )
 
     def __init__(self, path: str, number: int) -> None:
         self.path = path
@@ -138,7 +153,11 @@ def files_in(folder: str, keep: Keep) -> list[str]:
                 if entry.is_file() and not is_temporary(entry.name):
                     path = os.path.join(folder, entry.name)  # noqa: PTH118 - as the folder was given
                     if not keep(_cost(path)):
-                        raise CaptureError(folder, f"holds too many files: the names of {len(found) + 1} take more than the memory limit leaves", unreadable=True)
+                        raise CaptureError(
+                            folder,
+                            f"holds too many files: the names of {len(found) + 1} take more than the memory limit leaves",
+                            unreadable=True,
+                        )
                     found.append(path)
     except OSError as e:
         raise CaptureError(folder, f"cannot be read: {e.strerror}", unreadable=True) from None
@@ -214,7 +233,11 @@ class Trace:
                 one = _Input(name, len(self._inputs))
                 if not self._keep(INPUT_BYTES + (0 if folder else _cost(name))):
                     n = len(self._inputs) + 1
-                    raise CaptureError(name, f"is one capture too many: {n} of them take {self._reserved} bytes and more, and the memory limit leaves no more", unreadable=True)
+                    raise CaptureError(
+                        name,
+                        f"is one capture too many: {n} of them take {self._reserved} bytes and more, and the memory limit leaves no more",
+                        unreadable=True,
+                    )
                 try:
                     one.probe(small, self._ledger, self._interrupt)
                 except CaptureError as e:
@@ -310,7 +333,9 @@ class Trace:
         waiting = [one for one in reversed(self._inputs) if self._most is None or self._most[one.place]]
         ready: list[tuple[int, int, _Input]] = []
         ends: list[tuple[int, int, _Input]] = []
-        merge = Merge(self._limits, self._ledger.blocks, may_wait=len(self._inputs) > 1 and all(one.size is not None for one in self._inputs))
+        merge = Merge(
+            self._limits, self._ledger.blocks, may_wait=len(self._inputs) > 1 and all(one.size is not None for one in self._inputs)
+        )
 
         def enter(one: _Input) -> None:
             if one.block is not None:
@@ -362,11 +387,19 @@ class Trace:
         try:
             one.open(self._limits, self._ledger, self._interrupt)
             if not one.begun:
-                one.start(self._side_by_side(others + 1) if others else self._limits, _MERGED_COLUMN_BYTES if others else COLUMN_BYTES_PER_PACKET, most)
+                one.start(
+                    self._side_by_side(others + 1) if others else self._limits,
+                    _MERGED_COLUMN_BYTES if others else COLUMN_BYTES_PER_PACKET,
+                    most,
+                )
         except CaptureError as e:
             if not others:
                 raise
-            raise CaptureError(one.path, f"{e.problem} (it overlaps in time with {others} other captures, which are read side by side)", unreadable=e.unreadable) from None
+            raise CaptureError(
+                one.path,
+                f"{e.problem} (it overlaps in time with {others} other captures, which are read side by side)",
+                unreadable=e.unreadable,
+            ) from None
         self._active[one.place] = one
 
     def close(self) -> None:

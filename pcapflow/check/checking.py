@@ -69,7 +69,13 @@ class Job:
     @property
     def update_command(self) -> str:
         """What accepts the report as it is."""
-        return shlex.join([*self.command, *(["--"] if self.takes_path and self.capture.startswith("-") else []), *([self.capture] if self.takes_path else [])])
+        return shlex.join(
+            [
+                *self.command,
+                *(["--"] if self.takes_path and self.capture.startswith("-") else []),
+                *([self.capture] if self.takes_path else []),
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +282,11 @@ def _expected(expectations: tuple[Expectation, ...], report: Path, summary: Summ
 
 def _violated(violation: Violation, record: Record | None) -> Problem:
     where = f"{name_of(record)}: " if record is not None else ""
-    return Problem("expectation", f"{where}{violation.path} is {shown(violation.value)}, expected {violation.bound}", packet_of(record) if record is not None else None)
+    return Problem(
+        "expectation",
+        f"{where}{violation.path} is {shown(violation.value)}, expected {violation.bound}",
+        packet_of(record) if record is not None else None,
+    )
 
 
 def _fail_on(kinds: tuple[str, ...], report: Path) -> Iterator[Problem]:

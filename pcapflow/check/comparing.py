@@ -109,7 +109,9 @@ class _Waiting:
         return self.count > WINDOW or (self.bytes > WINDOW_BYTES and self.count > 1)
 
 
-def compare(old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, records: bool = True, with_endpoints: bool = True) -> Comparison:
+def compare(
+    old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, records: bool = True, with_endpoints: bool = True
+) -> Comparison:
     """Where two reports differ; what may differ between two equal runs is left out. most: differences that are told, as far as they take no more than
     some megabytes. records: False looks at summaries and endpoints alone.
     """

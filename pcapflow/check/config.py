@@ -149,4 +149,6 @@ def _known(path: Path, table: str, found: dict[str, Any], names: tuple[str, ...]
     for name in found:
         if name not in names:
             where = f"{table}.{name}" if table else name
-            raise UsageError(f"{path}: {where}: there is no such setting" + (did_you_mean(name, names) or f"; write one of {', '.join(names)}"))
+            raise UsageError(
+                f"{path}: {where}: there is no such setting" + (did_you_mean(name, names) or f"; write one of {', '.join(names)}")
+            )

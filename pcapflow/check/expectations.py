@@ -80,7 +80,10 @@ class Expectation:
     @property
     def bound(self) -> str:
         """The bound in words."""
-        parts = [f"at least {_shown(self.least)}" if self.least is not None else "", f"at most {_shown(self.most)}" if self.most is not None else ""]
+        parts = [
+            f"at least {_shown(self.least)}" if self.least is not None else "",
+            f"at most {_shown(self.most)}" if self.most is not None else "",
+        ]
         if self.one_of is not None:
             parts.append(" or ".join(_shown(value) for value in self.one_of))
         return ", ".join(filter(None, parts))
@@ -89,7 +92,9 @@ class Expectation:
         """In the summary's values; for a path into `records[]`, in one record's."""
         start = 2 if self.into_records else 0
         values = _reached(report, self.steps[start:], of_record=self.into_records)
-        return [Violation(self.path, value, self.bound, report if self.into_records else None) for value in values if not self._holds(value)]
+        return [
+            Violation(self.path, value, self.bound, report if self.into_records else None) for value in values if not self._holds(value)
+        ]
 
     def _holds(self, value: Any) -> bool:
         if self.one_of is not None and not any(_same(value, wanted) for wanted in self.one_of):
@@ -97,7 +102,9 @@ class Expectation:
         if self.least is None and self.most is None:
             return True
         if not isinstance(value, int | float) or isinstance(value, bool):
-            return value is None and not self._by_position  # null is no number: nothing to bound; a position that is not there is nothing at all
+            return (
+                value is None and not self._by_position
+            )  # null is no number: nothing to bound; a position that is not there is nothing at all
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 
@@ -106,7 +113,15 @@ def _same(value: Any, wanted: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:.17g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+    return (
+        f"{value:.17g}"
+        if isinstance(value, float)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else repr(value)
+        if isinstance(value, str)
+        else str(value)
+    )
 
 
 def _steps(path: str) -> tuple[Step, ...]:
@@ -186,7 +201,12 @@ def _value(path: str, value: Any, kinds: list[Kind]) -> Any:
             raise UsageError(f"{path}: {e}") from None
     if isinstance(value, int) and abs(value) > _BIGGEST:
         raise UsageError(f"{path}: the bound is larger than any value of a report")
-    fits = {"string": isinstance(value, str), "boolean": isinstance(value, bool), "integer": isinstance(value, int), "number": isinstance(value, int | float)}
+    fits = {
+        "string": isinstance(value, str),
+        "boolean": isinstance(value, bool),
+        "integer": isinstance(value, int),
+        "number": isinstance(value, int | float),
+    }
     if not any(fits.get(name, False) for name in types) or (isinstance(value, bool) and "boolean" not in types):
         raise UsageError(f"{path}: {value!r} is not of the field's type, {' or '.join(sorted(types))}")
     return value

@@ -85,7 +85,9 @@ class JUnit:
 
 def github(verdict: Verdict) -> list[str]:
     """Workflow commands that GitHub shows beside the capture: an error a problem, a notice for a new baseline."""
-    lines = [f"::error file={_property(verdict.capture)},title=pcapflow {problem.kind}::{_data(told(problem))}" for problem in verdict.problems]
+    lines = [
+        f"::error file={_property(verdict.capture)},title=pcapflow {problem.kind}::{_data(told(problem))}" for problem in verdict.problems
+    ]
     if verdict.problems:
         lines += [f"::notice file={_property(verdict.capture)},title=pcapflow::{_data(line)}" for line in rest(verdict)]
     if verdict.accepted:

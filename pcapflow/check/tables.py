@@ -62,7 +62,9 @@ def _table(title: str, first: str, *columns: str) -> Table:
     table = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(Text(first), overflow="fold")
     for column in columns:
-        table.add_column(Text(column), justify="right", overflow="fold", no_wrap=column == "change", min_width=11 if column in ("old", "new") else None)
+        table.add_column(
+            Text(column), justify="right", overflow="fold", no_wrap=column == "change", min_width=11 if column in ("old", "new") else None
+        )
     return table
 
 

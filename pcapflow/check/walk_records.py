@@ -290,7 +290,9 @@ def name_of(record: Record) -> str:
         said = f" ({record.request.method} {record.request.target[:_LONGEST]})" if record.request is not None else ""
         return f"exchange {record.index} of connection {record.connection}{said}"
     if isinstance(record, Json):
-        return f"JSON of connection {record.connection}, {record.stream}" + (f", exchange {record.http_index}" if record.http_index is not None else "")
+        return f"JSON of connection {record.connection}, {record.stream}" + (
+            f", exchange {record.http_index}" if record.http_index is not None else ""
+        )
     if isinstance(record, Gap):
         return f"gap of {record.bytes} bytes at {record.stream_offset}, connection {record.connection}, {record.stream}"
     if isinstance(record, Conflict):

@@ -252,7 +252,6 @@ def summary(at: str, a: Summary, b: Summary, out: Out) -> None:
     each(f"{at}.worst_streams", a.worst_streams, b.worst_streams, out, lossy_stream)
 
 
-
 _NO_RUN = Run(0.0, 0, 0, 0)
 _NO_PROCESS = Process(0, 0)
 
@@ -265,12 +264,17 @@ def comparable(old: Summary, new: Summary) -> tuple[Summary, Summary]:
     if old.limits == new.limits:
         return old, new
     # limits of accounts follow from memory_limit: one line says it
-    follows = {name for name in new.limits if name.endswith("_total") and old.limits.get("memory_limit") != new.limits.get("memory_limit")} | {"block_size"}
+    follows = {
+        name for name in new.limits if name.endswith("_total") and old.limits.get("memory_limit") != new.limits.get("memory_limit")
+    } | {"block_size"}
     limits = {name: old.limits.get(name, value) if name in follows else value for name, value in new.limits.items()}
     memory = new.memory
     if old.limits.get("block_size") != new.limits.get("block_size"):
         memory = old.memory
-    parts = {name: replace(part, limit_bytes=old.memory.components[name].limit_bytes if name in old.memory.components else part.limit_bytes) for name, part in memory.components.items()}
+    parts = {
+        name: replace(part, limit_bytes=old.memory.components[name].limit_bytes if name in old.memory.components else part.limit_bytes)
+        for name, part in memory.components.items()
+    }
     return old, replace(new, memory=replace(memory, limit_bytes=old.memory.limit_bytes, components=parts), limits=limits)
 
 

@@ -32,7 +32,9 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the summary for a terminal.")
 @click.option("--ndjson", is_flag=True, help="One record a line, written while the capture is read.")
 @click.option("--no-records", is_flag=True, help="With --json: leave the array of records out.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the report to FILE, which appears when it is whole.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the report to FILE, which appears when it is whole."
+)
 @sink_options
 @looking_options
 @run_options
@@ -100,7 +102,9 @@ class _Job:
         from pcapflow.cli.progress import progress_bar
 
         with progress_bar(enabled=not self.quiet) as progress:
-            return pipeline.run(self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress, **self.beside.options())
+            return pipeline.run(
+                self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress, **self.beside.options()
+            )
 
 
 def _ndjson(job: _Job) -> Result:

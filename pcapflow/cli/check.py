@@ -35,7 +35,17 @@ Examples:
   pcapflow check --no-baseline --fail-on gap,drop fixtures
   pcapflow check --junit report.xml --format github fixtures/*.pcap
 """
-_ORDER = (errors.INTERNAL, UsageError.exit_status, errors.NOT_A_CAPTURE, OutputError.exit_status, errors.INTERRUPTED, errors.OUT_OF_MEMORY, errors.DAMAGED, errors.DIFFERENT, 0)
+_ORDER = (
+    errors.INTERNAL,
+    UsageError.exit_status,
+    errors.NOT_A_CAPTURE,
+    OutputError.exit_status,
+    errors.INTERRUPTED,
+    errors.OUT_OF_MEMORY,
+    errors.DAMAGED,
+    errors.DIFFERENT,
+    0,
+)
 """Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
 _RESULTS = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}
 _COLOURS = {"ok": "green", "failed": "red", "error": "red"}
@@ -50,11 +60,26 @@ _NOT_SETTINGS = ("quiet", "simulate")
 @capture_arguments()
 @click.option("--update", is_flag=True, help="Accept the reports as they are now: write the baselines.")
 @click.option("--no-baseline", is_flag=True, help="Look at expectations and --fail-on alone.")
-@click.option("--fail-on", metavar="KINDS", default=None, help="Fail on any: gap, drop, truncated, invalid-json, anomaly (several with commas).")
-@click.option("--config", type=click.Path(), default=None, help="Settings; otherwise the nearest pcapflow.toml, or pyproject.toml with [tool.pcapflow].")
-@click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Captures checked at one time, each in a process of its own.  [default: processors]")
+@click.option(
+    "--fail-on", metavar="KINDS", default=None, help="Fail on any: gap, drop, truncated, invalid-json, anomaly (several with commas)."
+)
+@click.option(
+    "--config",
+    type=click.Path(),
+    default=None,
+    help="Settings; otherwise the nearest pcapflow.toml, or pyproject.toml with [tool.pcapflow].",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    default=None,
+    help="Captures checked at one time, each in a process of its own.  [default: processors]",
+)
 @click.option("--junit", metavar="FILE", type=click.Path(), default=None, help="Write the result as JUnit XML too.")
-@click.option("--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="Text, or annotations for GitHub.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="Text, or annotations for GitHub."
+)
 @looking_options
 @run_options
 def check(
@@ -82,7 +107,10 @@ def check(
             raise UsageError(f"--fail-on: {kind!r} is none of {', '.join(FAIL_ON)}")
     baselines = project.baselines and not no_baseline
     if update and not baselines:
-        raise UsageError("--update writes baselines, and " + ("--no-baseline says that there are none" if no_baseline else f"{project.source} says that there are none"))
+        raise UsageError(
+            "--update writes baselines, and "
+            + ("--no-baseline says that there are none" if no_baseline else f"{project.source} says that there are none")
+        )
     work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
     read = chain(captures, (str(job.baseline) for job in work if job.has_baseline), [project.source])
     refuse_overwriting(read, {"--junit": junit, "the result": "-"})
@@ -115,7 +143,14 @@ def check(
 
 
 def _jobs(
-    ctx: click.Context, project: Config, run: dict[str, Any], captures: tuple[str, ...], fail_on: tuple[str, ...], *, update: bool, baselines: bool
+    ctx: click.Context,
+    project: Config,
+    run: dict[str, Any],
+    captures: tuple[str, ...],
+    fail_on: tuple[str, ...],
+    *,
+    update: bool,
+    baselines: bool,
 ) -> Iterator[Job]:
     from pcapflow.check import baseline
     from pcapflow.check.checking import Job
@@ -368,7 +403,11 @@ class _Text:
             self._table(verdicts)
         failed = sum(verdict.result != "ok" for verdict in verdicts)
         accepted = sum(bool(verdict.accepted) for verdict in verdicts)
-        counts = [f"{len(verdicts) - failed:,} ok"] + [f"{failed:,} failed"] * bool(failed) + [f"{accepted:,} baselines written"] * bool(accepted)
+        counts = (
+            [f"{len(verdicts) - failed:,} ok"]
+            + [f"{failed:,} failed"] * bool(failed)
+            + [f"{accepted:,} baselines written"] * bool(accepted)
+        )
         self._line(f"{len(verdicts):,} captures: {', '.join(counts)}", "red" if failed else "green")
 
     def _table(self, verdicts: list[Verdict]) -> None:

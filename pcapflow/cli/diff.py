@@ -27,7 +27,9 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
 @click.option("-q", "--quiet", is_flag=True, help="Nothing but the exit status.")
 @click.option("--summary", "only_summary", is_flag=True, help="Compare summaries and endpoints, not record by record.")
-@click.option("--most", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Differences shown, of each kind; all are counted.")
+@click.option(
+    "--most", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Differences shown, of each kind; all are counted."
+)
 def diff(old: str, new: str, *, as_json: bool, quiet: bool, only_summary: bool, most: int) -> None:
     """Compare two reports of `pcapflow analyze` (--json, --ndjson, or a baseline). Status 1 where they differ.
 
@@ -57,6 +59,15 @@ def _document(comparison: Comparison) -> bytes:
 
     found = msgspec.to_builtins(comparison)
     counts = {name: found[name] for name in ("summary_changes", "new", "gone", "changed")}
-    return msgspec.json.encode(
-        {"same": comparison.same, "counts": counts, "summary": found["summary"], "endpoints": found["endpoints"], "records": found["records"]}
-    ) + b"\n"
+    return (
+        msgspec.json.encode(
+            {
+                "same": comparison.same,
+                "counts": counts,
+                "summary": found["summary"],
+                "endpoints": found["endpoints"],
+                "records": found["records"],
+            }
+        )
+        + b"\n"
+    )

@@ -17,7 +17,18 @@ from pcapflow.cli.output import ReaderLeft
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, TERMINATED, OutputError, PcapflowError
 from pcapflow.plain import plain
 
-__all__ = ["DAMAGED", "DIFFERENT", "INTERNAL", "INTERRUPTED", "NOT_A_CAPTURE", "OUT_OF_MEMORY", "Finished", "exit_with", "nobody_reads", "say"]
+__all__ = [
+    "DAMAGED",
+    "DIFFERENT",
+    "INTERNAL",
+    "INTERRUPTED",
+    "NOT_A_CAPTURE",
+    "OUT_OF_MEMORY",
+    "Finished",
+    "exit_with",
+    "nobody_reads",
+    "say",
+]
 
 
 class Finished(Exception):

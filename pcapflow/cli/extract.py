@@ -30,9 +30,17 @@ Examples:
 @click.option("--where", "conditions", metavar="KEY=VALUE,...", default="",
               help="Only bodies of exchanges with that method, host, status (2xx), path (/v1/*) or source (request, response, raw).")  # fmt: skip
 @click.option("--with-source", is_flag=True, help="Wrap each value in an object that says where it is from.")
-@click.option("--drops", metavar="FILE", type=click.Path(), default=None, help="Write what was given up, one record a line, to FILE instead of standard error.")
+@click.option(
+    "--drops",
+    metavar="FILE",
+    type=click.Path(),
+    default=None,
+    help="Write what was given up, one record a line, to FILE instead of standard error.",
+)
 @click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the values to FILE, which appears when it is whole.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the values to FILE, which appears when it is whole."
+)
 @run_options
 def extract(
     prefix: str,

@@ -33,7 +33,9 @@ _ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to
 
 @click.command(cls=Command, epilog=_EXAMPLES, short_help="The bytes of one connection.")
 @capture_arguments()
-@click.option("--connection", "number", metavar="N", type=click.IntRange(1), required=True, help="The connection, by the number of its first packet.")
+@click.option(
+    "--connection", "number", metavar="N", type=click.IntRange(1), required=True, help="The connection, by the number of its first packet."
+)
 @click.option("--stream", type=click.Choice(["client", "server"]), default=None, help="Only what that side sent.")
 @click.option("--hex", "as_hex", is_flag=True, help="Offsets, bytes in hexadecimal, and what can be printed of them.")
 @click.option("--raw", is_flag=True, help="The bytes and nothing else.")
@@ -88,7 +90,9 @@ def follow(
                 "the other said more than the account of output holds; give a larger --memory-limit"
             )
         if filled.left_out:
-            result.warnings.append(f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early")
+            result.warnings.append(
+                f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early"
+            )
         if not any(one.seen for one in following):
             raise UsageError(f"no connection begins with packet {number}; `pcapflow analyze --ndjson` lists them (.connection)")
     finish(result)
@@ -136,7 +140,9 @@ class _View:
             self._say(f"the {name} {_ENDS[part.end]} at byte {part.offset}, packet {part.packet}")
             return
         if part.gap is not None:
-            self._say(f"gap: bytes {part.gap.start} to {part.gap.start + part.gap.length - 1} of the {name} are missing ({part.gap.cause.value}), packet {part.packet}")
+            self._say(
+                f"gap: bytes {part.gap.start} to {part.gap.start + part.gap.length - 1} of the {name} are missing ({part.gap.cause.value}), packet {part.packet}"
+            )
             self._speaker = ""
             return
         if name != self._speaker:

@@ -12,10 +12,37 @@ from typing import Any, TypeVar
 import click
 
 GROUPS = {
-    "Output": ("as_json", "ndjson", "no_records", "output", "html", "har", "parquet", "prometheus", "quiet", "junit", "form", "with_source", "as_hex", "raw", "gap_fill"),
+    "Output": (
+        "as_json",
+        "ndjson",
+        "no_records",
+        "output",
+        "html",
+        "har",
+        "parquet",
+        "prometheus",
+        "quiet",
+        "junit",
+        "form",
+        "with_source",
+        "as_hex",
+        "raw",
+        "gap_fill",
+    ),
     "What is looked at": ("expression", "begin", "end", "packets", "tunnels", "vlan_key", "verify_checksums"),
     "What is looked for in bodies": ("sniff_json", "hash_bodies", "duplicate_keys"),
-    "Memory and limits": ("memory_limit", "process_limit", "ring_size", "ring_ranges", "max_connections", "gap_timeout", "idle_timeout", "block_size", "overload", "overlap"),
+    "Memory and limits": (
+        "memory_limit",
+        "process_limit",
+        "ring_size",
+        "ring_ranges",
+        "max_connections",
+        "gap_timeout",
+        "idle_timeout",
+        "block_size",
+        "overload",
+        "overlap",
+    ),
 }
 """Headings of options that several commands have."""
 REST = "Options"

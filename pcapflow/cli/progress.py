@@ -47,7 +47,14 @@ def progress_bar(*, enabled: bool) -> Iterator[Callable[[Progress], None] | None
                 return
             bar.start()
             shown = True
-        bar.update(task, completed=state.bytes_done, total=state.bytes_total, packets=state.packets, memory=show_size(state.memory_bytes), limit=show_size(state.memory_limit))
+        bar.update(
+            task,
+            completed=state.bytes_done,
+            total=state.bytes_total,
+            packets=state.packets,
+            memory=show_size(state.memory_bytes),
+            limit=show_size(state.memory_limit),
+        )
 
     try:
         yield update

@@ -210,7 +210,9 @@ class _Lane:
         """Length of the IP packets; where the header says none, as offloading leaves it, the frame says it."""
         return np.where(total == none, layer.wire - layer.at, total)
 
-    def _others(self, layer: _Layer, plain: npt.NDArray[np.bool_], proto: npt.NDArray[np.uint8], l4: _I64, wire_end: _I64) -> npt.NDArray[np.bool_]:
+    def _others(
+        self, layer: _Layer, plain: npt.NDArray[np.bool_], proto: npt.NDArray[np.uint8], l4: _I64, wire_end: _I64
+    ) -> npt.NDArray[np.bool_]:
         """Counts UDP and the protocols that hold no TCP, opens tunnels, and leaves what is neither to the slow lane. Which packets are TCP."""
         tcp: npt.NDArray[np.bool_] = plain & (proto == _TCP)
         if tcp.all():
@@ -246,7 +248,9 @@ class _Lane:
         inner = at + 8 + np.where(geneve, (head["flags"] & 0x3F).astype(np.int64) * 4, 0)
         whole = (vxlan | geneve) & (inner + np.where(framed, 14, 0) <= end)
         kind = np.where(framed, gather(self.block.buffer, np.minimum(inner, end) + 12, np.dtype(">u2")), head["type"]).astype(np.int64)
-        number = (head["vni"].astype(np.uint64) >> np.uint64(8)) | np.where(vxlan, np.uint64(tunnel_tag("vxlan", 0)), np.uint64(tunnel_tag("geneve", 0)))
+        number = (head["vni"].astype(np.uint64) >> np.uint64(8)) | np.where(
+            vxlan, np.uint64(tunnel_tag("vxlan", 0)), np.uint64(tunnel_tag("geneve", 0))
+        )
         opened = _Layer(layer.rows, kind, inner + np.where(framed, 14, 0), end, wire, np.zeros_like(layer.tag), number, layer.depth - 1)
         if whole.any():
             self.inside.append(opened.take(whole))

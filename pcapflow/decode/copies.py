@@ -34,7 +34,16 @@ _WIDTH = _IDENTITY + 6
 _BYTES = 8 * _WIDTH
 _WORD = 8
 _MIX = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3],
+    [
+        0x9E3779B97F4A7C15,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0xD6E8FEB86659FD93,
+        0xA0761D6478BD642F,
+        0xE7037ED1A0B428DB,
+        0x8EBC6AF09C88C6E3,
+        0x589965CC75374CC3,
+    ],
     dtype=np.uint64,
 )
 _SLL, _SLL2 = 113, 276
@@ -106,7 +115,9 @@ class Copies:
         (length, checksum), (known, known_checksum) = _split(now[:, _LENGTH]), _split(earlier[:, _LENGTH])
         same = (now[:, :_IDENTITY] == earlier[:, :_IDENTITY]).all(axis=1) & (length <= known)
         as_long = length == known
-        same &= np.where(as_long, now[:, _REST] == earlier[:, _REST], True) & ((now[:, _BEGIN] == earlier[:, _BEGIN]) | (~as_long & (length < _WORD)))
+        same &= np.where(as_long, now[:, _REST] == earlier[:, _REST], True) & (
+            (now[:, _BEGIN] == earlier[:, _BEGIN]) | (~as_long & (length < _WORD))
+        )
         other_file = (now[:, _PLACE] >> np.uint64(48)) != (earlier[:, _PLACE] >> np.uint64(48))
         other_interface = (now[:, _PLACE] << np.uint64(16)) != (earlier[:, _PLACE] << np.uint64(16))
         other_vlan = now[:, _TAG] != earlier[:, _TAG]

@@ -19,7 +19,9 @@ from pcapflow.sizes import DAY, TimeOfDay, show_day
 class Selection:
     """What was asked for."""
 
-    def __init__(self, begin: int | None = None, end: int | None = None, expression: str | None = None, *, verify_checksums: bool = False) -> None:
+    def __init__(
+        self, begin: int | None = None, end: int | None = None, expression: str | None = None, *, verify_checksums: bool = False
+    ) -> None:
         """begin, end: ns since the epoch, the end not included, or a `TimeOfDay` of the only day that the capture has; raises UsageError for an
         expression that is none.
         """

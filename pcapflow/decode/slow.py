@@ -157,6 +157,7 @@ def decode_packet(frame: bytes, wirelen: int, link_type: int, *, tunnels: bool =
     if link is None:
         packet.kind = "unsupported_link"
         return packet
+
     def carried() -> None:
         kind, at = link(frame)
         _carry(frame, at, kind, wirelen, packet)

@@ -51,7 +51,9 @@ def of_port(port: int, frame: bytes, at: int) -> Opened | None:
     if port == GENEVE_PORT:
         ethertype = int.from_bytes(frame[at + 2 : at + 4], "big")
         known = frame[at] >> 6 == 0 and ethertype in (ETHERNET, 0x0800, 0x86DD)
-        return Opened("geneve", int.from_bytes(frame[at + 4 : at + 7], "big"), ethertype, at + 8 + (frame[at] & 0x3F) * 4) if known else None
+        return (
+            Opened("geneve", int.from_bytes(frame[at + 4 : at + 7], "big"), ethertype, at + 8 + (frame[at] & 0x3F) * 4) if known else None
+        )
     if port == GTP_PORT:
         return _gtp(frame, at)
     if port == TEREDO_PORT:

@@ -19,6 +19,7 @@ MTU_PAYLOAD = 1460
 or crossed a network of jumbo frames.
 """
 
+
 class Watch:
     """Counts over one run."""
 

@@ -169,7 +169,13 @@ def _sha256() -> hashlib._Hash:
 
 
 def read_whole(
-    data: bytes, codings: tuple[str, ...], form: str, limits: Limits, ledger: Ledger, looking: Looking = NOTHING_MORE, tap: Tap | None = None
+    data: bytes,
+    codings: tuple[str, ...],
+    form: str,
+    limits: Limits,
+    ledger: Ledger,
+    looking: Looking = NOTHING_MORE,
+    tap: Tap | None = None,
 ) -> BodyReader | JsonBody:
     """A body that is whole at once: its JSON where it is small and plain, else its finished reader."""
     plain = form == "json" and not codings and tap is None and looking == NOTHING_MORE

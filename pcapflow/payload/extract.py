@@ -33,10 +33,30 @@ _QUOTE = ord('"')
 class Values:
     """One body's values at a prefix."""
 
-    __slots__ = ("_account", "_around", "_bases", "_begun", "_dropped", "_emit", "_held", "_level", "_limits", "_most", "_parts", "_paths", "_prefix")
+    __slots__ = (
+        "_account",
+        "_around",
+        "_bases",
+        "_begun",
+        "_dropped",
+        "_emit",
+        "_held",
+        "_level",
+        "_limits",
+        "_most",
+        "_parts",
+        "_paths",
+        "_prefix",
+    )
 
     def __init__(
-        self, prefix: str, limits: Limits, account: Account, emit: Callable[[bytes], None], dropped: Callable[[Drop], None], around: tuple[bytes, bytes] = (b"", b"")
+        self,
+        prefix: str,
+        limits: Limits,
+        account: Account,
+        emit: Callable[[bytes], None],
+        dropped: Callable[[Drop], None],
+        around: tuple[bytes, bytes] = (b"", b""),
     ) -> None:
         """prefix: as ijson writes it; empty for whole documents. around: what is put before and behind each value, with no white space in it: a value may
         be megabytes, and is copied once.
@@ -123,7 +143,9 @@ class Values:
             return
         most = self._limits.extract_value_max_bytes
         if self._held + len(data) > most:
-            self._give_up(Drop(DropReason.JSON_VALUE_TOO_LARGE, "extract_value_max_bytes", most, f"a value at {self._prefix or 'the top level'}"))
+            self._give_up(
+                Drop(DropReason.JSON_VALUE_TOO_LARGE, "extract_value_max_bytes", most, f"a value at {self._prefix or 'the top level'}")
+            )
         elif not self._account.reserve(len(data)):
             self._give_up(Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{self._held + len(data)} bytes of a value"))
         else:

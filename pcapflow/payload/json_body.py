@@ -57,7 +57,6 @@ class _Place(NamedTuple):
             case _:
                 return locate.COMMA_OR_END
 
-
     def text(self) -> bytes:
         """A text that brings a parser to this place, of empty keys and strings."""
         if not self.containers:

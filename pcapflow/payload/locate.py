@@ -13,7 +13,17 @@ _TOKEN = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*+"|[-+0-9.eE]+|[A-Za-
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _BLANK, _COMMA, _COLON, _OPENS_ONE, _CLOSES, _OTHER = range(6)
 _KINDS = bytes(
-    _BLANK if c in b" \t\r\n\v\f" else _COMMA if c == 0x2C else _COLON if c == 0x3A else _OPENS_ONE if c in b"{[" else _CLOSES if c in b"}]" else _OTHER
+    _BLANK
+    if c in b" \t\r\n\v\f"
+    else _COMMA
+    if c == 0x2C
+    else _COLON
+    if c == 0x3A
+    else _OPENS_ONE
+    if c in b"{["
+    else _CLOSES
+    if c in b"}]"
+    else _OTHER
     for c in range(256)
 )
 """What each byte begins."""

@@ -277,7 +277,11 @@ class Separated:
         texts = data.split(self._separator)
         if self._limits.json_scalar_max_bytes >= self._limits.json_slice:
             together = b"\n".join(texts)
-            if all(map(_stands_alone, texts)) and Outline().scan(together).highest <= self._limits.json_max_depth and self._at_once(together):
+            if (
+                all(map(_stands_alone, texts))
+                and Outline().scan(together).highest <= self._limits.json_max_depth
+                and self._at_once(together)
+            ):
                 return
         for text in texts:
             if text and not text.isspace():

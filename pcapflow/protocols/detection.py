@@ -84,7 +84,22 @@ class FirstLine:
 class _Side:
     """What is known of one direction."""
 
-    __slots__ = ("begins", "ends", "first_line", "form", "found", "lead", "messages", "packet", "reserved", "searching", "seen", "stash", "waited", "where")
+    __slots__ = (
+        "begins",
+        "ends",
+        "first_line",
+        "form",
+        "found",
+        "lead",
+        "messages",
+        "packet",
+        "reserved",
+        "searching",
+        "seen",
+        "stash",
+        "waited",
+        "where",
+    )
 
     def __init__(self) -> None:
         self.form: str | None = None

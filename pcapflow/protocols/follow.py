@@ -109,7 +109,9 @@ class Follower:
                 for i, end in enumerate(event.piece_ends()):
                     packet = event.origin(i)
                     reached = max(reached, packet)
-                    parts.append((reached, d, Part(packet, d, event.time(i), event.start + begin, event.take(begin, end - begin), None, None)))
+                    parts.append(
+                        (reached, d, Part(packet, d, event.time(i), event.start + begin, event.take(begin, end - begin), None, None))
+                    )
                     begin = end
                 continue
             following = events[at + 1] if at + 1 < len(events) else None

@@ -11,9 +11,25 @@ from pcapflow.protocols.services import BodySink
 class BodyState:
     """A body that is under way: the head it follows, where its message began."""
 
-    __slots__ = ("_exchange", "_framer", "bytes", "connection", "framing", "head", "missing", "offset", "request", "sink", "source", "stream", "ts")
+    __slots__ = (
+        "_exchange",
+        "_framer",
+        "bytes",
+        "connection",
+        "framing",
+        "head",
+        "missing",
+        "offset",
+        "request",
+        "sink",
+        "source",
+        "stream",
+        "ts",
+    )
 
-    def __init__(self, framer: Framer, exchange: Exchange, head: Head, framing: str, offset: int, ts: int, request: RequestHead | None) -> None:
+    def __init__(
+        self, framer: Framer, exchange: Exchange, head: Head, framing: str, offset: int, ts: int, request: RequestHead | None
+    ) -> None:
         """request: what it belongs to, as far as that was known when it began."""
         self.request = request
         self._framer = framer

@@ -456,7 +456,15 @@ class HttpConnection:
         services = self._services
         drop = Drop(DropReason.HTTP_MEMORY, *services.ledger.http.refusal(), "an exchange that waits for its other half")
         direction = self._direction if exchange.head is not None else 1 - self._direction
-        services.drop(self._conversation, direction, drop, exchange.packet, exchange.ts, exchange.offset, WAITING_BYTES + sum(head.cost for head in exchange.held))
+        services.drop(
+            self._conversation,
+            direction,
+            drop,
+            exchange.packet,
+            exchange.ts,
+            exchange.offset,
+            WAITING_BYTES + sum(head.cost for head in exchange.held),
+        )
 
     def lost(self, framer: Framer, offset: int) -> None:
         """See `Owner.lost`."""

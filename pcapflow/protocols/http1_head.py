@@ -62,7 +62,21 @@ class Head:
     `sse`), empty where the content type says none.
     """
 
-    __slots__ = ("anomalies", "cached", "codings", "content_encoding", "content_type", "cost", "empty", "form", "framing", "holders", "length", "raw", "version")
+    __slots__ = (
+        "anomalies",
+        "cached",
+        "codings",
+        "content_encoding",
+        "content_type",
+        "cost",
+        "empty",
+        "form",
+        "framing",
+        "holders",
+        "length",
+        "raw",
+        "version",
+    )
 
     anomalies: list[str]
     cached: bool

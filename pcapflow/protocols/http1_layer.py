@@ -81,7 +81,9 @@ class Http1:
     def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Http1Layer:
         """See `LayerFactory`."""
         if found is None:
-            return Http1Layer(HttpConnection(services, conversation, begun=begun, search_client=False, search_server=False), conversation.client)
+            return Http1Layer(
+                HttpConnection(services, conversation, begun=begun, search_client=False, search_server=False), conversation.client
+            )
         first = found.direction
         conversation.claim_client(first if found.form == REQUEST else 1 - first, "content")
         client = conversation.client

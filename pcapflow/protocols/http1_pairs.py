@@ -61,6 +61,7 @@ class Exchange:
         self.packet = packet
         self.ts = ts
         self.ack = ack
+
     expected = False
     """An answer whose request may still come."""
     went_on = False

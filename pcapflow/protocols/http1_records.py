@@ -16,14 +16,23 @@ def http_record(connection: int, exchange: Exchange) -> Http:
     if exchange.response is not None and exchange.request is not None:
         duration = max(0, (exchange.done_ts + 500) // 1000 - begun) / 1_000_000
     return Http(
-        connection, exchange.index, begun / 1_000_000, duration, exchange.anomalies, exchange.resynchronised, exchange.request, exchange.response
+        connection,
+        exchange.index,
+        begun / 1_000_000,
+        duration,
+        exchange.anomalies,
+        exchange.resynchronised,
+        exchange.request,
+        exchange.response,
     )
 
 
 def small_answer(head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
     """What a small body holds, and the response as it is written."""
     decoded = len(body) if json is not None else None
-    response = encoded(head.with_body(Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json)))
+    response = encoded(
+        head.with_body(Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json))
+    )
     return Answer(json, response, memoryview(response).nbytes)  # type: ignore[arg-type]
 
 

@@ -89,7 +89,9 @@ class RawJson:
             data = data.after(found.offset - data.start)
         self._begin(first, found.form, side.stash, data, side.where.ts if side.where is not None and side.stash else data.time(0))
         self._run(first, [data, *side.events[1:]])
-        self._keep(1 - first, None if other.passed else other.stash, other.where.ts if other.where is not None else 0, searching=other.searching)
+        self._keep(
+            1 - first, None if other.passed else other.stash, other.where.ts if other.where is not None else 0, searching=other.searching
+        )
         # what came before was passed over
         self._run(1 - first, behind(other.events, told) if other.passed or other.searching else other.events)
         return None

@@ -110,7 +110,9 @@ class Stack:
             if not account.reserve(TUNNEL_BYTES):
                 self._closed = True
                 direction, event = next((d, some[0]) for d, some in enumerate(events) if some)
-                packet, ts, at = (event.packet(0), event.time(0), event.start) if isinstance(event, StreamData) else (event.packet, event.ts, 0)
+                packet, ts, at = (
+                    (event.packet(0), event.time(0), event.start) if isinstance(event, StreamData) else (event.packet, event.ts, 0)
+                )
                 drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), "a tunnel that is not looked into")
                 self._services.drop(conversation, direction, drop, packet, ts, at, TUNNEL_BYTES)
                 return

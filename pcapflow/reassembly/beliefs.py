@@ -42,7 +42,11 @@ class Syn(NamedTuple):
     def again(self, other: Syn) -> Syn:
         """This one, and the other, which is the same, after it."""
         return other._replace(
-            number=self.number, first_ts=self.first_ts, packets=self.packets + other.packets, multipath=self.multipath or other.multipath, tag=self.tag
+            number=self.number,
+            first_ts=self.first_ts,
+            packets=self.packets + other.packets,
+            multipath=self.multipath or other.multipath,
+            tag=self.tag,
         )
 
     @property

@@ -74,7 +74,9 @@ class Connection(Sides):
         streams = self.streams
         limits = ctx.limits
         i = begin
-        looked_at = begin  # rows before this one belong to a run that could not be taken at once: each is taken by itself, and nobody asks again
+        looked_at = (
+            begin  # rows before this one belong to a run that could not be taken at once: each is taken by itself, and nobody asks again
+        )
         while i < end:
             packet = rows.packet[i]
             clock = rows.clock[i]
@@ -160,7 +162,12 @@ class Connection(Sides):
         """The rows that continue the one before them, all at once where nothing else happens before the last of them."""
         d = rows.direction[i]
         stream = self.streams[d]
-        if self.asked is not None or rows.packet[j - 1] >= self.fire or self.streams[1 - d].behind is not None or not stream.run(ctx, rows, i, j, offset):
+        if (
+            self.asked is not None
+            or rows.packet[j - 1] >= self.fire
+            or self.streams[1 - d].behind is not None
+            or not stream.run(ctx, rows, i, j, offset)
+        ):
             return False
         k, reached = j, stream.next
         while stream.armed is not None and stream.next >= stream.armed.offset:
@@ -181,7 +188,19 @@ class Connection(Sides):
         """A SYN. False where it, or the one in `asked`, begins another connection on the same ports."""
         d, flags = rows.direction[i], rows.flags[i]
         ack = rows.ack[i] if flags & ACK else -1
-        syn = Syn(rows.packet[i], rows.ts[i], 1, rows.packet[i], rows.ts[i], rows.clock[i], d, rows.seq[i], ack, bool(flags & MULTIPATH), rows.tags[i] if rows.tags is not None else tag_of(self.key))
+        syn = Syn(
+            rows.packet[i],
+            rows.ts[i],
+            1,
+            rows.packet[i],
+            rows.ts[i],
+            rows.clock[i],
+            d,
+            rows.seq[i],
+            ack,
+            bool(flags & MULTIPATH),
+            rows.tags[i] if rows.tags is not None else tag_of(self.key),
+        )
         if self.asked is not None:
             self._expect_no_more(syn.last_clock, ctx.limits)
         asked = self.asked
@@ -236,7 +255,14 @@ class Connection(Sides):
         if not goes_on(asked, stream, direction, seq, ack):
             return False
         peer = self.streams[1 - asked.direction]
-        if asked.ack >= 0 and stream.next == 0 and stream.captured == 0 and stream.fin < 0 and peer.syn and 0 <= unwrap(asked.ack, peer.base, peer.next) <= peer.top:
+        if (
+            asked.ack >= 0
+            and stream.next == 0
+            and stream.captured == 0
+            and stream.fin < 0
+            and peer.syn
+            and 0 <= unwrap(asked.ack, peer.base, peer.next) <= peer.top
+        ):
             # of two SYN-ACKs to one SYN, it is the second that the client believes
             stream.base = asked.base
             self.forget_asked()

@@ -46,7 +46,9 @@ class Observer(Protocol):
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None: ...
 
-    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int) -> None:
+    def stream_dropped(
+        self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int
+    ) -> None:
         """A stream was given up that held so many bytes."""
         ...
 

@@ -122,7 +122,9 @@ class Delivery:
         if n:
             differing = self.count(self._delivered(ctx, offset, offset + n), bytes(ctx.view[at : at + n]))
             if differing:
-                self.tell(ctx, Conflict(offset, differing, segment.start, segment.end, offset, offset + n, "original", segment.packet, segment.ts))
+                self.tell(
+                    ctx, Conflict(offset, differing, segment.start, segment.end, offset, offset + n, "original", segment.packet, segment.ts)
+                )
 
     def count(self, first: bytes, second: bytes) -> int:
         """Puts the bytes of a second copy into their buckets; how many differ."""

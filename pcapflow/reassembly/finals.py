@@ -49,12 +49,20 @@ class Finals:
         if len(table) >= self._paid and not self._grow():
             return
         a, b = connection.streams
-        table[connection.key] = (wrap(a.top, a.base) if a.base >= 0 else -1, wrap(b.top, b.base) if b.base >= 0 else -1, connection.last_clock)
+        table[connection.key] = (
+            wrap(a.top, a.base) if a.base >= 0 else -1,
+            wrap(b.top, b.base) if b.base >= 0 else -1,
+            connection.last_clock,
+        )
 
     def _grow(self) -> bool:
         """Room for some more: reserved, or that of the oldest."""
         account = self._ctx.ledger.connections
-        if self._paid + _SHARE <= self._ctx.limits.max_finals and account.has_room(_SHARE * FINAL_BYTES) and account.reserve(_SHARE * FINAL_BYTES):
+        if (
+            self._paid + _SHARE <= self._ctx.limits.max_finals
+            and account.has_room(_SHARE * FINAL_BYTES)
+            and account.reserve(_SHARE * FINAL_BYTES)
+        ):
             self._paid += _SHARE
             return True
         for key in list(islice(self._table, _SHARE)):

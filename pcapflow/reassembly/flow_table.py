@@ -135,7 +135,11 @@ class FlowTable:
                 runs is None
                 or runs.bad[g]
                 or (0 if connection is None else connection.number) != known[g]  # evicted since, or made by a group of the same key before
-                or (connection is not None and not self._goes_on(connection, began[g][2]) and not self._reuses(connection, runs, g, began[g][3]))
+                or (
+                    connection is not None
+                    and not self._goes_on(connection, began[g][2])
+                    and not self._reuses(connection, runs, g, began[g][3])
+                )
             ):
                 if self._walk(s, g):
                     touched.append(key)
@@ -156,11 +160,22 @@ class FlowTable:
     def _goes_on(self, connection: Connection, clock: int) -> bool:
         """Whether a run that comes at that time can be taken whole, as far as the connection tells."""
         a, b = connection.streams
-        return not connection.closed and connection.reset is None and connection.asked is None and a.plain and b.plain and clock - connection.last_clock < self.ctx.limits.idle_timeout
+        return (
+            not connection.closed
+            and connection.reset is None
+            and connection.asked is None
+            and a.plain
+            and b.plain
+            and clock - connection.last_clock < self.ctx.limits.idle_timeout
+        )
 
     def _reuses(self, connection: Connection, runs: Runs, g: int, direction: int) -> bool:
         """Whether a group begins with the SYN of another connection on the ports of one that is closed."""
-        if not (connection.closed and runs.begins[g]) or connection.asked is not None or any(s.behind is not None or s.armed is not None for s in connection.streams):
+        if (
+            not (connection.closed and runs.begins[g])
+            or connection.asked is not None
+            or any(s.behind is not None or s.armed is not None for s in connection.streams)
+        ):
             return False
         stream = connection.streams[direction]
         return stream.base >= 0 and stream.base != int(runs.expected[g, direction])
@@ -307,7 +322,9 @@ class FlowTable:
         for keys in (before, closed, silent):
             for key in keys:
                 connection = table.get(key)
-                if connection is not None and (connection.closed if keys is closed else connection not in here and connection.last_packet < ctx.first_packet):
+                if connection is not None and (
+                    connection.closed if keys is closed else connection not in here and connection.last_packet < ctx.first_packet
+                ):
                     return connection
         return table[next(iter(self._closed or self._open))] if table else None
 

@@ -88,7 +88,14 @@ class HalfStream(Holes):
     def segment(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
         """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block."""
         self.captured += n
-        if offset == self.next and self.behind is None and self.fin < 0 and not self.ended and self.drop_reason is None and self.shadow is None:
+        if (
+            offset == self.next
+            and self.behind is None
+            and self.fin < 0
+            and not self.ended
+            and self.drop_reason is None
+            and self.shadow is None
+        ):
             self.append(at, n, packet, ts, ack)
             return
         if self.shadow is not None and self.shadow.over(packet, clock, ctx.limits):

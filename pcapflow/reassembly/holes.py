@@ -52,7 +52,22 @@ class Lost(NamedTuple):
 class Holes(Delivery):
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
-    __slots__ = ("acked", "armed", "behind", "bucket", "cuts", "differs", "drop_reason", "ended", "fin", "fin_ts", "lost_to_ack", "owner", "told", "waiting")
+    __slots__ = (
+        "acked",
+        "armed",
+        "behind",
+        "bucket",
+        "cuts",
+        "differs",
+        "drop_reason",
+        "ended",
+        "fin",
+        "fin_ts",
+        "lost_to_ack",
+        "owner",
+        "told",
+        "waiting",
+    )
 
     def __init__(self, owner: Connection) -> None:
         Delivery.__init__(self)

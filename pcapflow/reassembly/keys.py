@@ -16,7 +16,18 @@ import numpy.typing as npt
 
 from pcapflow.decode.segments import IPV6_TAG, SegmentColumns, tunnel_name, vlan_ids
 
-KEY = np.dtype([("a_hi", ">u8"), ("a_lo", ">u8"), ("b_hi", ">u8"), ("b_lo", ">u8"), ("a_port", ">u2"), ("b_port", ">u2"), ("tag", ">u8"), ("tunnel", ">u8")])
+KEY = np.dtype(
+    [
+        ("a_hi", ">u8"),
+        ("a_lo", ">u8"),
+        ("b_hi", ">u8"),
+        ("b_lo", ">u8"),
+        ("a_port", ">u2"),
+        ("b_port", ">u2"),
+        ("tag", ">u8"),
+        ("tunnel", ">u8"),
+    ]
+)
 """Both addresses as 128-bit numbers in two words each, the lower end first; both ports; `SegmentColumns.tag` and `tunnel`."""
 _FIELDS = struct.Struct(">QQQQHHQQ")
 

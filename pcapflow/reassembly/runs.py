@@ -22,6 +22,7 @@ from pcapflow.streams.events import StreamData
 
 _I64 = npt.NDArray[np.int64]
 
+
 class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 

@@ -48,7 +48,9 @@ class Timed:
 
     def catch_up(self, ctx: Context, packet: int) -> bool:
         """Run the timers up to a packet of the block. True, and `end` says why, where the connection is over by then."""
-        if packet < self.fire and ctx.clock_of(min(packet, ctx.last_packet)) - self.last_clock < (ctx.limits.linger if self.closed else ctx.limits.idle_timeout):
+        if packet < self.fire and ctx.clock_of(min(packet, ctx.last_packet)) - self.last_clock < (
+            ctx.limits.linger if self.closed else ctx.limits.idle_timeout
+        ):
             return False
         self.run_timers(ctx, min(packet, self.over_at(ctx)))
         # a timer may have closed it, which makes the silence shorter and begin later

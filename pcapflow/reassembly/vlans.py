@@ -278,7 +278,9 @@ class Vlans:
         first = tag_of(ends.first)
         resolved = {first: first}
         columns = (rows.tag, rows.direction, rows.seq, rows.number, rows.ack, rows.flags, rows.ended, rows.clock)
-        for i, (tag, d, seq, number, ack, flags, ended, clock) in enumerate(zip(*(column[part].tolist() for column in columns), strict=True), part.start):
+        for i, (tag, d, seq, number, ack, flags, ended, clock) in enumerate(
+            zip(*(column[part].tolist() for column in columns), strict=True), part.start
+        ):
             found = resolved.get(tag)
             if found is None:
                 ends.reach(clock, limits)

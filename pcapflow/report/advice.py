@@ -55,7 +55,9 @@ def _options(s: Summary, needs: Needs) -> list[str]:
     for reason in (DropReason.HTTP_MEMORY, DropReason.CONTENT_MEMORY, DropReason.JSON_MEMORY):
         count = s.drops.by_reason.get(reason)
         if count is not None:
-            lines.append(f"the {reason.layer} account was full {count.count:,} times: try --memory-limit {_round(2 * limits['memory_limit'], MIB)}")
+            lines.append(
+                f"the {reason.layer} account was full {count.count:,} times: try --memory-limit {_round(2 * limits['memory_limit'], MIB)}"
+            )
     return lines
 
 
@@ -67,7 +69,11 @@ def _claim(s: Summary, needs: Needs, *, certain: bool) -> str:
         also = f" ({needs.unanswered:,} that nobody answered left too, which loses nothing)" if needs.unanswered else ""
         return f"no connection would have been evicted{also} with "
     mended = {DropReason.HOLE_MEMORY.value}
-    return "nothing would have been dropped with " if set(s.drops.by_reason) <= mended else "no hole would have been given up for want of room with "
+    return (
+        "nothing would have been dropped with "
+        if set(s.drops.by_reason) <= mended
+        else "no hole would have been given up for want of room with "
+    )
 
 
 def _codings(s: Summary) -> list[str]:
@@ -89,10 +95,12 @@ def _snapped(s: Summary) -> list[str]:
         return []
     sent = tcp.payload_bytes.delivered + tcp.missing_bytes
     longer = "; offloading makes packets longer than 1,500 bytes, and a snap length of that size cuts them" if decode.oversized else ""
-    return [(
-        f"{_percent(decode.snapped, decode.packets)} of the packets were captured and cut short by the snap length, which loses {_percent(tcp.snapped_missing_bytes, sent)} of "
-        f"the bytes: streams and bodies are gapped there{longer}; capture whole packets (tcpdump -s 0)"
-    )]
+    return [
+        (
+            f"{_percent(decode.snapped, decode.packets)} of the packets were captured and cut short by the snap length, which loses {_percent(tcp.snapped_missing_bytes, sent)} of "
+            f"the bytes: streams and bodies are gapped there{longer}; capture whole packets (tcpdump -s 0)"
+        )
+    ]
 
 
 def _lost(s: Summary) -> list[str]:
@@ -107,7 +115,11 @@ def _lost(s: Summary) -> list[str]:
             "gapped there; capture with a larger buffer (tcpdump -B 65536), a filter, or a faster disk"
         )
     if decode.fragments_dropped:
-        overlap = f"; {decode.fragments_overlapping:,} datagrams were given up since their fragments overlap, which is an attack or a defect" if decode.fragments_overlapping else ""
+        overlap = (
+            f"; {decode.fragments_overlapping:,} datagrams were given up since their fragments overlap, which is an attack or a defect"
+            if decode.fragments_overlapping
+            else ""
+        )
         lines.append(
             f"{decode.fragments_dropped:,} of {decode.fragments:,} IP fragments came to nothing: others of their datagrams are not in the capture, or came "
             f"too late{overlap}; a filter on ports captures only the first fragment of each (add: or ip[6:2] & 0x1fff != 0)"
@@ -160,28 +172,43 @@ def _shape(s: Summary) -> list[str]:
     by = decode.duplicated_by_place
     where, way = max(
         (by.file, ("in another of the captures", "captures of two places on the way were given together: one of them is enough")),
-        (by.interface, ("on another interface, or on its way through one", "as tcpdump -i any shows them on a bridge or a router: capture on one interface")),
+        (
+            by.interface,
+            (
+                "on another interface, or on its way through one",
+                "as tcpdump -i any shows them on a bridge or a router: capture on one interface",
+            ),
+        ),
         (by.vlan, ("with another VLAN tag", "as a mirror of a router shows them: mirror one side of it")),
-        (by.same, ("at the same place, at once", "as a mirror port shows them that sees a packet come and go: mirror one direction of each port")),
+        (
+            by.same,
+            ("at the same place, at once", "as a mirror port shows them that sees a packet come and go: mirror one direction of each port"),
+        ),
         key=lambda found: found[0],
     )[1]
-    return [f"{_percent(decode.duplicated, decode.tcp)} of the segments are copies of a packet that was captured before, most of them {where}, {way}; copies are left out, and nothing is lost"]
+    return [
+        f"{_percent(decode.duplicated, decode.tcp)} of the segments are copies of a packet that was captured before, most of them {where}, {way}; copies are left out, and nothing is lost"
+    ]
 
 
 def _order(s: Summary) -> list[str]:
     """Packets that are not in the order of the wire."""
     tcp, decode = s.tcp, s.decode
     if tcp.clock_skew is not None:
-        return [(
-            f"acknowledgements were captured {tcp.clock_skew * 1000:,.1f} ms before the data that they acknowledge: the clocks of two capture points differ by about that; holes "
-            "waited for it, but times between the two sides are off by it; synchronise the clocks (NTP, PTP), or shift one capture (editcap -t)"
-        )]
+        return [
+            (
+                f"acknowledgements were captured {tcp.clock_skew * 1000:,.1f} ms before the data that they acknowledge: the clocks of two capture points differ by about that; holes "
+                "waited for it, but times between the two sides are off by it; synchronise the clocks (NTP, PTP), or shift one capture (editcap -t)"
+            )
+        ]
     if tcp.early_acknowledgements + decode.backwards <= _SHARE / 10 * decode.packets:
         return []
-    return [(
-        f"the capture itself changed the order: {tcp.early_acknowledgements:,} acknowledgements before their data, {decode.backwards:,} packets older than the one "
-        "before; reassembly waits for them; capture on one queue, or merge by time (mergecap)"
-    )]
+    return [
+        (
+            f"the capture itself changed the order: {tcp.early_acknowledgements:,} acknowledgements before their data, {decode.backwards:,} packets older than the one "
+            "before; reassembly waits for them; capture on one queue, or merge by time (mergecap)"
+        )
+    ]
 
 
 def _examples(s: Summary, name: str, most: int) -> str:

@@ -198,7 +198,9 @@ class Collector:
             )  # fmt: skip
             self._record(packet, syn.number, record, _CONNECTION)
 
-    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int) -> None:
+    def stream_dropped(
+        self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int
+    ) -> None:
         """Reassembly gave a stream up."""
         direction = connection.direction_of(stream)
         drop = Drop(reason, why.limit, getattr(self.limits, why.limit), f"{held} bytes were held behind a hole")
@@ -254,7 +256,22 @@ class Collector:
         count.bytes += n
         if self.wants_records:
             resumes = reason.layer != "reassembly"
-            record = records.Drop(packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, n, limit, "", None, None, resumes, *self.places.of(packet))
+            record = records.Drop(
+                packet,
+                "client",
+                reason.layer,
+                reason.value,
+                seconds(ts),
+                packet,
+                0,
+                n,
+                limit,
+                "",
+                None,
+                None,
+                resumes,
+                *self.places.of(packet),
+            )
             self._record(packet, packet, record)
 
     # --- Services: protocols

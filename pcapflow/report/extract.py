@@ -100,7 +100,16 @@ class Extractor(Collector):
     """One run's values."""
 
     def __init__(
-        self, prefix: str, where: Where, limits: Limits, ledger: Ledger, write: WriteLines, others: WriteLines, looking: Looking, *, with_source: bool
+        self,
+        prefix: str,
+        where: Where,
+        limits: Limits,
+        ledger: Ledger,
+        write: WriteLines,
+        others: WriteLines,
+        looking: Looking,
+        *,
+        with_source: bool,
     ) -> None:
         """write takes values, one JSON text each; others takes records of what was given up, or did not end well."""
         super().__init__(limits, ledger, self._part, looking)
@@ -131,7 +140,11 @@ class Extractor(Collector):
         if not self._where.takes(origin):
             return None
         waits = self._where.status is not None and origin.source == "http-request"
-        if not waits and self._where.status is not None and (origin.response is None or not self._where.status_is(origin.response.status_text)):
+        if (
+            not waits
+            and self._where.status is not None
+            and (origin.response is None or not self._where.status_is(origin.response.status_text))
+        ):
             return None
         source = _source(origin) if self._with_source else b""
 
@@ -141,7 +154,14 @@ class Extractor(Collector):
             else:
                 self._add(origin.packet, origin.connection, origin.stream, line)
 
-        return Values(self._prefix, self.limits, self.ledger.json, emit, lambda drop: self._given_up(origin, drop, 0), (source, b"}" if source else b""))
+        return Values(
+            self._prefix,
+            self.limits,
+            self.ledger.json,
+            emit,
+            lambda drop: self._given_up(origin, drop, 0),
+            (source, b"}" if source else b""),
+        )
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Services`."""

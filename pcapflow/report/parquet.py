@@ -31,7 +31,14 @@ ROW_GROUP = 2 << 20
 """Bytes of all tables' text that wait; the largest table's are a row group then, of 1,500 to 10,000 rows. Its columns, about twice its text, are a fixed cost
 beside the accounts (docs/memory.md)."""
 ROW_GROUPS = 128
-_TABLES: dict[str, type[msgspec.Struct]] = {"connection": Connection, "http": Http, "json": Json, "gap": Gap, "conflict": Conflict, "drop": Drop}
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "connection": Connection,
+    "http": Http,
+    "json": Json,
+    "gap": Gap,
+    "conflict": Conflict,
+    "drop": Drop,
+}
 _SCALARS: dict[type, Any] = {
     inspect.IntType: pa.int64(),
     inspect.FloatType: pa.float64(),

@@ -88,7 +88,9 @@ def _captures(s: Summary) -> Iterator[Metric]:
         {"tcp": d.tcp, "udp": d.udp, "other": d.other, "malformed": d.malformed, "unsupported_link": d.unsupported_link},
     )  # fmt: skip
     yield _counter("packets_snapped", "Packets cut by the snap length.", d.snapped)
-    yield _counter("capture_dropped_packets", "Packets that the captures say they lost.", sum(c.dropped_by_capture or 0 for c in s.captures))
+    yield _counter(
+        "capture_dropped_packets", "Packets that the captures say they lost.", sum(c.dropped_by_capture or 0 for c in s.captures)
+    )
 
 
 def _tcp(s: Summary) -> Iterator[Metric]:
@@ -105,7 +107,9 @@ def _tcp(s: Summary) -> Iterator[Metric]:
     )  # fmt: skip
     yield _gauge("payload_balanced", "Whether every payload byte is in one bucket.", payload.balanced)
     yield _counter("missing_bytes", "Bytes of streams that were never delivered.", tcp.missing_bytes)
-    yield _counters("gaps", "Holes that were given up.", "cause", {cause.value: tcp.gaps_by_cause.get(cause.value, 0) for cause in GapCause})
+    yield _counters(
+        "gaps", "Holes that were given up.", "cause", {cause.value: tcp.gaps_by_cause.get(cause.value, 0) for cause in GapCause}
+    )
     nothing = DropCount()
     reasons = {reason.value: s.drops.by_reason.get(reason.value, nothing) for reason in DropReason}
     yield _counters("drops", "What was given up on purpose.", "reason", {name: count.count for name, count in reasons.items()})
@@ -136,6 +140,8 @@ def _memory(s: Summary) -> Iterator[Metric]:
     yield _gauge("memory_peak_bytes", "High-water mark of all accounts together.", memory.peak_bytes)
     yield _gauge("memory_limit_bytes", "Limit of all accounts together.", memory.limit_bytes)
     yield _gauge("memory_pressure", "Whether a limit shared between connections was reached.", memory.pressure)
-    yield _gauges("memory_account_peak_bytes", "High-water marks.", "account", {name: c.peak_bytes for name, c in memory.components.items()})
+    yield _gauges(
+        "memory_account_peak_bytes", "High-water marks.", "account", {name: c.peak_bytes for name, c in memory.components.items()}
+    )
     yield _gauges("memory_account_limit_bytes", "Limits.", "account", {name: c.limit_bytes for name, c in memory.components.items()})
     yield _gauge("process_resident_memory_peak_bytes", "Resident memory of the process at its highest.", memory.process.peak_rss_bytes)

@@ -29,7 +29,10 @@ def schema() -> dict[str, Any]:
     summary = types["Summary"]
     fields = {name: field for name, field in summary["properties"].items() if name != "record"}
     fields["schema"] = {**fields["schema"], "const": SCHEMA}
-    records = {"description": "Every other record, in the order of the packets that completed them; without it under `--no-records`.", "type": "array"}
+    records = {
+        "description": "Every other record, in the order of the packets that completed them; without it under `--no-records`.",
+        "type": "array",
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SCHEMA,

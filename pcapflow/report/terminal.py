@@ -48,7 +48,9 @@ def _heading(title: str) -> Text:
 
 def _grid(*rows: tuple[str | Text, str | Text, str | Text]) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(width=max(18, *(len(name) + 2 * isinstance(name, str) for name, *_ in rows)) if rows else 18, style="cyan", no_wrap=True)
+    table.add_column(
+        width=max(18, *(len(name) + 2 * isinstance(name, str) for name, *_ in rows)) if rows else 18, style="cyan", no_wrap=True
+    )
     table.add_column(justify="right", min_width=10)
     table.add_column()
     for name, value, remark in rows:
@@ -104,7 +106,13 @@ def _not_read(s: Summary) -> list[RenderableType]:
     rows: list[tuple[str | Text, str | Text, str | Text]] = []
     for name, amount in s.decode.not_read.items():
         if len(rows) < _NOT_READ and amount.bytes * 100 >= s.decode.bytes:
-            rows.append(("not read" if not rows else "", _size(amount.bytes), f"{plain(name)}, {_percent(amount.bytes, s.decode.bytes)} of the bytes"))
+            rows.append(
+                (
+                    "not read" if not rows else "",
+                    _size(amount.bytes),
+                    f"{plain(name)}, {_percent(amount.bytes, s.decode.bytes)} of the bytes",
+                )
+            )
     return [_grid(*rows)] if rows else []
 
 

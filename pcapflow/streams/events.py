@@ -29,7 +29,17 @@ class StreamData:
     __slots__ = ("_acks", "_at", "_ends", "_origins", "_packets", "_stops", "_times", "length", "start", "view")
 
     def __init__(
-        self, view: memoryview, start: int, length: int, at: Any, ends: Any, packets: Any, times: Any, acks: Any, stops: Any = None, origins: list[int] | None = None
+        self,
+        view: memoryview,
+        start: int,
+        length: int,
+        at: Any,
+        ends: Any,
+        packets: Any,
+        times: Any,
+        acks: Any,
+        stops: Any = None,
+        origins: list[int] | None = None,
     ) -> None:
         self.view = view
         self.start = start
@@ -99,7 +109,9 @@ class StreamData:
         at[0] = stops[0] - (ends[i] - position)
         left = [end - position for end in ends[i:]]
         origins = None if self._origins is None else self._origins[i:]
-        return StreamData(self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops, origins)
+        return StreamData(
+            self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops, origins
+        )
 
     def packet(self, piece: int) -> int:
         """Packet that delivered a piece."""

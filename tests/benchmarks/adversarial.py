@@ -20,7 +20,9 @@ from tests.attacks import ATTACKS, measure
 
 
 def run(path: Path) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-m", "pcapflow", "analyze", "-q", "--json", "--no-records", str(path)], capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pcapflow", "analyze", "-q", "--json", "--no-records", str(path)], capture_output=True, check=True
+    )
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["tcp"]["payload_bytes"]["balanced"]
     return report

@@ -14,12 +14,23 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from pcapflow import pipeline
+from pcapflow import pipeline, shard
 from pcapflow.decode.segments import SegmentColumns
 from pcapflow.errors import CaptureError
 from tests.decode.test_lanes_agree import agree, blocks
 
-_FIELDS = ("frame.number", "frame.protocols", "tcp.srcport", "ip.version", "ipv6.version", "ip.flags.mf", "ip.frag_offset", "ipv6.fraghdr.offset", "frame.cap_len", "frame.len")
+_FIELDS = (
+    "frame.number",
+    "frame.protocols",
+    "tcp.srcport",
+    "ip.version",
+    "ipv6.version",
+    "ip.flags.mf",
+    "ip.frag_offset",
+    "ipv6.fraghdr.offset",
+    "frame.cap_len",
+    "frame.len",
+)
 _SECONDS_MAX = 5.0
 _NOT_OPENED = {"macsec", "nsh", "avsp", "l2tp", "pwethcw"}
 """What IP may lie in that is not opened."""
@@ -57,7 +68,12 @@ def why(row: list[str], *, ours: bool) -> str:
         return "a fragment: here a datagram counts at its last one, in tshark at its first"
     if ours:
         return "BIG TCP: more than 64 KiB in one packet, which this tshark does not follow" if int(row[9]) > 65_535 else ""
-    for quoted, text in (("icmp", "quoted in an ICMP error"), ("icmpv6", "quoted in an ICMP error"), ("sflow", "a sample of sFlow"), ("l2tp", "within L2TP, which is not opened")):
+    for quoted, text in (
+        ("icmp", "quoted in an ICMP error"),
+        ("icmpv6", "quoted in an ICMP error"),
+        ("sflow", "a sample of sFlow"),
+        ("l2tp", "within L2TP, which is not opened"),
+    ):
         if quoted in before:
             return text
     if protocols[:1] and protocols[0] in ("arcnet", "juniper"):
@@ -70,14 +86,14 @@ def main(folder: Path) -> int:
     wrong = 0
     captures = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".md"]
     found: list[int] = []
-    original = pipeline.columns.decode
+    original = shard.columns.decode
 
     def decode(*args: object, **options: object) -> SegmentColumns:
         segments = original(*args, **options)  # type: ignore[arg-type]
         found.extend(segments.packet.tolist())
         return segments
 
-    pipeline.columns.decode = decode  # type: ignore[assignment]
+    shard.columns.decode = decode  # type: ignore[assignment]
     for path in captures:
         found.clear()
         began = time.perf_counter()
@@ -95,7 +111,11 @@ def main(folder: Path) -> int:
         packets = packets_of(path)
         if packets is not None and packets != decoded.packets:
             zeros = any("nothing but zeros" in warning for warning in result.warnings) and packets > decoded.packets
-            reason = "a hole of zeros, which capinfos reads as empty packets" if zeros else f"UNEXPLAINED: {decoded.packets} packets, capinfos has {packets}"
+            reason = (
+                "a hole of zeros, which capinfos reads as empty packets"
+                if zeros
+                else f"UNEXPLAINED: {decoded.packets} packets, capinfos has {packets}"
+            )
             lines[reason] += 1
         if theirs is not None and packets is not None:
             tcp = {number for number, row in theirs.items() if row[2]}

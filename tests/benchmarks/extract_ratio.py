@@ -32,7 +32,9 @@ def extract(path: str, prefix: str) -> tuple[float, int]:
     began = time.perf_counter()
     pipeline.run(
         [path],
-        collect=lambda limits, ledger, _, looking: Extractor(prefix, Where(), limits, ledger, count, lambda lines: None, looking, with_source=False),
+        collect=lambda limits, ledger, _, looking: Extractor(
+            prefix, Where(), limits, ledger, count, lambda lines: None, looking, with_source=False
+        ),
     )
     return time.perf_counter() - began, given
 
@@ -43,7 +45,9 @@ def main(path: str, prefix: str, rounds: int) -> None:
         speeds = []
         for _ in range(rounds):
             ours, given = extract(path, prefix)
-            alone, values = ijson_alone(file, lengths, Limits().json_slice, lambda sink, **options: ijson.items_coro(sink, prefix, **options))
+            alone, values = ijson_alone(
+                file, lengths, Limits().json_slice, lambda sink, **options: ijson.items_coro(sink, prefix, **options)
+            )
             assert given == values, (given, values)
             speeds.append(alone / ours)
     print(f"{len(lengths)} bodies, {sum(lengths) / 1e6:.0f} MB of JSON, {values} values at {prefix!r}")

@@ -33,7 +33,9 @@ _IN_STREAM_ORDER = ("-o", "tcp.reassemble_out_of_order:TRUE")
 _FIELDS = ("frame.number", "frame.protocols", "frame.cap_len", "frame.len", "tcp.srcport", "tcp.dstport", "tcp.seq_raw")
 _MESSAGES = ("http.request.method", "http.response.code")
 _PAYLOAD = ("tcp.payload",)
-_FIRST_LINE = re.compile(rb"(?:^|(?<=\n))(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) +[^\s]+ +HTTP/1\.[0-9] *\r?\n|HTTP/1\.[0-9] +([1-9][0-9]{2})[ \r\n])")
+_FIRST_LINE = re.compile(
+    rb"(?:^|(?<=\n))(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) +[^\s]+ +HTTP/1\.[0-9] *\r?\n|HTTP/1\.[0-9] +([1-9][0-9]{2})[ \r\n])"
+)
 _INTERIM = re.compile("1(?!01)[0-9][0-9]")
 _HEAD_END = re.compile(rb"\n\r?\n")
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
@@ -204,7 +206,9 @@ def main(folder: Path) -> int:
     captures = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".md"]
     totals: Counter[str] = Counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, (theirs, seen) in zip(captures, pool.map(lambda path: (tshark(path, _IN_CAPTURE_ORDER), first_lines(path)), captures), strict=True):
+        for path, (theirs, seen) in zip(
+            captures, pool.map(lambda path: (tshark(path, _IN_CAPTURE_ORDER), first_lines(path)), captures), strict=True
+        ):
             try:
                 capture = ours(path)
             except CaptureError:

@@ -45,7 +45,11 @@ def packet(order: str, us: int, frame: bytes, *, number: int = 0, resolution: in
     us += (_EPOCH - offset) * 10**6
     units = (us << (resolution & 0x7F)) // 10**6 if resolution & 0x80 else us * 10**resolution // 10**6
     wire = len(frame) if wire is None else wire
-    return block(order, 6, struct.pack(order + "IIIII", number, units >> 32, units & 0xFFFFFFFF, len(frame), wire) + _padded(frame) + option(order, 1, b"hm"))
+    return block(
+        order,
+        6,
+        struct.pack(order + "IIIII", number, units >> 32, units & 0xFFFFFFFF, len(frame), wire) + _padded(frame) + option(order, 1, b"hm"),
+    )
 
 
 def old_packet(order: str, us: int, frame: bytes) -> bytes:

@@ -26,7 +26,15 @@ def clock_of(ts: list[int], cuts: list[int] | None = None) -> list[int]:
     """The clock at each packet, where the blocks end at those cuts."""
     bounds = sorted({0, len(ts), *(c for c in cuts or [] if 0 < c < len(ts))})
     blocks = [
-        PacketBlock(bytearray(b"\1" * (b - a) + bytes(PAD)), np.arange(b - a), np.ones(b - a, np.int64), np.ones(b - a, np.int64), np.array(ts[a:b], np.int64), a + 1, 1)
+        PacketBlock(
+            bytearray(b"\1" * (b - a) + bytes(PAD)),
+            np.arange(b - a),
+            np.ones(b - a, np.int64),
+            np.ones(b - a, np.int64),
+            np.array(ts[a:b], np.int64),
+            a + 1,
+            1,
+        )
         for a, b in pairwise(bounds)
     ]
     ledger = Ledger(Limits())
@@ -123,7 +131,9 @@ def test_a_step_is_judged_alone_where_memory_is_too_short_to_wait_for_more() -> 
     ledger = Ledger(Limits())
     taken = ledger.blocks.limit
     assert ledger.blocks.reserve(taken)
-    block = PacketBlock(bytearray(3 + PAD), np.arange(3), np.ones(3, np.int64), np.ones(3, np.int64), np.array([0, 7200 * SECOND, 7200 * SECOND]), 1, 1)
+    block = PacketBlock(
+        bytearray(3 + PAD), np.arange(3), np.ones(3, np.int64), np.ones(3, np.int64), np.array([0, 7200 * SECOND, 7200 * SECOND]), 1, 1
+    )
     found = list(timed([block], ledger))
     assert [len(b) for b in found] == [3]
     assert found[0].clock is not None

@@ -136,7 +136,11 @@ def test_a_simple_packet_block_has_the_time_of_the_packet_before_and_what_the_sn
 
 def test_statistics_and_secrets_are_read_and_a_huge_block_is_gone_over(run: Run) -> None:
     def statistics(number: int, dropped: int) -> bytes:
-        return block("<", 5, struct.pack("<III", number, 0, 0) + option("<", 4, bytes(8)) + option("<", 5, struct.pack("<Q", dropped)) + option("<", 0, b""))
+        return block(
+            "<",
+            5,
+            struct.pack("<III", number, 0, 0) + option("<", 4, bytes(8)) + option("<", 5, struct.pack("<Q", dropped)) + option("<", 0, b""),
+        )
 
     frames = EXCHANGE.frames
     made = section("<") + interface("<") + interface("<") + statistics(0, 3) + block("<", 0x0A, struct.pack("<II", 0x544C534B, 4) + b"keys")
@@ -194,7 +198,12 @@ def test_what_is_read_behind_damage_depends_on_no_block(tmp_path: Path, form: st
     path.write_bytes(whole)
     expected = packets(path, Limits())
     assert 3 < len(expected) < 24
-    for limits in (SMALL, replace(Limits(), block_size=64 * KIB), replace(Limits(), block_size=16 * MIB), replace(Limits(), block_packets=1)):
+    for limits in (
+        SMALL,
+        replace(Limits(), block_size=64 * KIB),
+        replace(Limits(), block_size=16 * MIB),
+        replace(Limits(), block_packets=1),
+    ):
         assert packets(path, limits) == expected
 
 
@@ -286,7 +295,11 @@ def test_what_lies_behind_damage_is_read(tmp_path: Path, form: str, hole: bytes,
 
 
 @settings(max_examples=200 * CASES)
-@given(st.sampled_from([*FORMATS, "pcap"]), st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=40), st.booleans()), min_size=1, max_size=4), st.integers(1, 9))
+@given(
+    st.sampled_from([*FORMATS, "pcap"]),
+    st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=40), st.booleans()), min_size=1, max_size=4),
+    st.integers(1, 9),
+)
 def test_whatever_is_spoiled_the_run_ends_with_a_report(
     tmp_path_factory: pytest.TempPathFactory, form: str, spoil: list[tuple[int, bytes, bool]], block_packets: int
 ) -> None:
@@ -339,7 +352,9 @@ def test_a_packet_block_too_small_for_its_header_is_damage(run: Run, kind: int) 
     assert ran.summary.captures[0].packets == 2 * len(EXCHANGE.frames)
 
 
-@pytest.mark.parametrize("resolution", [0, 1, 9, 10, 18, 19, 20, 127, 0x80, 0x80 | 10, 0x80 | 33, 0x80 | 34, 0x80 | 60, 0x80 | 63, 0x80 | 64, 0xFF])
+@pytest.mark.parametrize(
+    "resolution", [0, 1, 9, 10, 18, 19, 20, 127, 0x80, 0x80 | 10, 0x80 | 33, 0x80 | 34, 0x80 | 60, 0x80 | 63, 0x80 | 64, 0xFF]
+)
 @pytest.mark.parametrize("units", [0, 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
 @pytest.mark.parametrize("offset", [0, 1_600_000_000, -(1 << 40), 1 << 40])
 def test_any_resolution_and_time_is_a_time(tmp_path: Path, resolution: int, units: int, offset: int) -> None:

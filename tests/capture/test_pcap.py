@@ -115,7 +115,9 @@ def test_a_pipe_that_trickles_gives_the_same_packets(tmp_path: Path, size: int) 
     writer.start()
     source = open_source(str(pipe))
     reader = open_capture(source, Limits(), Ledger(Limits()))
-    packets = [bytes(b.buffer[o : o + n]) for b in reader.blocks(1, Limits()) for o, n in zip(b.offsets.tolist(), b.caplen.tolist(), strict=True)]
+    packets = [
+        bytes(b.buffer[o : o + n]) for b in reader.blocks(1, Limits()) for o, n in zip(b.offsets.tolist(), b.caplen.tolist(), strict=True)
+    ]
     writer.join()
     source.close()
     assert packets == [frame for _, frame in EXCHANGE.frames]

@@ -74,7 +74,9 @@ def test_captures_made_side_by_side_are_merged_by_time(tmp_path: Path, limits: L
     st.lists(st.lists(st.integers(0, 60), max_size=12), min_size=1, max_size=5),
     st.integers(1, 4),
 )
-def test_a_merge_is_a_stable_sort_by_the_latest_time_seen(tmp_path_factory: pytest.TempPathFactory, times: list[list[int]], block_packets: int) -> None:
+def test_a_merge_is_a_stable_sort_by_the_latest_time_seen(
+    tmp_path_factory: pytest.TempPathFactory, times: list[list[int]], block_packets: int
+) -> None:
     base = tmp_path_factory.mktemp("merge")
     paths = []
     model: list[tuple[int, int, int, bytes]] = []
@@ -162,7 +164,10 @@ def _side_by_side(folder: Path, captures: int, packets: int) -> list[Path]:
     """Captures of the same time, each with connections of its own."""
     paths = []
     for k in range(captures):
-        frames = [(i * captures + k, tcp_frame(f"10.1.{k >> 8}.{k & 255}", 5000 + i % 9, "10.0.0.2", 80, 1000 + i, 1, 16, b"z" * 180)) for i in range(packets)]
+        frames = [
+            (i * captures + k, tcp_frame(f"10.1.{k >> 8}.{k & 255}", 5000 + i % 9, "10.0.0.2", 80, 1000 + i, 1, 16, b"z" * 180))
+            for i in range(packets)
+        ]
         paths.append(folder / f"{k:04}.pcap")
         paths[-1].write_bytes(pcap(frames))
     return paths
@@ -204,7 +209,10 @@ def test_more_captures_than_memory_is_there_for_are_refused_by_name(tmp_path: Pa
         (tmp_path / f"{i:03}.pcap").write_bytes(pcap([(i, b"x")]))
     limits = replace(Limits(), memory_limit=64 * KIB, block_size=4 * KIB)
     ledger = Ledger(limits)
-    with pytest.raises(CaptureError, match=r"\d+.pcap: (?:is one capture too many: \d\d of them take|one block needs) \d+ bytes, more than the memory limit leaves"):
+    with pytest.raises(
+        CaptureError,
+        match=r"\d+.pcap: (?:is one capture too many: \d\d of them take|one block needs) \d+ bytes, more than the memory limit leaves",
+    ):
         Trace([str(tmp_path)], limits, ledger, Interrupt())
     assert ledger.used == 0
 
@@ -237,4 +245,6 @@ def test_a_pipe_that_ends_before_its_first_packet_is_cut_short_as_a_file_is(tmp_
     writer.join()
     for ran, other in ((piped, pipe), (run_all([whole, cut]), cut)):
         assert {info.path: (info.cut_short, info.packets) for info in ran.summary.captures}[str(other)] == (True, 0)
-        assert [line for line in ran.result.warnings if "cut short" in line] == [f"{other}: its last record is cut short; 0 whole packets were read"]
+        assert [line for line in ran.result.warnings if "cut short" in line] == [
+            f"{other}: its last record is cut short; 0 whole packets were read"
+        ]

@@ -69,7 +69,15 @@ def test_a_document_without_records_is_read_too(tmp_path: Path) -> None:
 def test_a_report_that_is_cut_anywhere_is_refused_in_one_line(tmp_path: Path, form: str) -> None:
     data = written(form, "midstream.pcap")
     step = max(1, len(data) // 211)
-    cuts = {0, 1, 2, len(data) - 2, len(data) - 5, *range(3, len(data) - 3, step), *(at for at, byte in enumerate(data) if byte == 10 and at < len(data) - 2)}
+    cuts = {
+        0,
+        1,
+        2,
+        len(data) - 2,
+        len(data) - 5,
+        *range(3, len(data) - 3, step),
+        *(at for at, byte in enumerate(data) if byte == 10 and at < len(data) - 2),
+    }
     for cut in sorted(cuts)[:600]:
         with pytest.raises(ReportError) as caught:
             read(tmp_path, data[:cut])
@@ -128,7 +136,9 @@ LISTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(1, 
 
 
 @given(LISTS, LISTS)
-def test_records_are_paired_as_with_all_of_them_at_hand(summary: Summary, a: list[tuple[int, int, int]], b: list[tuple[int, int, int]]) -> None:
+def test_records_are_paired_as_with_all_of_them_at_hand(
+    summary: Summary, a: list[tuple[int, int, int]], b: list[tuple[int, int, int]]
+) -> None:
     old: list[Record] = [gap(*each) for each in a]
     new: list[Record] = [gap(*each) for each in b]
     found = compare(iter([*old, summary]), iter([*new, summary]))
@@ -172,10 +182,16 @@ def test_endpoints_that_changed_are_told_with_both_counts(tmp_path: Path) -> Non
     old = read(tmp_path, written("json"))
     data = written("json").replace(b'"/missing"', b'"/found"', 1)
     found = compare(iter(old), iter(read(tmp_path, data)))
-    assert [(change.name.split("/")[-1], change.old is None, change.new is None) for change in found.endpoints] == [("found", True, False), ("missing", False, True)]
+    assert [(change.name.split("/")[-1], change.old is None, change.new is None) for change in found.endpoints] == [
+        ("found", True, False),
+        ("missing", False, True),
+    ]
 
 
-@given(st.sampled_from(LAYOUTS), st.lists(st.tuples(st.integers(0, 10**6), st.binary(min_size=0, max_size=6), st.integers(0, 4)), min_size=1, max_size=4))
+@given(
+    st.sampled_from(LAYOUTS),
+    st.lists(st.tuples(st.integers(0, 10**6), st.binary(min_size=0, max_size=6), st.integers(0, 4)), min_size=1, max_size=4),
+)
 def test_a_spoiled_report_is_read_or_refused_and_nothing_else(form: str, edits: list[tuple[int, bytes, int]]) -> None:
     import tempfile
 

@@ -31,7 +31,9 @@ def run(folder: Path, *args: str, expected: int = 6) -> subprocess.CompletedProc
     shutil.copy(SAMPLES / "lossy.pcap", folder / "a.pcap")
     (folder / "test_it.py").write_text(TESTS.replace("EXPECTED", str(expected)))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "COLUMNS": "120"})
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "COLUMNS": "120"}
+    )
 
 
 def test_a_missing_baseline_fails_is_accepted_and_then_holds(tmp_path: Path) -> None:

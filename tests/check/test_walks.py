@@ -112,7 +112,10 @@ def test_maps_count_a_missing_key_and_quote_what_is_no_identifier() -> None:
     old, new = summary.HttpSummary(by_status={"200": 1}), summary.HttpSummary(by_status={"404": 2})
     changes = Changes(10)
     walk_summary.http_summary("", old, new, changes)
-    assert [(change.path, change.old, change.new) for change in changes.found] == [('.by_status."200"', 1, None), ('.by_status."404"', None, 2)]
+    assert [(change.path, change.old, change.new) for change in changes.found] == [
+        ('.by_status."200"', 1, None),
+        ('.by_status."404"', None, 2),
+    ]
 
 
 def test_only_so_many_changes_are_kept_and_all_are_counted() -> None:

@@ -100,7 +100,11 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"hello, world, this is text", "is not a capture"), (b"\x0a\x0d\x0d\x0a" + bytes(30), "its section header has no byte order")],
+    [
+        (b"", "is empty"),
+        (b"hello, world, this is text", "is not a capture"),
+        (b"\x0a\x0d\x0d\x0a" + bytes(30), "its section header has no byte order"),
+    ],
 )
 def test_what_is_no_capture_ends_with_status_3_and_one_line(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "x"
@@ -179,7 +183,9 @@ def test_a_reader_that_leaves_ends_the_run_quietly(options: tuple[str, ...]) -> 
 
 def test_ndjson_comes_while_the_capture_is_still_arriving() -> None:
     whole = SAMPLE.read_bytes()
-    with subprocess.Popen([sys.executable, "-m", "pcapflow", "analyze", "--ndjson", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pcapflow", "analyze", "--ndjson", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(whole[: len(whole) // 2])
@@ -195,7 +201,10 @@ def test_ndjson_comes_while_the_capture_is_still_arriving() -> None:
 def test_an_interrupt_still_writes_the_report() -> None:
     whole = SAMPLE.read_bytes()
     with subprocess.Popen(
-        [sys.executable, "-m", "pcapflow", "analyze", "--ndjson", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "pcapflow", "analyze", "--ndjson", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -256,7 +265,11 @@ def test_absurd_values_are_usage_errors(option: tuple[str, str]) -> None:
 def test_closed_standard_streams_end_with_a_documented_status(closed: str) -> None:
     capture = "-" if closed == "<&-" else str(SAMPLE)
     done = subprocess.run(
-        f"{sys.executable} -m pcapflow analyze --json {capture} {closed}", shell=True, capture_output=True, check=False, executable="/bin/bash"
+        f"{sys.executable} -m pcapflow analyze --json {capture} {closed}",
+        shell=True,
+        capture_output=True,
+        check=False,
+        executable="/bin/bash",
     )
     assert done.returncode == {">&-": 73, "2>&-": 0, "<&-": 3}[closed]
     assert b"Traceback" not in done.stderr

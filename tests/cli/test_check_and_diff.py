@@ -186,11 +186,21 @@ def test_junit_and_annotations_say_the_same(pcapflow: Pcapflow, project: Path) -
 
 def test_quiet_is_one_line_a_capture(pcapflow: Pcapflow) -> None:
     ran = pcapflow("check", "-q", "--no-baseline", "--fail-on", "gap", "fixtures")
-    assert ran.stdout.splitlines() == ["ok     fixtures/json-api.pcap", "FAILED fixtures/lossy.pcap: 1 problem", "ok     fixtures/statuses.pcap"]
+    assert ran.stdout.splitlines() == [
+        "ok     fixtures/json-api.pcap",
+        "FAILED fixtures/lossy.pcap: 1 problem",
+        "ok     fixtures/statuses.pcap",
+    ]
 
 
 def test_wrong_command_lines_are_status_2_and_nothing_is_written(pcapflow: Pcapflow, project: Path) -> None:
-    for args in (["check"], ["check", "-"], ["check", "--fail-on", "gaps", "fixtures"], ["check", "--config", "nowhere.toml", "fixtures"], ["diff", "a"]):
+    for args in (
+        ["check"],
+        ["check", "-"],
+        ["check", "--fail-on", "gaps", "fixtures"],
+        ["check", "--config", "nowhere.toml", "fixtures"],
+        ["diff", "a"],
+    ):
         ran = pcapflow(*args)
         assert ran.returncode == 2, args
         assert "Traceback" not in ran.stderr
@@ -231,7 +241,10 @@ def test_diff_tells_counts_endpoints_drops_and_memory_that_changed(pcapflow: Pca
     found: dict[str, Any] = json.loads(pcapflow("diff", "--json", old, new).stdout)
     assert found["same"] is False
     assert found["counts"] == {"summary_changes": 0, "new": 0, "gone": 0, "changed": 1}
-    assert [(e["name"].rpartition("/")[2], e["old"] is None, e["new"] is None) for e in found["endpoints"]] == [("missing", False, True), ("mizzing", True, False)]
+    assert [(e["name"].rpartition("/")[2], e["old"] is None, e["new"] is None) for e in found["endpoints"]] == [
+        ("missing", False, True),
+        ("mizzing", True, False),
+    ]
     assert found["records"][0]["changes"] == [{"path": ".request.target", "old": "/missing", "new": "/mizzing"}]
     other = report(pcapflow, project, "other.json", "--json", "--memory-limit", "32MiB", "fixtures/lossy.pcap")
     told = pcapflow("diff", "--summary", old, other)
@@ -260,7 +273,12 @@ def expecting(project: Path, *lines: str) -> None:
 def test_bounds_on_what_a_baseline_leaves_out_are_held_against_the_run(pcapflow: Pcapflow, project: Path) -> None:
     expecting(project, '"memory.process.peak_rss_bytes" = {max = "1KiB"}')
     assert pcapflow("check", "fixtures/lossy.pcap").returncode == 1
-    expecting(project, '"json.backend" = {one_of = ["yajl2_c", "yajl2", "yajl2_cffi", "python"]}', '"run.workers" = 1', '"run.packets_per_second" = {min = 1}')
+    expecting(
+        project,
+        '"json.backend" = {one_of = ["yajl2_c", "yajl2", "yajl2_cffi", "python"]}',
+        '"run.workers" = 1',
+        '"run.packets_per_second" = {min = 1}',
+    )
     assert pcapflow("check", "fixtures/lossy.pcap").returncode == 0
 
 
@@ -319,7 +337,11 @@ def test_a_reader_that_leaves_does_not_make_it_green(project: Path) -> None:
     assert subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=120, capture_output=True).returncode == 1
     assert (project / "out.xml").exists()
     process = subprocess.Popen(
-        [sys.executable, "-m", "pcapflow", "check", "--no-baseline", "--fail-on", "gap", "fixtures"], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "pcapflow", "check", "--no-baseline", "--fail-on", "gap", "fixtures"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -379,7 +401,13 @@ def test_a_baseline_that_cannot_be_read_is_replaced_where_update_asks(pcapflow: 
     pcapflow("check", "--update", "fixtures/lossy.pcap")
     whole = place.read_bytes()
     nested = whole.replace(b'{"record":', b'{"zzz":' + b"[" * 5000 + b"]" * 5000 + b',"record":', 1)
-    for broken in (b"<<<<<<< HEAD\n" + whole, whole[:500], nested, whole.replace(b"report/1", b"report/9"), whole.decode().encode("utf-16")):
+    for broken in (
+        b"<<<<<<< HEAD\n" + whole,
+        whole[:500],
+        nested,
+        whole.replace(b"report/1", b"report/9"),
+        whole.decode().encode("utf-16"),
+    ):
         place.write_bytes(broken)
         ran = pcapflow("check", "fixtures/lossy.pcap")
         if broken is nested:
@@ -395,12 +423,22 @@ def test_a_baseline_that_cannot_be_read_is_replaced_where_update_asks(pcapflow: 
 def test_reports_come_through_pipes_in_any_layout(pcapflow: Pcapflow, project: Path) -> None:
     one = report(pcapflow, project, "one.json", "--json", "fixtures/statuses.pcap")
     shell = f"{sys.executable} -m json.tool {one} | {sys.executable} -m pcapflow diff {one} /dev/stdin"
-    assert subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=60, capture_output=True, text=True).stdout == "no difference\n"
+    assert (
+        subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=60, capture_output=True, text=True).stdout
+        == "no difference\n"
+    )
 
 
 def test_no_file_lies_beside_what_is_no_file(project: Path) -> None:
     with (project / "fixtures" / "statuses.pcap").open("rb") as capture:
-        ran = subprocess.run([sys.executable, "-m", "pcapflow", "check", "--update", "/dev/stdin"], stdin=capture, capture_output=True, text=True, check=False, cwd=project)
+        ran = subprocess.run(
+            [sys.executable, "-m", "pcapflow", "check", "--update", "/dev/stdin"],
+            stdin=capture,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=project,
+        )
     assert ran.returncode == 2
     assert "--no-baseline" in ran.stderr
 
@@ -420,7 +458,9 @@ def test_long_targets_take_no_memory(project: Path) -> None:
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     )
     for update in (["--update"], []):
-        ran = subprocess.run([sys.executable, "-c", code, *update, path], capture_output=True, text=True, check=True, cwd=project, timeout=120)
+        ran = subprocess.run(
+            [sys.executable, "-c", code, *update, path], capture_output=True, text=True, check=True, cwd=project, timeout=120
+        )
         status, peak = ran.stdout.splitlines()[-2:]
         assert status == "0"
         assert int(peak) < 150_000, ran.stdout
@@ -493,13 +533,18 @@ def test_workers_go_when_their_parent_is_killed(project: Path) -> None:
     assert processes_of(process.pid) == []
 
 
-def test_a_killed_worker_costs_its_own_capture_alone(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_killed_worker_costs_its_own_capture_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from pcapflow.check import checking
     from pcapflow.cli.check import _in_processes
     from pcapflow.limits import Limits
     from pcapflow.pipeline import Options
 
-    jobs = [checking.Job(str(project / "fixtures" / name), Limits(), Options(), False) for name in ("lossy.pcap", "json-api.pcap", "statuses.pcap")]
+    jobs = [
+        checking.Job(str(project / "fixtures" / name), Limits(), Options(), False)
+        for name in ("lossy.pcap", "json-api.pcap", "statuses.pcap")
+    ]
     deadly = checking.Job(jobs[1].capture, _Deadly(), Options(), False)
     verdicts = list(_in_processes([jobs[0], deadly, jobs[2]], 2))
     assert [verdict.exit_status for verdict in verdicts] == [0, 71, 0]
@@ -563,7 +608,9 @@ def test_what_is_shown_of_thousands_of_captures_is_not_kept(project: Path) -> No
     tracemalloc.start()
     with JUnit() as cases:
         for i in range(2000):
-            verdict = Verdict(f"{i}.pcap", "failed", exit_status=1, problems=[Problem("difference", "&" * 800) for _ in range(20)], accept="&" * 1000)
+            verdict = Verdict(
+                f"{i}.pcap", "failed", exit_status=1, problems=[Problem("difference", "&" * 800) for _ in range(20)], accept="&" * 1000
+            )
             cases.add(verdict)
             verdict.told()
         written: list[int] = []

@@ -55,7 +55,18 @@ def test_values_come_in_the_order_of_their_packets_whatever_the_blocks(capture: 
 
 @pytest.mark.parametrize(
     ("where", "count"),
-    [("method=POST", 3001), ("method=post,source=request", 1), ("status=2xx", 900), ("status=404,source=request", 1), ("status=404", 3001), ("path=/v1/*", 900), ("path=/v1", 0), ("host=example", 3901), ("host=example:80", 0), ("source=raw", 0)],
+    [
+        ("method=POST", 3001),
+        ("method=post,source=request", 1),
+        ("status=2xx", 900),
+        ("status=404,source=request", 1),
+        ("status=404", 3001),
+        ("path=/v1/*", 900),
+        ("path=/v1", 0),
+        ("host=example", 3901),
+        ("host=example:80", 0),
+        ("source=raw", 0),
+    ],
 )
 def test_where_selects_exchanges(capture: Path, where: str, count: int) -> None:
     out, _ = pcapflow("extract", "items.item", "--where", where, capture)
@@ -69,7 +80,13 @@ def test_a_condition_that_is_none_is_a_usage_error(capture: Path, where: str) ->
 
 
 def test_what_was_given_up_is_said_or_written(tmp_path: Path) -> None:
-    t = Talk().open().send(0, request("/a") + request("/b")).send(1, response(b'["' + b"x" * 2_000_000 + b'", 1]') + response(b'{"a": [1, 2,')).close()
+    t = (
+        Talk()
+        .open()
+        .send(0, request("/a") + request("/b"))
+        .send(1, response(b'["' + b"x" * 2_000_000 + b'", 1]') + response(b'{"a": [1, 2,'))
+        .close()
+    )
     path, drops = tmp_path / "t.pcap", tmp_path / "drops.ndjson"
     t.save(path)
     errors = pcapflow("extract", "item", path)[1]
@@ -92,7 +109,9 @@ def test_raw_lines_are_extracted_too(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_ends_the_run_quietly(capture: Path) -> None:
-    done = subprocess.run(f"{sys.executable} -m pcapflow extract items.item.id {capture} | head -n 1", shell=True, capture_output=True, check=False)
+    done = subprocess.run(
+        f"{sys.executable} -m pcapflow extract items.item.id {capture} | head -n 1", shell=True, capture_output=True, check=False
+    )
     assert (done.stdout, done.stderr) == (b"7\n", b"")
 
 
@@ -133,7 +152,11 @@ def test_blocks_change_nothing_in_what_is_followed(holed: str) -> None:
 
 
 def test_both_streams_of_a_sample_are_what_the_report_counts() -> None:
-    (first,) = (json.loads(line) for line in pcapflow("analyze", "--ndjson", SAMPLES / "pipelined.pcap")[0].splitlines()[:10000] if b'"record":"connection"' in line and b'"connection":1,' in line)
+    (first,) = (
+        json.loads(line)
+        for line in pcapflow("analyze", "--ndjson", SAMPLES / "pipelined.pcap")[0].splitlines()[:10000]
+        if b'"record":"connection"' in line and b'"connection":1,' in line
+    )
     for name in ("client", "server"):
         raw = pcapflow("follow", SAMPLES / "pipelined.pcap", "--connection", 1, "--stream", name, "--raw")[0]
         assert len(raw) == first["streams"][name]["delivered_bytes"] > 0
@@ -151,7 +174,13 @@ def test_the_streams_have_the_names_that_the_report_gives_them(name: str) -> Non
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["--connection", "2"], "no connection begins with packet 2"), (["--connection", "1", "--gap-fill", "00"], "--gap-fill goes with --raw"), (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"), (["--connection", "1", "--raw", "--hex"], "exclude"), ([], "--connection")],
+    [
+        (["--connection", "2"], "no connection begins with packet 2"),
+        (["--connection", "1", "--gap-fill", "00"], "--gap-fill goes with --raw"),
+        (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"),
+        (["--connection", "1", "--raw", "--hex"], "exclude"),
+        ([], "--connection"),
+    ],
 )
 def test_what_cannot_be_followed_is_a_usage_error(holed: str, arguments: list[str], says: str) -> None:
     assert says in pcapflow("follow", holed, *arguments, status=2)[1]

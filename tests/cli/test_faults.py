@@ -106,7 +106,15 @@ def test_a_full_disk_for_what_waits_to_be_put_in_order_is_status_73(tmp_path: Pa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
-@pytest.mark.parametrize(("args", "status"), [(("analyze", "-q", "nothere"), 3), (("analyze", "--nothing"), 2), (("analyze", "-q", LOSSY), 0), (("analyze", "-q", "-o", "/dev/null", LOSSY), 0)])
+@pytest.mark.parametrize(
+    ("args", "status"),
+    [
+        (("analyze", "-q", "nothere"), 3),
+        (("analyze", "--nothing"), 2),
+        (("analyze", "-q", LOSSY), 0),
+        (("analyze", "-q", "-o", "/dev/null", LOSSY), 0),
+    ],
+)
 def test_a_full_or_closed_standard_error_changes_no_status(args: tuple[str, ...], status: int) -> None:
     with Path("/dev/full").open("w") as full:
         assert run(*args, stdout=subprocess.DEVNULL, stderr=full).returncode == status
@@ -175,7 +183,12 @@ def _in_a_folder(folder: Path) -> tuple[Path, Path]:
     return folder, folder / "in.pcap"
 
 
-PLACES = {"itself": _itself, "a link": _linked(lambda a, b: b.symlink_to(a)), "a hard link": _linked(lambda a, b: b.hardlink_to(a)), "a capture in the folder": _in_a_folder}
+PLACES = {
+    "itself": _itself,
+    "a link": _linked(lambda a, b: b.symlink_to(a)),
+    "a hard link": _linked(lambda a, b: b.hardlink_to(a)),
+    "a capture in the folder": _in_a_folder,
+}
 OUTPUTS = {
     "-o": ("analyze", "-q", "-o"), "--html": ("analyze", "-q", "--html"), "--har": ("analyze", "-q", "--har"), "extract -o": ("extract", "a", "-q", "-o"),
     "--drops": ("extract", "a", "-q", "--drops"), "follow -o": ("follow", "--connection", "1", "-q", "-o"), "--junit": ("check", "--no-baseline", "-q", "--junit"),
@@ -192,7 +205,9 @@ def test_an_output_that_is_an_input_is_refused_and_the_input_kept(tmp_path: Path
     assert (tmp_path / "in.pcap").read_bytes() == Path(SAMPLE).read_bytes()
 
 
-@pytest.mark.parametrize("command", [("analyze", "-q", "--json"), ("extract", "-q", "a"), ("follow", "-q", "--connection", "1"), ("check", "--no-baseline")])
+@pytest.mark.parametrize(
+    "command", [("analyze", "-q", "--json"), ("extract", "-q", "a"), ("follow", "-q", "--connection", "1"), ("check", "--no-baseline")]
+)
 @pytest.mark.parametrize("redirection", [">>", "1<>"])
 def test_standard_output_that_is_an_input_is_refused_and_the_input_kept(tmp_path: Path, command: tuple[str, ...], redirection: str) -> None:
     shutil.copy(SAMPLE, tmp_path / "in.pcap")
@@ -226,7 +241,9 @@ def test_tables_take_the_place_of_no_capture(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/fd/1").exists(), reason="no descriptors by path here")
-@pytest.mark.parametrize(("path", "redirection"), [("link", "> out"), ("/dev/stdout", "> out"), ("/dev/fd/3", "3> out"), ("/proc/self/fd/3", "3>> out")])
+@pytest.mark.parametrize(
+    ("path", "redirection"), [("link", "> out"), ("/dev/stdout", "> out"), ("/dev/fd/3", "3> out"), ("/proc/self/fd/3", "3>> out")]
+)
 def test_an_output_that_is_a_descriptor_is_written_where_it_leads(tmp_path: Path, path: str, redirection: str) -> None:
     (tmp_path / "link").symlink_to("/dev/stdout")
     line = f"{' '.join(PROGRAM)} analyze -q --json -o {path} {SAMPLE} {redirection}"
@@ -286,11 +303,15 @@ def test_too_few_addresses_to_load_what_is_needed_are_status_71(megabytes: int) 
 
 
 @pytest.mark.parametrize(("number", "statuses"), [(signal.SIGINT, (130, -signal.SIGINT)), (signal.SIGTERM, (143, -signal.SIGTERM))])
-def test_a_signal_while_modules_are_imported_ends_the_process_and_says_nothing(number: int, statuses: tuple[int, int], tmp_path: Path) -> None:
+def test_a_signal_while_modules_are_imported_ends_the_process_and_says_nothing(
+    number: int, statuses: tuple[int, int], tmp_path: Path
+) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for i in range(8):
-        process = subprocess.Popen([*PROGRAM, "analyze", "-q", str(pipe)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        process = subprocess.Popen(
+            [*PROGRAM, "analyze", "-q", str(pipe)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
         time.sleep(0.06 + 0.02 * i)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
@@ -351,7 +372,14 @@ def test_an_interrupt_while_the_program_is_loaded_ends_without_a_traceback_of_ou
 def test_a_check_that_is_interrupted_leaves_nothing_and_its_processes_say_nothing(tmp_path: Path) -> None:
     for i in range(4):
         shutil.copy(SAMPLE, tmp_path / f"{i}.pcap")
-    started = subprocess.Popen([*PROGRAM, "check", "--update", "-j", "2", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True)
+    started = subprocess.Popen(
+        [*PROGRAM, "check", "--update", "-j", "2", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
     time.sleep(0.7)
     os.killpg(started.pid, signal.SIGINT)  # as a terminal does
     _, said = started.communicate(timeout=30)
@@ -386,7 +414,14 @@ def test_numbers_beyond_what_a_limit_may_be_are_refused() -> None:
 @pytest.mark.parametrize("name", list(Limits().as_dict()))
 @pytest.mark.parametrize("value", [1, 100, MOST])
 def test_any_value_of_a_limit_gives_a_report_or_a_clear_line(tmp_path: Path, name: str, value: int) -> None:
-    path = Talk().open().send(0, b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", size=700).send(1, response(b'{"a":["\\n",{"b":1}]}' * 40), size=90).close().save(tmp_path / "x.pcap")
+    path = (
+        Talk()
+        .open()
+        .send(0, b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", size=700)
+        .send(1, response(b'{"a":["\\n",{"b":1}]}' * 40), size=90)
+        .close()
+        .save(tmp_path / "x.pcap")
+    )
     try:
         result = pipeline.run([path], replace(Limits(), **{name: value}), write=lambda _: None)
     except (UsageError, pipeline.AccountError) as e:
@@ -403,7 +438,13 @@ def test_what_gap_fill_writes_is_bounded_and_what_is_left_out_is_said(tmp_path: 
     path = t.send(0, b"end").acknowledge(1).close().save(tmp_path / "x.pcap")
     out = tmp_path / "out"
     program = f"import sys, dataclasses\nimport pcapflow.cli\nf = sys.modules['pcapflow.cli.follow']\nold = f.settings\nf.settings = lambda run: (dataclasses.replace(old(run)[0], gap_fill_max_bytes={64 * KIB}), old(run)[1])\nfrom pcapflow.cli import main\nmain()"
-    done = subprocess.run([sys.executable, "-c", program, "follow", "-q", "--connection", "1", "--raw", "--gap-fill", "2e", "-o", str(out), path], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "follow", "-q", "--connection", "1", "--raw", "--gap-fill", "2e", "-o", str(out), path],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
     assert done.returncode == 0
     assert out.read_bytes() == b"begin" + b"." * (64 * KIB) + b"end"
     assert f"gap_fill_max_bytes: {200_000 - 64 * KIB:,} missing bytes are not filled" in one_line(done)
@@ -438,7 +479,9 @@ def test_harmless_text_and_json_keep_the_rest() -> None:
     assert harmless_json('{"a":"\u061c\x9b\u00e9"}'.encode()) == '{"a":"\\u061c\\u009b\u00e9"}'.encode()
 
 
-@pytest.mark.parametrize(("name", "value"), [("captures", b"{}," * 5_000_000 + b"{}"), ("http", b"{}," * 5_000_000 + b"{}"), ("limits", b"1," * 600_000 + b"1")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("captures", b"{}," * 5_000_000 + b"{}"), ("http", b"{}," * 5_000_000 + b"{}"), ("limits", b"1," * 600_000 + b"1")]
+)
 def test_a_hostile_baseline_is_refused_in_bounded_memory(tmp_path: Path, name: str, value: bytes) -> None:
     path = tmp_path / "x.report.json"
     path.write_bytes(b'{"schema":"pcapflow.report/1","records":[\n],"%s":[%s]}' % (name.encode(), value))
@@ -488,7 +531,9 @@ def test_a_report_with_half_a_character_is_read_or_refused_whatever_ijson_would_
 def test_an_update_over_the_settings_is_refused(tmp_path: Path) -> None:
     shutil.copy(SAMPLE, tmp_path / "a")
     (tmp_path / "a.report.json").write_text("[options]\n")
-    done = subprocess.run([*PROGRAM, "check", "-j1", "--update", "--config", "a.report.json", "a"], check=False, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [*PROGRAM, "check", "-j1", "--update", "--config", "a.report.json", "a"], check=False, cwd=tmp_path, capture_output=True, text=True
+    )
     assert (done.returncode, (tmp_path / "a.report.json").read_text()) == (2, "[options]\n")
 
 
@@ -589,6 +634,18 @@ def test_a_signal_while_a_sink_is_imported_leaves_nothing_behind(tmp_path: Path)
     )
     folder = tmp_path / "out"
     folder.mkdir()
-    args = ["analyze", "-q", "-o", str(folder / "report"), "--html", str(folder / "page"), "--har", str(folder / "har"), "--parquet", str(folder), SAMPLE]
+    args = [
+        "analyze",
+        "-q",
+        "-o",
+        str(folder / "report"),
+        "--html",
+        str(folder / "page"),
+        "--har",
+        str(folder / "har"),
+        "--parquet",
+        str(folder),
+        SAMPLE,
+    ]
     done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "[]\n")

@@ -91,7 +91,10 @@ def test_a_time_of_day_of_a_capture_of_several_days_is_refused_with_what_to_writ
     path.write_bytes(talk.bytes())
     done = pcapflow("analyze", "-q", "--from", "13:10:32", "-o", str(tmp_path / "out"), str(path))
     assert done.returncode == 2
-    assert "--from 13:10:32 says no day, and the capture has packets of several (2023-11-14, 2023-11-15); write 2023-11-14T13:10:32Z" in done.stderr
+    assert (
+        "--from 13:10:32 says no day, and the capture has packets of several (2023-11-14, 2023-11-15); write 2023-11-14T13:10:32Z"
+        in done.stderr
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -104,7 +107,14 @@ def test_digits_that_may_be_a_date_are_never_1970(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "ns"),
-    [("13:10:32", 47_432_000_000_000), ("00:00", 0), ("23:59:59.5", 86_399_500_000_000), ("5", 5 * 10**9), ("9999", 9999 * 10**9), ("20239999", 20_239_999 * 10**9)],
+    [
+        ("13:10:32", 47_432_000_000_000),
+        ("00:00", 0),
+        ("23:59:59.5", 86_399_500_000_000),
+        ("5", 5 * 10**9),
+        ("9999", 9999 * 10**9),
+        ("20239999", 20_239_999 * 10**9),
+    ],
 )
 def test_times_of_day_and_seconds_are_told_apart(text: str, ns: int) -> None:
     found = moment(text)
@@ -137,7 +147,12 @@ def test_it_runs_without_what_other_systems_lack(stdin: bool) -> None:
     here = pcapflow("analyze", "-q", "--ndjson", str(SAMPLE)).stdout.splitlines()[:-1]
     with SAMPLE.open("rb") as capture:
         done = subprocess.run(
-            [sys.executable, "-c", _WITHOUT, "analyze", "-q", "--ndjson", "-" if stdin else str(SAMPLE)], capture_output=True, text=True, check=False, cwd=ROOT, stdin=capture
+            [sys.executable, "-c", _WITHOUT, "analyze", "-q", "--ndjson", "-" if stdin else str(SAMPLE)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            stdin=capture,
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:-1] == here

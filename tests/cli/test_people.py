@@ -29,7 +29,11 @@ def test_help_has_every_option_once_under_a_heading_and_examples(name: str) -> N
     text = click.testing.CliRunner().invoke(cli, [name, "--help"], terminal_width=100).output
     found = grouped(command)
     shown = [option for _, options in found for option in options]
-    assert len(shown) == len(set(shown)) == len([p for p in command.get_params(click.Context(command)) if isinstance(p, click.Option) and not p.hidden])
+    assert (
+        len(shown)
+        == len(set(shown))
+        == len([p for p in command.get_params(click.Context(command)) if isinstance(p, click.Option) and not p.hidden])
+    )
     for heading, options in found:
         assert f"\n{heading}:\n" in text
         for option in options:
@@ -48,7 +52,12 @@ def test_every_grouped_name_is_an_option_of_some_command() -> None:
 @pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
 def test_the_man_page_is_formatted_without_a_warning() -> None:
     done = subprocess.run(
-        ["man", "--warnings", "-E", "UTF-8", "-l", "docs/pcapflow.1"], cwd=ROOT, capture_output=True, text=True, check=True, env={**ENV, "MANWIDTH": "80", "LC_ALL": "C.UTF-8", "MANPAGER": "cat"}
+        ["man", "--warnings", "-E", "UTF-8", "-l", "docs/pcapflow.1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**ENV, "MANWIDTH": "80", "LC_ALL": "C.UTF-8", "MANPAGER": "cat"},
     )
     assert done.stderr == ""
     for part in ("PCAPFLOW(1)", "pcapflow report-schema", "--fail-on KINDS", "EXIT STATUS", "pcapflow check --update fixtures/*.pcap"):
@@ -77,7 +86,12 @@ def test_bash_completes_commands_options_and_choices() -> None:
 def test_fish_completes_commands_and_captures_as_files() -> None:
     def complete(line: str) -> str:
         return subprocess.run(
-            ["fish", "-c", f"_PCAPFLOW_COMPLETE=fish_source pcapflow | source; complete -C '{line}'"], cwd=ROOT, capture_output=True, text=True, check=True, env=ENV
+            ["fish", "-c", f"_PCAPFLOW_COMPLETE=fish_source pcapflow | source; complete -C '{line}'"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=ENV,
         ).stdout
 
     assert complete("pcapflow fol").split()[0] == "follow"
@@ -89,7 +103,13 @@ def test_zsh_takes_the_script_and_its_answers() -> None:
     script = 'autoload -Uz compinit && compinit -u -D; eval "$(_PCAPFLOW_COMPLETE=zsh_source pcapflow)"; whence -w _pcapflow_completion; print -r -- ${_comps[pcapflow]}'
     done = subprocess.run(["zsh", "-f", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, env=ENV)
     assert done.stdout.split() == ["_pcapflow_completion:", "function", "_pcapflow_completion"]
-    asked = subprocess.run(["pcapflow"], capture_output=True, text=True, check=True, env={**ENV, "_PCAPFLOW_COMPLETE": "zsh_complete", "COMP_WORDS": "pcapflow di", "COMP_CWORD": "1"})
+    asked = subprocess.run(
+        ["pcapflow"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**ENV, "_PCAPFLOW_COMPLETE": "zsh_complete", "COMP_WORDS": "pcapflow di", "COMP_CWORD": "1"},
+    )
     assert asked.stdout.split("\n")[:2] == ["plain", "diff"]
 
 
@@ -97,7 +117,11 @@ def test_the_progress_bar_shows_packets_rate_and_memory_against_the_limit() -> N
     parent, child = pty.openpty()
     capture = (SAMPLES / "keepalive.pcap").read_bytes()
     process = subprocess.Popen(
-        [sys.executable, "-m", "pcapflow", "analyze", "--json", "--no-records", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=child, env={**ENV, "TERM": "xterm", "COLUMNS": "120"}
+        [sys.executable, "-m", "pcapflow", "analyze", "--json", "--no-records", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=child,
+        env={**ENV, "TERM": "xterm", "COLUMNS": "120"},
     )
     os.close(child)
     assert process.stdin is not None

@@ -87,7 +87,13 @@ def test_other_bytes_under_the_same_numbers_are_no_copy(run: Run) -> None:
 
 def test_the_same_packet_in_two_tunnels_is_two_packets(run: Run) -> None:
     """A tunnel's own capture beside that of its carrier: each has its connection whole."""
-    ran = run(pcap(sorted([*TALK.frames, *((us + 1, ethernet(wrap("vxlan", frame[14:], number=3))) for us, frame in TALK.frames)], key=lambda f: f[0])))
+    ran = run(
+        pcap(
+            sorted(
+                [*TALK.frames, *((us + 1, ethernet(wrap("vxlan", frame[14:], number=3))) for us, frame in TALK.frames)], key=lambda f: f[0]
+            )
+        )
+    )
     assert ran.summary.decode.duplicated == 0
     assert [(r["tunnel"], r["packets"]) for r in ran.of("connection")] == [(None, len(TALK.frames)), ("vxlan 3", len(TALK.frames))]
 
@@ -107,9 +113,13 @@ def v6(seq: int, flags: int, data: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "after", "copies"), [(b"x", SAME_WITHIN // 1000 - 1, 1), (b"x", SAME_WITHIN // 1000, 0), (b"", 1, 0)], ids=["at once", "later", "an acknowledgement"]
+    ("data", "after", "copies"),
+    [(b"x", SAME_WITHIN // 1000 - 1, 1), (b"x", SAME_WITHIN // 1000, 0), (b"", 1, 0)],
+    ids=["at once", "later", "an acknowledgement"],
 )
-def test_without_an_identification_a_copy_at_the_same_place_comes_at_once_and_carries_something(run: Run, data: bytes, after: int, copies: int) -> None:
+def test_without_an_identification_a_copy_at_the_same_place_comes_at_once_and_carries_something(
+    run: Run, data: bytes, after: int, copies: int
+) -> None:
     ran = run(pcap([(0, v6(1, ACK, data)), (after, v6(1, ACK, data))]))
     assert ran.summary.decode.duplicated == copies
 
@@ -199,7 +209,9 @@ def model(plan: list[tuple[int, int, int, int, int]]) -> list[bool]:
 
 
 @given(packets, st.lists(st.integers(1, 24), max_size=4))
-def test_copies_are_those_of_the_model_wherever_blocks_end(tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[int, int, int, int, int]], cuts: list[int]) -> None:
+def test_copies_are_those_of_the_model_wherever_blocks_end(
+    tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[int, int, int, int, int]], cuts: list[int]
+) -> None:
     if not plan:
         return
     us, frames = 0, []
@@ -228,5 +240,3 @@ def _frame(which: int, ident: int) -> bytes:
     from tests.craft import tcp_frame
 
     return tcp_frame(CLIENT, 5, SERVER, 6, 1 + which, 1, ACK, b"abcdef", ident=ident)
-
-

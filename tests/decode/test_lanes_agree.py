@@ -66,7 +66,9 @@ def test_they_agree_on_real_packets(path: Path) -> None:
 
 
 frames = st.builds(
-    lambda vlans, v6, options, tcp_options, data, pad, cut, spoil, around: _frame(vlans, v6, options, tcp_options, data, pad, cut, spoil, around),
+    lambda vlans, v6, options, tcp_options, data, pad, cut, spoil, around: _frame(
+        vlans, v6, options, tcp_options, data, pad, cut, spoil, around
+    ),
     st.lists(st.integers(0, 4095), max_size=3),
     st.booleans(),
     st.binary(max_size=12),
@@ -79,9 +81,23 @@ frames = st.builds(
 )
 
 
-def _frame(vlans: list[int], v6: bool, options: bytes, tcp_options: bytes, data: bytes, pad: int, cut: int | None, spoil: tuple[int, int] | None, around: list[str]) -> tuple[int, bytes, int]:
+def _frame(
+    vlans: list[int],
+    v6: bool,
+    options: bytes,
+    tcp_options: bytes,
+    data: bytes,
+    pad: int,
+    cut: int | None,
+    spoil: tuple[int, int] | None,
+    around: list[str],
+) -> tuple[int, bytes, int]:
     segment = tcp_header(1, 2, 3, 4, ACK, tcp_options) + data
-    packet = ipv6_packet(bytes(16), b"\1" * 16, segment) if v6 else ipv4_packet("1.2.3.4", "5.6.7.8", segment, options=options + b"\1" * (-len(options) % 4))
+    packet = (
+        ipv6_packet(bytes(16), b"\1" * 16, segment)
+        if v6
+        else ipv4_packet("1.2.3.4", "5.6.7.8", segment, options=options + b"\1" * (-len(options) % 4))
+    )
     for i, kind in enumerate(around):
         packet = wrap(kind, packet, number=i + 1, v6=bool(i % 2))
     frame = ethernet(packet, 0x86DD if packet[0] >> 4 == 6 else 0x0800, vlans)
@@ -99,7 +115,9 @@ def test_they_agree_on_random_packets(tmp_path_factory: pytest.TempPathFactory, 
         agree(block)
 
 
-def decoded(tmp_path: Path, *packets: tuple[int, bytes] | tuple[int, bytes, int], link: int = 1) -> tuple[SegmentColumns, DecodeCounts, PacketBlock]:
+def decoded(
+    tmp_path: Path, *packets: tuple[int, bytes] | tuple[int, bytes, int], link: int = 1
+) -> tuple[SegmentColumns, DecodeCounts, PacketBlock]:
     path = tmp_path / "x.pcap"
     path.write_bytes(pcap(packets, link=link))
     (block,) = blocks(path)
@@ -257,7 +275,9 @@ def test_no_frame_of_any_link_type_raises(link: int, frame: bytes, what: bytes, 
     assert packet.payload_at + packet.payload_len <= len(frame)
 
 
-@pytest.mark.parametrize("around", [lambda frame: ethernet(bytes(4) + frame, 0x88E7), lambda frame: ethernet(SNAP + b"\0\x10" + SNAP + b"\x65\x58" + frame, 60)])
+@pytest.mark.parametrize(
+    "around", [lambda frame: ethernet(bytes(4) + frame, 0x88E7), lambda frame: ethernet(SNAP + b"\0\x10" + SNAP + b"\x65\x58" + frame, 60)]
+)
 def test_frames_in_frames_end_somewhere(around: Callable[[bytes], bytes]) -> None:
     frame = ethernet(IPV4)
     for _ in range(500):

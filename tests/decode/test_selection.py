@@ -34,7 +34,10 @@ def segment(data: bytes = b"x", side: int = 0, **ends: object) -> bytes:
     return talk.frames[0][1]
 
 
-V6 = ethernet(ipv6_packet(b"\x20\x01\x0d\xb8" + bytes(11) + b"\1", b"\x20\x01\x0d\xb8" + bytes(11) + b"\2", tcp_header(7, 443, 1, 1, 16) + b"v6"), 0x86DD)
+V6 = ethernet(
+    ipv6_packet(b"\x20\x01\x0d\xb8" + bytes(11) + b"\1", b"\x20\x01\x0d\xb8" + bytes(11) + b"\2", tcp_header(7, 443, 1, 1, 16) + b"v6"),
+    0x86DD,
+)
 FRAMES = {
     "web": segment(client=A, sport=40_000, server=B, dport=80),
     "back": segment(side=1, client=A, sport=40_000, server=B, dport=80),
@@ -152,7 +155,9 @@ def test_only_so_many_packets_are_read(run: Run, block_packets: int) -> None:
 
 
 @given(st.lists(st.tuples(st.binary(max_size=40), st.booleans(), st.integers(0, 3)), min_size=1, max_size=12))
-def test_checksums_of_a_block_are_those_of_each_segment(tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[bytes, bool, int]]) -> None:
+def test_checksums_of_a_block_are_those_of_each_segment(
+    tmp_path_factory: pytest.TempPathFactory, plan: list[tuple[bytes, bool, int]]
+) -> None:
     frames = []
     for i, (data, wrong, pad) in enumerate(plan):
         frame = segment(data, sport=i + 1)
@@ -178,7 +183,9 @@ def test_segments_with_a_wrong_checksum_are_dropped_and_counted(run: Run) -> Non
         assert ran.summary.tcp.missing_bytes == 20
         assert ran.summary.drops.by_reason[DropReason.CHECKSUM_WRONG].bytes == 20
         drops = ran.of("drop")
-        assert [(d["layer"], d["reason"], d["packet"], d["bytes"]) for d in drops] == [("decode", "checksum_wrong", data[i] + 1, 10) for i in (3, 4)]
+        assert [(d["layer"], d["reason"], d["packet"], d["bytes"]) for d in drops] == [
+            ("decode", "checksum_wrong", data[i] + 1, 10) for i in (3, 4)
+        ]
 
 
 def test_a_segment_that_was_cut_cannot_be_checked(tmp_path: Path) -> None:
@@ -204,7 +211,18 @@ def test_times_are_read(text: str, ns: int) -> None:
     assert Moment().convert(text, None, None) == ns
 
 
-@pytest.mark.parametrize("wrong", [["--filter", "port"], ["--from", "yesterday"], ["--packets", "0"], ["--to", "2023"], ["--from", "20231114"], ["--from", "202311"], ["--from", "25:00"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--filter", "port"],
+        ["--from", "yesterday"],
+        ["--packets", "0"],
+        ["--to", "2023"],
+        ["--from", "20231114"],
+        ["--from", "202311"],
+        ["--from", "25:00"],
+    ],
+)
 def test_a_wrong_selection_is_status_2_and_one_line(wrong: list[str]) -> None:
     command = [sys.executable, "-m", "pcapflow", "analyze", *wrong, "samples/lossy.pcap"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, check=False, text=True)

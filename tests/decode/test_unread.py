@@ -59,7 +59,10 @@ def test_names_add_up_to_what_is_not_tcp(run: Run, frames: list[bytes]) -> None:
 
 def test_names_are_bounded_and_most_bytes_come_first(run: Run) -> None:
     frames = [(i, ip(17, udp(1000 + i, bytes(i)))) for i in range(100)]
-    forward, backward = (run(pcap(some), replace(Limits(), map_keys=5)).summary.decode.not_read for some in (frames, [(99 - us, f) for us, f in frames[::-1]]))
+    forward, backward = (
+        run(pcap(some), replace(Limits(), map_keys=5)).summary.decode.not_read
+        for some in (frames, [(99 - us, f) for us, f in frames[::-1]])
+    )
     assert list(forward) == [f"udp {n}" for n in (1099, 1098, 1097, 1096, 1095)] + ["..."]
     assert (forward["..."].packets, forward) == (95, backward)
 
@@ -87,7 +90,9 @@ AROUND = {
     "metadata in a VLAN": lambda frame: frame[:12] + b"\x81\0\0\7\x89\x09\1\1\0\1\0\7" + frame[12:],
     "GRE in UDP": lambda frame: ethernet(ipv4_packet("9.9.9.9", "8.8.8.8", udp(4754, b"\0\0\x08\0" + frame[14:]), proto=17)),
     "PPPoE": lambda frame: ethernet(b"\x11\0\0\1" + struct.pack(">H", len(frame) - 12) + b"\0\x21" + frame[14:], 0x8864),
-    "PPPoE with a compressed protocol": lambda frame: ethernet(b"\x11\0\0\1" + struct.pack(">H", len(frame) - 13) + b"\x21" + frame[14:], 0x8864),
+    "PPPoE with a compressed protocol": lambda frame: ethernet(
+        b"\x11\0\0\1" + struct.pack(">H", len(frame) - 13) + b"\x21" + frame[14:], 0x8864
+    ),
 }
 
 

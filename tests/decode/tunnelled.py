@@ -6,7 +6,21 @@ import struct
 
 from tests.craft import ethernet, ipv4_packet, ipv6_packet
 
-TUNNELS = ("ipip", "6in4", "gre", "gre with a key", "gre of frames", "erspan 1", "erspan 2", "erspan 3", "vxlan", "geneve", "geneve of packets", "gtp", "teredo")
+TUNNELS = (
+    "ipip",
+    "6in4",
+    "gre",
+    "gre with a key",
+    "gre of frames",
+    "erspan 1",
+    "erspan 2",
+    "erspan 3",
+    "vxlan",
+    "geneve",
+    "geneve of packets",
+    "gtp",
+    "teredo",
+)
 
 
 def udp(port: int, payload: bytes) -> bytes:

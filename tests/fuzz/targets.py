@@ -36,7 +36,9 @@ from tests.reassembly.test_against_model import TIGHT, as_tuple, traffic
 _LINKS = sorted(slow.SUPPORTED_LINK_TYPES)
 _SCRATCH = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
 _HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
-SMALL = replace(Limits(), http_head_max_bytes=2 * KIB, json_slice=64, json_scalar_max_bytes=256, json_max_depth=16, ring_size=4 * KIB, gap_timeout=10**9)
+SMALL = replace(
+    Limits(), http_head_max_bytes=2 * KIB, json_slice=64, json_scalar_max_bytes=256, json_max_depth=16, ring_size=4 * KIB, gap_timeout=10**9
+)
 
 
 @contextmanager
@@ -83,7 +85,18 @@ def reassembly(data: bytes) -> None:
     plan = []
     for at in range(1, min(len(data) - 4, 5 * 60), 5):
         a, offset, n, ack, more = data[at : at + 5]
-        plan.append((a & 1, offset % 100 - 3, n % 24, a >> 1 & 1, None if ack > 200 else ack % 110, _GAPS[more & 7], _FLAGS[more >> 3 & 7], a >> 2 & 1))
+        plan.append(
+            (
+                a & 1,
+                offset % 100 - 3,
+                n % 24,
+                a >> 1 & 1,
+                None if ack > 200 else ack % 110,
+                _GAPS[more & 7],
+                _FLAGS[more >> 3 & 7],
+                a >> 2 & 1,
+            )
+        )
     with _file(traffic(plan, (1, 0xFFFF_FFF0)[data[0] >> 7])) as path:
         walked = [as_tuple(t) for t in reassemble(path, limits, walk_all=True, overlap=policy)[0].told]
         for k in (1000, 1, 3):
@@ -130,7 +143,14 @@ def capture(data: bytes) -> None:
 def seeds(name: str) -> list[bytes]:
     """Inputs to begin with."""
     talk = Talk().open().send(0, request()).send(1, response(b'{"a":[1,2,{"b":"c"}]}'), size=20).close()
-    gapped = Talk(sport=2).open().send(0, request("/x", method="POST", body=b"[1]")).send(1, b"HTTP/1.1", keep=False).send(1, response(b"{}")).acknowledge(0)
+    gapped = (
+        Talk(sport=2)
+        .open()
+        .send(0, request("/x", method="POST", body=b"[1]"))
+        .send(1, b"HTTP/1.1", keep=False)
+        .send(1, response(b"{}"))
+        .acknowledge(0)
+    )
     if name == "capture":
         frames = talk.frames[:6]
         return [*(write(frames) for write in FORMATS.values()), *(squeeze(pcap(frames)) for squeeze in COMPRESSIONS.values())]
@@ -138,7 +158,9 @@ def seeds(name: str) -> list[bytes]:
         return [merge(talk, gapped), gapped.bytes(), pcap(talk.frames, order=">", nano=True)]
     if name == "decode":
         frames = [frame for _, frame in talk.frames]
-        frames.append(ethernet(ipv4_packet("1.2.3.4", "5.6.7.8", tcp_header(1, 2, 3, 4, ACK, b"\1\1\5\x0aabcdefgh") + b"xyz"), vlans=[5, 6]))
+        frames.append(
+            ethernet(ipv4_packet("1.2.3.4", "5.6.7.8", tcp_header(1, 2, 3, 4, ACK, b"\1\1\5\x0aabcdefgh") + b"xyz"), vlans=[5, 6])
+        )
         packed = [bytes([len(f) - 1, 0]) + f for f in frames if len(f) <= 256]
         return [bytes([link]) + b"".join(packed) for link in range(len(_LINKS))]
     return [bytes([b, *([0, 10, 9, 255, 1] * 6), *([5, 20, 9, 40, 2] * 4), 1, 40, 1, 50, 32]) for b in (0, 1, 129, 5, 7)]

@@ -55,7 +55,10 @@ CODED = [
     ("zstd", zstandard.compress(PLAIN)),
     ("zstd", zstandard.compress(PLAIN[:5000]) + zstandard.compress(PLAIN[5000:])),
     ("gzip+br", gzip.compress(brotli.compress(PLAIN), mtime=0)),
-    ("gzip", gzip.compress(PLAIN, mtime=0)), ("x-gzip", gzip.compress(PLAIN)), ("deflate", deflate(PLAIN, 15)), ("deflate", deflate(PLAIN, -15)),
+    ("gzip", gzip.compress(PLAIN, mtime=0)),
+    ("x-gzip", gzip.compress(PLAIN)),
+    ("deflate", deflate(PLAIN, 15)),
+    ("deflate", deflate(PLAIN, -15)),
     ("zstd+gzip+deflate", zstandard.compress(gzip.compress(deflate(PLAIN, -15), mtime=0))),
 ]
 
@@ -185,7 +188,10 @@ def test_a_bomb_of_any_coding_ends_before_it_has_filled_memory(coding: str, data
         account = Ledger(Limits()).content
         decoder = Decoder(tuple(coding.split("+")), Limits(), account, out)
         assert decoder.open() is None
-        drop = next((drop for at in range(0, len(data), size) if (drop := decoder.feed(data[at : at + size])) is not None), None) or decoder.finish()
+        drop = (
+            next((drop for at in range(0, len(data), size) if (drop := decoder.feed(data[at : at + size])) is not None), None)
+            or decoder.finish()
+        )
         assert drop is not None
         assert drop.reason is DropReason.CONTENT_RATIO
         assert decoder.decoded <= 2 << 20

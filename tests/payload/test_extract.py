@@ -42,8 +42,15 @@ inner = st.recursive(
 )
 
 
-@given(st.lists(inner, min_size=1, max_size=3), st.lists(st.sampled_from(["a", "b", "item", "", "a.b"]), max_size=4), st.integers(1, 40), st.sampled_from([None, 1]))
-def test_what_ijson_gives_as_objects_comes_as_the_text_it_was(documents: list[Any], parts: list[str], size: int, indent: int | None) -> None:
+@given(
+    st.lists(inner, min_size=1, max_size=3),
+    st.lists(st.sampled_from(["a", "b", "item", "", "a.b"]), max_size=4),
+    st.integers(1, 40),
+    st.sampled_from([None, 1]),
+)
+def test_what_ijson_gives_as_objects_comes_as_the_text_it_was(
+    documents: list[Any], parts: list[str], size: int, indent: int | None
+) -> None:
     data = "\n".join(json.dumps(d, indent=indent) for d in documents).encode()
     prefix = ".".join(parts)
     found, drops = values(prefix, data, size)
@@ -54,7 +61,20 @@ def test_what_ijson_gives_as_objects_comes_as_the_text_it_was(documents: list[An
     assert found == values(prefix, data)[0] == values(prefix, data, limits=Limits())[0]
 
 
-@pytest.mark.parametrize("text", [b"9007199254740993", b"1.10", b"-0.0", b"1E400", b"1e-7", b"12345678901234567890123456789", b'"\\u00e9\\/"', b'{"a":1,"a":2}', b"[ 1 , 2 ]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"9007199254740993",
+        b"1.10",
+        b"-0.0",
+        b"1E400",
+        b"1e-7",
+        b"12345678901234567890123456789",
+        b'"\\u00e9\\/"',
+        b'{"a":1,"a":2}',
+        b"[ 1 , 2 ]",
+    ],
+)
 def test_digits_escapes_and_repeated_keys_stay_as_they_were(text: bytes) -> None:
     for size in (1, 5, 1000):
         assert values("x.item", b'{"x": [' + text + b", " + text + b"]}", size)[0] == [text, text]
@@ -105,7 +125,12 @@ def test_what_lies_behind_a_break_takes_the_place_of_no_value(data: bytes, whole
     assert values("", data, size, Limits())[0] == whole
 
 
-pieces = st.lists(st.sampled_from([b"1", b"true", b"null", b'"x"', b'"a\\u00e9"', b"[]", b'{"a":1}', b"[1,2]", b" ", b",", b"]", b":", b"-", b'"\\q"', b"}", b"0"]), max_size=12)
+pieces = st.lists(
+    st.sampled_from(
+        [b"1", b"true", b"null", b'"x"', b'"a\\u00e9"', b"[]", b'{"a":1}', b"[1,2]", b" ", b",", b"]", b":", b"-", b'"\\q"', b"}", b"0"]
+    ),
+    max_size=12,
+)
 
 
 @given(pieces, st.integers(1, 9))

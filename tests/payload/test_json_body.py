@@ -23,7 +23,9 @@ from tests.work import ends
 TINY = replace(Limits(), json_slice=16)
 
 
-def parse(data: bytes, cuts: list[int] | None = None, limits: Limits = TINY, *, whole: bool = True, gapped: bool = False) -> tuple[JsonBody, JsonParser]:
+def parse(
+    data: bytes, cuts: list[int] | None = None, limits: Limits = TINY, *, whole: bool = True, gapped: bool = False
+) -> tuple[JsonBody, JsonParser]:
     ledger = Ledger(limits)
     parser = JsonParser(limits, ledger.json)
     at = 0
@@ -70,7 +72,10 @@ def test_valid_texts_count_as_json_loads_sees_them_under_every_cut(documents: li
         assert parse_at_once(data) == expected
 
 
-@given(st.binary(max_size=120) | st.text('[]{}",:0123456789truefalsn\\u \n', max_size=120).map(str.encode), st.lists(st.integers(0, 120), max_size=6))
+@given(
+    st.binary(max_size=120) | st.text('[]{}",:0123456789truefalsn\\u \n', max_size=120).map(str.encode),
+    st.lists(st.integers(0, 120), max_size=6),
+)
 def test_any_bytes_give_the_same_answer_however_they_are_cut(data: bytes, cuts: list[int]) -> None:
     whole, _ = parse(data)
     assert parse(data, cuts)[0] == whole
@@ -177,7 +182,10 @@ def place_by_characters(text: str) -> tuple[str, int]:
         elif c == ":":
             wants_key = False
         at += 1
-    parts = [f"[{commas}]" if kind == "[" else f".{key}" if key.isalpha() else f"[{json.dumps(key)}]" if key else "" for kind, key, commas in stack]
+    parts = [
+        f"[{commas}]" if kind == "[" else f".{key}" if key.isalpha() else f"[{json.dumps(key)}]" if key else ""
+        for kind, key, commas in stack
+    ]
     return "".join(parts).removeprefix("."), keys
 
 

@@ -64,14 +64,19 @@ def test_json_in_every_encoding_is_read_and_named(value: Any, encoding: str, bom
         assert (found.status, found.documents, found.encoding, found.bom, found.bytes) == ("complete", 1, encoding, bom, len(data))
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe[\x00\x00\xd8]\x00", b"\xff\xfe[\x00]\x00\x00", b"\x00[\x00]\x00", b"\xff\xfe\x00\x00\x00\x00\x11\x00" * 3])
+@pytest.mark.parametrize(
+    "data", [b"\xff\xfe[\x00\x00\xd8]\x00", b"\xff\xfe[\x00]\x00\x00", b"\x00[\x00]\x00", b"\xff\xfe\x00\x00\x00\x00\x11\x00" * 3]
+)
 def test_broken_utf_16_and_32_is_invalid(data: bytes) -> None:
     found = under_cuts("json", data)
     assert found is not None
     assert found.status == "invalid"
 
 
-@pytest.mark.parametrize(("encoding", "broken"), [("utf-32le", b"\0\0\0\x7f"), ("utf-32be", b"\x7f\0\0\0"), ("utf-16le", b"\0\xdc\0\xdc"), ("utf-16be", b"\xdc\0\xdc\0")])
+@pytest.mark.parametrize(
+    ("encoding", "broken"),
+    [("utf-32le", b"\0\0\0\x7f"), ("utf-32be", b"\x7f\0\0\0"), ("utf-16le", b"\0\xdc\0\xdc"), ("utf-16be", b"\xdc\0\xdc\0")],
+)
 def test_what_comes_before_a_byte_that_is_no_text_is_read(encoding: str, broken: bytes) -> None:
     data = ("[" + '{"a":1},' * 30).encode(encoding) + broken + "3]".encode(encoding)
     found = under_cuts("json", data)
@@ -83,7 +88,7 @@ def test_what_comes_before_a_byte_that_is_no_text_is_read(encoding: str, broken:
 @pytest.mark.parametrize(
     ("data", "prefix"),
     [
-        (b")]}',\n{\"a\": 1}", ")]}',"),
+        (b')]}\',\n{"a": 1}', ")]}',"),
         (b")]}'\n[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", ")]}'"),
         (b"while(1);[]", "while(1);"),
         (b"for (;;);{}", "for (;;);"),
@@ -216,7 +221,17 @@ def test_documents_with_nothing_between_them_are_read_from_a_raw_stream() -> Non
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize(
     ("data", "documents"),
-    [(b'{"a": 1}', 1), (b" [1, 2]", 1), (b"{}", 1), (b"body { color: red }", None), (b"{color: red}", None), (b"[section]", None), (b"12", None), (b"{", None), (b'{"a": <html>', None)],
+    [
+        (b'{"a": 1}', 1),
+        (b" [1, 2]", 1),
+        (b"{}", 1),
+        (b"body { color: red }", None),
+        (b"{color: red}", None),
+        (b"[section]", None),
+        (b"12", None),
+        (b"{", None),
+        (b'{"a": <html>', None),
+    ],
 )
 def test_sniffing_finds_json_and_nothing_else(data: bytes, documents: int | None, size: int) -> None:
     ledger = Ledger(Limits())
@@ -229,7 +244,10 @@ def test_sniffing_finds_json_and_nothing_else(data: bytes, documents: int | None
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
-@pytest.mark.parametrize("data", [gzip.compress(b"body { color: red }" * 900, mtime=0), gzip.compress(b"<p>" * 9000, mtime=0)[:-30], b"no gzip at all", b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "data",
+    [gzip.compress(b"body { color: red }" * 900, mtime=0), gzip.compress(b"<p>" * 9000, mtime=0)[:-30], b"no gzip at all", b"\x1f\x8b"],
+)
 def test_sniffing_says_nothing_of_what_is_no_json(data: bytes, size: int) -> None:
     ledger = Ledger(Limits())
     reader = BodyReader(("gzip",), "", Limits(), ledger, Looking(sniff=True, hashes=True))
@@ -265,7 +283,12 @@ def test_keys_that_find_no_memory_drop_the_body() -> None:
     assert ledger.used == 0
 
 
-@given(st.binary(max_size=80) | st.text('[]{}",:01 \n\x1etruefalsn', max_size=80).map(str.encode), st.sampled_from(["json", "ndjson", "json-seq", "sse", "raw"]), st.lists(st.integers(0, 80), max_size=4), st.booleans())
+@given(
+    st.binary(max_size=80) | st.text('[]{}",:01 \n\x1etruefalsn', max_size=80).map(str.encode),
+    st.sampled_from(["json", "ndjson", "json-seq", "sse", "raw"]),
+    st.lists(st.integers(0, 80), max_size=4),
+    st.booleans(),
+)
 def test_any_bytes_in_any_form_give_one_answer_and_no_exception(data: bytes, form: str, cuts: list[int], whole: bool) -> None:
     at = sorted({0, *(c for c in cuts if c < len(data)), len(data)})
     pieces: list[bytes | None] = [data[a:b] for a, b in itertools.pairwise(at)]
@@ -273,7 +296,7 @@ def test_any_bytes_in_any_form_give_one_answer_and_no_exception(data: bytes, for
 
 
 def test_what_comes_after_many_blanks_does_not_depend_on_the_cut() -> None:
-    under_cuts("json", b" " * 40 + b")]}',\n{\"a\": 1}")
+    under_cuts("json", b" " * 40 + b')]}\',\n{"a": 1}')
     under_cuts("sse", b"data:" + b" " * 10 + b'{"a": 1}\n\n')
 
 

@@ -222,18 +222,38 @@ odd_fields = st.lists(
     st.tuples(
         st.text(TOKEN, max_size=6).map(lambda s: b"X" + s.encode()),
         st.sampled_from([b"", b" ", b"\t", b" \t "]),
-        st.sampled_from([b"", b"v", b"a:b", b'"q\\"r"', b"a\tb", b"caf\xc3\xa9", b"\xff\x80", b"HTTP/1.1 200 OK", b"Content-Length: 3", b"," * 9, b"x" * 99]),
+        st.sampled_from(
+            [
+                b"",
+                b"v",
+                b"a:b",
+                b'"q\\"r"',
+                b"a\tb",
+                b"caf\xc3\xa9",
+                b"\xff\x80",
+                b"HTTP/1.1 200 OK",
+                b"Content-Length: 3",
+                b"," * 9,
+                b"x" * 99,
+            ]
+        ),
         st.sampled_from([b"", b" ", b"\t "]),
     ).map(lambda parts: parts[0] + b":" + b"".join(parts[1:]) + b"\r\n"),
     max_size=3,
 ).map(b"".join)
-bodies = st.one_of(st.binary(max_size=40), st.sampled_from([b"", b"\r\n", b"0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 300]))
+bodies = st.one_of(
+    st.binary(max_size=40), st.sampled_from([b"", b"\r\n", b"0\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 300])
+)
 path = st.text("abz019-._~%2F!$&'()*+,;=:@/", max_size=8)
 targets = st.one_of(
     st.tuples(path, st.sampled_from(["", "?", "?a=b&c=%20", "?/?"])).map(lambda p: "/" + "".join(p)),
     st.tuples(st.sampled_from(["http://a", "http://a:8080", "https://[::1]:1"]), path).map("/".join),
 )
-lengths = st.tuples(st.sampled_from([b"Content-Length", b"content-length", b"CONTENT-LENGTH"]), st.sampled_from([b":", b": ", b":\t "]), st.sampled_from([b"", b"0", b"000"]))
+lengths = st.tuples(
+    st.sampled_from([b"Content-Length", b"content-length", b"CONTENT-LENGTH"]),
+    st.sampled_from([b":", b": ", b":\t "]),
+    st.sampled_from([b"", b"0", b"000"]),
+)
 
 
 @st.composite
@@ -329,7 +349,11 @@ segments = st.lists(st.integers(1, 80), min_size=1, max_size=5)
 @settings(max_examples=40 * CASES)
 @given(conversations(), segments, segments)
 def test_conversations_are_what_h11_and_llhttp_say_however_they_are_cut(
-    run: Run, monkeypatch: pytest.MonkeyPatch, talk: tuple[list[tuple[bytes, Message]], list[tuple[bytes, Message]]], mine: list[int], theirs: list[int]
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    talk: tuple[list[tuple[bytes, Message]], list[tuple[bytes, Message]]],
+    mine: list[int],
+    theirs: list[int],
 ) -> None:
     asked, answered = talk
     client, server = b"".join(data for data, _ in asked), b"".join(data for data, _ in answered)
@@ -348,7 +372,12 @@ def test_conversations_are_what_h11_and_llhttp_say_however_they_are_cut(
 @settings(max_examples=40 * CASES)
 @given(conversations(), st.booleans(), st.floats(0, 1), segments)
 def test_a_stream_that_breaks_off_has_the_messages_and_the_bytes_that_h11_and_llhttp_have(
-    run: Run, monkeypatch: pytest.MonkeyPatch, talk: tuple[list[tuple[bytes, Message]], list[tuple[bytes, Message]]], client: bool, part: float, sizes: list[int]
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    talk: tuple[list[tuple[bytes, Message]], list[tuple[bytes, Message]]],
+    client: bool,
+    part: float,
+    sizes: list[int],
 ) -> None:
     asked, answered = talk
     data = b"".join(d for d, _ in (asked if client else answered))
@@ -404,7 +433,9 @@ REPRESENTATIVE: list[tuple[list[bytes], list[bytes]]] = [
 
 
 @pytest.mark.parametrize(("client", "server"), REPRESENTATIVE)
-def test_every_cut_in_two_gives_what_h11_and_llhttp_say(run: Run, monkeypatch: pytest.MonkeyPatch, client: list[bytes], server: list[bytes]) -> None:
+def test_every_cut_in_two_gives_what_h11_and_llhttp_say(
+    run: Run, monkeypatch: pytest.MonkeyPatch, client: list[bytes], server: list[bytes]
+) -> None:
     ask, answer = b"".join(client), b"".join(server)
     asked = by_h11(True, ask, [])
     methods = [m.what[0] for m in asked]
@@ -470,7 +501,9 @@ def ask(name: str, fields: bytes, outcome: str, anomalies: str = "", why: str = 
     return Row(name, 0, start + fields + b"\r\n" + body, outcome, anomalies, why)
 
 
-def answer(name: str, fields: bytes, outcome: str, anomalies: str = "", why: str = "", *, body: bytes = b"", start: bytes = START[1]) -> Row:
+def answer(
+    name: str, fields: bytes, outcome: str, anomalies: str = "", why: str = "", *, body: bytes = b"", start: bytes = START[1]
+) -> Row:
     return Row(name, 1, start + fields + b"\r\n" + body, outcome, anomalies, why)
 
 
@@ -503,13 +536,44 @@ ROWS: list[Row] = [
     *of_length("Content-Length: 5", b"Content-Length: 5\r\n", "length 5"),
     *of_length("Content-Length between tabs", b"Content-Length:\t5\t\r\n", "length 5"),
     *of_length("leading zeros in a length", b"Content-Length: 0005\r\n", "length 5"),
-    *both("Content-Length and Transfer-Encoding", b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", "chunked 5", "length_and_chunked", PRECEDES, body=CHUNKS),
-    *both("Transfer-Encoding and Content-Length", b"Transfer-Encoding: chunked\r\nContent-Length: 6\r\n", "chunked 5", "length_and_chunked", PRECEDES, body=CHUNKS),
-    *of_length("equal lengths", b"Content-Length: 5\r\nContent-Length: 5\r\n", "length 5", "repeated_length", "RFC 9112 section 6.3, rule 5: equal values are one"),
+    *both(
+        "Content-Length and Transfer-Encoding",
+        b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
+        "chunked 5",
+        "length_and_chunked",
+        PRECEDES,
+        body=CHUNKS,
+    ),
+    *both(
+        "Transfer-Encoding and Content-Length",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 6\r\n",
+        "chunked 5",
+        "length_and_chunked",
+        PRECEDES,
+        body=CHUNKS,
+    ),
+    *of_length(
+        "equal lengths",
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        "length 5",
+        "repeated_length",
+        "RFC 9112 section 6.3, rule 5: equal values are one",
+    ),
     *of_length("unequal lengths", b"Content-Length: 5\r\nContent-Length: 6\r\n", AMBIGUOUS, "conflicting_lengths ?repeated_length"),
-    *of_length("list of equal lengths", b"Content-Length: 5, 5\r\n", "length 5", "repeated_length", "RFC 9112 section 6.3, rule 5: equal values are one"),
+    *of_length(
+        "list of equal lengths",
+        b"Content-Length: 5, 5\r\n",
+        "length 5",
+        "repeated_length",
+        "RFC 9112 section 6.3, rule 5: equal values are one",
+    ),
     *of_length("list of unequal lengths", b"Content-Length: 5,6\r\n", AMBIGUOUS, "conflicting_lengths ?repeated_length"),
-    *of_length("list of lengths with an empty member", b"Content-Length: 5,\r\n", AMBIGUOUS, "?conflicting_lengths ?malformed_length ?repeated_length"),
+    *of_length(
+        "list of lengths with an empty member",
+        b"Content-Length: 5,\r\n",
+        AMBIGUOUS,
+        "?conflicting_lengths ?malformed_length ?repeated_length",
+    ),
     *of_length("length +5", b"Content-Length: +5\r\n", AMBIGUOUS, "malformed_length"),
     *of_length("length -5", b"Content-Length: -5\r\n", AMBIGUOUS, "malformed_length"),
     *of_length("length 0x5", b"Content-Length: 0x5\r\n", AMBIGUOUS, "malformed_length"),
@@ -518,49 +582,167 @@ ROWS: list[Row] = [
     *of_length("length 5abc", b"Content-Length: 5abc\r\n", AMBIGUOUS, "malformed_length"),
     *of_length("length 5.0", b"Content-Length: 5.0\r\n", AMBIGUOUS, "malformed_length"),
     *of_length("length 1_0", b"Content-Length: 1_0\r\n", AMBIGUOUS, "malformed_length"),
-    *of_length("length of 20 digits", b"Content-Length: 10000000000000000000\r\n", AMBIGUOUS, "malformed_length", "no body is that long: more than 18 digits"),
+    *of_length(
+        "length of 20 digits",
+        b"Content-Length: 10000000000000000000\r\n",
+        AMBIGUOUS,
+        "malformed_length",
+        "no body is that long: more than 18 digits",
+    ),
     *of_length("length of 30 digits", b"Content-Length: " + b"9" * 30 + b"\r\n", AMBIGUOUS, "malformed_length"),
     *of_length("length with a vertical tab", b"Content-Length: \x0b5\r\n", AMBIGUOUS, "malformed_length control_character"),
     *of_length("length with a non-ASCII digit", b"Content-Length: \xd9\xa5\r\n", AMBIGUOUS, "malformed_length"),
     *of_length("space before the colon of a length", b"Content-Length : 5\r\n", "length 5", "space_before_colon", ONE_READING),
     *of_length("tab before the colon of a length", b"Content-Length\t: 5\r\n", "length 5", "space_before_colon", ONE_READING),
     *of_length("folded length", b"Content-Length:\r\n 5\r\n", "length 5", "obsolete_folding", "RFC 9112 section 5.2: a fold is a space"),
-    ask("length as first field, after a space", b" Content-Length: 5\r\n", "none", "space_before_first_field", "RFC 9112 section 2.2: such lines are passed over", start=b"POST /row HTTP/1.0\r\n"),
-    ask("length folded onto a field", b"X: a\r\n\tContent-Length: 5\r\n", "none", "obsolete_folding", "RFC 9112 section 5.2: a fold is a space"),
+    ask(
+        "length as first field, after a space",
+        b" Content-Length: 5\r\n",
+        "none",
+        "space_before_first_field",
+        "RFC 9112 section 2.2: such lines are passed over",
+        start=b"POST /row HTTP/1.0\r\n",
+    ),
+    ask(
+        "length folded onto a field",
+        b"X: a\r\n\tContent-Length: 5\r\n",
+        "none",
+        "obsolete_folding",
+        "RFC 9112 section 5.2: a fold is a space",
+    ),
     ask("vertical tab before a length's name", b"\x0bContent-Length: 5\r\n", "none", "malformed_field_name", NO_NAME),
     ask("vertical tab after a length's name", b"Content-Length\x0b: 5\r\n", "none", "malformed_field_name", NO_NAME),
     ask("NUL after a length's name", b"Content-Length\0: 5\r\n", "none", "malformed_field_name", NO_NAME),
     # transfer codings
     *both("Chunked", b"Transfer-Encoding: Chunked\r\n", "chunked 5", body=CHUNKS),
-    *both("CHUNKED between tabs", b"TRANSFER-ENCODING:\tCHUNKED\t\r\n", "chunked 5", "", "RFC 9110 section 5.5: white space around a value is no part of it", body=CHUNKS),
+    *both(
+        "CHUNKED between tabs",
+        b"TRANSFER-ENCODING:\tCHUNKED\t\r\n",
+        "chunked 5",
+        "",
+        "RFC 9110 section 5.5: white space around a value is no part of it",
+        body=CHUNKS,
+    ),
     ask("xchunked", b"Transfer-Encoding: xchunked\r\n", AMBIGUOUS, "unknown_transfer_encoding", body=CHUNKS),
     answer("xchunked", b"Transfer-Encoding: xchunked\r\n", "close", "unknown_transfer_encoding", NOT_LAST, body=CHUNKS),
-    ask("vertical tab before chunked", b"Transfer-Encoding: \x0bchunked\r\n", AMBIGUOUS, "unknown_transfer_encoding control_character", body=CHUNKS),
-    answer("vertical tab before chunked", b"Transfer-Encoding: \x0bchunked\r\n", "close", "unknown_transfer_encoding control_character", NOT_LAST, body=CHUNKS),
+    ask(
+        "vertical tab before chunked",
+        b"Transfer-Encoding: \x0bchunked\r\n",
+        AMBIGUOUS,
+        "unknown_transfer_encoding control_character",
+        body=CHUNKS,
+    ),
+    answer(
+        "vertical tab before chunked",
+        b"Transfer-Encoding: \x0bchunked\r\n",
+        "close",
+        "unknown_transfer_encoding control_character",
+        NOT_LAST,
+        body=CHUNKS,
+    ),
     ask("chunked, identity", b"Transfer-Encoding: chunked, identity\r\n", AMBIGUOUS, "unknown_transfer_encoding", body=CHUNKS),
     answer("chunked, identity", b"Transfer-Encoding: chunked, identity\r\n", "close", "unknown_transfer_encoding", NOT_LAST, body=CHUNKS),
     ask("identity", b"Transfer-Encoding: identity\r\n", AMBIGUOUS, "unknown_transfer_encoding", body=CHUNKS),
     answer("identity", b"Transfer-Encoding: identity\r\n", "close", "unknown_transfer_encoding", NOT_LAST, body=CHUNKS),
-    ask("identity and a length", b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n", AMBIGUOUS, "unknown_transfer_encoding length_and_chunked", body=b"hello"),
-    answer("identity and a length", b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n", "close", "unknown_transfer_encoding length_and_chunked", NOT_LAST, body=b"hello"),
+    ask(
+        "identity and a length",
+        b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n",
+        AMBIGUOUS,
+        "unknown_transfer_encoding length_and_chunked",
+        body=b"hello",
+    ),
+    answer(
+        "identity and a length",
+        b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n",
+        "close",
+        "unknown_transfer_encoding length_and_chunked",
+        NOT_LAST,
+        body=b"hello",
+    ),
     ask("empty Transfer-Encoding", b"Transfer-Encoding:\r\n", AMBIGUOUS, "unknown_transfer_encoding", body=CHUNKS),
     ask("chunked;q=1", b"Transfer-Encoding: chunked;q=1\r\n", AMBIGUOUS, "unknown_transfer_encoding", body=CHUNKS),
     ask("chunked in quotes", b'Transfer-Encoding: "chunked"\r\n', AMBIGUOUS, "unknown_transfer_encoding", body=CHUNKS),
     *both("gzip, chunked", b"Transfer-Encoding: gzip, chunked\r\n", "chunked 5", "", CODINGS, body=CHUNKS),
-    *both("gzip and chunked in two fields", b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "chunked 5", "", CODINGS, body=CHUNKS),
-    ask("chunked and identity in two fields", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", AMBIGUOUS, "unknown_transfer_encoding", body=CHUNKS),
-    *both("chunked, chunked", b"Transfer-Encoding: chunked, chunked\r\n", "chunked 5", "repeated_chunked", "no sender chunks twice: it is undone once and named", body=CHUNKS),
-    *both("chunked in two fields", b"Transfer-Encoding: chunked\r\n" * 2, "chunked 5", "repeated_chunked", "no sender chunks twice: it is undone once and named", body=CHUNKS),
-    *both("folded chunked", b"Transfer-Encoding:\r\n chunked\r\n", "chunked 5", "obsolete_folding", "RFC 9112 section 5.2: a fold is a space", body=CHUNKS),
-    *both("space before the colon of chunked", b"Transfer-Encoding : chunked\r\n", "chunked 5", "space_before_colon", ONE_READING, body=CHUNKS),
-    ask("chunked in HTTP/1.0", b"Transfer-Encoding: chunked\r\n", "chunked 5", "transfer_encoding_in_http_1_0", body=CHUNKS, start=b"POST /row HTTP/1.0\r\n"),
-    answer("chunked in HTTP/1.0", b"Transfer-Encoding: chunked\r\n", "chunked 5", "transfer_encoding_in_http_1_0", body=CHUNKS, start=b"HTTP/1.0 200 OK\r\n"),
+    *both(
+        "gzip and chunked in two fields",
+        b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+        "chunked 5",
+        "",
+        CODINGS,
+        body=CHUNKS,
+    ),
+    ask(
+        "chunked and identity in two fields",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        AMBIGUOUS,
+        "unknown_transfer_encoding",
+        body=CHUNKS,
+    ),
+    *both(
+        "chunked, chunked",
+        b"Transfer-Encoding: chunked, chunked\r\n",
+        "chunked 5",
+        "repeated_chunked",
+        "no sender chunks twice: it is undone once and named",
+        body=CHUNKS,
+    ),
+    *both(
+        "chunked in two fields",
+        b"Transfer-Encoding: chunked\r\n" * 2,
+        "chunked 5",
+        "repeated_chunked",
+        "no sender chunks twice: it is undone once and named",
+        body=CHUNKS,
+    ),
+    *both(
+        "folded chunked",
+        b"Transfer-Encoding:\r\n chunked\r\n",
+        "chunked 5",
+        "obsolete_folding",
+        "RFC 9112 section 5.2: a fold is a space",
+        body=CHUNKS,
+    ),
+    *both(
+        "space before the colon of chunked", b"Transfer-Encoding : chunked\r\n", "chunked 5", "space_before_colon", ONE_READING, body=CHUNKS
+    ),
+    ask(
+        "chunked in HTTP/1.0",
+        b"Transfer-Encoding: chunked\r\n",
+        "chunked 5",
+        "transfer_encoding_in_http_1_0",
+        body=CHUNKS,
+        start=b"POST /row HTTP/1.0\r\n",
+    ),
+    answer(
+        "chunked in HTTP/1.0",
+        b"Transfer-Encoding: chunked\r\n",
+        "chunked 5",
+        "transfer_encoding_in_http_1_0",
+        body=CHUNKS,
+        start=b"HTTP/1.0 200 OK\r\n",
+    ),
     # line ends
     Row("bare LF everywhere", 0, b"POST /row HTTP/1.1\nHost: a\nContent-Length: 5\n\nhello", "length 5", "bare_lf", LINE_FEED),
     Row("bare LF everywhere", 1, b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", "length 5", "bare_lf", LINE_FEED),
     *of_length("bare LF after one field", b"X: a\nContent-Length: 5\r\n", "length 5", "bare_lf", LINE_FEED),
-    ask("bare LF after the request line", b"Host: a\r\nContent-Length: 5\r\n", "length 5", "bare_lf", LINE_FEED, body=b"hello", start=b"POST /row HTTP/1.1\n"),
-    answer("bare LF after the status line", b"Content-Length: 5\r\n", "length 5", "bare_lf", LINE_FEED, body=b"hello", start=b"HTTP/1.1 200 OK\n"),
+    ask(
+        "bare LF after the request line",
+        b"Host: a\r\nContent-Length: 5\r\n",
+        "length 5",
+        "bare_lf",
+        LINE_FEED,
+        body=b"hello",
+        start=b"POST /row HTTP/1.1\n",
+    ),
+    answer(
+        "bare LF after the status line",
+        b"Content-Length: 5\r\n",
+        "length 5",
+        "bare_lf",
+        LINE_FEED,
+        body=b"hello",
+        start=b"HTTP/1.1 200 OK\n",
+    ),
     Row("bare LF as the empty line", 0, b"POST /row HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\nhello", "length 5", "bare_lf", LINE_FEED),
     *of_length("bare CR in a value", b"X: a\rb\r\nContent-Length: 5\r\n", "length 5", "bare_cr ?control_character", SAID),
     *of_length("CR CR LF", b"X: a\r\r\nContent-Length: 5\r\n", "length 5", "bare_cr ?control_character", SAID),
@@ -580,21 +762,84 @@ ROWS: list[Row] = [
     *of_length("empty name", b": a\r\nContent-Length: 5\r\n", "length 5", "malformed_field_name", NO_NAME),
     *of_length("parentheses in a name", b"X(Y): a\r\nContent-Length: 5\r\n", "length 5", "malformed_field_name", NO_NAME),
     *of_length("space in a name", b"X Y: a\r\nContent-Length: 5\r\n", "length 5", "malformed_field_name", NO_NAME),
-    *of_length("folding", b"X: a\r\n b: c\r\n\td\r\nContent-Length: 5\r\n", "length 5", "obsolete_folding", "RFC 9112 section 5.2: a fold is a space"),
-    *of_length("line of one space", b"X: a\r\n \r\nContent-Length: 5\r\n", "length 5", "obsolete_folding", "RFC 9112 section 5.2: a fold is a space"),
-    Row("space before the first field", 0, b"POST /row HTTP/1.1\r\n X: a\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", "length 5", "space_before_first_field", "RFC 9112 section 2.2: such lines are passed over"),
-    answer("space before the first field", b"\tX: a\r\nContent-Length: 5\r\n", "length 5", "space_before_first_field", "RFC 9112 section 2.2: such lines are passed over", body=b"hello"),
-    ask("no Host in HTTP/1.1", b"Content-Length: 5\r\n", "length 5", "missing_host", MESSAGE_GIVEN, body=b"hello", start=b"POST /row HTTP/1.1\r\n"),
+    *of_length(
+        "folding",
+        b"X: a\r\n b: c\r\n\td\r\nContent-Length: 5\r\n",
+        "length 5",
+        "obsolete_folding",
+        "RFC 9112 section 5.2: a fold is a space",
+    ),
+    *of_length(
+        "line of one space",
+        b"X: a\r\n \r\nContent-Length: 5\r\n",
+        "length 5",
+        "obsolete_folding",
+        "RFC 9112 section 5.2: a fold is a space",
+    ),
+    Row(
+        "space before the first field",
+        0,
+        b"POST /row HTTP/1.1\r\n X: a\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        "length 5",
+        "space_before_first_field",
+        "RFC 9112 section 2.2: such lines are passed over",
+    ),
+    answer(
+        "space before the first field",
+        b"\tX: a\r\nContent-Length: 5\r\n",
+        "length 5",
+        "space_before_first_field",
+        "RFC 9112 section 2.2: such lines are passed over",
+        body=b"hello",
+    ),
+    ask(
+        "no Host in HTTP/1.1",
+        b"Content-Length: 5\r\n",
+        "length 5",
+        "missing_host",
+        MESSAGE_GIVEN,
+        body=b"hello",
+        start=b"POST /row HTTP/1.1\r\n",
+    ),
     ask("no Host in HTTP/1.0", b"Content-Length: 5\r\n", "length 5", body=b"hello", start=b"POST /row HTTP/1.0\r\n"),
     ask("two Hosts", b"Host: b\r\nContent-Length: 5\r\n", "length 5", "repeated_host", MESSAGE_GIVEN, body=b"hello"),
     ask("the same Host twice", b"Host: a\r\nContent-Length: 5\r\n", "length 5", "repeated_host", MESSAGE_GIVEN, body=b"hello"),
     # first lines
-    ask("empty lines before a request", b"", "none", "", "RFC 9112 section 2.2: empty lines are passed over", start=b"\r\n\r\nGET /row HTTP/1.1\r\nHost: a\r\n"),
-    answer("empty lines before a response", b"Content-Length: 5\r\n", "length 5", "", "RFC 9112 section 2.2, for both sides", body=b"hello", start=b"\r\n\r\nHTTP/1.1 200 OK\r\n"),
-    ask("bare LF before a request", b"", "none", "?bare_lf", "RFC 9112 section 2.2: empty lines are passed over", start=b"\n\nGET /row HTTP/1.1\r\nHost: a\r\n"),
+    ask(
+        "empty lines before a request",
+        b"",
+        "none",
+        "",
+        "RFC 9112 section 2.2: empty lines are passed over",
+        start=b"\r\n\r\nGET /row HTTP/1.1\r\nHost: a\r\n",
+    ),
+    answer(
+        "empty lines before a response",
+        b"Content-Length: 5\r\n",
+        "length 5",
+        "",
+        "RFC 9112 section 2.2, for both sides",
+        body=b"hello",
+        start=b"\r\n\r\nHTTP/1.1 200 OK\r\n",
+    ),
+    ask(
+        "bare LF before a request",
+        b"",
+        "none",
+        "?bare_lf",
+        "RFC 9112 section 2.2: empty lines are passed over",
+        start=b"\n\nGET /row HTTP/1.1\r\nHost: a\r\n",
+    ),
     ask("method in lower case", b"", "none", "", "a method is any token", start=b"get /row HTTP/1.1\r\nHost: a\r\n"),
     ask("unknown method", b"", "none", "", "a method is any token", start=b"BREW /row HTTP/1.1\r\nHost: a\r\n"),
-    ask("method of 33 characters", b"", MALFORMED_HEAD, "", "a method has at most 32 characters", start=b"M" * 33 + b" /row HTTP/1.1\r\nHost: a\r\n"),
+    ask(
+        "method of 33 characters",
+        b"",
+        MALFORMED_HEAD,
+        "",
+        "a method has at most 32 characters",
+        start=b"M" * 33 + b" /row HTTP/1.1\r\nHost: a\r\n",
+    ),
     ask("method that is no token", b"", MALFORMED_HEAD, start=b"G@T /row HTTP/1.1\r\nHost: a\r\n"),
     ask("space before the method", b"", MALFORMED_HEAD, start=b" GET /row HTTP/1.1\r\nHost: a\r\n"),
     ask("request line with two spaces", b"", "none", "", LENIENT_START, start=b"GET  /row  HTTP/1.1\r\nHost: a\r\n"),
@@ -603,9 +848,23 @@ ROWS: list[Row] = [
     ask("space in the target", b"", MALFORMED_HEAD, start=b"GET /row a HTTP/1.1\r\nHost: a\r\n"),
     ask("no target", b"", MALFORMED_HEAD, start=b"GET HTTP/1.1\r\nHost: a\r\n"),
     ask("bytes above 127 in the target", b"", "none", "", "clients send them", start=b"GET /row\xc3\xa9 HTTP/1.1\r\nHost: a\r\n"),
-    ask("no version, not as the first request", b"", MALFORMED_HEAD, "", "HTTP/0.9 has one request, the connection's first", start=b"GET /row\r\nHost: a\r\n"),
+    ask(
+        "no version, not as the first request",
+        b"",
+        MALFORMED_HEAD,
+        "",
+        "HTTP/0.9 has one request, the connection's first",
+        start=b"GET /row\r\nHost: a\r\n",
+    ),
     ask("HTTP/2.0 in a request", b"", MALFORMED_HEAD, "", "HTTP/1 only", start=b"GET /row HTTP/2.0\r\nHost: a\r\n"),
-    ask("HTTP/1.9 in a request", b"", "none", "", "RFC 9110 section 2.5: the highest minor version known is taken", start=b"GET /row HTTP/1.9\r\nHost: a\r\n"),
+    ask(
+        "HTTP/1.9 in a request",
+        b"",
+        "none",
+        "",
+        "RFC 9110 section 2.5: the highest minor version known is taken",
+        start=b"GET /row HTTP/1.9\r\nHost: a\r\n",
+    ),
     ask("HTTP/1.10 in a request", b"", MALFORMED_HEAD, start=b"GET /row HTTP/1.10\r\nHost: a\r\n"),
     ask("http/1.1 in lower case", b"", MALFORMED_HEAD, start=b"GET /row http/1.1\r\nHost: a\r\n"),
     answer("no reason", b"Content-Length: 5\r\n", "length 5", body=b"hello", start=b"HTTP/1.1 200\r\n"),
@@ -614,12 +873,38 @@ ROWS: list[Row] = [
     answer("status of two digits", b"Content-Length: 5\r\n", MALFORMED_HEAD, body=b"hello", start=b"HTTP/1.1 20 OK\r\n"),
     answer("status of four digits", b"Content-Length: 5\r\n", MALFORMED_HEAD, body=b"hello", start=b"HTTP/1.1 2000 OK\r\n"),
     answer("status of letters", b"Content-Length: 5\r\n", MALFORMED_HEAD, body=b"hello", start=b"HTTP/1.1 OK OK\r\n"),
-    answer("status 099", b"Content-Length: 5\r\n", MALFORMED_HEAD, "", "RFC 9110 section 15: from 100 on", body=b"hello", start=b"HTTP/1.1 099 Low\r\n"),
+    answer(
+        "status 099",
+        b"Content-Length: 5\r\n",
+        MALFORMED_HEAD,
+        "",
+        "RFC 9110 section 15: from 100 on",
+        body=b"hello",
+        start=b"HTTP/1.1 099 Low\r\n",
+    ),
     answer("status 999", b"Content-Length: 5\r\n", "length 5", body=b"hello", start=b"HTTP/1.1 999 High\r\n"),
-    answer("status line with two spaces", b"Content-Length: 5\r\n", "length 5", "", LENIENT_START, body=b"hello", start=b"HTTP/1.1  200  OK\r\n"),
+    answer(
+        "status line with two spaces",
+        b"Content-Length: 5\r\n",
+        "length 5",
+        "",
+        LENIENT_START,
+        body=b"hello",
+        start=b"HTTP/1.1  200  OK\r\n",
+    ),
     answer("status line with tabs", b"Content-Length: 5\r\n", "length 5", "", LENIENT_START, body=b"hello", start=b"HTTP/1.1\t200\tOK\r\n"),
-    answer("HTTP/2.0 in a response", b"Content-Length: 5\r\n", MALFORMED_HEAD, "", "HTTP/1 only", body=b"hello", start=b"HTTP/2.0 200 OK\r\n"),
-    answer("HTTP/1.9 in a response", b"Content-Length: 5\r\n", "length 5", "", "RFC 9110 section 2.5: the highest minor version known is taken", body=b"hello", start=b"HTTP/1.9 200 OK\r\n"),
+    answer(
+        "HTTP/2.0 in a response", b"Content-Length: 5\r\n", MALFORMED_HEAD, "", "HTTP/1 only", body=b"hello", start=b"HTTP/2.0 200 OK\r\n"
+    ),
+    answer(
+        "HTTP/1.9 in a response",
+        b"Content-Length: 5\r\n",
+        "length 5",
+        "",
+        "RFC 9110 section 2.5: the highest minor version known is taken",
+        body=b"hello",
+        start=b"HTTP/1.9 200 OK\r\n",
+    ),
     answer("ICY 200 OK", b"Content-Length: 5\r\n", MALFORMED_HEAD, body=b"hello", start=b"ICY 200 OK\r\n"),
     answer("204 with a length", b"Content-Length: 5\r\n", "none", "framing_in_bodiless", start=b"HTTP/1.1 204 No\r\n"),
     answer("204 with chunked", b"Transfer-Encoding: chunked\r\n", "none", "framing_in_bodiless", start=b"HTTP/1.1 204 No\r\n"),
@@ -627,18 +912,31 @@ ROWS: list[Row] = [
     answer("304 with a length", b"Content-Length: 5\r\n", "none", start=b"HTTP/1.1 304 Same\r\n"),
     answer("304 with chunked", b"Transfer-Encoding: chunked\r\n", "none", start=b"HTTP/1.1 304 Same\r\n"),
     answer("205 with a length", b"Content-Length: 5\r\n", "length 5", body=b"hello", start=b"HTTP/1.1 205 Reset\r\n"),
-    Row("103 with a length", 1, b"HTTP/1.1 103 Early\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "length 5", "?framing_in_bodiless", ""),
+    Row(
+        "103 with a length",
+        1,
+        b"HTTP/1.1 103 Early\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        "length 5",
+        "?framing_in_bodiless",
+        "",
+    ),
     # chunks
     *of_chunks("last chunk 00", b"5\r\nhello\r\n00\r\n\r\n", "chunked 5"),
     *of_chunks("leading zeros in a chunk's size", b"00000000000000000005\r\nhello\r\n0\r\n\r\n", "chunked 5"),
-    *of_chunks("forty leading zeros in a chunk's size", b"0" * 40 + b"5\r\nhello\r\n0\r\n\r\n", "chunked 5", "", "leading zeros are no size"),
+    *of_chunks(
+        "forty leading zeros in a chunk's size", b"0" * 40 + b"5\r\nhello\r\n0\r\n\r\n", "chunked 5", "", "leading zeros are no size"
+    ),
     *of_chunks("chunk's size in upper case", b"A\r\nhellohello\r\n0\r\n\r\n", "chunked 10"),
     *of_chunks("chunk of three digits", b"10e\r\n" + b"hello" * 54 + b"\r\n0\r\n\r\n", "chunked 270"),
     *of_chunks("space after a chunk's size", b"5 \r\nhello\r\n0\r\n\r\n", "chunked 5", "chunk_space", "servers pad sizes with blanks"),
     *of_chunks("tab after a chunk's size", b"5\t\r\nhello\r\n0\r\n\r\n", "chunked 5", "chunk_space", "servers pad sizes with blanks"),
-    *of_chunks("space after the last chunk's size", b"5\r\nhello\r\n0   \r\n\r\n", "chunked 5", "chunk_space", "servers pad sizes with blanks"),
+    *of_chunks(
+        "space after the last chunk's size", b"5\r\nhello\r\n0   \r\n\r\n", "chunked 5", "chunk_space", "servers pad sizes with blanks"
+    ),
     *of_chunks("space before a chunk's size", b" 5\r\nhello\r\n0\r\n\r\n", "chunked 5", "chunk_space", "servers pad sizes with blanks"),
-    *of_chunks("space before an extension", b"5 ;a\r\nhello\r\n0\r\n\r\n", "chunked 5", "chunk_space", "RFC 9112 section 7.1.1 has blanks there"),
+    *of_chunks(
+        "space before an extension", b"5 ;a\r\nhello\r\n0\r\n\r\n", "chunked 5", "chunk_space", "RFC 9112 section 7.1.1 has blanks there"
+    ),
     *of_chunks("chunk's size +5", b"+5\r\nhello\r\n0\r\n\r\n", MALFORMED_CHUNK),
     *of_chunks("chunk's size -5", b"-5\r\nhello\r\n0\r\n\r\n", MALFORMED_CHUNK),
     *of_chunks("chunk's size 0x5", b"0x5\r\nhello\r\n0\r\n\r\n", MALFORMED_CHUNK),
@@ -648,8 +946,20 @@ ROWS: list[Row] = [
     *of_chunks("chunk's size with NUL", b"5\0\r\nhello\r\n0\r\n\r\n", MALFORMED_CHUNK),
     *of_chunks("empty chunk's size", b"\r\nhello\r\n0\r\n\r\n", MALFORMED_CHUNK),
     *of_chunks("extension without a size", b";a\r\nhello\r\n0\r\n\r\n", MALFORMED_CHUNK),
-    *of_chunks("chunk's size of 17 digits", b"10000000000000005\r\nhello\r\n0\r\n\r\n", MALFORMED_CHUNK, "", "no chunk is that long: more than 15 digits"),
-    *of_chunks("chunk's size of 16 digits", b"1000000000000005\r\nhello\r\n0\r\n\r\n", MALFORMED_CHUNK, "", "no chunk is that long: more than 15 digits"),
+    *of_chunks(
+        "chunk's size of 17 digits",
+        b"10000000000000005\r\nhello\r\n0\r\n\r\n",
+        MALFORMED_CHUNK,
+        "",
+        "no chunk is that long: more than 15 digits",
+    ),
+    *of_chunks(
+        "chunk's size of 16 digits",
+        b"1000000000000005\r\nhello\r\n0\r\n\r\n",
+        MALFORMED_CHUNK,
+        "",
+        "no chunk is that long: more than 15 digits",
+    ),
     *of_chunks("extension", b"5;a=b;c\r\nhello\r\n0;d\r\n\r\n", "chunked 5"),
     *of_chunks("extension in quotes", b'5;a="b;c\\"d"\r\nhello\r\n0\r\n\r\n', "chunked 5"),
     *of_chunks("extension with an open quote", b'5;a="b\r\nhello\r\n0\r\n\r\n', "chunked 5", "", "an extension ends with its line"),
@@ -669,17 +979,31 @@ ROWS: list[Row] = [
     *of_chunks("bare LF everywhere in chunks", b"5\nhello\n0\n\n", "chunked 5", "chunk_bare_lf ?bare_lf", CHUNK_LF),
     # trailers
     *of_chunks("trailer", b"5\r\nhello\r\n0\r\nX: a\r\n\r\n", "chunked 5"),
-    *of_chunks("Content-Length in a trailer", b"5\r\nhello\r\n0\r\nContent-Length: 5\r\n\r\n", "chunked 5", "framing_in_trailer", "RFC 9110 section 6.5.1: no framing in trailers"),
-    *of_chunks("Transfer-Encoding in a trailer", b"5\r\nhello\r\n0\r\ntransfer-encoding: chunked\r\n\r\n", "chunked 5", "framing_in_trailer", "RFC 9110 section 6.5.1: no framing in trailers"),
+    *of_chunks(
+        "Content-Length in a trailer",
+        b"5\r\nhello\r\n0\r\nContent-Length: 5\r\n\r\n",
+        "chunked 5",
+        "framing_in_trailer",
+        "RFC 9110 section 6.5.1: no framing in trailers",
+    ),
+    *of_chunks(
+        "Transfer-Encoding in a trailer",
+        b"5\r\nhello\r\n0\r\ntransfer-encoding: chunked\r\n\r\n",
+        "chunked 5",
+        "framing_in_trailer",
+        "RFC 9110 section 6.5.1: no framing in trailers",
+    ),
 ]
-
 
 
 def peers_say(row: Row) -> tuple[str, str]:
     """What h11 and llhttp make of the row's message: `refuses`, or the bytes of its body."""
     data = row.data + NEXT[row.side]
     client = row.side == 0
-    by: tuple[Callable[[], list[Message]], ...] = (lambda: by_h11(client, data, ["GET"], 1), lambda: by_llhttp(client, data, tolerant=False))
+    by: tuple[Callable[[], list[Message]], ...] = (
+        lambda: by_h11(client, data, ["GET"], 1),
+        lambda: by_llhttp(client, data, tolerant=False),
+    )
     said = []
     for peer in by:
         try:
@@ -700,7 +1024,9 @@ def table_for_docs() -> str:
     """The differences in Markdown; a request and its twin among the responses share a line."""
     lines: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for row, strict, lenient in differing():
-        lines[row.name, strict, lenient, row.verdict, ", ".join(a for a in row.anomalies.split() if a[0] != "?"), row.why].append(("request", "response")[row.side])
+        lines[row.name, strict, lenient, row.verdict, ", ".join(a for a in row.anomalies.split() if a[0] != "?"), row.why].append(
+            ("request", "response")[row.side]
+        )
     out = ["| case | side | h11 | llhttp | pcapflow | anomalies | why |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for (name, strict, lenient, ours, anomalies, why), sides in lines.items():
         out.append(f"| {name} | {', '.join(sides)} | {strict} | {lenient} | {ours} | {anomalies} | {why} |")
@@ -770,7 +1096,10 @@ _FOUND: dict[str, Found] = {}
 def analyse_rows(run: Run, rows: list[Row]) -> None:
     """Fills in `_FOUND`. Rows share a capture since blocks of packets cost more than packets."""
     talks = [(row, *talk) for row in rows for talk in talks_of(row)]
-    ran = run(merge(*(row_talk(i, row, pieces, first=first) for i, (row, pieces, first) in enumerate(talks))), replace(Limits(), block_packets=len(talks) * 3 // 4))
+    ran = run(
+        merge(*(row_talk(i, row, pieces, first=first) for i, (row, pieces, first) in enumerate(talks))),
+        replace(Limits(), block_packets=len(talks) * 3 // 4),
+    )
     found: Found = [([], []) for _ in talks]
     for record in ran.of("http"):
         found[record["connection"] - 1][0].append(record)
@@ -813,7 +1142,9 @@ def test_a_first_line_without_a_version_is_http_0_9_and_its_answer_is_all_there_
     talks: list[tuple[Pieces, Pieces]] = [([question], [answer])]
     talks += [([question[:i], question[i:]], [answer]) for i in range(1, len(question))]
     talks += [([question], [answer[:i], answer[i:]]) for i in range(1, len(answer))]
-    found = run(merge(*(one_talk(i, *talk) for i, talk in enumerate(talks))), replace(Limits(), block_packets=len(talks) * 3 // 4)).of("http")
+    found = run(merge(*(one_talk(i, *talk) for i, talk in enumerate(talks))), replace(Limits(), block_packets=len(talks) * 3 // 4)).of(
+        "http"
+    )
     assert len(found) == len(talks)
     for record in found:
         assert (record["request"]["method"], record["request"]["target"], record["request"]["version"]) == ("GET", "/old", "0.9")

@@ -80,7 +80,15 @@ def test_what_the_client_s_end_tells_is_not_known_to_the_server_s_earlier_bytes(
         (0, 0, 40001, 24, 2384, 6137, b"PUT /p HTTP/1.1\r\nHost: example\r\nContent-Length: 8\r"),
         (40000170, 1, 40000, 20, 1640, 311, b""),
         (300093, 0, 40001, 2, 2147483643, 0, b""),
-        (0, 1, 40001, 24, 5487, 2384, b"HTTP/1.1 200 OK\r\nContent-Length: 398\r\n\r\n" + b"x" * 398 + b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n"),
+        (
+            0,
+            1,
+            40001,
+            24,
+            5487,
+            2384,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 398\r\n\r\n" + b"x" * 398 + b"HTTP/1.1 500\r\nContent-Length: 0\r\n\r\n",
+        ),
         (900093, 0, 40001, 16, 2147483644, 5001, b""),
     ]
     frames = []

@@ -45,15 +45,23 @@ def said(*parts: tuple[int, bytes], start: bool = True) -> Talk:
 HEAD = request("/h", method="HEAD")
 POST = request("/p", method="POST", body=b'{"q":1}', fields="Content-Type: application/json\r\n")
 TALKS = {
-    "a HEAD request that ends behind its answer": said((0, HEAD[:25]), (1, response(OK)), (0, HEAD[25:]), (0, request("/2")), (1, response(OK))),
+    "a HEAD request that ends behind its answer": said(
+        (0, HEAD[:25]), (1, response(OK)), (0, HEAD[25:]), (0, request("/2")), (1, response(OK))
+    ),
     "a head that a request parts": said((1, b"HTTP/1.1 200 OK\r\nContent-Le"), (0, POST), (1, b"ngth: 2\r\n\r\nok"), start=False),
-    "an answer before its request in the middle": said((1, response(b'{"o":1}', status="404 N")), (0, POST), (1, response(b'{"o":2}')), start=False),
-    "a switch that nobody asked for": said((0, request("/")), (1, b"HTTP/1.1 101 S\r\n\r\n"), (0, request("/2")), (1, response(OK)), (0, POST)),
+    "an answer before its request in the middle": said(
+        (1, response(b'{"o":1}', status="404 N")), (0, POST), (1, response(b'{"o":2}')), start=False
+    ),
+    "a switch that nobody asked for": said(
+        (0, request("/")), (1, b"HTTP/1.1 101 S\r\n\r\n"), (0, request("/2")), (1, response(OK)), (0, POST)
+    ),
     "CONNECT without waiting": said((0, CONNECT), (0, POST), (1, response(b"", status="304 N")), (1, response(OK, status="404 N"))),
     "CONNECT twice": said((0, CONNECT), (1, b"HTTP/1.1 204 No\r\n\r\n" + b'{"a":'), (0, CONNECT), (1, b"HTTP/1.1 200 OK\r\n")),
     "an upgrade within a tunnel": said((0, CONNECT), (1, b"HTTP/1.1 200 OK\r\n\r\n"), (0, UPGRADE), (1, response(OK, status="500 E"))),
     "a raw stream whose first byte came alone": said((0, b"["), (0, b'{"a":1}]')),
-    "a framed message with a head that is none": said((0, b"Content-Length: 7\r\n\r\n" + OK), (0, b"X"), (0, b": 1\r\n\r\n"), (0, b"Content-Length: 7\r\n\r\n" + OK)),
+    "a framed message with a head that is none": said(
+        (0, b"Content-Length: 7\r\n\r\n" + OK), (0, b"X"), (0, b": 1\r\n\r\n"), (0, b"Content-Length: 7\r\n\r\n" + OK)
+    ),
     "lines in the middle of both directions": said((0, b'{"a":1}\n'), (1, b"garbage"), (1, b'{"b":1}\n'), start=False),
     "nothing in a body": said((0, request("/")), (1, response(b"")), (0, request("/2")), (1, response(OK))),
 }
@@ -70,7 +78,19 @@ def documents(rng: random.Random) -> bytes:
 
 def asked(rng: random.Random) -> bytes:
     body = documents(rng)
-    return rng.choice([request("/g"), POST, HEAD, request("/e", method="PUT", fields=f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n") + body, CONNECT, UPGRADE, b"\0bad\r\n\r\n", body + b"\n", request("/c", body=body)])
+    return rng.choice(
+        [
+            request("/g"),
+            POST,
+            HEAD,
+            request("/e", method="PUT", fields=f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n") + body,
+            CONNECT,
+            UPGRADE,
+            b"\0bad\r\n\r\n",
+            body + b"\n",
+            request("/c", body=body),
+        ]
+    )
 
 
 def answered(rng: random.Random) -> bytes:
@@ -135,7 +155,9 @@ def many(n: int, kind: str) -> Talk:
         elif kind == "tls":
             t.packet(0, ACK | PSH, b"\x16\3\1\0\1\1" * 10)
         else:
-            t.send(0, request("/", method="PUT", fields="Content-Length: 2\r\nExpect: 100-continue\r\n")).send(1, b"HTTP/1.1 100 C\r\n\r\n").send(0, b"ok").send(1, response(b""))
+            t.send(0, request("/", method="PUT", fields="Content-Length: 2\r\nExpect: 100-continue\r\n")).send(
+                1, b"HTTP/1.1 100 C\r\n\r\n"
+            ).send(0, b"ok").send(1, response(b""))
     return t
 
 

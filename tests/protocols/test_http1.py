@@ -36,7 +36,12 @@ def exchanges(ran: Any) -> list[dict[str, Any]]:
 
 
 CONVERSATION = talk(
-    request("/a") + request("/b", method="POST", body=b'{"x": [1, 2]}', fields="Content-Type: application/json\r\n") + request("/c", method="HEAD") + request("/d") + request("/e") + request("/f"),
+    request("/a")
+    + request("/b", method="POST", body=b'{"x": [1, 2]}', fields="Content-Type: application/json\r\n")
+    + request("/c", method="HEAD")
+    + request("/d")
+    + request("/e")
+    + request("/f"),
     response(OK)
     + b"HTTP/1.1 100 Continue\r\n\r\n"
     + chunked(b'{"y": [' + b"1," * 50 + b"2]}", [3, 50, 1])
@@ -153,7 +158,9 @@ def by_h11(data: bytes, count: int) -> list[tuple[int, int]]:
 def test_framing_agrees_with_h11_and_httptools(run: Run, stream: tuple[bytes, list[tuple[int, bytes]]], size: int) -> None:
     data, truth = stream
     count = len(truth)
-    ours = [(r["response"]["status"], r["response"]["body"]["bytes"]) for r in run(talk(request() * count, data, size=size).bytes()).of("http")]
+    ours = [
+        (r["response"]["status"], r["response"]["body"]["bytes"]) for r in run(talk(request() * count, data, size=size).bytes()).of("http")
+    ]
     assert ours == [(status, len(body)) for status, body in truth]
     assert by_h11(data, count) == ours
     theirs = ByHttptools()
@@ -216,7 +223,14 @@ def test_connect_makes_the_rest_the_next_protocol_once_it_is_granted(run: Run, p
 
 @pytest.mark.parametrize("packets", [8192, 1])
 def test_connect_makes_the_rest_opaque_where_nobody_knows_it(run: Run, packets: int) -> None:
-    t = Talk().open().send(0, b"CONNECT a:22 HTTP/1.1\r\nHost: a\r\n\r\n").send(1, b"HTTP/1.1 200 Fine\r\n\r\nSSH-2.0-x\r\n").send(0, b"SSH-2.0-y\r\n").close()
+    t = (
+        Talk()
+        .open()
+        .send(0, b"CONNECT a:22 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .send(1, b"HTTP/1.1 200 Fine\r\n\r\nSSH-2.0-x\r\n")
+        .send(0, b"SSH-2.0-y\r\n")
+        .close()
+    )
     ran = run(t.bytes(), replace(Limits(), block_packets=packets))
     assert [r["request"]["method"] for r in ran.of("http")] == ["CONNECT"]
     assert ran.of("connection")[0]["protocol"] == "http"
@@ -232,7 +246,9 @@ def test_connect_that_is_refused_changes_nothing(run: Run, packets: int) -> None
 
 def test_an_upgrade_to_websocket_is_named(run: Run) -> None:
     t = Talk().open().send(0, request("/ws", fields="Connection: Upgrade\r\nUpgrade: websocket\r\n"))
-    t.send(1, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x02hi").send(0, b"\x81\x02hi").close()
+    t.send(1, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x02hi").send(
+        0, b"\x81\x02hi"
+    ).close()
     ran = run(t.bytes())
     assert ran.of("connection")[0]["protocol"] == "websocket"
     assert ran.of("drop") == []
@@ -414,7 +430,9 @@ DROPS = [
 
 @pytest.mark.parametrize(("reason", "data", "limits"), DROPS)
 @pytest.mark.parametrize("size", [1, 60, 1448])
-def test_a_message_that_passes_a_limit_is_dropped_and_the_next_one_is_found(run: Run, reason: DropReason, data: bytes, limits: Limits, size: int) -> None:
+def test_a_message_that_passes_a_limit_is_dropped_and_the_next_one_is_found(
+    run: Run, reason: DropReason, data: bytes, limits: Limits, size: int
+) -> None:
     t = Talk().open().send(0, data, size=size).send(0, request("/after"))
     capture = t.close().bytes()
     ran = run(capture, limits)
@@ -449,7 +467,11 @@ def test_a_head_that_finds_no_memory_is_dropped(run: Run) -> None:
             response(gzip.compress(b" " * 100_000, mtime=0), fields="Content-Encoding: gzip\r\n"),
             replace(Limits(), content_max_bytes=50_000),
         ),
-        (DropReason.CONTENT_MEMORY, response(gzip.compress(b"[]"), fields="Content-Encoding: gzip\r\n"), replace(Limits(), content_total=100)),
+        (
+            DropReason.CONTENT_MEMORY,
+            response(gzip.compress(b"[]"), fields="Content-Encoding: gzip\r\n"),
+            replace(Limits(), content_total=100),
+        ),
     ],
 )
 def test_a_body_that_passes_a_limit_is_dropped_and_the_stream_goes_on(run: Run, reason: DropReason, server: bytes, limits: Limits) -> None:
@@ -614,7 +636,9 @@ def test_whatever_is_lost_blocks_change_nothing_and_each_message_has_one_record(
     summary = ran.summary.http
     assert sum(1 for r in ran.of("http") if r["request"]) == summary.requests
     assert sum(1 for r in ran.of("http") if r["response"]) == summary.responses
-    assert sorted({r["index"] for r in ran.of("http") if r["connection"] == 1}) == list(range(len([r for r in ran.of("http") if r["connection"] == 1])))
+    assert sorted({r["index"] for r in ran.of("http") if r["connection"] == 1}) == list(
+        range(len([r for r in ran.of("http") if r["connection"] == 1]))
+    )
 
 
 @pytest.mark.parametrize("length", ["5, 6", "-5", "5x", "9" * 19])
@@ -683,7 +707,15 @@ def test_an_answer_from_before_the_capture_does_not_take_the_next_ones_place(run
 
 
 def test_a_status_line_that_nothing_follows_is_reported(run: Run) -> None:
-    t = Talk().open().send(0, request("/a")).acknowledge(1).send(1, b"HTTP/1.0 200 OK").send(1, b"\r\nServer: x\r\n\r\n", keep=False).acknowledge(0)
+    t = (
+        Talk()
+        .open()
+        .send(0, request("/a"))
+        .acknowledge(1)
+        .send(1, b"HTTP/1.0 200 OK")
+        .send(1, b"\r\nServer: x\r\n\r\n", keep=False)
+        .acknowledge(0)
+    )
     t.frames += filler(80, t.us)
     (only,) = run(pcap(t.frames)).of("http")
     assert (only["response"]["status"], only["anomalies"]) == (200, ["head_cut"])
@@ -702,7 +734,10 @@ def test_the_first_of_two_syn_acks_counts(run: Run) -> None:
 
 def test_ranges_in_several_parts_are_a_body_as_any_other(run: Run) -> None:
     body = b"--x\r\nContent-Range: bytes 0-1/9\r\n\r\nab\r\n--x\r\nContent-Range: bytes 5-6/9\r\n\r\nHTTP/1.1 200 OK\r\n\r\n--x--\r\n"
-    t = talk(request("/a") + request("http://example/b?c=1") + request("*", method="OPTIONS"), response(body, status="206 Partial Content", kind="multipart/byteranges; boundary=x") + response(OK) + response(OK))
+    t = talk(
+        request("/a") + request("http://example/b?c=1") + request("*", method="OPTIONS"),
+        response(body, status="206 Partial Content", kind="multipart/byteranges; boundary=x") + response(OK) + response(OK),
+    )
     found = run(t.bytes()).of("http")
     assert [(r["request"]["target"], r["response"]["status"], r["response"]["body"]["bytes"]) for r in found] == [
         ("/a", 206, len(body)),

@@ -36,12 +36,23 @@ CALL, ANSWER = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"x
 @SIZES
 @pytest.mark.parametrize("write", [lines, framed])
 def test_json_rpc_over_tcp_is_read_in_both_directions(run: Run, size: int, packets: int, write: Any) -> None:
-    t = Talk(dport=4389).open().send(0, write(CALL, CALL), size=size).acknowledge(1).send(1, write(ANSWER), size=size).send(0, write(CALL), size=size).close()
+    t = (
+        Talk(dport=4389)
+        .open()
+        .send(0, write(CALL, CALL), size=size)
+        .acknowledge(1)
+        .send(1, write(ANSWER), size=size)
+        .send(0, write(CALL), size=size)
+        .close()
+    )
     ran = run(t.bytes(), replace(Limits(), block_packets=packets))
     (connection,) = ran.of("connection")
     assert connection["protocol"] == "json"
     found = {r["stream"]: r for r in ran.of("json")}
-    assert {(name, r["source"], r["documents"], r["status"], r["http_index"]) for name, r in found.items()} == {("client", "raw", 3, "complete", None), ("server", "raw", 1, "complete", None)}
+    assert {(name, r["source"], r["documents"], r["status"], r["http_index"]) for name, r in found.items()} == {
+        ("client", "raw", 3, "complete", None),
+        ("server", "raw", 1, "complete", None),
+    }
     assert found["client"]["keys"] == 15
     if write is lines:
         assert found["client"]["bytes"] == connection["streams"]["client"]["captured_bytes"]
@@ -54,7 +65,11 @@ def test_messages_behind_a_gap_are_read_again(run: Run, packets: int, write: Any
     lost = write(CALL)
     t.send(0, lost[:40]).send(0, lost[40:], keep=False).acknowledge(1).send(0, write(CALL)).send(0, write(CALL, CALL)).close()
     (record,) = run(t.bytes(), replace(Limits(), block_packets=packets)).of("json")
-    assert (record["status"], record["documents"], record["broken"]) == ("gapped", 5 if write is framed else 4, 1)  # who knows that a line ended in the gap?
+    assert (record["status"], record["documents"], record["broken"]) == (
+        "gapped",
+        5 if write is framed else 4,
+        1,
+    )  # who knows that a line ended in the gap?
 
 
 @BLOCKS
@@ -106,8 +121,16 @@ H2 = b"\0\x10\0\5\0\3\2h2"
 @BLOCKS
 @SIZES
 @pytest.mark.parametrize(("extensions", "version", "alpn"), [(TLS_1_3, "1.3", None), (H2, "1.2", "h2"), (b"", "1.2", None)])
-def test_a_handshake_says_its_name_version_and_protocol(run: Run, size: int, packets: int, extensions: bytes, version: str, alpn: str | None) -> None:
-    t = Talk(dport=8443).open().send(0, client_hello("api.example", ["h2", "http/1.1"]), size=size).acknowledge(1).send(1, server_hello(0x303, extensions), size=size)
+def test_a_handshake_says_its_name_version_and_protocol(
+    run: Run, size: int, packets: int, extensions: bytes, version: str, alpn: str | None
+) -> None:
+    t = (
+        Talk(dport=8443)
+        .open()
+        .send(0, client_hello("api.example", ["h2", "http/1.1"]), size=size)
+        .acknowledge(1)
+        .send(1, server_hello(0x303, extensions), size=size)
+    )
     ran = run(t.send(0, b"\x17\3\3\0\1x").close().bytes(), replace(Limits(), block_packets=packets))
     (connection,) = ran.of("connection")
     assert connection["protocol"] == "tls"
@@ -117,7 +140,9 @@ def test_a_handshake_says_its_name_version_and_protocol(run: Run, size: int, pac
 @BLOCKS
 def test_tls_within_a_connect_tunnel_is_named(run: Run, packets: int) -> None:
     t = Talk(dport=3128).open().send(0, b"CONNECT api.example:443 HTTP/1.1\r\nHost: api.example\r\n\r\n").acknowledge(1)
-    t.send(1, b"HTTP/1.1 200 OK\r\n\r\n").send(0, client_hello("api.example", ["http/1.1"]), size=100).send(1, server_hello(0x303, H2)).close()
+    t.send(1, b"HTTP/1.1 200 OK\r\n\r\n").send(0, client_hello("api.example", ["http/1.1"]), size=100).send(
+        1, server_hello(0x303, H2)
+    ).close()
     ran = run(t.bytes(), replace(Limits(), block_packets=packets))
     (connection,) = ran.of("connection")
     assert (connection["protocol"], connection["tls"]["server_name"], connection["tls"]["alpn"]) == ("tls", "api.example", "h2")
@@ -127,7 +152,9 @@ def test_tls_within_a_connect_tunnel_is_named(run: Run, packets: int) -> None:
 @BLOCKS
 def test_an_upgrade_to_http_2_is_named(run: Run, packets: int) -> None:
     t = Talk().open().send(0, request("/", fields="Connection: Upgrade\r\nUpgrade: h2c\r\n")).acknowledge(1)
-    t.send(1, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").send(0, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").close()
+    t.send(1, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").send(
+        0, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    ).close()
     assert run(t.bytes(), replace(Limits(), block_packets=packets)).of("connection")[0]["protocol"] == "http2"
 
 

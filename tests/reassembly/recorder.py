@@ -114,7 +114,16 @@ class Recorder:
         ordered = (heard[client], heard[1 - client])
         counts = tuple({c: getattr(connection.streams[d], c) for c in COUNTS} for d in (client, 1 - client))
         self.told.append(
-            Told(connection.number, connection.end, connection.packets, connection.roles, connection.start, ordered, (counts[0], counts[1]), packet)
+            Told(
+                connection.number,
+                connection.end,
+                connection.packets,
+                connection.roles,
+                connection.start,
+                ordered,
+                (counts[0], counts[1]),
+                packet,
+            )
         )
 
     def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
@@ -123,7 +132,9 @@ class Recorder:
             heard = (Heard(end=StreamEnd("cut", packet, ts, 0)), Heard(end=StreamEnd("cut", packet, ts, 0)))
             self.told.append(Told(syn.number, end, syn.packets, "syn", "syn", heard, (none, none), packet))
 
-    def stream_dropped(self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int) -> None:
+    def stream_dropped(
+        self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int
+    ) -> None:
         self.drops.append((connection.number, reason))
 
     def conflict(self, connection: Connection, stream: HalfStream, conflict: Conflict) -> None:
@@ -137,7 +148,9 @@ class Recorder:
         self.repeated_bytes += captured
 
 
-def reassemble(path: Path, limits: Limits | None = None, *, walk_all: bool = False, drop_streams: bool = False, overlap: Policy = Policy.FIRST) -> tuple[Recorder, Ledger]:
+def reassemble(
+    path: Path, limits: Limits | None = None, *, walk_all: bool = False, drop_streams: bool = False, overlap: Policy = Policy.FIRST
+) -> tuple[Recorder, Ledger]:
     """What the stage hands on for a capture."""
     limits = limits or Limits()
     ledger = Ledger(limits)

@@ -184,7 +184,13 @@ def test_connections_that_come_whole_are_what_walking_them_gives(
 
 @settings(max_examples=800 * CASES)
 @given(
-    steps, WRAPS, st.sampled_from([Limits(), TIGHT]), st.sampled_from([0, 8_192, 14_000, 20_000]), st.sampled_from([1, 2, 9]), st.sampled_from([1, 4, 100]), st.booleans()
+    steps,
+    WRAPS,
+    st.sampled_from([Limits(), TIGHT]),
+    st.sampled_from([0, 8_192, 14_000, 20_000]),
+    st.sampled_from([1, 2, 9]),
+    st.sampled_from([1, 4, 100]),
+    st.booleans(),
 )
 def test_what_is_delivered_was_sent_and_the_account_balances(
     path: Path,
@@ -202,7 +208,7 @@ def test_what_is_delivered_was_sent_and_the_account_balances(
         limits = replace(limits, rings_total=starved, max_connections=connections)
     path.write_bytes(traffic(plan, isn))
     recorder, ledger = reassemble(path, limits, drop_streams=drop_streams)
-    captured = sum(n for _, _, n, *_ , flags, _ in plan if flags != SYN)
+    captured = sum(n for _, _, n, *_, flags, _ in plan if flags != SYN)
     assert sum(c["captured"] for t in recorder.told for c in t.counts) + recorder.untracked_bytes + recorder.repeated_bytes == captured
     assert ledger.peak <= limits.memory_limit
     for told in recorder.told:
@@ -226,10 +232,23 @@ crowd = st.lists(
 
 @settings(max_examples=300 * CASES)
 @given(
-    crowd, st.sampled_from([20, 30, 60]), st.sampled_from([1, 2, 3, 100]), st.sampled_from([1, 5, 20, 1000]), st.sampled_from([50, 75, 100]), st.booleans(), st.booleans()
+    crowd,
+    st.sampled_from([20, 30, 60]),
+    st.sampled_from([1, 2, 3, 100]),
+    st.sampled_from([1, 5, 20, 1000]),
+    st.sampled_from([50, 75, 100]),
+    st.booleans(),
+    st.booleans(),
 )
 def test_a_crowd_that_is_short_of_memory_goes_on_in_order(
-    path: Path, plan: list[tuple[int, str, int, int, int]], kib: int, connections: int, block_packets: int, soft: int, brief: bool, drop_streams: bool
+    path: Path,
+    plan: list[tuple[int, str, int, int, int]],
+    kib: int,
+    connections: int,
+    block_packets: int,
+    soft: int,
+    brief: bool,
+    drop_streams: bool,
 ) -> None:
     """The recorder checks that packets never go back within a stream, and the accounts."""
     frames = [(s, tcp_frame(CLIENT, 100 + s, SERVER, 80, 1000, 0, SYN)) for s in range(6)]

@@ -26,7 +26,9 @@ def recorded(tmp_path: Path, talk: Talk | bytes, limits: Limits | None = None) -
     path.write_bytes(talk if isinstance(talk, bytes) else talk.bytes())
     first, *others = [reassemble(path, replace(limits or Limits(), block_packets=n))[0] for n in BLOCKS]
     for other in others:
-        assert [(t.number, t.end, t.packets, t.counts, t.heard, t.gone_at) for t in other.told] == [(t.number, t.end, t.packets, t.counts, t.heard, t.gone_at) for t in first.told]
+        assert [(t.number, t.end, t.packets, t.counts, t.heard, t.gone_at) for t in other.told] == [
+            (t.number, t.end, t.packets, t.counts, t.heard, t.gone_at) for t in first.told
+        ]
     return first
 
 
@@ -140,7 +142,9 @@ def test_a_stray_syn_in_the_middle_splits_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sides", [(0,), (1,), (0, 1)])
 @pytest.mark.parametrize("close", ["", "fin"])
-def test_ports_that_are_used_again_give_as_many_connections_as_there_were_whatever_was_seen(tmp_path: Path, sides: tuple[int, ...], close: str) -> None:
+def test_ports_that_are_used_again_give_as_many_connections_as_there_were_whatever_was_seen(
+    tmp_path: Path, sides: tuple[int, ...], close: str
+) -> None:
     frames = []
     us = 0
     for turn in range(3):
@@ -279,7 +283,9 @@ def test_the_last_segments_sent_again_belong_to_the_connection_that_closed(tmp_p
 
 
 @pytest.mark.parametrize(("wait", "more", "connections"), [(14, b"", 1), (119, b"", 1), (14, b"!?", 2), (121, b"", 2)])
-def test_what_goes_beyond_the_last_numbers_or_comes_too_late_is_another_connection(tmp_path: Path, wait: int, more: bytes, connections: int) -> None:
+def test_what_goes_beyond_the_last_numbers_or_comes_too_late_is_another_connection(
+    tmp_path: Path, wait: int, more: bytes, connections: int
+) -> None:
     talk = Talk().open().send(0, ABC).close()
     talk.idle(wait * 1_000_000).packet(0, ACK | PSH, ABC + more, seq=1001)
     assert len(told_by(tmp_path, talk)) == connections

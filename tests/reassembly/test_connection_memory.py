@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pcapflow import pipeline
+from pcapflow import pipeline, shard
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
@@ -48,20 +48,20 @@ def test_a_connection_costs_about_what_is_reserved(tmp_path: Path, kind: str) ->
     path.write_bytes(talks(kind))
     pipeline.run([str(path)])
     tables = []
-    original = pipeline.FlowTable.finish
+    original = shard.FlowTable.finish
     tracemalloc.start()
 
-    def measure(self: pipeline.FlowTable, packet: int, ts: int) -> None:
+    def measure(self: shard.FlowTable, packet: int, ts: int) -> None:
         keep = [tracemalloc.Filter(True, f"*/pcapflow/{stage}/*") for stage in ("reassembly", "protocols", "report")]
         statistics = tracemalloc.take_snapshot().filter_traces(keep).statistics("filename")
         tables.append((sum(s.size for s in statistics), len(self), self.ctx.ledger.http.used))
         original(self, packet, ts)
 
     try:
-        pipeline.FlowTable.finish = measure  # type: ignore[method-assign]
+        shard.FlowTable.finish = measure  # type: ignore[method-assign]
         pipeline.run([str(path)])
     finally:
-        pipeline.FlowTable.finish = original  # type: ignore[method-assign]
+        shard.FlowTable.finish = original  # type: ignore[method-assign]
         tracemalloc.stop()
     ((traced, tracked, http),) = tables
     assert tracked == N

@@ -168,7 +168,15 @@ def test_follow_prints_both_sides_in_the_order_of_capture(tmp_path: Path, acknow
     assert len(texts) == 1
     (text,) = texts
     said = [line for line in text.splitlines() if line.startswith(("GET", "HTTP", "--- gap"))]
-    order = ["GET /0 HTTP/1.1", "HTTP/1.1 200 OK", "HTTP/1.1 200 OK", "GET /2 HTTP/1.1", "HTTP/1.1 200 OK", "GET /3 HTTP/1.1", "HTTP/1.1 200 OK"]
+    order = [
+        "GET /0 HTTP/1.1",
+        "HTTP/1.1 200 OK",
+        "HTTP/1.1 200 OK",
+        "GET /2 HTTP/1.1",
+        "HTTP/1.1 200 OK",
+        "GET /3 HTTP/1.1",
+        "HTTP/1.1 200 OK",
+    ]
     assert [line for line in said if not line.startswith("---")] == order
     assert said.index(next(line for line in said if line.startswith("---"))) == said.index("GET /2 HTTP/1.1") - 1
 
@@ -181,5 +189,3 @@ def test_follow_says_where_there_was_no_room_to_wait(tmp_path: Path) -> None:
     path.write_bytes(talk.bytes())
     assert "stand where they were delivered" in followed(path, "--memory-limit", "10MiB")
     assert "stand where they were delivered" not in followed(path)
-
-

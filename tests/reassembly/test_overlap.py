@@ -230,8 +230,12 @@ def attack() -> bytes:
     return talk.close().bytes()
 
 
-@pytest.mark.parametrize(("policy", "target", "kept"), [("first", "/public", "original"), ("last", "/secret", "new"), ("linux", "/public", "original")])
-def test_a_conflict_is_a_record_with_both_ranges_and_says_who_would_read_it_otherwise(run: Run, policy: str, target: str, kept: str) -> None:
+@pytest.mark.parametrize(
+    ("policy", "target", "kept"), [("first", "/public", "original"), ("last", "/secret", "new"), ("linux", "/public", "original")]
+)
+def test_a_conflict_is_a_record_with_both_ranges_and_says_who_would_read_it_otherwise(
+    run: Run, policy: str, target: str, kept: str
+) -> None:
     ran = run(attack(), overlap=Policy(policy))
     (http,) = ran.of("http")
     assert http["request"]["target"] == target
@@ -257,8 +261,6 @@ def test_bytes_that_were_delivered_stay_as_they_are_under_every_policy(run: Run)
         (conflict,) = ran.of("conflict")
         assert (conflict["kept"], conflict["stream_offset"], conflict["bytes"]) == ("original", 2, 4)
         assert ran.of("connection")[0]["streams"]["client"]["reads_differently"] == []
-
-
 
 
 pieces = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 14), st.integers(0, 2)), min_size=1, max_size=14)

@@ -190,7 +190,10 @@ def test_what_the_peer_had_when_the_capture_ends_is_acknowledged(run: Run) -> No
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 80), st.integers(1, 20), st.booleans(), st.integers(0, 100), st.integers(0, 60), st.integers(1, 40)), max_size=30),
+    st.lists(
+        st.tuples(st.integers(0, 80), st.integers(1, 20), st.booleans(), st.integers(0, 100), st.integers(0, 60), st.integers(1, 40)),
+        max_size=30,
+    ),
     st.sampled_from([1, 0xFFFF_FFF0]),
 )
 def test_no_way_of_cutting_the_capture_changes_what_selective_acknowledgements_do(
@@ -201,7 +204,9 @@ def test_no_way_of_cutting_the_capture_changes_what_selective_acknowledgements_d
         talk.step = 10 + 400 * (n % 3)
         if acknowledges:
             talk.us += talk.step
-            header = tcp_header(talk.dport, talk.sport, talk.seq[1], isn + ack, ACK, option((isn + left, isn + left + size), (isn + ack, isn + ack + 3)))
+            header = tcp_header(
+                talk.dport, talk.sport, talk.seq[1], isn + ack, ACK, option((isn + left, isn + left + size), (isn + ack, isn + ack + 3))
+            )
             talk.frames.append((talk.us, ethernet(ipv4_packet(SERVER, CLIENT, header))))
         else:
             talk.packet(0, ACK, bytes(o % 251 for o in range(offset, offset + n)), seq=isn + offset)

@@ -183,4 +183,7 @@ def test_a_syn_that_nobody_answers_has_its_own_tag_whatever_the_connection_befor
     first = next(i for i, (_, frame) in enumerate(made.frames) if server(frame))
     others = [(us * 10**6, ethernet(ipv4_packet("9.9.9.9", "9.9.9.8", bytes(40), proto=17))) for us in (9, 10, 11, 12, 30)]
     ran = run(pcap(sorted([*frames[first:], *others])), replace(Limits(), block_packets=packets))
-    assert [(c["vlan"], c["vlan_server"], c["packets"]) for c in ran.of("connection")] == [([5], [6], len(frames) - first - 1), ([5], [6], 1)]
+    assert [(c["vlan"], c["vlan_server"], c["packets"]) for c in ran.of("connection")] == [
+        ([5], [6], len(frames) - first - 1),
+        ([5], [6], 1),
+    ]

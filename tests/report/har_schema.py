@@ -11,7 +11,12 @@ TIME: dict[str, Any] = {"type": "number", "minimum": 0}
 
 
 def an_object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {}), "comment": STRING}, "additionalProperties": False}
+    return {
+        "type": "object",
+        "required": list(required),
+        "properties": {**required, **(optional or {}), "comment": STRING},
+        "additionalProperties": False,
+    }
 
 
 def list_of(item: dict[str, Any]) -> dict[str, Any]:
@@ -19,15 +24,35 @@ def list_of(item: dict[str, Any]) -> dict[str, Any]:
 
 
 PAIR = an_object({"name": STRING, "value": STRING})
-COOKIE = an_object({"name": STRING, "value": STRING}, {"path": STRING, "domain": STRING, "expires": STRING, "httpOnly": {"type": "boolean"}, "secure": {"type": "boolean"}})
+COOKIE = an_object(
+    {"name": STRING, "value": STRING},
+    {"path": STRING, "domain": STRING, "expires": STRING, "httpOnly": {"type": "boolean"}, "secure": {"type": "boolean"}},
+)
 SIZES = {"headersSize": {"type": "integer", "minimum": -1}, "bodySize": {"type": "integer", "minimum": -1}}
 REQUEST = an_object(
-    {"method": STRING, "url": STRING, "httpVersion": STRING, "cookies": list_of(COOKIE), "headers": list_of(PAIR), "queryString": list_of(PAIR), **SIZES},
+    {
+        "method": STRING,
+        "url": STRING,
+        "httpVersion": STRING,
+        "cookies": list_of(COOKIE),
+        "headers": list_of(PAIR),
+        "queryString": list_of(PAIR),
+        **SIZES,
+    },
     {"postData": an_object({"mimeType": STRING, "params": list_of(PAIR), "text": STRING})},
 )
 CONTENT = an_object({"size": INTEGER, "mimeType": STRING}, {"compression": INTEGER, "text": STRING, "encoding": {"enum": ["base64"]}})
 RESPONSE = an_object(
-    {"status": INTEGER, "statusText": STRING, "httpVersion": STRING, "cookies": list_of(COOKIE), "headers": list_of(PAIR), "content": CONTENT, "redirectURL": STRING, **SIZES}
+    {
+        "status": INTEGER,
+        "statusText": STRING,
+        "httpVersion": STRING,
+        "cookies": list_of(COOKIE),
+        "headers": list_of(PAIR),
+        "content": CONTENT,
+        "redirectURL": STRING,
+        **SIZES,
+    }
 )
 ENTRY = an_object(
     {
@@ -42,5 +67,11 @@ ENTRY = an_object(
 )
 HAR = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
-    **an_object({"log": an_object({"version": {"const": "1.2"}, "creator": an_object({"name": STRING, "version": STRING}), "entries": list_of(ENTRY)})}),
+    **an_object(
+        {
+            "log": an_object(
+                {"version": {"const": "1.2"}, "creator": an_object({"name": STRING, "version": STRING}), "entries": list_of(ENTRY)}
+            )
+        }
+    ),
 }

@@ -33,10 +33,16 @@ def advised(limits: Limits, summary: Summary) -> Limits:
 
 def lost_for_room(summary: Summary) -> dict[str, Any]:
     causes = {cause: n for cause, n in summary.tcp.gaps_by_cause.items() if cause in ("memory", "ring_full")}
-    return {**causes, **summary.drops.by_reason, **({"evicted": summary.tcp.evicted_connections} if summary.tcp.evicted_connections else {})}
+    return {
+        **causes,
+        **summary.drops.by_reason,
+        **({"evicted": summary.tcp.evicted_connections} if summary.tcp.evicted_connections else {}),
+    }
 
 
-SMALL = Limits(memory_limit=16 * MIB, ring_ranges=256, rings_total=256 * KIB, ring_size=32 * KIB, connections_total=10 * MIB, max_unanswered=64)
+SMALL = Limits(
+    memory_limit=16 * MIB, ring_ranges=256, rings_total=256 * KIB, ring_size=32 * KIB, connections_total=10 * MIB, max_unanswered=64
+)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,9 @@ def test_advice_holds_whatever_comes(
     first = pipeline.run([str(path)], limits, options).summary
     if lost_for_room(first):
         second = pipeline.run([str(path)], advised(limits, first), options).summary
-        certain = first.advice[0].startswith(("nothing would have been dropped with --", "no hole would have been given up for want of room with --"))
+        certain = first.advice[0].startswith(
+            ("nothing would have been dropped with --", "no hole would have been given up for want of room with --")
+        )
         assert certain or first.advice[0].startswith("less would have been dropped, and what the rest takes would show, with --")
         assert lost_for_room(second) == {} or not certain
 
@@ -161,7 +169,9 @@ def test_capture_loss_is_a_rate(run: Run) -> None:
 def test_a_snap_length_is_said(run: Run) -> None:
     talk = Talk().open()
     frame = tcp_frame(CLIENT, 40000, SERVER, 80, 1001, 5001, ACK, b"x" * 400)
-    assert "25.0% of the packets were captured and cut short by the snap length" in said(run, pcap([*talk.frames, (99, frame[:96], len(frame))]))
+    assert "25.0% of the packets were captured and cut short by the snap length" in said(
+        run, pcap([*talk.frames, (99, frame[:96], len(frame))])
+    )
 
 
 def test_one_direction_only_is_said(run: Run) -> None:
@@ -181,7 +191,9 @@ def test_a_mirror_port_that_shows_packets_twice_is_said(run: Run, block_packets:
     assert ran.summary.decode.duplicated == len(talk.frames)
     assert ran.summary.decode.duplicated_by_place.same == len(talk.frames)
     assert ran.summary.decode.duplicated_bytes == ran.summary.tcp.payload_bytes.captured == ran.summary.tcp.payload_bytes.delivered
-    assert "50.0% of the segments are copies of a packet that was captured before, most of them at the same place" in "\n".join(ran.summary.advice)
+    assert "50.0% of the segments are copies of a packet that was captured before, most of them at the same place" in "\n".join(
+        ran.summary.advice
+    )
     assert ran.summary.http.responses == 1
 
 
@@ -194,7 +206,9 @@ def test_retransmissions_that_come_later_are_no_second_copies(run: Run) -> None:
 def test_offloaded_segments_are_said_where_the_snap_length_cuts_them(run: Run) -> None:
     talk = Talk().open().send(1, b"z" * 60_000, size=20_000)
     assert said(run, talk.bytes()) == ""
-    assert "offloading makes packets longer than 1,500 bytes" in said(run, pcap([(us, frame[:1514], len(frame)) for us, frame in talk.frames]))
+    assert "offloading makes packets longer than 1,500 bytes" in said(
+        run, pcap([(us, frame[:1514], len(frame)) for us, frame in talk.frames])
+    )
 
 
 def checksummed(frame: bytes, *, wrong: bool) -> bytes:

@@ -26,7 +26,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-added = st.tuples(st.integers(1, 4), st.integers(1, 3), st.sampled_from([0, 8]), st.integers(0, 5), st.sampled_from([1, 10, 899, 901, 3000]))
+added = st.tuples(
+    st.integers(1, 4), st.integers(1, 3), st.sampled_from([0, 8]), st.integers(0, 5), st.sampled_from([1, 10, 899, 901, 3000])
+)
 
 
 @given(st.lists(st.lists(added, max_size=25), min_size=1, max_size=3), st.sampled_from([3 * KIB, 20 * KIB]))

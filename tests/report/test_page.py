@@ -19,7 +19,14 @@ from tests.report.conversation import capture
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -98,7 +105,9 @@ def test_its_numbers_are_the_report_s(opened: Any, name: str) -> None:
     assert one.number("invalid") == s.json.invalid
     assert one.number("peak") == s.memory.peak_bytes
     assert [int(n) for n in one.column("connections", "connection")] == [r["connection"] for r in one.of("connection")]
-    assert [int(n.replace(",", "")) for n in one.column("losses", "bytes")] == [r["bytes"] for r in one.records if r["record"] in ("gap", "drop")]
+    assert [int(n.replace(",", "")) for n in one.column("losses", "bytes")] == [
+        r["bytes"] for r in one.records if r["record"] in ("gap", "drop")
+    ]
     assert [n for n in one.column("exchanges", "status") if n] == [str(r["response"]["status"]) for r in one.of("http") if r["response"]]
     assert one.page.locator("#advice li").all_text_contents() == s.advice
 
@@ -159,7 +168,10 @@ def test_a_capture_with_100_000_connections_opens_and_says_what_it_leaves_out(op
     one = opened(path)
     assert one.number("connections") == 100_000
     assert one.page.locator("#connections tbody tr").count() == 1000
-    assert one.page.text_content("#connections-note") == "1,000 of 1,000 rows; the page holds 1,000 of 100,000, those that lost, failed or took most"
+    assert (
+        one.page.text_content("#connections-note")
+        == "1,000 of 1,000 rows; the page holds 1,000 of 100,000, those that lost, failed or took most"
+    )
     assert (tmp_path / "page.html").stat().st_size < 2 << 20
     one.click("connections", "captured")
     assert one.column("connections", "captured")[0] == "49"

@@ -25,7 +25,9 @@ RECORD = jsonschema.Draft202012Validator({"$ref": "#/$defs/Record", "$defs": str
 def document(path: Path) -> bytes:
     out: list[bytes] = []
     writer = DocumentWriter(out.append, with_records=True)
-    result = pipeline.run([str(path)], options=pipeline.Options(looking=Looking(sniff=True, hashes=True, duplicate_keys=True)), write=writer.records)
+    result = pipeline.run(
+        [str(path)], options=pipeline.Options(looking=Looking(sniff=True, hashes=True, duplicate_keys=True)), write=writer.records
+    )
     writer.summary(result.summary)
     return b"".join(out)
 
@@ -63,7 +65,12 @@ def test_the_schema_refuses_what_is_no_report() -> None:
 
 
 def test_every_field_says_what_it_means() -> None:
-    mute = [f"{name}.{key}" for name, d in SCHEMA["$defs"].items() for key, field in d.get("properties", {}).items() if key != "record" and not field.get("description")]
+    mute = [
+        f"{name}.{key}"
+        for name, d in SCHEMA["$defs"].items()
+        for key, field in d.get("properties", {}).items()
+        if key != "record" and not field.get("description")
+    ]
     assert mute == []
 
 

@@ -70,7 +70,12 @@ class Folder:
         return self.files[name]
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        return [row for file in sorted(self.files) if file.split(".")[0] == name for row in pq.read_table(BytesIO(self.files[file].getvalue())).to_pylist()]
+        return [
+            row
+            for file in sorted(self.files)
+            if file.split(".")[0] == name
+            for row in pq.read_table(BytesIO(self.files[file].getvalue())).to_pylist()
+        ]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
@@ -78,7 +83,9 @@ def test_the_tables_hold_every_record_field_by_field(path: Path) -> None:
     folder = Folder()
     records, result = run(path, ParquetTables(folder.create))
     for name in ("connection", "http", "json", "gap", "conflict", "drop"):
-        assert folder.rows(name) == [{key: value for key, value in record.items() if key != "record"} for record in records if record["record"] == name], name
+        assert folder.rows(name) == [
+            {key: value for key, value in record.items() if key != "record"} for record in records if record["record"] == name
+        ], name
     (summary,) = folder.rows("summary")
     assert summary["tcp"]["missing_bytes"] == result.summary.tcp.missing_bytes
     assert dict(summary["tcp"]["gaps_by_cause"]) == result.summary.tcp.gaps_by_cause
@@ -119,11 +126,17 @@ def test_the_metrics_are_the_summary_s_numbers_under_names_as_the_convention_has
     s = result.summary
     assert value["pcapflow_missing_bytes_total",] == s.tcp.missing_bytes
     assert value["pcapflow_packets_total", "tcp"] == s.decode.tcp
-    assert sum(v for (name, *_), v in value.items() if name == "pcapflow_payload_bytes_total") == value["pcapflow_payload_captured_bytes_total",] == s.tcp.payload_bytes.captured
+    assert (
+        sum(v for (name, *_), v in value.items() if name == "pcapflow_payload_bytes_total")
+        == value["pcapflow_payload_captured_bytes_total",]
+        == s.tcp.payload_bytes.captured
+    )
     for cause in GapCause:
         assert value["pcapflow_gaps_total", cause.value] == s.tcp.gaps_by_cause.get(cause.value, 0)
     for reason in DropReason:
-        assert value["pcapflow_drops_total", reason.value] == (s.drops.by_reason[reason.value].count if reason.value in s.drops.by_reason else 0)
+        assert value["pcapflow_drops_total", reason.value] == (
+            s.drops.by_reason[reason.value].count if reason.value in s.drops.by_reason else 0
+        )
     for code, n in s.http.by_status.items():
         assert value["pcapflow_http_responses_total", code] == n
     for name, component in s.memory.components.items():
@@ -185,8 +198,12 @@ def test_what_is_no_text_is_base64_and_request_bodies_cookies_and_queries_are_th
     body = b'{"a": "\xc3\xa4"}'
     path.write_bytes(
         capture(
-            b"POST /p?x=1&y=%%20z&empty= HTTP/1.1\r\nHost: h\r\nCookie: a=1; b=2\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body,
-            b"HTTP/1.1 302 Found\r\nLocation: /q\r\nSet-Cookie: s=9; Path=/\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(gzip.compress(b"\xff\x00")) + gzip.compress(b"\xff\x00"),
+            b"POST /p?x=1&y=%%20z&empty= HTTP/1.1\r\nHost: h\r\nCookie: a=1; b=2\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+            % len(body)
+            + body,
+            b"HTTP/1.1 302 Found\r\nLocation: /q\r\nSet-Cookie: s=9; Path=/\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+            % len(gzip.compress(b"\xff\x00"))
+            + gzip.compress(b"\xff\x00"),
         )
     )
     found, _, _ = har(path)
@@ -218,7 +235,13 @@ def test_losses_are_in_the_comments_and_memory_that_is_short_costs_the_text_alon
 
 @given(
     st.lists(
-        st.lists(st.tuples(st.one_of(st.integers(0, 10**7), st.integers(0, 2**62 - 1), st.integers(10**18, 10**18 + 10**10)), st.integers(0, 70_000)), min_size=1, max_size=8),
+        st.lists(
+            st.tuples(
+                st.one_of(st.integers(0, 10**7), st.integers(0, 2**62 - 1), st.integers(10**18, 10**18 + 10**10)), st.integers(0, 70_000)
+            ),
+            min_size=1,
+            max_size=8,
+        ),
         max_size=8,
     )
 )
@@ -274,7 +297,9 @@ def test_the_page_keeps_the_rows_that_lost_most_and_counts_the_others() -> None:
     losses = data["tables"]["losses"]
     gaps = [record for record in records if record["record"] == "gap"]
     assert losses["total"] == len(gaps)
-    assert [row["bytes"] for row in losses["rows"]] == [gap["bytes"] for gap in gaps if gap["bytes"] in sorted(g["bytes"] for g in gaps)[-3:]]
+    assert [row["bytes"] for row in losses["rows"]] == [
+        gap["bytes"] for gap in gaps if gap["bytes"] in sorted(g["bytes"] for g in gaps)[-3:]
+    ]
     assert sum(data["timeline"]["gaps"]) == len(gaps)
     assert sum(data["timeline"]["missing_bytes"]) == sum(gap["bytes"] for gap in gaps)
     assert data["tables"]["connections"]["total"] == sum(record["record"] == "connection" for record in records)
@@ -296,7 +321,11 @@ def page_data(page: bytes) -> dict[str, Any]:
 
 def test_a_payload_cannot_leave_the_page_s_data(tmp_path: Path) -> None:
     path = tmp_path / "one.pcap"
-    path.write_bytes(capture(b"GET /</script><script>alert(1)</script><!-- HTTP/1.1\r\nHost: {{SCRIPT}}{{DATA}}\r\n\r\n", b"HTTP/1.1 204 </script>\r\n\r\n"))
+    path.write_bytes(
+        capture(
+            b"GET /</script><script>alert(1)</script><!-- HTTP/1.1\r\nHost: {{SCRIPT}}{{DATA}}\r\n\r\n", b"HTTP/1.1 204 </script>\r\n\r\n"
+        )
+    )
     out: list[bytes] = []
     run(path, Page(out.append, Limits()))
     page = b"".join(out)
@@ -324,7 +353,9 @@ def pcapflow(*args: str, most: int | None = None, without: str = "") -> subproce
         if most is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
-    absent = f"import importlib.util as u; find = u.find_spec; u.find_spec = lambda name, *a: None if name == {without!r} else find(name, *a); "
+    absent = (
+        f"import importlib.util as u; find = u.find_spec; u.find_spec = lambda name, *a: None if name == {without!r} else find(name, *a); "
+    )
     code = absent + "import sys, pcapflow.cli; sys.argv[0] = 'pcapflow'; pcapflow.cli.main()"
     return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, timeout=120, preexec_fn=limit)
 
@@ -394,7 +425,12 @@ def test_row_groups_stay_large_whatever_else_is_kept_in_the_account(tmp_path: Pa
     out: list[bytes] = []
     sink = Har(out.append)
     lines: list[bytes] = []
-    pipeline.run([talk.save(tmp_path / "pipe.pcap")], sinks=[ParquetTables(folder.create), Page(lambda _: None, Limits()), sink], collect=HarCollector, write=lines.extend)
+    pipeline.run(
+        [talk.save(tmp_path / "pipe.pcap")],
+        sinks=[ParquetTables(folder.create), Page(lambda _: None, Limits()), sink],
+        collect=HarCollector,
+        write=lines.extend,
+    )
     assert len(folder.rows("http")) == 6000
     assert pq.ParquetFile(BytesIO(folder.files["http.parquet"].getvalue())).num_row_groups <= 4
 
@@ -402,7 +438,13 @@ def test_row_groups_stay_large_whatever_else_is_kept_in_the_account(tmp_path: Pa
 def test_a_cut_coded_body_keeps_the_text_that_came(tmp_path: Path) -> None:
     path = tmp_path / "one.pcap"
     coded = gzip.compress(json.dumps([{"n": n * n} for n in range(200)]).encode())
-    path.write_bytes(capture(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Type: text/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(coded) + coded[:-20]))
+    path.write_bytes(
+        capture(
+            b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(coded)
+            + coded[:-20],
+        )
+    )
     (entry,) = har(path)[0]["log"]["entries"]
     content = entry["response"]["content"]
     assert content["text"].startswith('[{"n": 0}, {"n": 1}')
@@ -413,9 +455,16 @@ def test_a_cut_coded_body_keeps_the_text_that_came(tmp_path: Path) -> None:
 
 def test_a_body_in_an_unknown_coding_is_given_as_it_was_sent(tmp_path: Path) -> None:
     path = tmp_path / "one.pcap"
-    path.write_bytes(capture(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Encoding: foo\r\nContent-Length: 5\r\n\r\nhello"))
+    path.write_bytes(
+        capture(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Encoding: foo\r\nContent-Length: 5\r\n\r\nhello")
+    )
     (entry,) = har(path)[0]["log"]["entries"]
-    assert entry["response"]["content"] == {"size": 5, "mimeType": "", "text": "hello", "comment": "content coding foo: these are the bytes as they were sent"}
+    assert entry["response"]["content"] == {
+        "size": 5,
+        "mimeType": "",
+        "text": "hello",
+        "comment": "content coding foo: these are the bytes as they were sent",
+    }
 
 
 @pytest.mark.parametrize(
@@ -459,7 +508,11 @@ def test_other_files_in_a_folder_are_not_ours_to_take_away(tmp_path: Path) -> No
 
 
 def test_two_outputs_in_one_place_are_refused(tmp_path: Path) -> None:
-    for args in (["--har", "-"], ["--har", str(tmp_path / "a"), "--html", str(tmp_path / "a")], ["-o", str(tmp_path / "a"), "--prometheus", str(tmp_path / "." / "a")]):
+    for args in (
+        ["--har", "-"],
+        ["--har", str(tmp_path / "a"), "--html", str(tmp_path / "a")],
+        ["-o", str(tmp_path / "a"), "--prometheus", str(tmp_path / "." / "a")],
+    ):
         ran = pcapflow("analyze", "-q", "--ndjson", *args, str(NAMED["statuses.pcap"]))
         assert ran.returncode == 2, args
         assert "goes there already" in ran.stderr
@@ -471,7 +524,19 @@ def test_a_signal_ends_the_run_with_the_report_of_what_was_read(tmp_path: Path, 
     import signal
 
     capture = NAMED["statuses.pcap"].read_bytes()
-    command = [sys.executable, "-m", "pcapflow", "analyze", "-q", "--ndjson", "-o", str(tmp_path / "a.ndjson"), "--har", str(tmp_path / "a.har"), "-"]
+    command = [
+        sys.executable,
+        "-m",
+        "pcapflow",
+        "analyze",
+        "-q",
+        "--ndjson",
+        "-o",
+        str(tmp_path / "a.ndjson"),
+        "--har",
+        str(tmp_path / "a.har"),
+        "-",
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.write(capture)
@@ -503,7 +568,6 @@ def _wait_until_it_has_read(pipe: IO[bytes]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it never waited")
-
 
 
 def test_heads_that_wait_are_reserved(tmp_path: Path) -> None:

@@ -78,7 +78,10 @@ def on_a_terminal(env: dict[str, str]) -> bytes:
     """What the command writes to a terminal of its own."""
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "pcapflow", "analyze", str(SAMPLES / "lossy.pcap")], stdout=child, stderr=child, env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **env}
+        [sys.executable, "-m", "pcapflow", "analyze", str(SAMPLES / "lossy.pcap")],
+        stdout=child,
+        stderr=child,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **env},
     )
     os.close(child)
     found = b""

@@ -1,0 +1,43 @@
+"""How a run is to be done, beside the limits. Values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pcapflow.looking import NOTHING_MORE, Looking
+from pcapflow.policy import Policy, VlanKey
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run, beside the limits."""
+
+    drop_streams: bool = False
+    """`--overload drop`: over budget, give up a stream instead of its oldest hole."""
+    overlap: Policy = Policy.FIRST
+    """Whose copy is delivered where segments behind a hole overlap with different bytes."""
+    vlan_key: VlanKey = VlanKey.AUTO
+    """Whether VLAN ids keep connections apart."""
+    tunnels: bool = True
+    """Whether tunnels are opened, or left as packets of the outer protocol."""
+    filter: str | None = None
+    """Which segments are looked at, see `decode.filters`; None for all."""
+    begin: int | None = None
+    """Only segments captured at that time (ns since the epoch) or later."""
+    end: int | None = None
+    """Only segments captured before that time."""
+    verify_checksums: bool = False
+    """Drop segments whose TCP checksum is wrong."""
+    looking: Looking = NOTHING_MORE
+    """What to look for in bodies, beside the JSON in those that say so."""
+    packets: int | None = None
+    """How many packets are read; None for all."""
+    process_limit: int | None = None
+    """Bytes of data that the process may have; None for no limit of ours."""
+    simulate: Mapping[str, int] = field(default_factory=dict)
+    """What fails on purpose: an account's name to which of its reservations is refused, `process` to the block at which the process
+    has no memory left; from 1.
+    """
+    walk_all: bool = False
+    """Take every segment row by row; the column path is tested against it."""

@@ -1,0 +1,130 @@
+"""One worker's part of a run: blocks of packets in, findings out. decode -> reassembly -> protocols -> payload.
+
+Contract: `take` takes one block after another, `finish` comes once, and what was found is in the collector. Invariant: as many bytes are accounted for as
+were decoded, or `unbalanced` says so.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+
+from pcapflow.budget import Ledger
+from pcapflow.capture.block import PacketBlock
+from pcapflow.decode import columns
+from pcapflow.decode.copies import Copies
+from pcapflow.decode.fragments import Fragments
+from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts, SegmentColumns
+from pcapflow.decode.selection import Selection
+from pcapflow.decode.watch import Watch
+from pcapflow.limits import Limits
+from pcapflow.options import Options
+from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.flow_table import FlowTable
+from pcapflow.reassembly.needs import Needs
+from pcapflow.report.collector import Collector
+from pcapflow.summary import Decode, DuplicatedByPlace, NotRead
+
+
+class Shard:
+    """The table of connections, what reads them, and what they said."""
+
+    def __init__(self, limits: Limits, options: Options, ledger: Ledger, collector: Collector) -> None:
+        """Raises `UsageError` for a filter that is none."""
+        self.limits = limits
+        self.ledger = ledger
+        self.collector = collector
+        self._options = options
+        self._selection = Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
+        self._ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
+        self._table = FlowTable(self._ctx, walk_all=options.walk_all, vlan_key=options.vlan_key)
+        self._counts, self._watch = DecodeCounts(), Watch()
+        self._fragments, self._copies = Fragments(limits, ledger), Copies(limits, ledger)
+        self._captured = 0
+        """Bytes of payload that were decoded."""
+        self.last_packet = self._last_ts = 0
+
+    @property
+    def needs(self) -> Needs:
+        """What would have been enough."""
+        return self._ctx.needs
+
+    def take(self, block: PacketBlock) -> None:
+        """The next packets."""
+        self.ledger.at(block.first_packet, int(block.ts[0]))
+        self.collector.places.enter(block)
+        segments = self._segments(block)
+        flags, tcp = segments.flags, self.collector.tcp
+        tcp.segments += len(flags)
+        tcp.syn += int(np.count_nonzero(flags & SYN))
+        tcp.fin += int(np.count_nonzero(flags & FIN))
+        tcp.rst += int(np.count_nonzero(flags & RST))
+        self._table.process(block, segments)
+        self.last_packet = block.first_packet + len(block) - 1
+        self._last_ts = int(block.ts[-1])
+
+    def _segments(self, block: PacketBlock) -> SegmentColumns:
+        """Those of a block that are looked at."""
+        segments = columns.decode(block, self._counts, open_tunnels=self._options.tunnels, fragments=self._fragments)
+        self._watch.look(block, segments)
+        if self._selection.asked:
+            segments, refused = self._selection.take(block, segments)
+            self._captured += sum(n for *_, n in refused)
+            self.collector.refused(refused)
+        segments = self._copies.leave_out(block, segments)
+        self._captured += int(segments.payload_len.sum())
+        return segments
+
+    def finish(self, *, no_memory: bool) -> None:
+        """No block comes any more: end what is left. no_memory: an allocation failed, and a connection may be half done; what can be said of the others
+        still is.
+        """
+        self.ledger.at(self.last_packet, self._last_ts)
+        self._fragments.finish()
+        self._copies.close()
+        collector, tcp = self.collector, self.collector.tcp
+        with suppress(*((Exception,) if no_memory else ())):
+            self._table.finish(self.last_packet, self._last_ts)
+        with suppress(*((Exception,) if no_memory else ())):
+            collector.close()
+        tcp.early_acknowledgements = self._ctx.early_acks
+        tcp.resets_ignored = self._ctx.resets_ignored
+        tcp.clock_skew = self._ctx.clock_skew
+        if no_memory:
+            tcp.payload_bytes.balanced = False
+        elif self._captured != tcp.payload_bytes.captured:
+            tcp.payload_bytes.balanced = False
+            collector.unbalanced.append(f"the whole: {self._captured} bytes decoded, {tcp.payload_bytes.captured} accounted for")
+
+    def decode(self) -> Decode:
+        """What the packets were."""
+        return Decode(
+            packets=self._counts.packets,
+            tcp=self._counts.tcp,
+            udp=self._counts.udp,
+            other=self._counts.other,
+            malformed=self._counts.malformed,
+            unsupported_link=self._counts.unsupported_link,
+            bytes=self._counts.bytes,
+            not_read={name: NotRead(*amount) for name, amount in self._counts.unread.named(self.limits).items()},
+            ip=self._counts.ip,
+            fragments=self._counts.fragments,
+            datagrams=self._fragments.datagrams,
+            fragments_dropped=self._fragments.dropped,
+            fragments_overlapping=self._fragments.overlapping,
+            left_out=self._selection.left_out,
+            snapped=self._counts.snapped + self._watch.sliced,
+            duplicated=self._copies.count,
+            duplicated_bytes=self._copies.bytes,
+            duplicated_by_place=DuplicatedByPlace(
+                self._copies.by_file,
+                self._copies.by_interface,
+                self._copies.by_vlan,
+                self._copies.count - self._copies.by_file - self._copies.by_interface - self._copies.by_vlan,
+            ),
+            oversized=self._watch.oversized,
+            backwards=self._watch.backwards,
+            checksums_checked=self._watch.checksums,
+            checksums_wrong=self._watch.wrong_checksums,
+        )
