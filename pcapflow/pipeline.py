@@ -18,10 +18,11 @@ from pcapflow.budget import Account, Ledger
 from pcapflow.capture import linktypes
 from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.clock import timed
+from pcapflow.capture.folders import passed_over
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.places import Places
 from pcapflow.capture.reader import CaptureInfo
-from pcapflow.capture.trace import Trace, passed_over
+from pcapflow.capture.trace import Trace
 from pcapflow.decode import slow
 from pcapflow.errors import AccountError
 from pcapflow.fields import PacketTime

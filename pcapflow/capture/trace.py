@@ -12,26 +12,24 @@ smaller are their blocks. What is kept of each capture is reserved in the `block
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from operator import attrgetter
-from sys import getsizeof
 from typing import Self
 
 import numpy as np
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
+from pcapflow.capture.folders import files_in, path_cost
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.merge import Merge
-from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader, Keep
+from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
 from pcapflow.capture.source import STDIN, Source, open_source
 from pcapflow.errors import CaptureError
-from pcapflow.files import is_folder, is_temporary
+from pcapflow.files import is_folder
 from pcapflow.limits import Limits
 
 _PROBE = 1 << 12
@@ -44,7 +42,6 @@ _MERGED_COLUMN_BYTES = 128
 """Of a packet that waits to be merged: the columns of the later stages are the merged block's."""
 INPUT_BYTES = 2 << 10
 """What a run keeps of each capture, its part of the report included, a path of common length included (measured in tests)."""
-_PATHS, _SHORT_PATH = 4, 160
 _NEVER = (1 << 63) - 1
 _place = attrgetter("place")
 
@@ -144,31 +141,6 @@ class _Input:
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
-def files_in(folder: str, keep: Keep) -> list[str]:
-    """The files in a directory, by name. keep: asked whether there is room for so many bytes that are kept of one."""
-    found: list[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_file() and not is_temporary(entry.name):
-                    path = os.path.join(folder, entry.name)  # noqa: PTH118 - as the folder was given
-                    if not keep(_cost(path)):
-                        raise CaptureError(
-                            folder,
-                            f"holds too many files: the names of {len(found) + 1} take more than the memory limit leaves",
-                            unreadable=True,
-                        )
-                    found.append(path)
-    except OSError as e:
-        raise CaptureError(folder, f"cannot be read: {e.strerror}", unreadable=True) from None
-    return sorted(found)
-
-
-def _cost(path: str) -> int:
-    """What the copies of a long path take: here, in what says where a packet is, in the report, and in its text. INPUT_BYTES have a short one."""
-    return _PATHS * max(0, getsizeof(path) + len(json.dumps(path)) - _SHORT_PATH)
-
-
 def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> tuple[list[str], list[str]]:
     """The captures in a directory, by name, and its other files."""
     captures: list[str] = []
@@ -186,12 +158,6 @@ def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrup
         finally:
             probe.close()
     return captures, others
-
-
-def passed_over(files: Sequence[str]) -> str:
-    """What to say of files in a directory that are no captures; nothing for none."""
-    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return f"{files[0]}{more}: not a capture, passed over" if files else ""
 
 
 class Trace:
@@ -231,7 +197,7 @@ class Trace:
             for name in files_in(path, self._keep) if folder else (path,):
                 self._interrupt.check()
                 one = _Input(name, len(self._inputs))
-                if not self._keep(INPUT_BYTES + (0 if folder else _cost(name))):
+                if not self._keep(INPUT_BYTES + (0 if folder else path_cost(name))):
                     n = len(self._inputs) + 1
                     raise CaptureError(
                         name,

@@ -27,8 +27,9 @@ import msgspec
 
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
+from pcapflow.capture.folders import passed_over
 from pcapflow.capture.interrupt import Interrupt
-from pcapflow.capture.trace import captures_in, passed_over
+from pcapflow.capture.trace import captures_in
 from pcapflow.check import baseline
 from pcapflow.check.comparing import Comparison, compare
 from pcapflow.check.expectations import Expectation, Violation

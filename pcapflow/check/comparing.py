@@ -109,79 +109,88 @@ class _Waiting:
         return self.count > WINDOW or (self.bytes > WINDOW_BYTES and self.count > 1)
 
 
+class _Comparing:
+    """Records of two reports, taken by turns."""
+
+    def __init__(self, most: int) -> None:
+        self.result = Comparison()
+        self._most = most
+        self._sides = (_Waiting(), _Waiting())
+        self._shown = 0
+        """Bytes of what is told."""
+
+    def take(self, side: int, record: Record) -> None:
+        """The next record of a side: the like of one that waits on the other, or one that waits."""
+        key = key_of(record)
+        other = self._sides[1 - side].take(key)
+        if other is not None:
+            self._pair(*((record, other) if side == 0 else (other, record)))
+            return
+        self._sides[side].put(key, record)
+        while self._sides[side].full:
+            self.result.beyond_window = True
+            self._missing(side, self._sides[side].oldest())
+
+    def end(self) -> None:
+        """What waits has no like."""
+        for side in (0, 1):
+            while self._sides[side].count:
+                self._missing(side, self._sides[side].oldest())
+
+    def _pair(self, a: Record, b: Record) -> None:
+        if a == b:
+            return
+        self.result.changed += 1
+        if self._has_room():
+            changes = Changes(self._most)
+            walk(a, b, changes)
+            self._tell(RecordChange("changed", key_of(b)[0], name_of(b), packet_of(b), changes.found))  # type: ignore[arg-type]
+
+    def _missing(self, side: int, record: Record) -> None:
+        if side:
+            self.result.new += 1
+        else:
+            self.result.gone += 1
+        if self._has_room():
+            self._tell(RecordChange("new" if side else "gone", key_of(record)[0], name_of(record), packet_of(record)))  # type: ignore[arg-type]
+
+    def _has_room(self) -> bool:
+        return len(self.result.records) < self._most and self._shown < _SHOWN_BYTES
+
+    def _tell(self, change: RecordChange) -> None:
+        self._shown += len(msgspec.json.encode(change))
+        self.result.records.append(change)
+
+
 def compare(
     old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, records: bool = True, with_endpoints: bool = True
 ) -> Comparison:
     """Where two reports differ; what may differ between two equal runs is left out. most: differences that are told, as far as they take no more than
     some megabytes. records: False looks at summaries and endpoints alone.
     """
-    result = Comparison()
-    sides = (_Waiting(), _Waiting())
+    comparing = _Comparing(most)
     endpoints = (Endpoints(), Endpoints())
     summaries: list[Summary | None] = [None, None]
-
-    shown = 0
-
-    def room() -> bool:
-        return len(result.records) < most and shown < _SHOWN_BYTES
-
-    def told(change: RecordChange) -> None:
-        nonlocal shown
-        shown += len(msgspec.json.encode(change))
-        result.records.append(change)
-
-    def missing(side: int, record: Record) -> None:
-        kind = "new" if side else "gone"
-        if side:
-            result.new += 1
-        else:
-            result.gone += 1
-        if room():
-            told(RecordChange(kind, key_of(record)[0], name_of(record), packet_of(record)))  # type: ignore[arg-type]
-
-    def pair(a: Record, b: Record) -> None:
-        if a == b:
-            return
-        result.changed += 1
-        if room():
-            changes = Changes(most)
-            walk(a, b, changes)
-            told(RecordChange("changed", key_of(b)[0], name_of(b), packet_of(b), changes.found))  # type: ignore[arg-type]
-
-    ended = [False, False]
-    reports = (old, new)
-    while not all(ended):
-        for side in (0, 1):
-            if ended[side]:
-                continue
-            record = next(reports[side], None)
+    left = {0: old, 1: new}
+    while left:
+        for side, report in list(left.items()):
+            record = next(report, None)
             if record is None:
-                ended[side] = True
-                continue
-            if isinstance(record, Summary):
+                del left[side]
+            elif isinstance(record, Summary):
                 summaries[side] = record
-                continue
-            if with_endpoints:
-                endpoints[side].add(record)
-            if not records:
-                continue
-            key = key_of(record)
-            other = sides[1 - side].take(key)
-            if other is not None:
-                pair(*((record, other) if side == 0 else (other, record)))
-                continue
-            sides[side].put(key, record)
-            while sides[side].full:
-                result.beyond_window = True
-                missing(side, sides[side].oldest())
-    for side in (0, 1):
-        while sides[side].count:
-            missing(side, sides[side].oldest())
+            else:
+                if with_endpoints:
+                    endpoints[side].add(record)
+                if records:
+                    comparing.take(side, record)
+    comparing.end()
     before, after = summaries
     assert before is not None
     assert after is not None
     changes = Changes(most)
     walk_summary("", *comparable(before, after), changes)
+    result = comparing.result
     result.summary, result.summary_changes = changes.found, changes.count
     result.endpoints = endpoints[0].changes(endpoints[1], most)
     return result

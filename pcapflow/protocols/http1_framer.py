@@ -270,6 +270,7 @@ class Framer:
         i = bisect_right(data.columns()[0], self.skip_until)
         return data.piece_ends()[i - 1] if i else 0
 
+    # One function: a table of states that each message passes; a call for each state would cost more than the state.
     def _messages(self, data: StreamData, base: int, view: bytes) -> int:
         """Heads, lines and short bodies that lie whole in view, which begins at position base. The bytes consumed."""
         at = 0

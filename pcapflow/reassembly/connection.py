@@ -67,6 +67,7 @@ class Connection(Sides):
 
     # --- rows, one at a time
 
+    # One function: every row that is taken by itself passes here; a call for each step would cost more than the step.
     def walk(self, ctx: Context, rows: Rows, begin: int, end: int) -> int:
         """Take rows[begin:end]. Returns end, or the index of the row that belongs to another connection: `self.end` then
         says why (`reused`, `idle`, or closed and lingered enough) and the caller finishes this one.

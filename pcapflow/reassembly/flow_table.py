@@ -95,30 +95,10 @@ class FlowTable:
     def _segments(self, s: Sorted) -> list[bytes]:
         """Take the rows of a block; the keys of the connections that had some. Nothing here holds on to a connection that leaves the table."""
         ctx = self.ctx
-        limits = ctx.limits
         get = self._table.get
         connections = [get(key) for key in s.keys]
         ctx.here = set(connections)
-        groups = list(range(len(s.keys)))
-        runs: Runs | None = None
-        if not self._walk_all and s.told_apart():
-            unknown = np.array([c is None for c in connections])
-            syns = np.flatnonzero(s.unanswered(limits.idle_timeout) & unknown)
-            if len(syns):
-                for g in syns.tolist() if self._finals else ():
-                    self._finals.forget(s.keys[g])
-                others = self._unanswered.add(s, syns)
-                rest = np.ones(len(s.keys), dtype=bool)
-                rest[syns] = False
-                rest[others] = True
-                groups = np.flatnonzero(rest).tolist()
-            if groups:
-                expected = np.array([_expected(c) for c in connections], dtype=np.int64)
-                if len(self._unanswered):
-                    unknown &= np.array([key not in self._unanswered for key in s.keys])
-                # a closed connection's ports may be used again
-                closed = np.array([c is not None and c.closed for c in connections])
-                runs = Runs(s, expected, unknown | closed, limits.linger, limits.idle_timeout, ctx.reach)
+        groups, runs = self._runs(s, connections) if not self._walk_all and s.told_apart() else (list(range(len(s.keys))), None)
         known = [0 if c is None else c.number for c in connections]
         del connections
         touched: list[bytes] = []
@@ -156,6 +136,29 @@ class FlowTable:
             self._take(connection, s, runs, g, last[g])
             touched.append(key)
         return touched
+
+    def _runs(self, s: Sorted, connections: list[Connection | None]) -> tuple[list[int], Runs | None]:
+        """Take the SYNs that nobody answers. The groups that are left, and which of them are runs; None for no group."""
+        limits = self.ctx.limits
+        groups = list(range(len(s.keys)))
+        unknown = np.array([c is None for c in connections])
+        syns = np.flatnonzero(s.unanswered(limits.idle_timeout) & unknown)
+        if len(syns):
+            for g in syns.tolist() if self._finals else ():
+                self._finals.forget(s.keys[g])
+            others = self._unanswered.add(s, syns)
+            rest = np.ones(len(s.keys), dtype=bool)
+            rest[syns] = False
+            rest[others] = True
+            groups = np.flatnonzero(rest).tolist()
+        if not groups:
+            return groups, None
+        expected = np.array([_expected(c) for c in connections], dtype=np.int64)
+        if len(self._unanswered):
+            unknown &= np.array([key not in self._unanswered for key in s.keys])
+        # a closed connection's ports may be used again
+        closed = np.array([c is not None and c.closed for c in connections])
+        return groups, Runs(s, expected, unknown | closed, limits.linger, limits.idle_timeout, self.ctx.reach)
 
     def _goes_on(self, connection: Connection, clock: int) -> bool:
         """Whether a run that comes at that time can be taken whole, as far as the connection tells."""

@@ -24,7 +24,6 @@ from pcapflow.protocols.http1_head import Head
 from pcapflow.protocols.registry import forms
 from pcapflow.protocols.services import BodyOrigin
 from pcapflow.protocols.stack import Stack
-from pcapflow.protocols.tls import Handshake
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
@@ -34,7 +33,7 @@ from pcapflow.reassembly.seqspace import wrap
 from pcapflow.records import JsonBody, kind_of, seconds
 from pcapflow.report.names import METHODS, STATUSES, NamedCounts
 from pcapflow.report.ordering import RecordSorter, Take
-from pcapflow.report.streams import NOTHING_SAID, Worst, endpoint, outside, stream_record
+from pcapflow.report.streams import NOTHING_SAID, Worst, connection_record, endpoint, outside
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary, Tcp
@@ -44,6 +43,8 @@ _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
 
 
 _EXAMPLES = 3
+_UNBALANCED_MAX = 100
+"""Streams whose account does not balance that are named: a defect of ours, which may be in each."""
 
 
 class Collector:
@@ -109,8 +110,14 @@ class Collector:
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
-        reader = connection.consumer
-        protocol, layers = (reader.protocol, reader.layers()) if isinstance(reader, Stack) else ("empty", ())
+        self._count_connection(connection)
+        self.worst.add(connection)
+        for direction in (0, 1):
+            self._count_stream(connection, direction)
+        if self.wants_records:
+            self._record(packet, connection.number, connection_record(connection), _CONNECTION)
+
+    def _count_connection(self, connection: Connection) -> None:
         tcp = self.tcp
         tcp.connections += 1
         if connection.multipath:
@@ -127,55 +134,32 @@ class Collector:
             else:
                 tcp.one_sided_connections += 1
                 self._example("one_sided", connection.number)
-        total = tcp.payload_bytes
-        self.worst.add(connection)
-        for direction, stream in enumerate(connection.streams):
-            total.captured += stream.captured
-            total.delivered += stream.delivered
-            total.retransmitted += stream.retransmitted
-            total.conflicting += stream.conflicting
-            total.late += stream.late
-            total.out_of_window += stream.out_of_window
-            total.dropped += stream.dropped
-            tcp.missing_bytes += stream.missing
-            tcp.gaps += stream.gaps
-            tcp.holes_filled += stream.filled
-            tcp.out_of_order_segments += stream.out_of_order
-            if stream.differs:
-                tcp.streams_reading_differently += 1
-            if stream.drop_reason is not None:
-                self.drops.bytes += stream.dropped
-            if stream.out_of_window and outside(stream):
-                tcp.streams_out_of_window += 1
-                self._example("out_of_window", connection.number)
-            if not stream.balanced() or stream.held:
-                total.balanced = False
-                if len(self.unbalanced) < 100:
-                    self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")
-        if not self.wants_records:
-            return
-        client = connection.client
-        tls = next((layer.tls for layer in layers if isinstance(layer, Handshake)), None)
-        vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlans is None else connection.vlans()
-        record = records.Connection(
-            connection.number,
-            endpoint(connection.endpoints[client]),
-            endpoint(connection.endpoints[1 - client]),
-            vlan,
-            connection.inside.tunnel,
-            connection.roles,
-            connection.start,
-            connection.end,
-            seconds(connection.first_ts),
-            seconds(connection.last_ts),
-            connection.packets,
-            protocol,
-            records.Streams(stream_record(connection, client), stream_record(connection, 1 - client)),
-            tls,
-            vlan_server,
-            connection.multipath,
-        )
-        self._record(packet, connection.number, record, _CONNECTION)
+
+    def _count_stream(self, connection: Connection, direction: int) -> None:
+        stream = connection.streams[direction]
+        tcp, total = self.tcp, self.tcp.payload_bytes
+        total.captured += stream.captured
+        total.delivered += stream.delivered
+        total.retransmitted += stream.retransmitted
+        total.conflicting += stream.conflicting
+        total.late += stream.late
+        total.out_of_window += stream.out_of_window
+        total.dropped += stream.dropped
+        tcp.missing_bytes += stream.missing
+        tcp.gaps += stream.gaps
+        tcp.holes_filled += stream.filled
+        tcp.out_of_order_segments += stream.out_of_order
+        if stream.differs:
+            tcp.streams_reading_differently += 1
+        if stream.drop_reason is not None:
+            self.drops.bytes += stream.dropped
+        if stream.out_of_window and outside(stream):
+            tcp.streams_out_of_window += 1
+            self._example("out_of_window", connection.number)
+        if not stream.balanced() or stream.held:
+            total.balanced = False
+            if len(self.unbalanced) < _UNBALANCED_MAX:
+                self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")
 
     def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
         """Connections of which only a SYN was seen are over."""

@@ -11,10 +11,13 @@ import ipaddress
 from pcapflow.fields import Endpoint
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
+from pcapflow.protocols.stack import Stack
+from pcapflow.protocols.tls import Handshake
 from pcapflow.reassembly import keys
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.half_stream import HalfStream
-from pcapflow.records import Stream, Streams
+from pcapflow.records import Connection as ConnectionRecord
+from pcapflow.records import Stream, Streams, seconds
 from pcapflow.summary import LossyStream
 
 NOTHING: list[str] = []
@@ -65,6 +68,32 @@ def stream_record(connection: Connection, direction: int) -> Stream:
         status,
         reason.value if reason is not None else None,
         [policy.value for policy in Policy if policy in stream.differs] if stream.differs else NOTHING,
+    )
+
+
+def connection_record(connection: Connection) -> ConnectionRecord:
+    """One that is over."""
+    reader = connection.consumer
+    protocol, layers = (reader.protocol, reader.layers()) if isinstance(reader, Stack) else ("empty", ())
+    client = connection.client
+    vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlans is None else connection.vlans()
+    return ConnectionRecord(
+        connection.number,
+        endpoint(connection.endpoints[client]),
+        endpoint(connection.endpoints[1 - client]),
+        vlan,
+        connection.inside.tunnel,
+        connection.roles,
+        connection.start,
+        connection.end,
+        seconds(connection.first_ts),
+        seconds(connection.last_ts),
+        connection.packets,
+        protocol,
+        Streams(stream_record(connection, client), stream_record(connection, 1 - client)),
+        next((layer.tls for layer in layers if isinstance(layer, Handshake)), None),
+        vlan_server,
+        connection.multipath,
     )
 
 

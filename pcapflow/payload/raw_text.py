@@ -1,0 +1,67 @@
+"""A raw stream of JSON, as a `Text`: its first line says in which of two forms it comes."""
+
+from __future__ import annotations
+
+from pcapflow.budget import Account
+from pcapflow.drops import Drop
+from pcapflow.limits import Limits
+from pcapflow.payload.at_once import parse_at_once
+from pcapflow.payload.json_body import Tap
+from pcapflow.payload.structure import Outline
+from pcapflow.payload.texts import NEW_LINE, Separated, Whole
+from pcapflow.records import JsonBody
+
+
+class Raw:
+    """A stream that is nothing but JSON: lines, where its first line is whole documents, else documents in a row."""
+
+    __slots__ = ("_account", "_begin", "_limits", "_tap", "_text")
+
+    def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
+        self._limits, self._account, self._tap = limits, account, tap
+        self._begin: bytes = b""
+        self._text: Whole | Separated | None = None
+
+    @property
+    def drop(self) -> Drop | None:
+        return self._text.drop if self._text is not None else None
+
+    def feed(self, data: bytes) -> None:
+        if self._text is None:
+            held = len(self._begin)
+            self._begin += data
+            if b"\n" not in data and len(self._begin) < self._limits.json_slice:
+                if self._account.reserve(len(data)):
+                    return
+                self._begin = self._begin[:held]
+            self._account.release(held)
+            data = self._begin
+            self._choose()
+        assert self._text is not None
+        self._text.feed(data)
+
+    def gap(self) -> bool:
+        if self._text is None:
+            self._settle()
+        assert self._text is not None
+        return self._text.gap()
+
+    def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
+        if self._text is None:
+            self._settle()
+        assert self._text is not None
+        return self._text.finish(whole=whole, gapped=gapped)
+
+    def _settle(self) -> None:
+        self._account.release(len(self._begin))
+        begin = self._begin
+        self._choose()
+        assert self._text is not None
+        self._text.feed(begin)
+
+    def _choose(self) -> None:
+        line = self._begin.partition(b"\n")[0][: self._limits.json_slice]
+        self._begin = b""
+        lines = Outline().scan(line).highest <= self._limits.json_max_depth and parse_at_once(line) is not None
+        make = Separated(NEW_LINE, self._limits, self._account, self._tap) if lines else Whole(self._limits, self._account, self._tap)
+        self._text = make
