@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -101,6 +102,7 @@ def run(
     shard = Shard(limits, options, ledger, collector)
     with ExitStack() as stack:
         stack.enter_context(_without_cycle_search())
+        stack.enter_context(_known_digits())
         hard_limit = stack.enter_context(HardLimit(options.process_limit))
         interrupt = stack.enter_context(Interrupt())
         trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
@@ -163,6 +165,17 @@ def _without_cycle_search() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def _known_digits() -> Iterator[None]:
+    """Which JSON numbers Python converts is the same whatever its environment says (PYTHONINTMAXSTRDIGITS)."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(sys.int_info.default_max_str_digits)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(before)
 
 
 def _summary(shard: Shard, trace: Trace, began: float) -> Summary:

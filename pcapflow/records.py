@@ -92,11 +92,25 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
 class JsonError(msgspec.Struct):
     """Where a JSON text broke."""
 
-    message: Annotated[str, says("The parser's words.")]
+    message: Annotated[str, says("What was expected and what was found, in words.")]
     offset: Annotated[int, counts("Bytes from the beginning of its document.")]
-    path: Annotated[str, says("The path as an ijson prefix: `items.item.address`.")]
-    location: Annotated[str, says("The path as jq would say it: `items[412].address`.")]
+    path: Annotated[str, says("The path as an ijson prefix: `items.item.address`; of a long one the last 1,024 characters.")]
+    location: Annotated[str, says("The path as jq would say it: `items[412].address`; of a long one the last 1,024 characters.")]
     document: Annotated[int, counts("Which document of the body, from 0.")]
+    kind: Annotated[
+        str,
+        says(
+            "What is wrong; empty in reports of earlier versions.",
+            "unexpected_token",
+            "bad_string",
+            "bad_number",
+            "bad_literal",
+            "bad_unicode",
+            "ends_early",
+            "cut",
+            "",
+        ),
+    ] = ""
 
 
 _DOCUMENTS = counts("JSON documents that came whole.")

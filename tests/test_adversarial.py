@@ -47,7 +47,8 @@ def _work(folder: Path, kind: str, size: int, *options: str) -> int:
 
 def _is_linear(folder: Path, kind: str, size: int, *options: str) -> bool:
     """Twice as much takes twice the work, not four times."""
-    return _work(folder, kind, size // 4, *options) < 2.5 * _work(folder, kind, size // 8, *options)
+    size *= LARGER.get(kind, 1)
+    return _work(folder, kind, size // 4, *options) < 2.7 * _work(folder, kind, size // 8, *options)
 
 
 NAMED: dict[str, dict[str, Any]] = {
@@ -79,6 +80,8 @@ NAMED: dict[str, dict[str, Any]] = {
 }
 
 
+LARGER = {"refused": 2}
+"""How many times as large a part of it has to be, so that memory is short in half of it too."""
 SHORT = {"crumbs": ("--memory-limit", "12MiB")}
 """Options under which a part of it is short of memory as the whole is."""
 

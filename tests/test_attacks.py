@@ -76,6 +76,4 @@ def test_a_report_of_extract_says_values_before_a_text_breaks(tmp_path: Path) ->
     done = _run("pcapflow", "unclosed_text", path)
     assert done.stdout == "1\n" * 3
     assert done.returncode == 0
-    assert all(
-        json.loads(line.removeprefix("pcapflow: "))["error"]["message"] == "parse error: premature EOF" for line in done.stderr.splitlines()
-    )
+    assert all(json.loads(line.removeprefix("pcapflow: "))["error"]["kind"] == "ends_early" for line in done.stderr.splitlines())

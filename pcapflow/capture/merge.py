@@ -23,6 +23,11 @@ _I64 = npt.NDArray[np.int64]
 _ROW_BYTES = 128
 """Of a row that waits, beside its bytes: its columns as the capture stage has them."""
 
+_FLOOR = 256 << 10
+"""Reserved from the start for rows that wait: where all other memory is taken, blocks are still of a thousand small packets, since what is done for a block
+goes over all connections.
+"""
+
 
 class _Part:
     """Rows of one capture that were taken, in its block or in a copy of it."""
@@ -47,7 +52,9 @@ class Merge:
         """Place, number and rows of parts whose capture's block is gone."""
         self._rows = self._bytes = 0
         """Of all of them; the bytes of those alone that are kept."""
-        self._reserved = 0
+        self._reserved = _FLOOR if may_wait and account.reserve(_FLOOR) else 0
+        self._wanted = 0
+        """Bytes that the kept rows take."""
 
     def take(self, place: int, block: PacketBlock, times: _I64, start: int, stop: int) -> None:
         """Rows start to stop of a capture's block; times: what they are merged by, int64 (n,), ascending."""
@@ -66,14 +73,23 @@ class Merge:
         size = int(part.block.caplen[part.start : part.stop].sum())
         enough = 2 * self._rows >= self._limits.block_packets or 2 * (self._bytes + size) >= self._limits.block_size
         wanted = size + PAD + _ROW_BYTES * (part.stop - part.start)
-        if enough or not self._may_wait or not self._account.reserve(wanted):
+        if enough or not self._may_wait or not self._has_room(wanted):
             yield from self.rest()
             return
-        self._reserved += wanted
+        self._wanted += wanted
         self._bytes += size
         block, times = copied(part.block.rows(part.start, part.stop)), part.times[part.start : part.stop]
         self._kept.append((place, len(self._kept), _Part(block, times, 0, len(block))))
         del self._open[place]
+
+    def _has_room(self, more: int) -> bool:
+        """Whether so many bytes more may be kept."""
+        beyond = self._wanted + more - self._reserved
+        if beyond > 0:
+            if not self._account.reserve(beyond):
+                return False
+            self._reserved += beyond
+        return True
 
     def rest(self) -> Iterator[PacketBlock]:
         """All that was taken."""
@@ -85,8 +101,10 @@ class Merge:
             yield from pieces(blocks, times, self._limits, self._account)
         self._open.clear()
         self._kept.clear()
-        self._rows = self._bytes = 0
-        self.close()
+        self._rows = self._bytes = self._wanted = 0
+        if self._reserved > _FLOOR:
+            self._account.release(self._reserved - _FLOOR)
+            self._reserved = _FLOOR
 
     def close(self) -> None:
         """Give the memory back."""

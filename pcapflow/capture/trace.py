@@ -38,6 +38,8 @@ _SIDE_BY_SIDE = 8
 """The blocks of captures that overlap in time are so many times smaller, and smaller yet where more of them do."""
 _SMALLEST_BLOCK = 1 << 12
 _FEWEST_PACKETS = 16
+_PURSE = 64 << 10
+"""Kept of several captures for the first block of one that begins when connections have taken all memory; and again when there is room."""
 _MERGED_COLUMN_BYTES = 128
 """Of a packet that waits to be merged: the columns of the later stages are the merged block's."""
 INPUT_BYTES = 2 << 10
@@ -174,6 +176,7 @@ class Trace:
         self._active: dict[int, _Input] = {}
         """Those that are open, by their places."""
         self._reserved = 0
+        self._purse = 0
         self._most: list[int] | None = None
         """Packets that are read of each at the most, by their places."""
         self._inputs: list[_Input] = []
@@ -350,14 +353,22 @@ class Trace:
     def _begin(self, one: _Input) -> None:
         others = len(self._active)
         most = None if self._most is None else self._most[one.place]
+        limits = self._side_by_side(others + 1) if others else self._limits
+        column_bytes = _MERGED_COLUMN_BYTES if others else COLUMN_BYTES_PER_PACKET
+        if not self._purse and len(self._inputs) > 1 and self._ledger.blocks.reserve(_PURSE):
+            self._purse = _PURSE
         try:
             one.open(self._limits, self._ledger, self._interrupt)
             if not one.begun:
-                one.start(
-                    self._side_by_side(others + 1) if others else self._limits,
-                    _MERGED_COLUMN_BYTES if others else COLUMN_BYTES_PER_PACKET,
-                    most,
-                )
+                try:
+                    one.start(limits, column_bytes, most)
+                except CaptureError:
+                    if not self._purse:
+                        raise
+                    # connections have taken the memory: what is kept for this is enough for small blocks
+                    self._ledger.blocks.release(self._purse)
+                    self._purse = 0
+                    one.start(replace(limits, block_size=_SMALLEST_BLOCK, block_packets=_FEWEST_PACKETS), column_bytes, most)
         except CaptureError as e:
             if not others:
                 raise
@@ -372,8 +383,8 @@ class Trace:
         """Close what is open."""
         for one in self._inputs:
             one.close()
-        self._ledger.blocks.release(self._reserved)
-        self._reserved = 0
+        self._ledger.blocks.release(self._reserved + self._purse)
+        self._reserved = self._purse = 0
 
     def __enter__(self) -> Self:
         return self

@@ -106,6 +106,7 @@ def json_error(at: str, a: JsonError, b: JsonError, out: Out) -> None:
     out(f"{at}.path", a.path, b.path)
     out(f"{at}.location", a.location, b.location)
     out(f"{at}.document", a.document, b.document)
+    out(f"{at}.kind", a.kind, b.kind)
 
 
 def json_body(at: str, a: JsonBody, b: JsonBody, out: Out) -> None:

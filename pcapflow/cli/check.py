@@ -16,7 +16,7 @@ from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting
-from pcapflow.cli.sinks import refuse_one_place_twice
+from pcapflow.cli.sinks import Place, place, refuse_one_place_twice
 from pcapflow.errors import CaptureError, OutputError, UsageError
 from pcapflow.files import is_file, is_folder, is_there
 from pcapflow.limits import MOST, Limits
@@ -109,9 +109,9 @@ def check(
     work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
     read = chain(captures, (str(job.baseline) for job in work if job.has_baseline), [project.source])
     refuse_overwriting(read, {"--junit": junit, "the result": "-"})
-    for job in work if update else ():
-        refuse_overwriting([project.source], {"--update": str(job.baseline)})
-        refuse_one_place_twice({"--junit": junit, "--update": str(job.baseline)})
+    refuse_one_place_twice({"the result": "-", "--junit": junit})
+    if update:
+        _refuse_baselines_elsewhere(work, project, junit)
     _say_which_globs_match_nothing(project, captures, work)
     from pcapflow.check.exporters import JUnit
     from pcapflow.check.workers import verdicts_of
@@ -136,6 +136,18 @@ def check(
                 cases.write(file.write)
         statuses = {verdict.exit_status for verdict in verdicts}
         raise errors.Finished(next(status for status in _ORDER if status in statuses))
+
+
+def _refuse_baselines_elsewhere(work: list[Job], project: Config, junit: str | None) -> None:
+    """A baseline in the place of another one, of the settings, or of JUnit's file."""
+    taken: dict[Place, str] = {}
+    for job in work:
+        baseline = str(job.baseline)
+        refuse_overwriting([project.source], {"--update": baseline})
+        refuse_one_place_twice({"--junit": junit, "--update": baseline})
+        other = taken.setdefault(place(baseline), job.capture)
+        if other != job.capture:
+            raise UsageError(f"{job.capture}: its baseline is that of {other} too")
 
 
 def _jobs(

@@ -7,6 +7,7 @@ signal may end at once. Invariant: options, help, extras and the refusal of outp
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -142,37 +143,57 @@ def refuse_clashes(captures: Sequence[str], report: str | None, given: Mapping[s
     refuse_one_place_twice({"the report": report or "-", **files})
     for sink in SINKS:
         if sink.is_folder:
-            refuse_place_of_tables({"-o": report, **files}, given[sink.name])
+            refuse_place_of_tables({"the report": report or "-", **files}, given[sink.name])
             refuse_overwriting_tables(captures, given[sink.name])
     refuse_overwriting(captures, {"-o": report or "-", **files})
 
 
 def refuse_one_place_twice(outputs: Mapping[str, str | None]) -> None:
     """Two outputs in one place would be neither. outputs: by the option that names each; `-` is standard output."""
-    taken: dict[str, str] = {}
+    taken: dict[Place, str] = {}
     for option, path in outputs.items():
         if path is None:
             continue
-        other = taken.setdefault(_place(path), option)
+        other = taken.setdefault(place(path), option)
         if other != option:
             raise UsageError(f"{option} {path}: {other} goes there already")
 
 
 def refuse_place_of_tables(outputs: Mapping[str, str | None], folder: str | None) -> None:
-    """A file that a table would take the place of."""
+    """A file that a table would take the place of, by its name or through a link; and two tables in one place."""
+    if folder is None:
+        return
+    taken = {place(path): f"{option} {path}" for option, path in outputs.items() if path is not None}
     for option, path in outputs.items():
-        if folder is None or path is None:
-            continue
-        target = place_of(path)
-        if is_table(target.name) and _place(str(target.parent)) == _place(folder):
+        target = None if path is None else place_of(path)
+        if target is not None and is_table(target.name) and place(str(target.parent)) == place(folder):
             raise UsageError(f"{option} {path}: a table of --parquet may go there")
-
-
-def _place(path: str) -> str:
-    number = 1 if path == "-" else descriptor(path)
-    if number is not None:
-        return f"descriptor {number}"
     try:
-        return os.path.realpath(path)
+        links = sorted(entry.path for entry in os.scandir(folder) if is_table(entry.name))
     except OSError:
-        return path  # in a working folder that is gone
+        return
+    for link in links:
+        other = taken.setdefault(place(link), link)
+        if other != link:
+            raise UsageError(f"{other}: a table of --parquet would go there, {link}")
+
+
+Place = tuple[str, int, int]
+"""A path, or nothing and a file's device and number."""
+
+
+def place(path: str) -> Place:
+    """Where bytes that are written to a path go: of a file that is there, by whatever name, which it is; `-` is standard output."""
+    number = 1 if path == "-" else descriptor(path)
+    try:
+        status = os.fstat(number) if number is not None else os.stat(path)  # noqa: PTH116 - the path as it was given
+        if stat.S_ISREG(status.st_mode):
+            return "", status.st_dev, status.st_ino
+    except OSError:
+        pass
+    if number is not None:
+        return f"descriptor {number}", 0, 0
+    try:
+        return os.path.realpath(path), 0, 0
+    except OSError:
+        return path, 0, 0  # in a working folder that is gone

@@ -20,6 +20,8 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload import locate
 from pcapflow.payload.at_once import TOP_LEVEL, tools
+from pcapflow.payload.broken import SENTENCES, JsonProblem, problem_of
+from pcapflow.payload.locate import Broken
 from pcapflow.payload.path import CLOSING, OPENING, Event, Path
 from pcapflow.payload.structure import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.records import JsonBody, JsonError
@@ -70,6 +72,8 @@ _INNER = {
     "{": {b"{": b"{", b",": b'{"":"",', b":": b'{"":', b"K": b'{""', b"": b'{"":""'},
 }
 """The innermost container up to the last token in it; what is none of these ends a value."""
+_PATH_MOST = 1024
+"""Characters of the path of an error."""
 _NOWHERE = _Place(b"", 0, "", b"")
 
 
@@ -368,22 +372,21 @@ class JsonParser:
         broken_text = isinstance(problem, UnicodeError) or isinstance(problem.__cause__ or problem.__context__, UnicodeError)
         if self._tap is not None:
             self._tap.take(place.data or last, events, broken=True)
-        offset, start = self._locate(place, taken)
-        self._path.follow_broken(events, built_of(place.data[: max(0, offset)]))
+        broken = self._locate(place, taken)
+        self._path.follow_broken(events, built_of(place.data[: broken.offset]))
         if not isinstance(problem, JSONError) and not broken_text:
             self._give_up(DropReason.JSON_NUMBER_UNSUPPORTED, "", 0, f"in the {len(place.data)} bytes from offset {place.at} of the body")
             return
-        begins = place.at + start if start >= 0 else self._document_start()
-        message = "a string is no Unicode text" if broken_text else _first_line(problem)
-        self.error = self._error(message, place.at + offset - begins)
+        begins = place.at + broken.start if broken.start >= 0 else self._document_start()
+        self.error = self._error(*problem_of(place.data, broken, unicode=broken_text), place.at + broken.offset - begins)
         self.release()
 
-    def _error(self, message: str, offset: int) -> JsonError:
+    def _error(self, kind: JsonProblem, message: str, offset: int) -> JsonError:
         """An error in the document that is open, at that offset in it."""
-        return JsonError(message, offset, self._path.prefix(), self._path.location(), self.documents)
+        return JsonError(message, offset, _innermost(self._path.prefix()), _innermost(self._path.location()), self.documents, kind.value)
 
     @staticmethod
-    def _locate(place: _Place, events: int) -> tuple[int, int]:
+    def _locate(place: _Place, events: int) -> Broken:
         return locate.error_offset(
             place.data,
             containers=place.containers,
@@ -396,7 +399,7 @@ class JsonParser:
         begun = self._begun
         if not self.documents and begun.at == 0:
             return len(begun.data) - len(begun.data.lstrip(_BLANK))
-        start = self._locate(begun, 1 << 62)[1]
+        start = self._locate(begun, 1 << 62).start
         return begun.at + max(start, 0)
 
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
@@ -440,16 +443,13 @@ class JsonParser:
                 self._tap.take(locate.last_number(last), self._events)
             if self._outline.in_string:
                 # to yajl the text may end there, once a document is whole
-                self.error = self._error("parse error: premature EOF", self._fed - self._document_start())
+                self.error = self._error(JsonProblem.ENDS, SENTENCES[JsonProblem.ENDS], self._fed - self._document_start())
         elif self._level or self._scan.scalar_bytes:
             self.keys += self._last == b"K"
-            self.error = self._error("the body ends inside a document", self._fed - self._document_start())
+            self.error = self._error(JsonProblem.CUT, SENTENCES[JsonProblem.CUT], self._fed - self._document_start())
             self._cut = True
 
 
-def _first_line(problem: Exception) -> str:
-    """The first line of what ijson says; the others quote the payload."""
-    message = problem.args[0] if problem.args else ""
-    if isinstance(message, bytes):
-        message = message.decode("utf-8", "replace")
-    return str(message).split("\n", 1)[0].strip()
+def _innermost(path: str) -> str:
+    """A path, or its end: hundreds of errors may be kept until their exchanges are over."""
+    return path if len(path) <= _PATH_MOST else "..." + path[3 - _PATH_MOST :]

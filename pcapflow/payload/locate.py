@@ -8,6 +8,7 @@ linear in the slice. Nothing here raises.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _TOKEN = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*+"|[-+0-9.eE]+|[A-Za-z]+|.', re.DOTALL)
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -38,10 +39,22 @@ VALUE, KEY_OR_END, KEY, COLON, COMMA_OR_END, VALUE_OR_END = range(6)
 """What the grammar of RFC 8259 lets come next."""
 
 
-def error_offset(data: bytes, *, containers: str, expect: int, events: int) -> tuple[int, int]:
-    """Where the text broke, and where the document began that was open there; offsets in data, the second -1 if it began
-    before. containers: `{` and `[` open before the slice, outermost
-    first. expect: what may come at its beginning. events: how many of the slice's tokens ijson took.
+class Broken(NamedTuple):
+    """Where a text broke."""
+
+    offset: int
+    """Of the token that broke it, in the slice; its length where all of the slice is right."""
+    start: int
+    """Where the document began that was open there; -1 if before the slice."""
+    expect: int
+    """What could have come."""
+    inside: str
+    """The innermost container that was open: `{`, `[`, or nothing."""
+
+
+def error_offset(data: bytes, *, containers: str, expect: int, events: int) -> Broken:
+    """Where the text broke. containers: `{` and `[` open before the slice, outermost first. expect: what may come at its beginning. events: how
+    many of the slice's tokens ijson took.
     """
     stack = list(containers)
     start = -1
@@ -87,7 +100,7 @@ def error_offset(data: bytes, *, containers: str, expect: int, events: int) -> t
                 expect = following
                 at = match.end() - 1
         at += 1
-    return at, start
+    return Broken(at, start, expect, stack[-1] if stack else "")
 
 
 def _behind(token: bytes, expect: int) -> int | None:

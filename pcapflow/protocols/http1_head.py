@@ -242,7 +242,7 @@ def _finished(result: _H, anomalies: list[str], first: str, second: str, third: 
     codings = result.codings
     result.cost = (
         _OBJECT_BYTES + len(bodiless) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
-        + getsizeof(result.content_type) + getsizeof(result.content_encoding) + getsizeof(result.raw) + 60 * len(anomalies)
+        + getsizeof(result.content_type) + getsizeof(result.content_encoding) + getsizeof(result.raw) + 60 * len(result.anomalies)
         + (getsizeof(codings) + sum(map(getsizeof, codings)) if codings else 0)
     )  # fmt: skip
     return result

@@ -248,3 +248,34 @@ def test_a_pipe_that_ends_before_its_first_packet_is_cut_short_as_a_file_is(tmp_
         assert [line for line in ran.result.warnings if "cut short" in line] == [
             f"{other}: its last record is cut short; 0 whole packets were read"
         ]
+
+
+def test_a_capture_that_begins_when_connections_have_taken_all_memory_is_read(tmp_path: Path) -> None:
+    talks = []
+    for i in range(900):
+        talk = Talk(client=f"10.{i >> 8}.{i & 255}.1")
+        talks.append(talk.open().send(0, b"GET / HTTP/1.1\r\nX: " + b"x" * 1300, size=1400))
+    full = sorted((frame for talk in talks for frame in talk.frames), key=lambda f: f[0])
+    (tmp_path / "a.pcap").write_bytes(pcap([*full, (10**6, full[0][1])]))
+    (tmp_path / "b.pcap").write_bytes(pcap([(5 * 10**5 + i, frame) for i, (_, frame) in enumerate(conversation())]))
+    limits = Limits().with_memory(3 * MIB)
+    ran = run_all([tmp_path / "a.pcap", tmp_path / "b.pcap"], replace(limits, block_size=64 * KIB, block_packets=256))
+    assert ran.summary.memory.pressure
+    assert ran.summary.decode.packets == len(full) + 1 + len(conversation())
+
+
+def test_small_captures_behind_full_memory_share_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks: list[int] = []
+    frame = tcp_frame("10.0.0.1", 5000, "10.0.0.2", 80, 1000, 1, 16, b"z")
+    paths = []
+    for i in range(300):
+        paths.append(tmp_path / f"{i:03}.pcap")
+        paths[-1].write_bytes(pcap([(i, frame)]))
+    ledger = Ledger(Limits())
+    with Trace([str(p) for p in paths], Limits(), ledger, Interrupt()) as trace:
+        for block in trace.blocks():
+            blocks.append(len(block))
+            while ledger.http.reserve(16 * KIB):
+                pass
+    assert sum(blocks) == 300
+    assert len(blocks) < 10

@@ -143,7 +143,7 @@ def test_expectations_come_from_the_project_s_settings(pcapflow: Pcapflow, proje
     [
         ("gap", "lossy.pcap", "and 5 more (packet 496)"),
         ("truncated", "lossy.pcap", "(packet "),
-        ("invalid-json", "json-api.pcap", "lexical error"),
+        ("invalid-json", "json-api.pcap", "a word is none of true, false and null"),
         ("drop", "json-api.pcap", None),
         ("gap", "json-api.pcap", None),
         ("anomaly", "json-api.pcap", None),
@@ -537,7 +537,7 @@ def test_a_killed_worker_costs_its_own_capture_alone(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from pcapflow.check import checking
-    from pcapflow.cli.check import _in_processes
+    from pcapflow.check.workers import _in_processes
     from pcapflow.limits import Limits
     from pcapflow.pipeline import Options
 

@@ -649,3 +649,48 @@ def test_a_signal_while_a_sink_is_imported_leaves_nothing_behind(tmp_path: Path)
     ]
     done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "analyze -q --json --html x x.pcap > x",
+        "analyze -q --ndjson --har x x.pcap >> x",
+        "extract -q a --drops x x.pcap > x",
+        "check --no-baseline --junit x x.pcap > x",
+        "analyze -q --json --parquet tables x.pcap > tables/gap.parquet",
+        "analyze -q --json -o x --parquet linked x.pcap",
+        "analyze -q --json --html x --parquet linked x.pcap",
+        "analyze -q --json --parquet linked x.pcap > x",
+        "analyze -q --parquet twice x.pcap",
+        "check --update x.pcap y.pcap",
+    ],
+)
+def test_no_output_takes_the_place_of_another_by_whatever_name(tmp_path: Path, line: str) -> None:
+    for name in ("x.pcap", "y.pcap"):
+        shutil.copy(SAMPLE, tmp_path / name)
+    for folder in ("tables", "linked", "twice"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "x").write_text("")
+    (tmp_path / "linked" / "http.parquet").symlink_to("../x")
+    (tmp_path / "twice" / "http.parquet").symlink_to("../z")
+    (tmp_path / "twice" / "gap.parquet").symlink_to("../z")
+    (tmp_path / "y.pcap.report.json").symlink_to("x.pcap.report.json")
+    done = subprocess.run(f"{' '.join(PROGRAM)} {line}", shell=True, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    one_line(done)
+
+
+@pytest.mark.parametrize("digits", ["640", "0", "10000"])
+def test_which_numbers_are_read_does_not_depend_on_the_environment(tmp_path: Path, digits: str) -> None:
+    talk = Talk().open().send(0, request())
+    for n in (1_000, 5_000):
+        talk.send(1, response(b'{"a": %s}' % (b"7" * n))).send(0, request())
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap(talk.frames))
+    found = [
+        run("analyze", "-q", "--ndjson", path, env={**os.environ, "PYTHONINTMAXSTRDIGITS": value}).stdout.splitlines()[:-1]
+        for value in (digits, "4300")
+    ]
+    assert found[0] == found[1]
+    assert sum('"json_number_unsupported"' in line for line in found[0]) > 0
