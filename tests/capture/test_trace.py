@@ -275,7 +275,8 @@ def test_small_captures_behind_full_memory_share_blocks(tmp_path: Path, monkeypa
     with Trace([str(p) for p in paths], Limits(), ledger, Interrupt()) as trace:
         for block in trace.blocks():
             blocks.append(len(block))
-            while ledger.http.reserve(16 * KIB):
-                pass
+            for step in (16 * KIB, 64):
+                while ledger.http.reserve(step):
+                    pass
     assert sum(blocks) == 300
     assert len(blocks) < 10
