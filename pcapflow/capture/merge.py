@@ -23,8 +23,8 @@ _I64 = npt.NDArray[np.int64]
 _ROW_BYTES = 128
 """Of a row that waits, beside its bytes: its columns as the capture stage has them."""
 
-_FLOOR = 256 << 10
-"""Reserved from the start for rows that wait: where all other memory is taken, blocks are still of a thousand small packets, since what is done for a block
+_FLOOR = 64 << 10
+"""Reserved from the start for rows that wait, and as much for the block that they are put together in: where all other memory is taken, blocks are still of hundreds of small packets, since what is done for a block
 goes over all connections.
 """
 
@@ -53,6 +53,8 @@ class Merge:
         self._rows = self._bytes = 0
         """Of all of them; the bytes of those alone that are kept."""
         self._reserved = _FLOOR if may_wait and account.reserve(_FLOOR) else 0
+        self._room = _FLOOR if may_wait and account.reserve(_FLOOR) else 0
+        """Reserved for the block that rows are put together in."""
         self._wanted = 0
         """Bytes that the kept rows take."""
 
@@ -98,7 +100,7 @@ class Merge:
         blocks = [part.block.rows(part.start, part.stop) for *_, part in parts]
         times = [part.times[part.start : part.stop] for *_, part in parts]
         if blocks:
-            yield from pieces(blocks, times, self._limits, self._account)
+            yield from pieces(blocks, times, self._limits, self._account, self._room)
         self._open.clear()
         self._kept.clear()
         self._rows = self._bytes = self._wanted = 0
@@ -108,12 +110,14 @@ class Merge:
 
     def close(self) -> None:
         """Give the memory back."""
-        self._account.release(self._reserved)
-        self._reserved = 0
+        self._account.release(self._reserved + self._room)
+        self._reserved = self._room = 0
 
 
-def pieces(blocks: list[PacketBlock], times: list[_I64], limits: Limits, account: Account) -> Iterator[PacketBlock]:
-    """Rows of several blocks by time. times: of each block what it is merged by, int64 (n,), ascending; of equals the earlier block's come first."""
+def pieces(blocks: list[PacketBlock], times: list[_I64], limits: Limits, account: Account, room: int = 0) -> Iterator[PacketBlock]:
+    """Rows of several blocks by time. times: of each block what it is merged by, int64 (n,), ascending; of equals the earlier block's come first. room:
+    bytes that are reserved for this already.
+    """
     if len(blocks) == 1:
         yield blocks[0]
         return
@@ -127,7 +131,7 @@ def pieces(blocks: list[PacketBlock], times: list[_I64], limits: Limits, account
     while begin < len(order):
         before = int(ends[begin - 1]) if begin else 0
         stop = min(begin + most, max(begin + 1, int(np.searchsorted(ends, before + limits.block_size, side="right"))))
-        wanted = (stop - begin) * COLUMN_BYTES_PER_PACKET + int(ends[stop - 1]) - before + PAD
+        wanted = max(0, (stop - begin) * COLUMN_BYTES_PER_PACKET + int(ends[stop - 1]) - before + PAD - room)
         if not account.reserve(wanted):
             if stop - begin > 1:
                 most = (stop - begin) // 2

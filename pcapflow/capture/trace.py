@@ -38,7 +38,7 @@ _SIDE_BY_SIDE = 8
 """The blocks of captures that overlap in time are so many times smaller, and smaller yet where more of them do."""
 _SMALLEST_BLOCK = 1 << 12
 _FEWEST_PACKETS = 16
-_PURSE = 64 << 10
+_PURSE = 32 << 10
 """Kept of several captures for the first block of one that begins when connections have taken all memory; and again when there is room."""
 _MERGED_COLUMN_BYTES = 128
 """Of a packet that waits to be merged: the columns of the later stages are the merged block's."""
