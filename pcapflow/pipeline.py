@@ -65,6 +65,8 @@ class Result:
     out_of_memory: bool = False
     """The process had no memory left, its own limit or the system's: the report covers what was read before."""
     unbalanced: list[str] = field(default_factory=list)
+    asked_to_stop: bool = False
+    """A signal came, perhaps when all was read already."""
     nothing_decoded: bool = False
     """Every packet had a link type that is not supported."""
 
@@ -100,40 +102,40 @@ def run(
         sink.begin(ledger)
     collector = collect(limits, ledger, to_each(write, sinks), options.looking)
     shard = Shard(limits, options, ledger, collector)
-    with ExitStack() as stack:
-        stack.enter_context(_without_cycle_search())
-        stack.enter_context(_known_digits())
-        hard_limit = stack.enter_context(HardLimit(options.process_limit))
-        interrupt = stack.enter_context(Interrupt())
-        trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
-        collector.places = Places([records.text(os.fsencode(info.path)) for info in trace.infos])
-        no_memory = False
-        try:
-            for number, block in enumerate(timed(_until_asked(trace.blocks(options.packets), interrupt), ledger), 1):
-                hard_limit.check()
-                _fail_on_purpose(options, number)
-                shard.take(block)
-                collector.flush()
-                if flush is not None:
-                    flush()
-                for sink in sinks:
-                    sink.block(block.ts, block.wirelen)
-                if progress is not None:
-                    progress(Progress(shard.last_packet, trace.position, trace.size, ledger.used, ledger.limit))
-        except MemoryError:
-            no_memory = True
-            hard_limit.lift()
-        shard.finish(no_memory=no_memory)
+    with Interrupt() as interrupt:
+        with ExitStack() as stack:
+            stack.enter_context(_without_cycle_search())
+            stack.enter_context(_known_digits())
+            hard_limit = stack.enter_context(HardLimit(options.process_limit))
+            trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
+            collector.places = Places([records.text(os.fsencode(info.path)) for info in trace.infos])
+            no_memory = False
+            try:
+                for number, block in enumerate(timed(_until_asked(trace.blocks(options.packets), interrupt), ledger), 1):
+                    hard_limit.check()
+                    _fail_on_purpose(options, number)
+                    shard.take(block)
+                    collector.flush()
+                    if flush is not None:
+                        flush()
+                    for sink in sinks:
+                        sink.block(block.ts, block.wirelen)
+                    if progress is not None:
+                        progress(Progress(shard.last_packet, trace.position, trace.size, ledger.used, ledger.limit))
+            except MemoryError:
+                no_memory = True
+                hard_limit.lift()
+            shard.finish(no_memory=no_memory)
+            for sink in sinks:
+                sink.finish()
+        summary = _summary(shard, trace, began)
+        summary.interrupted = interrupt.asked
+        summary.memory = _memory(ledger, start_rss)
+        summary.advice = advise(summary, shard.needs)
         for sink in sinks:
-            sink.finish()
-    summary = _summary(shard, trace, began)
-    summary.interrupted = interrupt.asked
-    summary.memory = _memory(ledger, start_rss)
-    summary.advice = advise(summary, shard.needs)
-    for sink in sinks:
-        sink.summary(summary)
+            sink.summary(summary)
     result = _result(summary, trace, collector.unbalanced)
-    result.out_of_memory = no_memory
+    result.out_of_memory, result.asked_to_stop = no_memory, interrupt.asked
     return result
 
 

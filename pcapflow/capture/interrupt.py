@@ -84,3 +84,40 @@ class Interrupt:
         self.asked = True
         if self._waits:
             raise KeyboardInterrupt
+
+
+class Ending:
+    """From `begin` until the context is left a signal is remembered, and raised then: what is done in between, the end of a report and files that take
+    their places, is short, and half of it is nothing. A second signal is raised at once: a reader may have stopped reading.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._replaced: dict[int, Any] = {}
+
+    def begin(self) -> None:
+        """All was read."""
+        if threading.current_thread() is threading.main_thread():
+            for number, handlers in _OURS.items():
+                if signal.getsignal(number) in handlers:
+                    self._replaced[number] = signal.signal(number, self._handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._restore()
+        if self._asked and kind is None:
+            raise KeyboardInterrupt
+
+    def _restore(self) -> None:
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
+        self._replaced = {}
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        _seen.add(number)
+        if self._asked:
+            self._restore()
+            raise KeyboardInterrupt
+        self._asked = True

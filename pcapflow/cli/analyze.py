@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
@@ -59,9 +60,9 @@ def analyze(
     bounds, options = settings(run, looking(run))
     loaded = load_sinks(run)
     _import_all(to_terminal=not (as_json or ndjson))
-    with ExitStack() as stack:
+    with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
-        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack), quiet=run["quiet"])
+        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack), ending, quiet=run["quiet"])
         try:
             if ndjson:
                 result = _ndjson(job)
@@ -95,6 +96,7 @@ class _Job:
     options: Options
     out: Output
     beside: Sinks
+    ending: Ending
     quiet: bool
 
     def run(self, write: Any) -> Result:
@@ -102,9 +104,11 @@ class _Job:
         from pcapflow.cli.progress import progress_bar
 
         with progress_bar(enabled=not self.quiet) as progress:
-            return pipeline.run(
+            result = pipeline.run(
                 self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress, **self.beside.options()
             )
+        self.ending.begin()
+        return result
 
 
 def _ndjson(job: _Job) -> Result:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
@@ -66,7 +67,7 @@ def extract(
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
     where = Where.parse(conditions)
     bounds, options = settings(run, Looking(sniff=sniff_json))
-    with ExitStack() as stack:
+    with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
         others = stack.enter_context(open_output(drops)) if drops is not None else None
         progress = stack.enter_context(progress_bar(enabled=not run["quiet"]))
@@ -80,6 +81,7 @@ def extract(
                 prefix, where, limits, ledger, _lines_to(out), _lines_to(others), looking, with_source=with_source
             ),
         )
+        ending.begin()
     finish(result)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pcapflow.capture.interrupt import Ending
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
@@ -69,7 +70,7 @@ def follow(
     from pcapflow.report.follow import Following
 
     bounds, options = settings(run)
-    with open_output(output) as out, progress_bar(enabled=not run["quiet"]) as progress:
+    with Ending() as ending, open_output(output) as out, progress_bar(enabled=not run["quiet"]) as progress:
         filled = _Raw(out, bytes.fromhex(gap_fill) if gap_fill else b"", bounds.gap_fill_max_bytes)
         show = filled if raw else _View(out, as_hex=as_hex)
 
@@ -84,6 +85,7 @@ def follow(
             return following[0]
 
         result = pipeline.run(captures, bounds, options, flush=out.flush, progress=progress, collect=collect)
+        ending.begin()
         if following and following[0].unordered:
             result.warnings.append(
                 f"{following[0].unordered:,} bytes stand where they were delivered, not where they were captured: while one side waited behind a hole, "

@@ -191,7 +191,7 @@ def finish(result: Result) -> None:
         errors.say("out of memory: the report covers what was read before")
     if result.nothing_decoded:
         raise errors.Finished(errors.NOT_A_CAPTURE)
-    if result.summary.interrupted:
+    if result.asked_to_stop:
         raise errors.Finished(errors.INTERRUPTED)
     if result.out_of_memory:
         raise errors.Finished(errors.OUT_OF_MEMORY)

@@ -694,3 +694,32 @@ def test_which_numbers_are_read_does_not_depend_on_the_environment(tmp_path: Pat
     ]
     assert found[0] == found[1]
     assert sum('"json_number_unsupported"' in line for line in found[0]) > 0
+
+
+_SIGNALLED = """
+import os, signal, sys
+import pcapflow.cli.output as output, pcapflow.pipeline as pipeline, pcapflow.report.documents as documents
+def hit(module, name, times=1):
+    real, left = getattr(module, name), [times]
+    def then(*args, **more):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*args, **more)
+    setattr(module, name, then)
+hit(*{"advise": (pipeline, "advise"), "summary": (documents.DocumentWriter, "summary"), "place": (output, "put_in_place", 3)}[sys.argv.pop(1)])
+from pcapflow.start import main
+main()
+"""
+
+
+@pytest.mark.parametrize("moment", ["advise", "summary", "place"])
+def test_an_interrupt_when_all_was_read_leaves_whole_outputs(tmp_path: Path, moment: str) -> None:
+    tables = tmp_path / "tables"
+    args = ["analyze", "-q", "--json", "-o", str(tmp_path / "report"), "--html", str(tmp_path / "page"), "--parquet", str(tables), SAMPLE]
+    done = subprocess.run([sys.executable, "-c", _SIGNALLED, moment, *args], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr.strip()) == (130, "")  # click ends the line that ^C began
+    assert json.loads((tmp_path / "report").read_text())["interrupted"] is False
+    assert (tmp_path / "page").stat().st_size > 1000
+    assert len(list(tables.glob("*.parquet"))) == 7
+    assert not any(is_temporary(path.name) for folder in (tmp_path, tables) for path in folder.iterdir())
