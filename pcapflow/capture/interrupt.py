@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -45,6 +45,22 @@ _OURS: dict[int, tuple[Any, ...]] = {signal.SIGINT: (interrupt, signal.default_i
 """The handlers that an `Interrupt` takes the place of."""
 
 
+def _take_over(handle: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Let `handle` take the signals that are this program's business. What took them before, for `_give_back`; nothing outside the main thread."""
+    replaced: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number, handlers in _OURS.items():
+            if signal.getsignal(number) in handlers:
+                replaced[number] = signal.signal(number, handle)
+    return replaced
+
+
+def _give_back(replaced: dict[int, Any]) -> None:
+    for number, handler in replaced.items():
+        signal.signal(number, handler)
+    replaced.clear()
+
+
 class Interrupt:
     """Whether the user asked to stop."""
 
@@ -54,16 +70,11 @@ class Interrupt:
         self._replaced: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number, handlers in _OURS.items():
-                if signal.getsignal(number) in handlers:
-                    self._replaced[number] = signal.signal(number, self._handle)
+        self._replaced = _take_over(self._handle)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        for number, handler in self._replaced.items():
-            signal.signal(number, handler)
-        self._replaced = {}
+        _give_back(self._replaced)
 
     def check(self) -> None:
         """Raises KeyboardInterrupt where the user asked to stop: between two pieces of work of which nothing is half done."""
@@ -97,27 +108,19 @@ class Ending:
 
     def begin(self) -> None:
         """All was read."""
-        if threading.current_thread() is threading.main_thread():
-            for number, handlers in _OURS.items():
-                if signal.getsignal(number) in handlers:
-                    self._replaced[number] = signal.signal(number, self._handle)
+        self._replaced = _take_over(self._handle)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._restore()
+        _give_back(self._replaced)
         if self._asked and kind is None:
             raise KeyboardInterrupt
-
-    def _restore(self) -> None:
-        for number, handler in self._replaced.items():
-            signal.signal(number, handler)
-        self._replaced = {}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         _seen.add(number)
         if self._asked:
-            self._restore()
+            _give_back(self._replaced)
             raise KeyboardInterrupt
         self._asked = True
