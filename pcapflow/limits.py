@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pcapflow.errors import UsageError
-from pcapflow.plain import brief
+from pcapflow.terminal_text import brief
 
 KIB = 1 << 10
 MIB = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pcapflow.looking import NOTHING_MORE, Looking
+from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.policy import Policy, VlanKey
 
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pcapflow import __version__, records
+from pcapflow.body_options import Looking
 from pcapflow.budget import Account, Ledger
 from pcapflow.capture import linktypes
 from pcapflow.capture.block import PacketBlock
@@ -28,7 +29,6 @@ from pcapflow.decode import slow
 from pcapflow.errors import AccountError
 from pcapflow.fields import PacketTime
 from pcapflow.limits import Limits
-from pcapflow.looking import Looking
 from pcapflow.options import Options
 from pcapflow.process import HardLimit, resident_bytes
 from pcapflow.records import seconds

@@ -13,16 +13,16 @@ import numpy as np
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode import columns
+from pcapflow.decode.capture_health import Watch
 from pcapflow.decode.copies import Copies
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts, SegmentColumns
 from pcapflow.decode.selection import Selection
-from pcapflow.decode.watch import Watch
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
-from pcapflow.reassembly.needs import Needs
+from pcapflow.reassembly.sizing import Needs
 from pcapflow.report.collector import Collector
 from pcapflow.summary import Decode, DuplicatedByPlace, NotRead
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcapflow import pipeline
+from pcapflow.body_options import Looking
 from pcapflow.errors import CaptureError
 from pcapflow.limits import KIB, MIB, MOST, Limits
-from pcapflow.looking import Looking
 from pcapflow.report.extract import Extractor, Where
 from pcapflow.report.har import Har, HarCollector
 from pcapflow.report.html import Page

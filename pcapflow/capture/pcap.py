@@ -11,7 +11,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.capture import search
+from pcapflow.capture import resync
 from pcapflow.capture.block import gather
 from pcapflow.capture.reader import CaptureInfo, Keep, Records, Scan, file_header
 from pcapflow.capture.source import Source
@@ -107,16 +107,16 @@ class Pcap:
     def moved(self) -> None:
         """See `Format`."""
 
-    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> search.Found:
+    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> resync.Found:
         """See `Format`."""
         if last >= 0:
             self._last = int(self._headers(buffer, np.array([last]))[0, 0])
-        biggest = min(self._biggest, search.RECORD_MAX - self._size)
+        biggest = min(self._biggest, resync.RECORD_MAX - self._size)
 
         def plausible(at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
             seconds, fraction, caplen, wirelen = self._headers(buffer, at).T
-            near = np.abs(seconds - self._last) <= search.NEAR if self._last else seconds > 0
+            near = np.abs(seconds - self._last) <= resync.NEAR if self._last else seconds > 0
             sizes = (caplen > 0) & (caplen <= biggest) & (wirelen >= caplen) & (wirelen < 1 << 20)
             return near & sizes & (fraction < SECOND // self._fraction), caplen + self._size
 
-        return search.first_proven(search.Shape(self._size, _CHAIN, plausible), begin, have, ended=ended)
+        return resync.first_proven(resync.Shape(self._size, _CHAIN, plausible), begin, have, ended=ended)

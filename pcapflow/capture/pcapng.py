@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.capture import search
+from pcapflow.capture import resync
 from pcapflow.capture.block import gather
 from pcapflow.capture.reader import CaptureInfo, Keep, Records, Scan
 from pcapflow.capture.source import Source
@@ -346,9 +346,9 @@ class PcapNg:
 
     # --- behind damage
 
-    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> search.Found:
+    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> resync.Found:
         """See `Format`. A block is plausible that says the same length twice; a section header proves itself."""
-        biggest = min(self._biggest + _BESIDE, search.RECORD_MAX)
+        biggest = min(self._biggest + _BESIDE, resync.RECORD_MAX)
 
         def plausible(at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
             kind, size = self._words(buffer, at), self._words(buffer, at + 4)
@@ -368,7 +368,7 @@ class PcapNg:
             good: npt.NDArray[np.bool_] = self._words(buffer, at - 4) == size
             return good
 
-        return search.first_proven(search.Shape(_SHORTEST, _CHAIN, plausible, ends), begin, have, ended=ended)
+        return resync.first_proven(resync.Shape(_SHORTEST, _CHAIN, plausible, ends), begin, have, ended=ended)
 
 
 def _numbers(raw: npt.NDArray[np.void], order: str, swapped: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int64]:

@@ -6,7 +6,7 @@ decompressed) for the first place at which no record can begin; reading goes on 
 and what lay between is in `skipped_bytes`.
 
 Invariant: the buffer is `block_size` bytes, or one record (`record_max_bytes` at the most) where that is larger, or what a search behind damage
-needs (`search.ROOM`); no length field asks for more. Each byte of the capture is looked at a fixed number of times. What is read, and where damage
+needs (`resync.ROOM`); no length field asks for more. Each byte of the capture is looked at a fixed number of times. What is read, and where damage
 ends, depends on the capture's bytes alone, never on how much of it is at hand.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.budget import Ledger
-from pcapflow.capture import search
+from pcapflow.capture import resync
 from pcapflow.capture.block import PAD, PacketBlock
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
@@ -130,7 +130,7 @@ class Format(Protocol):
         """The buffer's bytes are elsewhere now: what was found before is done with."""
         ...
 
-    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> search.Found:
+    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> resync.Found:
         """Where in buffer[begin:have] the first record begins that proves itself. last: where the last record before began, -1 where it is not in
         the buffer any more; ended: nothing comes behind it.
         """
@@ -243,7 +243,7 @@ class CaptureReader:
                 info.skipped_bytes += stop - at
                 at = stop
                 if self._searching:
-                    return starts, at, search.ROOM
+                    return starts, at, resync.ROOM
             scan = form.scan(buffer, at, have, most - len(starts))
             starts += scan.starts
             at = scan.at

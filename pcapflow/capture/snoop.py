@@ -10,7 +10,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.capture import search
+from pcapflow.capture import resync
 from pcapflow.capture.block import gather
 from pcapflow.capture.reader import CaptureInfo, Keep, Records, Scan, file_header
 from pcapflow.capture.source import Source
@@ -78,21 +78,21 @@ class Snoop:
     def moved(self) -> None:
         """See `Format`."""
 
-    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> search.Found:
+    def resume(self, buffer: bytearray, begin: int, have: int, last: int, *, ended: bool) -> resync.Found:
         """See `Format`."""
         if last >= 0:
             self._last = int(self._headers(buffer, np.array([last]))[0, 4])
 
         def plausible(at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
             wirelen, caplen, size, _, seconds, micro = self._headers(buffer, at).T
-            near = np.abs(seconds - self._last) <= search.NEAR if self._last else seconds >= 0
+            near = np.abs(seconds - self._last) <= resync.NEAR if self._last else seconds >= 0
             sizes = (
                 (caplen > 0)
                 & (caplen <= wirelen)
                 & (wirelen < 1 << 20)
                 & (_RECORD_HEADER + caplen <= size)
-                & (size <= np.minimum(caplen + 64, search.RECORD_MAX))
+                & (size <= np.minimum(caplen + 64, resync.RECORD_MAX))
             )
             return near & sizes & (micro < 1_000_000), size
 
-        return search.first_proven(search.Shape(_RECORD_HEADER, _CHAIN, plausible), begin, have, ended=ended)
+        return resync.first_proven(resync.Shape(_RECORD_HEADER, _CHAIN, plausible), begin, have, ended=ended)

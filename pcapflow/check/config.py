@@ -15,8 +15,8 @@ from typing import Any
 from pcapflow.check.expectations import Expectation
 from pcapflow.errors import UsageError
 from pcapflow.files import is_file
-from pcapflow.near import did_you_mean
-from pcapflow.plain import brief
+from pcapflow.suggestions import did_you_mean
+from pcapflow.terminal_text import brief
 
 NAME = "pcapflow.toml"
 FAIL_ON = ("gap", "drop", "truncated", "invalid-json", "anomaly")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pcapflow.errors import UsageError
-from pcapflow.near import did_you_mean
 from pcapflow.report.schema import schema
 from pcapflow.sizes import duration, size
+from pcapflow.suggestions import did_you_mean
 
 _STEP = re.compile(r'\.?(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|\.\.\.)|"(?P<quoted>(?:[^"\\]|\\.)*)"|\[(?P<index>[0-9]{0,6})\])')
 _BIGGEST = 1 << 63

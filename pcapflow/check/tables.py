@@ -16,8 +16,8 @@ from pcapflow.check.changes import Change
 from pcapflow.check.checking import shown
 from pcapflow.check.comparing import Comparison, RecordChange
 from pcapflow.check.endpoints import Endpoint, EndpointChange
-from pcapflow.plain import plain
 from pcapflow.report.console import as_text
+from pcapflow.terminal_text import plain
 
 _AT_ONCE = 200
 """Records."""

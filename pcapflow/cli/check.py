@@ -20,7 +20,7 @@ from pcapflow.cli.sinks import Place, place, refuse_one_place_twice
 from pcapflow.errors import CaptureError, OutputError, UsageError
 from pcapflow.files import is_file, is_folder, is_there
 from pcapflow.limits import MOST, Limits
-from pcapflow.plain import brief, plain
+from pcapflow.terminal_text import brief, plain
 
 if TYPE_CHECKING:
     from pcapflow.check.checking import Job, Verdict
@@ -219,7 +219,7 @@ def _settings_of(ctx: click.Context, project: Config) -> dict[str, Any]:
     for name, value in project.options.items():
         param = known.get(name)
         if param is None:
-            from pcapflow.near import did_you_mean
+            from pcapflow.suggestions import did_you_mean
 
             raise UsageError(f"{project.source}: options.{name}: there is no such option{did_you_mean(name, known)}")
         assert param.name is not None

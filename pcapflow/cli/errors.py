@@ -15,7 +15,7 @@ import click
 from pcapflow.capture.interrupt import interrupt, terminate, was_terminated
 from pcapflow.cli.output import ReaderLeft
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, TERMINATED, OutputError, PcapflowError
-from pcapflow.plain import plain
+from pcapflow.terminal_text import plain
 
 __all__ = [
     "DAMAGED",

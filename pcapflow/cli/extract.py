@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from pcapflow.body_options import Looking
 from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.cli.sinks import refuse_one_place_twice
-from pcapflow.looking import Looking
 
 _LARGE = 64 << 10
 """Bytes of a value that is written by itself."""

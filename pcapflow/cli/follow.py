@@ -13,7 +13,7 @@ from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.errors import UsageError
-from pcapflow.plain import plain_lines
+from pcapflow.terminal_text import plain_lines
 
 if TYPE_CHECKING:
     from pcapflow.budget import Ledger

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.cli import errors
 from pcapflow.cli.values import Duration, Moment, Simulated, Size
 from pcapflow.limits import MIB, Limits
-from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.policy import Policy, VlanKey
 from pcapflow.process import FIXED_BYTES, container_limit
 from pcapflow.sizes import show_size

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from pcapflow.errors import OutputError, UsageError
 from pcapflow.files import begins_as_capture, discard, is_file, is_folder, is_there, place_of, put_in_place, temporary
-from pcapflow.plain import harmless_json
+from pcapflow.terminal_text import harmless_json
 
 _AT_ONCE = 64 << 10
 _PARQUET = b"PAR1"

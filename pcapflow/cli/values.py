@@ -8,8 +8,8 @@ import click
 
 from pcapflow.budget import Ledger
 from pcapflow.limits import MOST
-from pcapflow.plain import brief
 from pcapflow.sizes import duration, moment, size
+from pcapflow.terminal_text import brief
 
 if TYPE_CHECKING:
     _IntType = click.ParamType[int]

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.payload.at_once import SMALL, parse_at_once
 from pcapflow.payload.content import Decoder, missing
 from pcapflow.payload.duplicates import DuplicateKeys
-from pcapflow.payload.forms import open_text, seems_json
 from pcapflow.payload.json_body import Tap
-from pcapflow.payload.texts import Text
+from pcapflow.payload.json_formats import open_text, seems_json
+from pcapflow.payload.json_texts import Text
 from pcapflow.records import JsonBody
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from pcapflow.body_options import EXTRAS, MOST_CODINGS
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.looking import EXTRAS, MOST_CODINGS
 
 SLICE = 2 << 10
 PIECE = 64 << 10

@@ -14,7 +14,7 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
 from pcapflow.payload.json_body import Tap
-from pcapflow.payload.texts import RECORD_SEPARATOR, Separated
+from pcapflow.payload.json_texts import RECORD_SEPARATOR, Separated
 from pcapflow.records import JsonBody
 
 _DONE = b"[DONE]"

@@ -16,8 +16,8 @@ import numpy as np
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
+from pcapflow.payload.json_outline import SCALAR
 from pcapflow.payload.path import Event
-from pcapflow.payload.structure import SCALAR
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null', re.DOTALL)
 _AT_ONCE = 64 << 10

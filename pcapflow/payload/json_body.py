@@ -18,12 +18,12 @@ from typing import NamedTuple, Protocol
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload import locate
+from pcapflow.payload import json_error_offset
 from pcapflow.payload.at_once import TOP_LEVEL, tools
-from pcapflow.payload.broken import SENTENCES, JsonProblem, problem_of
-from pcapflow.payload.locate import Broken
+from pcapflow.payload.json_error_offset import Broken
+from pcapflow.payload.json_errors import SENTENCES, JsonProblem, problem_of
+from pcapflow.payload.json_outline import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.payload.path import CLOSING, OPENING, Event, Path
-from pcapflow.payload.structure import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.records import JsonBody, JsonError
 
 PARSER_BYTES = 6 << 10
@@ -45,19 +45,19 @@ class _Place(NamedTuple):
         in_map = self.containers[-1:] == "{"
         match self.last:
             case b"":
-                return locate.VALUE
+                return json_error_offset.VALUE
             case b",":
-                return locate.KEY if in_map else locate.VALUE
+                return json_error_offset.KEY if in_map else json_error_offset.VALUE
             case b":":
-                return locate.VALUE
+                return json_error_offset.VALUE
             case b"[":
-                return locate.VALUE_OR_END
+                return json_error_offset.VALUE_OR_END
             case b"{":
-                return locate.KEY_OR_END
+                return json_error_offset.KEY_OR_END
             case b"K":
-                return locate.COLON
+                return json_error_offset.COLON
             case _:
-                return locate.COMMA_OR_END
+                return json_error_offset.COMMA_OR_END
 
     def text(self) -> bytes:
         """A text that brings a parser to this place, of empty keys and strings."""
@@ -265,7 +265,7 @@ class JsonParser:
         last of them are given to ijson, which makes an event of each.
         """
         run = b"".join(self._pending)
-        last, end = locate.last_touching(run)
+        last, end = json_error_offset.last_touching(run)
         if not last:
             return
         whole = run[:last] if end else run
@@ -387,7 +387,7 @@ class JsonParser:
 
     @staticmethod
     def _locate(place: _Place, events: int) -> Broken:
-        return locate.error_offset(
+        return json_error_offset.error_offset(
             place.data,
             containers=place.containers,
             expect=place.expect(),
@@ -435,12 +435,12 @@ class JsonParser:
                 self._coroutine.close()
             except Exception as e:
                 end = _NOWHERE._replace(at=self._fed)
-                self._refused(e, end, locate.last_number(last))
+                self._refused(e, end, json_error_offset.last_number(last))
                 return
             self.events += len(self._events)
             self._count_documents()
             if self._tap is not None and self._events:
-                self._tap.take(locate.last_number(last), self._events)
+                self._tap.take(json_error_offset.last_number(last), self._events)
             if self._outline.in_string:
                 # to yajl the text may end there, once a document is whole
                 self.error = self._error(JsonProblem.ENDS, SENTENCES[JsonProblem.ENDS], self._fed - self._document_start())

@@ -11,7 +11,7 @@ import re
 from json.encoder import encode_basestring
 from sys import getsizeof
 
-from pcapflow.payload.structure import count_commas
+from pcapflow.payload.json_outline import count_commas
 
 OPENING = frozenset(("start_map", "start_array"))
 CLOSING = frozenset(("end_map", "end_array"))

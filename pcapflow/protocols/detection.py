@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.host import Host
 from pcapflow.protocols.http1_head import HEAD_END
 from pcapflow.protocols.layer import Found, LayerFactory, Opening, Where, place
-from pcapflow.protocols.services import Services
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap
 
@@ -150,7 +150,7 @@ class Detection:
 
     __slots__ = ("_forms", "_services", "_sides", "untouched")
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Host) -> None:
         self._services = services
         self._forms: Forms = services.forms
         self._sides = (_Side(), _Side())

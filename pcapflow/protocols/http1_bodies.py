@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pcapflow.protocols.host import BodySink
 from pcapflow.protocols.http1_framer import Framer
 from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
 from pcapflow.protocols.http1_pairs import Exchange
-from pcapflow.protocols.services import BodySink
 
 
 class BodyState:

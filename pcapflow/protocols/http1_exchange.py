@@ -15,6 +15,7 @@ from msgspec.structs import astuple
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.http1_bodies import BodyState
 from pcapflow.protocols.http1_cache import SMALL_ANSWER
 from pcapflow.protocols.http1_framer import Framer
@@ -23,7 +24,6 @@ from pcapflow.protocols.http1_pairs import WAITING_BYTES, Exchange, Pairs
 from pcapflow.protocols.http1_records import Cursor, http_record, small_answer
 from pcapflow.protocols.http1_state import BETWEEN, BODY_BEGINS
 from pcapflow.protocols.layer import Where
-from pcapflow.protocols.services import BodySink, Services
 from pcapflow.records import Body, Json, JsonBody, Response, seconds
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap
@@ -41,7 +41,7 @@ class HttpConnection:
         "_asked", "_bodies", "_conversation", "_direction", "_later", "_pairs", "_pause_for", "_services", "answering", "asking", "blind", "client", "server", "switched_to", "tunnel",
     )  # fmt: skip
 
-    def __init__(self, services: Services, conversation: Conversation, *, begun: int, search_client: bool, search_server: bool) -> None:
+    def __init__(self, services: Host, conversation: Conversation, *, begun: int, search_client: bool, search_server: bool) -> None:
         """begun: exchanges of the connection that began before; search: whether a side begins in the middle."""
         self._services = services
         self._conversation = conversation

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.host import Host
 from pcapflow.protocols.http1_chunks import between_chunks
 from pcapflow.protocols.http1_head import (
     CACHED_HEAD_BYTES,
@@ -34,7 +35,6 @@ from pcapflow.protocols.http1_search import FORM_OF, WINDOW, find_message
 from pcapflow.protocols.http1_stash import Stash
 from pcapflow.protocols.http1_state import State
 from pcapflow.protocols.layer import Where, place
-from pcapflow.protocols.services import Services
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
@@ -51,7 +51,7 @@ class Framer:
         "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
     )  # fmt: skip
 
-    def __init__(self, services: Services, conversation: Conversation, owner: Owner, direction: int, side: str, *, search: bool) -> None:
+    def __init__(self, services: Host, conversation: Conversation, owner: Owner, direction: int, side: str, *, search: bool) -> None:
         self.services = services
         self.conversation = conversation
         self.owner = owner

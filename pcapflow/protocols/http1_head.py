@@ -15,9 +15,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from pcapflow.anomalies import Anomaly
+from pcapflow.body_options import MOST_CODINGS
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.looking import MOST_CODINGS
 from pcapflow.records import Body, Request, Response, text
 
 METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+"

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 
+from pcapflow.protocols.host import Host
 from pcapflow.protocols.http1_exchange import HttpConnection
 from pcapflow.protocols.http1_framer import Framer
 from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
 from pcapflow.protocols.http1_search import FORM_OF, REQUEST, RESPONSE, find_message
 from pcapflow.protocols.layer import Found, Opening, Switch
-from pcapflow.protocols.services import Services
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEvent
 
@@ -78,7 +78,7 @@ class Http1:
         """See `LayerFactory`."""
         return find_message(data, position, form, stop)
 
-    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Http1Layer:
+    def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> Http1Layer:
         """See `LayerFactory`."""
         if found is None:
             return Http1Layer(

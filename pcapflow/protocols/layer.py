@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple, Protocol
 
-from pcapflow.protocols.services import Services
+from pcapflow.protocols.host import Host
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEvent
 
@@ -147,7 +147,7 @@ class LayerFactory(Protocol):
         """The first position from `position` on, before stop, at which a segment begins with that form; the length where none does."""
         ...
 
-    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Layer:
+    def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> Layer:
         """The layer of a conversation. found: None where its client began with `asks` and nothing came before. begun: exchanges of the connection that
         began before.
         """

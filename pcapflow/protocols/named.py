@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pcapflow.protocols.host import Host
 from pcapflow.protocols.layer import Found, Switch
-from pcapflow.protocols.services import Services
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData
 
@@ -49,6 +49,6 @@ class Http2:
         """See `LayerFactory`."""
         return data.length
 
-    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Unread:
+    def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> Unread:
         """See `LayerFactory`."""
         return Unread(self.name)

@@ -6,9 +6,9 @@ from functools import cache
 
 from pcapflow.protocols.detection import Forms
 from pcapflow.protocols.http1_layer import Http1
+from pcapflow.protocols.json_streams import JsonStreams
 from pcapflow.protocols.layer import LayerFactory
 from pcapflow.protocols.named import Http2
-from pcapflow.protocols.raw_json import JsonStreams
 from pcapflow.protocols.tls import Tls
 
 BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Http1(), JsonStreams())

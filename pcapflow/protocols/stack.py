@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.detection import Detection
+from pcapflow.protocols.host import Host
 from pcapflow.protocols.layer import Layer, Switch
-from pcapflow.protocols.services import Services
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamGap
 
@@ -26,7 +26,7 @@ class Stack:
 
     __slots__ = ("_begun", "_closed", "_depth", "_detection", "_ends", "_inner", "_layer", "_services", "_spoken")
 
-    def __init__(self, services: Services, depth: int = 0, begun: int = 0) -> None:
+    def __init__(self, services: Host, depth: int = 0, begun: int = 0) -> None:
         """depth: in how many others this lies; begun: exchanges of the connection that began before."""
         self._services = services
         self._depth = depth

@@ -15,8 +15,8 @@ from typing import Any
 
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
+from pcapflow.protocols.host import Host
 from pcapflow.protocols.layer import Found, Switch, behind
-from pcapflow.protocols.services import Services
 from pcapflow.records import Tls as TlsRecord
 from pcapflow.records import text
 from pcapflow.streams.conversation import Conversation, Events
@@ -219,6 +219,6 @@ class Tls:
         """See `LayerFactory`."""
         return data.length
 
-    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> Handshake:
+    def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> Handshake:
         """See `LayerFactory`."""
         return Handshake(services.limits, services.ledger.http)

@@ -17,7 +17,7 @@ from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.holes import Grace
 from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of
-from pcapflow.reassembly.pieces import Rows
+from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap, wrap
 from pcapflow.reassembly.sides import Sides

@@ -19,7 +19,7 @@ from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.beliefs import WINDOW
 from pcapflow.reassembly.causes import Conflict, Why
-from pcapflow.reassembly.needs import Needs
+from pcapflow.reassembly.sizing import Needs
 from pcapflow.streams.conversation import Consumer
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pcapflow.reassembly.causes import Conflict
-from pcapflow.reassembly.history import History
-from pcapflow.reassembly.pieces import Pieces, Rows, Segment
+from pcapflow.reassembly.pending_run import Pieces, Rows, Segment
+from pcapflow.reassembly.recent_bytes import History
 from pcapflow.streams.events import StreamData, StreamEvent
 
 if TYPE_CHECKING:
     from pcapflow.reassembly.context import Context
-    from pcapflow.reassembly.needs import Shadow
+    from pcapflow.reassembly.sizing import Shadow
 
 
 class Delivery:

@@ -14,7 +14,7 @@ from pcapflow.decode.segments import ACK, FIN, RST, SYN
 from pcapflow.reassembly.beliefs import WINDOW
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.pieces import Rows
+from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.seqspace import unwrap, wrap
 
 FINAL_BYTES = 400

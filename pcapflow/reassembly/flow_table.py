@@ -22,10 +22,10 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.finals import Finals
+from pcapflow.reassembly.half_open import SYN_BYTES, Unanswered
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
 from pcapflow.reassembly.seqspace import wrap
-from pcapflow.reassembly.unanswered import SYN_BYTES, Unanswered
 from pcapflow.reassembly.vlans import Vlans
 
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pcapflow.drops import DropReason, GapCause
-from pcapflow.reassembly.behind import Behind
 from pcapflow.reassembly.beliefs import Expected
 from pcapflow.reassembly.causes import ACKNOWLEDGED, AT_END, RING_RANGES, RING_SIZE, Conflict, Why
 from pcapflow.reassembly.holes import Holes
-from pcapflow.reassembly.pieces import Rows, Segment
+from pcapflow.reassembly.out_of_order import Behind
+from pcapflow.reassembly.pending_run import Rows, Segment
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
 from pcapflow.reassembly.seqspace import unwrap

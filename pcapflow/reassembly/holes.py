@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from pcapflow.budget import Account
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
-from pcapflow.reassembly.behind import NONE, Behind
 from pcapflow.reassembly.causes import ACKNOWLEDGED, SNAPPED, Why
 from pcapflow.reassembly.delivery import Delivery
-from pcapflow.reassembly.needs import Shadow
+from pcapflow.reassembly.out_of_order import NONE, Behind
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
+from pcapflow.reassembly.sizing import Shadow
 from pcapflow.streams.events import NEVER, StreamData, StreamGap
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from array import array
 from typing import NamedTuple
 
 from pcapflow.budget import Account
-from pcapflow.reassembly.pieces import Rows
+from pcapflow.reassembly.pending_run import Rows
 
 PAGE = 4096
 PAGE_BYTES = PAGE + 320

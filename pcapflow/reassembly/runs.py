@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, FIN, RST, SYN, SegmentColumns
 from pcapflow.reassembly.keys import KEY, connection_keys, groups_of
-from pcapflow.reassembly.pieces import Rows
+from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.seqspace import difference
 from pcapflow.streams.events import StreamData
 

@@ -6,14 +6,14 @@ for this report and what to do. Looks at counts alone.
 
 from __future__ import annotations
 
+from pcapflow.body_options import EXTRAS
 from pcapflow.decode.unread import QUIC, Kind
 from pcapflow.decode.unread import name as name_of
 from pcapflow.drops import DropReason
 from pcapflow.limits import KIB, MIB
-from pcapflow.looking import EXTRAS
 from pcapflow.reassembly.connection import CONNECTION_BYTES
-from pcapflow.reassembly.needs import Needs
-from pcapflow.reassembly.unanswered import SYN_BYTES
+from pcapflow.reassembly.half_open import SYN_BYTES
+from pcapflow.reassembly.sizing import Needs
 from pcapflow.summary import Summary
 
 QUIC_NAME = name_of(Kind.SERVICE, QUIC)

@@ -1,6 +1,6 @@
 """Gathers what the stages find into the report's summary and its records.
 
-Contract: implements what the reassembly stage calls `Observer` and the protocols stage calls `Services`. Counts always;
+Contract: implements what the reassembly stage calls `Observer` and the protocols stage calls `Host`. Counts always;
 builds and encodes a record only where somebody asked for records. Invariant: what is kept does not grow with the traffic: maps are
 capped at `map_keys`, the rest are counters. The conservation law is checked for each stream as it ends.
 """
@@ -11,18 +11,18 @@ import msgspec
 
 from pcapflow import records
 from pcapflow.anomalies import Anomaly
+from pcapflow.body_options import EXTRAS, NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
 from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.limits import Limits
-from pcapflow.looking import EXTRAS, NOTHING_MORE, Looking
 from pcapflow.payload.at_once import backend
 from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http1_cache import Answer, Heads
 from pcapflow.protocols.http1_head import Head
 from pcapflow.protocols.registry import forms
-from pcapflow.protocols.services import BodyOrigin
 from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
@@ -258,41 +258,41 @@ class Collector:
             )
             self._record(packet, packet, record)
 
-    # --- Services: protocols
+    # --- Host: protocols
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
-        """See `Services`."""
+        """See `Host`."""
         return BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
 
     def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
-        """See `Services`."""
+        """See `Host`."""
         return BodyReader((), form, self.limits, self.ledger, self.looking)
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
-        """See `Services`."""
+        """See `Host`."""
         return read_whole(data, head.codings, head.form, self.limits, self.ledger, self.looking)
 
     def request(self, method: str) -> None:
-        """See `Services`."""
+        """See `Host`."""
         self.http_summary.requests += 1
         self._methods.count(method)
 
     def response(self, status: str) -> None:
-        """See `Services`."""
+        """See `Host`."""
         self.http_summary.responses += 1
         self._statuses.count(status)
 
     def anomalies(self, names: list[str]) -> None:
-        """See `Services`."""
+        """See `Host`."""
         counts = self.http_summary.anomalies
         for name in names:
             counts[name] = counts.get(name, 0) + 1
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
-        """See `Services`."""
+        """See `Host`."""
 
     def body(self, status: str) -> None:
-        """See `Services`."""
+        """See `Host`."""
         bodies = self.http_summary.bodies
         if status == "complete":
             bodies.complete += 1
@@ -304,7 +304,7 @@ class Collector:
             bodies.dropped += 1
 
     def json_body(self, json: JsonBody, times: int = 1) -> None:
-        """See `Services`."""
+        """See `Host`."""
         total = self.json_summary
         total.bodies += times
         total.documents += json.documents * times
@@ -332,17 +332,17 @@ class Collector:
             self.json_body(answer.json, answer.uses)
 
     def http(self, packet: int, record: records.Http) -> None:
-        """See `Services`."""
+        """See `Host`."""
         assert self._sorter is not None
         self._sorter.add(packet, record.connection, "http", self._encode(record), _HTTP, record.index)
 
     def json(self, packet: int, record: records.Json) -> None:
-        """See `Services`."""
+        """See `Host`."""
         assert self._sorter is not None
         self._sorter.add(packet, record.connection, "json", self._encode(record), _JSON + (record.stream == "server"))
 
     def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None:
-        """See `Services`."""
+        """See `Host`."""
         causes = self.tcp.gaps_by_cause
         causes[gap.cause] = causes.get(gap.cause, 0) + 1
         if gap.cause is GapCause.ACKNOWLEDGED:
@@ -360,7 +360,7 @@ class Collector:
             self._record(gap.packet, conversation.number, record, _GAP + (name == "server"))
 
     def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
-        """See `Services`."""
+        """See `Host`."""
         if drop.reason is DropReason.CONTENT_UNSUPPORTED:
             self._codings_missing.count(drop.detail.removeprefix("content coding ").partition(":")[0])
         if drop.reason.layer == "http" and conversation.given_up(direction, drop.reason):

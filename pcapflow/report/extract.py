@@ -14,16 +14,16 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from pcapflow import records
+from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
 from pcapflow.entries import Entry
 from pcapflow.errors import UsageError
 from pcapflow.limits import Limits
-from pcapflow.looking import Looking
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.extract import Values
+from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
-from pcapflow.protocols.services import BodyOrigin
 from pcapflow.records import JsonBody, seconds
 from pcapflow.report.collector import Collector
 from pcapflow.summary import DropCount
@@ -164,19 +164,19 @@ class Extractor(Collector):
         )
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
-        """See `Services`."""
+        """See `Host`."""
         tap = self._tap(origin)
         if tap is None:
             return BodyReader((), "", self.limits, self.ledger)
         return BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking, tap)
 
     def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
-        """See `Services`."""
+        """See `Host`."""
         tap = self._tap(origin)
         return BodyReader((), form if tap is not None else "", self.limits, self.ledger, tap=tap)
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
-        """See `Services`; with `by_packet` nobody calls it for a body that has bytes."""
+        """See `Host`; with `by_packet` nobody calls it for a body that has bytes."""
         return read_whole(data, head.codings, head.form, self.limits, self.ledger)
 
     # --- values that wait for the answer's status
@@ -201,7 +201,7 @@ class Extractor(Collector):
         self._record(origin.packet, origin.connection, record, _RANK_VALUE + (origin.stream == "server"))
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
-        """See `Services`."""
+        """See `Host`."""
         lines = self._waiting.pop(exchange, None)
         if lines is None:
             return
@@ -223,10 +223,10 @@ class Extractor(Collector):
             self._sorter.add(packet, connection, "drop", self._encode(record), rank)
 
     def http(self, packet: int, record: records.Http) -> None:
-        """See `Services`."""
+        """See `Host`."""
 
     def json(self, packet: int, record: records.Json) -> None:
-        """See `Services`."""
+        """See `Host`."""
         if record.status != "complete":
             assert self._sorter is not None
             self._sorter.add(packet, record.connection, "json", self._encode(record), _RANK_JSON + (record.stream == "server"))

@@ -17,16 +17,16 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from pcapflow import __version__
+from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
 from pcapflow.entries import Entry
 from pcapflow.limits import Limits
-from pcapflow.looking import NOTHING_MORE, Looking
 from pcapflow.payload.body import BodyReader
 from pcapflow.payload.content import Decoder, missing
+from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http1_head import FOLD, Head, RequestHead, ResponseHead
 from pcapflow.protocols.http1_pairs import Exchange
-from pcapflow.protocols.services import BodyOrigin
 from pcapflow.records import Body, JsonBody, Request, Response, seconds, text
 from pcapflow.report.collector import Collector
 from pcapflow.report.ordering import Take
@@ -188,7 +188,7 @@ class HarCollector(Collector):
         self._share.close()
 
     def open_body(self, head: Head, origin: BodyOrigin) -> _Kept | BodyReader:  # type: ignore[override]
-        """See `Services`. Where the share has no room, the report's own reader alone."""
+        """See `Host`. Where the share has no room, the report's own reader alone."""
         reader = BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
         if not self._share.take(_KEPT_OVERHEAD):
             self._share.short()
@@ -198,14 +198,14 @@ class HarCollector(Collector):
         return kept
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> _Kept | BodyReader:  # type: ignore[override]
-        """See `Services`."""
+        """See `Host`."""
         kept = self.open_body(head, origin)
         kept.feed(data)
         kept.finish(whole=True)
         return kept
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
-        """See `Services`."""
+        """See `Host`."""
         assert isinstance(exchange, Exchange)
         sides = [self._bodies.pop((exchange, side), None) for side in ("client", "server")]
         line = msgspec.json.encode(_entry(connection, exchange, *sides))

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pcapflow.drops import DropReason, GapCause
-from pcapflow.plain import plain
 from pcapflow.report.console import as_text
 from pcapflow.summary import Summary
+from pcapflow.terminal_text import plain
 
 _BAR = 20
 _NOT_READ = 3

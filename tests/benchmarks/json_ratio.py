@@ -21,14 +21,14 @@ from ijson.utils import sendable_list
 
 from pcapflow import pipeline
 from pcapflow.limits import Limits
-from pcapflow.payload import body, texts
+from pcapflow.payload import body, json_texts
 
 
 def collect(path: str, out: BinaryIO) -> list[int]:
     """Writes every JSON body of the capture to out; their lengths."""
     lengths: list[int] = []
 
-    class Recorder(texts.JsonParser):
+    class Recorder(json_texts.JsonParser):
         def __init__(self, *args: object) -> None:
             super().__init__(*args)  # type: ignore[arg-type]
             lengths.append(0)
@@ -45,12 +45,12 @@ def collect(path: str, out: BinaryIO) -> list[int]:
             return super().finish(whole=False, gapped=gapped)
 
     finished: list[int] = []
-    original, small = texts.JsonParser, body.SMALL
-    texts.JsonParser, body.SMALL = Recorder, -1  # type: ignore[misc, assignment]
+    original, small = json_texts.JsonParser, body.SMALL
+    json_texts.JsonParser, body.SMALL = Recorder, -1  # type: ignore[misc, assignment]
     try:
         pipeline.run([path])
     finally:
-        texts.JsonParser, body.SMALL = original, small  # type: ignore[misc]
+        json_texts.JsonParser, body.SMALL = original, small  # type: ignore[misc]
     return finished
 
 

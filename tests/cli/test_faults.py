@@ -23,7 +23,7 @@ from pcapflow.check.reports import read_report
 from pcapflow.errors import ReportError, UsageError
 from pcapflow.files import is_temporary, temporary
 from pcapflow.limits import KIB, MOST, Limits
-from pcapflow.plain import harmless_json, plain
+from pcapflow.terminal_text import harmless_json, plain
 from tests.craft import Talk, pcap, request, response
 from tests.launcher import launch_text
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
-from pcapflow.payload.broken import SENTENCES, JsonProblem
 from pcapflow.payload.json_body import JsonParser
+from pcapflow.payload.json_errors import SENTENCES, JsonProblem
 from pcapflow.records import JsonError
 
 LIMITS = replace(Limits(), json_slice=16)

@@ -16,7 +16,7 @@ from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_body import JsonParser
-from pcapflow.payload.structure import Outline
+from pcapflow.payload.json_outline import Outline
 from pcapflow.records import JsonBody
 from tests.work import ends
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from pcapflow.looking import Looking
 from pcapflow.payload.body import BodyReader, read_whole
-from pcapflow.payload.forms import open_text
+from pcapflow.payload.json_formats import open_text
 from pcapflow.records import JsonBody
 from tests.payload.test_json_body import values
 

@@ -11,12 +11,12 @@ from pcapflow import pipeline, shard
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
-from pcapflow.reassembly.behind import Behind
 from pcapflow.reassembly.connection import CONNECTION_BYTES
-from pcapflow.reassembly.needs import Needs, Shadow
+from pcapflow.reassembly.half_open import SYN_BYTES
+from pcapflow.reassembly.out_of_order import Behind
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import RANGES, Told
-from pcapflow.reassembly.unanswered import SYN_BYTES
+from pcapflow.reassembly.sizing import Needs, Shadow
 from tests.craft import Talk, merge, request, response
 
 N = 1500

@@ -14,7 +14,7 @@ from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.overlap import ORDER, Arrivals, owners
-from pcapflow.reassembly.witness import Witness
+from pcapflow.reassembly.overlap_ambiguity import Witness
 from tests.conftest import Run
 from tests.craft import ACK, Talk
 from tests.reassembly.recorder import reassemble

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pcapflow import pipeline, summary
-from pcapflow.looking import Looking
+from pcapflow.body_options import Looking
 from pcapflow.records import Record
 from pcapflow.report.documents import DocumentWriter
 from pcapflow.report.schema import SHIPPED, schema

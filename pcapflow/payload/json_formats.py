@@ -6,8 +6,8 @@ from pcapflow.budget import Account
 from pcapflow.limits import Limits
 from pcapflow.payload.event_stream import EventStream
 from pcapflow.payload.json_body import Tap
-from pcapflow.payload.raw_text import Raw
-from pcapflow.payload.texts import NEW_LINE, RECORD_SEPARATOR, Separated, Text, Whole
+from pcapflow.payload.json_raw_text import Raw
+from pcapflow.payload.json_texts import NEW_LINE, RECORD_SEPARATOR, Separated, Text, Whole
 
 
 def open_text(form: str, limits: Limits, account: Account, tap: Tap | None = None) -> Text:

@@ -14,10 +14,10 @@ from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.overlap import Arrivals, owners
-from pcapflow.reassembly.pieces import Rows
+from pcapflow.reassembly.overlap_ambiguity import Witness
+from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.ring import MARKS_MAX, Mark, Ring
 from pcapflow.reassembly.sack import Sacked, Told
-from pcapflow.reassembly.witness import Witness
 
 BEHIND_BYTES = 3584
 """Reserved for these objects themselves, as tests/reassembly/test_connection_memory.py measures it."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
-from pcapflow.reassembly.behind import BEHIND_BYTES, Behind
+from pcapflow.reassembly.out_of_order import BEHIND_BYTES, Behind
+from pcapflow.reassembly.overlap_ambiguity import COPY_BYTES
 from pcapflow.reassembly.ring import MARK, MARKS_MAX, PAGE, PAGE_BYTES
-from pcapflow.reassembly.witness import COPY_BYTES
 
 _LOST_BYTES = 512
 """Reserved for each hole that a shadow has."""

@@ -13,9 +13,9 @@ from msgspec.structs import astuple
 
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.detection import MOST_BYTES, FirstLine
+from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.json_begins import FRAMED_JSON, JSON, find_lines, next_head, probe
 from pcapflow.protocols.layer import Found, Switch, behind
-from pcapflow.protocols.services import BodySink, Services
 from pcapflow.records import Json, seconds
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
@@ -39,7 +39,7 @@ class _Stream:
     request = None
     response = None
 
-    def __init__(self, services: Services, conversation: Conversation, direction: int, offset: int, ts: int, *, framed: bool) -> None:
+    def __init__(self, services: Host, conversation: Conversation, direction: int, offset: int, ts: int, *, framed: bool) -> None:
         self.connection = conversation.number
         self.stream = conversation.stream_name(direction)
         self.packet = 0
@@ -62,7 +62,7 @@ class RawJson:
 
     __slots__ = ("_conversation", "_first_lines", "_searching", "_services", "_stash", "_streams", "_ts")
 
-    def __init__(self, services: Services, conversation: Conversation) -> None:
+    def __init__(self, services: Host, conversation: Conversation) -> None:
         self._services = services
         self._conversation = conversation
         self._streams: list[_Stream | None] = [None, None]
@@ -289,6 +289,6 @@ class JsonStreams:
         """See `LayerFactory`."""
         return find_lines(data, position, stop)
 
-    def open(self, services: Services, conversation: Conversation, found: Found | None, begun: int) -> RawJson:
+    def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> RawJson:
         """See `LayerFactory`."""
         return RawJson(services, conversation)

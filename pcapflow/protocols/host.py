@@ -58,7 +58,7 @@ class BodyOrigin(Protocol):
 
     @property
     def exchange(self) -> object:
-        """What `Services.exchange_over` will be told is over."""
+        """What `Host.exchange_over` will be told is over."""
         ...
 
     @property
@@ -71,11 +71,11 @@ class BodyOrigin(Protocol):
 
     @property
     def packet(self) -> int:
-        """The packet that brought the bytes at hand, where `Services.by_packet` is set."""
+        """The packet that brought the bytes at hand, where `Host.by_packet` is set."""
         ...
 
 
-class Services(Protocol):
+class Host(Protocol):
     """The run, as the protocols see it."""
 
     limits: Limits

@@ -7,8 +7,8 @@ from pcapflow.drops import Drop
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_body import Tap
-from pcapflow.payload.structure import Outline
-from pcapflow.payload.texts import NEW_LINE, Separated, Whole
+from pcapflow.payload.json_outline import Outline
+from pcapflow.payload.json_texts import NEW_LINE, Separated, Whole
 from pcapflow.records import JsonBody
 
 

@@ -20,7 +20,7 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import counted, events_at_once
 from pcapflow.payload.json_body import JsonParser, Tap
-from pcapflow.payload.structure import Outline
+from pcapflow.payload.json_outline import Outline
 from pcapflow.records import JsonBody
 
 _OPENING_BYTES = 32

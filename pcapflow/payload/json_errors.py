@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from pcapflow.payload.locate import COLON, COMMA_OR_END, KEY, KEY_OR_END, VALUE, VALUE_OR_END, Broken
+from pcapflow.payload.json_error_offset import COLON, COMMA_OR_END, KEY, KEY_OR_END, VALUE, VALUE_OR_END, Broken
 
 
 class JsonProblem(StrEnum):
