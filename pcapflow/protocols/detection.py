@@ -168,7 +168,8 @@ class Detection:
         if not self.untouched or client < 0 or conversation.midstream or not events[client]:
             return NOTHING
         asked, answered = events[client][0], events[1 - client]
-        if type(asked) is not StreamData or asked.start or any(side.searching < NEVER for side in self._sides):
+        first_side, second_side = self._sides
+        if type(asked) is not StreamData or asked.start or first_side.searching < NEVER or second_side.searching < NEVER:
             return NOTHING
         if answered:
             first = answered[0]

@@ -92,7 +92,8 @@ class HttpConnection:
                     self._resume(packet)
                     position = client.feed(event, position)
                 continue
-            self._run_server(server, event.packet)
+            if client.stash.data or client.paused or client.paused_body:
+                self._run_server(server, event.packet)
             if (client.paused and client.state in BETWEEN) or client.paused_body:
                 self._resume(event.packet)
             if isinstance(event, StreamGap):

@@ -47,8 +47,8 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_direction", "_first", "_seen", "_stash", "_waited", "_window", "conversation", "known_at", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
-        "rest", "resynchronised", "services", "side", "skip_until", "state", "until_close", "wanted",
+        "_begun_at", "_cache", "_direction", "_first", "_seen", "_waited", "_window", "conversation", "known_at", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
+        "rest", "resynchronised", "services", "side", "skip_until", "stash", "state", "until_close", "wanted",
     )  # fmt: skip
 
     def __init__(self, services: Host, conversation: Conversation, owner: Owner, direction: int, side: str, *, search: bool) -> None:
@@ -82,7 +82,8 @@ class Framer:
         """When it had come as far as the events before tell; 0 for nothing of it."""
         self._waited = 0
         """When the latest of its bytes was captured that waited behind a hole; 0 for none."""
-        self._stash = Stash()
+        self.stash = Stash()
+        """A line or head that has begun: where the stream ends, or has a hole, it may be told of."""
         self._window = WINDOW
         """Bytes joined at one time: more where messages are short, few where long bodies are skipped."""
         self._cache: Mapping[bytes, Head] = services.heads.requests if side == "client" else services.heads.responses
@@ -94,7 +95,7 @@ class Framer:
     def opaque(self) -> None:
         """What follows is not HTTP/1."""
         self.state = State.OPAQUE
-        self._stash.clear(self.services.ledger.http)
+        self.stash.clear(self.services.ledger.http)
 
     def let_go(self) -> None:
         """The connection is over: the owner and this framer no longer hold on to each other."""
@@ -132,13 +133,13 @@ class Framer:
                     self._window = WINDOW
                 continue
             size = min(self._window, n - position)
-            stashed = len(self._stash.data)
-            view = self._stash.data + data.take(position, size) if stashed else data.take(position, size)
+            stashed = len(self.stash.data)
+            view = self.stash.data + data.take(position, size) if stashed else data.take(position, size)
             used = self._messages(data, position - stashed, view)
             if self.state is State.OPAQUE:
                 position += used - stashed
             elif used:
-                self._stash.clear(self.services.ledger.http)
+                self.stash.clear(self.services.ledger.http)
                 # a head that is refused may end within what was kept: a first line may be longer than a head
                 position += max(0, used - stashed)
             elif size == n - position:
@@ -147,7 +148,7 @@ class Framer:
             # more where a message is longer or it all was of use, so that what lies behind a message is not joined again for each
             self._window = min(self._window * 4 if not used or 2 * used > len(view) else max(WINDOW, 4 * used), _LARGEST_WINDOW)
         # what comes in the next event may be of the same message
-        if self._stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
+        if self.stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
             last = data.piece(n - 1)
             self.packet = data.packet(last)
             self._seen = self.until(data, last)
@@ -182,7 +183,7 @@ class Framer:
         if state is not State.HEAD:
             self.owner.body_gap(self, n)
             self.end_body(gap.packet, self._seen or gap.ts, whole=False)
-        elif self._stash.data:
+        elif self.stash.data:
             self._report_cut_head(gap.packet, self._seen or gap.ts)
         self.lose(gap.start)
 
@@ -193,7 +194,7 @@ class Framer:
             self.end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
             self.end_body(end.packet, self._seen or end.ts, whole=False)
-        elif self._stash.data and self.state is State.HEAD:
+        elif self.stash.data and self.state is State.HEAD:
             self._report_cut_head(end.packet, self._seen or end.ts)
         self._leave(end)
         self.opaque()
@@ -206,7 +207,7 @@ class Framer:
 
     def lose(self, offset: int) -> None:
         """Framing is lost from an offset on: look for the next message."""
-        self._stash.clear(self.services.ledger.http)
+        self.stash.clear(self.services.ledger.http)
         self.state = State.SEARCH
         self.resynchronised = True
         self._first = False
@@ -231,14 +232,14 @@ class Framer:
             self.services.drop(self.conversation, self._direction, drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw))
             self.lose(where.offset)
             return
-        if not self._stash.keep(self.services.ledger.http, stash, where):
+        if not self.stash.keep(self.services.ledger.http, stash, where):
             self.lose(where.offset)
 
     def where(self, data: StreamData, position: int) -> Where:
         """The place of a byte at a position of data; a position below 0 is in what was kept from before."""
         if position < 0:
-            assert self._stash.where is not None
-            return self._stash.where
+            assert self.stash.where is not None
+            return self.stash.where
         return place(data, position)
 
     def until(self, data: StreamData, piece: int) -> int:
@@ -251,8 +252,8 @@ class Framer:
 
     def _report_cut_head(self, packet: int, ts: int) -> None:
         """No more of the head that was kept will come: what its whole lines say."""
-        where = self._stash.where
-        head = cut_head(self._stash.data, self.side)
+        where = self.stash.where
+        head = cut_head(self.stash.data, self.side)
         if where is not None and head is not None:
             self.owner.cut_head(self, head, where, packet, ts)
 
@@ -411,7 +412,7 @@ class Framer:
             line = SIMPLE_REQUEST_LINE.match(view, at)
             if line is not None:
                 return line.end(), simple_request(line[1])
-        stashed = self._stash
+        stashed = self.stash
         # what was kept from before is not looked at again; an end may begin in its last bytes
         found = HEAD_END.search(view, max(at, stashed.searched - _END_BYTES) if base < 0 else at)
         stop = found.end() if found is not None else size
@@ -494,5 +495,5 @@ class Framer:
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
         account = self.services.ledger.http
-        if not self._stash.keep(account, view, self.where(data, base) if base >= 0 else None):
+        if not self.stash.keep(account, view, self.where(data, base) if base >= 0 else None):
             self.refuse(DropReason.HTTP_MEMORY, *account.refusal(), data, base, len(view), f"{len(view)} bytes of a head")

@@ -6,8 +6,6 @@ TUNNEL_BYTES reserved in the `http` account.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.detection import Detection
 from pcapflow.protocols.host import Host
@@ -48,12 +46,11 @@ class Stack:
             return inner
         return self._layer.protocol if self._layer is not None else self._spoken
 
-    def layers(self) -> Iterator[Layer]:
-        """What reads it, from the outermost."""
-        if self._layer is not None:
-            yield self._layer
-        if self._inner is not None:
-            yield from self._inner.layers()
+    @property
+    def innermost(self) -> Layer | None:
+        """What reads it, or what lies within where that is read; None for nothing."""
+        inner = self._inner.innermost if self._inner is not None else None
+        return inner if inner is not None else self._layer
 
     def consume(self, conversation: Conversation, events: Events) -> None:
         """See `Consumer`."""

@@ -25,6 +25,7 @@ OVERHEAD = 200
 FLOOR = 256 << 10
 """Reserved from the start, so that records flow, if slowly, when everything else has taken the memory."""
 STEP = 64 << 10
+_new = tuple.__new__
 _MOST_RUNS = 64
 _LONG_LINE = 64 << 10
 
@@ -60,7 +61,8 @@ class RecordSorter:
         self._held += len(line) + OVERHEAD
         if self._held > self._reserved:
             self._grow()
-        self._entries.append(Entry(packet, connection, rank, order if order >= 0 else self._count, self._count, kind, line))
+        # half of what Entry(...) takes, once a record
+        self._entries.append(_new(Entry, (packet, connection, rank, order if order >= 0 else self._count, self._count, kind, line)))
         self._count += 1
 
     def flush(self) -> None:

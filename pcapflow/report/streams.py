@@ -74,7 +74,7 @@ def stream_record(connection: Connection, direction: int) -> Stream:
 def connection_record(connection: Connection) -> ConnectionRecord:
     """One that is over."""
     reader = connection.consumer
-    protocol, layers = (reader.protocol, reader.layers()) if isinstance(reader, Stack) else ("empty", ())
+    protocol, layer = (reader.protocol, reader.innermost) if isinstance(reader, Stack) else ("empty", None)
     client = connection.client
     vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlans is None else connection.vlans()
     return ConnectionRecord(
@@ -91,7 +91,7 @@ def connection_record(connection: Connection) -> ConnectionRecord:
         connection.packets,
         protocol,
         Streams(stream_record(connection, client), stream_record(connection, 1 - client)),
-        next((layer.tls for layer in layers if isinstance(layer, Handshake)), None),
+        layer.tls if type(layer) is Handshake else None,
         vlan_server,
         connection.multipath,
     )
