@@ -128,9 +128,7 @@ def run(
             shard.finish(no_memory=no_memory)
             for sink in sinks:
                 sink.finish()
-        summary = _summary(shard, trace, began)
-        summary.interrupted = interrupt.asked
-        summary.memory = _memory(ledger, start_rss)
+        summary = _summary(shard, trace, began, start_rss, interrupted=interrupt.asked)
         summary.advice = advise(summary, shard.needs)
         for sink in sinks:
             sink.summary(summary)
@@ -180,22 +178,22 @@ def _known_digits() -> Iterator[None]:
         sys.set_int_max_str_digits(before)
 
 
-def _summary(shard: Shard, trace: Trace, began: float) -> Summary:
-    """What was found. began: when, of `time.perf_counter`."""
+def _summary(shard: Shard, trace: Trace, began: float, start_rss: int, *, interrupted: bool) -> Summary:
+    """What was found. began: when, of `time.perf_counter`; start_rss: bytes that were resident then."""
     collector, decode = shard.collector, shard.decode()
     elapsed = time.perf_counter() - began
     bytes_read = sum(info.bytes for info in trace.infos)
     return Summary(
         schema=SCHEMA,
         pcapflow=__version__,
-        interrupted=False,
+        interrupted=interrupted,
         captures=[_capture(info) for info in trace.infos],
         decode=decode,
         tcp=collector.tcp,
         http=collector.http_summary,
         json=collector.json_summary,
         drops=collector.drops,
-        memory=_memory(shard.ledger, 0),
+        memory=_memory(shard.ledger, start_rss),
         advice=[],
         limits=shard.limits.as_dict(),
         run=Run(round(elapsed, 6), int(decode.packets / elapsed), int(bytes_read / elapsed), 1),

@@ -14,6 +14,7 @@ import msgspec
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import GapCause
 from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, Packet, Sequence, Side, Time, counts, says, says_or_null
+from pcapflow.json_problems import JsonProblem
 from pcapflow.summary import Summary
 
 _BODY = ("complete", "gapped", "truncated", "dropped")
@@ -97,20 +98,7 @@ class JsonError(msgspec.Struct):
     path: Annotated[str, says("The path as an ijson prefix: `items.item.address`; of a long one the last 1,024 characters.")]
     location: Annotated[str, says("The path as jq would say it: `items[412].address`; of a long one the last 1,024 characters.")]
     document: Annotated[int, counts("Which document of the body, from 0.")]
-    kind: Annotated[
-        str,
-        says(
-            "What is wrong; empty in reports of earlier versions.",
-            "unexpected_token",
-            "bad_string",
-            "bad_number",
-            "bad_literal",
-            "bad_unicode",
-            "ends_early",
-            "cut",
-            "",
-        ),
-    ] = ""
+    kind: Annotated[str, says("What is wrong; empty in reports of earlier versions.", *(problem.value for problem in JsonProblem), "")] = ""
 
 
 _DOCUMENTS = counts("JSON documents that came whole.")

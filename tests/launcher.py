@@ -32,7 +32,6 @@ class _Helper:
     def __init__(self) -> None:
         self.socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _REQUEST_BYTES)
-        self.owner = os.getpid()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.launcher", str(its.fileno())],
             pass_fds=[its.fileno()],

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 VOCABULARY = {
     "entries",
+    "json_problems",
     "options",
     "zstd",
     "backend",

@@ -47,7 +47,6 @@ def verdicts_of(work: list[Job], jobs: int | None) -> Iterator[Verdict]:
 
 
 def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
-
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
 

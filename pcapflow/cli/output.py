@@ -80,10 +80,10 @@ def refuse_overwriting(inputs: Iterable[str], outputs: Mapping[str, str | None])
     """An output that is one of the inputs, by whatever path or link, would be the end of it. outputs: by the option that names each; `-` is standard
     output, which may be a file too. inputs: a folder stands for the captures in it.
     """
-    written = [(option, path, status) for option, path in outputs.items() if path is not None and (status := _status_of(path)) is not None]
+    written = [(option, path, status) for option, path in outputs.items() if path is not None and (status := status_of(path)) is not None]
     files = [one for one in written if stat.S_ISREG(one[2].st_mode)]
     for name in inputs if files else ():
-        read = _status_of(name, reads=True)
+        read = status_of(name, reads=True)
         if read is None:
             continue
         for option, path, status in files:
@@ -109,8 +109,8 @@ def refuse_overwriting_tables(captures: Sequence[str], folder: str | None) -> No
         refuse_overwriting(captures, {f"--parquet {folder}:": table})
 
 
-def _status_of(path: str, *, reads: bool = False) -> os.stat_result | None:
-    """Of what is written to that path, or read from it; None where nobody can tell."""
+def status_of(path: str, *, reads: bool = False) -> os.stat_result | None:
+    """Of what is written to that path, or read from it; `-` is standard output or input. None where nobody can tell."""
     try:
         if path != "-":
             return os.stat(path)  # noqa: PTH116 - the path as it was given

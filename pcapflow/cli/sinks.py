@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from pcapflow.cli.output import descriptor, is_table, open_folder, open_output, refuse_overwriting, refuse_overwriting_tables
+from pcapflow.cli.output import descriptor, is_table, open_folder, open_output, refuse_overwriting, refuse_overwriting_tables, status_of
 from pcapflow.errors import UsageError
 from pcapflow.files import place_of
 from pcapflow.limits import Limits
@@ -184,13 +184,10 @@ Place = tuple[str, int, int]
 
 def place(path: str) -> Place:
     """Where bytes that are written to a path go: of a file that is there, by whatever name, which it is; `-` is standard output."""
+    status = status_of(path)
+    if status is not None and stat.S_ISREG(status.st_mode):
+        return "", status.st_dev, status.st_ino
     number = 1 if path == "-" else descriptor(path)
-    try:
-        status = os.fstat(number) if number is not None else os.stat(path)  # noqa: PTH116 - the path as it was given
-        if stat.S_ISREG(status.st_mode):
-            return "", status.st_dev, status.st_ino
-    except OSError:
-        pass
     if number is not None:
         return f"descriptor {number}", 0, 0
     try:

@@ -17,11 +17,12 @@ from typing import NamedTuple, Protocol
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
+from pcapflow.json_problems import JsonProblem
 from pcapflow.limits import Limits
 from pcapflow.payload import json_error_offset
 from pcapflow.payload.at_once import TOP_LEVEL, tools
 from pcapflow.payload.json_error_offset import Broken
-from pcapflow.payload.json_errors import SENTENCES, JsonProblem, problem_of
+from pcapflow.payload.json_errors import SENTENCES, problem_of
 from pcapflow.payload.json_outline import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.payload.path import CLOSING, OPENING, Event, Path
 from pcapflow.records import JsonBody, JsonError

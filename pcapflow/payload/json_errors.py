@@ -7,22 +7,9 @@ text broke, and on what the grammar let come there (RFC 8259), not on how the te
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
+from pcapflow.json_problems import JsonProblem
 from pcapflow.payload.json_error_offset import COLON, COMMA_OR_END, KEY, KEY_OR_END, VALUE, VALUE_OR_END, Broken
-
-
-class JsonProblem(StrEnum):
-    """What kind of error it is."""
-
-    UNEXPECTED = "unexpected_token"
-    STRING = "bad_string"
-    NUMBER = "bad_number"
-    LITERAL = "bad_literal"
-    UNICODE = "bad_unicode"
-    ENDS = "ends_early"
-    CUT = "cut"
-
 
 SENTENCES = {
     JsonProblem.STRING: "a string has an escape or a control character that JSON does not allow",
