@@ -263,11 +263,17 @@ class JsonParser:
 
     def _touching(self, depth: int) -> None:
         """What is pending is no string, and not the digits of one number: numbers and literals that touch, each a document or an error. All but the
-        last of them are given to ijson, which makes an event of each.
+        last of them are given to ijson, which makes an event of each. In a container the text is broken, and ijson has to say so while the first of
+        them is at hand: that is where it broke, wherever a slice ends.
         """
         run = b"".join(self._pending)
         last, end = json_error_offset.last_touching(run)
         if not last:
+            return
+        if depth:
+            self._pending = []
+            self._scan = Scan(depth, depth, depth, depth, 0, 0, b"")
+            self._parse(run, self._fed - len(run), depth, end=b" ")
             return
         whole = run[:last] if end else run
         self._pending = [run[last:]] if end else []
@@ -411,6 +417,8 @@ class JsonParser:
             self._tail.clear()
             if tail:
                 self._slice(tail, self._outline.scan(tail))
+        if self.error is None and self.drop is None and self._scan.depth and not self._pending_string:
+            self._touching(self._scan.depth)
         if self.error is None and self.drop is None and self._pending:
             data = b"".join(self._pending)
             self._pending = []

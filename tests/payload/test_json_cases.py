@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
@@ -876,3 +876,20 @@ def test_a_text_with_one_byte_changed_is_judged_as_the_standard_library_does(
         assert body.status == "invalid"
     if len(data) <= SMALL:
         assert parse_at_once(data) == expected
+
+
+CRUMBS = ["1", "-", "0", ".", "e", "+", "true", "fal", "se", "null", "9", "12", " ", ",", '"a"', '"']
+FRONTS = ["[", '{"a":', "[[", '{"aaaaa":', "[1,", "[12345,", "", "     ["]
+
+
+@settings(max_examples=200 * CASES)
+@example("[123456", ["-", "9"], "", 0.5)
+@example('{"a":', ["null", "12"], "", 0.5)
+@given(st.sampled_from(FRONTS), st.lists(st.sampled_from(CRUMBS), max_size=14), st.sampled_from(["]", "}", "", ",1]"]), st.floats(0, 1))
+def test_numbers_and_words_that_touch_break_a_text_at_one_place_in_slices_of_any_size(
+    front: str, crumbs: list[str], end: str, cut: float
+) -> None:
+    data = (front + "".join(crumbs) + end).encode()
+    expected = parse(data, DEFAULT)
+    for size in (5, 7, 8, 9, 13):
+        assert parse(data, replace(DEFAULT, json_slice=size), fractions(data, [cut])) == expected
