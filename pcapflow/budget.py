@@ -147,3 +147,35 @@ class Ledger:
         """The packet number and time (ns) that further high-water marks are put down to."""
         self.packet = packet
         self.ts = ts
+
+
+class Share:
+    """A part of the `output` account that one sink has for itself, taken when the run begins: what others hold does not change what it keeps."""
+
+    def __init__(self, ledger: Ledger, most: int) -> None:
+        """most: bytes; an eighth of the account is taken at the most."""
+        self._ledger = ledger
+        self._account = ledger.output
+        wanted = min(most, ledger.output.limit // 8)
+        self.limit = wanted if ledger.output.reserve(wanted) else 0
+        self.used = 0
+
+    def take(self, n: int) -> bool:
+        """n bytes; False, with nothing changed, where the share has too little left."""
+        if self.used + n > self.limit:
+            return False
+        self.used += n
+        return True
+
+    def short(self) -> None:
+        """Something was left out for want of it: of what, depends on what comes together."""
+        self._ledger.pressure = True
+
+    def give(self, n: int) -> None:
+        """Give n bytes back to the share."""
+        self.used -= n
+
+    def close(self) -> None:
+        """Give the share back to the account."""
+        self._account.release(self.limit)
+        self.limit = self.used = 0

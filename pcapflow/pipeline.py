@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pcapflow import __version__, records
-from pcapflow.body_options import Looking
 from pcapflow.budget import Account, Ledger
 from pcapflow.capture import linktypes
 from pcapflow.capture.block import PacketBlock
@@ -28,14 +27,16 @@ from pcapflow.capture.trace import Trace
 from pcapflow.decode import slow
 from pcapflow.errors import AccountError
 from pcapflow.fields import PacketTime
+from pcapflow.findings.advice import advise
+from pcapflow.findings.collector import Collector, Who
+from pcapflow.findings.exchanges import Exchanges
+from pcapflow.findings.follow import Following
+from pcapflow.findings.listening import Listener
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.process import HardLimit, resident_bytes
 from pcapflow.records import seconds
-from pcapflow.report.advice import advise
-from pcapflow.report.collector import Collector
-from pcapflow.report.ordering import Take
-from pcapflow.report.sinks import Sink, to_each
+from pcapflow.report.sinks import Sink, kinds_wanted, to_each
 from pcapflow.shard import Shard
 from pcapflow.summary import SCHEMA, Capture, Component, Memory, Process, Run, Summary
 
@@ -87,11 +88,12 @@ def run(
     write: Callable[[list[bytes]], object] | None = None,
     flush: Callable[[], object] | None = None,
     progress: Callable[[Progress], object] | None = None,
-    collect: Callable[[Limits, Ledger, Take | None, Looking], Collector] = Collector,
     sinks: Sequence[Sink] = (),
+    listeners: Sequence[Listener] = (),
+    follow: Following | None = None,
 ) -> Result:
-    """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written; collect makes
-    who gathers what the stages find, where that is not a report; sinks get what is found too (`report.sinks`).
+    """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written; sinks get
+    what is found too (`report.sinks`), listeners what bodies hold (`findings.listening`); follow: the one connection that is read.
     """
     limits = limits or Limits()
     options = options or Options()
@@ -100,7 +102,9 @@ def run(
     ledger = Ledger(limits, options.simulate)
     for sink in sinks:
         sink.begin(ledger)
-    collector = collect(limits, ledger, to_each(write, sinks), options.looking)
+    makers = {sink.own: sink.exchange for sink in sinks if sink.wants_exchanges}
+    who = Who(kinds_wanted(write, sinks), (*listeners, *([Exchanges(makers)] if makers else ())), follow)
+    collector = Collector(limits, ledger, to_each(write, sinks), options.looking, who)
     shard = Shard(limits, options, ledger, collector)
     with Interrupt() as interrupt:
         with ExitStack() as stack:

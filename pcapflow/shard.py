@@ -18,12 +18,12 @@ from pcapflow.decode.copies import Copies
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts, SegmentColumns
 from pcapflow.decode.selection import Selection
+from pcapflow.findings.collector import Collector
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.reassembly.sizing import Needs
-from pcapflow.report.collector import Collector
 from pcapflow.summary import Decode, DuplicatedByPlace, NotRead
 
 

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from pcapflow import pipeline
 from pcapflow.body_options import Looking
 from pcapflow.errors import CaptureError
+from pcapflow.findings.extract import VALUE, Extraction, Where
+from pcapflow.findings.names import REST, NamedCounts
 from pcapflow.limits import KIB, MIB, MOST, Limits
-from pcapflow.report.extract import Extractor, Where
-from pcapflow.report.har import Har, HarCollector
+from pcapflow.report.har import Har
 from pcapflow.report.html import Page
-from pcapflow.report.names import REST, NamedCounts
+from pcapflow.report.values import ValueLines
 from tests.captures import capture_of, stamped
 from tests.conftest import CASES
 from tests.craft import ACK, PSH, Talk, filler, pcap, request, response
@@ -48,14 +49,12 @@ def told(path: str, limits: Limits, *, har: bool = False, page: bool = False) ->
     found = Told()
     parts: list[bytes] = []
     sinks: list[Any] = []
-    options: dict[str, Any] = {}
     if har:
         sinks.append(Har(parts.append))
-        options["collect"] = HarCollector
     if page:
         sinks.append(Page([].append, limits))  # type: ignore[arg-type]
     try:
-        result = pipeline.run([path], limits, pipeline.Options(), write=found.lines.extend, sinks=sinks, **options)
+        result = pipeline.run([path], limits, pipeline.Options(), write=found.lines.extend, sinks=sinks)
     except CaptureError as e:
         found.refused = e.problem
         return found
@@ -78,10 +77,9 @@ def values(path: str, limits: Limits) -> tuple[list[bytes], list[bytes]]:
         pipeline.run(
             [path],
             limits,
-            pipeline.Options(),
-            collect=lambda bounds, ledger, _, looking: Extractor(
-                "a", Where(), bounds, ledger, given_out.extend, others.extend, Looking(sniff=True), with_source=True
-            ),
+            pipeline.Options(looking=Looking(sniff=True)),
+            sinks=[ValueLines(VALUE, given_out.extend, others.extend)],
+            listeners=[Extraction("a", Where(), with_source=True)],
         )
     except CaptureError:
         return [], []

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from pcapflow import pipeline
+from pcapflow.findings.extract import VALUE, Extraction, Where
 from pcapflow.limits import Limits
-from pcapflow.report.extract import Extractor, Where
+from pcapflow.report.values import ValueLines
 from tests.conftest import Run
 from tests.reassembly.recorder import reassemble
 
@@ -179,9 +180,8 @@ def test_bodies_whose_values_are_given_leave_no_circles_behind(prefix: str) -> N
     def extracted() -> None:
         pipeline.run(
             [str(SAMPLES / "keepalive.pcap")],
-            collect=lambda limits, ledger, _, looking: Extractor(
-                prefix, Where(), limits, ledger, lambda _: None, lambda _: None, looking, with_source=True
-            ),
+            sinks=[ValueLines(VALUE, lambda _: None, lambda _: None)],
+            listeners=[Extraction(prefix, Where(), with_source=True)],
         )
 
     extracted()

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 VOCABULARY = {
     "entries",
+    "exchanges",
     "json_problems",
     "options",
     "zstd",
@@ -44,35 +45,36 @@ MAY_IMPORT = {
     "reassembly": VOCABULARY | {"capture.block", "decode.segments"} | STREAMS,
     "protocols": VOCABULARY | STREAMS,
     "payload": VOCABULARY,
-    "report": VOCABULARY
+    "findings": VOCABULARY
+    | STREAMS
     | {
         "capture.places",
         "decode.segments",
         "decode.unread",
-        "protocols.follow",
-        "protocols.http1_pairs",
+        "payload.at_once",
+        "payload.body",
         "payload.content",
         "payload.extract",
-        "reassembly.context",
-        "reassembly.causes",
-        "streams.conversation",
-        "streams.events",
-        "reassembly.connection",
-        "reassembly.half_stream",
-        "reassembly.keys",
-        "reassembly.beliefs",
-        "reassembly.sizing",
-        "reassembly.seqspace",
-        "reassembly.half_open",
+        "payload.json_body",
+        "payload.sink",
+        "protocols.follow",
+        "protocols.host",
+        "protocols.http1_cache",
+        "protocols.http1_head",
+        "protocols.http1_pairs",
         "protocols.registry",
         "protocols.stack",
         "protocols.tls",
-        "protocols.http1_cache",
-        "protocols.http1_head",
-        "protocols.host",
-        "payload.body",
-        "payload.at_once",
+        "reassembly.beliefs",
+        "reassembly.causes",
+        "reassembly.connection",
+        "reassembly.half_open",
+        "reassembly.half_stream",
+        "reassembly.keys",
+        "reassembly.seqspace",
+        "reassembly.sizing",
     },
+    "report": VOCABULARY,
     "check": VOCABULARY
     | {"pipeline", "report.console", "report.documents", "report.schema", "capture.folders", "capture.trace", "capture.interrupt"},
     "cli": VOCABULARY
@@ -94,16 +96,17 @@ MAY_IMPORT = {
         "report.html",
         "report.parquet",
         "report.prometheus",
-        "report.extract",
-        "report.follow",
+        "findings.extract",
+        "report.values",
+        "findings.follow",
         "report.terminal",
         "protocols.follow",
         "reassembly.connection",
         "cli",
     },
 }
-"""What a stage may import beside itself: the vocabulary, and the value types of the stage before it. `report.collector` is where
-the stages' findings meet; only `pipeline` knows all of them."""
+"""What a stage may import beside itself: the vocabulary, and the value types of the stage before it. `findings.collector` is where
+what the stages find meets; `report` knows no stage; only `pipeline` knows all of them."""
 
 
 def imports(path: Path) -> set[str]:
@@ -201,3 +204,37 @@ def test_all_modules_import() -> None:
     for path in SOURCES:
         if path.name != "__main__.py":
             importlib.import_module("pcapflow." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"))
+
+
+def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Modules that import one another, in groups (Tarjan 1972)."""
+    numbers: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        numbers[name] = lowest[name] = len(numbers)
+        stack.append(name)
+        for other in sorted(graph.get(name, ())):
+            if other not in numbers:
+                visit(other)
+                lowest[name] = min(lowest[name], lowest[other])
+            elif other in stack:
+                lowest[name] = min(lowest[name], numbers[other])
+        if lowest[name] == numbers[name]:
+            group = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for name in sorted(graph):
+        if name not in numbers:
+            visit(name)
+    return found
+
+
+def test_no_modules_import_one_another_not_even_for_types() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [["a", "b", "c"]]
+    graph = {".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): imports(path) for path in SOURCES}
+    assert [group for group in cycles(graph) if group[0] not in ("protocols.http1_chunks", "reassembly.beliefs")] == []

@@ -13,11 +13,12 @@ from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, ReaderLeft, open_output
-from pcapflow.cli.sinks import Sinks, load_sinks, open_sinks, refuse_clashes, sink_options
+from pcapflow.cli.sinks import load_sinks, open_sinks, refuse_clashes, sink_options
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
     from pcapflow.pipeline import Options, Result
+    from pcapflow.report.sinks import Sink
 
 _EXAMPLES = """\b
 Examples:
@@ -71,7 +72,7 @@ def analyze(
             else:
                 result = _summary(job, to_file=output is not None)
         except ReaderLeft:
-            if job.beside.sinks:
+            if job.beside:
                 errors.say("standard output was closed before the end: what was to be written beside it is not")
             raise
     finish(result)
@@ -95,7 +96,7 @@ class _Job:
     bounds: Limits
     options: Options
     out: Output
-    beside: Sinks
+    beside: list[Sink]
     ending: Ending
     quiet: bool
 
@@ -105,7 +106,7 @@ class _Job:
 
         with progress_bar(enabled=not self.quiet) as progress:
             result = pipeline.run(
-                self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress, **self.beside.options()
+                self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress, sinks=self.beside
             )
         self.ending.begin()
         return result

@@ -61,7 +61,8 @@ def extract(
     """
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
-    from pcapflow.report.extract import Extractor, Where
+    from pcapflow.findings.extract import VALUE, Extraction, Where
+    from pcapflow.report.values import ValueLines
 
     refuse_one_place_twice({"the output": output or "-", "--drops": drops})
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
@@ -77,9 +78,8 @@ def extract(
             options,
             flush=out.flush,
             progress=progress,
-            collect=lambda limits, ledger, _, looking: Extractor(
-                prefix, where, limits, ledger, _lines_to(out), _lines_to(others), looking, with_source=with_source
-            ),
+            sinks=[ValueLines(VALUE, _lines_to(out), _lines_to(others))],
+            listeners=[Extraction(prefix, where, with_source=with_source)],
         )
         ending.begin()
     finish(result)

@@ -16,8 +16,6 @@ from pcapflow.errors import UsageError
 from pcapflow.terminal_text import plain_lines
 
 if TYPE_CHECKING:
-    from pcapflow.budget import Ledger
-    from pcapflow.limits import Limits
     from pcapflow.protocols.follow import Part
 
 _EXAMPLES = """\b
@@ -67,7 +65,7 @@ def follow(
     refuse_overwriting(captures, {"-o": output or "-"})
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
-    from pcapflow.report.follow import Following
+    from pcapflow.findings.follow import Following
 
     bounds, options = settings(run)
     with Ending() as ending, open_output(output) as out, progress_bar(enabled=not run["quiet"]) as progress:
@@ -78,24 +76,19 @@ def follow(
             if stream is None or name == stream:
                 show.part(name, part)
 
-        following: list[Following] = []
-
-        def collect(limits: Limits, ledger: Ledger, *_: object) -> Following:
-            following.append(Following(number, take, limits, ledger))
-            return following[0]
-
-        result = pipeline.run(captures, bounds, options, flush=out.flush, progress=progress, collect=collect)
+        following = Following(number, take)
+        result = pipeline.run(captures, bounds, options, flush=out.flush, progress=progress, follow=following)
         ending.begin()
-        if following and following[0].unordered:
+        if following.unordered:
             result.warnings.append(
-                f"{following[0].unordered:,} bytes stand where they were delivered, not where they were captured: while one side waited behind a hole, "
+                f"{following.unordered:,} bytes stand where they were delivered, not where they were captured: while one side waited behind a hole, "
                 "the other said more than the account of output holds; give a larger --memory-limit"
             )
         if filled.left_out:
             result.warnings.append(
                 f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early"
             )
-        if not any(one.seen for one in following):
+        if not following.seen:
             raise UsageError(f"no connection begins with packet {number}; `pcapflow analyze --ndjson` lists them (.connection)")
     finish(result)
 

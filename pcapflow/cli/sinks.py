@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -42,12 +42,6 @@ def _har() -> Make:
     return lambda out, _: Har(out.write)
 
 
-def _har_collector() -> Callable[..., Any]:
-    from pcapflow.report.har import HarCollector
-
-    return HarCollector
-
-
 def _parquet() -> Make:
     from pcapflow.report.parquet import ParquetTables
 
@@ -73,8 +67,6 @@ class SinkOption:
     """A module that is not there without the extra."""
     is_folder: bool = False
     """It writes tables into a folder, not one file."""
-    collects: Callable[[], Callable[..., Any]] | None = None
-    """Imports what gathers the findings for it, where that is not a report's."""
 
     def option(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """For click."""
@@ -84,7 +76,7 @@ class SinkOption:
 
 SINKS = (
     SinkOption("html", "A page for a browser: timeline, memory, connections, exchanges, drops", _html),
-    SinkOption("har", "The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes", _har, collects=_har_collector),
+    SinkOption("har", "The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes", _har),
     SinkOption("parquet", "The records as Parquet tables, one a record type", _parquet, "pyarrow", is_folder=True),
     SinkOption("prometheus", "Counters and high-water marks for node_exporter's textfile collector", _prometheus, "prometheus_client"),
 )
@@ -98,20 +90,8 @@ def sink_options(command: _Command) -> _Command:
     return cast("_Command", found)
 
 
-@dataclass
-class Sinks:
-    """What a command line asks for. collect: for `pipeline.run`, where the exchanges' own bytes are wanted."""
-
-    sinks: list[Sink] = field(default_factory=list)
-    collect: Callable[..., Any] | None = None
-
-    def options(self) -> dict[str, Any]:
-        """Arguments of `pipeline.run`."""
-        return {"sinks": self.sinks, **({"collect": self.collect} if self.collect is not None else {})}
-
-
-Loaded = list[tuple[SinkOption, str, Make, Callable[..., Any] | None]]
-"""Sinks that are asked for, where they go, and what was imported for them."""
+Loaded = list[tuple[SinkOption, str, Make]]
+"""Sinks that are asked for, where they go, and what makes them."""
 
 
 def load_sinks(given: Mapping[str, Any]) -> Loaded:
@@ -123,17 +103,16 @@ def load_sinks(given: Mapping[str, Any]) -> Loaded:
             continue
         if sink.needs and find_spec(sink.needs) is None:
             raise UsageError(f"--{sink.name} needs {sink.needs}, which is not installed: pip install 'pcapflow[{sink.name}]'")
-        found.append((sink, path, sink.load(), sink.collects() if sink.collects is not None else None))
+        found.append((sink, path, sink.load()))
     return found
 
 
-def open_sinks(loaded: Loaded, limits: Limits, stack: ExitStack) -> Sinks:
+def open_sinks(loaded: Loaded, limits: Limits, stack: ExitStack) -> list[Sink]:
     """Open what they write to; the files appear when the stack is left without an error."""
-    found = Sinks()
-    for sink, path, make, collect in loaded:
+    found = []
+    for sink, path, make in loaded:
         out: Any = stack.enter_context(open_folder(path) if sink.is_folder else open_output(path))
-        found.sinks.append(make(out, limits))
-        found.collect = collect or found.collect
+        found.append(make(out, limits))
     return found
 
 

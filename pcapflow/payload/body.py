@@ -1,11 +1,12 @@
-"""What is looked at in a message body: its content codings undone, its JSON parsed, its bytes hashed.
+"""What is looked at in a message body: its content codings undone once, its JSON parsed, its bytes hashed, and whoever else listens.
 
 Contract: `BodyReader` implements the sink that the protocols stage feeds: `feed`, `gap`, `finish`. After a drop it takes bytes and
-does nothing. Invariant: when `finish` has returned, nothing is reserved any more.
+does nothing but for those who listen. Invariant: when `finish` has returned, nothing is reserved any more. Who listens changes nothing of what is said.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pcapflow.body_options import NOTHING_MORE, Looking
@@ -18,6 +19,7 @@ from pcapflow.payload.duplicates import DuplicateKeys
 from pcapflow.payload.json_body import Tap
 from pcapflow.payload.json_formats import open_text, seems_json
 from pcapflow.payload.json_texts import Text
+from pcapflow.payload.sink import PayloadSink
 from pcapflow.records import JsonBody
 
 if TYPE_CHECKING:
@@ -32,14 +34,23 @@ class BodyReader:
     """One body."""
 
     __slots__ = (
-        "_begin", "_decoder", "_duplicates", "_form", "_gapped", "_hash", "_ledger", "_limits", "_looks", "_lost", "_reserved", "_tap", "_text", "decoded_bytes",
-        "drop", "json", "sha256",
+        "_begin", "_decoder", "_duplicates", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_shut", "_tap", "_text",
+        "decoded_bytes", "drop", "json", "sha256",
     )  # fmt: skip
 
     def __init__(
-        self, codings: tuple[str, ...], form: str, limits: Limits, ledger: Ledger, looking: Looking = NOTHING_MORE, tap: Tap | None = None
+        self,
+        codings: tuple[str, ...],
+        form: str,
+        limits: Limits,
+        ledger: Ledger,
+        looking: Looking = NOTHING_MORE,
+        tap: Tap | None = None,
+        listeners: Sequence[PayloadSink] = (),
     ) -> None:
-        """codings: to be undone, in that order; form: of its JSON, empty for a body that does not say it is JSON."""
+        """codings: to be undone, in that order; form: of its JSON, empty for a body that does not say it is JSON; tap: gets the events of its JSON;
+        listeners: get its bytes.
+        """
         self._limits = limits
         self._ledger = ledger
         self._hash = _sha256() if looking.hashes else None
@@ -49,12 +60,15 @@ class BodyReader:
         self._begin: bytes = b""
         """The first bytes of a body that does not say what it is."""
         self._looks = bool(form) or looking.sniff
+        self._listeners = listeners
         self._reserved = READER_BYTES if ledger.json.reserve(READER_BYTES) else 0
         self._text: Text | None = open_text(form, limits, ledger.json, self._tap) if form and self._reserved else None
         self._decoder: Decoder | None = None
         self._gapped = False
         self._lost = False
         """Nothing can be read behind a gap."""
+        self._shut = False
+        """Nothing more comes out of the codings."""
         self.decoded_bytes: int | None = 0 if self._looks else None
         self.drop: Drop | None = None
         self.json: JsonBody | None = None
@@ -62,37 +76,57 @@ class BodyReader:
         if not self._reserved:
             self.drop = Drop(DropReason.JSON_MEMORY, *ledger.json.refusal(), "what reads a body")
             self._hash = None
-        if not codings or not self._looks or self.drop is not None:
-            return
+        if codings and (listeners or (self._looks and self.drop is None)):
+            self._open(codings)
+
+    def _open(self, codings: tuple[str, ...]) -> None:
+        """Make ready what undoes the codings."""
         problem = missing(codings)
-        if problem is not None:
-            if form:
-                self.drop = Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, problem)
+        if problem is None:
+            decoder = Decoder(codings, self._limits, self._ledger.content, self._decoded)
+            drop = decoder.open()
+            if drop is None:
+                self._decoder = decoder
             else:
-                self._looks, self.decoded_bytes = False, None
+                self._stop(drop)
             return
-        decoder = Decoder(codings, limits, ledger.content, self._decoded)
-        self.drop = decoder.open()
-        if self.drop is None:
-            self._decoder = decoder
+        if self._form:
+            self._dropped(Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, problem))
+        else:
+            self._looks, self.decoded_bytes = False, None
+        for listener in self._listeners:
+            listener.undecoded(problem)
+
+    @property
+    def _reads(self) -> bool:
+        """Whether its JSON is looked for."""
+        return self._looks and self.drop is None and not self._lost
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether anybody wants what comes out of the codings."""
+        return not self._shut and (self._reads or bool(self._listeners))
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the body."""
         if self._hash is not None:
             self._hash.update(data)
-        if not self._looks or self.drop is not None or self._lost:
+        if not self._wanted:
             return
         if self._decoder is None:
             self._decoded(data)
         else:
-            self._dropped(self._decoder.feed(data))
+            self._stop(self._decoder.feed(data))
 
     def gap(self) -> None:
         """Bytes are missing here. What comes after them can be read where a separator tells where to go on, and no coding is in the way."""
         self._hash = None
+        if self._decoder is not None and self._wanted:
+            self._stop(self._decoder.cut())
+            self._shut = True
+        for listener in self._listeners:
+            listener.gap()
         if self._looks and self.drop is None:
-            if not self._lost and self._decoder is not None:
-                self._dropped(self._decoder.cut())
             goes_on = self._text is not None and self._text.gap()
             self._lost = not goes_on or self._decoder is not None
         self._gapped = True
@@ -103,10 +137,13 @@ class BodyReader:
             self.sha256 = self._hash.hexdigest()
         decoder = self._decoder
         if decoder is not None:
-            if self.drop is None and not self._lost and self._looks:
-                self._dropped(decoder.finish() if whole else decoder.cut())
+            if self._wanted:
+                self._stop(decoder.finish() if whole else decoder.cut())
             decoder.close()
             self._decoder = None
+        for listener in self._listeners:
+            listener.finish(whole=whole)
+        self._listeners = ()
         text = self._text
         if text is None and not self._form:
             # nothing showed that it was JSON
@@ -140,7 +177,9 @@ class BodyReader:
         return found
 
     def _decoded(self, data: bytes) -> None:
-        if not self._looks:
+        for listener in self._listeners:
+            listener.feed(data)
+        if not self._reads:
             return
         assert self.decoded_bytes is not None
         self.decoded_bytes += len(data)
@@ -157,8 +196,16 @@ class BodyReader:
             self._text = open_text("json", self._limits, self._ledger.json, self._tap)
         self._text.feed(data)
 
-    def _dropped(self, drop: Drop | None) -> None:
-        if drop is not None and self.drop is None:
+    def _stop(self, drop: Drop | None) -> None:
+        """The codings broke, where there is a drop."""
+        if drop is not None:
+            self._dropped(drop)
+            self._shut = True
+            for listener in self._listeners:
+                listener.stop(drop)
+
+    def _dropped(self, drop: Drop) -> None:
+        if self.drop is None:
             self.drop = drop
 
 
@@ -176,14 +223,15 @@ def read_whole(
     ledger: Ledger,
     looking: Looking = NOTHING_MORE,
     tap: Tap | None = None,
+    listeners: Sequence[PayloadSink] = (),
 ) -> BodyReader | JsonBody:
     """A body that is whole at once: its JSON where it is small and plain, else its finished reader."""
-    plain = form == "json" and not codings and tap is None and looking == NOTHING_MORE
+    plain = form == "json" and not codings and tap is None and not listeners and looking == NOTHING_MORE
     if plain and len(data) <= SMALL and limits.json_max_depth >= SMALL and limits.json_scalar_max_bytes >= SMALL:
         json = parse_at_once(data)
         if json is not None:
             return json
-    reader = BodyReader(codings, form, limits, ledger, looking, tap)
+    reader = BodyReader(codings, form, limits, ledger, looking, tap, listeners)
     reader.feed(data)
     reader.finish(whole=True)
     return reader

@@ -150,9 +150,9 @@ class Detection:
 
     __slots__ = ("_forms", "_services", "_sides", "untouched")
 
-    def __init__(self, services: Host) -> None:
+    def __init__(self, services: Host, forms: Forms) -> None:
         self._services = services
-        self._forms: Forms = services.forms
+        self._forms = forms
         self._sides = (_Side(), _Side())
         self.untouched = True
         """No byte came yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
@@ -11,10 +11,7 @@ from pcapflow.protocols.http1_cache import Heads
 from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
 from pcapflow.records import Http, Json, JsonBody
 from pcapflow.streams.conversation import Conversation
-from pcapflow.streams.events import StreamGap
-
-if TYPE_CHECKING:
-    from pcapflow.protocols.detection import Forms
+from pcapflow.streams.events import StreamData, StreamGap
 
 
 class BodySink(Protocol):
@@ -75,6 +72,18 @@ class BodyOrigin(Protocol):
         ...
 
 
+class FirstBytes(Protocol):
+    """What a stream may begin with."""
+
+    def classify(self, first: bytes | bytearray) -> str | None:
+        """The form of the stream that begins with these bytes (`LayerFactory.forms`); empty for none, None where more are needed."""
+        ...
+
+    def telling_piece(self, stash: bytes, data: StreamData) -> int:
+        """The piece of data whose bytes, behind those that came before, tell what the stream is."""
+        ...
+
+
 class Host(Protocol):
     """The run, as the protocols see it."""
 
@@ -82,14 +91,15 @@ class Host(Protocol):
     ledger: Ledger
     wants_records: bool
     heads: Heads
-    forms: Forms
-    """What a stream may begin with."""
     looks_at_all: bool
     """Whether bodies are looked at whose type says no JSON."""
     by_packet: bool
     """Whether sinks get each packet's bytes by themselves, and the server's before the client's of the same block: it settles an exchange's index."""
     by_exchange: bool
     """Whether somebody keeps what belongs to an exchange until it is over: every body is opened for its own, and the end is told."""
+
+    @property
+    def forms(self) -> FirstBytes: ...
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodySink:
         """A sink for the body behind that head."""

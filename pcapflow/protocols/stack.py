@@ -7,7 +7,7 @@ TUNNEL_BYTES reserved in the `http` account.
 from __future__ import annotations
 
 from pcapflow.drops import Drop, DropReason
-from pcapflow.protocols.detection import Detection
+from pcapflow.protocols.detection import Detection, Forms
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.layer import Layer, Switch
 from pcapflow.streams.conversation import Conversation, Events
@@ -22,14 +22,15 @@ TUNNEL_BYTES = 3 << 10
 class Stack:
     """What reads one conversation, and what reads that which lies in it."""
 
-    __slots__ = ("_begun", "_closed", "_depth", "_detection", "_ends", "_inner", "_layer", "_services", "_spoken")
+    __slots__ = ("_begun", "_closed", "_depth", "_detection", "_ends", "_forms", "_inner", "_layer", "_services", "_spoken")
 
-    def __init__(self, services: Host, depth: int = 0, begun: int = 0) -> None:
-        """depth: in how many others this lies; begun: exchanges of the connection that began before."""
+    def __init__(self, services: Host, forms: Forms, depth: int = 0, begun: int = 0) -> None:
+        """forms: all that it may begin with; depth: in how many others this lies; begun: exchanges of the connection that began before."""
         self._services = services
+        self._forms = forms
         self._depth = depth
         self._begun = begun
-        self._detection: Detection | None = Detection(services)
+        self._detection: Detection | None = Detection(services, forms)
         self._layer: Layer | None = None
         self._inner: Stack | None = None
         """What reads what lies within, as the layer told."""
@@ -81,14 +82,14 @@ class Stack:
         form = detection.asked_at_once(conversation, events)
         if form:
             self._decided(detection)
-            self._layer = services.forms.of[form].open(services, conversation, None, self._begun)
+            self._layer = self._forms.of[form].open(services, conversation, None, self._begun)
             return self._layer.consume(events)
         found = detection.consume(conversation, events)
         if not detection.untouched:
             self._spoken = "opaque"
         if found is not None:
             self._decided(detection)
-            self._layer = services.forms.of[found.form].open(services, conversation, found, self._begun)
+            self._layer = self._forms.of[found.form].open(services, conversation, found, self._begun)
             return self._layer.begin(found)
         if detection.in_vain:
             self._decided(detection)
@@ -113,7 +114,7 @@ class Stack:
                 drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), "a tunnel that is not looked into")
                 self._services.drop(conversation, direction, drop, packet, ts, at, TUNNEL_BYTES)
                 return
-            self._inner = Stack(self._services, self._depth + 1, switch.begun)
+            self._inner = Stack(self._services, self._forms, self._depth + 1, switch.begun)
         self._inner._read(conversation, events)  # noqa: SLF001 - of this class
 
     def _finish(self, packet: int) -> None:

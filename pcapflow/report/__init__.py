@@ -1,1 +1,1 @@
-"""Stage 6: what the run found to NDJSON, one JSON document, or a terminal."""
+"""Stage 6: what the run found to NDJSON, one JSON document, a terminal, tables, pages. Knows no stage: it takes values."""

@@ -1,8 +1,6 @@
 """The HTTP exchanges as a HAR 1.2 file (http://www.softwareishard.com/blog/har-12-spec), written as they end.
 
-Contract: `HarCollector` is a `Collector` whose exchanges also become HAR entries, which `Har` writes. What was lost is said in HAR's `comment` fields. Invariant:
-of a body `har_body_max_bytes` are kept, in a share of the `output` account, until its exchange is over; where that has no room the text is left out
-and the comment says so.
+Contract: a `Sink` that makes an entry of each exchange (`pcapflow.exchanges`). What was lost is said in HAR's `comment` fields. It keeps nothing.
 """
 
 from __future__ import annotations
@@ -17,37 +15,23 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from pcapflow import __version__
-from pcapflow.body_options import NOTHING_MORE, Looking
-from pcapflow.budget import Ledger
-from pcapflow.drops import Drop
 from pcapflow.entries import Entry
-from pcapflow.limits import Limits
-from pcapflow.payload.body import BodyReader
-from pcapflow.payload.content import Decoder, missing
-from pcapflow.protocols.host import BodyOrigin
-from pcapflow.protocols.http1_head import FOLD, Head, RequestHead, ResponseHead
-from pcapflow.protocols.http1_pairs import Exchange
-from pcapflow.records import Body, JsonBody, Request, Response, seconds, text
-from pcapflow.report.collector import Collector
-from pcapflow.report.ordering import Take
-from pcapflow.report.sinks import Out, Share, Sink
+from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
+from pcapflow.records import Body, seconds
+from pcapflow.report.sinks import Out, Sink
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """A text with these is no text; and each takes six characters in JSON."""
-_SHARE = 2 << 20
-"""Bytes of the bodies that are under way, and of their heads."""
-_RANK = 9
-_KEPT_OVERHEAD = 1400
-"""A body's sink and its place, beside what is kept of the body."""
 _NOT_SEEN = "not in the capture"
 
 
 class Har(Sink):
     """Writes the file around the entries."""
 
-    wants_records = False
+    kinds = frozenset()
     own = "har"
+    wants_exchanges = True
 
     def __init__(self, out: Out) -> None:
         self._out = out
@@ -61,6 +45,10 @@ class Har(Sink):
             self._out(entry.line)
             self._separator = b",\n"
 
+    def exchange(self, found: ExchangeFound) -> bytes:
+        """See `Sink`."""
+        return msgspec.json.encode(_entry(found))
+
     def finish(self) -> None:
         """Close the array."""
         self._begin()
@@ -72,152 +60,8 @@ class Har(Sink):
             self._out(b'{"log":{"version":"1.2","creator":' + creator + b',"entries":[')
 
 
-class _Kept:
-    """A body's sink: the report's own reader, and beside it the first of its bytes with their content codings undone."""
-
-    def __init__(self, reader: BodyReader, head: Head, limits: Limits, ledger: Ledger, share: Share) -> None:
-        self._reader = reader
-        self._share = share
-        self._most = limits.har_body_max_bytes
-        self.text = bytearray()
-        self.size = 0
-        """Bytes, codings undone, up to the first gap."""
-        self.notes: list[str] = []
-        self.reserved = _KEPT_OVERHEAD
-        self.whole = False
-        """Whether all of it came and was decoded."""
-        codings = head.codings
-        self._open = True
-        self._decoder: Decoder | None = None
-        unknown = missing(codings) if codings else None
-        if unknown is not None:
-            self.notes.append(f"{unknown}: these are the bytes as they were sent")
-        elif codings:
-            self._decoder = Decoder(codings, limits, ledger.content, self._take)
-            self._stop(self._decoder.open())
-
-    @property
-    def decoded_bytes(self) -> int | None:
-        return self._reader.decoded_bytes
-
-    @property
-    def drop(self) -> Drop | None:
-        return self._reader.drop
-
-    @property
-    def json(self) -> JsonBody | None:
-        return self._reader.json
-
-    @property
-    def sha256(self) -> str | None:
-        return self._reader.sha256
-
-    def feed(self, data: bytes) -> None:
-        """See `BodySink`."""
-        self._reader.feed(data)
-        if not self._open:
-            return
-        if self._decoder is None:
-            self._take(data)
-        else:
-            self._stop(self._decoder.feed(data))
-
-    def gap(self) -> None:
-        """See `BodySink`."""
-        self._reader.gap()
-        if self._open:
-            if self._decoder is not None:
-                self._stop(self._decoder.cut())
-            self.notes.append(f"bytes are missing behind byte {self.size}")
-            self._close()
-
-    def finish(self, *, whole: bool) -> None:
-        """See `BodySink`."""
-        self._reader.finish(whole=whole)
-        if self._decoder is not None and self._open:
-            self._stop(self._decoder.finish() if whole else self._decoder.cut())
-        self.whole = whole and self._open
-        self._close()
-        if self.size > len(self.text) and not any("memory" in note for note in self.notes):
-            self.notes.append(f"the first {len(self.text)} of {self.size} bytes")
-
-    def _take(self, data: bytes) -> None:
-        self.size += len(data)
-        room = min(self._most - len(self.text), len(data))
-        if room <= 0:
-            return
-        if not self._take_room(room):
-            self.notes.append(f"memory was short: the first {len(self.text)} bytes")
-            self._most = 0
-            return
-        self.text += data[:room]
-
-    def _take_room(self, n: int) -> bool:
-        if not self._share.take(n):
-            self._share.short()
-            return False
-        self.reserved += n
-        return True
-
-    def _stop(self, drop: Drop | None) -> None:
-        if drop is not None:
-            self.notes.append(f"{drop.reason.value} at byte {self.size}")
-            self._close()
-
-    def _close(self) -> None:
-        self._open = False
-        if self._decoder is not None:
-            self._decoder.close()
-            self._decoder = None
-
-
-class HarCollector(Collector):
-    """One run's findings, and its exchanges as HAR entries."""
-
-    def __init__(self, limits: Limits, ledger: Ledger, take: Take | None, looking: Looking = NOTHING_MORE) -> None:
-        super().__init__(limits, ledger, take, looking)
-        self.by_exchange = True
-        self.looks_at_all = True
-        self.heads.keep_raw = True
-        self._bodies: dict[tuple[object, str], tuple[_Kept, int]] = {}
-        self._share = Share(ledger, _SHARE)
-
-    def close(self) -> None:
-        """See `Collector`."""
-        super().close()
-        self._share.close()
-
-    def open_body(self, head: Head, origin: BodyOrigin) -> _Kept | BodyReader:  # type: ignore[override]
-        """See `Host`. Where the share has no room, the report's own reader alone."""
-        reader = BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
-        if not self._share.take(_KEPT_OVERHEAD):
-            self._share.short()
-            return reader
-        kept = _Kept(reader, head, self.limits, self.ledger, self._share)
-        self._bodies[origin.exchange, origin.stream] = kept, origin.ts
-        return kept
-
-    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> _Kept | BodyReader:  # type: ignore[override]
-        """See `Host`."""
-        kept = self.open_body(head, origin)
-        kept.feed(data)
-        kept.finish(whole=True)
-        return kept
-
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
-        """See `Host`."""
-        assert isinstance(exchange, Exchange)
-        sides = [self._bodies.pop((exchange, side), None) for side in ("client", "server")]
-        line = msgspec.json.encode(_entry(connection, exchange, *sides))
-        assert self._sorter is not None
-        self._sorter.add(packet, connection, Har.own, line, _RANK, exchange.index)
-        for side in sides:
-            if side is not None:
-                self._share.give(side[0].reserved)
-
-
-def _entry(connection: int, exchange: Exchange, asked: tuple[_Kept, int] | None, answered: tuple[_Kept, int] | None) -> dict[str, Any]:
-    request, response = exchange.head, exchange.response_head
+def _entry(exchange: ExchangeFound) -> dict[str, Any]:
+    request, response = exchange.request, exchange.response
     comments = []
     if request is None:
         comments.append(f"the request is {_NOT_SEEN}")
@@ -226,41 +70,34 @@ def _entry(connection: int, exchange: Exchange, asked: tuple[_Kept, int] | None,
     if exchange.resynchronised:
         comments.append("found by a search behind lost bytes, or paired by acknowledgement numbers")
     comments += exchange.anomalies
-    whole = max(0.0, round((exchange.done_ts - exchange.ts) / 1e6, 3)) if request is not None and response is not None else 0.0
-    began = min(max(0.0, round((answered[1] - exchange.ts) / 1e6, 3)), whole) if answered is not None and request is not None else whole
+    both = request is not None and response is not None
+    whole = max(0.0, round((exchange.done_ts - exchange.ts) / 1e6, 3)) if both else 0.0
+    began = whole
+    if request is not None and response is not None and response.ts is not None:
+        began = min(max(0.0, round((response.ts - exchange.ts) / 1e6, 3)), whole)
     entry: dict[str, Any] = {
         "startedDateTime": datetime.fromtimestamp(seconds(exchange.ts), UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "time": whole,
-        "request": _request(request, _body(exchange.request), asked[0] if asked is not None else None),
-        "response": _response(response, _body(exchange.response), answered[0] if answered is not None else None),
+        "request": _request(request),
+        "response": _response(response),
         "cache": {},
         "timings": {"send": 0, "wait": began, "receive": round(whole - began, 3)},
-        "connection": str(connection),
+        "connection": str(exchange.connection),
     }
     if comments:
         entry["comment"] = "; ".join(comments)
     return entry
 
 
-def _body(message: Request | Response | None) -> Body | None:
-    """A message's body; None where it has none (its record is encoded already then, see `http1_head.encoded`)."""
-    return message.body if isinstance(message, Request | Response) else None
+def _fields(message: MessageFound) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in message.fields]
 
 
-def _fields(head: Head) -> list[dict[str, str]]:
-    found = []
-    for line in FOLD.sub(b" ", head.raw).split(b"\n")[1:]:
-        name, colon, value = line.strip(b"\r").partition(b":")
-        if colon:
-            found.append({"name": text(name.strip()), "value": text(value.strip())})
-    return found
-
-
-def _cookies(fields: list[dict[str, str]], name: str) -> list[dict[str, str]]:
+def _cookies(fields: list[Field], name: str) -> list[dict[str, str]]:
     found = []
     for field in fields:
-        if field["name"].lower() == name:
-            pairs = field["value"].split(";")
+        if field.name.lower() == name:
+            pairs = field.value.split(";")
             for pair in pairs if name == "cookie" else pairs[:1]:
                 key, equals, value = pair.strip().partition("=")
                 if equals:
@@ -268,36 +105,36 @@ def _cookies(fields: list[dict[str, str]], name: str) -> list[dict[str, str]]:
     return found
 
 
-def _sizes(head: Head | None, body: Body | None) -> dict[str, int]:
-    return {"headersSize": len(head.raw) if head is not None and head.raw else -1, "bodySize": body.bytes if body is not None else 0}
+def _sizes(message: MessageFound) -> dict[str, int]:
+    return {"headersSize": message.head_bytes or -1, "bodySize": message.body.bytes if message.body is not None else 0}
 
 
-def _request(head: RequestHead | None, body: Body | None, kept: _Kept | None) -> dict[str, Any]:
-    if head is None:
+def _request(request: RequestFound | None) -> dict[str, Any]:
+    if request is None:
         empty: dict[str, Any] = {"method": "", "url": "", "httpVersion": "", "cookies": [], "headers": [], "queryString": []}
         return {**empty, "headersSize": -1, "bodySize": -1, "comment": _NOT_SEEN}
-    fields = _fields(head)
-    url = _url(head)
+    message = request.message
+    url = _url(request)
     found: dict[str, Any] = {
-        "method": head.method,
+        "method": request.method,
         "url": url,
-        "httpVersion": f"HTTP/{head.version}",
-        "cookies": _cookies(fields, "cookie"),
-        "headers": fields,
+        "httpVersion": f"HTTP/{message.version}",
+        "cookies": _cookies(message.fields, "cookie"),
+        "headers": _fields(message),
         "queryString": _query(url),
-        **_sizes(head, body),
+        **_sizes(message),
     }
-    if kept is not None or (body is not None and body.bytes):
-        said, encoding, comment = _text(kept, body)
-        found["postData"] = {"mimeType": head.content_type or "", "params": [], "text": said, **_comment([*encoding, *comment])}
+    if message.kept is not None or (message.body is not None and message.body.bytes):
+        said, encoding, comment = _text(message.kept, message.body)
+        found["postData"] = {"mimeType": message.content_type or "", "params": [], "text": said, **_comment([*encoding, *comment])}
     return found
 
 
-def _url(head: RequestHead) -> str:
+def _url(request: RequestFound) -> str:
     """Of a target in any of the four forms (RFC 9112 section 3.2)."""
-    if head.connect or head.host is None or _ABSOLUTE.match(head.target):
-        return head.target
-    return f"http://{head.host}/" if head.target == "*" else f"http://{head.host}{head.target}"
+    if request.method == "CONNECT" or request.host is None or _ABSOLUTE.match(request.target):
+        return request.target
+    return f"http://{request.host}/" if request.target == "*" else f"http://{request.host}{request.target}"
 
 
 def _query(url: str) -> list[dict[str, str]]:
@@ -309,15 +146,16 @@ def _query(url: str) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in pairs]
 
 
-def _response(head: ResponseHead | None, body: Body | None, kept: _Kept | None) -> dict[str, Any]:
-    if head is None:
+def _response(response: ResponseFound | None) -> dict[str, Any]:
+    if response is None:
         content = {"size": 0, "mimeType": ""}
         empty: dict[str, Any] = {"status": 0, "statusText": "", "httpVersion": "", "cookies": [], "headers": [], "content": content}
         return {**empty, "redirectURL": "", "headersSize": -1, "bodySize": -1, "comment": _NOT_SEEN}
-    fields = _fields(head)
+    message = response.message
+    kept, body = message.kept, message.body
     said, encoding, comment = _text(kept, body)
-    content = {"size": kept.size if kept is not None else 0, "mimeType": head.content_type or ""}
-    if kept is not None and kept.whole and head.codings and body is not None and kept.size != body.bytes:
+    content = {"size": kept.size if kept is not None else 0, "mimeType": message.content_type or ""}
+    if kept is not None and kept.whole and message.coded and body is not None and kept.size != body.bytes:
         content["compression"] = kept.size - body.bytes
     if said:
         content["text"] = said
@@ -325,18 +163,18 @@ def _response(head: ResponseHead | None, body: Body | None, kept: _Kept | None) 
         content["encoding"] = "base64"
     content |= _comment(comment)
     return {
-        "status": head.status,
-        "statusText": head.reason,
-        "httpVersion": f"HTTP/{head.version}",
-        "cookies": _cookies(fields, "set-cookie"),
-        "headers": fields,
+        "status": response.status,
+        "statusText": response.reason,
+        "httpVersion": f"HTTP/{message.version}",
+        "cookies": _cookies(message.fields, "set-cookie"),
+        "headers": _fields(message),
         "content": content,
-        "redirectURL": next((field["value"] for field in fields if field["name"].lower() == "location"), ""),
-        **_sizes(head, body),
+        "redirectURL": next((field.value for field in message.fields if field.name.lower() == "location"), ""),
+        **_sizes(message),
     }
 
 
-def _text(kept: _Kept | None, body: Body | None) -> tuple[str, list[str], list[str]]:
+def _text(kept: BodyText | None, body: Body | None) -> tuple[str, list[str], list[str]]:
     """A body's text, `["base64"]` where it is no UTF-8, and what was lost of it."""
     notes = list(kept.notes) if kept is not None else []
     if body is not None and body.status != "complete":
@@ -348,7 +186,7 @@ def _text(kept: _Kept | None, body: Body | None) -> tuple[str, list[str], list[s
         return "", [], notes
     try:
         # a character that the limit cuts is left out
-        said = codecs.getincrementaldecoder("utf-8")().decode(bytes(kept.text), final=kept.size == len(kept.text))
+        said = codecs.getincrementaldecoder("utf-8")().decode(kept.text, final=kept.size == len(kept.text))
     except UnicodeDecodeError:
         said = None
     if said is not None and not _CONTROL.search(said):

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pcapflow.budget import Ledger
+from pcapflow.budget import Ledger, Share
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.entries import Entry
 from pcapflow.limits import Limits
-from pcapflow.report.sinks import Out, Share, Sink
+from pcapflow.report.sinks import Out, Sink
 from pcapflow.report.timeline import Timeline
 from pcapflow.summary import Summary
 

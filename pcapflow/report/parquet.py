@@ -20,11 +20,11 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from msgspec import inspect
 
-from pcapflow.budget import Ledger
+from pcapflow.budget import Ledger, Share
 from pcapflow.entries import Entry
 from pcapflow.errors import OutputError
 from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
-from pcapflow.report.sinks import Share, Sink
+from pcapflow.report.sinks import Sink
 from pcapflow.summary import Summary
 
 ROW_GROUP = 2 << 20

@@ -21,7 +21,7 @@ from pcapflow.summary import DropCount, Summary
 class Prometheus(Sink):
     """Writes the file when the run is over."""
 
-    wants_records = False
+    kinds = frozenset()
 
     def __init__(self, out: Out) -> None:
         self._out = out

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pcapflow.budget import Ledger
 from pcapflow.entries import Entry
+from pcapflow.exchanges import ExchangeFound
 from pcapflow.summary import Summary
 
 if TYPE_CHECKING:
@@ -21,50 +22,25 @@ if TYPE_CHECKING:
 Out = Callable[[bytes], object]
 
 
-class Share:
-    """A part of the `output` account that one sink has for itself, taken when the run begins: what others hold does not change what it keeps."""
-
-    def __init__(self, ledger: Ledger, most: int) -> None:
-        """most: bytes; an eighth of the account is taken at the most."""
-        self._ledger = ledger
-        self._account = ledger.output
-        wanted = min(most, ledger.output.limit // 8)
-        self.limit = wanted if ledger.output.reserve(wanted) else 0
-        self.used = 0
-
-    def take(self, n: int) -> bool:
-        """n bytes; False, with nothing changed, where the share has too little left."""
-        if self.used + n > self.limit:
-            return False
-        self.used += n
-        return True
-
-    def short(self) -> None:
-        """Something was left out for want of it: of what, depends on what comes together."""
-        self._ledger.pressure = True
-
-    def give(self, n: int) -> None:
-        """Give n bytes back to the share."""
-        self.used -= n
-
-    def close(self) -> None:
-        """Give the share back to the account."""
-        self._account.release(self.limit)
-        self.limit = self.used = 0
-
-
 class Sink:
     """Takes everything and does nothing; sinks override what they need."""
 
-    wants_records = True
+    kinds: frozenset[str] | None = None
+    """Types of the records that it takes; None for all."""
     own = ""
     """The kind of entries that are made for this sink, and that no other gets; empty for none."""
+    wants_exchanges = False
+    """Whether it makes entries of its own kind of the HTTP exchanges."""
 
     def begin(self, ledger: Ledger) -> None:
         """The run begins."""
 
     def entries(self, some: list[Entry]) -> None:
         """Records, or what is this sink's own, in order."""
+
+    def exchange(self, found: ExchangeFound) -> bytes:
+        """An entry's line of an exchange, where `wants_exchanges`."""
+        return b""
 
     def block(self, ts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:
         """A block of packets was worked on: their times (ns since the epoch) and bytes on the wire, both int64 of shape (packets,)."""
@@ -76,9 +52,17 @@ class Sink:
         """The end of it."""
 
 
+def kinds_wanted(write: object, sinks: Sequence[Sink]) -> frozenset[str] | None:
+    """Types of the records that somebody takes; None for all. write: see `to_each`."""
+    wanted = [sink.kinds for sink in sinks]
+    if write is not None or None in wanted:
+        return None
+    return frozenset().union(*(kinds for kinds in wanted if kinds is not None))
+
+
 def to_each(write: Callable[[list[bytes]], object] | None, sinks: Sequence[Sink]) -> Callable[[list[Entry]], object] | None:
     """Who takes a run's entries: write, which takes the records' lines, and the sinks; None where nobody does."""
-    readers = [sink.entries for sink in sinks if sink.wants_records]
+    readers = [sink for sink in sinks if sink.kinds is None or sink.kinds]
     owners = {sink.own: sink.entries for sink in sinks if sink.own}
     if write is None and not readers and not owners:
         return None
@@ -91,7 +75,9 @@ def to_each(write: Callable[[list[bytes]], object] | None, sinks: Sequence[Sink]
                 some = [entry for entry in some if entry.kind != own]
         if some and write is not None:
             write([entry.line for entry in some])
-        for reader in readers if some else ():
-            reader(some)
+        for reader in readers:
+            its = some if reader.kinds is None else [entry for entry in some if entry.kind in reader.kinds]
+            if its:
+                reader.entries(its)
 
     return take

@@ -16,8 +16,9 @@ import time
 import ijson
 
 from pcapflow import pipeline
+from pcapflow.findings.extract import VALUE, Extraction, Where
 from pcapflow.limits import Limits
-from pcapflow.report.extract import Extractor, Where
+from pcapflow.report.values import ValueLines
 from tests.benchmarks.json_ratio import collect, ijson_alone
 
 
@@ -32,9 +33,8 @@ def extract(path: str, prefix: str) -> tuple[float, int]:
     began = time.perf_counter()
     pipeline.run(
         [path],
-        collect=lambda limits, ledger, _, looking: Extractor(
-            prefix, Where(), limits, ledger, count, lambda lines: None, looking, with_source=False
-        ),
+        sinks=[ValueLines(VALUE, count, lambda lines: None)],
+        listeners=[Extraction(prefix, Where())],
     )
     return time.perf_counter() - began, given
 

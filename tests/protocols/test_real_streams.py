@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,9 @@ import httptools
 import pytest
 
 from pcapflow import pipeline
+from pcapflow.findings.follow import Following
 from pcapflow.protocols.follow import Follower, Part
-from pcapflow.protocols.stack import Stack
-from pcapflow.reassembly.connection import Connection
-from pcapflow.report.collector import Collector
+from pcapflow.streams.conversation import Consumer
 from tests.conftest import Run
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -32,11 +32,11 @@ def streams(path: Path) -> dict[tuple[int, str], bytes]:
         if part.gap is not None:
             holed.add((number, name))
 
-    class Everything(Collector):
-        def consumer(self, connection: Connection) -> Follower:
-            return Follower(partial(take, connection.number), Stack(self), self.ledger.output)
+    class Everything(Following):
+        def consumer(self, number: int, reader: Callable[[], Consumer]) -> Follower:
+            return Follower(partial(take, number), reader(), self._account)
 
-    pipeline.run([str(path)], collect=lambda limits, ledger, *_: Everything(limits, ledger, None))
+    pipeline.run([str(path)], follow=Everything(0, lambda *_: None))
     return {key: bytes(some) for key, some in data.items() if key not in holed}
 
 

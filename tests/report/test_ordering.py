@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.entries import Entry
+from pcapflow.findings import ordering
+from pcapflow.findings.ordering import RecordSorter
 from pcapflow.limits import KIB, Limits
-from pcapflow.report import ordering
-from pcapflow.report.ordering import RecordSorter
 
 Added = tuple[int, int, int, int, int]
 

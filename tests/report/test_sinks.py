@@ -26,7 +26,7 @@ from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.report import parquet
-from pcapflow.report.har import Har, HarCollector
+from pcapflow.report.har import Har
 from pcapflow.report.html import Page
 from pcapflow.report.parquet import ParquetTables
 from pcapflow.report.prometheus import Prometheus
@@ -51,7 +51,7 @@ def run(path: Path, *sinks: Sink, limits: Limits | None = None, **more: Any) -> 
 def har(path: Path, **more: Any) -> tuple[dict[str, Any], list[dict[str, Any]], pipeline.Result]:
     out: list[bytes] = []
     sink = Har(out.append)
-    records, result = run(path, sink, collect=HarCollector, **more)
+    records, result = run(path, sink, **more)
     return json.loads(b"".join(out)), records, result
 
 
@@ -428,7 +428,6 @@ def test_row_groups_stay_large_whatever_else_is_kept_in_the_account(tmp_path: Pa
     pipeline.run(
         [talk.save(tmp_path / "pipe.pcap")],
         sinks=[ParquetTables(folder.create), Page(lambda _: None, Limits()), sink],
-        collect=HarCollector,
         write=lines.extend,
     )
     assert len(folder.rows("http")) == 6000

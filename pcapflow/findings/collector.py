@@ -7,6 +7,9 @@ capped at `map_keys`, the rest are counters. The conservation law is checked for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import msgspec
 
 from pcapflow import records
@@ -16,9 +19,15 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
 from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import Drop, DropReason, GapCause
+from pcapflow.findings.follow import Following
+from pcapflow.findings.listening import Listener
+from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
+from pcapflow.findings.ordering import RecordSorter, Take
+from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record, endpoint, outside
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import backend
 from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.payload.sink import PayloadSink
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http1_cache import Answer, Heads
 from pcapflow.protocols.http1_head import Head
@@ -31,9 +40,6 @@ from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import endpoints, vlans_of
 from pcapflow.reassembly.seqspace import wrap
 from pcapflow.records import JsonBody, kind_of, seconds
-from pcapflow.report.names import METHODS, STATUSES, NamedCounts
-from pcapflow.report.ordering import RecordSorter, Take
-from pcapflow.report.streams import NOTHING_SAID, Worst, connection_record, endpoint, outside
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary, Tcp
@@ -47,13 +53,33 @@ _UNBALANCED_MAX = 100
 """Streams whose account does not balance that are named: a defect of ours, which may be in each."""
 
 
+@dataclass(frozen=True)
+class Who:
+    """Who wants what of a run, beside the summary."""
+
+    kinds: frozenset[str] | None = None
+    """Types of the records that somebody takes; None for all."""
+    listeners: Sequence[Listener] = ()
+    follow: Following | None = None
+    """One connection alone is looked at, and its bytes are handed on."""
+
+
+NOBODY_MORE = Who()
+
+
 class Collector:
     """One run's findings."""
 
-    def __init__(self, limits: Limits, ledger: Ledger, take: Take | None, looking: Looking = NOTHING_MORE) -> None:
-        """take takes the records, in order; None where nobody wants any. looking: what for in bodies."""
+    def __init__(self, limits: Limits, ledger: Ledger, take: Take | None, looking: Looking = NOTHING_MORE, who: Who = NOBODY_MORE) -> None:
+        """take takes the records, in order; None where nobody wants any. looking: what for in bodies. who: wants more than the report."""
         self.limits = limits
         self.ledger = ledger
+        self._kinds = who.kinds
+        self._listeners = who.listeners
+        self._chooser = next((one for one in who.listeners if one.chooses), None)
+        self._follow = who.follow
+        self.by_packet = any(one.by_packet for one in who.listeners)
+        self.by_exchange = any(one.by_exchange for one in who.listeners)
         self.wants_records = take is not None
         self._sorter = RecordSorter(ledger.output, take) if take is not None else None
         self._encode = msgspec.json.Encoder().encode
@@ -61,18 +87,20 @@ class Collector:
         self.http_summary = HttpSummary()
         self.json_summary = JsonSummary()
         self.drops = Drops()
-        self.heads = Heads(ledger.http, self._forgotten)
+        self.heads = Heads(ledger.http, self._forgotten, keep_raw=any(one.keeps_heads for one in who.listeners))
         self.forms = forms()
         self.looking = looking
-        self.looks_at_all = looking.at_all
-        self.by_packet = False
-        self.by_exchange = False
+        self.looks_at_all = looking.at_all or any(one.looks_at_all for one in who.listeners)
         self.worst = Worst(limits)
         self.unbalanced: list[str] = []
         self.places = Places()
         self._methods = NamedCounts(limits.map_keys, METHODS)
         self._statuses = NamedCounts(limits.map_keys, STATUSES)
         self._codings_missing = NamedCounts(limits.map_keys, EXTRAS)
+        for one in who.listeners:
+            one.begin(self)
+        if who.follow is not None:
+            who.follow.begin(ledger)
 
     def flush(self) -> None:
         """A block is done: its records can be written."""
@@ -82,6 +110,8 @@ class Collector:
     def close(self) -> None:
         """The run is over."""
         self.heads.close()
+        for one in self._listeners:
+            one.close()
         if self._sorter is not None:
             self._sorter.flush()
             self._sorter.close()
@@ -95,9 +125,18 @@ class Collector:
         by_reason = self.drops.by_reason
         self.drops.by_reason = {reason.value: by_reason[reason] for reason in DropReason if reason in by_reason}
 
-    def _record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
+    def entry(self, packet: int, connection: int, kind: str, line: bytes, rank: int, order: int = -1) -> None:
+        """A line of that kind, which packet completed; see `RecordSorter.add`."""
         assert self._sorter is not None
-        self._sorter.add(packet, connection, kind_of(record), self._encode(record), rank)
+        self._sorter.add(packet, connection, kind, line, rank, order)
+
+    def record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
+        """A record that packet completed."""
+        self.entry(packet, connection, kind_of(record), self._encode(record), rank)
+
+    def _wants(self, kind: str) -> bool:
+        """Whether somebody takes records of that type."""
+        return self.wants_records and (self._kinds is None or kind in self._kinds)
 
     def _limit(self, name: str) -> records.LimitValue:
         return records.LimitValue(name, getattr(self.limits, name))
@@ -106,7 +145,9 @@ class Collector:
 
     def consumer(self, connection: Connection) -> Consumer:
         """The consumer of a new connection's events."""
-        return Stack(self)
+        if self._follow is not None:
+            return self._follow.consumer(connection.number, lambda: Stack(self, self.forms))
+        return Stack(self, self.forms)
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
@@ -114,8 +155,8 @@ class Collector:
         self.worst.add(connection)
         for direction in (0, 1):
             self._count_stream(connection, direction)
-        if self.wants_records:
-            self._record(packet, connection.number, connection_record(connection), _CONNECTION)
+        if self._wants("connection"):
+            self.record(packet, connection.number, connection_record(connection), _CONNECTION)
 
     def _count_connection(self, connection: Connection) -> None:
         tcp = self.tcp
@@ -171,7 +212,10 @@ class Collector:
                 self._example("multipath", syn.number)
         if end == "evicted":
             self.tcp.evicted_connections += len(gone)
-        if not self.wants_records:
+        if self._follow is not None:
+            for _, syn, packet, ts in gone:
+                self._follow.half_open(syn.number, syn.direction, packet, ts)
+        if not self._wants("connection"):
             return
         for key, syn, packet, _ in gone:
             ends, inside = endpoints(key)
@@ -180,7 +224,7 @@ class Collector:
                 syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), vlan, inside.tunnel, "syn", "syn", end,
                 seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, vlan_server=vlan_server, multipath=syn.multipath,
             )  # fmt: skip
-            self._record(packet, syn.number, record, _CONNECTION)
+            self.record(packet, syn.number, record, _CONNECTION)
 
     def stream_dropped(
         self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int
@@ -194,7 +238,7 @@ class Collector:
     def conflict(self, connection: Connection, stream: HalfStream, conflict: Conflict) -> None:
         """Bytes came again and were others."""
         self.tcp.conflicts += 1
-        if not self.wants_records:
+        if not self._wants("conflict"):
             return
         c = conflict
         name = connection.stream_name(connection.direction_of(stream))
@@ -202,7 +246,7 @@ class Collector:
             connection.number, name, c.offset, c.differing, records.Range(c.start, c.end), records.Range(c.original_start, c.original_end),
             c.kept, seconds(c.ts), c.packet, wrap(c.offset, stream.base), *self.places.of(c.packet),
         )  # fmt: skip
-        self._record(c.packet, connection.number, record, _CONFLICT + (name == "server"))
+        self.record(c.packet, connection.number, record, _CONFLICT + (name == "server"))
 
     def _example(self, name: str, connection: int) -> None:
         """A connection of which the advice may speak: the lowest numbers stay, whatever the order."""
@@ -235,10 +279,8 @@ class Collector:
         total.captured += n
         total.dropped += n
         self.drops.bytes += n
-        count = self.drops.by_reason.setdefault(reason, DropCount())
-        count.count += 1
-        count.bytes += n
-        if self.wants_records:
+        self.count_drop(reason, n)
+        if self._wants("drop"):
             resumes = reason.layer != "reassembly"
             record = records.Drop(
                 packet,
@@ -256,21 +298,45 @@ class Collector:
                 resumes,
                 *self.places.of(packet),
             )
-            self._record(packet, packet, record)
+            self.record(packet, packet, record)
+
+    def count_drop(self, reason: DropReason, n: int) -> None:
+        """Something was given up of which n bytes were held."""
+        count = self.drops.by_reason.setdefault(reason, DropCount())
+        count.count += 1
+        count.bytes += n
 
     # --- Host: protocols
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
-        return BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking)
+        return self._reader(head.codings, head.form, origin, self._heard_by(head, origin))
 
     def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
-        return BodyReader((), form, self.limits, self.ledger, self.looking)
+        return self._reader((), form, origin, ())
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
         """See `Host`."""
-        return read_whole(data, head.codings, head.form, self.limits, self.ledger, self.looking)
+        if not self._listeners:
+            return read_whole(data, head.codings, head.form, self.limits, self.ledger, self.looking)
+        reader = self.open_body(head, origin)
+        reader.feed(data)
+        reader.finish(whole=True)
+        return reader
+
+    def _heard_by(self, head: Head, origin: BodyOrigin) -> list[PayloadSink]:
+        """Who listens to a body."""
+        return [sink for one in self._listeners if (sink := one.body(head, origin)) is not None]
+
+    def _reader(self, codings: tuple[str, ...], form: str, origin: BodyOrigin, heard_by: Sequence[PayloadSink]) -> BodyReader:
+        chooser = self._chooser
+        if chooser is None:
+            return BodyReader(codings, form, self.limits, self.ledger, self.looking, None, heard_by)
+        tap = chooser.tap(origin)
+        if tap is None:
+            return BodyReader(codings, "", self.limits, self.ledger, NOTHING_MORE, None, heard_by)
+        return BodyReader(codings, form, self.limits, self.ledger, self.looking, tap, heard_by)
 
     def request(self, method: str) -> None:
         """See `Host`."""
@@ -290,6 +356,8 @@ class Collector:
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Host`."""
+        for one in self._listeners:
+            one.exchange_over(connection, exchange, response, packet)
 
     def body(self, status: str) -> None:
         """See `Host`."""
@@ -333,13 +401,13 @@ class Collector:
 
     def http(self, packet: int, record: records.Http) -> None:
         """See `Host`."""
-        assert self._sorter is not None
-        self._sorter.add(packet, record.connection, "http", self._encode(record), _HTTP, record.index)
+        if self._wants("http"):
+            self.entry(packet, record.connection, "http", self._encode(record), _HTTP, record.index)
 
     def json(self, packet: int, record: records.Json) -> None:
         """See `Host`."""
-        assert self._sorter is not None
-        self._sorter.add(packet, record.connection, "json", self._encode(record), _JSON + (record.stream == "server"))
+        if self._wants("json"):
+            self.entry(packet, record.connection, "json", self._encode(record), _JSON + (record.stream == "server"))
 
     def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None:
         """See `Host`."""
@@ -349,7 +417,7 @@ class Collector:
             self.tcp.acknowledged_missing_bytes += gap.length
         elif gap.cause is GapCause.SNAPPED:
             self.tcp.snapped_missing_bytes += gap.length
-        if self.wants_records:
+        if self._wants("gap"):
             name = conversation.stream_name(direction)
             last = gap.start + gap.length - 1
             limit = self._limit(gap.limit) if gap.limit else None
@@ -357,7 +425,7 @@ class Collector:
                 conversation.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet,
                 last, conversation.wire_sequence(direction, gap.start), conversation.wire_sequence(direction, last), gap.held, limit, gap.requested_by or None, *self.places.of(gap.packet),
             )  # fmt: skip
-            self._record(gap.packet, conversation.number, record, _GAP + (name == "server"))
+            self.record(gap.packet, conversation.number, record, _GAP + (name == "server"))
 
     def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """See `Host`."""
@@ -370,10 +438,8 @@ class Collector:
     def _count_drop(
         self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int, requested_by: int = 0
     ) -> None:
-        count = self.drops.by_reason.setdefault(drop.reason, DropCount())
-        count.count += 1
-        count.bytes += held
-        if self.wants_records:
+        self.count_drop(drop.reason, held)
+        if self._wants("drop"):
             limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
             name = conversation.stream_name(direction)
             reason = drop.reason
@@ -382,4 +448,4 @@ class Collector:
                 conversation.number, name, reason.layer, reason.value, seconds(self.places.ts(packet, ts)), packet, offset, held, limit, drop.detail,
                 sequence, requested_by or None, reason.layer != "reassembly", *self.places.of(packet),
             )  # fmt: skip
-            self._record(packet, conversation.number, record, _DROP + (name == "server"))
+            self.record(packet, conversation.number, record, _DROP + (name == "server"))

@@ -1,36 +1,30 @@
-"""`pcapflow extract`: the JSON values at a prefix, in the order of the packets that completed them.
+"""The JSON values at a prefix, in the order of the packets that completed them, for `pcapflow extract`.
 
-Contract: `Extractor` is a `Collector` that gives values instead of records. What was given up, and bodies that did not end well, go to
-a second writer. Invariant: values of a request that wait for the status of its answer are reserved in the `output` account.
+Contract: a `Listener`; what it finds are entries of the kind VALUE, each the text of a value. Bodies that it does not want are not looked into. Invariant: values of a
+request that wait for the status of its answer are reserved in the `output` account.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from pcapflow import records
-from pcapflow.body_options import Looking
-from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
-from pcapflow.entries import Entry
 from pcapflow.errors import UsageError
-from pcapflow.limits import Limits
-from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.findings.listening import Listener, Run
 from pcapflow.payload.extract import Values
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
-from pcapflow.records import JsonBody, seconds
-from pcapflow.report.collector import Collector
-from pcapflow.summary import DropCount
+from pcapflow.records import seconds
 
-WriteLines = Callable[[list[bytes]], object]
-_VALUE = "value"
-_RANK_VALUE, _RANK_JSON = 2, 6
+VALUE = "value"
+"""The kind of an entry that is a value."""
+_RANK_VALUE = 2
 """Of what one packet completes; the server's comes after the client's."""
 _WAITING_BYTES = 200
 """Beside its text, of a value that waits."""
@@ -96,47 +90,28 @@ def path_of(request: RequestHead) -> str:
     return target.partition("?")[0].partition("#")[0]
 
 
-class Extractor(Collector):
+class Extraction(Listener):
     """One run's values."""
 
-    def __init__(
-        self,
-        prefix: str,
-        where: Where,
-        limits: Limits,
-        ledger: Ledger,
-        write: WriteLines,
-        others: WriteLines,
-        looking: Looking,
-        *,
-        with_source: bool,
-    ) -> None:
-        """write takes values, one JSON text each; others takes records of what was given up, or did not end well."""
-        super().__init__(limits, ledger, self._part, looking)
-        self.by_packet = True
-        self.by_exchange = True
+    by_packet = True
+    by_exchange = True
+    chooses = True
+
+    def __init__(self, prefix: str, where: Where, *, with_source: bool = False) -> None:
+        """prefix: see `payload.extract.Values`; with_source: each value in an object that says where it is from."""
         self._prefix = prefix
         self._where = where
-        self._values_to = write
-        self._others_to = others
         self._with_source = with_source
         self._waiting: dict[object, list[bytes]] = {}
-        self.given = 0
-        """Values that were written."""
 
-    def _part(self, some: list[Entry]) -> None:
-        """Values to their writer, the rest to theirs."""
-        values = [entry.line for entry in some if entry.kind == _VALUE]
-        others = [entry.line for entry in some if entry.kind != _VALUE]
-        self.given += len(values)
-        if values:
-            self._values_to(values)
-        if others:
-            self._others_to(others)
+    def begin(self, run: Run) -> None:
+        """See `Listener`."""
+        self._run = run
 
     # --- bodies
 
-    def _tap(self, origin: BodyOrigin) -> Values | None:
+    def tap(self, origin: BodyOrigin) -> Values | None:
+        """See `Listener`."""
         if not self._where.takes(origin):
             return None
         waits = self._where.status is not None and origin.source == "http-request"
@@ -156,80 +131,48 @@ class Extractor(Collector):
 
         return Values(
             self._prefix,
-            self.limits,
-            self.ledger.json,
+            self._run.limits,
+            self._run.ledger.json,
             emit,
             lambda drop: self._given_up(origin, drop, 0),
             (source, b"}" if source else b""),
         )
 
-    def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
-        """See `Host`."""
-        tap = self._tap(origin)
-        if tap is None:
-            return BodyReader((), "", self.limits, self.ledger)
-        return BodyReader(head.codings, head.form, self.limits, self.ledger, self.looking, tap)
-
-    def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
-        """See `Host`."""
-        tap = self._tap(origin)
-        return BodyReader((), form if tap is not None else "", self.limits, self.ledger, tap=tap)
-
-    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
-        """See `Host`; with `by_packet` nobody calls it for a body that has bytes."""
-        return read_whole(data, head.codings, head.form, self.limits, self.ledger)
-
     # --- values that wait for the answer's status
 
     def _wait(self, origin: BodyOrigin, line: bytes) -> None:
-        if not self.ledger.output.reserve(len(line) + _WAITING_BYTES):
-            drop = Drop(DropReason.JSON_MEMORY, *self.ledger.output.refusal(), "a value that waits for its answer's status")
-            self._given_up(origin, drop, len(line))
+        account = self._run.ledger.output
+        if not account.reserve(len(line) + _WAITING_BYTES):
+            self._given_up(
+                origin, Drop(DropReason.JSON_MEMORY, *account.refusal(), "a value that waits for its answer's status"), len(line)
+            )
             return
         self._waiting.setdefault(origin.exchange, []).append(line)
 
     def _given_up(self, origin: BodyOrigin, drop: Drop, held: int) -> None:
         """A value was, of which so many bytes were held."""
-        count = self.drops.by_reason.setdefault(drop.reason, DropCount())
-        count.count += 1
-        count.bytes += held
+        self._run.count_drop(drop.reason, held)
+        places = self._run.places
         limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
         record = records.Drop(
-            origin.connection, origin.stream, "json", drop.reason.value, seconds(self.places.ts(origin.packet, origin.ts)), origin.packet, 0, held, limit, drop.detail, None, None,
-            True, *self.places.of(origin.packet),
+            origin.connection, origin.stream, "json", drop.reason.value, seconds(places.ts(origin.packet, origin.ts)), origin.packet, 0, held, limit, drop.detail, None, None,
+            True, *places.of(origin.packet),
         )  # fmt: skip
-        self._record(origin.packet, origin.connection, record, _RANK_VALUE + (origin.stream == "server"))
+        self._run.record(origin.packet, origin.connection, record, _RANK_VALUE + (origin.stream == "server"))
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
-        """See `Host`."""
+        """See `Listener`."""
         lines = self._waiting.pop(exchange, None)
         if lines is None:
             return
         taken = isinstance(response, ResponseHead) and self._where.status_is(response.status_text)
         for line in lines:
-            self.ledger.output.release(len(line) + _WAITING_BYTES)
+            self._run.ledger.output.release(len(line) + _WAITING_BYTES)
             if taken:
                 self._add(packet, connection, "client", line)
 
-    # --- records
-
     def _add(self, packet: int, connection: int, stream: str, line: bytes) -> None:
-        assert self._sorter is not None
-        self._sorter.add(packet, connection, _VALUE, line, _RANK_VALUE + (stream == "server"))
-
-    def _record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
-        if isinstance(record, records.Drop):
-            assert self._sorter is not None
-            self._sorter.add(packet, connection, "drop", self._encode(record), rank)
-
-    def http(self, packet: int, record: records.Http) -> None:
-        """See `Host`."""
-
-    def json(self, packet: int, record: records.Json) -> None:
-        """See `Host`."""
-        if record.status != "complete":
-            assert self._sorter is not None
-            self._sorter.add(packet, record.connection, "json", self._encode(record), _RANK_JSON + (record.stream == "server"))
+        self._run.entry(packet, connection, VALUE, line, _RANK_VALUE + (stream == "server"))
 
 
 def _source(origin: BodyOrigin) -> bytes:

@@ -1,0 +1,81 @@
+"""An HTTP exchange as it was sent, for whoever writes it whole (HAR): field lists, and the beginning of each body. Values.
+
+Contract: `ExchangeFound` is made when nothing more comes of an exchange. Texts are as the wire had them, with U+FFFD for what is no UTF-8.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pcapflow.records import Body
+
+
+class Field(NamedTuple):
+    """A header field."""
+
+    name: str
+    value: str
+
+
+class BodyText(NamedTuple):
+    """The beginning of a body, content codings undone."""
+
+    text: bytes
+    size: int
+    """Bytes that came out of the codings, up to the first gap."""
+    notes: list[str]
+    """What was lost of it."""
+    whole: bool
+    """Whether all of it came and was decoded."""
+
+
+class MessageFound(NamedTuple):
+    """What both kinds of message have."""
+
+    version: str
+    fields: list[Field]
+    """In the order of the wire; repeated ones stay apart."""
+    head_bytes: int
+    """Of its head, 0 where there was none."""
+    content_type: str | None
+    coded: bool
+    """Whether a content or transfer coding was to be undone."""
+    body: Body | None
+    """Its record; None where it has no body."""
+    kept: BodyText | None
+    """None where nothing of it was kept."""
+
+
+class RequestFound(NamedTuple):
+    """A request."""
+
+    method: str
+    target: str
+    host: str | None
+    message: MessageFound
+
+
+class ResponseFound(NamedTuple):
+    """A final response."""
+
+    status: int
+    reason: str
+    message: MessageFound
+    ts: int | None
+    """When its first byte was captured (ns), where it has a body of which something was kept."""
+
+
+class ExchangeFound(NamedTuple):
+    """A request and its final response, or one of them alone."""
+
+    connection: int
+    exchange: int
+    """Its place among those of the connection, in the order in which they began."""
+    ts: int
+    """When its first byte was captured (ns)."""
+    done_ts: int
+    """When its last was."""
+    resynchronised: bool
+    anomalies: list[str]
+    request: RequestFound | None
+    response: ResponseFound | None

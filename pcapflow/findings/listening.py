@@ -1,0 +1,72 @@
+"""Who wants more of a run than its report: the bytes of bodies, the events of their JSON, exchanges whole.
+
+Contract: `pipeline.run` gives listeners to the run, which calls `begin` once, `body` and `tap` as a body begins, `exchange_over` when nothing
+more comes of an exchange, and `close` last. What a listener finds it gives to `Run.entry`, which puts it in its place among the records. Invariant: a body is
+decoded and parsed once, whoever listens; what is reported is the same with a listener as without, but for one that `chooses`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pcapflow.budget import Ledger
+from pcapflow.capture.places import Places
+from pcapflow.drops import DropReason
+from pcapflow.limits import Limits
+from pcapflow.payload.json_body import Tap
+from pcapflow.payload.sink import PayloadSink
+from pcapflow.protocols.host import BodyOrigin
+from pcapflow.protocols.http1_head import Head
+from pcapflow.records import Record
+
+
+class Run(Protocol):
+    """The run, as those who listen see it."""
+
+    limits: Limits
+    ledger: Ledger
+    places: Places
+
+    def entry(self, packet: int, connection: int, kind: str, line: bytes, rank: int, order: int = -1) -> None:
+        """A line of that kind, which packet completed; see `RecordSorter.add`."""
+        ...
+
+    def record(self, packet: int, connection: int, record: Record, rank: int = 0) -> None:
+        """A record that packet completed."""
+        ...
+
+    def count_drop(self, reason: DropReason, n: int) -> None:
+        """Something was given up of which n bytes were held."""
+        ...
+
+
+class Listener:
+    """Wants nothing; listeners override what they need."""
+
+    by_packet = False
+    """See `Host.by_packet`."""
+    by_exchange = False
+    """See `Host.by_exchange`."""
+    looks_at_all = False
+    """See `Host.looks_at_all`."""
+    keeps_heads = False
+    """Heads keep their bytes."""
+    chooses = False
+    """Bodies for which it has no `tap` are read for nobody."""
+
+    def begin(self, run: Run) -> None:
+        """The run begins."""
+
+    def body(self, head: Head, origin: BodyOrigin) -> PayloadSink | None:
+        """Who takes the bytes of a body; None for nobody."""
+        return None
+
+    def tap(self, origin: BodyOrigin) -> Tap | None:
+        """Who takes the events of its JSON; None for nobody."""
+        return None
+
+    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+        """See `Host`."""
+
+    def close(self) -> None:
+        """No exchange comes any more: give back what is reserved."""

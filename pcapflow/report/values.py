@@ -1,0 +1,45 @@
+"""The values that `pcapflow extract` prints, and beside them what did not end well.
+
+Contract: a `Sink` of the entries that `findings.extract` makes: values go to one writer, drops and bodies of JSON that are not complete to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from pcapflow.entries import Entry
+from pcapflow.report.sinks import Sink
+
+WriteLines = Callable[[list[bytes]], object]
+
+
+class _Status(msgspec.Struct):
+    status: str
+
+
+_status = msgspec.json.Decoder(_Status).decode
+
+
+class ValueLines(Sink):
+    """Writes them."""
+
+    kinds = frozenset(("drop", "json"))
+
+    def __init__(self, own: str, values: WriteLines, others: WriteLines) -> None:
+        """own: the kind of the entries that are values; values, others: take lines of JSON."""
+        self.own = own
+        self._values = values
+        self._others = others
+
+    def entries(self, some: list[Entry]) -> None:
+        """See `Sink`."""
+        values = [entry.line for entry in some if entry.kind == self.own]
+        if values:
+            self._values(values)
+        others = [
+            entry.line for entry in some if entry.kind == "drop" or (entry.kind == "json" and _status(entry.line).status != "complete")
+        ]
+        if others:
+            self._others(others)
