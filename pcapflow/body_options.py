@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 EXTRAS = {"br": "brotli"}
 """Content codings that an optional library undoes, which an extra of the coding's name installs."""
 
 
-@dataclass(frozen=True, slots=True)
 class Looking:
-    """Each of these costs time."""
+    """Each of these costs time. A plain class: the command line imports it, and is to answer at once."""
 
-    sniff: bool = False
-    """JSON in bodies that say something else or nothing."""
-    hashes: bool = False
-    """The SHA-256 of every body."""
-    duplicate_keys: bool = False
-    """How many keys their object had already."""
+    __slots__ = ("duplicate_keys", "hashes", "sniff")
+
+    def __init__(self, *, sniff: bool = False, hashes: bool = False, duplicate_keys: bool = False) -> None:
+        """sniff: JSON in bodies that say something else or nothing; hashes: the SHA-256 of every body; duplicate_keys: how many keys their object had
+        already.
+        """
+        self.sniff = sniff
+        self.hashes = hashes
+        self.duplicate_keys = duplicate_keys
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no more is looked for."""
+        return not (self.sniff or self.hashes or self.duplicate_keys)
 
     @property
     def at_all(self) -> bool:

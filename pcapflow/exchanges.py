@@ -5,19 +5,19 @@ Contract: `ExchangeFound` is made when nothing more comes of an exchange. Texts 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from pcapflow.records import Body
 
 
-class Field(NamedTuple):
+class Field(msgspec.Struct, frozen=True):
     """A header field."""
 
     name: str
     value: str
 
 
-class BodyText(NamedTuple):
+class BodyText(msgspec.Struct, frozen=True):
     """The beginning of a body, content codings undone."""
 
     text: bytes
@@ -29,7 +29,7 @@ class BodyText(NamedTuple):
     """Whether all of it came and was decoded."""
 
 
-class MessageFound(NamedTuple):
+class MessageFound(msgspec.Struct, frozen=True):
     """What both kinds of message have."""
 
     version: str
@@ -46,7 +46,7 @@ class MessageFound(NamedTuple):
     """None where nothing of it was kept."""
 
 
-class RequestFound(NamedTuple):
+class RequestFound(msgspec.Struct, frozen=True):
     """A request."""
 
     method: str
@@ -55,7 +55,7 @@ class RequestFound(NamedTuple):
     message: MessageFound
 
 
-class ResponseFound(NamedTuple):
+class ResponseFound(msgspec.Struct, frozen=True):
     """A final response."""
 
     status: int
@@ -65,7 +65,7 @@ class ResponseFound(NamedTuple):
     """When its first byte was captured (ns), where it has a body of which something was kept."""
 
 
-class ExchangeFound(NamedTuple):
+class ExchangeFound(msgspec.Struct, frozen=True):
     """A request and its final response, or one of them alone."""
 
     connection: int

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.policy import Policy, VlanKey
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """How to run, beside the limits."""
 
     drop_streams: bool = False
@@ -35,7 +35,7 @@ class Options:
     """How many packets are read; None for all."""
     process_limit: int | None = None
     """Bytes of data that the process may have; None for no limit of ours."""
-    simulate: Mapping[str, int] = field(default_factory=dict)
+    simulate: Mapping[str, int] = msgspec.field(default_factory=dict)
     """What fails on purpose: an account's name to which of its reservations is refused, `process` to the block at which the process
     has no memory left; from 1.
     """

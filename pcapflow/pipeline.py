@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+
+import msgspec
 
 from pcapflow import __version__, records
 from pcapflow.budget import Account, Ledger
@@ -45,8 +46,7 @@ _WARNINGS_MAX = 100
 """Warnings of one run; thousands of files may each have some."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How far a run is. bytes_total: None where an input's size is not known."""
 
     packets: int
@@ -56,16 +56,15 @@ class Progress:
     memory_limit: int
 
 
-@dataclass(slots=True)
-class Result:
+class Result(msgspec.Struct):
     """What a run leaves."""
 
     summary: Summary
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     damaged: bool = False
     out_of_memory: bool = False
     """The process had no memory left, its own limit or the system's: the report covers what was read before."""
-    unbalanced: list[str] = field(default_factory=list)
+    unbalanced: list[str] = msgspec.field(default_factory=list)
     asked_to_stop: bool = False
     """A signal came, perhaps when all was read already."""
     nothing_decoded: bool = False

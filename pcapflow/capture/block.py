@@ -8,9 +8,9 @@ for: the buffer is used again, so nobody keeps a view into it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,8 +20,7 @@ PAD = 256
 """Bytes of room behind the data of a block: the widest header gather (link, IPv6 and TCP headers) is smaller."""
 
 
-@dataclass(slots=True)
-class PacketBlock:
+class PacketBlock(msgspec.Struct):
     """Packet records, of one capture or of several that overlap in time.
 
     buffer: the bytes read; offsets: int64 (n,), where each packet's data begins in it; caplen, wirelen: int64 (n,), bytes
@@ -60,7 +59,7 @@ class PacketBlock:
         def part(column: _I64 | None) -> _I64 | None:
             return None if column is None else column[some]
 
-        return replace(
+        return msgspec.structs.replace(
             self,
             offsets=self.offsets[some],
             caplen=self.caplen[some],

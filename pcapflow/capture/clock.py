@@ -12,10 +12,10 @@ is and goes on from there by the new timestamps' differences.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PAD, PacketBlock, joined

@@ -9,10 +9,10 @@ one packet; it, and rows that are kept for it, are reserved in the `blocks` acco
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from pcapflow.budget import Account
 from pcapflow.capture.block import PAD, PacketBlock, joined

@@ -13,9 +13,9 @@ ends, depends on the capture's bytes alone, never on how much of it is at hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -43,14 +43,13 @@ def file_header(source: Source, size: int) -> bytes:
     return bytes(room)
 
 
-@dataclass(slots=True)
-class CaptureInfo:
+class CaptureInfo(msgspec.Struct):
     """What the report says of one capture file."""
 
     path: str
     format: str = "pcap"
     compression: str | None = None
-    link_types: list[int] = field(default_factory=list)
+    link_types: list[int] = msgspec.field(default_factory=list)
     snaplen: int = 0
     bytes: int = 0
     packets: int = 0
@@ -62,7 +61,7 @@ class CaptureInfo:
     skipped_bytes: int = 0
     dropped_by_capture: int | None = None
     decryption_secrets: int = 0
-    by_link_type: dict[int, int] = field(default_factory=dict)
+    by_link_type: dict[int, int] = msgspec.field(default_factory=dict)
     """Packets of each of them."""
 
     def saw(self, link_type: int, packets: int = 0) -> None:

@@ -19,6 +19,7 @@ from operator import attrgetter
 from typing import Self
 
 import numpy as np
+from msgspec import structs
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
@@ -271,7 +272,7 @@ class Trace:
                 self._most = self._shares(most)
         for block in self._in_order():
             some = min(len(block), last - number + 1)
-            yield replace(block.rows(0, some), first_packet=number)
+            yield structs.replace(block.rows(0, some), first_packet=number)
             number += some
             if number > last:
                 return

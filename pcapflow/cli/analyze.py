@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,17 +87,19 @@ def _import_all(*, to_terminal: bool) -> None:
         from pcapflow.report import terminal  # noqa: F401
 
 
-@dataclass(frozen=True)
 class _Job:
     """What to analyse, how, and where the report goes."""
 
-    captures: tuple[str, ...]
-    bounds: Limits
-    options: Options
-    out: Output
-    beside: list[Sink]
-    ending: Ending
-    quiet: bool
+    def __init__(
+        self, captures: tuple[str, ...], bounds: Limits, options: Options, out: Output, beside: list[Sink], ending: Ending, *, quiet: bool
+    ) -> None:
+        self.captures = captures
+        self.bounds = bounds
+        self.options = options
+        self.out = out
+        self.beside = beside
+        self.ending = ending
+        self.quiet = quiet
 
     def run(self, write: Any) -> Result:
         from pcapflow import pipeline

@@ -10,7 +10,6 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -54,19 +53,18 @@ def _prometheus() -> Make:
     return lambda out, _: Prometheus(out.write)
 
 
-@dataclass(frozen=True)
 class SinkOption:
     """One sink on the command line."""
 
-    name: str
-    """The option, and the extra that brings what it needs."""
-    text: str
-    load: Callable[[], Make]
-    """Imports it."""
-    needs: str = ""
-    """A module that is not there without the extra."""
-    is_folder: bool = False
-    """It writes tables into a folder, not one file."""
+    def __init__(self, name: str, text: str, load: Callable[[], Make], needs: str = "", *, is_folder: bool = False) -> None:
+        """name: the option, and the extra that brings what it needs; load imports it; needs: a module that is not there without the extra; is_folder: it
+        writes tables into a folder, not one file.
+        """
+        self.name = name
+        self.text = text
+        self.load = load
+        self.needs = needs
+        self.is_folder = is_folder
 
     def option(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """For click."""

@@ -325,7 +325,7 @@ def _finish(lane: _Lane, rest: _I64, fragments: Fragments | None) -> SegmentColu
     if len(parts) == 1:
         columns = parts[0]
     else:
-        columns = SegmentColumns(*(np.concatenate([getattr(p, name) for p in parts]) for name in SegmentColumns.__slots__))
+        columns = SegmentColumns(*(np.concatenate([getattr(p, name) for p in parts]) for name in SegmentColumns.__struct_fields__))
         columns = columns.take(np.argsort(columns.packet, kind="stable"))
     mark_multipath(lane.block.buffer, columns)
     lane.counts.tcp += len(columns)

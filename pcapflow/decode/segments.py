@@ -6,9 +6,9 @@ last fragment it was, whatever the headers claim: a length that reaches beyond i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -24,8 +24,7 @@ I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 
 
-@dataclass(slots=True)
-class SegmentColumns:
+class SegmentColumns(msgspec.Struct):
     """n TCP segments.
 
     packet: int64 (n,), packet number in the trace; row: int64 (n,), row in the block; seq, ack: int64 (n,) with 32-bit
@@ -60,7 +59,7 @@ class SegmentColumns:
 
     def take(self, index: npt.NDArray[Any] | slice) -> SegmentColumns:
         """The rows at index, in that order."""
-        return SegmentColumns(*(getattr(self, name)[index] for name in self.__slots__))
+        return SegmentColumns(*(getattr(self, name)[index] for name in self.__struct_fields__))
 
 
 IPV6_TAG = 1
@@ -95,8 +94,7 @@ def tunnel_name(tag: int) -> str | None:
     return f"{kind} {number}" if number else kind or None
 
 
-@dataclass(slots=True)
-class DecodeCounts:
+class DecodeCounts(msgspec.Struct):
     """What became of the packets: the first five sum to all packets; the others are attributes beside them."""
 
     tcp: int = 0
@@ -109,4 +107,4 @@ class DecodeCounts:
     snapped: int = 0
     packets: int = 0
     bytes: int = 0
-    unread: Unread = field(default_factory=Unread)
+    unread: Unread = msgspec.field(default_factory=Unread)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -38,8 +38,7 @@ _MAX_EXTENSIONS = 16
 SUPPORTED_LINK_TYPES = frozenset(LINKS)
 
 
-@dataclass(slots=True)
-class Packet:
+class Packet(msgspec.Struct):
     """What was found of one packet. Offsets are from the frame's start, in bytes."""
 
     kind: str = "other"
@@ -61,7 +60,7 @@ class Packet:
     payload_at: int = 0
     payload_len: int = 0
     snapped: int = 0
-    vlans: list[int] = field(default_factory=list)
+    vlans: list[int] = msgspec.field(default_factory=list)
     layers: int = 0
     """EtherTypes that were followed."""
     depth: int = 0

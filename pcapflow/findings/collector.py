@@ -8,7 +8,6 @@ capped at `map_keys`, the rest are counters. The conservation law is checked for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -29,8 +28,8 @@ from pcapflow.payload.at_once import backend
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.sink import PayloadSink
 from pcapflow.protocols.host import BodyOrigin
-from pcapflow.protocols.http1_cache import Answer, Heads
-from pcapflow.protocols.http1_head import Head
+from pcapflow.protocols.http.cache import Answer, Heads
+from pcapflow.protocols.http.message import Head
 from pcapflow.protocols.registry import forms
 from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
@@ -53,8 +52,7 @@ _UNBALANCED_MAX = 100
 """Streams whose account does not balance that are named: a defect of ours, which may be in each."""
 
 
-@dataclass(frozen=True)
-class Who:
+class Who(msgspec.Struct, frozen=True):
     """Who wants what of a run, beside the summary."""
 
     kinds: frozenset[str] | None = None

@@ -14,9 +14,9 @@ from pcapflow.drops import Drop
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.protocols.host import BodyOrigin
-from pcapflow.protocols.http1_head import FOLD, Head
-from pcapflow.protocols.http1_pairs import Exchange
-from pcapflow.records import Body, Request, Response, text
+from pcapflow.protocols.http.exchange import Exchange
+from pcapflow.protocols.http.message import Head
+from pcapflow.records import Body, Request, Response
 
 _SHARE = 2 << 20
 """Bytes of the bodies that are under way, and of their heads."""
@@ -141,7 +141,7 @@ def _found(connection: int, exchange: Exchange, asked: _Kept | None, answered: _
 def _message(head: Head, record: Request | Response | None, kept: _Kept | None) -> MessageFound:
     return MessageFound(
         head.version,
-        fields_of(head.raw),
+        [Field(*field) for field in head.header_list()],
         len(head.raw),
         head.content_type,
         bool(head.codings),
@@ -151,15 +151,5 @@ def _message(head: Head, record: Request | Response | None, kept: _Kept | None) 
 
 
 def _body(message: Request | Response | None) -> Body | None:
-    """A message's body; None where it has none (its record is encoded already then, see `http1_head.encoded`)."""
+    """A message's body; None where it has none (its record is encoded already then, see `message.encoded`)."""
     return message.body if isinstance(message, Request | Response) else None
-
-
-def fields_of(raw: bytes) -> list[Field]:
-    """The fields of a head, in its order."""
-    found = []
-    for line in FOLD.sub(b" ", raw).split(b"\n")[1:]:
-        name, colon, value = line.strip(b"\r").partition(b":")
-        if colon:
-            found.append(Field(text(name.strip()), text(value.strip())))
-    return found

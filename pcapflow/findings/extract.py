@@ -19,7 +19,7 @@ from pcapflow.errors import UsageError
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.payload.extract import Values
 from pcapflow.protocols.host import BodyOrigin
-from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
+from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
 from pcapflow.records import seconds
 
 VALUE = "value"

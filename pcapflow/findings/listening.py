@@ -16,7 +16,7 @@ from pcapflow.limits import Limits
 from pcapflow.payload.json_body import Tap
 from pcapflow.payload.sink import PayloadSink
 from pcapflow.protocols.host import BodyOrigin
-from pcapflow.protocols.http1_head import Head
+from pcapflow.protocols.http.message import Head
 from pcapflow.records import Record
 
 

@@ -226,7 +226,7 @@ def read_whole(
     listeners: Sequence[PayloadSink] = (),
 ) -> BodyReader | JsonBody:
     """A body that is whole at once: its JSON where it is small and plain, else its finished reader."""
-    plain = form == "json" and not codings and tap is None and not listeners and looking == NOTHING_MORE
+    plain = form == "json" and not codings and tap is None and not listeners and looking.nothing
     if plain and len(data) <= SMALL and limits.json_max_depth >= SMALL and limits.json_scalar_max_bytes >= SMALL:
         json = parse_at_once(data)
         if json is not None:

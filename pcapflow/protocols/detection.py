@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.http1_head import HEAD_END
+from pcapflow.protocols.http1.head import HEAD_END
 from pcapflow.protocols.layer import Found, LayerFactory, Opening, Where, place
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap

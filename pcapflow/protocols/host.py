@@ -7,8 +7,8 @@ from typing import Protocol
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_cache import Heads
-from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
+from pcapflow.protocols.http.cache import Heads
+from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
 from pcapflow.records import Http, Json, JsonBody
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import StreamData, StreamGap

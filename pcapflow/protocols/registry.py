@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from pcapflow.protocols.detection import Forms
-from pcapflow.protocols.http1_layer import Http1
+from pcapflow.protocols.http1.layer import Http1
 from pcapflow.protocols.json_streams import JsonStreams
 from pcapflow.protocols.layer import LayerFactory
 from pcapflow.protocols.named import Http2

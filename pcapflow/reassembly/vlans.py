@@ -13,11 +13,11 @@ block all of whose packets have the one known tag costs two comparisons of a col
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from pcapflow.decode.segments import ACK, FIN, IPV6_TAG, RST, SYN, SegmentColumns
 from pcapflow.limits import Limits

@@ -90,7 +90,7 @@ def _entry(exchange: ExchangeFound) -> dict[str, Any]:
 
 
 def _fields(message: MessageFound) -> list[dict[str, str]]:
-    return [{"name": name, "value": value} for name, value in message.fields]
+    return [{"name": field.name, "value": field.value} for field in message.fields]
 
 
 def _cookies(fields: list[Field], name: str) -> list[dict[str, str]]:

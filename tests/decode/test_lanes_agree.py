@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
@@ -31,7 +31,7 @@ def blocks(path: Path) -> list[PacketBlock]:
     source = open_source(str(path))
     found = []
     for block in open_capture(source, Limits(), Ledger(Limits())).blocks(1, Limits()):
-        found.append(replace(block, buffer=bytearray(block.buffer)))
+        found.append(structs.replace(block, buffer=bytearray(block.buffer)))
     source.close()
     return found
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_exchange import HttpConnection
+from pcapflow.protocols.http.flow import Flow
 from tests.conftest import CASES, Run
 from tests.craft import Talk, merge
 from tests.work import ends
@@ -127,25 +127,28 @@ def by_llhttp(client: bool, data: bytes, *, tolerant: bool = True) -> list[Messa
 def seeing_bodies(patch: pytest.MonkeyPatch) -> Iterator[dict[tuple[int, str], list[bytes]]]:
     """The bytes of bodies by connection and side, as the framers hand them over; the content type has to be JSON."""
     seen: dict[tuple[int, str], list[bytes]] = defaultdict(list)
-    begin, more, whole = HttpConnection.body_begin, HttpConnection.body_bytes, HttpConnection.whole_body
+    begins, more, whole = Flow.body_begins, Flow.body_bytes, Flow.body_whole
 
-    def body_begin(self: Any, framer: Any, *args: Any) -> None:
-        seen[framer.conversation.number, framer.side].append(b"")
-        begin(self, framer, *args)
+    def of(flow: Any, side: int) -> list[bytes]:
+        return seen[flow._conversation.number, "server" if side else "client"]
 
-    def body_bytes(self: Any, framer: Any, n: int, data: bytes) -> None:
+    def body_begins(self: Any, side: int, *args: Any) -> None:
+        of(self, side).append(b"")
+        begins(self, side, *args)
+
+    def body_bytes(self: Any, side: int, n: int, data: bytes, packet: int) -> None:
         assert n == len(data)
-        seen[framer.conversation.number, framer.side][-1] += data
-        more(self, framer, n, data)
+        of(self, side)[-1] += data
+        more(self, side, n, data, packet)
 
-    def whole_body(self: Any, framer: Any, head: Any, body: bytes, *args: Any) -> None:
-        seen[framer.conversation.number, framer.side].append(body)
-        whole(self, framer, head, body, *args)
+    def body_whole(self: Any, side: int, head: Any, data: bytes, *args: Any) -> None:
+        of(self, side).append(data)
+        whole(self, side, head, data, *args)
 
     with patch.context() as p:
-        p.setattr(HttpConnection, "body_begin", body_begin)
-        p.setattr(HttpConnection, "body_bytes", body_bytes)
-        p.setattr(HttpConnection, "whole_body", whole_body)
+        p.setattr(Flow, "body_begins", body_begins)
+        p.setattr(Flow, "body_bytes", body_bytes)
+        p.setattr(Flow, "body_whole", body_whole)
         yield seen
 
 
@@ -1153,7 +1156,7 @@ def test_a_first_line_without_a_version_is_http_0_9_and_its_answer_is_all_there_
         assert (response["body"]["framing"], response["body"]["bytes"], response["body"]["status"]) == ("close", len(answer), "complete")
 
 
-@pytest.mark.parametrize("look", ["http1_head import parse_response as look", "registry import forms; look = forms().classify"])
+@pytest.mark.parametrize("look", ["http1.head import parse_response as look", "registry import forms; look = forms().classify"])
 @pytest.mark.parametrize("begin", ["HTTP/1.1 200", "GET"])
 def test_blanks_before_a_bare_cr_cost_no_more_than_other_bytes(look: str, begin: str) -> None:
     """A million blanks: a pattern that goes back over them would never end."""

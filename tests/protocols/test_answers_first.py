@@ -9,7 +9,7 @@ import pytest
 
 from pcapflow import pipeline
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_pairs import Pairs
+from pcapflow.protocols.http.pairing import Pairs
 from tests.conftest import Run
 from tests.craft import Talk, pcap
 from tests.work import calls

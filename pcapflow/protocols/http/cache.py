@@ -1,4 +1,4 @@
-"""What repeats over HTTP/1, kept parsed: heads by their bytes, small answers by head and body.
+"""What repeats over HTTP, kept parsed: heads by their bytes, small answers by head and body.
 
 Contract: `Heads.requests` and `Heads.responses` are looked up by whoever has a head's bytes; `keep` may put one in; `hold` and `let_go` are for whoever
 keeps a head longer than it is worked on. A head's memory (`Head.cost`, as Python holds it) is reserved in the `http` account as long as it is in
@@ -12,9 +12,11 @@ from collections.abc import Callable
 from sys import getsizeof
 
 from pcapflow.budget import Account
-from pcapflow.protocols.http1_head import CACHED_HEAD_BYTES, Head, RequestHead, ResponseHead
-from pcapflow.records import JsonBody, Response
+from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead, encoded
+from pcapflow.records import Body, JsonBody, Response
 
+CACHED_HEAD_BYTES = 1 << 10
+"""Longer heads are not kept parsed."""
 CACHED = 512
 CACHE_BYTES = 512 << 10
 SMALL_ANSWER = 128
@@ -120,3 +122,12 @@ class Heads:
         self.answers.clear()
         self._account.release(self._answer_bytes)
         self._answer_bytes = 0
+
+
+def small_answer(head: ResponseHead, body: bytes, json: JsonBody | None) -> Answer:
+    """What a small body holds, and the response as it is written."""
+    decoded = len(body) if json is not None else None
+    response = encoded(
+        head.with_body(Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json))
+    )
+    return Answer(json, response, memoryview(response).nbytes)  # type: ignore[arg-type]

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from pcapflow.protocols.host import BodySink
-from pcapflow.protocols.http1_framer import Framer
-from pcapflow.protocols.http1_head import Head, RequestHead, ResponseHead
-from pcapflow.protocols.http1_pairs import Exchange
+from pcapflow.protocols.http.exchange import Exchange
+from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
 
 
 class BodyState:
     """A body that is under way: the head it follows, where its message began."""
 
     __slots__ = (
-        "_exchange",
-        "_framer",
         "bytes",
         "connection",
+        "exchange",
         "framing",
         "head",
         "missing",
         "offset",
+        "packet",
         "request",
         "sink",
         "source",
@@ -28,35 +27,30 @@ class BodyState:
     )
 
     def __init__(
-        self, framer: Framer, exchange: Exchange, head: Head, framing: str, offset: int, ts: int, request: RequestHead | None
+        self, connection: int, stream: str, exchange: Exchange, request: RequestHead | None, head: Head, framing: str, offset: int, ts: int
     ) -> None:
-        """request: what it belongs to, as far as that was known when it began."""
+        """stream: `client` or `server`; request: what it belongs to, as far as that was known when it began; offset, ts: where and when (ns) its message
+        begins.
+        """
+        self.connection = connection
+        self.stream = stream
+        self.source = "http-request" if stream == "client" else "http-response"
+        self.exchange = exchange
         self.request = request
-        self._framer = framer
-        self._exchange = exchange
-        self.connection = framer.conversation.number
-        self.stream = framer.side
-        self.source = "http-request" if framer.side == "client" else "http-response"
         self.head = head
         self.framing = framing
         self.offset = offset
         self.ts = ts
+        self.packet = 0
+        """That brought the bytes at hand, where the services want bodies packet by packet."""
         self.bytes = 0
         self.missing = 0
         self.sink: BodySink | None = None
 
     @property
-    def exchange(self) -> Exchange:
-        return self._exchange
-
-    @property
     def index(self) -> int:
-        return self._exchange.index
+        return self.exchange.index
 
     @property
     def response(self) -> ResponseHead | None:
         return self.head if type(self.head) is ResponseHead else None
-
-    @property
-    def packet(self) -> int:
-        return self._framer.packet

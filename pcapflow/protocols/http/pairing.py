@@ -15,64 +15,17 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from operator import attrgetter, itemgetter
-from sys import getsizeof
 
-import msgspec
-
-from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1_cache import Heads
-from pcapflow.protocols.http1_head import NOTHING, Head, RequestHead, ResponseHead
-from pcapflow.records import Request, Response
+from pcapflow.protocols.http.cache import Heads
+from pcapflow.protocols.http.exchange import Exchange
+from pcapflow.protocols.http.message import RequestHead
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import NEVER
 
 _packet = attrgetter("packet")
 _offset = itemgetter(1)
-WAITING_BYTES = 700
-"""Reserved for each exchange that waits, beside its heads and what is known of its bodies."""
-_BODY_BYTES = 900
-"""A record of one side with a body and what its JSON held, beside the texts of an error."""
-_IN_ORDER = {name.value: i for i, name in enumerate(Anomaly)}
-
-
-class Exchange:
-    """A request, its response, or both. What most exchanges never change stands on the class."""
-
-    head: RequestHead | None = None
-    request: Request | None = None
-    response: Response | None = None
-    response_head: ResponseHead | None = None
-    request_done = True
-    response_done = False
-    resynchronised = False
-    anomalies: list[str] = NOTHING
-    done_packet = 0
-    done_ts = 0
-    reserved = 0
-    """Bytes reserved for it beside its heads; 0 for one that nobody waits for yet."""
-    held: tuple[Head, ...] = ()
-    """Its heads that are held in the run's `Heads`."""
-
-    def __init__(self, index: int, offset: int, packet: int, ts: int, ack: int) -> None:
-        self.index = index
-        self.offset = offset
-        self.packet = packet
-        self.ts = ts
-        self.ack = ack
-
-    expected = False
-    """An answer whose request may still come."""
-    went_on = False
-    """The client asked to switch, and went on without waiting for the answer."""
-    end = 0
-    """Client offset at which the request ends, as far as its head tells."""
-
-    def add_anomalies(self, more: list[str]) -> None:
-        """Name what was suspicious in it; in the table's order, whichever side was looked at first."""
-        if more:
-            self.anomalies = sorted({*self.anomalies, *more}, key=_IN_ORDER.__getitem__)
 
 
 class Pairs:
@@ -267,7 +220,7 @@ class Pairs:
     def settle(self) -> None:
         """Reserve what waits; where that is refused, the oldest requests are reported without an answer, then the oldest answers without a request."""
         for exchange in [*self.waiting, *(exchange for _, exchange in self.expecting)]:
-            while not self.reserve(exchange):
+            while not exchange.reserve(self._account, self._heads):
                 oldest = self._leave()
                 if oldest is exchange:
                     break
@@ -284,35 +237,3 @@ class Pairs:
             del self.expecting[0]
             self._give_up(oldest, oldest.done_packet)
         return oldest
-
-    def reserve(self, exchange: Exchange) -> bool:
-        """Reserve what an exchange keeps; whether there was room. What was reserved stays so until `release`."""
-        needed = WAITING_BYTES + _record_bytes(exchange.request, exchange.head) + _record_bytes(exchange.response, exchange.response_head)
-        if needed > exchange.reserved:
-            if not self._account.reserve(needed - exchange.reserved):
-                return False
-            exchange.reserved = needed
-        for head in (exchange.head, exchange.response_head):
-            if head is not None and not any(head is one for one in exchange.held):
-                if not self._heads.hold(head):
-                    return False
-                exchange.held = (*exchange.held, head)
-        return True
-
-    def release(self, exchange: Exchange) -> None:
-        """An exchange is over."""
-        self._account.release(exchange.reserved)
-        exchange.reserved = 0
-        for head in exchange.held:
-            self._heads.let_go(head)
-        exchange.held = ()
-
-
-def _record_bytes(record: Request | Response | None, head: RequestHead | ResponseHead | None) -> int:
-    """What the record of one side takes beside its head."""
-    if record is None or (head is not None and record is head.bodiless):
-        return 0
-    if isinstance(record, msgspec.Raw):
-        return 100 + memoryview(record).nbytes  # encoded already, see `http1_head.encoded`
-    error = record.body.json.error if record.body.json is not None else None
-    return _BODY_BYTES + (sum(map(getsizeof, (error.message, error.path, error.location))) if error is not None else 0)

@@ -1,8 +1,8 @@
 """HTTP/1 message framing of one direction (RFC 9112 sections 6 and 7), which survives gaps.
 
-Contract: `feed` takes `StreamData` from a position and returns the position up to which it was consumed: the end, or
-earlier where the owner paused it. `gap` and `end` take the other two events. What it finds goes to the owner (`Owner`): a
-head, body bytes, a body's end. Body bytes that nobody wants are skipped by counting and never joined.
+Contract: `read` takes `StreamData` from a position and yields what it finds (`events`); `position` is then how far it came: to the end, or not as far
+where it was paused. `gap` and `end` take the other two events of a stream. Behind a head it goes on as `follows` says, which whoever takes the head sets. Body
+bytes that nobody wants are skipped by counting and never joined.
 
 Invariant: kept between calls is at most one unfinished line or head (`http_head_max_bytes`), reserved in the `http` account.
 What it does depends on offsets, never on how the stream was cut. The one thing that looks at segments is the search for a
@@ -12,31 +12,33 @@ message after a gap: a head that begins at the first byte of a segment is believ
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.http1_chunks import between_chunks
-from pcapflow.protocols.http1_head import (
-    CACHED_HEAD_BYTES,
-    HEAD_END,
-    SIMPLE_REQUEST_LINE,
-    Head,
-    beyond_limits,
-    cut_head,
-    parse_request,
-    parse_response,
-    simple_request,
-    simple_response,
+from pcapflow.protocols.http.cache import CACHED_HEAD_BYTES
+from pcapflow.protocols.http.message import Head
+from pcapflow.protocols.http1.chunks import between_chunks
+from pcapflow.protocols.http1.events import (
+    BodyBegins,
+    BodyBytes,
+    BodyEnds,
+    BodyGap,
+    BodyRead,
+    Event,
+    GivenUp,
+    HeadCut,
+    HeadRead,
+    HeadsLost,
+    Odd,
 )
-from pcapflow.protocols.http1_owner import Owner
-from pcapflow.protocols.http1_search import FORM_OF, WINDOW, find_message
-from pcapflow.protocols.http1_stash import Stash
-from pcapflow.protocols.http1_state import State
+from pcapflow.protocols.http1.head import cut_head, read_head, simple_response
+from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message
+from pcapflow.protocols.http1.stash import Stash
+from pcapflow.protocols.http1.state import Refusal, State
 from pcapflow.protocols.layer import Where, place
-from pcapflow.streams.conversation import Conversation
-from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
+from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamGap
 
 _LARGEST_WINDOW = 256 << 10
 _END_BYTES = 3
@@ -47,16 +49,24 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_direction", "_first", "_seen", "_waited", "_window", "conversation", "known_at", "may_be_unsent", "owner", "packet", "paused", "paused_body", "remaining",
-        "rest", "resynchronised", "services", "side", "skip_until", "stash", "state", "until_close", "wanted",
+        "_begun_at", "_cache", "_first", "_found", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "remaining",
+        "resynchronised", "services", "side", "simple_from", "skip_until", "stash", "state", "until_close", "wanted",
     )  # fmt: skip
 
-    def __init__(self, services: Host, conversation: Conversation, owner: Owner, direction: int, side: str, *, search: bool) -> None:
+    def __init__(self, services: Host, side: str, *, search: bool) -> None:
+        """side: `client` or `server`; search: it begins in the middle of a stream."""
         self.services = services
-        self.conversation = conversation
-        self.owner = owner
         self.side = side
-        self._direction = direction
+        self._found: list[Event] | None = None
+        """What was found and not yielded yet."""
+        self.position = 0
+        """How far `read` came."""
+        self.follows = ""
+        """What follows the head that was yielded: `none`, `length`, `chunked`, `close`, `refused` where that cannot be known, `no-memory` where there is no room for it, or
+        `opaque` for what is not HTTP/1.
+        """
+        self.simple_from = NEVER
+        """The packet from which on a first answer may be one to a request of HTTP/0.9."""
         self.state = State.SEARCH if search else State.HEAD
         self.paused = False
         """It goes no further than to the next message."""
@@ -89,160 +99,167 @@ class Framer:
         self._cache: Mapping[bytes, Head] = services.heads.requests if side == "client" else services.heads.responses
         self.packet = 0
         """The one that brought the body's latest bytes; of those at hand, where the services want bodies packet by packet."""
-        self.rest: list[StreamEvent] | None = None
-        """What came behind a switch to another protocol, for whoever reads that; valid as long as the events are."""
 
     def opaque(self) -> None:
         """What follows is not HTTP/1."""
         self.state = State.OPAQUE
         self.stash.clear(self.services.ledger.http)
 
-    def let_go(self) -> None:
-        """The connection is over: the owner and this framer no longer hold on to each other."""
-        del self.owner, self.conversation
-
     # --- events in
 
-    def feed(self, data: StreamData, position: int, stop: int | None = None) -> int:
-        """Data from a position, up to stop where not to its end; the position up to which it was consumed."""
+    def read(self, data: StreamData, position: int, stop: int | None = None) -> Iterator[Event]:
+        """What is found in data from a position on, up to stop where not to its end."""
         n = data.length if stop is None else stop
         if self.skip_until:
             if position == 0:
                 position = self._skip(data)
             if position >= n:
-                return n
+                self.position = n
+                return
             self.skip_until = 0
         while position < n:
             state = self.state
             if state is State.OPAQUE:
-                self._leave(data.after(position) if self.owner.tunnel else data)
-                return data.length
+                self.position = position
+                return
             if self.paused_body or (self.paused and (state is State.HEAD or state is State.SEARCH)):
                 self._window = WINDOW
-                return position
+                self.position = position
+                return
             if self.may_be_unsent:
                 self._look_for_message(data, position)
-                continue
-            if state is State.SEARCH:
+            elif state is State.SEARCH:
                 position = self._search(data, position, n)
                 self._window = WINDOW
-                continue
-            if state is State.BODY or state is State.CHUNK_DATA:
-                position, jumped = self._body(data, position, n)
-                if jumped:
-                    self._window = WINDOW
-                continue
-            size = min(self._window, n - position)
-            stashed = len(self.stash.data)
-            view = self.stash.data + data.take(position, size) if stashed else data.take(position, size)
-            used = self._messages(data, position - stashed, view)
-            if self.state is State.OPAQUE:
-                position += used - stashed
-            elif used:
-                self.stash.clear(self.services.ledger.http)
-                # a head that is refused may end within what was kept: a first line may be longer than a head
-                position += max(0, used - stashed)
-            elif size == n - position:
-                self._keep(data, position - stashed, view)
-                break
-            # more where a message is longer or it all was of use, so that what lies behind a message is not joined again for each
-            self._window = min(self._window * 4 if not used or 2 * used > len(view) else max(WINDOW, 4 * used), _LARGEST_WINDOW)
-        # what comes in the next event may be of the same message
+            elif state is State.BODY or state is State.CHUNK_DATA:
+                position = yield from self._body(data, position, n)
+            else:
+                size = min(self._window, n - position)
+                stashed = len(self.stash.data)
+                view = self.stash.data + data.take(position, size) if stashed else data.take(position, size)
+                used = yield from self._messages(data, position - stashed, view)
+                if self.state is State.OPAQUE:
+                    position += used - stashed
+                elif used:
+                    self.stash.clear(self.services.ledger.http)
+                    # a head that is refused may end within what was kept: a first line may be longer than a head
+                    position += max(0, used - stashed)
+                elif size == n - position:
+                    self._keep(data, position - stashed, view)
+                    position = n
+                # more where a message is longer or it all was of use, so that what lies behind a message is not joined again for each
+                self._window = min(self._window * 4 if not used or 2 * used > len(view) else max(WINDOW, 4 * used), _LARGEST_WINDOW)
+            if self._found:
+                yield from self._take()
+        self.position = n
+        self._remember_times(data, n)
+
+    def _remember_times(self, data: StreamData, n: int) -> None:
+        """What comes in the next event may be of the same message as what came before position n."""
         if self.stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
             last = data.piece(n - 1)
             self.packet = data.packet(last)
-            self._seen = self.until(data, last)
+            self._seen = self._until(data, last)
             if data.waited:
                 self._waited = self._seen
         else:
             self._seen = self._waited = 0
-        return n
 
-    def gap(self, gap: StreamGap) -> None:
-        """Bytes are missing."""
+    def _add(self, event: Event) -> None:
+        """Something was found, which is yielded soon."""
+        if self._found is None:
+            self._found = [event]
+        else:
+            self._found.append(event)
+
+    def _take(self) -> list[Event]:
+        """What was found and not yielded yet."""
+        found, self._found = self._found, None
+        return found or []
+
+    def gap(self, gap: StreamGap) -> list[Event]:
+        """Bytes are missing: what that means."""
         n = gap.length
         state = self.state
         self.may_be_unsent = False
         self.packet = gap.packet
         if state is State.OPAQUE or state is State.SEARCH:
-            self._leave(gap)
-            return
+            return []
         if state is State.BODY:
-            if self.until_close or n <= self.remaining:
-                self.owner.body_gap(self, n)
-                if not self.until_close:
-                    self.remaining -= n
-                    if self.remaining == 0:
-                        self.end_body(gap.packet, self._seen or gap.ts, whole=True)
-                return
-            self.owner.body_gap(self, self.remaining)
-            inside = self.remaining
-            self.end_body(gap.packet, self._seen or gap.ts, whole=True)
-            self.lose(gap.start + inside)
-            return
+            inside = n if self.until_close else min(n, self.remaining)
+            self._add(BodyGap(inside, gap.packet))
+            if not self.until_close:
+                self.remaining -= inside
+                if self.remaining == 0:
+                    self._end_body(gap.packet, self._seen or gap.ts, whole=True)
+            if n > inside:
+                self._lose(gap.start + inside)
+            return self._take()
         if state is not State.HEAD:
-            self.owner.body_gap(self, n)
-            self.end_body(gap.packet, self._seen or gap.ts, whole=False)
+            self._add(BodyGap(n, gap.packet))
+            self._end_body(gap.packet, self._seen or gap.ts, whole=False)
         elif self.stash.data:
             self._report_cut_head(gap.packet, self._seen or gap.ts)
-        self.lose(gap.start)
+        self._lose(gap.start)
+        return self._take()
 
-    def end(self, end: StreamEnd) -> None:
-        """The stream ended."""
+    def end(self, end: StreamEnd) -> list[Event]:
+        """The stream ended: what that means."""
         if self.state is State.BODY and self.until_close:
             whole = end.kind == "fin"
-            self.end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
+            self._end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
-            self.end_body(end.packet, self._seen or end.ts, whole=False)
+            self._end_body(end.packet, self._seen or end.ts, whole=False)
         elif self.stash.data and self.state is State.HEAD:
             self._report_cut_head(end.packet, self._seen or end.ts)
-        self._leave(end)
         self.opaque()
+        return self._take()
 
-    def _leave(self, event: StreamEvent) -> None:
-        """What comes behind a switch is for the next protocol."""
-        if self.owner.tunnel and self.state is State.OPAQUE:
-            self.rest = self.rest or []
-            self.rest.append(event)
+    def give_up(self, held: int) -> list[Event]:
+        """There is no memory for the exchange whose body is under way: the next message is looked for. held: bytes that it wanted."""
+        offset = self._begun_at
+        drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
+        self._end_body(self.packet, self._seen, whole=False)
+        self._add(GivenUp(drop, self.packet, self._seen, offset, held))
+        self._lose(offset)
+        return self._take()
 
-    def lose(self, offset: int) -> None:
+    def _lose(self, offset: int) -> None:
         """Framing is lost from an offset on: look for the next message."""
         self.stash.clear(self.services.ledger.http)
         self.state = State.SEARCH
         self.resynchronised = True
         self._first = False
-        self.owner.lost(self, offset)
+        self._add(HeadsLost(offset))
+
+    # --- what came before it was known that this is HTTP
 
     def saw(self, seen: int, waited: int) -> None:
-        """When the bytes had come that came before it was known that this is HTTP, and when the latest of them that waited behind a hole; 0 for none."""
+        """When those bytes had come, and when the latest of them that waited behind a hole; 0 for none."""
         self._seen, self._waited = seen, waited
 
-    def found(self, stash: bytes, where: Where) -> None:
-        """A search would have found a message that begins there, of which so much came before it was known that this is HTTP."""
+    def prepend(self, stash: bytes, where: Where, ends: Where | None = None) -> list[Event]:
+        """Bytes of a message that begins there. ends: the place of the last byte of a whole head in them, which is none: else they had told."""
         self.state = State.HEAD
-        self.prepend(stash, where)
-
-    def prepend(self, stash: bytes, where: Where, ends: Where | None = None) -> None:
-        """Bytes of a first line that came before it was known that this is HTTP. ends: the place of the last byte of a whole head in them, which is none:
-        else they had told.
-        """
         if ends is not None:
             raw = stash[: ends.offset + 1 - where.offset]
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
-            self.services.drop(self.conversation, self._direction, drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw))
-            self.lose(where.offset)
-            return
-        if not self.stash.keep(self.services.ledger.http, stash, where):
-            self.lose(where.offset)
+            self._add(GivenUp(drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw)))
+            self._lose(where.offset)
+        elif not self.stash.keep(self.services.ledger.http, stash, where):
+            self._lose(where.offset)
+        return self._take()
 
-    def where(self, data: StreamData, position: int) -> Where:
+    # --- where and when
+
+    def _where(self, data: StreamData, position: int) -> Where:
         """The place of a byte at a position of data; a position below 0 is in what was kept from before."""
         if position < 0:
             assert self.stash.where is not None
             return self.stash.where
         return place(data, position)
 
-    def until(self, data: StreamData, piece: int) -> int:
+    def _until(self, data: StreamData, piece: int) -> int:
         """When the latest byte was captured that the message under way has up to a piece of data."""
         if not data.waited:
             return max(data.time(piece), self._waited)
@@ -255,16 +272,16 @@ class Framer:
         where = self.stash.where
         head = cut_head(self.stash.data, self.side)
         if where is not None and head is not None:
-            self.owner.cut_head(self, head, where, packet, ts)
+            self._add(HeadCut(head, where, packet, ts, self.resynchronised))
 
     def _look_for_message(self, data: StreamData, position: int) -> None:
         """At the first byte of a body that may never have been sent: a message where it should begin means that it was not."""
         self.may_be_unsent = False
         if find_message(data, position, FORM_OF[self.side], position + 1) == position:
-            self.owner.suspicious(self, Anomaly.BODY_NOT_SENT)
+            self._add(Odd(Anomaly.BODY_NOT_SENT))
             self.resynchronised = True
             piece = data.piece(position)
-            self.end_body(data.packet(piece), data.time(piece), whole=False)
+            self._end_body(data.packet(piece), data.time(piece), whole=False)
 
     def _skip(self, data: StreamData) -> int:
         """The position of the first byte that a packet after `skip_until` brought."""
@@ -272,13 +289,12 @@ class Framer:
         return data.piece_ends()[i - 1] if i else 0
 
     # One function: a table of states that each message passes; a call for each state would cost more than the state.
-    def _messages(self, data: StreamData, base: int, view: bytes) -> int:
-        """Heads, lines and short bodies that lie whole in view, which begins at position base. The bytes consumed."""
+    def _messages(self, data: StreamData, base: int, view: bytes) -> Generator[Event, None, int]:
+        """Heads, lines and short bodies that lie whole in view, which begins at position base. Returns the bytes consumed."""
         at = 0
         size = len(view)
-        owner = self.owner
         known = self._cache.get
-        take_head = owner.request_head if self.side == "client" else owner.response_head
+        by_packet = self.services.by_packet
         ends = data.piece_ends()
         packets, times, acks = data.columns()
         waited = data.waited
@@ -308,36 +324,36 @@ class Framer:
                     offset, packet, ts, ack = data.start + position, packets[piece], times[piece], acks[piece]
                     self._seen = self._waited = 0
                 else:
-                    offset, packet, ts, ack = self.where(data, position)
+                    offset, packet, ts, ack = self._where(data, position)
                 self._begun_at = offset
                 position = base + stop - 1
                 while ends[piece] <= position:
                     piece += 1
-                last_ts = self.until(data, piece) if waited or self._waited else times[piece]
-                framing = take_head(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
+                last_ts = self._until(data, piece) if waited or self._waited else times[piece]
+                yield HeadRead(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
+                framing = self.follows
                 at = stop
                 if framing == "none":
                     continue
                 if framing == "refused" or framing == "no-memory":
-                    drop = self._refusal_of(head, framing)
-                    self.services.drop(self.conversation, self._direction, drop, packets[piece], times[piece], offset, 0)
-                    self.lose(data.start + base + at)
+                    self._add(GivenUp(self._refusal_of(head, framing), packets[piece], times[piece], offset, 0))
+                    self._lose(data.start + base + at)
                     return at
-                piecemeal = self.services.by_packet or self.paused_body or self.may_be_unsent
+                piecemeal = by_packet or self.paused_body or self.may_be_unsent
                 if framing == "length" and at + head.length <= size and not (piecemeal and head.length):
                     stop = at + head.length
                     position = base + stop - 1
                     while ends[piece] <= position:
                         piece += 1
-                    last_ts = self.until(data, piece) if waited or self._waited else times[piece]
-                    owner.whole_body(self, head, view[at:stop], offset, ts, packets[piece], last_ts)
+                    last_ts = self._until(data, piece) if waited or self._waited else times[piece]
+                    yield BodyRead(head, view[at:stop], offset, ts, packets[piece], last_ts)
                     at = stop
                 elif framing == "opaque":
                     self.opaque()
                     return at
                 else:
                     self._begin_body(head, framing)
-                    owner.body_begin(self, head, framing, offset, ts)
+                    yield BodyBegins(head, framing, offset, ts)
                     if head.version == "0.9":
                         # an answer without a head: all that is here is its body
                         self._simple_answer(data, base, view, at)
@@ -346,20 +362,32 @@ class Framer:
                         return at
             elif state is State.CHUNK_DATA:
                 stop = min(size, at + self.remaining)
-                if self.services.by_packet:
+                if by_packet:
                     while ends[piece] <= base + at:
                         piece += 1
                     self.packet = packets[piece]
                     stop = min(stop, ends[piece] - base)
-                owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
+                yield BodyBytes(stop - at, view[at:stop] if self.wanted else b"", self.packet)
                 self.remaining -= stop - at
                 at = stop
                 if not self.remaining:
                     self.state = State.CHUNK_END
             elif state is State.CHUNK_END or state is State.CHUNK_LINE or state is State.TRAILER:
-                at, goes_on = between_chunks(self, data, base, view, at)
-                if not goes_on:
+                step = between_chunks(state, view, at, self.services.limits.http_chunk_line_max_bytes)
+                begin, at = at, step.at
+                for anomaly in step.odd:
+                    yield Odd(anomaly)
+                if step.refusal is not None:
+                    self._refuse(step.refusal, data, base + begin)
                     return at
+                if step.state is None:
+                    return at
+                self.remaining = step.remaining
+                self.state = step.state
+                if step.state is State.HEAD:
+                    last = data.piece(base + at - 1)
+                    self._end_body(data.packet(last), self._until(data, last), whole=True)
+                    yield from self._take()
             else:
                 return at
         return at
@@ -370,18 +398,10 @@ class Framer:
             return Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "a response head")
         return Drop(DropReason.HTTP_AMBIGUOUS_LENGTH, "", 0, f"the body's length is not certain: {', '.join(head.anomalies)}")
 
-    def give_up(self, held: int) -> None:
-        """There is no memory for the exchange whose body is under way: the next message is looked for. held: bytes that it wanted."""
-        offset = self._begun_at
-        drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
-        self.end_body(self.packet, self._seen, whole=False)
-        self.services.drop(self.conversation, self._direction, drop, self.packet, self._seen, offset, held)
-        self.lose(offset)
-
     def _begins_simply(self, data: StreamData, base: int, view: bytes, at: int) -> bool:
         """Whether an answer without a head begins at a position: to a request of HTTP/0.9, and with something else than a status line."""
         begin = view[at : at + 5]
-        return not b"HTTP/".startswith(begin) and self.owner.is_simple(self.where(data, base).packet)
+        return not b"HTTP/".startswith(begin) and self._where(data, base).packet >= self.simple_from
 
     def _simple_answer(self, data: StreamData, base: int, view: bytes, at: int) -> None:
         """The body of an answer without a head, from `at` on, which has the position base + at; packet by packet where the services want that."""
@@ -394,7 +414,7 @@ class Framer:
                 stop = min(stop, ends[piece] - base)
             else:
                 self.packet = data.packet(-1)
-            self.owner.body_bytes(self, stop - at, view[at:stop] if self.wanted else b"")
+            self._add(BodyBytes(stop - at, view[at:stop] if self.wanted else b"", self.packet))
             at = stop
 
     def _begin_body(self, head: Head, framing: str) -> None:
@@ -405,42 +425,18 @@ class Framer:
 
     def _unknown_head(self, data: StreamData, base: int, view: bytes, at: int) -> tuple[int, Head | None]:
         """The head at `at`, which has the position base, and where it ends. Without a head: how much of view was consumed."""
-        limits = self.services.limits
-        most = limits.http_head_max_bytes
-        size = len(view)
-        if self._first and self.side == "client":
-            line = SIMPLE_REQUEST_LINE.match(view, at)
-            if line is not None:
-                return line.end(), simple_request(line[1])
-        stashed = self.stash
+        stash = self.stash
         # what was kept from before is not looked at again; an end may begin in its last bytes
-        found = HEAD_END.search(view, max(at, stashed.searched - _END_BYTES) if base < 0 else at)
-        stop = found.end() if found is not None else size
-        if stop - at > most:
-            self.refuse(DropReason.HTTP_HEAD_TOO_LARGE, "http_head_max_bytes", most, data, base, most + 1, f"no end within {most} bytes")
-            return at + most, None
-        if found is None:
-            stashed.searched = size - at
-            return at, None
-        raw = view[at:stop]
-        known = self._cache.get(raw)
-        if known is not None:
-            return stop, known
-        drop = beyond_limits(raw, limits)
-        if drop is not None:
-            self.refuse(*drop[:3], data, base, len(raw), drop.detail)
-            return stop, None
-        parse = parse_request if self.side == "client" else parse_response
-        heads = self.services.heads
-        head = parse(raw, keep_raw=heads.keep_raw)
-        if head is None:
-            self.refuse(DropReason.HTTP_MALFORMED_HEAD, "", 0, data, base, len(raw), repr(raw[:40]))
-        else:
-            heads.keep(raw, head)
-        return stop, head
+        searched = max(at, stash.searched - _END_BYTES) if base < 0 else at
+        found = read_head(view, at, searched, client=self.side == "client", first=self._first, services=self.services)
+        if found.refusal is not None:
+            self._refuse(found.refusal, data, base)
+        elif found.head is None:
+            stash.searched = len(view) - at
+        return found.stop, found.head
 
-    def _body(self, data: StreamData, position: int, stop: int) -> tuple[int, bool]:
-        """Body bytes from a position up to stop. Where it is then, and whether a long way was skipped."""
+    def _body(self, data: StreamData, position: int, stop: int) -> Generator[Event, None, int]:
+        """Body bytes from a position up to stop. Returns where it is then."""
         n = stop - position
         if not self.until_close:
             n = min(n, self.remaining)
@@ -455,23 +451,26 @@ class Framer:
                     piece = bisect_right(ends, at)
                     size = min(size, ends[piece] - at)
                     self.packet = data.packet(piece)
-                self.owner.body_bytes(self, size, data.take(at, size))
+                yield BodyBytes(size, data.take(at, size), self.packet)
                 at += size
         else:
-            self.owner.body_bytes(self, n, b"")
+            yield BodyBytes(n, b"", self.packet)
+            if n > WINDOW:
+                self._window = WINDOW
         if not self.until_close and self.remaining == 0:
             if self.state is State.CHUNK_DATA:
                 self.state = State.CHUNK_END
             else:
                 last = data.piece(stop - 1)
-                self.end_body(data.packet(last), self.until(data, last), whole=True)
-        return stop, n > WINDOW and not self.wanted
+                self._end_body(data.packet(last), self._until(data, last), whole=True)
+        return stop
 
-    def end_body(self, packet: int, ts: int, *, whole: bool) -> None:
+    def _end_body(self, packet: int, ts: int, *, whole: bool) -> None:
+        """The body under way is over."""
         self.packet = packet
         self.state = State.HEAD
         self.until_close = False
-        self.owner.body_end(self, packet, ts, whole=whole)
+        self._add(BodyEnds(packet, ts, whole))
 
     def _search(self, data: StreamData, position: int, stop: int) -> int:
         """The position of the next segment before stop that begins with a message, or stop."""
@@ -482,18 +481,18 @@ class Framer:
             self.state = State.HEAD
         return found
 
-    def refuse(self, reason: DropReason, limit: str, value: int, data: StreamData, position: int, n: int, detail: str) -> None:
-        """Give the message up and look for the next one. The n bytes from position on show that it must be."""
-        where = self.where(data, position)
-        told = self.where(data, max(position + n - 1, 0))
+    def _refuse(self, refusal: Refusal, data: StreamData, position: int) -> None:
+        """Give the message up and look for the next one. The trouble begins at that position of data."""
+        where = self._where(data, position)
+        told = self._where(data, max(position + refusal.n - 1, 0))
         if self.state is not State.HEAD:
-            self.end_body(told.packet, told.ts, whole=False)
-        packet = max(told.packet, self.known_at)
-        self.services.drop(self.conversation, self._direction, Drop(reason, limit, value, detail), packet, told.ts, where.offset, n)
-        self.lose(where.offset)
+            self._end_body(told.packet, told.ts, whole=False)
+        drop = Drop(refusal.reason, refusal.limit, refusal.value, refusal.detail)
+        self._add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, refusal.n))
+        self._lose(where.offset)
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
         account = self.services.ledger.http
-        if not self.stash.keep(account, view, self.where(data, base) if base >= 0 else None):
-            self.refuse(DropReason.HTTP_MEMORY, *account.refusal(), data, base, len(view), f"{len(view)} bytes of a head")
+        if not self.stash.keep(account, view, self._where(data, base) if base >= 0 else None):
+            self._refuse(Refusal(DropReason.HTTP_MEMORY, *account.refusal(), len(view), f"{len(view)} bytes of a head"), data, base)

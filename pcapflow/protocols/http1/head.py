@@ -9,16 +9,16 @@ same bytes give the same value; what a head says is never changed after it was m
 from __future__ import annotations
 
 import re
-from sys import getsizeof
-from typing import Any, TypeVar, cast
 
 import msgspec
 
 from pcapflow.anomalies import Anomaly
-from pcapflow.body_options import MOST_CODINGS
-from pcapflow.drops import Drop, DropReason
+from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from pcapflow.records import Body, Request, Response, text
+from pcapflow.protocols.host import Host
+from pcapflow.protocols.http.message import FOLD, NO_BODY, Head, RequestHead, ResponseHead, codings_of, finished, form_of
+from pcapflow.protocols.http1.state import Refusal
+from pcapflow.records import text
 
 METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+"
 REQUEST_LINE = re.compile(rb"(?:\r?\n)*+(" + METHOD + rb")[ \t]++([^ \t\r\n]++)[ \t]++HTTP/(1\.[0-9])[ \t]*+\r?\n")
@@ -26,130 +26,64 @@ SIMPLE_REQUEST_LINE = re.compile(rb"(?:\r?\n)*+GET[ \t]++(/[^ \t\r\n]*+)[ \t]*+\
 """A request of HTTP/0.9 is one line (RFC 1945 section 4.1)."""
 STATUS_LINE = re.compile(rb"(?:\r?\n)*+HTTP/(1\.[0-9])[ \t]++([1-9][0-9]{2})(?:[ \t]++([^\r\n]*+))?\r?\n")
 HEAD_END = re.compile(rb"\n\r?\n")
-FOLD = re.compile(rb"\r?\n[ \t]+")
 _BAD_LINE_END = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _BLANK = b" \t"
-_FORMS = (
-    (re.compile(r"[a-z0-9.+-]+/(?:[a-z0-9!#$&^_.+-]+\+)?json\Z|application/(?:x-amz-json-1\.[0-9]|csp-report)\Z"), "json"),
-    (re.compile(r"(?:application|text)/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)\Z"), "ndjson"),
-    (re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json-seq\Z"), "json-seq"),
-    (re.compile(r"text/event-stream\Z"), "sse"),
-)
-
-CACHED_HEAD_BYTES = 1 << 10
-"""Longer heads are not kept parsed (`http1_cache`)."""
-_OBJECT_BYTES = 520
-"""A head's object, its record where it has no body, and the lists of both, beside their texts."""
-
-NOTHING: list[str] = []
-"""No anomalies: one list for all, never changed."""
-NO_BODY = Body("none", 0, None, 0, None, None, "complete", None, None)
 
 
-R = TypeVar("R", Request, Response)
+class HeadFound(msgspec.Struct, gc=False):
+    """What stands where a head should."""
+
+    stop: int
+    """Where it ends in view; without a head, how far view was consumed."""
+    head: Head | None = None
+    refusal: Refusal | None = None
+    """Neither of both: more bytes are needed."""
 
 
-class Head:
-    """What both kinds of head have.
-
-    framing: `none`, `length`, `chunked`, `close` or `refused`, before the rules that depend on the other side; length: -1 where unknown;
-    raw: its bytes, where somebody asked for them; codings: the content and transfer codings to undo, in that order, one more than are undone at the
-    most; cost: bytes that it takes, as Python holds it; cached, holders: who reserves them (`http1_cache`); form: how its JSON comes (`json`, `ndjson`, `json-seq`,
-    `sse`), empty where the content type says none.
-    """
-
-    __slots__ = (
-        "anomalies",
-        "cached",
-        "codings",
-        "content_encoding",
-        "content_type",
-        "cost",
-        "empty",
-        "form",
-        "framing",
-        "holders",
-        "length",
-        "raw",
-        "version",
-    )
-
-    anomalies: list[str]
-    cached: bool
-    codings: tuple[str, ...]
-    content_encoding: str | None
-    content_type: str | None
-    cost: int
-    empty: Body
-    form: str
-    framing: str
-    holders: int
-    length: int
-    raw: bytes
-    version: str
-
-    def body_of(self, status: str, reason: str | None = None) -> Body:
-        """A body of which nothing is known but that there is one."""
-        return Body("none", 0, None, 0, self.content_type, self.content_encoding, status, reason, None)
+def read_head(view: bytes, at: int, searched: int, *, client: bool, first: bool, services: Host) -> HeadFound:
+    """The head at `at` of view, a request's where client. searched: where its end is looked for from on; first: nothing came before it."""
+    limits, heads = services.limits, services.heads
+    most = limits.http_head_max_bytes
+    if first and client:
+        line = SIMPLE_REQUEST_LINE.match(view, at)
+        if line is not None:
+            return HeadFound(line.end(), simple_request(line[1]))
+    found = HEAD_END.search(view, searched)
+    stop = found.end() if found is not None else len(view)
+    if stop - at > most:
+        reason = DropReason.HTTP_HEAD_TOO_LARGE
+        return HeadFound(at + most, None, Refusal(reason, "http_head_max_bytes", most, most + 1, f"no end within {most} bytes"))
+    if found is None:
+        return HeadFound(at)
+    raw = view[at:stop]
+    known: Head | None = heads.requests.get(raw) if client else heads.responses.get(raw)
+    if known is not None:
+        return HeadFound(stop, known)
+    refusal = beyond_limits(raw, limits)
+    if refusal is not None:
+        return HeadFound(stop, None, refusal)
+    head = (parse_request if client else parse_response)(raw, keep_raw=heads.keep_raw)
+    if head is None:
+        return HeadFound(stop, None, Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, len(raw), repr(raw[:40])))
+    heads.keep(raw, head)
+    return HeadFound(stop, head)
 
 
-class RequestHead(Head):
-    """A request line and its fields."""
-
-    __slots__ = ("bodiless", "connect", "expects", "host", "method", "target", "upgrade")
-
-    method: str
-    target: str
-    host: str | None
-    connect: bool
-    expects: bool
-    upgrade: bool
-    bodiless: Request
-    """The record of this request where it has no body: made once, shared by all."""
-
-    def with_body(self, body: Body) -> Request:
-        """The record of this request."""
-        return Request(self.method, self.target, self.host, self.version, body)
-
-
-class ResponseHead(Head):
-    """A status line and its fields."""
-
-    __slots__ = ("bodiless", "reason", "status", "status_text", "upgrade")
-
-    bodiless: Response
-    """The record of this response where it has no body: made once, shared by all."""
-
-    status: int
-    status_text: str
-    reason: str
-    upgrade: str
-
-    def with_body(self, body: Body) -> Response:
-        """The record of this response."""
-        return Response(self.status, self.reason, self.version, body)
-
-
-def beyond_limits(head: bytes, limits: Limits) -> Drop | None:
+def beyond_limits(head: bytes, limits: Limits) -> Refusal | None:
     """What makes a whole head one that is not read: more lines, or a longer line, than the limits say."""
     lines = head.count(b"\n") - 2
     if lines > limits.http_head_max_lines:
-        return Drop(DropReason.HTTP_TOO_MANY_HEADERS, "http_head_max_lines", limits.http_head_max_lines, f"{lines} header lines")
+        reason = DropReason.HTTP_TOO_MANY_HEADERS
+        return Refusal(reason, "http_head_max_lines", limits.http_head_max_lines, len(head), f"{lines} header lines")
     most = limits.http_head_line_max_bytes
     if len(head) > most and any(len(line) > most for line in head.split(b"\n")):
-        return Drop(DropReason.HTTP_HEADER_LINE_TOO_LONG, "http_head_line_max_bytes", most, f"a line of more than {most} bytes")
+        reason = DropReason.HTTP_HEADER_LINE_TOO_LONG
+        return Refusal(reason, "http_head_line_max_bytes", most, len(head), f"a line of more than {most} bytes")
     return None
-
-
-def encoded(record: R) -> R:
-    """A record that is written many times, encoded once: msgspec puts a Raw value into what it encodes as it is. Typed as what
-    it stands for; nobody reads its fields.
-    """
-    return cast("R", msgspec.Raw(msgspec.json.encode(record)))
 
 
 def parse_request(head: bytes, *, keep_raw: bool = False) -> RequestHead | None:
@@ -174,7 +108,7 @@ def parse_request(head: bytes, *, keep_raw: bool = False) -> RequestHead | None:
         # a request without a length has no body (section 6.3, rule 7); one whose coding does not say its length is refused (rule 4)
         result.framing = "refused" if Anomaly.UNKNOWN_TRANSFER_ENCODING in anomalies else "none"
     result.raw = head if keep_raw else b""
-    return _finished(result, anomalies, result.method, result.target, result.host)
+    return finished(result, anomalies, result.method, result.target, result.host)
 
 
 def simple_request(target: bytes) -> RequestHead:
@@ -186,7 +120,7 @@ def simple_request(target: bytes) -> RequestHead:
     result.connect = result.upgrade = result.expects = False
     result.framing = "none"
     result.raw = b""
-    return _finished(result, [], result.method, result.target, None)
+    return finished(result, [], result.method, result.target, None)
 
 
 def parse_response(head: bytes, *, keep_raw: bool = False) -> ResponseHead | None:
@@ -206,7 +140,7 @@ def parse_response(head: bytes, *, keep_raw: bool = False) -> ResponseHead | Non
     if bodiless and (b"transfer-encoding" in fields or fields.get(b"content-length", b"0").strip(b"0, \t")):
         anomalies.append(Anomaly.FRAMING_IN_BODILESS)
     result.raw = head if keep_raw else b""
-    return _finished(result, anomalies, result.reason, result.upgrade, None)
+    return finished(result, anomalies, result.reason, result.upgrade, None)
 
 
 def cut_head(head: bytes, side: str) -> RequestHead | ResponseHead | None:
@@ -227,25 +161,7 @@ def simple_response() -> ResponseHead:
     _fields(b"", 0, result, [])
     result.status, result.status_text, result.reason, result.upgrade = 0, "0", "", ""
     result.raw = b""
-    return _finished(result, [], result.reason, result.upgrade, None)
-
-
-_H = TypeVar("_H", RequestHead, ResponseHead)
-
-
-def _finished(result: _H, anomalies: list[str], first: str, second: str, third: str | None) -> _H:
-    """The head with what follows from the rest. first, second, third: the texts that its kind has."""
-    result.anomalies = [str(name) for name in dict.fromkeys(anomalies)] if anomalies else NOTHING
-    bodiless = msgspec.json.encode(result.with_body(result.empty))
-    result.bodiless = cast("Any", msgspec.Raw(bodiless))
-    result.cached, result.holders = False, 0
-    codings = result.codings
-    result.cost = (
-        _OBJECT_BYTES + len(bodiless) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
-        + getsizeof(result.content_type) + getsizeof(result.content_encoding) + getsizeof(result.raw) + 60 * len(result.anomalies)
-        + (getsizeof(codings) + sum(map(getsizeof, codings)) if codings else 0)
-    )  # fmt: skip
-    return result
+    return finished(result, [], result.reason, result.upgrade, None)
 
 
 def _fields(head: bytes, at: int, result: Head, anomalies: list[str]) -> dict[bytes, bytes]:
@@ -290,17 +206,10 @@ def _fields(head: bytes, at: int, result: Head, anomalies: list[str]) -> dict[by
     encoding = fields.get(b"content-encoding")
     result.content_type = text(content_type) if content_type is not None else None
     result.content_encoding = text(encoding) if encoding is not None else None
-    result.codings = _codings(result.content_encoding, transfer_codings) if encoding is not None or transfer_codings else ()
+    result.codings = codings_of(result.content_encoding, transfer_codings) if encoding is not None or transfer_codings else ()
     result.form = form_of(result.content_type)
     result.empty = result.body_of("complete") if content_type is not None or encoding is not None else NO_BODY
     return fields
-
-
-def _codings(content_encoding: str | None, transfer_codings: list[str]) -> tuple[str, ...]:
-    """What is to be undone, the last that was applied first; of too many to be undone, no more than tells so."""
-    named = (content_encoding or "").lower().split(",") + transfer_codings
-    found = [coding for part in reversed(named) if (coding := part.strip(" \t")) not in ("", "identity")]
-    return tuple(found[: MOST_CODINGS + 1])
 
 
 def _framing(fields: dict[bytes, bytes], result: Head, anomalies: list[str]) -> list[str]:
@@ -333,11 +242,3 @@ def _framing(fields: dict[bytes, bytes], result: Head, anomalies: list[str]) -> 
                 anomalies.append(Anomaly.REPEATED_LENGTH)
             result.framing, result.length = "length", int(values[0])
     return []
-
-
-def form_of(content_type: str | None) -> str:
-    """How JSON comes under a content type: `json` (RFC 8259, RFC 6839), `ndjson`, `json-seq` (RFC 7464), `sse`; empty for no JSON."""
-    if content_type is None:
-        return ""
-    media_type = content_type.partition(";")[0].strip().lower()
-    return next((form for pattern, form in _FORMS if pattern.match(media_type)), "")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.http1_exchange import HttpConnection
-from pcapflow.protocols.http1_framer import Framer
-from pcapflow.protocols.http1_head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
-from pcapflow.protocols.http1_search import FORM_OF, REQUEST, RESPONSE, find_message
+from pcapflow.protocols.http1.connection import HttpConnection
+from pcapflow.protocols.http1.events import Event
+from pcapflow.protocols.http1.framer import Framer
+from pcapflow.protocols.http1.head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
+from pcapflow.protocols.http1.search import FORM_OF, REQUEST, RESPONSE, find_message
 from pcapflow.protocols.layer import Found, Opening, Switch
 from pcapflow.streams.conversation import Conversation, Events
-from pcapflow.streams.events import StreamData, StreamEvent
+from pcapflow.streams.events import StreamData
 
 _UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t][^\r\n]*+\r?)?)?\Z")
 _UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\r\n]*+\r?)\Z")
@@ -47,10 +48,8 @@ class Http1Layer:
     def _switch(self) -> Switch | None:
         """What came behind the switch; nothing where nobody can say what the client's bytes are."""
         http = self._http
-        rest: tuple[list[StreamEvent], list[StreamEvent]] = ([], [])
-        rest[self._client].extend(http.client.rest or ())
-        rest[1 - self._client].extend(http.server.rest or ())
-        http.client.rest = http.server.rest = None
+        client, server = http.behind_switch()
+        rest = (client, server) if self._client == 0 else (server, client)
         return None if http.blind else Switch(rest, http.switched_to == "websocket", http.begun)
 
     def finish(self, packet: int) -> None:
@@ -100,12 +99,12 @@ class Http1:
                 framer.skip_until = found.packet - (d == first)
             framer.resynchronised = passed[d]
             if not passed[d] and found.openings[d].stash:
-                _take_up(framer, found.openings[d], search=searches[d])
+                http.take(framer, _take_up(framer, found.openings[d], search=searches[d]))
         return Http1Layer(http, client)
 
 
-def _take_up(framer: Framer, opening: Opening, *, search: bool) -> None:
-    """Give a framer what was kept before it was known that this is HTTP."""
+def _take_up(framer: Framer, opening: Opening, *, search: bool) -> list[Event]:
+    """Give a framer what was kept before it was known that this is HTTP; what it finds."""
     framer.saw(opening.seen, opening.waited)
     stash = opening.stash
     if search:
@@ -113,7 +112,8 @@ def _take_up(framer: Framer, opening: Opening, *, search: bool) -> None:
         at, where = opening.messages.get(FORM_OF[framer.side], (len(stash), None))
         framer.resynchronised = framer.resynchronised or at > 0
         if where is not None:
-            framer.found(stash[at:], where)
+            return framer.prepend(stash[at:], where)
     elif opening.begins is not None:
         assert opening.where is not None
-        framer.prepend(stash[opening.begins.offset - opening.where.offset :], opening.begins, opening.ends)
+        return framer.prepend(stash[opening.begins.offset - opening.where.offset :], opening.begins, opening.ends)
+    return []

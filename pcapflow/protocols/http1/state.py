@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+import msgspec
+
+from pcapflow.drops import DropReason
+
 
 class State(Enum):
     """What the next byte belongs to."""
@@ -21,3 +25,14 @@ class State(Enum):
 BETWEEN = frozenset((State.HEAD, State.SEARCH))
 """No body is under way."""
 BODY_BEGINS = frozenset((State.BODY, State.CHUNK_LINE))
+
+
+class Refusal(msgspec.Struct, gc=False):
+    """Why a message is not read any further."""
+
+    reason: DropReason
+    limit: str
+    value: int
+    n: int
+    """Bytes from where the trouble begins that show it."""
+    detail: str

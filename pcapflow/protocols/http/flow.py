@@ -1,0 +1,218 @@
+"""One request and one response at a time, of any version of HTTP: their bodies looked into, and the exchange told when both are done.
+
+Contract: whoever frames messages says which exchange is `asking` and which is `answering`, hands on the bodies of both, and says when an answer is complete. What is found goes
+to the services. Invariant: what an exchange had reserved is released when it is told.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from operator import itemgetter
+
+from msgspec.structs import astuple
+
+from pcapflow.anomalies import Anomaly
+from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.host import BodySink, Host
+from pcapflow.protocols.http.body import BodyState
+from pcapflow.protocols.http.cache import SMALL_ANSWER, small_answer
+from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, http_record
+from pcapflow.protocols.http.message import NO_BODY, Head, RequestHead, ResponseHead
+from pcapflow.records import Body, Json, JsonBody, Response, seconds
+from pcapflow.streams.conversation import Conversation
+
+_packet = itemgetter(0)
+
+
+class Flow:
+    """Of one connection, or of one stream in it. side: 0 for the client's messages, 1 for the server's."""
+
+    __slots__ = ("_bodies", "_conversation", "_later", "_services", "answering", "asked", "asking")
+
+    def __init__(self, services: Host, conversation: Conversation) -> None:
+        self._services = services
+        self._conversation = conversation
+        self.asking: Exchange | None = None
+        """Whose request body is under way."""
+        self.answering: Exchange | None = None
+        """Whose response body is under way."""
+        self.asked: RequestHead | None = None
+        """Its request, where that came before the response: what came later says nothing of what this is."""
+        self._bodies: list[BodyState | None] = [None, None]
+        self._later: list[tuple[int, Exchange, JsonBody, int]] = []
+        """Records of JSON in request bodies: written when the server is up to the same packet, which settles the index."""
+
+    def settled(self, before: int) -> None:
+        """Write the records that wait, of packets up to that one: the server is up to it, and what it says at that packet comes behind the client's."""
+        settled = bisect_right(self._later, before, key=_packet)
+        for packet, exchange, json, ts in self._later[:settled]:
+            self._json_record("client", "http-request", exchange, json, ts, packet)
+        del self._later[:settled]
+
+    def odd(self, side: int, anomaly: Anomaly) -> None:
+        """Something suspicious in the body that is under way."""
+        exchange = self.answering if side else self.asking
+        if exchange is not None and anomaly.value not in exchange.anomalies:
+            exchange.add_anomalies([anomaly.value])
+
+    # --- bodies
+
+    def _body(self, side: int, head: Head, framing: str, offset: int, begun: int) -> BodyState:
+        exchange = self.answering if side else self.asking
+        assert exchange is not None
+        request = self.asked if side else exchange.head
+        return BodyState(self._conversation.number, "server" if side else "client", exchange, request, head, framing, offset, begun)
+
+    def body_begins(self, side: int, head: Head, framing: str, offset: int, begun: int) -> None:
+        """The message that begins at that offset and time (ns) has a body, of which some may come later."""
+        self._bodies[side] = self._body(side, head, framing, offset, begun)
+
+    def body_bytes(self, side: int, n: int, data: bytes, packet: int) -> None:
+        """n bytes of the body; data is empty where nobody looks at them."""
+        state = self._bodies[side]
+        assert state is not None
+        state.bytes += n
+        if data:
+            state.packet = packet
+            sink = state.sink
+            if sink is None:
+                sink = state.sink = self._services.open_body(state.head, state)
+            sink.feed(data)
+
+    def body_gap(self, side: int, n: int, packet: int) -> None:
+        """n bytes of the body are missing."""
+        state = self._bodies[side]
+        assert state is not None
+        state.missing += n
+        if state.head.form or self._services.looks_at_all:
+            state.packet = packet
+            if state.sink is None:
+                state.sink = self._services.open_body(state.head, state)
+            state.sink.gap()
+
+    def body_whole(self, side: int, head: Head, data: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
+        """The whole body of the message that begins at that offset and time (ns); packet and time (ns) of its last byte."""
+        services = self._services
+        if type(head) is not ResponseHead or len(data) > SMALL_ANSWER or services.by_exchange:
+            state = self._body(side, head, "length", offset, begun)
+            state.bytes = len(data)
+            found = services.whole_body(data, head, state) if data and (head.form or services.looks_at_all) else None
+            self._body_over(side, state, found, "complete", packet, ts)
+            return
+        # answers repeat as heads do: what a small body holds, and the response as it is written, are kept
+        known = services.heads.answers.get((head, data))
+        if known is None:
+            state = self._body(side, head, "length", offset, begun)
+            looked_at = services.whole_body(data, head, state) if data and (head.form or services.looks_at_all) else None
+            if looked_at is not None and type(looked_at) is not JsonBody:
+                state.bytes = len(data)
+                self._body_over(1, state, looked_at, "complete", packet, ts)
+                return
+            known = small_answer(head, data, looked_at)
+            if not services.heads.keep_answer(head, data, known):
+                services.body("complete")
+                if looked_at is not None:
+                    services.json_body(looked_at)
+        known.uses += 1
+        exchange = self.answering
+        assert exchange is not None
+        if known.json is not None and services.wants_records:
+            self._json_record("server", "http-response", exchange, known.json, begun, packet)
+        self.answered(exchange, known.response, packet, ts)
+
+    def body_ends(self, side: int, packet: int, ts: int, *, whole: bool) -> None:
+        """The body is over, at that packet and time (ns); whole: as its framing says, though bytes may be missing in it."""
+        state = self._bodies[side]
+        assert state is not None
+        status = "gapped" if state.missing else "complete" if whole else "truncated"
+        if state.sink is not None:
+            state.packet = packet
+            state.sink.finish(whole=status == "complete")
+        self._body_over(side, state, state.sink, status, packet, ts)
+
+    def _body_over(self, side: int, state: BodyState, found: BodySink | JsonBody | None, status: str, packet: int, ts: int) -> None:
+        services = self._services
+        self._bodies[side] = None
+        exchange = self.answering if side else self.asking
+        assert exchange is not None
+        json: JsonBody | None = None
+        decoded: int | None = None
+        reason: str | None = None
+        digest: str | None = None
+        if found is None:
+            pass
+        elif type(found) is JsonBody:
+            json, decoded = found, found.bytes
+        else:
+            assert not isinstance(found, JsonBody)
+            json, decoded, drop, digest = found.json, found.decoded_bytes, found.drop, found.sha256
+            if drop is not None:
+                status = "dropped"
+                reason = drop.reason.value
+                self.given_up(side, drop, packet, ts, state.offset, state.bytes)
+        services.body(status)
+        if json is not None:
+            services.json_body(json)
+        if services.wants_records:
+            head = state.head
+            body = Body(
+                state.framing, state.bytes, decoded, state.missing, head.content_type, head.content_encoding, status, reason, json, digest
+            )
+            if json is not None:
+                if side:
+                    self._json_record("server", "http-response", exchange, json, state.ts, packet)
+                else:
+                    self._later.append((packet, exchange, json, state.ts))
+        else:
+            body = NO_BODY
+        if side:
+            assert type(state.head) is ResponseHead
+            self.answered(exchange, state.head.with_body(body), packet, ts)
+            return
+        request = exchange.head
+        assert request is not None
+        exchange.request = request.with_body(body)
+        exchange.request_done = True
+        self.asking = None
+        exchange.done_packet = max(exchange.done_packet, packet)
+        if exchange.response_done:
+            self.tell(exchange)
+
+    def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:
+        where = (self._conversation.number, stream, source, exchange.index, seconds(ts))
+        self._services.json(packet, Json(*where, *astuple(json)))
+
+    def given_up(self, side: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
+        """Something of that side is, which begins at that offset of its stream; held: bytes that were."""
+        client = self._conversation.client
+        self._services.drop(self._conversation, 1 - client if side else client, drop, packet, ts, offset, held)
+
+    # --- how an exchange ends
+
+    def answered(self, exchange: Exchange, response: Response, packet: int, ts: int) -> None:
+        """Its final answer is complete."""
+        self.answering = self.asked = None
+        exchange.response = response
+        exchange.response_done = True
+        exchange.done_packet = max(exchange.done_packet, packet)
+        exchange.done_ts = ts
+        if exchange.request_done and not exchange.expected:
+            self.tell(exchange)
+
+    def tell(self, exchange: Exchange) -> None:
+        """Both sides are done, or will never come."""
+        services = self._services
+        if exchange.anomalies:
+            services.anomalies(exchange.anomalies)
+        if exchange.reserved or exchange.held:
+            exchange.release(services.ledger.http, services.heads)
+        if services.by_exchange:
+            services.exchange_over(self._conversation.number, exchange, exchange.response_head, exchange.done_packet)
+        if services.wants_records:
+            services.http(exchange.done_packet, http_record(self._conversation.number, exchange))
+
+    def refused(self, exchange: Exchange) -> None:
+        """There is no memory for an exchange to wait in."""
+        drop = Drop(DropReason.HTTP_MEMORY, *self._services.ledger.http.refusal(), "an exchange that waits for its other half")
+        held = WAITING_BYTES + sum(head.cost for head in exchange.held)
+        self.given_up(int(exchange.head is None), drop, exchange.packet, exchange.ts, exchange.offset, held)

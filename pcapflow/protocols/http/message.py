@@ -1,0 +1,164 @@
+"""Request and response heads of HTTP, of any version, as values: what framing, pairing and report need of one (RFC 9110).
+
+Contract: whoever reads a version's heads fills these in and calls `finished`. Invariant: what a head says is never changed after that; `cost` is what it
+takes, as Python holds it.
+"""
+
+from __future__ import annotations
+
+import re
+from sys import getsizeof
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from pcapflow.body_options import MOST_CODINGS
+from pcapflow.records import Body, Request, Response, text
+
+_FORMS = (
+    (re.compile(r"[a-z0-9.+-]+/(?:[a-z0-9!#$&^_.+-]+\+)?json\Z|application/(?:x-amz-json-1\.[0-9]|csp-report)\Z"), "json"),
+    (re.compile(r"(?:application|text)/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)\Z"), "ndjson"),
+    (re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json-seq\Z"), "json-seq"),
+    (re.compile(r"text/event-stream\Z"), "sse"),
+)
+
+FOLD = re.compile(rb"\r?\n[ \t]+")
+_OBJECT_BYTES = 520
+"""A head's object, its record where it has no body, and the lists of both, beside their texts."""
+
+NOTHING: list[str] = []
+"""No anomalies: one list for all, never changed."""
+NO_BODY = Body("none", 0, None, 0, None, None, "complete", None, None)
+
+
+R = TypeVar("R", Request, Response)
+
+
+class Head:
+    """What both kinds of head have.
+
+    framing: `none`, `length`, `chunked`, `close` or `refused`, before the rules that depend on the other side; length: -1 where unknown;
+    raw: its bytes, where somebody asked for them and it has any; codings: the content and transfer codings to undo, in that order, one more than are undone at the
+    most; cost: bytes that it takes, as Python holds it; cached, holders: who reserves them (`cache`); form: how its JSON comes (`json`, `ndjson`, `json-seq`,
+    `sse`), empty where the content type says none.
+    """
+
+    __slots__ = (
+        "anomalies",
+        "cached",
+        "codings",
+        "content_encoding",
+        "content_type",
+        "cost",
+        "empty",
+        "form",
+        "framing",
+        "holders",
+        "length",
+        "raw",
+        "version",
+    )
+
+    anomalies: list[str]
+    cached: bool
+    codings: tuple[str, ...]
+    content_encoding: str | None
+    content_type: str | None
+    cost: int
+    empty: Body
+    form: str
+    framing: str
+    holders: int
+    length: int
+    raw: bytes
+    version: str
+
+    def header_list(self) -> list[tuple[str, str]]:
+        """Its fields, in the order of the wire, repeated ones apart; empty where its bytes were not kept."""
+        found = []
+        for line in FOLD.sub(b" ", self.raw).split(b"\n")[1:]:
+            name, colon, value = line.strip(b"\r").partition(b":")
+            if colon:
+                found.append((text(name.strip()), text(value.strip())))
+        return found
+
+    def body_of(self, status: str, reason: str | None = None) -> Body:
+        """A body of which nothing is known but that there is one."""
+        return Body("none", 0, None, 0, self.content_type, self.content_encoding, status, reason, None)
+
+
+class RequestHead(Head):
+    """A request line and its fields."""
+
+    __slots__ = ("bodiless", "connect", "expects", "host", "method", "target", "upgrade")
+
+    method: str
+    target: str
+    host: str | None
+    connect: bool
+    expects: bool
+    upgrade: bool
+    bodiless: Request
+    """The record of this request where it has no body: made once, shared by all."""
+
+    def with_body(self, body: Body) -> Request:
+        """The record of this request."""
+        return Request(self.method, self.target, self.host, self.version, body)
+
+
+class ResponseHead(Head):
+    """A status line and its fields."""
+
+    __slots__ = ("bodiless", "reason", "status", "status_text", "upgrade")
+
+    bodiless: Response
+    """The record of this response where it has no body: made once, shared by all."""
+
+    status: int
+    status_text: str
+    reason: str
+    upgrade: str
+
+    def with_body(self, body: Body) -> Response:
+        """The record of this response."""
+        return Response(self.status, self.reason, self.version, body)
+
+
+def encoded(record: R) -> R:
+    """A record that is written many times, encoded once: msgspec puts a Raw value into what it encodes as it is. Typed as what
+    it stands for; nobody reads its fields.
+    """
+    return cast("R", msgspec.Raw(msgspec.json.encode(record)))
+
+
+_H = TypeVar("_H", RequestHead, ResponseHead)
+
+
+def finished(result: _H, anomalies: list[str], first: str, second: str, third: str | None) -> _H:
+    """The head with what follows from the rest. first, second, third: the texts that its kind has."""
+    result.anomalies = [str(name) for name in dict.fromkeys(anomalies)] if anomalies else NOTHING
+    bodiless = msgspec.json.encode(result.with_body(result.empty))
+    result.bodiless = cast("Any", msgspec.Raw(bodiless))
+    result.cached, result.holders = False, 0
+    codings = result.codings
+    result.cost = (
+        _OBJECT_BYTES + len(bodiless) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
+        + getsizeof(result.content_type) + getsizeof(result.content_encoding) + getsizeof(result.raw) + 60 * len(result.anomalies)
+        + (getsizeof(codings) + sum(map(getsizeof, codings)) if codings else 0)
+    )  # fmt: skip
+    return result
+
+
+def codings_of(content_encoding: str | None, transfercodings_of: list[str]) -> tuple[str, ...]:
+    """What is to be undone, the last that was applied first; of too many to be undone, no more than tells so."""
+    named = (content_encoding or "").lower().split(",") + transfercodings_of
+    found = [coding for part in reversed(named) if (coding := part.strip(" \t")) not in ("", "identity")]
+    return tuple(found[: MOST_CODINGS + 1])
+
+
+def form_of(content_type: str | None) -> str:
+    """How JSON comes under a content type: `json` (RFC 8259, RFC 6839), `ndjson`, `json-seq` (RFC 7464), `sse`; empty for no JSON."""
+    if content_type is None:
+        return ""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return next((form for pattern, form in _FORMS if pattern.match(media_type)), "")

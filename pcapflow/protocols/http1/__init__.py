@@ -1,0 +1,1 @@
+"""HTTP/1: heads as text, framing that survives gaps, and the two directions of a connection put together."""

@@ -1,0 +1,351 @@
+"""Requests and responses of one HTTP/1 conversation, put in pairs.
+
+Contract: `run` takes the events of both directions up to the same packet; finished exchanges go to the services (`http.flow`). Which
+response belongs to which request is for `http.pairing` to say. The client's framer pauses where what its bytes mean depends on the
+server (CONNECT, Upgrade, a full pipeline); the server is then brought up to that packet first. So the outcome depends on packet
+numbers, never on which direction was consumed first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from pcapflow.drops import DropReason
+from pcapflow.protocols.host import Host
+from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange
+from pcapflow.protocols.http.flow import Flow
+from pcapflow.protocols.http.message import RequestHead, ResponseHead
+from pcapflow.protocols.http.pairing import Pairs
+from pcapflow.protocols.http1.events import (
+    BodyBegins,
+    BodyBytes,
+    BodyEnds,
+    BodyGap,
+    BodyRead,
+    Event,
+    GivenUp,
+    HeadCut,
+    HeadRead,
+    HeadsLost,
+    Odd,
+)
+from pcapflow.protocols.http1.framer import Framer
+from pcapflow.protocols.http1.state import BETWEEN, BODY_BEGINS, State
+from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, StreamGap
+
+_LARGE_HEAD = 8 << 10
+"""Bytes that a head takes for which there must be room at once, and not at the end of a block."""
+_BEFORE_ALL = -(1 << 62)
+_BODILESS = frozenset((204, 304))
+
+
+class Cursor:
+    """How far the server's events were consumed."""
+
+    __slots__ = ("events", "index", "position")
+
+    def __init__(self, events: list[StreamEvent]) -> None:
+        self.events = events
+        self.index = 0
+        self.position = 0
+
+
+class HttpConnection:
+    """Both framers and the requests that wait."""
+
+    __slots__ = ("_behind", "_flow", "_pairs", "_pause_for", "_services", "blind", "client", "server", "switched_to", "tunnel")
+
+    def __init__(self, services: Host, conversation: Conversation, *, begun: int, search_client: bool, search_server: bool) -> None:
+        """begun: exchanges of the connection that began before; search: whether a side begins in the middle."""
+        self._services = services
+        self.client = Framer(services, "client", search=search_client)
+        self.server = Framer(services, "server", search=search_server)
+        self._flow = Flow(services, conversation)
+        self._pairs = Pairs(services.limits, services.ledger.http, services.heads, conversation, self._flow.tell, self._flow.refused)
+        self._pairs.begun = begun
+        if not conversation.began(1 - conversation.client):
+            self._pairs.lost_from = _BEFORE_ALL  # whatever was answered before the capture began
+        self._pause_for: Exchange | None = None
+        """The CONNECT or Upgrade whose answer says what the client's next bytes are."""
+        self.blind = False
+        """The client did not wait for the server to switch: who knows what it says."""
+        self.switched_to = ""
+        """What the server says it speaks from here on: `opaque`, `websocket`."""
+        self.tunnel = ""
+        """What follows HTTP here: `opaque`, `websocket`, ..."""
+        self._behind: tuple[list[StreamEvent], list[StreamEvent]] | None = None
+        """What came behind the switch, of the client and the server; valid as long as the events are."""
+
+    @property
+    def begun(self) -> int:
+        """Exchanges that began."""
+        return self._pairs.begun
+
+    def behind_switch(self) -> tuple[list[StreamEvent], list[StreamEvent]]:
+        """What came behind the switch since the last time, of the client and the server."""
+        behind, self._behind = self._behind, None
+        return behind or ([], [])
+
+    def _keep_behind(self, framer: Framer, event: StreamEvent) -> None:
+        if self._behind is None:
+            self._behind = ([], [])
+        self._behind[framer is self.server].append(event)
+
+    # --- both directions
+
+    def run(self, client_events: list[StreamEvent], server_events: list[StreamEvent]) -> None:
+        """The events of both directions up to the same packet."""
+        server = Cursor(server_events)
+        client, flow = self.client, self._flow
+        for event in client_events:
+            if isinstance(event, StreamData):
+                self._read(client, event, 0)
+                while client.position < event.length:
+                    packet = event.packet(event.piece(client.position))
+                    self._run_server(server, packet)
+                    flow.settled(packet)
+                    self._resume(packet)
+                    self._read(client, event, client.position)
+                continue
+            if client.stash.data or client.paused or client.paused_body:
+                self._run_server(server, event.packet)
+            if (client.paused and client.state in BETWEEN) or client.paused_body:
+                self._resume(event.packet)
+            self._other(client, event)
+        self._run_server(server, NEVER)
+        flow.settled(NEVER)
+        pairs = self._pairs
+        pairs.caught_up()
+        if pairs.waiting or pairs.expecting or flow.asking is not None or flow.answering is not None:
+            self._settle()
+
+    def _run_server(self, cursor: Cursor, before: int) -> None:
+        """The server's events of packets before that one."""
+        server = self.server
+        events = cursor.events
+        while cursor.index < len(events):
+            event = events[cursor.index]
+            if isinstance(event, StreamData):
+                stop = event.length if before == NEVER else _stop_before(event, before)
+                if stop > cursor.position:
+                    self._read(server, event, cursor.position, stop)
+                    cursor.position = server.position
+                if cursor.position < event.length:
+                    return
+            elif event.packet >= before:
+                return
+            else:
+                self._other(server, event)
+            cursor.index += 1
+            cursor.position = 0
+
+    def _read(self, framer: Framer, data: StreamData, position: int, stop: int | None = None) -> None:
+        """Data of a direction from a position on, up to stop where not to its end, or to where the framer pauses."""
+        side = int(framer is self.server)
+        for event in framer.read(data, position, stop):
+            if isinstance(event, HeadRead):
+                framer.follows = self._response(event) if side else self._request(event)
+            elif isinstance(event, BodyRead):
+                self._flow.body_whole(side, event.head, event.data, event.offset, event.begun, event.packet, event.ts)
+            elif isinstance(event, BodyBytes):
+                self._flow.body_bytes(side, event.n, event.data, event.packet)
+            else:
+                self._found(side, event)
+        if framer.state is State.OPAQUE and framer.position < data.length:
+            # what comes behind a switch is for the next protocol
+            if self.tunnel:
+                self._keep_behind(framer, data.after(framer.position))
+            framer.position = data.length
+
+    def _other(self, framer: Framer, event: StreamGap | StreamEnd) -> None:
+        """A gap or the end of a direction."""
+        behind = self.tunnel and framer.state is State.OPAQUE
+        self.take(framer, framer.gap(event) if isinstance(event, StreamGap) else framer.end(event))
+        if behind:
+            self._keep_behind(framer, event)
+
+    def _resume(self, packet: int) -> None:
+        """The server is up to that packet, at which the client goes on: decide what its bytes are."""
+        client = self.client
+        client.paused = client.paused_body = False
+        asked = self._pause_for
+        self._pause_for = None
+        if asked is not None:
+            head = asked.head
+            assert head is not None
+            if not asked.request_done and client.state in BODY_BEGINS:
+                # a final answer before the body: the client may do without sending it (RFC 9110 section 10.1.1)
+                client.may_be_unsent = head.expects and asked.response is not None
+                if head.upgrade or head.connect:
+                    client.paused = True
+                    self._pause_for = asked
+                return
+            if self.tunnel or (head.connect and asked.response is None):
+                # switched, or a CONNECT whose client does not wait for the answer
+                client.opaque()
+                self.blind = not self.tunnel
+                self.tunnel = self.tunnel or "opaque"
+            asked.went_on = not self.tunnel
+            return
+        self._pairs.make_room(packet)
+
+    def _settle(self) -> None:
+        """Reserve what stays: exchanges that wait, and those whose bodies are under way. Where there is no room for one of these, its body is given up."""
+        self._pairs.settle()
+        for framer in (self.client, self.server):
+            exchange = self._flow.answering if framer is self.server else self._flow.asking
+            if exchange is not None and not self._reserve(exchange):
+                self.take(framer, framer.give_up(WAITING_BYTES))
+
+    def _reserve(self, exchange: Exchange) -> bool:
+        return exchange.reserve(self._services.ledger.http, self._services.heads)
+
+    def finish(self, packet: int) -> None:
+        """The connection is over."""
+        self.client.opaque()
+        self.server.opaque()
+        self._pairs.finish(packet)
+        del self._pairs, self._flow  # which know the conversation, and so this
+
+    # --- what the framers find
+
+    def take(self, framer: Framer, events: Iterable[Event]) -> None:
+        """What a framer found, but heads that it waits behind."""
+        side = int(framer is self.server)
+        for event in events:
+            self._found(side, event)
+
+    def _found(self, side: int, event: Event) -> None:
+        flow = self._flow
+        if isinstance(event, BodyBegins):
+            flow.body_begins(side, event.head, event.framing, event.offset, event.begun)
+        elif isinstance(event, BodyEnds):
+            flow.body_ends(side, event.packet, event.ts, whole=event.whole)
+        elif isinstance(event, BodyGap):
+            flow.body_gap(side, event.n, event.packet)
+        elif isinstance(event, HeadCut):
+            self._cut_head(event)
+        elif isinstance(event, Odd):
+            flow.odd(side, event.anomaly)
+        elif isinstance(event, GivenUp):
+            flow.given_up(side, event.drop, event.packet, event.ts, event.offset, event.held)
+        elif isinstance(event, HeadsLost) and side and self._pairs.lost_from is None:
+            self._pairs.lost_from = event.offset
+
+    def _request(self, read: HeadRead) -> str:
+        """A request head; what follows it (`Framer.follows`)."""
+        head, offset, last_packet = read.head, read.offset, read.last_packet
+        assert type(head) is RequestHead
+        pairs = self._pairs
+        exchange = pairs.ask(head, read.size, offset, last_packet, read.ts, read.ack)
+        framer = self.client
+        self._services.request(head.method)
+        if head.anomalies:
+            exchange.add_anomalies(head.anomalies)
+        if framer.resynchronised:
+            exchange.resynchronised = True
+            framer.resynchronised = False
+        if head.version == "0.9":
+            self.server.simple_from = last_packet
+        if head.framing in ("none", "refused"):
+            if head.framing == "none":
+                exchange.request = head.bodiless
+            else:
+                exchange.request = head.with_body(head.body_of("dropped", DropReason.HTTP_AMBIGUOUS_LENGTH.value))
+                self._services.body("dropped")
+            if exchange.response_done:
+                self._flow.tell(exchange)
+        else:
+            exchange.request_done = False
+            self._flow.asking = exchange
+            # with values to be put into order, the server first: it settles the exchange's index
+            framer.paused_body = head.expects or self._services.by_packet
+        if head.connect or head.upgrade or framer.paused_body:
+            framer.paused = head.connect or head.upgrade
+            self._pause_for = exchange
+        elif len(pairs.waiting) >= pairs.most:
+            framer.paused = True
+        if head.cost > _LARGE_HEAD:
+            pairs.settle()
+        return head.framing
+
+    def _response(self, read: HeadRead) -> str:
+        """The same for a response head."""
+        head, last_packet, last_ts = read.head, read.last_packet, read.last_ts
+        assert type(head) is ResponseHead
+        framer, flow = self.server, self._flow
+        self._services.response(head.status_text)
+        status = head.status
+        final = not 100 <= status < 200 or status == 101
+        exchange = self._pairs.answer(read.offset, last_packet, read.ts, read.ack, final)
+        if head.anomalies and exchange is not None:
+            exchange.add_anomalies(head.anomalies)
+        if not final or exchange is None:
+            return "none"
+        request = flow.asked = exchange.head if exchange.packet < last_packet else None
+        if framer.resynchronised:
+            exchange.resynchronised = True
+            framer.resynchronised = False
+        flow.answering = exchange
+        exchange.response_head = head
+        if head.cost > _LARGE_HEAD and not self._reserve(exchange):
+            self._services.body("dropped")
+            exchange.response_head = None
+            flow.answered(exchange, head.with_body(head.body_of("dropped", DropReason.HTTP_MEMORY.value)), last_packet, last_ts)
+            return "no-memory"
+        if status == 101 or (request is not None and request.connect and status < 300):
+            # RFC 9112 section 6.3, rules 1 and 2: what follows is another protocol, on both sides where the client asked for it
+            kind = "websocket" if head.upgrade == "websocket" else "opaque"
+            self.switched_to = kind
+            if request is not None and (request.connect or request.upgrade) and not exchange.went_on:
+                self.tunnel = kind
+            flow.answered(exchange, head.bodiless, last_packet, last_ts)
+            return "opaque"
+        if status in _BODILESS or (request is not None and request.method == "HEAD"):
+            flow.answered(exchange, head.bodiless, last_packet, last_ts)
+            return "none"
+        if head.framing == "refused":
+            self._services.body("dropped")
+            flow.answered(exchange, head.with_body(head.body_of("dropped", DropReason.HTTP_AMBIGUOUS_LENGTH.value)), last_packet, last_ts)
+        framer.may_be_unsent = request is None and head.framing == "length" and head.length > 0
+        return head.framing
+
+    def _cut_head(self, cut: HeadCut) -> None:
+        head, where, packet, ts = cut.head, cut.where, cut.packet, cut.ts
+        body = head.body_of("truncated")
+        services = self._services
+        if type(head) is RequestHead:
+            services.request(head.method)
+            exchange = self._pairs.ask(head, 0, where.offset, packet, where.ts, where.ack)
+            services.body("truncated")
+            exchange.request = head.with_body(body)
+            if head.connect or head.upgrade:
+                self.client.paused, self._pause_for = True, exchange  # as behind a whole head
+        else:
+            assert type(head) is ResponseHead
+            services.response(head.status_text)
+            if head.status < 200 and head.status != 101:
+                return
+            found = self._pairs.answer(where.offset, packet, where.ts, where.ack, final=True)
+            assert found is not None
+            exchange = found
+        exchange.add_anomalies(head.anomalies)
+        if cut.resynchronised:
+            exchange.resynchronised = True
+        if type(head) is ResponseHead:
+            request = exchange.head if exchange.packet < packet else None  # a later request says nothing of what this is
+            bodiless = head.status in _BODILESS or (request is not None and request.method == "HEAD")
+            if not bodiless:
+                services.body("truncated")
+            self._flow.answered(exchange, head.bodiless if bodiless else head.with_body(body), packet, ts)
+        elif exchange.response_done:
+            self._flow.tell(exchange)
+
+
+def _stop_before(data: StreamData, packet: int) -> int:
+    """The position of the first byte of data that no packet before that one brought."""
+    ends = data.piece_ends()
+    pieces = bisect_left(range(len(ends)), packet, key=data.packet)
+    return ends[pieces - 1] if pieces else 0

@@ -1,0 +1,115 @@
+"""What the framing of one direction finds, in order: heads, bodies, losses. Values.
+
+Contract: the framer yields them (`Framer.read`, `gap`, `end`); behind a head it goes on when whoever takes them has said what follows it (`Framer.follows`).
+Invariant: packet and ts (ns) are always those of the byte that is spoken of.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pcapflow.anomalies import Anomaly
+from pcapflow.drops import Drop
+from pcapflow.protocols.http.message import Head
+from pcapflow.protocols.layer import Where
+
+
+class HeadRead(msgspec.Struct, gc=False):
+    """A head, whole."""
+
+    head: Head
+    size: int
+    """Its bytes."""
+    offset: int
+    """Stream offset, packet, time (ns) and raw acknowledgement number of its first byte."""
+    packet: int
+    ts: int
+    ack: int
+    last_packet: int
+    """Packet and time (ns) of its last."""
+    last_ts: int
+
+
+class HeadCut(msgspec.Struct, gc=False):
+    """A head of which only its first lines came; at that packet and time (ns) it was clear."""
+
+    head: Head
+    where: Where
+    """Its first byte."""
+    packet: int
+    ts: int
+    resynchronised: bool
+    """A search found it."""
+
+
+class BodyRead(msgspec.Struct, gc=False):
+    """The whole body of the head before, at once."""
+
+    head: Head
+    data: bytes
+    offset: int
+    """Where the message begins: stream offset and time (ns)."""
+    begun: int
+    packet: int
+    """Packet and time (ns) of the body's last byte."""
+    ts: int
+
+
+class BodyBegins(msgspec.Struct, gc=False):
+    """The head before has a body, of which some may come later."""
+
+    head: Head
+    framing: str
+    offset: int
+    """Where the message begins: stream offset and time (ns)."""
+    begun: int
+
+
+class BodyBytes(msgspec.Struct, gc=False):
+    """n bytes of the body; data is empty where nobody looks at them."""
+
+    n: int
+    data: bytes
+    packet: int
+    """That brought them, where the services want bodies packet by packet."""
+
+
+class BodyGap(msgspec.Struct, gc=False):
+    """n bytes of the body are missing."""
+
+    n: int
+    packet: int
+
+
+class BodyEnds(msgspec.Struct, gc=False):
+    """The body is over, at that packet and time (ns)."""
+
+    packet: int
+    ts: int
+    whole: bool
+    """As its framing says, though bytes may be missing in it."""
+
+
+class Odd(msgspec.Struct, gc=False):
+    """Something suspicious in the body that is under way."""
+
+    anomaly: Anomaly
+
+
+class GivenUp(msgspec.Struct, gc=False):
+    """A message is, for a reason; held: bytes that were held, from that offset of the stream on."""
+
+    drop: Drop
+    packet: int
+    ts: int
+    offset: int
+    held: int
+
+
+class HeadsLost(msgspec.Struct, gc=False):
+    """One or more heads were lost from that offset on."""
+
+    offset: int
+
+
+Event = HeadRead | HeadCut | BodyRead | BodyBegins | BodyBytes | BodyGap | BodyEnds | Odd | GivenUp | HeadsLost
