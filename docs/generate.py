@@ -286,7 +286,7 @@ def field_type(field: dict[str, Any]) -> str:
     if field.get("type") == "array":
         return "array of " + field_type(field["items"])
     if field.get("type") == "object":
-        return "map to " + field_type(field["additionalProperties"])
+        return "map to " + field_type(field["additionalProperties"]) if "additionalProperties" in field else "object"
     return str(field["type"])
 
 

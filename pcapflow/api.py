@@ -35,7 +35,7 @@ def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Sum
     return result.summary
 
 
-def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Iterator[records.Record]:
+def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Iterator[records.AnyRecord]:
     """Every record as it completes, the summary last. A reader that stops early stops the run."""
     lines: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE_RECORDS)
     stopped = threading.Event()
@@ -65,7 +65,6 @@ def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -
 
     worker = threading.Thread(target=work, name="pcapflow", daemon=True)
     worker.start()
-    decode = msgspec.json.Decoder(records.Record).decode
     try:
         while True:
             item = lines.get()
@@ -73,7 +72,7 @@ def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -
                 return
             if isinstance(item, BaseException):
                 raise item
-            yield decode(item)
+            yield records.decode(item)
     finally:
         stopped.set()
         worker.join()

@@ -60,10 +60,14 @@ class DropReason(StrEnum):
     JSON_TOO_DEEP = "json_too_deep"
     JSON_TOO_MANY_EVENTS = "json_too_many_events"
     JSON_MEMORY = "json_memory"
+    PLUGIN_FAILED = "plugin_failed"
+    PLUGIN_MESSAGE_TOO_LARGE = "plugin_message_too_large"
+    PLUGIN_REREADS = "plugin_rereads"
+    PLUGIN_MEMORY = "plugin_memory"
 
     @property
     def layer(self) -> str:
-        """`decode`, `reassembly`, `http`, `content` or `json`: who gave up."""
+        """`decode`, `reassembly`, `http`, `content`, `json` or `plugin`: who gave up."""
         head = self.value.split("_", 1)[0]
         return {"checksum": "decode", "connection": "reassembly", "hole": "reassembly"}.get(head, head)
 
@@ -95,6 +99,10 @@ _REASONS = {
     DropReason.JSON_TOO_DEEP: "Arrays and objects nest deeper than json_max_depth.",
     DropReason.JSON_TOO_MANY_EVENTS: "A document went on beyond json_document_max_events.",
     DropReason.JSON_MEMORY: "The json account or the memory limit refused a parser's bytes.",
+    DropReason.PLUGIN_FAILED: "A plug-in raised an exception: it reads no more of the conversation, or of the body; its bytes stay delivered.",
+    DropReason.PLUGIN_MESSAGE_TOO_LARGE: "A message of a plug-in's protocol went on beyond plugin_message_max_bytes.",
+    DropReason.PLUGIN_REREADS: "A plug-in looked at the bytes of a conversation more than plugin_rereads_max times over.",
+    DropReason.PLUGIN_MEMORY: "The http or output account, or the memory limit, refused what a plug-in waits for or found.",
 }
 
 

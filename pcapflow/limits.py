@@ -325,6 +325,18 @@ class Limits:
         "records of a block go to a temporary file until they are put in order",
         "records that wait for the end of their block, and what `--html`, `--har` and `--parquet` keep, each in a share of its own",
     )
+    plugin_message_max_bytes: int = _limit(
+        1 * MIB,
+        "bytes",
+        "drop `plugin_message_too_large`; the next message that can be found is read",
+        "one message of a plug-in's protocol, which is kept until it is whole",
+    )
+    plugin_rereads_max: int = _limit(
+        64,
+        "times the bytes that came",
+        "drop `plugin_rereads`; no more of the conversation is read",
+        "a plug-in that begins a message again with each segment takes time quadratic in it; one that says what it needs looks at each byte some twenty times at the worst",
+    )
     gap_fill_max_bytes: int = _limit(
         256 * MIB,
         "bytes",

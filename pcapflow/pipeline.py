@@ -35,7 +35,9 @@ from pcapflow.findings.follow import Following
 from pcapflow.findings.listening import Listener
 from pcapflow.limits import Limits
 from pcapflow.options import Options
+from pcapflow.payload import registry as payloads
 from pcapflow.process import HardLimit, resident_bytes
+from pcapflow.protocols import registry as protocols
 from pcapflow.records import seconds
 from pcapflow.report.sinks import Sink, kinds_wanted, to_each
 from pcapflow.shard import Shard
@@ -201,6 +203,7 @@ def _summary(shard: Shard, trace: Trace, began: float, start_rss: int, *, interr
         limits=shard.limits.as_dict(),
         run=Run(round(elapsed, 6), int(decode.packets / elapsed), int(bytes_read / elapsed), 1),
         worst_streams=collector.worst.streams(),
+        plugins=dict(sorted(collector.plugins.items())),
     )
 
 
@@ -250,6 +253,9 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
                 )
     if trace.passed_over:
         say(passed_over(trace.passed_over))
+    for point in (*protocols.plugged(), *payloads.plugged()):
+        if point.problem:
+            say(f"the plug-in {point.name} of {point.package} is not used: {point.problem}")
     seen = [link_type for info in trace.infos for link_type in info.link_types]
     more = len(result.warnings) - _WARNINGS_MAX
     if more > 0:

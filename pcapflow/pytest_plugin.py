@@ -20,7 +20,7 @@ from pcapflow.files import is_folder
 
 if TYPE_CHECKING:
     from pcapflow.limits import Limits
-    from pcapflow.records import Record
+    from pcapflow.records import AnyRecord
     from pcapflow.summary import Summary
 
 
@@ -55,16 +55,16 @@ class Captures:
 
         return api.analyze(self._path(path), limits=limits)
 
-    def records(self, path: str | os.PathLike[str], kind: str | None = None, *, limits: Limits | None = None) -> list[Record]:
+    def records(self, path: str | os.PathLike[str], kind: str | None = None, *, limits: Limits | None = None) -> list[AnyRecord]:
         """The records of a capture, all but the summary; of one kind (`gap`, `http`, ...) where it is given."""
         from pcapflow import api
-        from pcapflow.check.walk_records import key_of
         from pcapflow.errors import UsageError
+        from pcapflow.records import kind_of
 
-        if kind is not None and kind not in KINDS:
-            raise UsageError(f"{kind!r} is no record; write one of {', '.join(KINDS)}")
-        kinds = KINDS if kind is None else (kind,)
-        return [record for record in api.iter_records(self._path(path), limits=limits) if key_of(record)[0] in kinds]
+        if kind is not None and kind not in KINDS and not kind.startswith("plugin."):
+            raise UsageError(f"{kind!r} is no record; write one of {', '.join(KINDS)}, plugin.NAME")
+        found = ((kind_of(record), record) for record in api.iter_records(self._path(path), limits=limits))
+        return [record for its, record in found if its == kind or (kind is None and its != "summary")]
 
     def check(
         self,

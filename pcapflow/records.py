@@ -7,7 +7,8 @@ reports from before it can still be read.
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,7 +21,7 @@ from pcapflow.summary import Summary
 _BODY = ("complete", "gapped", "truncated", "dropped")
 _JSON = ("complete", "invalid", "truncated", "gapped", "dropped")
 _PROTOCOLS = ("http", "json", "websocket", "tls", "http2", "opaque", "empty")
-_LAYERS = ("decode", "reassembly", "http", "content", "json")
+_LAYERS = ("decode", "reassembly", "http", "content", "json", "plugin")
 
 
 class Stream(msgspec.Struct):
@@ -80,7 +81,11 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     last_ts: Annotated[float, counts("Capture time of its last packet.")]
     packets: Annotated[int, counts("Packets of both directions.")]
     protocol: Annotated[
-        str, says("What it spoke, at its end: in a CONNECT tunnel or behind an Upgrade the next protocol, where it is known.", *_PROTOCOLS)
+        str,
+        says(
+            f"What it spoke, at its end: {', '.join(f'`{name}`' for name in _PROTOCOLS)}, or a plug-in's protocol by its name; in a CONNECT tunnel or behind an Upgrade the next "
+            "protocol, where it is known."
+        ),
     ]
     streams: Annotated[Streams, says("Both directions.")]
     tls: Annotated[Tls | None, says("The TLS handshake, where there was one.")] = None
@@ -290,7 +295,47 @@ class Drop(msgspec.Struct, tag="drop", tag_field="record"):
     frame: Annotated[int | None, _FRAME] = None
 
 
+class Plugin(msgspec.Struct):
+    """What a plug-in found ([extending](extending.md)): a message of its protocol, or a body of its media types."""
+
+    record: Annotated[str, msgspec.Meta(pattern=r"^plugin\.", description="`plugin.` and the plug-in's name.")]
+    connection: Number
+    stream: Side
+    exchange: Annotated[int | None, says("The exchange whose body it is; null for a message of a protocol.")]
+    ts: Annotated[float, counts("First byte of the message.")]
+    packet: Annotated[int, counts("The packet that brought its first byte.")]
+    stream_offset: Annotated[int, counts("Stream offset of the message.")]
+    fields: Annotated[dict[str, Any], says("What the plug-in says of it.")]
+    file: Annotated[str | None, _FILE] = None
+    frame: Annotated[int | None, _FRAME] = None
+
+
 Record = Connection | Http | Json | Gap | Conflict | Drop | Summary
+"""What pcapflow itself finds: msgspec tells them apart by `record`."""
+AnyRecord = Record | Plugin
+
+
+@cache
+def _decoders() -> tuple[msgspec.json.Decoder[Record], msgspec.json.Decoder[Plugin]]:
+    return msgspec.json.Decoder(Record), msgspec.json.Decoder(Plugin)
+
+
+def decode(line: bytes | str) -> AnyRecord:
+    """A record from its JSON; raises `msgspec.ValidationError` and `msgspec.DecodeError`."""
+    ours, plugged = _decoders()
+    try:
+        return ours.decode(line)
+    except msgspec.ValidationError as e:
+        if "plugin." not in str(e):
+            raise
+        return plugged.decode(line)
+
+
+def converted(value: Any) -> AnyRecord:
+    """A record from what a parser of JSON made of it; raises `msgspec.ValidationError`."""
+    plugged = isinstance(value, dict) and str(value.get("record")).startswith("plugin.")
+    found: AnyRecord = msgspec.convert(value, Plugin if plugged else Record)
+    return found
 
 
 def seconds(ns: int) -> float:
@@ -303,8 +348,8 @@ def text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def kind_of(record: Record) -> str:
+def kind_of(record: AnyRecord) -> str:
     """A record's type, as its field `record` says."""
-    kind = record.__struct_config__.tag
+    kind = record.record if isinstance(record, Plugin) else record.__struct_config__.tag
     assert isinstance(kind, str)
     return kind

@@ -281,3 +281,6 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     worst_streams: Annotated[list[LossyStream], says("The streams that lost most bytes, worst first; `worst_streams` of them at most.")] = (
         msgspec.field(default_factory=list)
     )
+    plugins: Annotated[dict[str, int], says("Records of plug-ins, by the plug-in's name ([extending](extending.md)).")] = msgspec.field(
+        default_factory=dict
+    )

@@ -4,7 +4,7 @@
 #
 #   sudo samples/make.sh            writes samples/*.pcap and samples/truth.json (what nginx logged, what was served)
 #
-# Needs: iproute2 ethtool nginx tcpdump curl wrk python3. Leaves nothing running and no namespace behind. Addresses are 10.77.0.1
+# Needs: iproute2 ethtool nginx tcpdump curl wrk python3 redis-server redis-tools. Leaves nothing running and no namespace behind. Addresses are 10.77.0.1
 # (server) and 10.77.0.2 (client), fd77::1 and fd77::2.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 SRV=pcapflow-srv CLI=pcapflow-cli
 cleanup() {
+  [ ! -s "$work/redis.pid" ] || kill "$(cat "$work/redis.pid")" 2>/dev/null || true
   [ ! -s "$work/nginx.pid" ] || kill "$(cat "$work/nginx.pid")" 2>/dev/null || true
   sleep 0.3
   ip netns del $CLI 2>/dev/null || true
@@ -90,6 +91,10 @@ record statuses -- sh -c "curl -s -I $U/page.json $U/api; curl -s $U/none $U/fai
 record opaque -- sh -c "curl -s -o /dev/null $U/blob.bin $U/blob.bin"
 record ipv6 -- sh -c "curl -s 'http://[fd77::1]:8080/page.json' 'http://[fd77::1]:8080/api' 'http://[fd77::1]:8080/list.json'"
 record keepalive -- wrk -t1 -c4 -d1s --latency $U/api
+ip netns exec $SRV redis-server --port 6379 --bind 10.77.0.1 --protected-mode no --save '' --daemonize yes --pidfile "$work/redis.pid" > /dev/null
+sleep 0.5
+R="redis-cli -h 10.77.0.1"
+record redis -- sh -c "$R SET greeting 'hello, world'; $R GET greeting; $R GET nothing; $R INCRBY visits 41; $R HSET user:1 name Zoë city Łódź; $R -3 HGETALL user:1; $R INCR greeting; head -c 20000 /dev/zero | tr '\\0' x | $R -x SET page; $R GET page; redis-benchmark -h 10.77.0.1 -q -c 1 -n 12 -P 6 -t lpush,lrange_100"
 head_of() { python3 "$here/reshape.py" "$@"; }
 # tcpdump with a buffer that is too small for the load: real loss by the capture itself
 record lossy -B 64 -s 0 -- wrk -t1 -c8 -d1s $U/list.json
@@ -102,7 +107,7 @@ python3 - "$work" "$here/truth.json" <<'PY'
 import hashlib, json, pathlib, sys
 work = pathlib.Path(sys.argv[1])
 served = {p.name: {"bytes": p.stat().st_size, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()} for p in sorted((work / "www").iterdir())}
-logs = {p.stem: [json.loads(line) for line in p.read_text().splitlines()] for p in sorted(work.glob("*.truth")) if p.stem not in ("lossy", "keepalive")}
+logs = {p.stem: [json.loads(line) for line in p.read_text().splitlines()] for p in sorted(work.glob("*.truth")) if p.stem not in ("lossy", "keepalive", "redis")}
 with open(sys.argv[2], "w") as f:
     f.write(json.dumps({"served": served, "requests": logs}, indent=1) + "\n")
 PY

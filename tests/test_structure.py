@@ -17,6 +17,8 @@ VOCABULARY = {
     "entries",
     "exchanges",
     "json_problems",
+    "plugin_points",
+    "plugins",
     "options",
     "zstd",
     "backend",
@@ -55,6 +57,7 @@ MAY_IMPORT = {
         "payload.body",
         "payload.content",
         "payload.extract",
+        "payload.registry",
         "payload.json_body",
         "payload.sink",
         "protocols.follow",
@@ -103,6 +106,9 @@ MAY_IMPORT = {
         "report.terminal",
         "protocols.follow",
         "reassembly.connection",
+        "payload.registry",
+        "protocols.registry",
+        "report.console",
         "cli",
     },
 }
@@ -190,7 +196,7 @@ def test_every_limit_has_its_unit_its_reason_and_what_happens_there() -> None:
 def test_every_drop_and_every_cause_has_its_sentence() -> None:
     for member in (*DropReason, *GapCause):
         assert member.sentence.endswith(".")
-    assert {r.layer for r in DropReason} == {"decode", "reassembly", "http", "content", "json"}
+    assert {r.layer for r in DropReason} == {"decode", "reassembly", "http", "content", "json", "plugin"}
 
 
 def test_the_package_imports_nothing_heavy_before_it_is_used() -> None:

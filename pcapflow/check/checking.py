@@ -38,7 +38,7 @@ from pcapflow.check.walk_records import name_of, packet_of
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
 from pcapflow.files import begins_as_capture, discard, is_folder, place_of, put_in_place, temporary
 from pcapflow.limits import Limits
-from pcapflow.records import Drop, Gap, Http, Json, Record
+from pcapflow.records import AnyRecord, Drop, Gap, Http, Json
 from pcapflow.summary import Summary
 
 MOST = 20
@@ -281,7 +281,7 @@ def _expected(expectations: tuple[Expectation, ...], report: Path, summary: Summ
                 yield from (_violated(violation, record) for violation in expectation.violations(values))
 
 
-def _violated(violation: Violation, record: Record | None) -> Problem:
+def _violated(violation: Violation, record: AnyRecord | None) -> Problem:
     where = f"{name_of(record)}: " if record is not None else ""
     return Problem(
         "expectation",
@@ -294,7 +294,7 @@ def _fail_on(kinds: tuple[str, ...], report: Path) -> Iterator[Problem]:
     """One problem a kind: how many there are, and the first."""
     if not kinds:
         return
-    first: dict[str, Record] = {}
+    first: dict[str, AnyRecord] = {}
     count = dict.fromkeys(kinds, 0)
     cut_short = False
     for record in read_report(report):
@@ -315,7 +315,7 @@ def _fail_on(kinds: tuple[str, ...], report: Path) -> Iterator[Problem]:
             yield Problem("fail-on", f"{kind}: {name}{_detail(kind, record)}{more}", packet_of(record))
 
 
-def _kinds_of(record: Record) -> list[str]:
+def _kinds_of(record: AnyRecord) -> list[str]:
     if isinstance(record, Gap):
         return ["gap"]
     if isinstance(record, Drop):
@@ -328,7 +328,7 @@ def _kinds_of(record: Record) -> list[str]:
     return []
 
 
-def _detail(kind: str, record: Record) -> str:
+def _detail(kind: str, record: AnyRecord) -> str:
     if kind == "anomaly" and isinstance(record, Http):
         return f": {', '.join(record.anomalies)}"
     if isinstance(record, Json) and record.error is not None:

@@ -19,7 +19,7 @@ from pcapflow.check.endpoints import EndpointChange, Endpoints
 from pcapflow.check.walk_records import Key, key_of, name_of, packet_of, walk
 from pcapflow.check.walk_summary import comparable
 from pcapflow.check.walk_summary import summary as walk_summary
-from pcapflow.records import Record
+from pcapflow.records import AnyRecord
 from pcapflow.summary import Summary
 
 WINDOW = 4096
@@ -69,20 +69,20 @@ class _Waiting:
     """Records of one side whose like the other side has not shown yet."""
 
     def __init__(self) -> None:
-        self._order: OrderedDict[int, tuple[Key, Record, int]] = OrderedDict()
+        self._order: OrderedDict[int, tuple[Key, AnyRecord, int]] = OrderedDict()
         """By number, oldest first: key, record, and bytes of its text."""
         self._by_key: dict[Key, deque[int]] = {}
         self._put = 0
         self.bytes = 0
 
-    def put(self, key: Key, record: Record) -> None:
+    def put(self, key: Key, record: AnyRecord) -> None:
         size = len(msgspec.json.encode(record))
         self._order[self._put] = key, record, size
         self._by_key.setdefault(key, deque()).append(self._put)
         self._put += 1
         self.bytes += size
 
-    def take(self, key: Key) -> Record | None:
+    def take(self, key: Key) -> AnyRecord | None:
         found = self._by_key.get(key)
         if not found:
             return None
@@ -93,7 +93,7 @@ class _Waiting:
         self.bytes -= size
         return record
 
-    def oldest(self) -> Record:
+    def oldest(self) -> AnyRecord:
         """Take the one that waited longest, which is the first of its key."""
         key, *_ = next(iter(self._order.values()))
         taken = self.take(key)
@@ -119,7 +119,7 @@ class _Comparing:
         self._shown = 0
         """Bytes of what is told."""
 
-    def take(self, side: int, record: Record) -> None:
+    def take(self, side: int, record: AnyRecord) -> None:
         """The next record of a side: the like of one that waits on the other, or one that waits."""
         key = key_of(record)
         other = self._sides[1 - side].take(key)
@@ -137,7 +137,7 @@ class _Comparing:
             while self._sides[side].count:
                 self._missing(side, self._sides[side].oldest())
 
-    def _pair(self, a: Record, b: Record) -> None:
+    def _pair(self, a: AnyRecord, b: AnyRecord) -> None:
         if a == b:
             return
         self.result.changed += 1
@@ -146,7 +146,7 @@ class _Comparing:
             walk(a, b, changes)
             self._tell(RecordChange("changed", key_of(b)[0], name_of(b), packet_of(b), changes.found))  # type: ignore[arg-type]
 
-    def _missing(self, side: int, record: Record) -> None:
+    def _missing(self, side: int, record: AnyRecord) -> None:
         if side:
             self.result.new += 1
         else:
@@ -163,7 +163,7 @@ class _Comparing:
 
 
 def compare(
-    old: Iterator[Record], new: Iterator[Record], *, most: int = MOST, records: bool = True, with_endpoints: bool = True
+    old: Iterator[AnyRecord], new: Iterator[AnyRecord], *, most: int = MOST, records: bool = True, with_endpoints: bool = True
 ) -> Comparison:
     """Where two reports differ; what may differ between two equal runs is left out. most: differences that are told, as far as they take no more than
     some megabytes. records: False looks at summaries and endpoints alone.

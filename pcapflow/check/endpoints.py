@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcapflow.records import Http, Record
+from pcapflow.records import AnyRecord, Http
 
 _LONGEST = 1e12
 """Seconds of an exchange; a report that somebody wrote may say more than can be summed."""
@@ -50,7 +50,7 @@ class Endpoints:
         self.seen = False
         """Whether the report has exchanges at all."""
 
-    def add(self, record: Record) -> None:
+    def add(self, record: AnyRecord) -> None:
         """A record; only exchanges with a request count."""
         if not isinstance(record, Http) or record.request is None:
             return

@@ -16,7 +16,7 @@ import msgspec
 from pcapflow.backend import ijson_backend
 from pcapflow.errors import ReportError
 from pcapflow.files import CAPTURES
-from pcapflow.records import Record
+from pcapflow.records import AnyRecord, converted, decode
 from pcapflow.summary import SCHEMA, Capture, Summary
 
 LINE_MAX_BYTES = 2 << 20
@@ -42,7 +42,7 @@ _LEFT_OUT: dict[str, Any] = {
 """What a baseline does not have, and a summary does (docs/ci.md)."""
 
 
-def read_report(path: str | Path) -> Iterator[Record]:
+def read_report(path: str | Path) -> Iterator[AnyRecord]:
     """Every record of a report, the summary last."""
     name = str(path)
     try:
@@ -52,7 +52,7 @@ def read_report(path: str | Path) -> Iterator[Record]:
         raise ReportError(f"{name}: cannot be opened: {e.strerror or e}") from None
 
 
-def _read(file: IO[bytes], name: str) -> Iterator[Record]:
+def _read(file: IO[bytes], name: str) -> Iterator[AnyRecord]:
     first = file.readline(LINE_MAX_BYTES)
     if first == b"\n":
         first += file.readline(LINE_MAX_BYTES)
@@ -90,11 +90,10 @@ class _Begun:
         return data
 
 
-def _lines(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
-    decode = msgspec.json.Decoder(Record).decode
+def _lines(file: IO[bytes], first: bytes, name: str) -> Iterator[AnyRecord]:
     number = 0
     line = first
-    last: Record | None = None
+    last: AnyRecord | None = None
     while line:
         number += 1
         if line.strip():
@@ -108,9 +107,8 @@ def _lines(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
     _of_this_schema(last, name)
 
 
-def _our_layout(file: IO[bytes], first: bytes, name: str) -> Iterator[Record]:
+def _our_layout(file: IO[bytes], first: bytes, name: str) -> Iterator[AnyRecord]:
     """As `documents.DocumentWriter` and `baseline` write it: one record a line."""
-    decode = msgspec.json.Decoder(Record).decode
     number = 1
     while True:
         line = _line(file, name, number).strip()
@@ -154,7 +152,7 @@ def _captures(text: bytes, where: str) -> list[Capture]:
     return found
 
 
-def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
+def _any_layout(file: _Begun, name: str) -> Iterator[AnyRecord]:
     """A document however it is laid out, by ijson: slower, in as little memory. Fields that no report has are passed over."""
     parser = ijson_backend()
     common = import_module("ijson.common")
@@ -193,7 +191,7 @@ def _any_layout(file: _Begun, name: str) -> Iterator[Record]:
             depth += opens - closes
             if depth == top:
                 if top == 2:
-                    yield _converted(builder.value, Record, name)
+                    yield _converted(builder.value, name)
                 elif field in _FIELDS:
                     fields[field] = builder.value
                 builder = None
@@ -220,9 +218,9 @@ def _decoded(decode: Callable[[bytes], Any], data: bytes, where: str) -> Any:
         raise ReportError(f"{where}: is no report: {e}") from None
 
 
-def _converted(value: Any, kind: Any, where: str) -> Any:
+def _converted(value: Any, where: str) -> Any:
     try:
-        return msgspec.convert(value, kind)
+        return converted(value)
     except msgspec.ValidationError as e:
         raise ReportError(f"{where}: is no report: {e}") from None
 
@@ -236,7 +234,7 @@ def _summary(fields: dict[str, Any], name: str) -> Summary:
         memory.setdefault("process", {"peak_rss_bytes": 0, "start_rss_bytes": 0})
     if isinstance(json, dict):
         json.setdefault("backend", "")
-    summary: Summary = _converted({**_LEFT_OUT, **fields, "record": "summary"}, Summary, name)
+    summary: Summary = _converted({**_LEFT_OUT, **fields, "record": "summary"}, name)
     _of_this_schema(summary, name)
     return summary
 

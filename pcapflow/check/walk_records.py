@@ -7,6 +7,7 @@ from pathlib import PurePath
 from pcapflow.check.changes import Out, perhaps
 from pcapflow.fields import Endpoint
 from pcapflow.records import (
+    AnyRecord,
     Body,
     Conflict,
     Connection,
@@ -17,8 +18,8 @@ from pcapflow.records import (
     JsonBody,
     JsonError,
     LimitValue,
+    Plugin,
     Range,
-    Record,
     Request,
     Response,
     Stream,
@@ -254,12 +255,27 @@ def drop(at: str, a: Drop, b: Drop, out: Out) -> None:
     out(f"{at}.frame", a.frame, b.frame)
 
 
+def plugin(at: str, a: Plugin, b: Plugin, out: Out) -> None:
+    """Walks `Plugin`; what a plug-in says, name by name."""
+    out(f"{at}.record", a.record, b.record)
+    out(f"{at}.connection", a.connection, b.connection)
+    out(f"{at}.stream", a.stream, b.stream)
+    out(f"{at}.exchange", a.exchange, b.exchange)
+    out(f"{at}.ts", a.ts, b.ts)
+    out(f"{at}.packet", a.packet, b.packet)
+    out(f"{at}.stream_offset", a.stream_offset, b.stream_offset)
+    for name in dict.fromkeys((*a.fields, *b.fields)):
+        out(f"{at}.fields.{name}", a.fields.get(name), b.fields.get(name))
+    out(f"{at}.file", file_name(a.file), file_name(b.file))
+    out(f"{at}.frame", a.frame, b.frame)
+
+
 Key = tuple[str | int | None, ...]
 _LONGEST = 200
 """Characters of a target in a sentence."""
 
 
-def key_of(record: Record) -> Key:
+def key_of(record: AnyRecord) -> Key:
     """What a record is about: two reports' records with the same key are one thing at two times."""
     if isinstance(record, Connection):
         return ("connection", record.connection)
@@ -273,17 +289,19 @@ def key_of(record: Record) -> Key:
         return ("conflict", record.connection, record.stream, record.stream_offset, record.packet)
     if isinstance(record, Drop):
         return ("drop", record.connection, record.stream, record.layer, record.reason, record.stream_offset)
+    if isinstance(record, Plugin):
+        return (record.record, record.connection, record.stream, record.stream_offset)
     return ("summary",)
 
 
-def packet_of(record: Record) -> int | None:
+def packet_of(record: AnyRecord) -> int | None:
     """The packet to look at."""
-    if isinstance(record, Gap | Conflict | Drop):
+    if isinstance(record, Gap | Conflict | Drop | Plugin):
         return record.packet
     return None if isinstance(record, Summary) else record.connection
 
 
-def name_of(record: Record) -> str:
+def name_of(record: AnyRecord) -> str:
     """A record in few words."""
     if isinstance(record, Connection):
         return f"connection {record.connection}"
@@ -300,10 +318,12 @@ def name_of(record: Record) -> str:
         return f"conflict of {record.bytes} bytes at {record.stream_offset}, connection {record.connection}, {record.stream}"
     if isinstance(record, Drop):
         return f"drop {record.reason} at {record.stream_offset}, connection {record.connection}, {record.stream}"
+    if isinstance(record, Plugin):
+        return f"{record.record} at {record.stream_offset}, connection {record.connection}, {record.stream}"
     return "summary"
 
 
-def walk(old: Record, new: Record, out: Out) -> None:
+def walk(old: AnyRecord, new: AnyRecord, out: Out) -> None:
     """Both have the same key."""
     if isinstance(old, Connection) and isinstance(new, Connection):
         connection("", old, new, out)
@@ -317,3 +337,5 @@ def walk(old: Record, new: Record, out: Out) -> None:
         conflict("", old, new, out)
     elif isinstance(old, Drop) and isinstance(new, Drop):
         drop("", old, new, out)
+    elif isinstance(old, Plugin) and isinstance(new, Plugin):
+        plugin("", old, new, out)

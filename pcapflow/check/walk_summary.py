@@ -250,6 +250,7 @@ def summary(at: str, a: Summary, b: Summary, out: Out) -> None:
     counts(f"{at}.limits", a.limits, b.limits, out)
     run(f"{at}.run", a.run, b.run, out)
     each(f"{at}.worst_streams", a.worst_streams, b.worst_streams, out, lossy_stream)
+    counts(f"{at}.plugins", a.plugins, b.plugins, out)
 
 
 _NO_RUN = Run(0.0, 0, 0, 0)

@@ -17,6 +17,7 @@ from pcapflow.cli.diff import diff
 from pcapflow.cli.errors import exit_with
 from pcapflow.cli.extract import extract
 from pcapflow.cli.follow import follow
+from pcapflow.cli.protocols import protocols
 from pcapflow.cli.report_schema import report_schema
 from pcapflow.files import is_there
 
@@ -48,7 +49,7 @@ def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
 
 
-for _command in (analyze, check, diff, extract, follow, report_schema):
+for _command in (analyze, check, diff, extract, follow, protocols, report_schema):
     cli.add_command(_command)
 
 

@@ -8,6 +8,7 @@ capped at `map_keys`, the rest are counters. The conservation law is checked for
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -22,10 +23,12 @@ from pcapflow.findings.follow import Following
 from pcapflow.findings.listening import Listener
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
 from pcapflow.findings.ordering import RecordSorter, Take
+from pcapflow.findings.plugged import PluggedBodies
 from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record, endpoint, outside
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import backend
 from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.payload.registry import payloads
 from pcapflow.payload.sink import PayloadSink
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.cache import Answer, Heads
@@ -40,10 +43,11 @@ from pcapflow.reassembly.keys import endpoints, vlans_of
 from pcapflow.reassembly.seqspace import wrap
 from pcapflow.records import JsonBody, kind_of, seconds
 from pcapflow.streams.conversation import Consumer, Conversation
-from pcapflow.streams.events import StreamGap
+from pcapflow.streams.events import StreamGap, Where
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary, Tcp
 
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
+_PLUGIN = _JSON
 """Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
 
 
@@ -73,11 +77,11 @@ class Collector:
         self.limits = limits
         self.ledger = ledger
         self._kinds = who.kinds
-        self._listeners = who.listeners
-        self._chooser = next((one for one in who.listeners if one.chooses), None)
+        self._listeners = (*who.listeners, *([PluggedBodies(payloads())] if payloads().plugged else ()))
+        self._chooser = next((one for one in self._listeners if one.chooses), None)
         self._follow = who.follow
-        self.by_packet = any(one.by_packet for one in who.listeners)
-        self.by_exchange = any(one.by_exchange for one in who.listeners)
+        self.by_packet = any(one.by_packet for one in self._listeners)
+        self.by_exchange = any(one.by_exchange for one in self._listeners)
         self.wants_records = take is not None
         self._sorter = RecordSorter(ledger.output, take) if take is not None else None
         self._encode = msgspec.json.Encoder().encode
@@ -85,7 +89,10 @@ class Collector:
         self.http_summary = HttpSummary()
         self.json_summary = JsonSummary()
         self.drops = Drops()
-        self.heads = Heads(ledger.http, self._forgotten, keep_raw=any(one.keeps_heads for one in who.listeners))
+        self.plugins: dict[str, int] = {}
+        """What each plug-in found."""
+        self._payloads = payloads()
+        self.heads = Heads(ledger.http, self._forgotten, self._payloads.form_of, keep_raw=any(one.keeps_heads for one in who.listeners))
         self.forms = forms()
         self.looking = looking
         self.looks_at_all = looking.at_all or any(one.looks_at_all for one in who.listeners)
@@ -95,7 +102,7 @@ class Collector:
         self._methods = NamedCounts(limits.map_keys, METHODS)
         self._statuses = NamedCounts(limits.map_keys, STATUSES)
         self._codings_missing = NamedCounts(limits.map_keys, EXTRAS)
-        for one in who.listeners:
+        for one in self._listeners:
             one.begin(self)
         if who.follow is not None:
             who.follow.begin(ledger)
@@ -128,7 +135,7 @@ class Collector:
         assert self._sorter is not None
         self._sorter.add(packet, connection, kind, line, rank, order)
 
-    def record(self, packet: int, connection: int, record: records.Record, rank: int = 0) -> None:
+    def record(self, packet: int, connection: int, record: records.AnyRecord, rank: int = 0) -> None:
         """A record that packet completed."""
         self.entry(packet, connection, kind_of(record), self._encode(record), rank)
 
@@ -304,11 +311,24 @@ class Collector:
         count.count += 1
         count.bytes += n
 
+    def given_up(self, origin: BodyOrigin, drop: Drop, held: int, rank: int = _DROP) -> None:
+        """Something of a body was, of which so many bytes were held."""
+        self.count_drop(drop.reason, held)
+        limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
+        packet = origin.packet
+        record = records.Drop(
+            origin.connection, origin.stream, drop.reason.layer, drop.reason.value, seconds(self.places.ts(packet, origin.ts)), packet, 0, held, limit, drop.detail, None, None,
+            True, *self.places.of(packet),
+        )  # fmt: skip
+        if self._wants("drop"):
+            self.record(packet, origin.connection, record, rank + (origin.stream == "server"))
+
     # --- Host: protocols
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
-        return self._reader(head.codings, head.form, origin, self._heard_by(head, origin))
+        form = "" if head.form in self._payloads.plugged else head.form
+        return self._reader(head.codings, form, origin, self._heard_by(head, origin))
 
     def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
@@ -407,6 +427,21 @@ class Collector:
         if self._wants("json"):
             self.entry(packet, record.connection, "json", self._encode(record), _JSON + (record.stream == "server"))
 
+    def plugin(self, conversation: Conversation, direction: int, name: str, fields: bytes, at: Where, packet: int) -> None:
+        """See `Host`."""
+        self.found_by_plugin(conversation.number, conversation.stream_name(direction), name, None, fields, at, packet)
+
+    def found_by_plugin(self, connection: int, stream: str, name: str, exchange: int | None, fields: bytes, at: Where, packet: int) -> None:
+        """What a plug-in found, which begins at that place and which that packet completed; fields: a JSON object."""
+        kind = f"plugin.{name}"
+        self.plugins[name] = self.plugins.get(name, 0) + 1
+        if self._wants(kind):
+            said: Any = msgspec.Raw(fields)
+            record = records.Plugin(
+                kind, connection, stream, exchange, seconds(at.ts), at.packet, at.offset, said, *self.places.of(at.packet)
+            )
+            self.entry(packet, connection, kind, self._encode(record), _PLUGIN + (stream == "server"))
+
     def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None:
         """See `Host`."""
         causes = self.tcp.gaps_by_cause
@@ -429,7 +464,7 @@ class Collector:
         """See `Host`."""
         if drop.reason is DropReason.CONTENT_UNSUPPORTED:
             self._codings_missing.count(drop.detail.removeprefix("content coding ").partition(":")[0])
-        if drop.reason.layer == "http" and conversation.given_up(direction, drop.reason):
+        if drop.reason.layer in ("http", "plugin") and conversation.given_up(direction, drop.reason):
             self.drops.streams += 1
         self._count_drop(conversation, direction, drop, packet, ts, offset, held)
 

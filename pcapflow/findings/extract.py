@@ -13,7 +13,6 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from pcapflow import records
 from pcapflow.drops import Drop, DropReason
 from pcapflow.errors import UsageError
 from pcapflow.findings.listening import Listener, Run
@@ -151,14 +150,7 @@ class Extraction(Listener):
 
     def _given_up(self, origin: BodyOrigin, drop: Drop, held: int) -> None:
         """A value was, of which so many bytes were held."""
-        self._run.count_drop(drop.reason, held)
-        places = self._run.places
-        limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
-        record = records.Drop(
-            origin.connection, origin.stream, "json", drop.reason.value, seconds(places.ts(origin.packet, origin.ts)), origin.packet, 0, held, limit, drop.detail, None, None,
-            True, *places.of(origin.packet),
-        )  # fmt: skip
-        self._run.record(origin.packet, origin.connection, record, _RANK_VALUE + (origin.stream == "server"))
+        self._run.given_up(origin, drop, held, _RANK_VALUE)
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Listener`."""

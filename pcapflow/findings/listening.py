@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from pcapflow.budget import Ledger
-from pcapflow.capture.places import Places
-from pcapflow.drops import DropReason
+from pcapflow.drops import Drop
 from pcapflow.limits import Limits
 from pcapflow.payload.json_body import Tap
 from pcapflow.payload.sink import PayloadSink
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
-from pcapflow.records import Record
+from pcapflow.streams.events import Where
 
 
 class Run(Protocol):
@@ -25,18 +24,17 @@ class Run(Protocol):
 
     limits: Limits
     ledger: Ledger
-    places: Places
 
     def entry(self, packet: int, connection: int, kind: str, line: bytes, rank: int, order: int = -1) -> None:
         """A line of that kind, which packet completed; see `RecordSorter.add`."""
         ...
 
-    def record(self, packet: int, connection: int, record: Record, rank: int = 0) -> None:
-        """A record that packet completed."""
+    def given_up(self, origin: BodyOrigin, drop: Drop, held: int, rank: int = 0) -> None:
+        """Something of a body was, of which so many bytes were held."""
         ...
 
-    def count_drop(self, reason: DropReason, n: int) -> None:
-        """Something was given up of which n bytes were held."""
+    def found_by_plugin(self, connection: int, stream: str, name: str, exchange: int | None, fields: bytes, at: Where, packet: int) -> None:
+        """What a plug-in found, which begins at that place and which that packet completed; fields: a JSON object."""
         ...
 
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
 from pcapflow.payload.event_stream import EventStream
 from pcapflow.payload.json_body import Tap
 from pcapflow.payload.json_raw_text import Raw
 from pcapflow.payload.json_texts import NEW_LINE, RECORD_SEPARATOR, Separated, Text, Whole
+
+_FORMS = (
+    (re.compile(r"[a-z0-9.+-]+/(?:[a-z0-9!#$&^_.+-]+\+)?json\Z|application/(?:x-amz-json-1\.[0-9]|csp-report)\Z"), "json"),
+    (re.compile(r"(?:application|text)/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)\Z"), "ndjson"),
+    (re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json-seq\Z"), "json-seq"),
+    (re.compile(r"text/event-stream\Z"), "sse"),
+)
+
+
+def form_of(media_type: str) -> str:
+    """How JSON comes under a media type: `json` (RFC 8259, RFC 6839), `ndjson`, `json-seq` (RFC 7464), `sse`; empty for no JSON."""
+    return next((form for pattern, form in _FORMS if pattern.match(media_type)), "")
 
 
 def open_text(form: str, limits: Limits, account: Account, tap: Tap | None = None) -> Text:

@@ -14,9 +14,9 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http1.head import HEAD_END
-from pcapflow.protocols.layer import Found, LayerFactory, Opening, Where, place
+from pcapflow.protocols.layer import Found, LayerFactory, Opening
 from pcapflow.streams.conversation import Conversation, Events
-from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap
+from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap, Where, place
 
 NOTHING = ""
 """The form of a stream that is of no known protocol."""

@@ -11,7 +11,7 @@ from pcapflow.protocols.http.cache import Heads
 from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
 from pcapflow.records import Http, Json, JsonBody
 from pcapflow.streams.conversation import Conversation
-from pcapflow.streams.events import StreamData, StreamGap
+from pcapflow.streams.events import StreamData, StreamGap, Where
 
 
 class BodySink(Protocol):
@@ -41,6 +41,16 @@ class BodyOrigin(Protocol):
     @property
     def source(self) -> str:
         """`http-request`, `http-response` or `raw`."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Stream offset of the message's first byte."""
+        ...
+
+    @property
+    def first_packet(self) -> int:
+        """The packet that brought it."""
         ...
 
     @property
@@ -140,6 +150,10 @@ class Host(Protocol):
     def http(self, packet: int, record: Http) -> None: ...
 
     def json(self, packet: int, record: Json) -> None: ...
+
+    def plugin(self, conversation: Conversation, direction: int, name: str, fields: bytes, at: Where, packet: int) -> None:
+        """A message of a plug-in's protocol, which begins at that place and ends with that packet; fields: what it says of it, a JSON object."""
+        ...
 
     def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None: ...
 

@@ -31,7 +31,21 @@ _END_BYTES = 3
 class _Stream:
     """One direction."""
 
-    __slots__ = ("bytes", "connection", "framed", "head", "offset", "packet", "remaining", "searched", "searching", "sink", "stream", "ts")
+    __slots__ = (
+        "bytes",
+        "connection",
+        "first_packet",
+        "framed",
+        "head",
+        "offset",
+        "packet",
+        "remaining",
+        "searched",
+        "searching",
+        "sink",
+        "stream",
+        "ts",
+    )
 
     source = "raw"
     index = None
@@ -42,7 +56,7 @@ class _Stream:
     def __init__(self, services: Host, conversation: Conversation, direction: int, offset: int, ts: int, *, framed: bool) -> None:
         self.connection = conversation.number
         self.stream = conversation.stream_name(direction)
-        self.packet = 0
+        self.packet = self.first_packet = 0
         self.offset = offset
         self.ts = ts
         self.framed = framed
@@ -109,7 +123,7 @@ class RawJson:
         self._conversation.fix_roles()
         stream = _Stream(self._services, self._conversation, direction, event.start - len(stash), ts, framed=framed)
         self._streams[direction] = stream
-        stream.packet = event.packet(0)
+        stream.packet = stream.first_packet = event.packet(0)
         if stash and framed:
             stream.head = stash if self._services.ledger.http.reserve(len(stash)) else b""
             stream.searching = not stream.head
@@ -280,6 +294,7 @@ class JsonStreams:
     forms = (JSON, FRAMED_JSON)
     resumes = (JSON,)
     asks = ""
+    reads = "streams that are nothing but JSON"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""

@@ -12,22 +12,7 @@ from typing import NamedTuple, Protocol
 
 from pcapflow.protocols.host import Host
 from pcapflow.streams.conversation import Conversation, Events
-from pcapflow.streams.events import StreamData, StreamEvent
-
-
-class Where(NamedTuple):
-    """A byte of the stream: its offset, and the packet, time (ns) and raw acknowledgement number that came with it."""
-
-    offset: int
-    packet: int
-    ts: int
-    ack: int
-
-
-def place(data: StreamData, position: int) -> Where:
-    """The place of a byte at a position of data."""
-    piece = data.piece(position)
-    return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
+from pcapflow.streams.events import StreamData, StreamEvent, Where
 
 
 def behind(events: list[StreamEvent], packet: int) -> list[StreamEvent]:
@@ -120,6 +105,11 @@ class LayerFactory(Protocol):
     @property
     def name(self) -> str:
         """What users call it."""
+        ...
+
+    @property
+    def reads(self) -> str:
+        """What is read of it, in few words."""
         ...
 
     @property

@@ -38,6 +38,7 @@ class Http2:
     forms = ("http2",)
     resumes = ()
     asks = "http2"
+    reads = "nothing yet: it is only named"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""

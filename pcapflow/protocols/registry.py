@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
+from pcapflow.plugin_points import PROTOCOLS, Point, installed
+from pcapflow.plugins import Protocol
 from pcapflow.protocols.detection import Forms
 from pcapflow.protocols.http1.layer import Http1
 from pcapflow.protocols.json_streams import JsonStreams
 from pcapflow.protocols.layer import LayerFactory
 from pcapflow.protocols.named import Http2
+from pcapflow.protocols.plugged import Plugged
 from pcapflow.protocols.tls import Tls
 
 BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Http1(), JsonStreams())
@@ -16,5 +19,10 @@ BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Http1(), JsonStreams())
 
 @cache
 def forms() -> Forms:
-    """All that a stream may begin with. It knows nothing of any run."""
-    return Forms(BUILT_IN)
+    """All that a stream may begin with, plug-ins last. It knows nothing of any run."""
+    return Forms((*BUILT_IN, *(Plugged(point.plugin) for point in plugged() if point.plugin is not None)))
+
+
+def plugged() -> tuple[Point, ...]:
+    """Protocols of other packages, those that are not used too."""
+    return installed(PROTOCOLS, Protocol, frozenset(name for factory in BUILT_IN for name in (factory.name, *factory.forms)))

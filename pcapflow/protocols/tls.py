@@ -206,6 +206,7 @@ class Tls:
     forms = (_NAME,)
     resumes = ()
     asks = _NAME
+    reads = "the names in the first hellos; what is encrypted is not read"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`: a handshake record has a type, version 3.x and a length (RFC 8446 section 5.1)."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pcapflow.records import Record
+from pcapflow.records import Plugin, Record
 from pcapflow.summary import SCHEMA
 
 SHIPPED = Path(__file__).with_name("schema.json")
@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).with_name("schema.json")
 
 def schema() -> dict[str, Any]:
     """JSON Schema of a document, of a record (`$defs/Record`), and of each type."""
-    (record,), types = msgspec.json.schema_components([Record], ref_template="#/$defs/{name}")
+    (record, plugin), types = msgspec.json.schema_components([Record, Plugin], ref_template="#/$defs/{name}")
     for definition in types.values():
         # a key is never missing: defaults are for reports from before a field was there
         definition["required"] = list(definition["properties"])
@@ -40,5 +40,5 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "properties": {**fields, "records": {**records, "items": {"$ref": "#/$defs/Record"}}},
         "required": list(fields),
-        "$defs": {"Record": {"description": "A record.", **record}, **types},
+        "$defs": {"Record": {"description": "A record.", **record, "anyOf": [*record["anyOf"], plugin]}, **types},
     }

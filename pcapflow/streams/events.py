@@ -8,6 +8,7 @@ valid only during the call that hands it over, and whoever keeps bytes copies (a
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pcapflow.drops import GapCause
@@ -113,6 +114,17 @@ class StreamData:
             self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops, origins
         )
 
+    def pieces(self) -> Iterator[StreamData]:
+        """Each piece by itself."""
+        ends = self.piece_ends()
+        packets, times, acks = self.columns()
+        begin = 0
+        for i, end in enumerate(ends):
+            n = end - begin
+            origins = None if self._origins is None else [self._origins[i]]
+            yield StreamData(self.view, self.start + begin, n, [self._at[i]], [n], [packets[i]], [times[i]], [acks[i]], None, origins)
+            begin = end
+
     def packet(self, piece: int) -> int:
         """Packet that delivered a piece."""
         return int(self._packets[piece])
@@ -161,3 +173,18 @@ class StreamEnd(NamedTuple):
 
 
 StreamEvent = StreamData | StreamGap | StreamEnd
+
+
+class Where(NamedTuple):
+    """A byte of the stream: its offset, and the packet, time (ns) and raw acknowledgement number that came with it."""
+
+    offset: int
+    packet: int
+    ts: int
+    ack: int
+
+
+def place(data: StreamData, position: int) -> Where:
+    """The place of a byte at a position of data."""
+    piece = data.piece(position)
+    return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))

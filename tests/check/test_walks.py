@@ -13,7 +13,7 @@ import pytest
 from pcapflow import fields, records, summary
 from pcapflow.check import walk_records, walk_summary
 from pcapflow.check.changes import Changes
-from pcapflow.records import Record
+from pcapflow.records import Plugin, Record
 
 
 def bare(kind: Any) -> Any:
@@ -35,6 +35,8 @@ def made(kind: Any, *, other: bool) -> Any:
     if inspect.isclass(kind) and issubclass(kind, msgspec.Struct):
         hints = typing.get_type_hints(kind, include_extras=True)
         return kind(**{name: made(hints[name], other=other) for name in kind.__struct_fields__})
+    if kind is Any:
+        return "b" if other else "a"
     return {str: "b" if other else "a", int: int(other), float: float(other), bool: other}[kind]
 
 
@@ -49,7 +51,7 @@ def leaves(value: Any, at: str = "") -> set[str]:
     return {at + "[]"} if at.endswith(".advice") else {at}
 
 
-RECORDS = typing.get_args(Record)
+RECORDS = (*typing.get_args(Record), Plugin)
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
@@ -81,7 +83,7 @@ def test_of_two_records_with_one_key_every_kind_is_walked() -> None:
     for kind in RECORDS:
         if kind is not summary.Summary:
             record = made(kind, other=False)
-            assert walk_records.key_of(record)[0] == kind.__struct_config__.tag
+            assert walk_records.key_of(record)[0] == (kind.__struct_config__.tag or record.record)
             assert walk_records.name_of(record)
             assert walk_records.packet_of(record) == 0
 

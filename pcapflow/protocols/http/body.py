@@ -14,6 +14,7 @@ class BodyState:
         "bytes",
         "connection",
         "exchange",
+        "first_packet",
         "framing",
         "head",
         "missing",
@@ -27,11 +28,21 @@ class BodyState:
     )
 
     def __init__(
-        self, connection: int, stream: str, exchange: Exchange, request: RequestHead | None, head: Head, framing: str, offset: int, ts: int
+        self,
+        connection: int,
+        stream: str,
+        exchange: Exchange,
+        request: RequestHead | None,
+        head: Head,
+        framing: str,
+        offset: int,
+        first_packet: int,
+        ts: int,
     ) -> None:
-        """stream: `client` or `server`; request: what it belongs to, as far as that was known when it began; offset, ts: where and when (ns) its message
-        begins.
+        """stream: `client` or `server`; request: what it belongs to, as far as that was known when it began; offset, first_packet, ts: where and when (ns) its
+        message begins.
         """
+        self.first_packet = first_packet
         self.connection = connection
         self.stream = stream
         self.source = "http-request" if stream == "client" else "http-response"

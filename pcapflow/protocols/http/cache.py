@@ -12,7 +12,7 @@ from collections.abc import Callable
 from sys import getsizeof
 
 from pcapflow.budget import Account
-from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead, encoded
+from pcapflow.protocols.http.message import FormOf, Head, RequestHead, ResponseHead, encoded
 from pcapflow.records import Body, JsonBody, Response
 
 CACHED_HEAD_BYTES = 1 << 10
@@ -45,10 +45,11 @@ class Answer:
 class Heads:
     """The heads and answers of one run."""
 
-    __slots__ = ("_account", "_answer_bytes", "_bytes", "_forgotten", "_most", "answers", "keep_raw", "requests", "responses")
+    __slots__ = ("_account", "_answer_bytes", "_bytes", "_forgotten", "_most", "answers", "form_of", "keep_raw", "requests", "responses")
 
-    def __init__(self, account: Account, forgotten: Callable[[Answer], None], *, keep_raw: bool = False) -> None:
-        """forgotten: is told of an answer that leaves, with its uses; keep_raw: heads keep their bytes."""
+    def __init__(self, account: Account, forgotten: Callable[[Answer], None], form_of: FormOf, *, keep_raw: bool = False) -> None:
+        """forgotten: is told of an answer that leaves, with its uses; form_of: what kind of payload a content type is; keep_raw: heads keep their bytes."""
+        self.form_of = form_of
         self._account = account
         self._forgotten = forgotten
         self._most = min(CACHE_BYTES, account.limit // _SHARE)

@@ -57,15 +57,17 @@ class Flow:
 
     # --- bodies
 
-    def _body(self, side: int, head: Head, framing: str, offset: int, begun: int) -> BodyState:
+    def _body(self, side: int, head: Head, framing: str, offset: int, first_packet: int, begun: int) -> BodyState:
         exchange = self.answering if side else self.asking
         assert exchange is not None
         request = self.asked if side else exchange.head
-        return BodyState(self._conversation.number, "server" if side else "client", exchange, request, head, framing, offset, begun)
+        return BodyState(
+            self._conversation.number, "server" if side else "client", exchange, request, head, framing, offset, first_packet, begun
+        )
 
-    def body_begins(self, side: int, head: Head, framing: str, offset: int, begun: int) -> None:
-        """The message that begins at that offset and time (ns) has a body, of which some may come later."""
-        self._bodies[side] = self._body(side, head, framing, offset, begun)
+    def body_begins(self, side: int, head: Head, framing: str, offset: int, first_packet: int, begun: int) -> None:
+        """The message that begins at that offset, packet and time (ns) has a body, of which some may come later."""
+        self._bodies[side] = self._body(side, head, framing, offset, first_packet, begun)
 
     def body_bytes(self, side: int, n: int, data: bytes, packet: int) -> None:
         """n bytes of the body; data is empty where nobody looks at them."""
@@ -90,19 +92,19 @@ class Flow:
                 state.sink = self._services.open_body(state.head, state)
             state.sink.gap()
 
-    def body_whole(self, side: int, head: Head, data: bytes, offset: int, begun: int, packet: int, ts: int) -> None:
-        """The whole body of the message that begins at that offset and time (ns); packet and time (ns) of its last byte."""
+    def body_whole(self, side: int, head: Head, data: bytes, offset: int, first_packet: int, begun: int, packet: int, ts: int) -> None:
+        """The whole body of the message that begins at that offset, packet and time (ns); packet and time (ns) of its last byte."""
         services = self._services
         if type(head) is not ResponseHead or len(data) > SMALL_ANSWER or services.by_exchange:
-            state = self._body(side, head, "length", offset, begun)
-            state.bytes = len(data)
+            state = self._body(side, head, "length", offset, first_packet, begun)
+            state.bytes, state.packet = len(data), packet
             found = services.whole_body(data, head, state) if data and (head.form or services.looks_at_all) else None
             self._body_over(side, state, found, "complete", packet, ts)
             return
         # answers repeat as heads do: what a small body holds, and the response as it is written, are kept
         known = services.heads.answers.get((head, data))
         if known is None:
-            state = self._body(side, head, "length", offset, begun)
+            state = self._body(side, head, "length", offset, first_packet, begun)
             looked_at = services.whole_body(data, head, state) if data and (head.form or services.looks_at_all) else None
             if looked_at is not None and type(looked_at) is not JsonBody:
                 state.bytes = len(data)

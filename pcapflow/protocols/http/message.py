@@ -7,6 +7,7 @@ takes, as Python holds it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from sys import getsizeof
 from typing import Any, TypeVar, cast
 
@@ -14,13 +15,6 @@ import msgspec
 
 from pcapflow.body_options import MOST_CODINGS
 from pcapflow.records import Body, Request, Response, text
-
-_FORMS = (
-    (re.compile(r"[a-z0-9.+-]+/(?:[a-z0-9!#$&^_.+-]+\+)?json\Z|application/(?:x-amz-json-1\.[0-9]|csp-report)\Z"), "json"),
-    (re.compile(r"(?:application|text)/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)\Z"), "ndjson"),
-    (re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json-seq\Z"), "json-seq"),
-    (re.compile(r"text/event-stream\Z"), "sse"),
-)
 
 FOLD = re.compile(rb"\r?\n[ \t]+")
 _OBJECT_BYTES = 520
@@ -32,6 +26,8 @@ NO_BODY = Body("none", 0, None, 0, None, None, "complete", None, None)
 
 
 R = TypeVar("R", Request, Response)
+FormOf = Callable[[str | None], str]
+"""What kind of payload a content type is."""
 
 
 class Head:
@@ -39,8 +35,8 @@ class Head:
 
     framing: `none`, `length`, `chunked`, `close` or `refused`, before the rules that depend on the other side; length: -1 where unknown;
     raw: its bytes, where somebody asked for them and it has any; codings: the content and transfer codings to undo, in that order, one more than are undone at the
-    most; cost: bytes that it takes, as Python holds it; cached, holders: who reserves them (`cache`); form: how its JSON comes (`json`, `ndjson`, `json-seq`,
-    `sse`), empty where the content type says none.
+    most; cost: bytes that it takes, as Python holds it; cached, holders: who reserves them (`cache`); form: what kind of payload its content type says
+    (`payload.registry`), empty for one that nobody reads.
     """
 
     __slots__ = (
@@ -154,11 +150,3 @@ def codings_of(content_encoding: str | None, transfercodings_of: list[str]) -> t
     named = (content_encoding or "").lower().split(",") + transfercodings_of
     found = [coding for part in reversed(named) if (coding := part.strip(" \t")) not in ("", "identity")]
     return tuple(found[: MOST_CODINGS + 1])
-
-
-def form_of(content_type: str | None) -> str:
-    """How JSON comes under a content type: `json` (RFC 8259, RFC 6839), `ndjson`, `json-seq` (RFC 7464), `sse`; empty for no JSON."""
-    if content_type is None:
-        return ""
-    media_type = content_type.partition(";")[0].strip().lower()
-    return next((form for pattern, form in _FORMS if pattern.match(media_type)), "")

@@ -148,7 +148,7 @@ class HttpConnection:
             if isinstance(event, HeadRead):
                 framer.follows = self._response(event) if side else self._request(event)
             elif isinstance(event, BodyRead):
-                self._flow.body_whole(side, event.head, event.data, event.offset, event.begun, event.packet, event.ts)
+                self._flow.body_whole(side, event.head, event.data, event.offset, event.first_packet, event.begun, event.packet, event.ts)
             elif isinstance(event, BodyBytes):
                 self._flow.body_bytes(side, event.n, event.data, event.packet)
             else:
@@ -220,7 +220,7 @@ class HttpConnection:
     def _found(self, side: int, event: Event) -> None:
         flow = self._flow
         if isinstance(event, BodyBegins):
-            flow.body_begins(side, event.head, event.framing, event.offset, event.begun)
+            flow.body_begins(side, event.head, event.framing, event.offset, event.first_packet, event.begun)
         elif isinstance(event, BodyEnds):
             flow.body_ends(side, event.packet, event.ts, whole=event.whole)
         elif isinstance(event, BodyGap):

@@ -11,7 +11,7 @@ import msgspec
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop
 from pcapflow.protocols.http.message import Head
-from pcapflow.protocols.layer import Where
+from pcapflow.streams.events import Where
 
 
 class HeadRead(msgspec.Struct, gc=False):
@@ -48,7 +48,8 @@ class BodyRead(msgspec.Struct, gc=False):
     head: Head
     data: bytes
     offset: int
-    """Where the message begins: stream offset and time (ns)."""
+    """Where the message begins: stream offset, packet and time (ns)."""
+    first_packet: int
     begun: int
     packet: int
     """Packet and time (ns) of the body's last byte."""
@@ -61,7 +62,8 @@ class BodyBegins(msgspec.Struct, gc=False):
     head: Head
     framing: str
     offset: int
-    """Where the message begins: stream offset and time (ns)."""
+    """Where the message begins: stream offset, packet and time (ns)."""
+    first_packet: int
     begun: int
 
 

@@ -37,8 +37,7 @@ from pcapflow.protocols.http1.head import cut_head, read_head, simple_response
 from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message
 from pcapflow.protocols.http1.stash import Stash
 from pcapflow.protocols.http1.state import Refusal, State
-from pcapflow.protocols.layer import Where, place
-from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamGap
+from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamGap, Where, place
 
 _LARGEST_WINDOW = 256 << 10
 _END_BYTES = 3
@@ -346,14 +345,14 @@ class Framer:
                     while ends[piece] <= position:
                         piece += 1
                     last_ts = self._until(data, piece) if waited or self._waited else times[piece]
-                    yield BodyRead(head, view[at:stop], offset, ts, packets[piece], last_ts)
+                    yield BodyRead(head, view[at:stop], offset, packet, ts, packets[piece], last_ts)
                     at = stop
                 elif framing == "opaque":
                     self.opaque()
                     return at
                 else:
                     self._begin_body(head, framing)
-                    yield BodyBegins(head, framing, offset, ts)
+                    yield BodyBegins(head, framing, offset, packet, ts)
                     if head.version == "0.9":
                         # an answer without a head: all that is here is its body
                         self._simple_answer(data, base, view, at)

@@ -16,7 +16,7 @@ from pcapflow.anomalies import Anomaly
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.http.message import FOLD, NO_BODY, Head, RequestHead, ResponseHead, codings_of, finished, form_of
+from pcapflow.protocols.http.message import FOLD, NO_BODY, FormOf, Head, RequestHead, ResponseHead, codings_of, finished
 from pcapflow.protocols.http1.state import Refusal
 from pcapflow.records import text
 
@@ -32,6 +32,11 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _BLANK = b" \t"
+
+
+def _unread(_content_type: str | None) -> str:
+    """What kind of payload a content type is, to somebody who reads none."""
+    return ""
 
 
 class HeadFound(msgspec.Struct, gc=False):
@@ -66,7 +71,7 @@ def read_head(view: bytes, at: int, searched: int, *, client: bool, first: bool,
     refusal = beyond_limits(raw, limits)
     if refusal is not None:
         return HeadFound(stop, None, refusal)
-    head = (parse_request if client else parse_response)(raw, keep_raw=heads.keep_raw)
+    head = (parse_request if client else parse_response)(raw, heads.form_of, keep_raw=heads.keep_raw)
     if head is None:
         return HeadFound(stop, None, Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, len(raw), repr(raw[:40])))
     heads.keep(raw, head)
@@ -86,15 +91,15 @@ def beyond_limits(head: bytes, limits: Limits) -> Refusal | None:
     return None
 
 
-def parse_request(head: bytes, *, keep_raw: bool = False) -> RequestHead | None:
-    """A request head; None where it does not begin with a request line. keep_raw: with its bytes."""
+def parse_request(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = False) -> RequestHead | None:
+    """A request head; None where it does not begin with a request line. form_of: what kind of payload a content type is; keep_raw: with its bytes."""
     line = REQUEST_LINE.match(head)
     if line is None:
         return None
     result = RequestHead()
     result.version = text(line[3])
     anomalies: list[str] = []
-    fields = _fields(head, line.end(), result, anomalies)
+    fields = _fields(head, line.end(), result, anomalies, form_of)
     result.method = text(line[1])
     result.target = text(line[2])
     host = fields.get(b"host")
@@ -115,7 +120,7 @@ def simple_request(target: bytes) -> RequestHead:
     """A request of HTTP/0.9: one line, no fields."""
     result = RequestHead()
     result.version = "0.9"
-    _fields(b"", 0, result, [])
+    _fields(b"", 0, result, [], _unread)
     result.method, result.target, result.host = "GET", text(target), None
     result.connect = result.upgrade = result.expects = False
     result.framing = "none"
@@ -123,15 +128,15 @@ def simple_request(target: bytes) -> RequestHead:
     return finished(result, [], result.method, result.target, None)
 
 
-def parse_response(head: bytes, *, keep_raw: bool = False) -> ResponseHead | None:
-    """A response head; None where it does not begin with a status line. keep_raw: with its bytes."""
+def parse_response(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = False) -> ResponseHead | None:
+    """A response head; None where it does not begin with a status line. form_of, keep_raw: see `parse_request`."""
     line = STATUS_LINE.match(head)
     if line is None:
         return None
     result = ResponseHead()
     result.version = text(line[1])
     anomalies: list[str] = []
-    fields = _fields(head, line.end(), result, anomalies)
+    fields = _fields(head, line.end(), result, anomalies, form_of)
     result.status = int(line[2])
     result.status_text = str(result.status)
     result.reason = text((line[3] or b"").rstrip(_BLANK))
@@ -158,13 +163,13 @@ def simple_response() -> ResponseHead:
     """What stands for the head that an answer of HTTP/0.9 does not have: the body begins at once and ends with the stream."""
     result = ResponseHead()
     result.version = "0.9"
-    _fields(b"", 0, result, [])
+    _fields(b"", 0, result, [], _unread)
     result.status, result.status_text, result.reason, result.upgrade = 0, "0", "", ""
     result.raw = b""
     return finished(result, [], result.reason, result.upgrade, None)
 
 
-def _fields(head: bytes, at: int, result: Head, anomalies: list[str]) -> dict[bytes, bytes]:
+def _fields(head: bytes, at: int, result: Head, anomalies: list[str], form_of: FormOf) -> dict[bytes, bytes]:
     """Fills in what the fields say of the body; returns the fields by lower-case name, repeated ones joined by a comma."""
     rest = head[at:]
     if _BAD_LINE_END.search(head):

@@ -64,6 +64,7 @@ class Http1:
     forms = (REQUEST, RESPONSE)
     resumes = (REQUEST, RESPONSE)
     asks = REQUEST
+    reads = "requests, responses and bodies, CONNECT and Upgrade"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""

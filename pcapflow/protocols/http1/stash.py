@@ -6,7 +6,7 @@ Contract: `keep` takes all of it each time, `clear` lets it go. Invariant: what 
 from __future__ import annotations
 
 from pcapflow.budget import Account
-from pcapflow.protocols.layer import Where
+from pcapflow.streams.events import Where
 
 KEPT_BYTES = 256
 """Reserved beside the bytes that are kept: their place, and the objects (tests/reassembly/test_connection_memory.py measures it)."""
