@@ -85,7 +85,7 @@ class Limits:
         "closed connections leave first, then the one that was silent longest (`end`: `evicted`)",
         "connections tracked at one time; each may cost 2 to 3 KB",
     )
-    max_unanswered: int = _limit(
+    max_half_open: int = _limit(
         16_384,
         "connections",
         "the one whose last SYN is oldest leaves (`end`: `evicted`)",
@@ -154,8 +154,8 @@ class Limits:
     overlap_bytes: int = _limit(
         64 * KIB,
         "bytes",
-        "the stream is said to read differently under every other overlap policy",
-        "copies of contested bytes kept of one stream while they wait behind a hole, to tell which policies would read differently",
+        "the stream is said to be ambiguous under every other overlap policy",
+        "copies of contested bytes kept of one stream while they wait behind a hole, to tell under which policies the stream is ambiguous",
     )
     overlap_ranges: int = _limit(
         256,
@@ -209,7 +209,7 @@ class Limits:
         40 * MIB,
         "bytes",
         "as max_connections",
-        "the account of the connection table: max_connections and max_unanswered together",
+        "the account of the connection table: max_connections and max_half_open together",
     )
     http_head_max_bytes: int = _limit(
         64 * KIB,
@@ -239,7 +239,7 @@ class Limits:
         256,
         "requests",
         "the oldest request is reported without a response",
-        "requests of one connection that wait for their response; a one-sided capture never shows any",
+        "requests of one connection that wait for their response; a one-directional capture never shows any",
     )
     tls_hello_max_bytes: int = _limit(
         32 * KIB,

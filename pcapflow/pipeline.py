@@ -20,7 +20,7 @@ from pcapflow.budget import Account, Ledger
 from pcapflow.capture import linktypes
 from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.clock import timed
-from pcapflow.capture.folders import passed_over
+from pcapflow.capture.folders import skipped_files
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.places import Places
 from pcapflow.capture.reader import CaptureInfo
@@ -251,8 +251,8 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
                 say(
                     f"{info.path}: link type {linktypes.name(link_type)} is not supported; its {info.by_link_type[link_type]:,} packets were counted, not decoded"
                 )
-    if trace.passed_over:
-        say(passed_over(trace.passed_over))
+    if trace.skipped:
+        say(skipped_files(trace.skipped))
     for point in (*protocols.plugged(), *payloads.plugged()):
         if point.problem:
             say(f"the plug-in {point.name} of {point.package} is not used: {point.problem}")

@@ -47,7 +47,9 @@ class Stream(msgspec.Struct):
         ),
     ]
     drop_reason: Annotated[str | None, says_or_null("Why it was dropped.", *REASONS)]
-    reads_differently: Annotated[list[str], says("`--overlap` policies under which the stream would have read differently.")]
+    ambiguous_under: Annotated[
+        list[str], says("`--overlap` policies under which other bytes would have been delivered: the stream is ambiguous.")
+    ]
 
 
 class Streams(msgspec.Struct):
@@ -139,7 +141,7 @@ class JsonBody(msgspec.Struct):
     bom: Annotated[bool, _BOM] = False
     prefix: Annotated[str | None, _PREFIX] = None
     broken: Annotated[int, _BROKEN] = 0
-    passed_over: Annotated[int, _PASSED] = 0
+    skipped: Annotated[int, _PASSED] = 0
     duplicate_keys: Annotated[int | None, _DUPLICATES] = None
     error: Annotated[JsonError | None, _ERROR] = None
     drop_reason: Annotated[str | None, _JSON_DROP] = None
@@ -183,7 +185,7 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
     """An HTTP exchange: a request and its final response, or one of them alone."""
 
     connection: Number
-    index: Annotated[int, counts("The order in which it began on its connection, from 0.")]
+    exchange: Annotated[int, counts("The order in which it began on its connection, from 0.")]
     ts: Annotated[float, counts("First byte of the request (of the response, where the request is not there).")]
     duration: Annotated[float | None, says("Seconds to the last byte of the response; null where one of them is not there.")]
     anomalies: Annotated[
@@ -199,8 +201,8 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
 
     connection: Number
     stream: Side
-    source: Annotated[str, says("Where the text came from.", "http-response", "http-request", "sse", "websocket", "raw")]
-    http_index: Annotated[int | None, says("The exchange's `index`.")]
+    source: Annotated[str, says("Where the text came from.", "http-response", "http-request", "websocket", "raw")]
+    exchange: Annotated[int | None, says("The number of its exchange, as in the `http` record; null for a stream of JSON.")]
     ts: Annotated[float, counts("First byte of the message or stream.")]
     documents: Annotated[int, _DOCUMENTS]
     events: Annotated[int, _EVENTS]
@@ -213,7 +215,7 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
     bom: Annotated[bool, _BOM]
     prefix: Annotated[str | None, _PREFIX]
     broken: Annotated[int, _BROKEN]
-    passed_over: Annotated[int, _PASSED]
+    skipped: Annotated[int, _PASSED]
     duplicate_keys: Annotated[int | None, _DUPLICATES]
     error: Annotated[JsonError | None, _ERROR]
     drop_reason: Annotated[str | None, _JSON_DROP]

@@ -113,7 +113,7 @@ class Shard:
             datagrams=self._fragments.datagrams,
             fragments_dropped=self._fragments.dropped,
             fragments_overlapping=self._fragments.overlapping,
-            left_out=self._selection.left_out,
+            filtered_out=self._selection.filtered_out,
             snapped=self._counts.snapped + self._watch.sliced,
             duplicated=self._copies.count,
             duplicated_bytes=self._copies.bytes,

@@ -15,8 +15,8 @@ from pcapflow.drops import GapCause
 from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime, Side, counts, keyed, says, says_or_null
 from pcapflow.limits import Limits
 
-SCHEMA = "pcapflow.report/1"
-EXAMPLES = ("one_sided", "out_of_window", "multipath")
+SCHEMA = "pcapflow.report/2"
+EXAMPLES = ("one_directional", "out_of_window", "multipath")
 
 
 class Capture(msgspec.Struct):
@@ -75,7 +75,7 @@ class Decode(msgspec.Struct):
     datagrams: Annotated[int, counts("Put together from fragments, each counted at its last one; the others are under `other`.")] = 0
     fragments_dropped: Annotated[int, counts("Fragments that came to nothing.")] = 0
     fragments_overlapping: Annotated[int, counts("Datagrams given up since their fragments overlap.")] = 0
-    left_out: Annotated[int, counts("TCP segments outside `--from`, `--to` or `--filter`.")] = 0
+    filtered_out: Annotated[int, counts("TCP segments outside `--from`, `--to` or `--filter`.")] = 0
     snapped: Annotated[int, counts("Packets cut by the snap length, or by who sliced the capture.")] = 0
     duplicated: Annotated[
         int,
@@ -111,7 +111,7 @@ class PayloadBytes(msgspec.Struct):
 class Tcp(msgspec.Struct):
     """What the reassembly saw."""
 
-    connections: Annotated[int, counts("Connections, unanswered ones too.")] = 0
+    connections: Annotated[int, counts("Connections, half-open ones too.")] = 0
     segments: Annotated[int, counts("Segments looked at.")] = 0
     syn: Annotated[int, counts("With SYN.")] = 0
     fin: Annotated[int, counts("With FIN.")] = 0
@@ -125,11 +125,11 @@ class Tcp(msgspec.Struct):
     holes_filled: Annotated[int, counts("Holes whose bytes came after all.")] = 0
     out_of_order_segments: Annotated[int, counts("Beyond the next expected offset when they arrived.")] = 0
     conflicts: Annotated[int, counts("Segments that brought other bytes than were there.")] = 0
-    streams_reading_differently: Annotated[int, counts("Streams that another overlap policy would read differently.")] = 0
+    ambiguous_streams: Annotated[int, counts("Streams of which another overlap policy would deliver other bytes.")] = 0
     acknowledged_missing_bytes: Annotated[int, counts("Missing bytes that their receiver acknowledged: what the capture lost.")] = 0
     snapped_missing_bytes: Annotated[int, counts("Missing bytes at the end of packets that the capture cut short.")] = 0
-    unanswered_connections: Annotated[int, counts("Nothing but a SYN, or what one side says without data.")] = 0
-    one_sided_connections: Annotated[int, counts("Data or more of one direction alone.")] = 0
+    half_open_connections: Annotated[int, counts("Nothing but a SYN, or what one side says without data.")] = 0
+    one_directional_connections: Annotated[int, counts("Data or more of one direction alone.")] = 0
     evicted_connections: Annotated[int, counts("That left the full table for others.")] = 0
     early_acknowledgements: Annotated[int, counts("Captured before the data they acknowledge.")] = 0
     multipath_connections: Annotated[int, counts("Connections whose handshake offers Multipath TCP.")] = 0
@@ -265,7 +265,7 @@ class LossyStream(msgspec.Struct):
 class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     """The last record of a run, and the document without its records."""
 
-    schema: Annotated[str, says("`pcapflow.report/1`.")]
+    schema: Annotated[str, says("`pcapflow.report/2`.")]
     pcapflow: Annotated[str, says("Version of pcapflow.")]
     interrupted: Annotated[bool, says("The run was interrupted: this covers what was read.")]
     captures: Annotated[list[Capture], says("Files, in the order in which they were taken.")]

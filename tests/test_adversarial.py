@@ -110,7 +110,7 @@ def test_time_is_linear_whichever_copy_is_kept(tmp_path: Path, kind: str, policy
     whole = tmp_path / "whole.pcap"
     make(kind, whole, size)
     report = analyse(whole, "--overlap", policy)
-    assert report["tcp"]["streams_reading_differently"] == 1
+    assert report["tcp"]["ambiguous_streams"] == 1
     assert _is_linear(tmp_path, kind, size, "--overlap", policy)
 
 

@@ -42,7 +42,7 @@ def path_cost(path: str) -> int:
     return _PATHS * max(0, getsizeof(path) + len(json.dumps(path)) - _SHORT_PATH)
 
 
-def passed_over(files: Sequence[str]) -> str:
+def skipped_files(files: Sequence[str]) -> str:
     """What to say of files in a directory that are no captures; nothing for none."""
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return f"{files[0]}{more}: not a capture, passed over" if files else ""
+    return f"{files[0]}{more}: not a capture, skipped" if files else ""

@@ -82,7 +82,7 @@ class PcapNg:
     NAME = "pcapng"
     SAYS = (
         "several sections and interfaces, both byte orders; enhanced, simple and old packet blocks; `if_tsresol`, `if_tsoffset`; interface statistics "
-        "(`dropped_by_capture`); decryption secrets are counted; other blocks and options are passed over"
+        "(`dropped_by_capture`); decryption secrets are counted; other blocks and options are skipped"
     )
 
     def __init__(self, info: CaptureInfo, limits: Limits) -> None:

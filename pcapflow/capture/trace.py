@@ -3,7 +3,7 @@
 Contract: `Trace` takes paths, of which a directory stands for the captures in it, and gives `PacketBlock` values whose packets are numbered
 from 1 on. Captures are taken in the order of their first packets; those that overlap in time (two interfaces captured side by side) are merged
 packet by packet. It raises `CaptureError` before the first block where an input cannot be read as a capture; in a directory such files
-are left out and named in `passed_over`.
+are left out and named in `skipped`.
 
 Invariant: a capture's own packets stay in its own order; of packets with the same time those of the capture that comes first in order
 come first. A block is valid until the next one is asked for. At one time only those captures are open that overlap, and the more they are, the
@@ -170,7 +170,7 @@ class Trace:
         self._limits = limits
         self._ledger = ledger
         self._interrupt = interrupt
-        self.passed_over: list[str] = []
+        self.skipped: list[str] = []
         """Files of directories that are no captures."""
         self._taken = 0
         """Bytes of inputs that are done."""
@@ -214,7 +214,7 @@ class Trace:
                     one.close()
                     if e.unreadable or not folder:
                         raise
-                    self.passed_over.append(name)
+                    self.skipped.append(name)
                     continue
                 except BaseException:
                     one.close()

@@ -27,7 +27,7 @@ import msgspec
 
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
-from pcapflow.capture.folders import passed_over
+from pcapflow.capture.folders import skipped_files
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import captures_in
 from pcapflow.check import baseline
@@ -343,7 +343,7 @@ def captures_of(folder: str, limits: Limits, ledger: Ledger) -> tuple[list[str],
     captures, others = captures_in(folder, limits, ledger, Interrupt())
     baselines = {path for path in others if path.endswith(baseline.SUFFIX)}
     missed = {path.removesuffix(baseline.SUFFIX) for path in baselines} - set(captures)
-    return sorted({*captures, *missed}), passed_over([path for path in others if path not in baselines and path not in missed])
+    return sorted({*captures, *missed}), skipped_files([path for path in others if path not in baselines and path not in missed])
 
 
 def interrupted(job: Job) -> Verdict:

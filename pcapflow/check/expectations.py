@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pcapflow.check.older import NOW
 from pcapflow.errors import UsageError
 from pcapflow.report.schema import schema
 from pcapflow.sizes import duration, size
@@ -163,7 +164,9 @@ def _kinds(path: str, steps: tuple[Step, ...]) -> list[Kind]:
             elif not isinstance(step, str) and "items" in kind:
                 reached.append(kind["items"])
         if not reached:
-            raise UsageError(f"{path}: a report has no such field{did_you_mean(str(step), sorted(names))}")
+            now = NOW.get(path.removeprefix("."))
+            called = f"; it is called {now} now" if now is not None else did_you_mean(str(step), sorted(names))
+            raise UsageError(f"{path}: a report has no such field{called}")
         kinds = reached
     kinds = _open(kinds, whole["$defs"])
     if any("properties" in kind or "items" in kind or "additionalProperties" in kind for kind in kinds):

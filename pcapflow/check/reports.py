@@ -14,6 +14,7 @@ from typing import IO, Any
 import msgspec
 
 from pcapflow.backend import ijson_backend
+from pcapflow.check.older import OLD, upgraded
 from pcapflow.errors import ReportError
 from pcapflow.files import CAPTURES
 from pcapflow.records import AnyRecord, converted, decode
@@ -99,7 +100,7 @@ def _lines(file: IO[bytes], first: bytes, name: str) -> Iterator[AnyRecord]:
         if line.strip():
             if isinstance(last, Summary):
                 raise ReportError(f"{name}: line {number}: something follows the summary")
-            last = _decoded(decode, line, f"{name}: line {number}")
+            last = _decoded(_record, line, f"{name}: line {number}")
             yield last
         line = _line(file, name, number)
     if not isinstance(last, Summary):
@@ -117,7 +118,7 @@ def _our_layout(file: IO[bytes], first: bytes, name: str) -> Iterator[AnyRecord]
             break
         if not line:
             raise ReportError(f"{name}: line {number}: ends among its records: it is not whole")
-        yield _decoded(decode, line.removesuffix(b","), f"{name}: line {number}")
+        yield _decoded(_record, line.removesuffix(b","), f"{name}: line {number}")
     rest = line.removeprefix(_AFTER_RECORDS) + file.read(VALUE_MAX_BYTES + 1)
     if len(rest) > VALUE_MAX_BYTES:
         raise ReportError(f"{name}: its summary is longer than {VALUE_MAX_BYTES >> 20} MiB, which none is")
@@ -153,7 +154,7 @@ def _captures(text: bytes, where: str) -> list[Capture]:
 
 
 def _any_layout(file: _Begun, name: str) -> Iterator[AnyRecord]:
-    """A document however it is laid out, by ijson: slower, in as little memory. Fields that no report has are passed over."""
+    """A document however it is laid out, by ijson: slower, in as little memory. Fields that no report has are skipped."""
     parser = ijson_backend()
     common = import_module("ijson.common")
     fields: dict[str, Any] = {}
@@ -202,6 +203,15 @@ def _any_layout(file: _Begun, name: str) -> Iterator[AnyRecord]:
     yield _summary(fields, name)
 
 
+def _record(line: bytes) -> AnyRecord:
+    """A record of this schema or the one before."""
+    try:
+        record = decode(line)
+    except msgspec.ValidationError:
+        return converted(upgraded(msgspec.json.decode(line)))
+    return converted(upgraded(msgspec.json.decode(line))) if isinstance(record, Summary) and record.schema == OLD else record
+
+
 def _line(file: IO[bytes], name: str, number: int) -> bytes:
     line = file.readline(LINE_MAX_BYTES)
     if len(line) == LINE_MAX_BYTES:
@@ -220,7 +230,7 @@ def _decoded(decode: Callable[[bytes], Any], data: bytes, where: str) -> Any:
 
 def _converted(value: Any, where: str) -> Any:
     try:
-        return converted(value)
+        return converted(upgraded(value))
     except msgspec.ValidationError as e:
         raise ReportError(f"{where}: is no report: {e}") from None
 

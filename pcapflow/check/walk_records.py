@@ -63,7 +63,7 @@ def stream(at: str, a: Stream, b: Stream, out: Out) -> None:
     out(f"{at}.ring_peak_bytes", a.ring_peak_bytes, b.ring_peak_bytes)
     out(f"{at}.status", a.status, b.status)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
-    out(f"{at}.reads_differently", a.reads_differently, b.reads_differently)
+    out(f"{at}.ambiguous_under", a.ambiguous_under, b.ambiguous_under)
 
 
 def streams(at: str, a: Streams, b: Streams, out: Out) -> None:
@@ -123,7 +123,7 @@ def json_body(at: str, a: JsonBody, b: JsonBody, out: Out) -> None:
     out(f"{at}.bom", a.bom, b.bom)
     out(f"{at}.prefix", a.prefix, b.prefix)
     out(f"{at}.broken", a.broken, b.broken)
-    out(f"{at}.passed_over", a.passed_over, b.passed_over)
+    out(f"{at}.skipped", a.skipped, b.skipped)
     out(f"{at}.duplicate_keys", a.duplicate_keys, b.duplicate_keys)
     perhaps(f"{at}.error", a.error, b.error, out, json_error)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
@@ -163,7 +163,7 @@ def response(at: str, a: Response, b: Response, out: Out) -> None:
 def http(at: str, a: Http, b: Http, out: Out) -> None:
     """Walks `Http`."""
     out(f"{at}.connection", a.connection, b.connection)
-    out(f"{at}.index", a.index, b.index)
+    out(f"{at}.exchange", a.exchange, b.exchange)
     out(f"{at}.ts", a.ts, b.ts)
     out(f"{at}.duration", a.duration, b.duration)
     out(f"{at}.anomalies", a.anomalies, b.anomalies)
@@ -177,7 +177,7 @@ def json(at: str, a: Json, b: Json, out: Out) -> None:
     out(f"{at}.connection", a.connection, b.connection)
     out(f"{at}.stream", a.stream, b.stream)
     out(f"{at}.source", a.source, b.source)
-    out(f"{at}.http_index", a.http_index, b.http_index)
+    out(f"{at}.exchange", a.exchange, b.exchange)
     out(f"{at}.ts", a.ts, b.ts)
     out(f"{at}.documents", a.documents, b.documents)
     out(f"{at}.events", a.events, b.events)
@@ -190,7 +190,7 @@ def json(at: str, a: Json, b: Json, out: Out) -> None:
     out(f"{at}.bom", a.bom, b.bom)
     out(f"{at}.prefix", a.prefix, b.prefix)
     out(f"{at}.broken", a.broken, b.broken)
-    out(f"{at}.passed_over", a.passed_over, b.passed_over)
+    out(f"{at}.skipped", a.skipped, b.skipped)
     out(f"{at}.duplicate_keys", a.duplicate_keys, b.duplicate_keys)
     perhaps(f"{at}.error", a.error, b.error, out, json_error)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
@@ -280,9 +280,9 @@ def key_of(record: AnyRecord) -> Key:
     if isinstance(record, Connection):
         return ("connection", record.connection)
     if isinstance(record, Http):
-        return ("http", record.connection, record.index)
+        return ("http", record.connection, record.exchange)
     if isinstance(record, Json):
-        return ("json", record.connection, record.stream, record.http_index)
+        return ("json", record.connection, record.stream, record.exchange)
     if isinstance(record, Gap):
         return ("gap", record.connection, record.stream, record.stream_offset)
     if isinstance(record, Conflict):
@@ -307,10 +307,10 @@ def name_of(record: AnyRecord) -> str:
         return f"connection {record.connection}"
     if isinstance(record, Http):
         said = f" ({record.request.method} {record.request.target[:_LONGEST]})" if record.request is not None else ""
-        return f"exchange {record.index} of connection {record.connection}{said}"
+        return f"exchange {record.exchange} of connection {record.connection}{said}"
     if isinstance(record, Json):
         return f"JSON of connection {record.connection}, {record.stream}" + (
-            f", exchange {record.http_index}" if record.http_index is not None else ""
+            f", exchange {record.exchange}" if record.exchange is not None else ""
         )
     if isinstance(record, Gap):
         return f"gap of {record.bytes} bytes at {record.stream_offset}, connection {record.connection}, {record.stream}"

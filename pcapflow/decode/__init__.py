@@ -1,1 +1,1 @@
-"""Stage 2: `PacketBlock` to `SegmentColumns`. The column lane takes what is common, dpkt the rest, row by row."""
+"""Stage 2: `PacketBlock` to `SegmentColumns`. The column path takes what is common, dpkt the rest, row by row."""

@@ -1,9 +1,9 @@
-"""The column lane: Ethernet, Linux cooked, raw IP and loopback frames with up to two VLAN tags, IPv4, IPv6 without extension headers, TCP with any
+"""The column path: Ethernet, Linux cooked, raw IP and loopback frames with up to two VLAN tags, IPv4, IPv6 without extension headers, TCP with any
 options.
 
-Contract: takes a `PacketBlock`, returns `SegmentColumns` and adds to `DecodeCounts`. Rows that the lane does not
+Contract: takes a `PacketBlock`, returns `SegmentColumns` and adds to `DecodeCounts`. Rows that the path does not
 understand go to `slow.decode_row` and come back as rows of the same columns. It refuses nothing and raises for nothing
-that the wire said. Invariant: on rows that both lanes understand they agree (tests/decode/test_lanes_agree.py).
+that the wire said. Invariant: on rows that both paths understand they agree (tests/decode/test_paths_agree.py).
 
 How: every header is gathered with one numpy take through a view in which each byte of the buffer begins a row. The
 buffer is padded, so a gather at a packet's end reads zeros or the next record; rows too short for their header are
@@ -63,16 +63,16 @@ _I64 = npt.NDArray[np.int64]
 _U64 = npt.NDArray[np.uint64]
 
 
-# --- link layers: where the network layer begins, and its EtherType; 0 where this lane does not know
+# --- link layers: where the network layer begins, and its EtherType; 0 where this path does not know
 
 
 def _ethertype_at(offset: int, size: int) -> Callable[[bytearray, _I64], tuple[_I64, _I64]]:
     """A header of so many bytes with an EtherType at that offset."""
 
-    def lane(buffer: bytearray, at: _I64) -> tuple[_I64, _I64]:
+    def path(buffer: bytearray, at: _I64) -> tuple[_I64, _I64]:
         return gather(buffer, at + offset, np.dtype(">u2")).astype(np.int64), at + size
 
-    return lane
+    return path
 
 
 def _raw(buffer: bytearray, at: _I64) -> tuple[_I64, _I64]:
@@ -124,7 +124,7 @@ class _Layer(NamedTuple):
         return _Layer(rows[index], kind[index], at[index], end[index], wire[index], tag[index], tunnel[index], depth)
 
 
-class _Lane:
+class _ColumnPath:
     """One block on its way through."""
 
     def __init__(self, block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool) -> None:
@@ -132,7 +132,7 @@ class _Lane:
         self.counts = counts
         self.open_tunnels = open_tunnels
         self.taken = np.zeros(len(block), dtype=bool)
-        """Rows that are done with; the others are for the slow lane."""
+        """Rows that are done with; the others are for the slow path."""
         self.short = 0
         """Rows of those that have no whole link header."""
         self.parts: list[SegmentColumns] = []
@@ -144,7 +144,7 @@ class _Lane:
         known = _LANES.get(link_type)
         if known is None:
             return
-        shortest, lane = known
+        shortest, path = known
         at = self.block.offsets[rows]
         end = at + self.block.caplen[rows]
         short = at + shortest > end
@@ -154,7 +154,7 @@ class _Lane:
             rows, at, end = rows[~short], at[~short], end[~short]
             if not len(rows):
                 return
-        kind, l3 = lane(self.block.buffer, at)
+        kind, l3 = path(self.block.buffer, at)
         none = np.zeros(len(rows), dtype=np.uint64)
         wire = at + self.block.wirelen[rows]
         self.network(_Layer(rows, kind, l3, end, wire, none, none, tunnels.DEPTH_MAX if self.open_tunnels else 0))
@@ -213,14 +213,14 @@ class _Lane:
     def _others(
         self, layer: _Layer, plain: npt.NDArray[np.bool_], proto: npt.NDArray[np.uint8], l4: _I64, wire_end: _I64
     ) -> npt.NDArray[np.bool_]:
-        """Counts UDP and the protocols that hold no TCP, opens tunnels, and leaves what is neither to the slow lane. Which packets are TCP."""
+        """Counts UDP and the protocols that hold no TCP, opens tunnels, and leaves what is neither to the slow path. Which packets are TCP."""
         tcp: npt.NDArray[np.bool_] = plain & (proto == _TCP)
         if tcp.all():
             return tcp
         other = plain & np.isin(proto, list(_NEITHER))
         if not layer.depth:
             other |= plain & np.isin(proto, list(tunnels.PROTOCOLS))
-        udp = plain & (proto == _UDP) & (l4 + 8 <= np.minimum(wire_end, layer.end))  # of the others the slow lane says what they are
+        udp = plain & (proto == _UDP) & (l4 + 8 <= np.minimum(wire_end, layer.end))  # of the others the slow path says what they are
         if layer.depth and udp.any():
             at = np.flatnonzero(udp)
             port = gather(self.block.buffer, l4[at] + 2, np.dtype(">u2"))
@@ -240,7 +240,7 @@ class _Lane:
         return tcp
 
     def _open(self, layer: _Layer, port: npt.NDArray[np.uint16], at: _I64, end: _I64, wire: _I64) -> None:
-        """VXLAN and Geneve, whose header begins at `at`; what is not whole, or not plain, stays for the slow lane."""
+        """VXLAN and Geneve, whose header begins at `at`; what is not whole, or not plain, stays for the slow path."""
         head = gather(self.block.buffer, np.minimum(at, end), _VNI)
         vxlan = np.isin(port, list(tunnels.VXLAN_PORTS)) & (head["flags"] & 0x08 != 0)
         geneve = (port == tunnels.GENEVE_PORT) & (head["flags"] >> 6 == 0) & np.isin(head["type"], (tunnels.ETHERNET, _IPV4, _IPV6))
@@ -256,7 +256,7 @@ class _Lane:
             self.inside.append(opened.take(whole))
 
     def tcp(self, layer: _Layer, l4: _I64, wire_end: _I64, addresses: tuple[_U64, ...], ip_id: _I64) -> None:
-        """Rows whose TCP header is whole, but for its options; the others stay for the slow lane. l4: where the header begins; wire_end: where IP says
+        """Rows whose TCP header is whole, but for its options; the others stay for the slow path. l4: where the header begins; wire_end: where IP says
         that the packet ends.
         """
         head = gather(self.block.buffer, np.minimum(l4, layer.end), _TCP_HEAD)
@@ -306,29 +306,29 @@ def decode(block: PacketBlock, counts: DecodeCounts, *, open_tunnels: bool = Tru
     counts.packets += n
     counts.bytes += int(block.wirelen.sum())
     counts.snapped += int(np.count_nonzero(block.caplen < block.wirelen))
-    lane = _Lane(block, counts, open_tunnels=open_tunnels)
+    path = _ColumnPath(block, counts, open_tunnels=open_tunnels)
     if block.link_types is None:
-        lane.link(block.link_type, np.arange(n))
+        path.link(block.link_type, np.arange(n))
     else:
         for link_type in np.unique(block.link_types).tolist():
-            lane.link(link_type, np.flatnonzero(block.link_types == link_type))
-    for layer in lane.inside:  # grows while tunnels lie in tunnels
-        lane.network(layer)
-    return _finish(lane, np.flatnonzero(~lane.taken), fragments)
+            path.link(link_type, np.flatnonzero(block.link_types == link_type))
+    for layer in path.inside:  # grows while tunnels lie in tunnels
+        path.network(layer)
+    return _finish(path, np.flatnonzero(~path.taken), fragments)
 
 
-def _finish(lane: _Lane, rest: _I64, fragments: Fragments | None) -> SegmentColumns:
-    """Sends the rest through the slow lane and puts all rows in packet order."""
-    parts = lane.parts
+def _finish(path: _ColumnPath, rest: _I64, fragments: Fragments | None) -> SegmentColumns:
+    """Sends the rest through the slow path and puts all rows in packet order."""
+    parts = path.parts
     if len(rest) or not parts:
-        parts.append(slow.decode_rows(lane.block, rest, lane.counts, tunnels=lane.open_tunnels, fragments=fragments))
+        parts.append(slow.decode_rows(path.block, rest, path.counts, tunnels=path.open_tunnels, fragments=fragments))
     if len(parts) == 1:
         columns = parts[0]
     else:
         columns = SegmentColumns(*(np.concatenate([getattr(p, name) for p in parts]) for name in SegmentColumns.__struct_fields__))
         columns = columns.take(np.argsort(columns.packet, kind="stable"))
-    mark_multipath(lane.block.buffer, columns)
-    lane.counts.tcp += len(columns)
-    lane.counts.malformed += lane.short
-    lane.counts.ip += int(np.count_nonzero(lane.taken)) - lane.short  # nothing else is taken here
+    mark_multipath(path.block.buffer, columns)
+    path.counts.tcp += len(columns)
+    path.counts.malformed += path.short
+    path.counts.ip += int(np.count_nonzero(path.taken)) - path.short  # nothing else is taken here
     return columns

@@ -1,6 +1,6 @@
 """Which of the segments that were decoded go on: those within the times and the filter asked for, and, if that was asked for, with right checksums.
 
-Contract: `Selection.take` returns the segments that go on; the others are counted: `left_out` are none of this run's business, `refused` are bytes
+Contract: `Selection.take` returns the segments that go on; the others are counted: `filtered_out` are none of this run's business, `refused` are bytes
 of the capture that are dropped with a reason. Packets keep their numbers.
 """
 
@@ -33,7 +33,7 @@ class Selection:
         """Whether anything was."""
         self._of_day = [(option, time) for option, time in (("--from", begin), ("--to", end)) if isinstance(time, TimeOfDay)]
         self._day: int | None = None
-        self.left_out = 0
+        self.filtered_out = 0
         """Segments outside the times or the filter."""
 
     def take(self, block: PacketBlock, segments: SegmentColumns) -> tuple[SegmentColumns, list[tuple[int, int, int]]]:
@@ -49,7 +49,7 @@ class Selection:
         if self._matches is not None:
             keep &= self._matches(segments)
         if not keep.all():
-            self.left_out += int(np.count_nonzero(~keep))
+            self.filtered_out += int(np.count_nonzero(~keep))
             segments = segments.take(np.flatnonzero(keep))
         bad = checksums.wrong(block, segments) if self._verify else None
         if bad is None or not bad.any():

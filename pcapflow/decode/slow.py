@@ -1,4 +1,4 @@
-"""The slow lane: one packet at a time through dpkt, for what the column lane does not understand.
+"""The slow path: one packet at a time through dpkt, for what the column path does not understand.
 
 Contract: takes rows of a `PacketBlock`, returns `SegmentColumns` of those that are TCP, and puts each of the others
 under one count: `udp`, `other`, `malformed` or `unsupported_link`. dpkt parses the headers; this module only walks from

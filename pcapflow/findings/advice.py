@@ -44,7 +44,7 @@ def _options(s: Summary, needs: Needs) -> list[str]:
             flags["--ring-ranges"] = str(-(-needs.ring_ranges // 64) * 64)
     if needs.evicted:
         table = limits["max_connections"] + needs.evicted
-        account = table * CONNECTION_BYTES + limits["max_unanswered"] * SYN_BYTES
+        account = table * CONNECTION_BYTES + limits["max_half_open"] * SYN_BYTES
         memory = max(memory, account + others, -(-account * limits["memory_limit"] // limits["connections_total"]))
         flags["--max-connections"] = str(-(-table // 1000) * 1000)
     if memory > limits["memory_limit"]:
@@ -66,7 +66,7 @@ def _claim(s: Summary, needs: Needs, *, certain: bool) -> str:
     if not certain:
         return "less would have been dropped, and what the rest takes would show, with "
     if needs.evicted:
-        also = f" ({needs.unanswered:,} that nobody answered left too, which loses nothing)" if needs.unanswered else ""
+        also = f" ({needs.half_open:,} that nobody answered left too, which loses nothing)" if needs.half_open else ""
         return f"no connection would have been evicted{also} with "
     mended = {DropReason.HOLE_MEMORY.value}
     return (
@@ -124,10 +124,10 @@ def _lost(s: Summary) -> list[str]:
             f"{decode.fragments_dropped:,} of {decode.fragments:,} IP fragments came to nothing: others of their datagrams are not in the capture, or came "
             f"too late{overlap}; a filter on ports captures only the first fragment of each (add: or ip[6:2] & 0x1fff != 0)"
         )
-    talked = tcp.connections - tcp.unanswered_connections
-    if tcp.one_sided_connections and tcp.one_sided_connections >= _SHARE * talked:
+    talked = tcp.connections - tcp.half_open_connections
+    if tcp.one_directional_connections and tcp.one_directional_connections >= _SHARE * talked:
         lines.append(
-            f"{_percent(tcp.one_sided_connections, talked)} of the connections{_examples(s, 'one_sided', tcp.one_sided_connections)} were seen in one direction only: answers have no requests, and holes nobody "
+            f"{_percent(tcp.one_directional_connections, talked)} of the connections{_examples(s, 'one_directional', tcp.one_directional_connections)} were seen in one direction only: answers have no requests, and holes nobody "
             "acknowledges; capture both directions (both ports of a mirror, both paths of a route)"
         )
     if tcp.streams_out_of_window:

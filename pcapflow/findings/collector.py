@@ -176,10 +176,10 @@ class Collector:
         if unseen >= 0 and (connection.reset is None or connection.reset.direction != unseen):
             seen = connection.streams[1 - unseen]
             if seen.syn and not seen.captured and seen.fin < 0 and connection.reset is None:
-                tcp.unanswered_connections += 1
+                tcp.half_open_connections += 1
             else:
-                tcp.one_sided_connections += 1
-                self._example("one_sided", connection.number)
+                tcp.one_directional_connections += 1
+                self._example("one_directional", connection.number)
 
     def _count_stream(self, connection: Connection, direction: int) -> None:
         stream = connection.streams[direction]
@@ -196,7 +196,7 @@ class Collector:
         tcp.holes_filled += stream.filled
         tcp.out_of_order_segments += stream.out_of_order
         if stream.differs:
-            tcp.streams_reading_differently += 1
+            tcp.ambiguous_streams += 1
         if stream.drop_reason is not None:
             self.drops.bytes += stream.dropped
         if stream.out_of_window and outside(stream):
@@ -207,10 +207,10 @@ class Collector:
             if len(self.unbalanced) < _UNBALANCED_MAX:
                 self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")
 
-    def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
+    def half_open(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
         """Connections of which only a SYN was seen are over."""
         self.tcp.connections += len(gone)
-        self.tcp.unanswered_connections += len(gone)
+        self.tcp.half_open_connections += len(gone)
         for _, syn, *_ in gone:
             if syn.multipath:
                 self.tcp.multipath_connections += 1
@@ -420,7 +420,7 @@ class Collector:
     def http(self, packet: int, record: records.Http) -> None:
         """See `Host`."""
         if self._wants("http"):
-            self.entry(packet, record.connection, "http", self._encode(record), _HTTP, record.index)
+            self.entry(packet, record.connection, "http", self._encode(record), _HTTP, record.exchange)
 
     def json(self, packet: int, record: records.Json) -> None:
         """See `Host`."""

@@ -1,7 +1,7 @@
 """JSON in server-sent events (text/event-stream, WHATWG HTML section 9.2).
 
 Contract: a `Text`. The `data` lines of each event are a text; those that begin like an object or array are parsed, the others, and
-the `[DONE]` that ends some streams, are passed over and counted. Invariant: of the stream itself at most a field's name and the
+the `[DONE]` that ends some streams, are skipped and counted. Invariant: of the stream itself at most a field's name and the
 first bytes of an event's data are kept.
 """
 
@@ -31,7 +31,7 @@ _LINE_BEGINS, _IN_DATA, _IN_OTHER = range(3)
 class EventStream:
     """One stream of events."""
 
-    __slots__ = ("_begin", "_bytes", "_first", "_has_data", "_kept", "_parsed", "_passed_over", "_skip_lf", "_state", "_texts")
+    __slots__ = ("_begin", "_bytes", "_first", "_has_data", "_kept", "_parsed", "_skip_lf", "_skipped", "_state", "_texts")
 
     def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         self._texts = Separated(RECORD_SEPARATOR, limits, account, tap)
@@ -43,7 +43,7 @@ class EventStream:
         self._parsed = False
         self._has_data = False
         self._skip_lf = False
-        self._passed_over = 0
+        self._skipped = 0
         self._bytes = 0
         self._first = True
 
@@ -119,7 +119,7 @@ class EventStream:
             self._end_event()
         found = self._texts.finish(whole=whole, gapped=gapped)
         found.bytes = self._bytes
-        found.passed_over = self._passed_over
+        found.skipped = self._skipped
         return found if found.documents or found.broken or found.drop_reason else None
 
     def _data(self, data: bytes) -> None:
@@ -142,7 +142,7 @@ class EventStream:
         if self._parsed:
             self._texts.feed(RECORD_SEPARATOR)
         elif self._has_data:
-            self._passed_over += 1
+            self._skipped += 1
         self._begin, self._parsed, self._has_data = b"", False, False
 
 

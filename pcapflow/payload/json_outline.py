@@ -150,7 +150,7 @@ def built_of(data: bytes) -> bytes:
 
 def count_commas(indexes: list[int], built: bytes, most: int) -> None:
     """Brings the commas seen in each open container, outermost first, up to the end of what follows. In an array they are the index of
-    the element at hand. Brackets that close nothing are passed over. most: containers that are counted; the others are kept as 0.
+    the element at hand. Brackets that close nothing are skipped. most: containers that are counted; the others are kept as 0.
     """
     if not built:
         return

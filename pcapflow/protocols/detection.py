@@ -202,7 +202,7 @@ class Detection:
             conversation.fix_roles()  # a gap is reported for the client's stream or the server's
         if not form:
             return None
-        # of the other direction what came before these events is known; it is looked at from there, as far as it was not passed over
+        # of the other direction what came before these events is known; it is looked at from there, as far as it was not skipped
         openings = [_Before(sides[d]).opening(rest[d], NEVER) if d == first else before[d].opening(events[d], told) for d in (0, 1)]
         return Found(form, first, told, sides[first].found, (openings[0], openings[1]))
 

@@ -106,7 +106,7 @@ class RawJson:
         self._keep(
             1 - first, None if other.passed else other.stash, other.where.ts if other.where is not None else 0, searching=other.searching
         )
-        # what came before was passed over
+        # what came before was skipped
         self._run(1 - first, behind(other.events, told) if other.passed or other.searching else other.events)
         return None
 

@@ -69,7 +69,7 @@ class Handshake:
         for direction in (found.direction, 1 - found.direction):
             opening = found.openings[direction]
             if opening.searching or opening.passed:
-                self._run(direction, behind(opening.events, found.packet))  # what came before was passed over
+                self._run(direction, behind(opening.events, found.packet))  # what came before was skipped
             else:
                 self._run(direction, opening.events, opening.stash)
         return None

@@ -40,7 +40,7 @@ class Observer(Protocol):
 
     def consumer(self, connection: Connection) -> Consumer: ...
 
-    def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
+    def half_open(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
         """Connections of which only a SYN was seen are over: key, what was seen, and the packet and time (ns) of it."""
         ...
 

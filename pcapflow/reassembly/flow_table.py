@@ -4,7 +4,7 @@ Contract: `process` takes the columns of one block and hands stream events to co
 one connection are taken in packet order; connections one after the other, in the order of their first packet in the block.
 
 The column path: where a test on the columns (`runs.Runs`) shows that a connection's rows in the block are contiguous data, both
-directions are handed over as one run each. A connection of which only a SYN was seen is a row in `unanswered.Unanswered`.
+directions are handed over as one run each. A connection of which only a SYN was seen is a row in `half_open.HalfOpen`.
 Everything else is walked, row by row (`Connection.walk`), which is the meaning of it; the tests hold the ways against each other.
 """
 
@@ -22,7 +22,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.finals import Finals
-from pcapflow.reassembly.half_open import SYN_BYTES, Unanswered
+from pcapflow.reassembly.half_open import SYN_BYTES, HalfOpen
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
 from pcapflow.reassembly.seqspace import wrap
@@ -41,12 +41,12 @@ class FlowTable:
         self._closed: OrderedDict[bytes, Connection] = OrderedDict()
         self._victims: tuple[Iterator[bytes], Iterator[bytes], Iterator[bytes]] | None = None
         """Keys of those that may leave: closed before the block, closed in it (which goes on as more are), silent since before it."""
-        self._unanswered = Unanswered(ctx)
+        self._half_open = HalfOpen(ctx)
         self._finals = Finals(ctx)
-        self._vlans = Vlans(ctx, vlan_key, self._table, self._unanswered)
+        self._vlans = Vlans(ctx, vlan_key, self._table, self._half_open)
 
     def __len__(self) -> int:
-        return len(self._table) + len(self._unanswered)
+        return len(self._table) + len(self._half_open)
 
     def process(self, block: PacketBlock, columns: SegmentColumns) -> None:
         """Take the segments of one block."""
@@ -84,7 +84,7 @@ class FlowTable:
 
     def finish(self, packet: int, ts: int) -> None:
         """The capture ended at that packet: so does every connection."""
-        self._unanswered.finish(packet, ts)
+        self._half_open.finish(packet, ts)
         for connection in sorted(self._table.values(), key=_number):
             self._remove(connection, "end_of_capture", packet, ts)
         self._finals.finish()
@@ -142,11 +142,11 @@ class FlowTable:
         limits = self.ctx.limits
         groups = list(range(len(s.keys)))
         unknown = np.array([c is None for c in connections])
-        syns = np.flatnonzero(s.unanswered(limits.idle_timeout) & unknown)
+        syns = np.flatnonzero(s.half_open(limits.idle_timeout) & unknown)
         if len(syns):
             for g in syns.tolist() if self._finals else ():
                 self._finals.forget(s.keys[g])
-            others = self._unanswered.add(s, syns)
+            others = self._half_open.add(s, syns)
             rest = np.ones(len(s.keys), dtype=bool)
             rest[syns] = False
             rest[others] = True
@@ -154,8 +154,8 @@ class FlowTable:
         if not groups:
             return groups, None
         expected = np.array([_expected(c) for c in connections], dtype=np.int64)
-        if len(self._unanswered):
-            unknown &= np.array([key not in self._unanswered for key in s.keys])
+        if len(self._half_open):
+            unknown &= np.array([key not in self._half_open for key in s.keys])
         # a closed connection's ports may be used again
         closed = np.array([c is not None and c.closed for c in connections])
         return groups, Runs(s, expected, unknown | closed, limits.linger, limits.idle_timeout, self.ctx.reach)
@@ -234,7 +234,7 @@ class FlowTable:
         at, end = s.bounds[g], s.bounds[g + 1]
         connection = self._table.get(key)
         if connection is None:
-            syn = self._unanswered.take(key)
+            syn = self._half_open.take(key)
             if syn is not None:
                 connection = self._begun(key, syn, rows.packet[at], rows.ts[at])
         while True:
@@ -260,7 +260,7 @@ class FlowTable:
         """At that packet more of a connection comes of which only a SYN, or a SYN-ACK, was seen; None where there is no room for it."""
         ctx = self.ctx
         if not self._make_room(packet, ts):
-            ctx.observer.unanswered([(key, syn, packet, ts)], "evicted")
+            ctx.observer.half_open([(key, syn, packet, ts)], "evicted")
             return None
         connection = self._create(key, syn.number, syn.first_ts, syn.last_clock)
         client = None if syn.ack < 0 else 1 - syn.direction
@@ -290,7 +290,7 @@ class FlowTable:
             ctx.ledger.pressure = True
             if len(self._table) >= ctx.limits.max_connections:
                 ctx.ledger.refused = "max_connections"
-            elif self._unanswered.evict(-(-CONNECTION_BYTES // SYN_BYTES), packet, ts):
+            elif self._half_open.evict(-(-CONNECTION_BYTES // SYN_BYTES), packet, ts):
                 continue
             victim = self._victim()
             if victim is None:
@@ -351,7 +351,7 @@ class FlowTable:
     def _sweep(self, now: int) -> None:
         """Remove what has been closed or silent long enough at the end of the block, each at the packet where it was."""
         ctx = self.ctx
-        self._unanswered.sweep(now)
+        self._half_open.sweep(now)
         self._finals.sweep(now)
         for order, silence, end in ((self._closed, ctx.limits.linger, ""), (self._open, ctx.limits.idle_timeout, "idle")):
             while order:

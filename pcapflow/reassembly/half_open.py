@@ -2,7 +2,7 @@
 
 A scan or a flood is a million of them. Contract: `add` takes the groups of a block that are nothing but one SYN, perhaps sent
 again; `take` gives one back when something else of it comes, and the caller makes a `Connection` of it. The oldest leave first:
-when there are more than `max_unanswered`, when the `connections` account has no room, or after `idle_timeout` of silence.
+when there are more than `max_half_open`, when the `connections` account has no room, or after `idle_timeout` of silence.
 Invariant: the table is in the order of the last SYN, and SYN_BYTES are reserved for each row.
 """
 
@@ -24,7 +24,7 @@ SYN_BYTES = 512
 tests/reassembly/test_connection_memory.py measures it."""
 
 
-class Unanswered:
+class HalfOpen:
     """The table."""
 
     __slots__ = ("_ctx", "_table")
@@ -80,7 +80,7 @@ class Unanswered:
         ts = ctx.ts_of(packet)
         ctx.ledger.at(packet, ts)
         self._table.update(fresh)
-        over = len(self._table) - ctx.limits.max_unanswered
+        over = len(self._table) - ctx.limits.max_half_open
         reserved = len(fresh)
         if over > 0:
             # as many reservations as rows that leave go over to the new ones
@@ -102,7 +102,7 @@ class Unanswered:
     def _leave(self, n: int, packet: int, ts: int) -> int:
         """The n oldest leave; how many did. Their reservations stay."""
         gone = self._gone([(key, syn, packet, ts) for key, syn in islice(self._table.items(), n)], "evicted")
-        self._ctx.needs.unanswered += gone
+        self._ctx.needs.half_open += gone
         return gone
 
     def _gone(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> int:
@@ -110,7 +110,7 @@ class Unanswered:
         for key, *_ in gone:
             del self._table[key]
         if gone:
-            self._ctx.observer.unanswered(gone, end)
+            self._ctx.observer.half_open(gone, end)
         return len(gone)
 
     def take(self, key: bytes) -> Syn | None:

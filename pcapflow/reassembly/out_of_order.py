@@ -151,7 +151,7 @@ class Behind:
         start, end = self.assembler.pop_front()
         differs = NONE
         if self._witness is not None:
-            differs = self._witness.reads_differently(self._policy, self._arrivals, start, end)
+            differs = self._witness.ambiguous_under(self._policy, self._arrivals, start, end)
         data, marks = self.ring.take(start, end, self.assembler.starts[0] if self.assembler.starts else None)
         return Taken(start, end, data, marks, differs)
 

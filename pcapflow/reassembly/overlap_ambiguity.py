@@ -1,6 +1,6 @@
 """Under which overlap policies the bytes behind a stream's holes would read differently.
 
-Contract: `add` takes the two copies of a contested range, `reads_differently` tells when the bytes are delivered which policies would have
+Contract: `add` takes the two copies of a contested range, `ambiguous_under` tells when the bytes are delivered which policies would have
 delivered others. Invariant: everything kept is reserved in the `rings` account and bounded by `overlap_bytes` and `overlap_ranges`; what does
 not fit makes the witness `full`: it then keeps nothing, and says that every policy may read differently.
 """
@@ -104,7 +104,7 @@ class Witness:
         self._account.release(self.reserved)
         self.reserved = 0
 
-    def reads_differently(self, chosen: Policy, arrivals: Arrivals, start: int, end: int) -> set[Policy]:
+    def ambiguous_under(self, chosen: Policy, arrivals: Arrivals, start: int, end: int) -> set[Policy]:
         """[start, end) is delivered, the first of what waits: the policies under which it would have read differently. Forgets those bytes."""
         others = set(Policy) - {chosen}
         if self.full:

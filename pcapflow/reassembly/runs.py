@@ -86,7 +86,7 @@ class Sorted:
         """Whether every key is one group. Two keys whose hashes are the same may lie interleaved, as several groups each."""
         return len(set(self.keys)) == len(self.keys)
 
-    def unanswered(self, idle_timeout: int) -> npt.NDArray[np.bool_]:
+    def half_open(self, idle_timeout: int) -> npt.NDArray[np.bool_]:
         """bool (groups,): all rows of the group are the same SYN of the same side, without data and without a silence of idle_timeout (ns)."""
         at = self.starts
         pure = ((self.flags & (SYN | ACK | RST | FIN)) == SYN) & (self.n == 0) & (self.snapped == 0)

@@ -29,7 +29,7 @@ _ARRIVAL = 32
 class Needs:
     """Of one run: the greatest ring and number of ranges that one stream needed, and all rings at one time, in bytes."""
 
-    __slots__ = ("evicted", "now", "ring_ranges", "ring_size", "rings", "shadowed", "unanswered", "unknown", "unseen")
+    __slots__ = ("evicted", "half_open", "now", "ring_ranges", "ring_size", "rings", "shadowed", "unknown", "unseen")
 
     def __init__(self) -> None:
         self.ring_size = 0
@@ -46,7 +46,7 @@ class Needs:
         far ahead of any ring, a FIN below what would have been held."""
         self.evicted = 0
         """Connections that left the table for others, though they might have gone on."""
-        self.unanswered = 0
+        self.half_open = 0
         """Those of which only a SYN was seen that left for others."""
 
     def weigh(self, rings_used: int) -> None:

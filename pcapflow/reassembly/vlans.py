@@ -181,13 +181,13 @@ class _Last(NamedTuple):
 class Vlans:
     """One run's decisions."""
 
-    __slots__ = ("_ctx", "_ends", "_mode", "_one", "_reserved", "_table", "_unanswered")
+    __slots__ = ("_ctx", "_ends", "_half_open", "_mode", "_one", "_reserved", "_table")
 
-    def __init__(self, ctx: Context, mode: VlanKey, table: Mapping[bytes, Connection], unanswered: Waiting) -> None:
+    def __init__(self, ctx: Context, mode: VlanKey, table: Mapping[bytes, Connection], half_open: Waiting) -> None:
         self._ctx = ctx
         self._mode = mode
         self._table = table
-        self._unanswered = unanswered
+        self._half_open = half_open
         self._one: int | None = -1
         """The only VLAN ids seen so far; -1 for no packet yet, None for several."""
         self._ends: dict[bytes, _Ends] = {}
@@ -236,7 +236,7 @@ class Vlans:
                     ends.ended |= RST
                 if connection.asked is not None:
                     ends.numbers[connection.asked.direction] = connection.asked.base
-        for key, syn in self._unanswered.items():
+        for key, syn in self._half_open.items():
             ends = self._remember(key, syn.last_clock)
             if ends is not None:
                 ends.numbers[syn.direction] = syn.base

@@ -92,7 +92,7 @@ def _captures(s: Summary) -> list[RenderableType]:
         f"{n:,} {name}"
         for n, name in (
             (d.udp, "UDP"), (d.other, "other"), (d.malformed, "malformed"), (d.unsupported_link, "of an unsupported link type"),
-            (d.fragments, "fragments"), (d.snapped, "cut by the snap length"), (d.left_out, "left out by --filter, --from or --to"),
+            (d.fragments, "fragments"), (d.snapped, "cut by the snap length"), (d.filtered_out, "left out by --filter, --from or --to"),
         )
         if n
     ]  # fmt: skip
@@ -141,8 +141,8 @@ def _again(s: Summary) -> list[RenderableType]:
     rows: list[tuple[str | Text, str | Text, str | Text]] = []
     for name, n, size, remark in (
         ("copies", decode.duplicated, decode.duplicated_bytes, "of packets captured at two places: left out"),
-        ("retransmitted", payload.retransmitted, payload.retransmitted, "sent again, the same bytes"),
-        ("conflicting", payload.conflicting, payload.conflicting, "sent again with other bytes"),
+        ("retransmitted", payload.retransmitted, payload.retransmitted, "the same bytes again"),
+        ("conflicting", payload.conflicting, payload.conflicting, "retransmitted with other bytes"),
     ):
         if n:
             rows.append((name, _size(size), remark))
@@ -150,7 +150,7 @@ def _again(s: Summary) -> list[RenderableType]:
         ("holes filled", tcp.holes_filled, "what was lost or late on the network came after all"),
         ("out of order", tcp.out_of_order_segments, "segments that came before those in front of them"),
         ("ignored resets", tcp.resets_ignored, "RSTs that ended nothing: the connection went on"),
-        ("read differently", tcp.streams_reading_differently, "streams that other systems would read otherwise (--overlap)"),
+        ("ambiguous", tcp.ambiguous_streams, "streams of which other systems would read other bytes (--overlap)"),
     ):
         if n:
             rows.append((name, f"{n:,}", remark))

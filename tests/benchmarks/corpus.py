@@ -1,4 +1,4 @@
-"""Packets and TCP segments of every capture in a folder, beside what capinfos and tshark (with their own reassembly off) count; and whether both of pcapflow's lanes agree on each packet.
+"""Packets and TCP segments of every capture in a folder, beside what capinfos and tshark (with their own reassembly off) count; and whether both of pcapflow's paths agree on each packet.
 
     python -m tests.benchmarks.corpus FOLDER
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from pcapflow import pipeline, shard
 from pcapflow.decode.segments import SegmentColumns
 from pcapflow.errors import CaptureError
-from tests.decode.test_lanes_agree import agree, blocks
+from tests.decode.test_paths_agree import agree, blocks
 
 _FIELDS = (
     "frame.number",
@@ -138,7 +138,7 @@ def main(folder: Path) -> int:
             for block in blocks(path):
                 agree(block)
         except AssertionError:
-            lines["UNEXPLAINED: the lanes differ"] += 1
+            lines["UNEXPLAINED: the paths differ"] += 1
         for line, count in lines.items():
             print(f"{path.relative_to(folder)}: {count} x {line}", flush=True)
             wrong += "UNEXPLAINED" in line

@@ -115,7 +115,7 @@ def test_a_directory_is_its_captures(tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     ran = run_all([tmp_path])
     assert [Path(c.path).name for c in ran.summary.captures] == ["2.pcap", "1.pcap"]
-    assert f"{tmp_path / 'notes.txt'}: not a capture, passed over" in ran.result.warnings
+    assert f"{tmp_path / 'notes.txt'}: not a capture, skipped" in ran.result.warnings
     with pytest.raises(CaptureError, match="is a directory without captures"):
         run_all([tmp_path / "more"])
 

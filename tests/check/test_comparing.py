@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from pcapflow import pipeline
 from pcapflow.check import baseline, comparing
 from pcapflow.check.changes import Changes
 from pcapflow.check.comparing import compare
+from pcapflow.check.older import NOW
 from pcapflow.check.reports import read_report
 from pcapflow.check.walk_records import key_of
 from pcapflow.errors import ReportError
-from pcapflow.records import Gap, Record
+from pcapflow.records import Connection, Gap, Http, Record
 from pcapflow.report.documents import DocumentWriter, NdjsonWriter
-from pcapflow.summary import Summary
+from pcapflow.summary import SCHEMA, Summary
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -89,8 +91,8 @@ def test_a_report_that_is_cut_anywhere_is_refused_in_one_line(tmp_path: Path, fo
     "data",
     [
         b"", b"\n\n", b"[]", b"{}", b"17", b'"a"', b"\xff\xfe\x00", b'{"record": 5}', b'{"record":"gap"}\n', b'{"record":"nothing"}\n', b'{"schema":"pcapflow.report/9","tcp":{}}',
-        b'{"schema":"pcapflow.report/1","records":[\n]', b'{"schema":"pcapflow.report/1","records":17}', b'{"schema":"pcapflow.report/1","records":[\n{}]}', b"\xd4\xc3\xb2\xa1" + b"\0" * 40,
-        b'{"schema":"pcapflow.report/1","memory":5,"json":[],"tcp":1}', b"{" * 100_000, b'{"records":' + b"[" * 100_000,
+        b'{"schema":"pcapflow.report/2","records":[\n]', b'{"schema":"pcapflow.report/2","records":17}', b'{"schema":"pcapflow.report/2","records":[\n{}]}', b"\xd4\xc3\xb2\xa1" + b"\0" * 40,
+        b'{"schema":"pcapflow.report/2","memory":5,"json":[],"tcp":1}', b"{" * 100_000, b'{"records":' + b"[" * 100_000,
     ],
 )  # fmt: skip
 def test_what_is_no_report_is_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
@@ -100,10 +102,10 @@ def test_what_is_no_report_is_refused_in_one_line(tmp_path: Path, data: bytes) -
 
 
 def test_a_report_of_another_schema_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"schema 'pcapflow\.report/2'"):
-        read(tmp_path, written("json").replace(b"pcapflow.report/1", b"pcapflow.report/2"))
+    with pytest.raises(ReportError, match=r"schema 'pcapflow\.report/3'"):
+        read(tmp_path, written("json").replace(b"pcapflow.report/2", b"pcapflow.report/3"))
     with pytest.raises(ReportError, match="schema"):
-        read(tmp_path, written("ndjson").replace(b"pcapflow.report/1", b"pcapflow.report/2"))
+        read(tmp_path, written("ndjson").replace(b"pcapflow.report/2", b"pcapflow.report/3"))
 
 
 def gap(connection: int, offset: int, n: int) -> Gap:
@@ -227,3 +229,47 @@ def test_of_long_values_the_part_is_kept_where_they_begin_to_differ() -> None:
     assert second.new.endswith("... (5,004 characters)")
     assert (third.old, third.new) == ("short", "x" * 1024)
     assert max(len(change.new) for change in changes.found) < 1100
+
+
+# --- reports of the schema before
+
+REPORT_1 = Path(__file__).parent / "report-1"
+
+
+@pytest.mark.parametrize("name", ["statuses", "json-api"])
+@pytest.mark.parametrize("layout", ["json", "ndjson", "laid out anew"])
+def test_a_report_of_schema_1_says_the_same_as_one_of_today(tmp_path: Path, name: str, layout: str) -> None:
+    old = REPORT_1 / f"{name}.{'ndjson' if layout == 'ndjson' else 'json'}"
+    if layout == "laid out anew":
+        (tmp_path / "old.json").write_text(json.dumps(json.loads(old.read_text()), indent=2))
+        old = tmp_path / "old.json"
+    records = list(read_report(old))
+    assert isinstance(records[-1], Summary)
+    assert records[-1].schema == SCHEMA
+    new = tmp_path / "new.json"
+    new.write_bytes(written("json", f"{name}.pcap"))
+    result = compare(iter(records), read_report(new))
+    assert [c.path for c in result.summary if not c.path.startswith((".memory.", ".limits.plugin_"))] == []
+    assert result.records == []
+
+
+def test_what_schema_1_counted_is_read_under_its_name_of_today(tmp_path: Path) -> None:
+    text = (REPORT_1 / "statuses.json").read_text()
+    for then in NOW:
+        inside, _, old = then.rpartition(".")
+        assert f'"{old}":' in text or inside == "tcp.examples", then
+    for old, value in (("left_out", 3), ("unanswered_connections", 4), ("one_sided_connections", 5), ("streams_reading_differently", 6)):
+        text = re.sub(rf'"{old}":\d+', f'"{old}":{value}', text)
+    text = text.replace('"examples":{}', '"examples":{"one_sided":[7]}').replace(
+        '"reads_differently":[]', '"reads_differently":["last"]', 1
+    )
+    (tmp_path / "old.json").write_text(text)
+    *records, last = read_report(tmp_path / "old.json")
+    assert isinstance(last, Summary)
+    tcp = last.tcp
+    assert (last.decode.filtered_out, tcp.half_open_connections, tcp.one_directional_connections, tcp.ambiguous_streams) == (3, 4, 5, 6)
+    assert tcp.examples == {"one_directional": [7]}
+    assert last.limits["max_half_open"] == 16_384
+    connections = [record for record in records if isinstance(record, Connection)]
+    assert connections[0].streams.client.ambiguous_under == ["last"]
+    assert [record.exchange for record in records if isinstance(record, Http)][:2] == [0, 1]

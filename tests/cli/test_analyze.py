@@ -36,7 +36,7 @@ def test_the_document_has_every_record_and_the_summary() -> None:
     done = pcapflow("analyze", "--json", SAMPLE)
     assert (done.returncode, done.stderr) == (0, b"")
     document = json.loads(done.stdout)
-    assert document["schema"] == "pcapflow.report/1"
+    assert document["schema"] == "pcapflow.report/2"
     assert len([r for r in document["records"] if r["record"] == "http"]) == document["http"]["requests"] == 6
     assert list(document)[:3] == ["schema", "records", "pcapflow"]
 

@@ -294,7 +294,7 @@ def test_a_capture_that_only_its_baseline_tells_of_is_missed(pcapflow: Pcapflow,
         assert ran.returncode == 3
         assert "ERROR  fixtures/lossy.pcap" in ran.stdout
     (project / "fixtures" / "notes.txt").write_text("mine")
-    assert "warning: fixtures/notes.txt: not a capture, passed over" in pcapflow("check", "fixtures").stderr
+    assert "warning: fixtures/notes.txt: not a capture, skipped" in pcapflow("check", "fixtures").stderr
 
 
 def test_a_link_is_matched_by_its_own_name(pcapflow: Pcapflow, project: Path) -> None:
@@ -405,7 +405,7 @@ def test_a_baseline_that_cannot_be_read_is_replaced_where_update_asks(pcapflow: 
         b"<<<<<<< HEAD\n" + whole,
         whole[:500],
         nested,
-        whole.replace(b"report/1", b"report/9"),
+        whole.replace(b"report/2", b"report/9"),
         whole.decode().encode("utf-16"),
     ):
         place.write_bytes(broken)

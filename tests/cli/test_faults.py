@@ -484,7 +484,7 @@ def test_harmless_text_and_json_keep_the_rest() -> None:
 )
 def test_a_hostile_baseline_is_refused_in_bounded_memory(tmp_path: Path, name: str, value: bytes) -> None:
     path = tmp_path / "x.report.json"
-    path.write_bytes(b'{"schema":"pcapflow.report/1","records":[\n],"%s":[%s]}' % (name.encode(), value))
+    path.write_bytes(b'{"schema":"pcapflow.report/2","records":[\n],"%s":[%s]}' % (name.encode(), value))
     program = f"""
 import sys
 from pcapflow.check.reports import read_report

@@ -169,7 +169,7 @@ def test_a_vlan_of_a_routed_packet_is_said(run: Run) -> None:
 
 def test_filters_come_first(run: Run) -> None:
     ran = run(pcap(twice(TALK.frames)), filter="port 1")
-    assert (ran.summary.decode.duplicated, ran.summary.decode.left_out) == (0, 2 * len(TALK.frames))
+    assert (ran.summary.decode.duplicated, ran.summary.decode.filtered_out) == (0, 2 * len(TALK.frames))
 
 
 def test_where_the_budget_refuses_the_table_nothing_is_a_copy(run: Run) -> None:

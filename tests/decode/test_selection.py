@@ -21,7 +21,7 @@ from pcapflow.errors import UsageError
 from pcapflow.limits import Limits
 from tests.conftest import Run
 from tests.craft import T0, Talk, ethernet, ipv6_packet, merge, pcap, request, response, tcp_header
-from tests.decode.test_lanes_agree import blocks
+from tests.decode.test_paths_agree import blocks
 from tests.report.test_advice import checksummed
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -133,7 +133,7 @@ def test_a_filtered_run_is_a_run_over_what_is_left(run: Run) -> None:
         ran = run(merge(*talks), limits, filter="port 1002")
         (exchange,) = ran.of("http")
         assert exchange["request"]["target"] == "/2"
-        assert ran.summary.decode.left_out == 3 * len(talks[0].frames)
+        assert ran.summary.decode.filtered_out == 3 * len(talks[0].frames)
         assert ran.summary.tcp.segments == len(talks[0].frames)
         # packets keep their numbers
         assert ran.of("connection")[0]["connection"] == 3

@@ -1,6 +1,6 @@
 """What is fuzzed, without the fuzzer: four functions that take any bytes and fail only for a defect, and seeds for each.
 
-decode: packets of any link type; both lanes agree and no payload lies outside its packet. reassembly: segments of two connections;
+decode: packets of any link type; both paths agree and no payload lies outside its packet. reassembly: segments of two connections;
 walking, the column path and small blocks give the same, and the account balances. pipeline: a whole capture file; every run ends with a
 balanced report and each account at zero, in one cut as in another. capture: a file of any format; the same packets in any block.
 """
@@ -29,7 +29,7 @@ from pcapflow.policy import Policy
 from tests.capture.containers import COMPRESSIONS, FORMATS
 from tests.conftest import Ran, check
 from tests.craft import ACK, FIN, RST, SYN, Talk, ethernet, ipv4_packet, merge, pcap, request, response, tcp_header
-from tests.decode.test_lanes_agree import agree, blocks
+from tests.decode.test_paths_agree import agree, blocks
 from tests.reassembly.recorder import reassemble
 from tests.reassembly.test_against_model import TIGHT, as_tuple, traffic
 

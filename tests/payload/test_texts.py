@@ -185,7 +185,7 @@ def test_events_that_are_no_json_are_passed_over() -> None:
     for limits in (TINY, Limits()):
         found = under_cuts("sse", data, limits)
         assert found is not None
-        assert (found.status, found.documents, found.passed_over, found.top_level, found.bytes) == ("complete", 3, 3, "mixed", len(data))
+        assert (found.status, found.documents, found.skipped, found.top_level, found.bytes) == ("complete", 3, 3, "mixed", len(data))
 
 
 def test_an_event_that_breaks_costs_itself_alone() -> None:

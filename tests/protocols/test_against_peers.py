@@ -174,7 +174,7 @@ def analysed(run: Run, patch: pytest.MonkeyPatch, talks: list[tuple[Pieces, Piec
         ran = run(merge(*(one_talk(i, client, server) for i, (client, server) in enumerate(talks))), replace(Limits(), block_packets=block))
     assert ran.of("drop") == []
     found: list[tuple[list[Message], list[Message]]] = [([], []) for _ in talks]
-    for record in sorted(ran.of("http"), key=lambda r: r["index"]):
+    for record in sorted(ran.of("http"), key=lambda r: r["exchange"]):
         assert record["anomalies"] in ([], ["head_cut"])
         assert not record["resynchronised"]
         number = record["connection"]
@@ -527,7 +527,7 @@ PRECEDES = "RFC 9112 section 6.3: Transfer-Encoding decides; an endpoint may ref
 ONE_READING = "there is one reading; it is named"
 LINE_FEED = "RFC 9112 section 2.2 allows a recipient to take a bare LF"
 SAID = "framing does not depend on it; it is named"
-NO_NAME = "what is no token is no field name; the line is passed over"
+NO_NAME = "what is no token is no field name; the line is skipped"
 CHUNK_LF = "the line's end is certain; it is named"
 NOT_LAST = "RFC 9112 section 6.3, rule 4: until close where chunked is not last in a response"
 CODINGS = "framing needs the last coding only"
@@ -603,7 +603,7 @@ ROWS: list[Row] = [
         b" Content-Length: 5\r\n",
         "none",
         "space_before_first_field",
-        "RFC 9112 section 2.2: such lines are passed over",
+        "RFC 9112 section 2.2: such lines are skipped",
         start=b"POST /row HTTP/1.0\r\n",
     ),
     ask(
@@ -785,14 +785,14 @@ ROWS: list[Row] = [
         b"POST /row HTTP/1.1\r\n X: a\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
         "length 5",
         "space_before_first_field",
-        "RFC 9112 section 2.2: such lines are passed over",
+        "RFC 9112 section 2.2: such lines are skipped",
     ),
     answer(
         "space before the first field",
         b"\tX: a\r\nContent-Length: 5\r\n",
         "length 5",
         "space_before_first_field",
-        "RFC 9112 section 2.2: such lines are passed over",
+        "RFC 9112 section 2.2: such lines are skipped",
         body=b"hello",
     ),
     ask(
@@ -813,7 +813,7 @@ ROWS: list[Row] = [
         b"",
         "none",
         "",
-        "RFC 9112 section 2.2: empty lines are passed over",
+        "RFC 9112 section 2.2: empty lines are skipped",
         start=b"\r\n\r\nGET /row HTTP/1.1\r\nHost: a\r\n",
     ),
     answer(
@@ -830,7 +830,7 @@ ROWS: list[Row] = [
         b"",
         "none",
         "?bare_lf",
-        "RFC 9112 section 2.2: empty lines are passed over",
+        "RFC 9112 section 2.2: empty lines are skipped",
         start=b"\n\nGET /row HTTP/1.1\r\nHost: a\r\n",
     ),
     ask("method in lower case", b"", "none", "", "a method is any token", start=b"get /row HTTP/1.1\r\nHost: a\r\n"),
@@ -966,8 +966,8 @@ ROWS: list[Row] = [
     *of_chunks("extension", b"5;a=b;c\r\nhello\r\n0;d\r\n\r\n", "chunked 5"),
     *of_chunks("extension in quotes", b'5;a="b;c\\"d"\r\nhello\r\n0\r\n\r\n', "chunked 5"),
     *of_chunks("extension with an open quote", b'5;a="b\r\nhello\r\n0\r\n\r\n', "chunked 5", "", "an extension ends with its line"),
-    *of_chunks("empty extension", b"5;\r\nhello\r\n0\r\n\r\n", "chunked 5", "", "extensions are passed over"),
-    *of_chunks("blanks in an extension", b"5; a = b\r\nhello\r\n0\r\n\r\n", "chunked 5", "", "extensions are passed over"),
+    *of_chunks("empty extension", b"5;\r\nhello\r\n0\r\n\r\n", "chunked 5", "", "extensions are skipped"),
+    *of_chunks("blanks in an extension", b"5; a = b\r\nhello\r\n0\r\n\r\n", "chunked 5", "", "extensions are skipped"),
     *of_chunks("extension that ends with a bare LF", b"5;a\nhello\r\n0\r\n\r\n", "chunked 5", "chunk_bare_lf", CHUNK_LF),
     *of_chunks("bare LF in an extension in quotes", b'5;a="\nhello\r\n0\r\n\r\n', "chunked 5", "chunk_bare_lf", CHUNK_LF),
     *of_chunks("bare CR in an extension", b"5;a\rb\r\nhello\r\n0\r\n\r\n", "chunked 5", "chunk_bare_cr", "a line ends with LF"),
@@ -1051,7 +1051,7 @@ def row_talk(i: int, row: Row, pieces: Pieces, *, first: bool) -> Talk:
 
 def check_row(row: Row, records: list[dict[str, Any]], drops: list[str]) -> None:
     name = ("request", "response")[row.side]
-    messages = [(r, r[name]) for r in sorted(records, key=lambda r: r["index"]) if r[name] is not None]
+    messages = [(r, r[name]) for r in sorted(records, key=lambda r: r["exchange"]) if r[name] is not None]
     mark = "target" if row.side == 0 else "status"
     this = [(r, m) for r, m in messages if m[mark] not in ("/first", "/next", 201, 202)]
     after = [(r, m) for r, m in messages if m[mark] in ("/next", 202)]

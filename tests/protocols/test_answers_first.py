@@ -42,7 +42,7 @@ def exchanged(requests: int, answers: int, *, first: bool) -> bytes:
 def test_each_is_the_answer_to_its_request(run: Run, packets: int, most: int) -> None:
     ran = run(exchanged(most - 1, most - 1, first=True), replace(Limits(), block_packets=packets, http_pipeline_max=most))
     found = ran.of("http")
-    assert [(r["index"], r["request"]["target"], r["response"]["status"]) for r in found] == [(i, f"/{i}", 204) for i in range(most - 1)]
+    assert [(r["exchange"], r["request"]["target"], r["response"]["status"]) for r in found] == [(i, f"/{i}", 204) for i in range(most - 1)]
 
 
 def test_nothing_of_them_is_kept_when_a_block_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,4 +98,4 @@ def test_what_the_client_s_end_tells_is_not_known_to_the_server_s_earlier_bytes(
         talk.packet(side, flags, data, seq=seq, ack=ack)
         frames += talk.frames
     ran = run(pcap(frames), replace(Limits(), block_packets=packets))
-    assert [r["index"] for r in ran.of("http") if r["connection"] == 1] == [0, 1, 2]
+    assert [r["exchange"] for r in ran.of("http") if r["connection"] == 1] == [0, 1, 2]

@@ -27,9 +27,9 @@ def same_in_all_blocks(run: Run, t: Talk) -> None:
     ran = run(t.bytes())
     for packets in (1, 2, 3, 7):
         assert run(t.bytes(), replace(Limits(), block_packets=packets)).comparable() == ran.comparable(), packets
-    exchanges = [(r["connection"], r["index"]) for r in ran.of("http")]
+    exchanges = [(r["connection"], r["exchange"]) for r in ran.of("http")]
     assert len(set(exchanges)) == len(exchanges)
-    assert {(r["connection"], r["http_index"]) for r in ran.of("json") if r["source"] != "raw"} <= set(exchanges)
+    assert {(r["connection"], r["exchange"]) for r in ran.of("json") if r["source"] != "raw"} <= set(exchanges)
 
 
 def said(*parts: tuple[int, bytes], start: bool = True) -> Talk:

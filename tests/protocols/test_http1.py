@@ -60,7 +60,7 @@ def resized(size: int) -> Talk:
 
 def test_a_conversation_is_framed_and_paired(run: Run) -> None:
     found = exchanges(run(CONVERSATION.bytes()))
-    assert [(r["index"], r["request"]["method"], r["request"]["target"], r["response"]["status"]) for r in found] == [
+    assert [(r["exchange"], r["request"]["method"], r["request"]["target"], r["response"]["status"]) for r in found] == [
         (0, "GET", "/a", 200),
         (1, "POST", "/b", 200),
         (2, "HEAD", "/c", 200),
@@ -186,7 +186,7 @@ def test_indexes_count_requests_and_orphans_in_the_order_in_which_they_began(run
     t = Talk().open().send(1, response(b"1")).send(0, request("/a")).send(1, response(b"2")).send(1, response(b"3")).send(0, request("/b"))
     for packets in (8192, 1):
         found = run(t.send(1, b"").bytes(), replace(Limits(), block_packets=packets)).of("http")
-        assert sorted((r["index"], (r["request"] or {}).get("target")) for r in found) == [(0, None), (1, "/a"), (2, None), (3, "/b")]
+        assert sorted((r["exchange"], (r["request"] or {}).get("target")) for r in found) == [(0, None), (1, "/a"), (2, None), (3, "/b")]
 
 
 @pytest.mark.parametrize("packets", [8192, 1, 3])
@@ -218,7 +218,10 @@ def test_connect_makes_the_rest_the_next_protocol_once_it_is_granted(run: Run, p
     t = Talk().open().send(0, b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n").send(1, b"HTTP/1.1 200 Fine\r\n\r\n")
     t.send(0, request("/inside")).send(1, response(OK)).close()
     ran = run(t.bytes(), replace(Limits(), block_packets=packets))
-    assert [(r["index"], r["request"]["method"], r["response"]["status"]) for r in ran.of("http")] == [(0, "CONNECT", 200), (1, "GET", 200)]
+    assert [(r["exchange"], r["request"]["method"], r["response"]["status"]) for r in ran.of("http")] == [
+        (0, "CONNECT", 200),
+        (1, "GET", 200),
+    ]
 
 
 @pytest.mark.parametrize("packets", [8192, 1])
@@ -363,7 +366,7 @@ def test_a_gap_anywhere_leaves_one_record_for_each_request(run: Run, first: int,
     ran = run(lossy(client, server, range(first, first + 2)), replace(Limits(), block_packets=packets))
     asked = [r["request"]["target"] for r in ran.of("http") if r["request"]]
     assert sorted(asked) == ["/0", "/1", "/2", "/3"]
-    assert sorted(r["index"] for r in ran.of("http")) == list(range(len(ran.of("http"))))
+    assert sorted(r["exchange"] for r in ran.of("http")) == list(range(len(ran.of("http"))))
 
 
 def test_a_lost_answer_does_not_shift_the_later_pairs(run: Run) -> None:
@@ -389,7 +392,7 @@ def test_a_lost_request_does_not_shift_the_pairs_behind_it(run: Run, packets: in
     assert pairs["/0"] == 0
     assert pairs["/4"] == 4
     assert len(found) == 5
-    assert sorted(r["index"] for r in found) == [0, 1, 2, 3, 4]
+    assert sorted(r["exchange"] for r in found) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("packets", [8192, 1])
@@ -400,9 +403,9 @@ def test_an_answer_that_was_captured_before_its_request_waits_for_it(run: Run, p
     frames = list(t.frames)
     frames[5], frames[6] = (frames[5][0], frames[6][1]), (frames[6][0], frames[5][1])
     found = run(pcap(frames), replace(Limits(), block_packets=packets)).of("http")
-    assert [(r["index"], r["request"]["target"], r["response"]["body"]["bytes"]) for r in sorted(found, key=lambda r: r["index"])] == [
-        (i, f"/{i}", i) for i in range(5)
-    ]
+    assert [
+        (r["exchange"], r["request"]["target"], r["response"]["body"]["bytes"]) for r in sorted(found, key=lambda r: r["exchange"])
+    ] == [(i, f"/{i}", i) for i in range(5)]
 
 
 def test_a_capture_of_one_side_reports_every_request(run: Run) -> None:
@@ -410,7 +413,7 @@ def test_a_capture_of_one_side_reports_every_request(run: Run) -> None:
     for i in range(600):
         t.send(0, request(f"/{i}"))
     found = run(t.bytes()).of("http")
-    assert [r["request"]["target"] for r in sorted(found, key=lambda r: r["index"])] == [f"/{i}" for i in range(600)]
+    assert [r["request"]["target"] for r in sorted(found, key=lambda r: r["exchange"])] == [f"/{i}" for i in range(600)]
 
 
 DROPS = [
@@ -636,7 +639,7 @@ def test_whatever_is_lost_blocks_change_nothing_and_each_message_has_one_record(
     summary = ran.summary.http
     assert sum(1 for r in ran.of("http") if r["request"]) == summary.requests
     assert sum(1 for r in ran.of("http") if r["response"]) == summary.responses
-    assert sorted({r["index"] for r in ran.of("http") if r["connection"] == 1}) == list(
+    assert sorted({r["exchange"] for r in ran.of("http") if r["connection"] == 1}) == list(
         range(len([r for r in ran.of("http") if r["connection"] == 1]))
     )
 

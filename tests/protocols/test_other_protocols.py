@@ -49,7 +49,7 @@ def test_json_rpc_over_tcp_is_read_in_both_directions(run: Run, size: int, packe
     (connection,) = ran.of("connection")
     assert connection["protocol"] == "json"
     found = {r["stream"]: r for r in ran.of("json")}
-    assert {(name, r["source"], r["documents"], r["status"], r["http_index"]) for name, r in found.items()} == {
+    assert {(name, r["source"], r["documents"], r["status"], r["exchange"]) for name, r in found.items()} == {
         ("client", "raw", 3, "complete", None),
         ("server", "raw", 1, "complete", None),
     }
@@ -164,7 +164,7 @@ def test_tunnels_within_tunnels_are_bounded(run: Run, packets: int) -> None:
     for _ in range(6):
         t.send(0, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n").acknowledge(1).send(1, b"HTTP/1.1 200 OK\r\n\r\n").acknowledge(0)
     found = run(t.send(0, request("/deep")).send(1, response(b"{}")).close().bytes(), replace(Limits(), block_packets=packets)).of("http")
-    assert [r["index"] for r in found] == [0, 1, 2]
+    assert [r["exchange"] for r in found] == [0, 1, 2]
 
 
 @given(st.binary(max_size=60), st.integers(0, 200), st.binary(max_size=3))

@@ -86,7 +86,7 @@ def requests_by_h11(data: bytes) -> Found:
 def test_the_samples_streams_hold_what_h11_and_llhttp_find_in_them(run: Run, path: Path) -> None:
     ours: dict[tuple[int, str], Found] = defaultdict(list)
     without_body: set[int] = set()
-    for record in sorted(run(path.read_bytes()).of("http"), key=lambda r: (r["connection"], r["index"])):
+    for record in sorted(run(path.read_bytes()).of("http"), key=lambda r: (r["connection"], r["exchange"])):
         for side, message, name in (("client", record["request"], "method"), ("server", record["response"], "status")):
             if message is not None and message["body"]["status"] == "complete":
                 ours[record["connection"], side].append((str(message[name]), message["body"]["bytes"]))

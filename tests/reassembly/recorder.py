@@ -126,7 +126,7 @@ class Recorder:
             )
         )
 
-    def unanswered(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
+    def half_open(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
         for _, syn, packet, ts in gone:
             none = dict.fromkeys(COUNTS, 0)
             heard = (Heard(end=StreamEnd("cut", packet, ts, 0)), Heard(end=StreamEnd("cut", packet, ts, 0)))

@@ -127,7 +127,7 @@ def test_the_witness_knows_which_policies_read_differently(pieces: list[tuple[in
         return [None if a is None else value(a, o) for o, a in enumerate(found)]
 
     expected = {p for p in Policy if text(p) != text(chosen)}
-    assert witness.reads_differently(chosen, arrivals, 0, 24) == expected
+    assert witness.ambiguous_under(chosen, arrivals, 0, 24) == expected
 
 
 def test_a_witness_that_is_full_says_that_every_policy_may_read_differently() -> None:
@@ -137,7 +137,7 @@ def test_a_witness_that_is_full_says_that_every_policy_may_read_differently() ->
     arrivals.add(0, 8, 0)
     witness.add(1, 0, b"aaaaaaaa", b"bbbbbbbb")
     assert witness.full
-    assert witness.reads_differently(Policy.FIRST, arrivals, 0, 8) == set(Policy) - {Policy.FIRST}
+    assert witness.ambiguous_under(Policy.FIRST, arrivals, 0, 8) == set(Policy) - {Policy.FIRST}
 
 
 @pytest.mark.parametrize("limits", [Limits(overlap_copies=3), Limits(overlap_ranges=4), Limits(overlap_bytes=20)])
@@ -248,9 +248,9 @@ def test_a_conflict_is_a_record_with_both_ranges_and_says_who_would_read_it_othe
     assert conflict["sequence"] == 1001 + 5
     (connection,) = ran.of("connection")
     others = [p.value for p in Policy if p is not Policy.LAST] if policy == "last" else ["last"]
-    assert connection["streams"]["client"]["reads_differently"] == others
+    assert connection["streams"]["client"]["ambiguous_under"] == others
     assert connection["streams"]["client"]["conflicting_bytes"] == 6
-    assert ran.summary.tcp.conflicts == ran.summary.tcp.streams_reading_differently == 1
+    assert ran.summary.tcp.conflicts == ran.summary.tcp.ambiguous_streams == 1
 
 
 def test_bytes_that_were_delivered_stay_as_they_are_under_every_policy(run: Run) -> None:
@@ -260,7 +260,7 @@ def test_bytes_that_were_delivered_stay_as_they_are_under_every_policy(run: Run)
         ran = run(talk.bytes(), overlap=policy)
         (conflict,) = ran.of("conflict")
         assert (conflict["kept"], conflict["stream_offset"], conflict["bytes"]) == ("original", 2, 4)
-        assert ran.of("connection")[0]["streams"]["client"]["reads_differently"] == []
+        assert ran.of("connection")[0]["streams"]["client"]["ambiguous_under"] == []
 
 
 pieces = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 14), st.integers(0, 2)), min_size=1, max_size=14)

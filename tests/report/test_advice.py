@@ -41,7 +41,7 @@ def lost_for_room(summary: Summary) -> dict[str, Any]:
 
 
 SMALL = Limits(
-    memory_limit=16 * MIB, ring_ranges=256, rings_total=256 * KIB, ring_size=32 * KIB, connections_total=10 * MIB, max_unanswered=64
+    memory_limit=16 * MIB, ring_ranges=256, rings_total=256 * KIB, ring_size=32 * KIB, connections_total=10 * MIB, max_half_open=64
 )
 
 

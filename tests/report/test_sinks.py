@@ -101,7 +101,7 @@ def test_rows_are_written_in_bounded_groups_and_go_on_in_the_next_file(monkeypat
     assert names[:3] == ["http.parquet", "http.1.parquet", "http.2.parquet"]
     assert pq.ParquetFile(BytesIO(folder.files["http.parquet"].getvalue())).num_row_groups == 10
     found = [row for name in names for row in pq.read_table(BytesIO(folder.files[name].getvalue())).to_pylist()]
-    assert [row["index"] for row in found] == [record["index"] for record in records if record["record"] == "http"]
+    assert [row["exchange"] for row in found] == [record["exchange"] for record in records if record["record"] == "http"]
 
 
 def test_with_little_room_row_groups_are_smaller_and_nothing_is_lost() -> None:

@@ -1,4 +1,4 @@
-"""The column lane and the slow lane (dpkt) agree on every row that both understand."""
+"""The column path and the slow path (dpkt) agree on every row that both understand."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _frame(
 
 @given(st.lists(frames, min_size=1, max_size=8))
 def test_they_agree_on_random_packets(tmp_path_factory: pytest.TempPathFactory, packets: list[tuple[int, bytes, int]]) -> None:
-    path = tmp_path_factory.mktemp("lanes") / "x.pcap"
+    path = tmp_path_factory.mktemp("paths") / "x.pcap"
     path.write_bytes(pcap(packets))
     for block in blocks(path):
         agree(block)
@@ -167,7 +167,7 @@ def test_vlan_ids_are_part_of_the_key(tmp_path: Path, vlans: list[int]) -> None:
     assert payloads(found, block) == [b"x"]
 
 
-def test_ipv6_extension_headers_go_through_the_slow_lane(tmp_path: Path) -> None:
+def test_ipv6_extension_headers_go_through_the_slow_path(tmp_path: Path) -> None:
     hop_by_hop = bytes([60, 0, 1, 4, 0, 0, 0, 0])
     destination = bytes([6, 0, 1, 4, 0, 0, 0, 0])
     packet = ipv6_packet(bytes(16), b"\1" * 16, hop_by_hop + destination + SEGMENT + b"x", proto=0)
