@@ -38,7 +38,7 @@ class Shard:
         self._options = options
         self._selection = Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
         self._ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
-        self._table = FlowTable(self._ctx, walk_all=options.walk_all, vlan_key=options.vlan_key)
+        self._table = FlowTable(self._ctx, collector, walk_all=options.walk_all, vlan_key=options.vlan_key)
         self._counts, self._watch = DecodeCounts(), Watch()
         self._fragments, self._copies = Fragments(limits, ledger), Copies(limits, ledger)
         self._captured = 0

@@ -19,6 +19,7 @@ import pytest
 import pcapflow
 from pcapflow import plugin_points, plugins
 from pcapflow.check.comparing import compare
+from pcapflow.drops import DropReason
 from pcapflow.limits import KIB, MIB, Limits
 from pcapflow.payload import registry as payload_registry
 from pcapflow.plugin_points import Point
@@ -257,7 +258,7 @@ def test_a_message_beyond_its_limit_is_a_drop_and_the_next_one_is_read(run: Run,
     data = Talk().open().send(0, b"hello\n").send(0, b"x" * 5000 + b"\n").send(0, b"again\n").close().bytes()
     ran = run(data, limits)
     (drop,) = ran.of("drop")
-    assert (drop["reason"], drop["limit"]) == ("plugin_message_too_large", {"name": "plugin_message_max_bytes", "value": 3 * KIB})
+    assert (drop["reason"], drop["limit"]) == (DropReason.PLUGIN_MESSAGE_TOO_LARGE, {"name": "plugin_message_max_bytes", "value": 3 * KIB})
     assert [r["fields"]["line"] for r in found(ran, "spoken")] == ["hello\n", "x" * (5000 - 3 * 1448) + "\n", "again\n"]
     assert run(data, replace(limits, block_packets=1)).comparable() == ran.comparable()
 
@@ -274,7 +275,7 @@ def test_a_plug_in_that_begins_anew_with_each_segment_is_stopped(run: Run, insta
     install(Spoken(Slow))
     talk = Talk().open().send(0, b"hello" + b"x" * 40_000, size=10)
     ran = run(talk.close().bytes(), replace(Limits(), plugin_rereads_max=8))
-    assert set(ran.summary.drops.by_reason) == {"plugin_rereads"}
+    assert set(ran.summary.drops.by_reason) == {DropReason.PLUGIN_REREADS}
     assert looked <= max(MIB, 8 * 40_005) + 40_005
 
 
@@ -303,7 +304,7 @@ def test_what_waits_for_a_plug_in_is_in_the_ledger_and_refused_where_it_is_full(
     install(Spoken())
     talk = Talk().open().send(0, b"hello" + b"x" * 200_000)
     ran = run(talk.close().bytes(), replace(Limits(), http_total=100 * KIB))
-    assert set(ran.summary.drops.by_reason) == {"plugin_memory"}
+    assert set(ran.summary.drops.by_reason) == {DropReason.PLUGIN_MEMORY}
     ran = run(talk.bytes())
     assert ran.summary.memory.components["http"].peak_bytes >= 200_000
 
@@ -394,7 +395,7 @@ def test_what_a_body_s_plug_in_raises_is_told_at_the_body_s_end(run: Run, instal
     install(Failing())
     data = answered(CSV, size=100)
     ran = run(data)
-    assert set(ran.summary.drops.by_reason) == {"plugin_failed"}
+    assert set(ran.summary.drops.by_reason) == {DropReason.PLUGIN_FAILED}
     (drop,) = ran.of("drop")
     assert drop["detail"].startswith("failing: Boom: of its own (" if where != "no JSON" else "failing: TypeError: ")
     assert found(ran, "failing") == []

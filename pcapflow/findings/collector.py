@@ -38,9 +38,7 @@ from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import endpoints, vlans_of
-from pcapflow.reassembly.seqspace import wrap
 from pcapflow.records import JsonBody, kind_of, seconds
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
@@ -148,10 +146,10 @@ class Collector:
 
     # --- Observer: connections
 
-    def consumer(self, connection: Connection) -> Consumer:
-        """The consumer of a new connection's events."""
+    def consumer(self, conversation: Conversation) -> Consumer:
+        """See `StreamObserver`."""
         if self._follow is not None:
-            return self._follow.consumer(connection.number, lambda: Stack(self, self.forms))
+            return self._follow.consumer(conversation.number, lambda: Stack(self, self.forms))
         return Stack(self, self.forms)
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
@@ -232,26 +230,27 @@ class Collector:
             self.record(packet, syn.number, record, _CONNECTION)
 
     def stream_dropped(
-        self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int
+        self, conversation: Conversation, direction: int, reason: DropReason, held: int, why: Why, packet: int, ts: int, offset: int
     ) -> None:
-        """Reassembly gave a stream up."""
-        direction = connection.direction_of(stream)
+        """See `StreamObserver`."""
         drop = Drop(reason, why.limit, getattr(self.limits, why.limit), f"{held} bytes were held behind a hole")
         self.drops.streams += 1
-        self._count_drop(connection, direction, drop, packet, ts, stream.next, held, why.requested_by)
+        self._count_drop(conversation, direction, drop, packet, ts, offset, held, why.requested_by)
 
-    def conflict(self, connection: Connection, stream: HalfStream, conflict: Conflict) -> None:
-        """Bytes came again and were others."""
+    def conflict(self, conversation: Conversation, direction: int, conflict: Conflict) -> None:
+        """See `StreamObserver`."""
         self.tcp.conflicts += 1
         if not self._wants("conflict"):
             return
         c = conflict
-        name = connection.stream_name(connection.direction_of(stream))
+        name = conversation.stream_name(direction)
+        sequence = conversation.wire_sequence(direction, c.offset)
+        assert sequence is not None
         record = records.Conflict(
-            connection.number, name, c.offset, c.differing, records.Range(c.start, c.end), records.Range(c.original_start, c.original_end),
-            c.kept, seconds(c.ts), c.packet, wrap(c.offset, stream.base), *self.places.of(c.packet),
+            conversation.number, name, c.offset, c.differing, records.Range(c.start, c.end), records.Range(c.original_start, c.original_end),
+            c.kept, seconds(c.ts), c.packet, sequence, *self.places.of(c.packet),
         )  # fmt: skip
-        self.record(c.packet, connection.number, record, _CONFLICT + (name == "server"))
+        self.record(c.packet, conversation.number, record, _CONFLICT + (name == "server"))
 
     def _example(self, name: str, connection: int) -> None:
         """A connection of which the advice may speak: the lowest numbers stay, whatever the order."""

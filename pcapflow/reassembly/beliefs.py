@@ -8,12 +8,9 @@ one when somebody goes on with them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from pcapflow.reassembly.seqspace import unwrap, wrap
-
-if TYPE_CHECKING:
-    from pcapflow.reassembly.half_stream import HalfStream
 
 WINDOW = 4 << 20
 """What a sender may well be ahead or behind (`Limits.ring_size` has the reason): a number within it belongs, one beyond is another connection's."""
@@ -82,7 +79,27 @@ class Heard(NamedTuple):
     exact: bool
 
 
-def heard_reset(stream: HalfStream, peer: HalfStream, seq: int, ack: int) -> Heard | None:
+class Numbers(Protocol):
+    """What is known of a stream's numbers."""
+
+    base: int
+    """Wire number of offset 0; -1 until something of it was seen."""
+    next: int
+    """The next offset."""
+    acked: int
+    """Highest offset that the peer acknowledged."""
+    syn: bool
+    """Whether offset 0 is known from a SYN."""
+    expected: Expected | None
+    """While nothing of it was seen: what the peer acknowledged."""
+
+    @property
+    def top(self) -> int:
+        """Up to where anything was seen of it."""
+        ...
+
+
+def heard_reset(stream: Numbers, peer: Numbers, seq: int, ack: int) -> Heard | None:
     """What a RST of a stream says; None for nothing. ack: raw, -1 without one."""
     if stream.base >= 0:
         offset = unwrap(seq, stream.base, stream.next)
@@ -98,7 +115,7 @@ def heard_reset(stream: HalfStream, peer: HalfStream, seq: int, ack: int) -> Hea
     return Heard(0, exact=True) if ack >= 0 and 0 <= unwrap(ack, peer.base, peer.next) <= peer.top else None
 
 
-def fits(stream: HalfStream, peer: HalfStream, base: int, ack: int, *, closed: bool) -> bool:
+def fits(stream: Numbers, peer: Numbers, base: int, ack: int, *, closed: bool) -> bool:
     """Whether a SYN of a stream belongs to a connection of which something was seen. base: the wire number of its first byte; ack: raw, -1 without
     one; closed: whether the connection is over.
     """
@@ -111,7 +128,7 @@ def fits(stream: HalfStream, peer: HalfStream, base: int, ack: int, *, closed: b
     return 0 <= unwrap(stream.expected.last, base, 0) <= WINDOW
 
 
-def goes_on(asked: Syn, stream: HalfStream, direction: int, seq: int, ack: int) -> bool:
+def goes_on(asked: Syn, stream: Numbers, direction: int, seq: int, ack: int) -> bool:
     """Whether a segment goes on with the numbers of a SYN that did not fit, sooner than with those of the stream that it came to. ack: raw, -1
     without one.
     """

@@ -10,9 +10,10 @@ Invariant: events are handed to the consumer with both directions up to the same
 from __future__ import annotations
 
 from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN
+from pcapflow.drops import GapCause
 from pcapflow.limits import Limits
 from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
-from pcapflow.reassembly.causes import Conflict
+from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.holes import Grace
@@ -58,12 +59,12 @@ class Connection(Sides):
         """How long (ns) after an acknowledgement the data that it acknowledges was captured, at the most."""
         self.consumer: Consumer | None = None
 
-    def tell(self, ctx: Context, stream: HalfStream, conflict: Conflict) -> None:
+    def tell(self, ctx: Context, stream: object, conflict: Conflict) -> None:
         """A conflict is reported for the client's stream or the server's: the roles are fixed by what was said up to here."""
         if self.client < 0:
             self.flush(ctx)
             self.fix_roles()
-        ctx.observer.conflict(self, stream, conflict)
+        ctx.observer.conflict(self, self.direction_of(stream), conflict)
 
     # --- rows, one at a time
 
@@ -131,6 +132,8 @@ class Connection(Sides):
                     stream.keep_alive(n)
                 else:
                     stream.segment(ctx, offset, rows.at[i], n, packet, ts, clock, rows.ack[i])
+                    if stream.wanted is not None:
+                        self._get_room(ctx, stream, rows, i)
                     if stream.armed is not None and stream.next >= stream.armed.offset:
                         self._came_after_all(ctx, stream, clock, stream.next)
             if rows.snapped[i]:
@@ -144,7 +147,7 @@ class Connection(Sides):
                 self._acknowledge(ctx, peer, rows.ack[i], packet, clock)
                 if peer.behind is not None and rows.options[i] >= _SACK_OPTION:
                     at = rows.at[i]
-                    peer.selectively_acknowledged(ctx, sack_blocks(bytes(ctx.view[at - rows.options[i] : at])), packet, clock)
+                    peer.selectively_acknowledged(ctx, sack_blocks(bytes(ctx.block.view[at - rows.options[i] : at])), packet, clock)
                     self.arm(ctx)
             if stream.fin >= 0:
                 self.reached_fin(ctx, stream, packet, ts)
@@ -158,6 +161,17 @@ class Connection(Sides):
                 if self._take_run(ctx, rows, i, until, offset + n):
                     i = until
         return end
+
+    def _get_room(self, ctx: Context, stream: HalfStream, rows: Rows, i: int) -> None:
+        """A row's segment waits for memory: others give some up, and it is placed, as often as it takes."""
+        packet = rows.packet[i]
+        while (wanted := stream.wanted) is not None:
+            victim = None if wanted.early else ctx.pressure.fattest()
+            if victim is None:
+                ctx.relieve_early(stream, packet)
+            else:
+                ctx.relieve(victim, Why(GapCause.MEMORY, ctx.ledger.refused, self.number), stream, packet)
+            stream.go_on(ctx, packet, rows.ts[i], rows.clock[i], rows.ack[i])
 
     def _take_run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:
         """The rows that continue the one before them, all at once where nothing else happens before the last of them."""
@@ -347,7 +361,7 @@ class Connection(Sides):
     def _close(self, packet: int, ctx: Context) -> None:
         if not self.closed:
             self.closed = True
-            self.last_clock = max(self.last_clock, ctx.clock_of(packet))
+            self.last_clock = max(self.last_clock, ctx.block.clock_of(packet))
             ctx.closed.append(self.key)
 
     # --- handing on
@@ -402,7 +416,7 @@ class Connection(Sides):
     def end_early(self, ctx: Context) -> None:
         """It was over at an earlier packet of the block, where its record will say so; what waits behind its holes goes now."""
         packet = self.happened = self.over_at(ctx)
-        self._end_streams(ctx, packet, ctx.ts_of(packet))
+        self._end_streams(ctx, packet, ctx.block.ts_of(packet))
         self.flush(ctx)
 
     def _end_streams(self, ctx: Context, packet: int, ts: int) -> None:
@@ -412,7 +426,7 @@ class Connection(Sides):
                 stream.finish(ctx, how, packet, ts, end_ts)
 
     def finish(self, ctx: Context, end: str, packet: int, ts: int) -> None:
-        """Nothing more belongs to this connection: its last events, then its record."""
+        """Nothing more belongs to this connection: its last events."""
         a, b = self.streams
         self.end = "fin" if a.fin >= 0 and b.fin >= 0 else "rst" if self.reset is not None else self.end or end
         if self.asked is not None and self.asked.last_packet < self.last_packet:
@@ -420,9 +434,11 @@ class Connection(Sides):
         self._end_streams(ctx, packet, ts)
         self.flush(ctx)
         self.fire = self.due = NEVER
-        ctx.armed.pop(self, None)
+        ctx.armed.pop(self.key, None)
         self.fix_roles()
-        ctx.observer.gone(self, packet, ts)
+
+    def let_go(self, ctx: Context) -> None:
+        """Its record is written."""
         # nothing may hang on to this connection in a circle: memory goes back now, not when Python looks for circles
         self.consumer = None
         for stream in self.streams:

@@ -10,18 +10,14 @@ Invariant: next = delivered + missing, and everything below `next` was delivered
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from pcapflow.reassembly.causes import Conflict
+from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.pending_run import Pieces, Rows, Segment
 from pcapflow.reassembly.recent_bytes import History
+from pcapflow.reassembly.sizing import Shadow
 from pcapflow.streams.events import StreamData, StreamEvent
-
-if TYPE_CHECKING:
-    from pcapflow.reassembly.context import Context
-    from pcapflow.reassembly.sizing import Shadow
 
 
 class Delivery:
@@ -70,7 +66,7 @@ class Delivery:
     def close_pieces(self, ctx: Context) -> None:
         """Turn the pieces collected so far into one event."""
         if self.pieces is not None:
-            data = self.pieces.event(ctx.view)
+            data = self.pieces.event(ctx.block.view)
             self.pieces = None
             self.events.append(data)
             self.remember_tail(ctx, data)
@@ -120,7 +116,7 @@ class Delivery:
             at += unknown
             n -= unknown
         if n:
-            differing = self.count(self._delivered(ctx, offset, offset + n), bytes(ctx.view[at : at + n]))
+            differing = self.count(self._delivered(ctx, offset, offset + n), bytes(ctx.block.view[at : at + n]))
             if differing:
                 self.tell(
                     ctx, Conflict(offset, differing, segment.start, segment.end, offset, offset + n, "original", segment.packet, segment.ts)
@@ -143,4 +139,4 @@ class Delivery:
         before = tail[len(tail) - (begin - start) : len(tail) - max(0, begin - end)] if start < begin else b""
         if end <= begin or pieces is None:
             return before
-        return b"".join((before, *pieces.read(ctx.view, max(start - begin, 0), end - begin)))
+        return b"".join((before, *pieces.read(ctx.block.view, max(start - begin, 0), end - begin)))

@@ -8,6 +8,7 @@ that; FINAL_BYTES are reserved for each in the `connections` account, and the ol
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 from pcapflow.decode.segments import ACK, FIN, RST, SYN
@@ -30,10 +31,12 @@ Final = tuple[int, int, int]
 class Finals:
     """The table."""
 
-    __slots__ = ("_ctx", "_forgotten", "_paid", "_table")
+    __slots__ = ("_ctx", "_forgotten", "_paid", "_repeated", "_table")
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, repeated: Callable[[int, int], None]) -> None:
+        """repeated: hears of segments that came again, and their bytes."""
         self._ctx = ctx
+        self._repeated = repeated
         self._table: dict[bytes, Final] = {}
         self._forgotten = False
         """Whether some were before their time."""
@@ -104,7 +107,7 @@ class Finals:
         if at > begin:
             del table[key]
             table[key] = final  # to the end
-            self._ctx.observer.repeated(at - begin, sum(rows.n[begin:at]))
+            self._repeated(at - begin, sum(rows.n[begin:at]))
         return at - begin
 
     def sweep(self, now: int) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 
@@ -29,11 +30,32 @@ from pcapflow.reassembly.seqspace import wrap
 from pcapflow.reassembly.vlans import Vlans
 
 
+class TableObserver(Protocol):
+    """Who is told of connections that are over, or have no room."""
+
+    def gone(self, connection: Connection, packet: int, ts: int) -> None:
+        """A connection is over, at that packet and time (ns); nothing of it comes any more."""
+        ...
+
+    def half_open(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
+        """Connections of which only a SYN was seen are over: key, what was seen, and the packet and time (ns) of it."""
+        ...
+
+    def untracked(self, packet: int, ts: int, captured: int) -> None:
+        """Segments with so many bytes, from that packet and time (ns) on, are of a connection for which there was no room."""
+        ...
+
+    def repeated(self, segments: int, captured: int) -> None:
+        """Segments, with so many bytes, came again of a connection that is gone."""
+        ...
+
+
 class FlowTable:
     """Every connection that is tracked."""
 
-    def __init__(self, ctx: Context, *, walk_all: bool = False, vlan_key: VlanKey = VlanKey.AUTO) -> None:
+    def __init__(self, ctx: Context, observer: TableObserver, *, walk_all: bool = False, vlan_key: VlanKey = VlanKey.AUTO) -> None:
         self.ctx = ctx
+        self._observer = observer
         self._walk_all = walk_all
         self._table: dict[bytes, Connection] = {}
         self._open: OrderedDict[bytes, Connection] = OrderedDict()
@@ -41,8 +63,8 @@ class FlowTable:
         self._closed: OrderedDict[bytes, Connection] = OrderedDict()
         self._victims: tuple[Iterator[bytes], Iterator[bytes], Iterator[bytes]] | None = None
         """Keys of those that may leave: closed before the block, closed in it (which goes on as more are), silent since before it."""
-        self._half_open = HalfOpen(ctx)
-        self._finals = Finals(ctx)
+        self._half_open = HalfOpen(ctx, observer.half_open)
+        self._finals = Finals(ctx, observer.repeated)
         self._vlans = Vlans(ctx, vlan_key, self._table, self._half_open)
 
     def __len__(self) -> int:
@@ -64,18 +86,18 @@ class FlowTable:
         ctx = self.ctx
         clock = block.clock
         assert clock is not None
-        ctx.enter(block, clock)
-        for connection in _due(ctx):
+        ctx.block.enter(block, clock)
+        for connection in self._due():
             connection.arm(ctx)
         self._victims = None
         touched: list[bytes] = []
         if len(columns):
             resolved = self._vlans.resolve(columns)
             touched = self._segments(Sorted(resolved, block, clock, None if resolved is columns else columns.tag))
-        for connection in _due(ctx):
-            if connection.catch_up(ctx, ctx.last_packet):
+        for connection in self._due():
+            if connection.catch_up(ctx, ctx.block.last_packet):
                 packet = connection.over_at(ctx)
-                self._remove(connection, connection.end, packet, ctx.ts_of(packet))
+                self._remove(connection, connection.end, packet, ctx.block.ts_of(packet))
             else:
                 connection.flush(ctx)
         self._put_in_order(dict.fromkeys((*touched, *ctx.closed)))
@@ -97,7 +119,7 @@ class FlowTable:
         ctx = self.ctx
         get = self._table.get
         connections = [get(key) for key in s.keys]
-        ctx.here = set(connections)
+        ctx.here = set(s.keys)
         groups, runs = self._runs(s, connections) if not self._walk_all and s.told_apart() else (list(range(len(s.keys))), None)
         known = [0 if c is None else c.number for c in connections]
         del connections
@@ -129,7 +151,7 @@ class FlowTable:
                 if connection is not None:
                     self._expire(connection, packet, ts)
                 if not self._make_room(packet, ts):
-                    ctx.observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
+                    self._observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
                     continue
                 connection = self._create(key, packet, ts, clock)
                 connection.begin(direction, runs.expected[g].tolist(), multipath=g in multipath)
@@ -204,7 +226,7 @@ class FlowTable:
         for d in (0, 1):
             stream = g * 2 + d
             before[d] = streams[d].next
-            data = runs.data(ctx.view, stream, before[d])
+            data = runs.data(ctx.block.view, stream, before[d])
             fin = runs.fins.get(stream)
             if data is not None:
                 ctx.ledger.at(data.packet(-1), data.time(-1))
@@ -215,6 +237,11 @@ class FlowTable:
             for d in (0, 1):
                 streams[d].acked = max(streams[d].acked, before[d] + runs.acked(g, d))
         connection.flush(ctx)
+
+    def _due(self) -> list[Connection]:
+        """The connections one of whose timers may run out in the block."""
+        armed = (self._table[key] for key in self.ctx.armed)
+        return [connection for connection in armed if connection.due <= self.ctx.block.last_clock]
 
     def _put_in_order(self, touched: Iterable[bytes]) -> None:
         """Bring both orders of silence up to the end of the block."""
@@ -243,7 +270,7 @@ class FlowTable:
                 if at == end:
                     return False
                 if not self._make_room(rows.packet[at], rows.ts[at]):
-                    ctx.observer.untracked(rows.packet[at], rows.ts[at], sum(rows.n[at:end]))
+                    self._observer.untracked(rows.packet[at], rows.ts[at], sum(rows.n[at:end]))
                     return False
                 connection = self._create(key, rows.packet[at], rows.ts[at], rows.clock[at])
             at = connection.walk(ctx, rows, at, end)
@@ -258,9 +285,8 @@ class FlowTable:
 
     def _begun(self, key: bytes, syn: Syn, packet: int, ts: int) -> Connection | None:
         """At that packet more of a connection comes of which only a SYN, or a SYN-ACK, was seen; None where there is no room for it."""
-        ctx = self.ctx
         if not self._make_room(packet, ts):
-            ctx.observer.half_open([(key, syn, packet, ts)], "evicted")
+            self._observer.half_open([(key, syn, packet, ts)], "evicted")
             return None
         connection = self._create(key, syn.number, syn.first_ts, syn.last_clock)
         client = None if syn.ack < 0 else 1 - syn.direction
@@ -274,7 +300,7 @@ class FlowTable:
         ctx = self.ctx
         over = connection.over_at(ctx)
         if over < packet:
-            packet, ts = over, ctx.ts_of(over)
+            packet, ts = over, ctx.block.ts_of(over)
         self._remove(connection, connection.end, packet, ts)
 
     # --- the table
@@ -300,7 +326,7 @@ class FlowTable:
                 at = victim.over_at(ctx)
             else:
                 ctx.needs.evicted += not victim.closed
-            self._remove(victim, victim.end or "evicted", at, ctx.ts_of(at))
+            self._remove(victim, victim.end or "evicted", at, ctx.block.ts_of(at))
         return True
 
     def _create(self, key: bytes, number: int, ts: int, clock: int) -> Connection:
@@ -326,7 +352,7 @@ class FlowTable:
             for key in keys:
                 connection = table.get(key)
                 if connection is not None and (
-                    connection.closed if keys is closed else connection not in here and connection.last_packet < ctx.first_packet
+                    connection.closed if keys is closed else connection.key not in here and connection.last_packet < ctx.block.first_packet
                 ):
                     return connection
         return table[next(iter(self._closed or self._open))] if table else None
@@ -334,10 +360,12 @@ class FlowTable:
     def _remove(self, connection: Connection, end: str, packet: int, ts: int) -> None:
         self.ctx.ledger.at(packet, ts)
         del self._table[connection.key]
-        self.ctx.here.discard(connection)
+        self.ctx.here.discard(connection.key)
         self._open.pop(connection.key, None)
         self._closed.pop(connection.key, None)
         connection.finish(self.ctx, end, packet, ts)
+        self._observer.gone(connection, packet, ts)
+        connection.let_go(self.ctx)
         self.ctx.ledger.connections.release(CONNECTION_BYTES)
         if connection.closed and end != "end_of_capture":
             self._finals.keep(connection)
@@ -359,7 +387,7 @@ class FlowTable:
                 if now - connection.last_clock < silence:
                     break
                 packet = connection.over_at(ctx)
-                self._remove(connection, end, packet, ctx.ts_of(packet))
+                self._remove(connection, end, packet, ctx.block.ts_of(packet))
 
 
 class _Growing(Iterator[bytes]):
@@ -374,11 +402,6 @@ class _Growing(Iterator[bytes]):
             raise StopIteration
         self._at += 1
         return self._keys[self._at - 1]
-
-
-def _due(ctx: Context) -> list[Connection]:
-    """The connections one of whose timers may run out in the block."""
-    return [connection for connection in ctx.armed if connection.due <= ctx.last_clock]
 
 
 def _expected(connection: Connection | None) -> tuple[int, int]:

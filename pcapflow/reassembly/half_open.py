@@ -8,7 +8,7 @@ Invariant: the table is in the order of the last SYN, and SYN_BYTES are reserved
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import numpy as np
@@ -27,10 +27,12 @@ tests/reassembly/test_connection_memory.py measures it."""
 class HalfOpen:
     """The table."""
 
-    __slots__ = ("_ctx", "_table")
+    __slots__ = ("_ctx", "_table", "_told")
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, told: Callable[[list[tuple[bytes, Syn, int, int]], str], None]) -> None:
+        """told: hears of rows that are over, see `flow_table.TableObserver.half_open`."""
         self._ctx = ctx
+        self._told = told
         self._table: dict[bytes, Syn] = {}
 
     def __len__(self) -> int:
@@ -76,8 +78,8 @@ class HalfOpen:
 
     def _insert(self, fresh: dict[bytes, Syn]) -> None:
         ctx = self._ctx
-        packet = ctx.last_packet
-        ts = ctx.ts_of(packet)
+        packet = ctx.block.last_packet
+        ts = ctx.block.ts_of(packet)
         ctx.ledger.at(packet, ts)
         self._table.update(fresh)
         over = len(self._table) - ctx.limits.max_half_open
@@ -110,7 +112,7 @@ class HalfOpen:
         for key, *_ in gone:
             del self._table[key]
         if gone:
-            self._ctx.observer.half_open(gone, end)
+            self._told(gone, end)
         return len(gone)
 
     def take(self, key: bytes) -> Syn | None:
@@ -128,8 +130,8 @@ class HalfOpen:
         for key, syn in self._table.items():
             if now - syn.last_clock < silence:
                 break
-            packet = ctx.packet_at_clock(syn.last_clock + silence)
-            gone.append((key, syn, packet, ctx.ts_of(packet)))
+            packet = ctx.block.packet_at_clock(syn.last_clock + silence)
+            gone.append((key, syn, packet, ctx.block.ts_of(packet)))
         ctx.ledger.connections.release(self._gone(gone, "idle") * SYN_BYTES)
 
     def finish(self, packet: int, ts: int) -> None:

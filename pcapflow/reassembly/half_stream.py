@@ -13,11 +13,12 @@ Overlaps: of what was delivered the first copy stays; of what waits behind a hol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.reassembly.beliefs import Expected
 from pcapflow.reassembly.causes import ACKNOWLEDGED, AT_END, RING_RANGES, RING_SIZE, Conflict, Why
+from pcapflow.reassembly.context import Context, Owner
 from pcapflow.reassembly.holes import Holes
 from pcapflow.reassembly.out_of_order import Behind
 from pcapflow.reassembly.pending_run import Rows, Segment
@@ -26,21 +27,36 @@ from pcapflow.reassembly.sack import Told
 from pcapflow.reassembly.seqspace import unwrap
 from pcapflow.streams.events import NEVER, StreamEnd
 
-if TYPE_CHECKING:
-    from pcapflow.reassembly.connection import Connection
-    from pcapflow.reassembly.context import Context
-
-
 _JUMP_MAX = 1 << 30
 """The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
+
+
+_PLACED, _RISES, _REFUSED = "placed", "rises", "refused"
+"""What became of a part of a segment: it has its place; it has, and memory is going to be short; there is no room for it."""
+
+
+class Wanted(NamedTuple):
+    """A segment that is not placed yet, for want of memory: others are asked for it first."""
+
+    parts: list[tuple[int, int]]
+    """Offsets, from and up to which it is still to be placed."""
+    shift: int
+    """What makes an offset a position in the block."""
+    early: bool
+    """It has what it needs, and memory is going to be short."""
+    offset: int
+    """Of the whole segment, its bytes, and what the counters said before."""
+    n: int
+    repeated: int
+    late: int
 
 
 class HalfStream(Holes):
     """One direction. Offsets and counts are bytes; times are ns of capture time."""
 
-    __slots__ = ("base", "doubted", "expected", "jump_end", "protocol_drop")
+    __slots__ = ("base", "doubted", "expected", "jump_end", "protocol_drop", "wanted")
 
-    def __init__(self, owner: Connection) -> None:
+    def __init__(self, owner: Owner) -> None:
         Holes.__init__(self, owner)
         self.base = -1
         """Wire number of offset 0; -1 until something of this direction was seen."""
@@ -49,6 +65,8 @@ class HalfStream(Holes):
         self.jump_end = -1
         self.doubted = 0
         """Up to where segments came that a larger ring would have believed."""
+        self.wanted: Wanted | None = None
+        """Where `segment` or `go_on` returned before all was placed."""
         self.protocol_drop: DropReason | None = None
         """Why the protocol above gave the stream up, if it did; its bytes stay delivered."""
 
@@ -86,7 +104,9 @@ class HalfStream(Holes):
     # --- segments
 
     def segment(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
-        """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block."""
+        """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block. Where `wanted` is set then, memory is short: it is to be
+        relieved, and `go_on` places the rest.
+        """
         self.captured += n
         if (
             offset == self.next
@@ -102,6 +122,23 @@ class HalfStream(Holes):
             self._end_shadow()
         repeated, late = self.retransmitted + self.conflicting + self.out_of_window, self.late
         doubted = self._take(ctx, offset, at, n, packet, ts, clock, ack)
+        if self.wanted is not None:
+            self.wanted = self.wanted._replace(offset=offset, n=n, repeated=repeated, late=late)
+        else:
+            self._placed(ctx, offset, n, repeated, late, doubted, clock)
+
+    def go_on(self, ctx: Context, packet: int, ts: int, clock: int, ack: int) -> None:
+        """Place the rest of the segment that `wanted` memory, or some of it."""
+        wanted, self.wanted = self.wanted, None
+        assert wanted is not None
+        self._put_all(ctx, wanted.parts, wanted.shift, packet, ts, clock, ack)
+        if self.wanted is not None:
+            self.wanted = wanted._replace(parts=self.wanted.parts, early=self.wanted.early)
+        else:
+            self._placed(ctx, wanted.offset, wanted.n, wanted.repeated, wanted.late, 0, clock)
+
+    def _placed(self, ctx: Context, offset: int, n: int, repeated: int, late: int, doubted: int, clock: int) -> None:
+        """A segment is. repeated, late: what the counters said before; doubted: bytes that were not believed, though a larger ring would have had them."""
         if self.shadow is not None and offset <= self.next + _JUMP_MAX:
             fresh = n - (self.retransmitted + self.conflicting + self.out_of_window - repeated) + doubted
             if fresh < n:
@@ -162,19 +199,19 @@ class HalfStream(Holes):
             elif offset + n < behind.first and not behind.selective:
                 self.append_run(rows, i, j, n)
                 behind.arrive_run(rows, i, j, offset)
-                ctx.held_changed(self)
+                ctx.pressure.changed(self)
             else:
                 return False
         else:
             if behind is None or ctx.needs.now or offset + n - self.next > ctx.limits.ring_size:
                 return False
             ranges = len(behind.assembler)
-            if not behind.hold_run(ctx.view, rows, i, j, offset, n, ctx.soft_rings):
+            if not behind.hold_run(ctx.block.view, rows, i, j, offset, n, ctx.pressure.soft):
                 return False
             behind.arrive_run(rows, i, j, offset, self.next)
             self.out_of_order += j - i
             self.filled += len(behind.assembler) < ranges
-            ctx.held_changed(self)
+            ctx.pressure.changed(self)
             self.ring_peak = max(self.ring_peak, self.held)
         self.captured += n
         return True
@@ -256,45 +293,51 @@ class HalfStream(Holes):
         new, known = behind.assembler.split(offset, end)
         behind.arrive(segment.start, end, self.next)
         for low, high in known:
-            self._contend(ctx, behind, low, bytes(ctx.view[at + low - offset : at + high - offset]), segment)
-        ctx.held_changed(self)
-        for low, high in new:
-            self._put(ctx, low, high, at + low - offset, packet, ts, clock, ack)
+            self._contend(ctx, behind, low, bytes(ctx.block.view[at + low - offset : at + high - offset]), segment)
+        ctx.pressure.changed(self)
+        self._put_all(ctx, new, at - offset, packet, ts, clock, ack)
 
-    def _put(self, ctx: Context, low: int, high: int, at: int, packet: int, ts: int, clock: int, ack: int) -> None:
-        """[low, high) was never seen before: deliver it if it comes next, else hold it."""
+    def _put_all(self, ctx: Context, parts: list[tuple[int, int]], shift: int, packet: int, ts: int, clock: int, ack: int) -> None:
+        """Parts that were never seen before. shift: what makes an offset a position in the block."""
+        for i, (low, high) in enumerate(parts):
+            put = self._put(ctx, low, high, low + shift, packet, ts, clock, ack)
+            if put is not _PLACED:
+                self.wanted = Wanted(parts[i + (put is _RISES) :], shift, put is _RISES, 0, 0, 0, 0)
+                return
+
+    def _put(self, ctx: Context, low: int, high: int, at: int, packet: int, ts: int, clock: int, ack: int) -> str:
+        """[low, high) was never seen before: deliver it if it comes next, else hold it. Whether that was done: where it is refused, another stream has to
+        give memory up first.
+        """
         while True:
             if self.drop_reason is not None:
                 self.dropped += high - low
-                return
+                return _PLACED
             if low == self.next:
                 self.append(at, high - low, packet, ts, ack)
                 self.filled += self.behind is not None and self.behind.first == self.next
                 self._drain(ctx, packet, ts)
-                return
+                return _PLACED
             behind = self.behind
             if behind is None:  # memory was short and this stream gave its holes up
                 self._give_up(ctx, low, Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number), packet, ts)
                 continue
             ranges = len(behind.assembler)
-            if not behind.hold(Mark(low, packet, ts, ack), ctx.view[at : at + high - low], clock):
-                why = Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number)
-                victim = ctx.fattest()
+            if not behind.hold(Mark(low, packet, ts, ack), ctx.block.view[at : at + high - low], clock):
+                victim = ctx.pressure.fattest()
                 if victim is not None and (victim is not self or ctx.drops_streams):
-                    ctx.relieve(victim, why, self, packet)
-                else:
-                    self._give_up(ctx, min(low, behind.first) if behind.first >= 0 else low, why, packet, ts)
+                    return _REFUSED
+                why = Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number)
+                self._give_up(ctx, min(low, behind.first) if behind.first >= 0 else low, why, packet, ts)
                 continue
             self.filled += len(behind.assembler) < ranges  # it joined two
-            ctx.held_changed(self)
+            ctx.pressure.changed(self)
             if self.held > self.ring_peak:
                 self.ring_peak = self.held
             used = ctx.ledger.rings.used
             if ctx.needs.now:
                 ctx.needs.weigh(used)
-            if used > ctx.soft_rings:
-                ctx.relieve_early(self, packet)
-            return
+            return _RISES if used > ctx.pressure.soft and ctx.pressure.rises else _PLACED
 
     def _contend(self, ctx: Context, behind: Behind, low: int, second: bytes, segment: Segment) -> None:
         """Part of a segment, from offset low on, is held already."""

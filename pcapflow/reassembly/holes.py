@@ -7,23 +7,19 @@ above `next`, and the first hole begins there.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from pcapflow.budget import Account
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
 from pcapflow.reassembly.causes import ACKNOWLEDGED, SNAPPED, Why
+from pcapflow.reassembly.context import Context, Owner, Victim
 from pcapflow.reassembly.delivery import Delivery
 from pcapflow.reassembly.out_of_order import NONE, Behind
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
 from pcapflow.reassembly.sizing import Shadow
 from pcapflow.streams.events import NEVER, StreamData, StreamGap
-
-if TYPE_CHECKING:
-    from pcapflow.reassembly.connection import Connection
-    from pcapflow.reassembly.context import Context
-    from pcapflow.reassembly.half_stream import HalfStream
 
 CUT_BYTES = 160
 """Reserved for each tail that was cut off."""
@@ -69,7 +65,7 @@ class Holes(Delivery):
         "waiting",
     )
 
-    def __init__(self, owner: Connection) -> None:
+    def __init__(self, owner: Owner) -> None:
         Delivery.__init__(self)
         self.owner = owner
         self.fin = -1
@@ -226,7 +222,7 @@ class Holes(Delivery):
         """
         if self.shadow is None:
             self.shadow = Shadow(ctx.needs, ctx.ledger.history)
-        clock = ctx.clock_of(packet)
+        clock = ctx.block.clock_of(packet)
         if since is None:
             since = self.behind.since if self.behind is not None and self.behind.first >= 0 else clock
         if self.behind is not None and self.behind.differs:
@@ -260,13 +256,13 @@ class Holes(Delivery):
         if behind.first < 0:
             self._nothing_waits(ctx)
         else:
-            ctx.held_changed(cast("HalfStream", self))
+            ctx.pressure.changed(cast(Victim, self))
 
     def _nothing_waits(self, ctx: Context) -> None:
         if self.behind is not None:
             self.behind.close()
             self.behind = None
-            ctx.held_changed(cast("HalfStream", self))
+            ctx.pressure.changed(cast(Victim, self))
 
 
 def _released(start: int, data: bytes | bytearray, marks: list[Mark], packet: int, ts: int) -> StreamData:

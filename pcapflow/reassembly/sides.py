@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import DropReason
-from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of, vlans_of
 from pcapflow.reassembly.seqspace import unwrap, wrap
 from pcapflow.reassembly.timers import Timed
@@ -16,11 +15,10 @@ from pcapflow.reassembly.timers import Timed
 class Sides(Timed):
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
-    __slots__ = ("client", "endpoints", "first_direction", "inside", "key", "number", "other_vlans", "roles", "seen", "start")
+    __slots__ = ("client", "endpoints", "first_direction", "inside", "number", "other_vlans", "roles", "seen", "start")
 
     def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, clock: int) -> None:
-        Timed.__init__(self, number, clock)
-        self.key = key
+        Timed.__init__(self, key, number, clock)
         self.endpoints = endpoints
         self.inside = inside
         self.number = number
@@ -61,7 +59,7 @@ class Sides(Timed):
         """See `vlans_of`."""
         return vlans_of(self.inside, self.other_vlans or {}, self.client)
 
-    def direction_of(self, stream: HalfStream) -> int:
+    def direction_of(self, stream: object) -> int:
         """Which of `streams` that is."""
         return 0 if self.streams[0] is stream else 1
 

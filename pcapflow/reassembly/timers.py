@@ -6,24 +6,22 @@ Contract: `arm` works out at which packet of the block the next timer of a strea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from pcapflow.reassembly.causes import ACKNOWLEDGED, TIMEOUT
-from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.context import Context, Owner
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.streams.events import NEVER
-
-if TYPE_CHECKING:
-    from pcapflow.reassembly.connection import Connection
 
 
 class Timed:
     """What times out of a connection. Times are ns of the capture clock."""
 
-    __slots__ = ("closed", "due", "end", "fire", "happened", "last_clock", "streams")
+    __slots__ = ("closed", "due", "end", "fire", "happened", "key", "last_clock", "streams")
 
-    def __init__(self, number: int, clock: int) -> None:
-        me = cast("Connection", self)
+    def __init__(self, key: bytes, number: int, clock: int) -> None:
+        self.key = key
+        me = cast(Owner, self)
         self.streams = (HalfStream(me), HalfStream(me))
         self.closed = False
         """Nothing more is expected: it lingers, and its ports may be used again."""
@@ -44,17 +42,17 @@ class Timed:
     def over_at(self, ctx: Context) -> int:
         """The packet at which this connection has been silent, or closed, for long enough; one beyond the block if none is."""
         silence = ctx.limits.linger if self.closed else ctx.limits.idle_timeout
-        return max(ctx.packet_at_clock(self.last_clock + silence), self.happened)
+        return max(ctx.block.packet_at_clock(self.last_clock + silence), self.happened)
 
     def catch_up(self, ctx: Context, packet: int) -> bool:
         """Run the timers up to a packet of the block. True, and `end` says why, where the connection is over by then."""
-        if packet < self.fire and ctx.clock_of(min(packet, ctx.last_packet)) - self.last_clock < (
+        if packet < self.fire and ctx.block.clock_of(min(packet, ctx.block.last_packet)) - self.last_clock < (
             ctx.limits.linger if self.closed else ctx.limits.idle_timeout
         ):
             return False
         self.run_timers(ctx, min(packet, self.over_at(ctx)))
         # a timer may have closed it, which makes the silence shorter and begin later
-        if self.over_at(ctx) > min(packet, ctx.last_packet):
+        if self.over_at(ctx) > min(packet, ctx.block.last_packet):
             return False
         self.end = self.end or "idle"
         return True
@@ -66,28 +64,28 @@ class Timed:
             armed = stream.armed
             if armed is not None:
                 due = min(due, armed.clock)
-                if armed.clock <= ctx.last_clock:
-                    fire = min(fire, max(armed.packet, ctx.packet_at_clock(armed.clock)))
+                if armed.clock <= ctx.block.last_clock:
+                    fire = min(fire, max(armed.packet, ctx.block.packet_at_clock(armed.clock)))
             if stream.told is not None:
                 due = min(due, stream.told.clock)
-                if stream.told.clock <= ctx.last_clock:
-                    fire = min(fire, max(stream.told.packet, ctx.packet_at_clock(stream.told.clock)))
+                if stream.told.clock <= ctx.block.last_clock:
+                    fire = min(fire, max(stream.told.packet, ctx.block.packet_at_clock(stream.told.clock)))
             if stream.behind is not None:
                 until = stream.behind.since + ctx.limits.gap_timeout
                 due = min(due, until)
-                if until <= ctx.last_clock:
-                    fire = min(fire, ctx.packet_at_clock(until))
+                if until <= ctx.block.last_clock:
+                    fire = min(fire, ctx.block.packet_at_clock(until))
         self.due = due
-        self.fire = fire if fire <= ctx.last_packet else NEVER
+        self.fire = fire if fire <= ctx.block.last_packet else NEVER
         if due != NEVER:
-            ctx.armed[cast("Connection", self)] = None
+            ctx.armed[self.key] = None
 
     def run_timers(self, ctx: Context, until: int) -> None:
         """Everything that runs out at or before packet `until` of the block."""
         while self.fire <= until:
             packet = self.happened = max(self.fire, self.happened)
-            ts = ctx.ts_of(packet)
-            clock = ctx.clock_of(packet)
+            ts = ctx.block.ts_of(packet)
+            clock = ctx.block.clock_of(packet)
             for stream in self.streams:
                 told = stream.told
                 if told is not None and packet >= told.packet and clock >= told.clock:
@@ -102,4 +100,4 @@ class Timed:
                 self.reached_fin(ctx, stream, packet, ts)
             self.arm(ctx)
         if self.due == NEVER:
-            ctx.armed.pop(cast("Connection", self), None)
+            ctx.armed.pop(self.key, None)

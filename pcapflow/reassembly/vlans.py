@@ -244,7 +244,7 @@ class Vlans:
 
     def _several(self, columns: SegmentColumns) -> SegmentColumns:
         limits = self._ctx.limits
-        rows = _Rows(columns, self._ctx.clock)
+        rows = _Rows(columns, self._ctx.block.clock)
         tags: npt.NDArray[np.uint64] = rows.tag.copy()
         several, silent, last = rows.several(), rows.silent(min(limits.linger, limits.idle_timeout)), rows.last()
         begins = rows.clock[rows.starts].tolist()

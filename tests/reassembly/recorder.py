@@ -19,7 +19,7 @@ from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
-from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
 
 
@@ -133,12 +133,12 @@ class Recorder:
             self.told.append(Told(syn.number, end, syn.packets, "syn", "syn", heard, (none, none), packet))
 
     def stream_dropped(
-        self, connection: Connection, stream: HalfStream, reason: DropReason, held: int, why: Why, packet: int, ts: int
+        self, conversation: Conversation, direction: int, reason: DropReason, held: int, why: Why, packet: int, ts: int, offset: int
     ) -> None:
-        self.drops.append((connection.number, reason))
+        self.drops.append((conversation.number, reason))
 
-    def conflict(self, connection: Connection, stream: HalfStream, conflict: Conflict) -> None:
-        self.conflicts.append((connection.number, conflict))
+    def conflict(self, conversation: Conversation, direction: int, conflict: Conflict) -> None:
+        self.conflicts.append((conversation.number, conflict))
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         self.untracked_bytes += captured
@@ -155,7 +155,7 @@ def reassemble(
     limits = limits or Limits()
     ledger = Ledger(limits)
     recorder = Recorder()
-    table = FlowTable(Context(limits, ledger, recorder, drops_streams=drop_streams, overlap=overlap), walk_all=walk_all)
+    table = FlowTable(Context(limits, ledger, recorder, drops_streams=drop_streams, overlap=overlap), recorder, walk_all=walk_all)
     source = open_source(str(path))
     counts = DecodeCounts()
     last, ts = 0, 0

@@ -49,7 +49,7 @@ def test_the_schema_refuses_what_is_no_report() -> None:
     good = json.loads(document(SAMPLES[0]))
     DOCUMENT.validate(good)
     for broken in (
-        {**good, "schema": "pcapflow.report/2"},
+        {**good, "schema": "pcapflow.report/1"},
         {**good, "advice": None},
         {name: value for name, value in good.items() if name != "tcp"},
         {**good, "records": [{**good["records"][0], "record": "gap"}]},
