@@ -6,10 +6,13 @@ python docs/generate.py --check    status 1 where one of them differs
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -373,7 +376,58 @@ def _usage(name: str) -> str:
     return " ".join(command.collect_usage_pieces(click.Context(command)))
 
 
+_CLASSES = frozenset(("PacketBlock", "SegmentColumns"))
+"""Words of a first sentence that are names."""
+
+
+def _imported(path: Path) -> set[str]:
+    """Folders and modules at the top of the package that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pcapflow":
+            inside = node.module.split(".")[1:]
+            found |= {inside[0]} if inside else {alias.name for alias in node.names}
+    return found
+
+
+def _floors(uses: dict[str, set[str]]) -> list[list[str]]:
+    """The parts by how far they stand above those that use nobody; highest first."""
+    height: dict[str, int] = {}
+    while len(height) < len(uses):
+        for name, below in uses.items():
+            if name not in height and below <= set(height):
+                height[name] = max((height[one] + 1 for one in below), default=0)
+    return [sorted(name for name in uses if height[name] == floor) for floor in range(max(height.values()), -1, -1)]
+
+
+def house() -> str:
+    """docs/design.md, of which the diagram is printed here: every folder, and the modules beside them that wire it, over what they import."""
+    package = HERE.parent / "pcapflow"
+    wiring = ("api", "pipeline", "pytest_plugin", "shard")
+    parts = {path.parent.name: sorted(path.parent.rglob("*.py")) for path in sorted(package.glob("*/__init__.py"))}
+    parts |= {name: [package / f"{name}.py"] for name in wiring}
+    uses = {name: {one for file in files for one in _imported(file)} & set(parts) - {name} for name, files in parts.items()}
+    lines = ["```text"]
+    for floor in _floors(uses):
+        for name in floor:
+            first = ast.get_docstring(ast.parse(parts[name][0].read_text(encoding="utf-8"))) or ""
+            sentence = re.split(r"[.:]( |\n|$)", re.sub(r"^Stage [0-9]: ", "", first))[0].replace("`", "")
+            says = sentence if sentence[1:2].isupper() or sentence.split(" ")[0] in _CLASSES else sentence[:1].lower() + sentence[1:]
+            lines.append(f"{name:<14} {says}")
+            if uses[name]:
+                lines.append(f"{'':<14} > {' '.join(sorted(uses[name]))}")
+        lines.append("-" * 60)
+    beside = sorted(path.stem for path in package.glob("*.py") if path.stem not in (*wiring, "__init__", "__main__", "start"))
+    lines += ["vocabulary     modules beside the folders, which know nobody above them:"]
+    lines += [f"{'':<14} {line}" for line in wrap(", ".join(beside), 90)]
+    lines.append("```")
+    before, _, rest = (HERE / "design.md").read_text(encoding="utf-8").partition("<!-- house -->\n")
+    drawing = "\n".join(lines)
+    return f"{before}<!-- house -->\n{drawing}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+
+
 PAGES = {
+    "design.md": house,
     "pcapflow.1": man_page,
     "report.md": report_fields,
     SHIPPED: shipped_schema,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,22 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
         if name not in numbers:
             visit(name)
     return found
+
+
+def test_the_walk_of_one_body_names_what_is_there() -> None:
+    rows = re.findall(r"^\| [0-9]+ \| `([^`]+)` \| (.+) \|$", (PACKAGE.parent / "docs" / "design.md").read_text(), re.MULTILINE)
+    assert len(rows) > 10
+    for file, said in rows:
+        place = PACKAGE / file
+        for word in re.findall(r"`([^`]+)`", f"`{file}` {said}"):
+            if word.endswith(".py"):
+                place = PACKAGE / word
+                assert place.exists(), word
+        everything = "".join(path.read_text() for path in SOURCES)
+        for name in re.findall(r"`([A-Z][A-Za-z]+(?:\.[a-z_]+)?)`", said):
+            owner, _, method = name.partition(".")
+            assert f"class {owner}" in everything, name
+            assert not method or f"def {method}(" in everything, name
 
 
 def test_no_modules_import_one_another_not_even_for_types() -> None:
