@@ -67,6 +67,10 @@ class Who(msgspec.Struct, frozen=True):
 NOBODY_MORE = Who()
 
 
+def _nowhere(packet: int, connection: int, kind: str, line: bytes, rank: int = 0, order: int = -1) -> None:
+    """Takes entries where nobody wants any."""
+
+
 class Collector:
     """One run's findings."""
 
@@ -82,6 +86,8 @@ class Collector:
         self.by_exchange = any(one.by_exchange for one in self._listeners)
         self.wants_records = take is not None
         self._sorter = RecordSorter(ledger.output, take) if take is not None else None
+        self._add = self._sorter.add if self._sorter is not None else _nowhere
+        self._takes_connections, self._takes_http, self._takes_json = map(self._wants, ("connection", "http", "json"))
         self._encode = msgspec.json.Encoder().encode
         self.tcp = Tcp()
         self.http_summary = HttpSummary()
@@ -130,8 +136,7 @@ class Collector:
 
     def entry(self, packet: int, connection: int, kind: str, line: bytes, rank: int, order: int = -1) -> None:
         """A line of that kind, which packet completed; see `RecordSorter.add`."""
-        assert self._sorter is not None
-        self._sorter.add(packet, connection, kind, line, rank, order)
+        self._add(packet, connection, kind, line, rank, order)
 
     def record(self, packet: int, connection: int, record: records.AnyRecord, rank: int = 0) -> None:
         """A record that packet completed."""
@@ -158,8 +163,8 @@ class Collector:
         self.worst.add(connection)
         for direction in (0, 1):
             self._count_stream(connection, direction)
-        if self._wants("connection"):
-            self.record(packet, connection.number, connection_record(connection), _CONNECTION)
+        if self._takes_connections:
+            self._add(packet, connection.number, "connection", self._encode(connection_record(connection)), _CONNECTION)
 
     def _count_connection(self, connection: Connection) -> None:
         tcp = self.tcp
@@ -218,7 +223,7 @@ class Collector:
         if self._follow is not None:
             for _, syn, packet, ts in gone:
                 self._follow.half_open(syn.number, syn.direction, packet, ts)
-        if not self._wants("connection"):
+        if not self._takes_connections:
             return
         for key, syn, packet, _ in gone:
             ends, inside = endpoints(key)
@@ -227,7 +232,7 @@ class Collector:
                 syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), vlan, inside.tunnel, "syn", "syn", end,
                 seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, vlan_server=vlan_server, multipath=syn.multipath,
             )  # fmt: skip
-            self.record(packet, syn.number, record, _CONNECTION)
+            self._add(packet, syn.number, "connection", self._encode(record), _CONNECTION)
 
     def stream_dropped(
         self, conversation: Conversation, direction: int, reason: DropReason, held: int, why: Why, packet: int, ts: int, offset: int
@@ -418,13 +423,13 @@ class Collector:
 
     def http(self, packet: int, record: records.Http) -> None:
         """See `Host`."""
-        if self._wants("http"):
-            self.entry(packet, record.connection, "http", self._encode(record), _HTTP, record.exchange)
+        if self._takes_http:
+            self._add(packet, record.connection, "http", self._encode(record), _HTTP, record.exchange)
 
     def json(self, packet: int, record: records.Json) -> None:
         """See `Host`."""
-        if self._wants("json"):
-            self.entry(packet, record.connection, "json", self._encode(record), _JSON + (record.stream == "server"))
+        if self._takes_json:
+            self._add(packet, record.connection, "json", self._encode(record), _JSON + (record.stream == "server"))
 
     def plugin(self, conversation: Conversation, direction: int, name: str, fields: bytes, at: Where, packet: int) -> None:
         """See `Host`."""

@@ -27,7 +27,7 @@ _packet = itemgetter(0)
 class Flow:
     """Of one connection, or of one stream in it. side: 0 for the client's messages, 1 for the server's."""
 
-    __slots__ = ("_bodies", "_conversation", "_later", "_services", "answering", "asked", "asking")
+    __slots__ = ("_bodies", "_conversation", "_services", "answering", "asked", "asking", "later")
 
     def __init__(self, services: Host, conversation: Conversation) -> None:
         self._services = services
@@ -39,15 +39,15 @@ class Flow:
         self.asked: RequestHead | None = None
         """Its request, where that came before the response: what came later says nothing of what this is."""
         self._bodies: list[BodyState | None] = [None, None]
-        self._later: list[tuple[int, Exchange, JsonBody, int]] = []
+        self.later: list[tuple[int, Exchange, JsonBody, int]] = []
         """Records of JSON in request bodies: written when the server is up to the same packet, which settles the index."""
 
     def settled(self, before: int) -> None:
         """Write the records that wait, of packets up to that one: the server is up to it, and what it says at that packet comes behind the client's."""
-        settled = bisect_right(self._later, before, key=_packet)
-        for packet, exchange, json, ts in self._later[:settled]:
+        settled = bisect_right(self.later, before, key=_packet)
+        for packet, exchange, json, ts in self.later[:settled]:
             self._json_record("client", "http-request", exchange, json, ts, packet)
-        del self._later[:settled]
+        del self.later[:settled]
 
     def odd(self, side: int, anomaly: Anomaly) -> None:
         """Something suspicious in the body that is under way."""
@@ -164,7 +164,7 @@ class Flow:
                 if side:
                     self._json_record("server", "http-response", exchange, json, state.ts, packet)
                 else:
-                    self._later.append((packet, exchange, json, state.ts))
+                    self.later.append((packet, exchange, json, state.ts))
         else:
             body = NO_BODY
         if side:

@@ -115,7 +115,8 @@ class HttpConnection:
                 self._resume(event.packet)
             self._other(client, event)
         self._run_server(server, NEVER)
-        flow.settled(NEVER)
+        if flow.later:
+            flow.settled(NEVER)
         pairs = self._pairs
         pairs.caught_up()
         if pairs.waiting or pairs.expecting or flow.asking is not None or flow.answering is not None:
@@ -162,7 +163,9 @@ class HttpConnection:
     def _other(self, framer: Framer, event: StreamGap | StreamEnd) -> None:
         """A gap or the end of a direction."""
         behind = self.tunnel and framer.state is State.OPAQUE
-        self.take(framer, framer.gap(event) if isinstance(event, StreamGap) else framer.end(event))
+        found = framer.gap(event) if isinstance(event, StreamGap) else framer.end(event)
+        if found:
+            self.take(framer, found)
         if behind:
             self._keep_behind(framer, event)
 

@@ -12,7 +12,7 @@ message after a gap: a head that begins at the first byte of a segment is believ
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
@@ -151,10 +151,7 @@ class Framer:
             if self._found:
                 yield from self._take()
         self.position = n
-        self._remember_times(data, n)
-
-    def _remember_times(self, data: StreamData, n: int) -> None:
-        """What comes in the next event may be of the same message as what came before position n."""
+        # what comes in the next event may be of the same message
         if self.stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
             last = data.piece(n - 1)
             self.packet = data.packet(last)
@@ -171,19 +168,19 @@ class Framer:
         else:
             self._found.append(event)
 
-    def _take(self) -> list[Event]:
+    def _take(self) -> Sequence[Event]:
         """What was found and not yielded yet."""
         found, self._found = self._found, None
-        return found or []
+        return found or ()
 
-    def gap(self, gap: StreamGap) -> list[Event]:
+    def gap(self, gap: StreamGap) -> Sequence[Event]:
         """Bytes are missing: what that means."""
         n = gap.length
         state = self.state
         self.may_be_unsent = False
         self.packet = gap.packet
         if state is State.OPAQUE or state is State.SEARCH:
-            return []
+            return ()
         if state is State.BODY:
             inside = n if self.until_close else min(n, self.remaining)
             self._add(BodyGap(inside, gap.packet))
@@ -202,7 +199,7 @@ class Framer:
         self._lose(gap.start)
         return self._take()
 
-    def end(self, end: StreamEnd) -> list[Event]:
+    def end(self, end: StreamEnd) -> Sequence[Event]:
         """The stream ended: what that means."""
         if self.state is State.BODY and self.until_close:
             whole = end.kind == "fin"
@@ -212,9 +209,9 @@ class Framer:
         elif self.stash.data and self.state is State.HEAD:
             self._report_cut_head(end.packet, self._seen or end.ts)
         self.opaque()
-        return self._take()
+        return () if self._found is None else self._take()
 
-    def give_up(self, held: int) -> list[Event]:
+    def give_up(self, held: int) -> Sequence[Event]:
         """There is no memory for the exchange whose body is under way: the next message is looked for. held: bytes that it wanted."""
         offset = self._begun_at
         drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
@@ -237,7 +234,7 @@ class Framer:
         """When those bytes had come, and when the latest of them that waited behind a hole; 0 for none."""
         self._seen, self._waited = seen, waited
 
-    def prepend(self, stash: bytes, where: Where, ends: Where | None = None) -> list[Event]:
+    def prepend(self, stash: bytes, where: Where, ends: Where | None = None) -> Sequence[Event]:
         """Bytes of a message that begins there. ends: the place of the last byte of a whole head in them, which is none: else they had told."""
         self.state = State.HEAD
         if ends is not None:

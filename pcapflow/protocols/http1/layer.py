@@ -6,6 +6,7 @@ Contract: see `LayerFactory` and `Layer`. A message that a search finds in the m
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http1.connection import HttpConnection
@@ -104,7 +105,7 @@ class Http1:
         return Http1Layer(http, client)
 
 
-def _take_up(framer: Framer, opening: Opening, *, search: bool) -> list[Event]:
+def _take_up(framer: Framer, opening: Opening, *, search: bool) -> Sequence[Event]:
     """Give a framer what was kept before it was known that this is HTTP; what it finds."""
     framer.saw(opening.seen, opening.waited)
     stash = opening.stash
@@ -117,4 +118,4 @@ def _take_up(framer: Framer, opening: Opening, *, search: bool) -> list[Event]:
     elif opening.begins is not None:
         assert opening.where is not None
         return framer.prepend(stash[opening.begins.offset - opening.where.offset :], opening.begins, opening.ends)
-    return []
+    return ()
