@@ -18,6 +18,6 @@ class Entry(NamedTuple):
     number: int
     """Its place among those told: where nothing else does, that decides."""
     kind: str
-    """The record's type; or the sink's that it was made for, see `report.sinks.Sink.own`."""
+    """The record's type; or the sink's that it was made for, see `report.sinks.base.Sink.own`."""
     line: bytes
     """JSON, without a line's end."""

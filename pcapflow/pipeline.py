@@ -36,10 +36,10 @@ from pcapflow.findings.listening import Listener
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload import registry as payloads
-from pcapflow.process import HardLimit, resident_bytes
+from pcapflow.process_memory import HardLimit, resident_bytes
 from pcapflow.protocols import registry as protocols
 from pcapflow.records import seconds
-from pcapflow.report.sinks import Sink, kinds_wanted, to_each
+from pcapflow.report.sinks.base import Sink, kinds_wanted, to_each
 from pcapflow.shard import Shard
 from pcapflow.summary import SCHEMA, Capture, Component, Memory, Process, Run, Summary
 

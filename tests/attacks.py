@@ -644,7 +644,7 @@ ATTACKS: dict[str, Attack] = {
 _MEASURED = """
 import sys, time
 from pcapflow import pipeline
-from pcapflow.process import resident_bytes
+from pcapflow.process_memory import resident_bytes
 from pcapflow.cli import main
 made = []
 run = pipeline.run

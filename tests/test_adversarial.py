@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pcapflow.limits import MIB
-from pcapflow.process import OVERHEAD_BYTES
+from pcapflow.process_memory import OVERHEAD_BYTES
 from tests.adversarial import KINDS, make, reorder_truth
 from tests.conftest import Run, check
 from tests.launcher import launch_text

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pcapflow.limits import MIB
-from pcapflow.process import OVERHEAD_BYTES
+from pcapflow.process_memory import OVERHEAD_BYTES
 from tests.attacks import ATTACKS, measure
 from tests.launcher import launch_text
 

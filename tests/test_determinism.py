@@ -21,9 +21,9 @@ from pcapflow.errors import CaptureError
 from pcapflow.findings.extract import VALUE, Extraction, Where
 from pcapflow.findings.names import REST, NamedCounts
 from pcapflow.limits import KIB, MIB, MOST, Limits
-from pcapflow.report.har import Har
-from pcapflow.report.html import Page
-from pcapflow.report.values import ValueLines
+from pcapflow.report.sinks.har import Har
+from pcapflow.report.sinks.html import Page
+from pcapflow.report.sinks.values import ValueLines
 from tests.captures import capture_of, stamped
 from tests.conftest import CASES
 from tests.craft import ACK, PSH, Talk, filler, pcap, request, response

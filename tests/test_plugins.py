@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 import pcapflow
-from pcapflow import plugin_points, plugins
+from pcapflow import plugin_loading, plugins
 from pcapflow.check.comparing import compare
 from pcapflow.drops import DropReason
 from pcapflow.limits import KIB, MIB, Limits
 from pcapflow.payload import registry as payload_registry
-from pcapflow.plugin_points import Point
+from pcapflow.plugin_loading import Point
 from pcapflow.plugins import Body, Conversation, Message, Payload, Protocol
 from pcapflow.protocols import registry
 from pcapflow.records import Plugin
@@ -478,7 +478,7 @@ def test_where_no_package_has_a_plug_in_nobody_looks_for_one(tmp_path: Path) -> 
 def test_an_archive_of_packages_may_have_some(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "some.zip").write_bytes(b"PK")
     (tmp_path / "python311.zip").write_bytes(b"PK")
-    look = plugin_points._any.__wrapped__
+    look = plugin_loading._any.__wrapped__
     monkeypatch.setattr(sys, "path", [str(tmp_path / "python311.zip"), str(tmp_path / "gone")])
     assert not look()
     monkeypatch.setattr(sys, "path", [str(tmp_path / "some.zip")])

@@ -17,7 +17,7 @@ from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.errors import UsageError
 from pcapflow.limits import MIB, Limits
-from pcapflow.process import HardLimit, container_limit, resident_bytes
+from pcapflow.process_memory import HardLimit, container_limit, resident_bytes
 from tests.conftest import Run
 from tests.craft import ACK, Talk, chunked, ipv4_packet, pcap, request, response
 from tests.decode.test_fragments import fragments4

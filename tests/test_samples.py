@@ -16,7 +16,7 @@ import pytest
 from pcapflow import pipeline
 from pcapflow.findings.extract import VALUE, Extraction, Where
 from pcapflow.limits import Limits
-from pcapflow.report.values import ValueLines
+from pcapflow.report.sinks.values import ValueLines
 from tests.conftest import Run
 from tests.reassembly.recorder import reassemble
 

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 import msgspec
 
-from pcapflow.backend import ijson_backend
 from pcapflow.check.older import OLD, upgraded
 from pcapflow.errors import ReportError
 from pcapflow.files import CAPTURES
+from pcapflow.json_backend import ijson_backend
 from pcapflow.records import AnyRecord, converted, decode
 from pcapflow.summary import SCHEMA, Capture, Summary
 

@@ -17,7 +17,7 @@ from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
     from pcapflow.pipeline import Options, Result
-    from pcapflow.report.sinks import Sink
+    from pcapflow.report.sinks.base import Sink
 
 _EXAMPLES = """\b
 Examples:

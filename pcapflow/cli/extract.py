@@ -62,7 +62,7 @@ def extract(
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
     from pcapflow.findings.extract import VALUE, Extraction, Where
-    from pcapflow.report.values import ValueLines
+    from pcapflow.report.sinks.values import ValueLines
 
     refuse_one_place_twice({"the output": output or "-", "--drops": drops})
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})

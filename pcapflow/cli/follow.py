@@ -16,7 +16,7 @@ from pcapflow.errors import UsageError
 from pcapflow.terminal_text import plain_lines
 
 if TYPE_CHECKING:
-    from pcapflow.protocols.follow import Part
+    from pcapflow.protocols.follower import Part
 
 _EXAMPLES = """\b
 Examples:

@@ -65,7 +65,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """See click."""
-        from pcapflow.process import can_load_libraries
+        from pcapflow.process_memory import can_load_libraries
 
         if not can_load_libraries():
             raise MemoryError

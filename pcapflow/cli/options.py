@@ -13,7 +13,7 @@ from pcapflow.cli import errors
 from pcapflow.cli.values import Duration, Moment, Simulated, Size
 from pcapflow.limits import MIB, Limits
 from pcapflow.policy import Policy, VlanKey
-from pcapflow.process import FIXED_BYTES, container_limit
+from pcapflow.process_memory import FIXED_BYTES, container_limit
 from pcapflow.sizes import show_size
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pcapflow.cli.help import Command
 from pcapflow.cli.output import open_output
 
 if TYPE_CHECKING:
-    from pcapflow.plugin_points import Point
+    from pcapflow.plugin_loading import Point
 
 _EXAMPLES = """\b
 Examples:

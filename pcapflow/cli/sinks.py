@@ -21,7 +21,7 @@ from pcapflow.files import place_of
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
-    from pcapflow.report.sinks import Sink
+    from pcapflow.report.sinks.base import Sink
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -30,25 +30,25 @@ Make = Callable[[Any, Limits], "Sink"]
 
 
 def _html() -> Make:
-    from pcapflow.report.html import Page
+    from pcapflow.report.sinks.html import Page
 
     return lambda out, limits: Page(out.write, limits)
 
 
 def _har() -> Make:
-    from pcapflow.report.har import Har
+    from pcapflow.report.sinks.har import Har
 
     return lambda out, _: Har(out.write)
 
 
 def _parquet() -> Make:
-    from pcapflow.report.parquet import ParquetTables
+    from pcapflow.report.sinks.parquet import ParquetTables
 
     return lambda create, _: ParquetTables(create)
 
 
 def _prometheus() -> Make:
-    from pcapflow.report.prometheus import Prometheus
+    from pcapflow.report.sinks.prometheus import Prometheus
 
     return lambda out, _: Prometheus(out.write)
 

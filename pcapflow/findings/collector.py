@@ -19,17 +19,18 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
 from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import Drop, DropReason, GapCause
+from pcapflow.findings.bodies import Bodies
 from pcapflow.findings.follow import Following
 from pcapflow.findings.listening import Listener
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
 from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
-from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record, endpoint, outside
+from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record, endpoint
+from pcapflow.findings.tcp_counts import TcpCounts
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import backend
-from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.payload.body import BodyReader
 from pcapflow.payload.registry import payloads
-from pcapflow.payload.sink import PayloadSink
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.cache import Answer, Heads
 from pcapflow.protocols.http.message import Head
@@ -42,16 +43,11 @@ from pcapflow.reassembly.keys import endpoints, vlans_of
 from pcapflow.records import JsonBody, kind_of, seconds
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
-from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary, Tcp
+from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary
 
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
 _PLUGIN = _JSON
 """Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
-
-
-_EXAMPLES = 3
-_UNBALANCED_MAX = 100
-"""Streams whose account does not balance that are named: a defect of ours, which may be in each."""
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -80,7 +76,7 @@ class Collector:
         self.ledger = ledger
         self._kinds = who.kinds
         self._listeners = (*who.listeners, *([PluggedBodies(payloads())] if payloads().plugged else ()))
-        self._chooser = next((one for one in self._listeners if one.chooses), None)
+        self._bodies = Bodies(limits, ledger, looking, self._listeners)
         self._follow = who.follow
         self.by_packet = any(one.by_packet for one in self._listeners)
         self.by_exchange = any(one.by_exchange for one in self._listeners)
@@ -89,19 +85,18 @@ class Collector:
         self._add = self._sorter.add if self._sorter is not None else _nowhere
         self._takes_connections, self._takes_http, self._takes_json = map(self._wants, ("connection", "http", "json"))
         self._encode = msgspec.json.Encoder().encode
-        self.tcp = Tcp()
+        self.drops = Drops()
+        self._counts = TcpCounts(self.drops)
+        self.tcp = self._counts.tcp
+        self.unbalanced = self._counts.unbalanced
         self.http_summary = HttpSummary()
         self.json_summary = JsonSummary()
-        self.drops = Drops()
         self.plugins: dict[str, int] = {}
         """What each plug-in found."""
-        self._payloads = payloads()
-        self.heads = Heads(ledger.http, self._forgotten, self._payloads.form_of, keep_raw=any(one.keeps_heads for one in who.listeners))
+        self.heads = Heads(ledger.http, self._forgotten, payloads().form_of, keep_raw=any(one.keeps_heads for one in who.listeners))
         self.forms = forms()
-        self.looking = looking
         self.looks_at_all = looking.at_all or any(one.looks_at_all for one in who.listeners)
         self.worst = Worst(limits)
-        self.unbalanced: list[str] = []
         self.places = Places()
         self._methods = NamedCounts(limits.map_keys, METHODS)
         self._statuses = NamedCounts(limits.map_keys, STATUSES)
@@ -159,67 +154,16 @@ class Collector:
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
-        self._count_connection(connection)
-        self.worst.add(connection)
+        self._counts.connection(connection)
         for direction in (0, 1):
-            self._count_stream(connection, direction)
+            self._counts.stream(connection, direction)
+        self.worst.add(connection)
         if self._takes_connections:
             self._add(packet, connection.number, "connection", self._encode(connection_record(connection)), _CONNECTION)
 
-    def _count_connection(self, connection: Connection) -> None:
-        tcp = self.tcp
-        tcp.connections += 1
-        if connection.multipath:
-            tcp.multipath_connections += 1
-            self._example("multipath", connection.number)
-        if connection.end == "evicted":
-            tcp.evicted_connections += 1
-        first, second = connection.streams
-        unseen = 0 if first.base < 0 else 1 if second.base < 0 else -1
-        if unseen >= 0 and (connection.reset is None or connection.reset.direction != unseen):
-            seen = connection.streams[1 - unseen]
-            if seen.syn and not seen.captured and seen.fin < 0 and connection.reset is None:
-                tcp.half_open_connections += 1
-            else:
-                tcp.one_directional_connections += 1
-                self._example("one_directional", connection.number)
-
-    def _count_stream(self, connection: Connection, direction: int) -> None:
-        stream = connection.streams[direction]
-        tcp, total = self.tcp, self.tcp.payload_bytes
-        total.captured += stream.captured
-        total.delivered += stream.delivered
-        total.retransmitted += stream.retransmitted
-        total.conflicting += stream.conflicting
-        total.late += stream.late
-        total.out_of_window += stream.out_of_window
-        total.dropped += stream.dropped
-        tcp.missing_bytes += stream.missing
-        tcp.gaps += stream.gaps
-        tcp.holes_filled += stream.filled
-        tcp.out_of_order_segments += stream.out_of_order
-        if stream.differs:
-            tcp.ambiguous_streams += 1
-        if stream.drop_reason is not None:
-            self.drops.bytes += stream.dropped
-        if stream.out_of_window and outside(stream):
-            tcp.streams_out_of_window += 1
-            self._example("out_of_window", connection.number)
-        if not stream.balanced() or stream.held:
-            total.balanced = False
-            if len(self.unbalanced) < _UNBALANCED_MAX:
-                self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")
-
     def half_open(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
         """Connections of which only a SYN was seen are over."""
-        self.tcp.connections += len(gone)
-        self.tcp.half_open_connections += len(gone)
-        for _, syn, *_ in gone:
-            if syn.multipath:
-                self.tcp.multipath_connections += 1
-                self._example("multipath", syn.number)
-        if end == "evicted":
-            self.tcp.evicted_connections += len(gone)
+        self._counts.half_open([syn for _, syn, *_ in gone], end)
         if self._follow is not None:
             for _, syn, packet, ts in gone:
                 self._follow.half_open(syn.number, syn.direction, packet, ts)
@@ -256,14 +200,6 @@ class Collector:
             c.kept, seconds(c.ts), c.packet, sequence, *self.places.of(c.packet),
         )  # fmt: skip
         self.record(c.packet, conversation.number, record, _CONFLICT + (name == "server"))
-
-    def _example(self, name: str, connection: int) -> None:
-        """A connection of which the advice may speak: the lowest numbers stay, whatever the order."""
-        numbers = self.tcp.examples.setdefault(name, [])
-        if connection not in numbers:
-            numbers.append(connection)
-            numbers.sort()
-            del numbers[_EXAMPLES:]
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         """Segments of a connection for which there was no room."""
@@ -331,34 +267,15 @@ class Collector:
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
-        form = "" if head.form in self._payloads.plugged else head.form
-        return self._reader(head.codings, form, origin, self._heard_by(head, origin))
+        return self._bodies.open_body(head, origin)
 
     def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
-        return self._reader((), form, origin, ())
+        return self._bodies.open_raw(form, origin)
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
         """See `Host`."""
-        if not self._listeners:
-            return read_whole(data, head.codings, head.form, self.limits, self.ledger, self.looking)
-        reader = self.open_body(head, origin)
-        reader.feed(data)
-        reader.finish(whole=True)
-        return reader
-
-    def _heard_by(self, head: Head, origin: BodyOrigin) -> list[PayloadSink]:
-        """Who listens to a body."""
-        return [sink for one in self._listeners if (sink := one.body(head, origin)) is not None]
-
-    def _reader(self, codings: tuple[str, ...], form: str, origin: BodyOrigin, heard_by: Sequence[PayloadSink]) -> BodyReader:
-        chooser = self._chooser
-        if chooser is None:
-            return BodyReader(codings, form, self.limits, self.ledger, self.looking, None, heard_by)
-        tap = chooser.tap(origin)
-        if tap is None:
-            return BodyReader(codings, "", self.limits, self.ledger, NOTHING_MORE, None, heard_by)
-        return BodyReader(codings, form, self.limits, self.ledger, self.looking, tap, heard_by)
+        return self._bodies.whole_body(data, head, origin)
 
     def request(self, method: str) -> None:
         """See `Host`."""

@@ -42,7 +42,7 @@ class _Kept:
         self._open = True
 
     def feed(self, data: bytes) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         if not self._open:
             return
         self._size += len(data)
@@ -59,23 +59,23 @@ class _Kept:
         self._text += data[:room]
 
     def gap(self) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         if self._open:
             self._notes.append(f"bytes are missing behind byte {self._size}")
             self._open = False
 
     def stop(self, drop: Drop) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         if self._open:
             self._notes.append(f"{drop.reason.value} at byte {self._size}")
             self._open = False
 
     def undecoded(self, problem: str) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         self._notes.append(f"{problem}: these are the bytes as they were sent")
 
     def finish(self, *, whole: bool) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         self._whole = whole and self._open
         if self._size > len(self._text) and not self._short:
             self._notes.append(f"the first {len(self._text)} of {self._size} bytes")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pcapflow.budget import Ledger
-from pcapflow.protocols.follow import Follower, Part, Silent, Take
+from pcapflow.protocols.follower import Follower, Part, Silent, Take
 from pcapflow.streams.conversation import Consumer
 
 

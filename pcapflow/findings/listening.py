@@ -12,8 +12,8 @@ from typing import Protocol
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import Tap
-from pcapflow.payload.sink import PayloadSink
+from pcapflow.payload.body_listener import BodyListener
+from pcapflow.payload.tap import Tap
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
 from pcapflow.streams.events import Where
@@ -55,7 +55,7 @@ class Listener:
     def begin(self, run: Run) -> None:
         """The run begins."""
 
-    def body(self, head: Head, origin: BodyOrigin) -> PayloadSink | None:
+    def body(self, head: Head, origin: BodyOrigin) -> BodyListener | None:
         """Who takes the bytes of a body; None for nobody."""
         return None
 

@@ -14,7 +14,7 @@ from pcapflow import plugins
 from pcapflow.drops import Drop, DropReason
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.payload.registry import Payloads
-from pcapflow.plugin_points import PluginError, guarded
+from pcapflow.plugin_loading import PluginError, guarded
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
 from pcapflow.streams.events import Where
@@ -42,7 +42,7 @@ class _Reader:
         self._body, self._open = None, False
 
     def feed(self, data: bytes) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         body = self._body
         if self._open and body is not None:
             try:
@@ -51,19 +51,19 @@ class _Reader:
                 self.failed(e)
 
     def gap(self) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         self._open = False
 
     def stop(self, drop: Drop) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         self._open = False
 
     def undecoded(self, problem: str) -> None:
-        """See `PayloadSink`: nothing is there to be read."""
+        """See `BodyListener`: nothing is there to be read."""
         self._body, self._open = None, False
 
     def finish(self, *, whole: bool) -> None:
-        """See `PayloadSink`."""
+        """See `BodyListener`."""
         body, found = self._body, None
         if body is not None:
             try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from pcapflow.backend import ijson_backend
+from pcapflow.json_backend import ijson_backend
 from pcapflow.payload.path import CLOSING, OPENING, Event
 from pcapflow.records import JsonBody
 

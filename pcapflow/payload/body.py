@@ -14,12 +14,12 @@ from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import SMALL, parse_at_once
+from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.content import Decoder, missing
 from pcapflow.payload.duplicates import DuplicateKeys
-from pcapflow.payload.json_body import Tap
 from pcapflow.payload.json_formats import open_text, seems_json
 from pcapflow.payload.json_texts import Text
-from pcapflow.payload.sink import PayloadSink
+from pcapflow.payload.tap import Tap
 from pcapflow.records import JsonBody
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class BodyReader:
         ledger: Ledger,
         looking: Looking = NOTHING_MORE,
         tap: Tap | None = None,
-        listeners: Sequence[PayloadSink] = (),
+        listeners: Sequence[BodyListener] = (),
     ) -> None:
         """codings: to be undone, in that order; form: of its JSON, empty for a body that does not say it is JSON; tap: gets the events of its JSON;
         listeners: get its bytes.
@@ -223,7 +223,7 @@ def read_whole(
     ledger: Ledger,
     looking: Looking = NOTHING_MORE,
     tap: Tap | None = None,
-    listeners: Sequence[PayloadSink] = (),
+    listeners: Sequence[BodyListener] = (),
 ) -> BodyReader | JsonBody:
     """A body that is whole at once: its JSON where it is small and plain, else its finished reader."""
     plain = form == "json" and not codings and tap is None and not listeners and looking.nothing

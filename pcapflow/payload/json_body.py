@@ -13,8 +13,6 @@ escapes as long as it lives, so a parser that had one is replaced by another in 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
-
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.json_problems import JsonProblem
@@ -24,7 +22,9 @@ from pcapflow.payload.at_once import TOP_LEVEL, tools
 from pcapflow.payload.json_error_offset import Broken
 from pcapflow.payload.json_errors import SENTENCES, problem_of
 from pcapflow.payload.json_outline import EMPTY, SCALAR, Outline, Scan, built_of
-from pcapflow.payload.path import CLOSING, OPENING, Event, Path
+from pcapflow.payload.json_place import Place
+from pcapflow.payload.path import CLOSING, OPENING, Path
+from pcapflow.payload.tap import Tap
 from pcapflow.records import JsonBody, JsonError
 
 PARSER_BYTES = 6 << 10
@@ -32,66 +32,9 @@ PARSER_BYTES = 6 << 10
 _BLANK = b" \t\r\n\v\f"
 
 
-class _Place(NamedTuple):
-    """A slice and the state in which it began; looked into only where a text breaks."""
-
-    data: bytes
-    at: int
-    containers: str
-    """Those that are open, outermost first: `{` and `[`."""
-    last: bytes
-
-    def expect(self) -> int:
-        """What the grammar lets come first."""
-        in_map = self.containers[-1:] == "{"
-        match self.last:
-            case b"":
-                return json_error_offset.VALUE
-            case b",":
-                return json_error_offset.KEY if in_map else json_error_offset.VALUE
-            case b":":
-                return json_error_offset.VALUE
-            case b"[":
-                return json_error_offset.VALUE_OR_END
-            case b"{":
-                return json_error_offset.KEY_OR_END
-            case b"K":
-                return json_error_offset.COLON
-            case _:
-                return json_error_offset.COMMA_OR_END
-
-    def text(self) -> bytes:
-        """A text that brings a parser to this place, of empty keys and strings."""
-        if not self.containers:
-            return b'""' if self.last else b""  # a text without a document is none
-        inner = _INNER[self.containers[-1]]
-        return b"".join([b"[" if kind == "[" else b'{"":' for kind in self.containers[:-1]]) + inner.get(self.last, inner[b""])
-
-
-_INNER = {
-    "[": {b"[": b"[", b",": b'["",', b"": b'[""'},
-    "{": {b"{": b"{", b",": b'{"":"",', b":": b'{"":', b"K": b'{""', b"": b'{"":""'},
-}
-"""The innermost container up to the last token in it; what is none of these ends a value."""
 _PATH_MOST = 1024
 """Characters of the path of an error."""
-_NOWHERE = _Place(b"", 0, "", b"")
-
-
-class Tap(Protocol):
-    """Somebody who wants the events themselves."""
-
-    def begin(self) -> None:
-        """A text begins, whatever became of the one before."""
-        ...
-
-    def take(self, data: bytes, events: list[Event], *, broken: bool = False) -> Drop | None:
-        """Whole tokens, and what ijson made of them; broken: of the first of them, and what lies behind is of no text. A drop ends the body."""
-        ...
-
-    def close(self) -> None:
-        """The body is over."""
-        ...
+_NOWHERE = Place(b"", 0, "", b"")
 
 
 class JsonParser:
@@ -257,9 +200,9 @@ class JsonParser:
         self._pending_string = bool(begun) and b'"' in self._pending[0]
         self._parse(whole_tokens, self._fed - begun - len(whole_tokens), scan.begin_depth)
 
-    def _place(self, data: bytes, at: int) -> _Place:
+    def _place(self, data: bytes, at: int) -> Place:
         """The slice at hand, before ijson has it."""
-        return _Place(data, at, "".join([kind for kind, _ in self._path.stack]), self._last)
+        return Place(data, at, "".join([kind for kind, _ in self._path.stack]), self._last)
 
     def _touching(self, depth: int) -> None:
         """What is pending is no string, and not the digits of one number: numbers and literals that touch, each a document or an error. All but the
@@ -361,7 +304,7 @@ class JsonParser:
 
     # --- how it ends
 
-    def _refused(self, problem: Exception, place: _Place, last: bytes = b"") -> None:
+    def _refused(self, problem: Exception, place: Place, last: bytes = b"") -> None:
         """ijson raised at a slice: for the text (an error), or for a number that Python does not convert (a drop). last: of a text that ends there, the
         number that its end made an event of.
         """
@@ -393,7 +336,7 @@ class JsonParser:
         return JsonError(message, offset, _innermost(self._path.prefix()), _innermost(self._path.location()), self.documents, kind.value)
 
     @staticmethod
-    def _locate(place: _Place, events: int) -> Broken:
+    def _locate(place: Place, events: int) -> Broken:
         return json_error_offset.error_offset(
             place.data,
             containers=place.containers,

@@ -7,9 +7,9 @@ import re
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
 from pcapflow.payload.event_stream import EventStream
-from pcapflow.payload.json_body import Tap
 from pcapflow.payload.json_raw_text import Raw
 from pcapflow.payload.json_texts import NEW_LINE, RECORD_SEPARATOR, Separated, Text, Whole
+from pcapflow.payload.tap import Tap
 
 _FORMS = (
     (re.compile(r"[a-z0-9.+-]+/(?:[a-z0-9!#$&^_.+-]+\+)?json\Z|application/(?:x-amz-json-1\.[0-9]|csp-report)\Z"), "json"),

@@ -6,9 +6,9 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import parse_at_once
-from pcapflow.payload.json_body import Tap
 from pcapflow.payload.json_outline import Outline
 from pcapflow.payload.json_texts import NEW_LINE, Separated, Whole
+from pcapflow.payload.tap import Tap
 from pcapflow.records import JsonBody
 
 

@@ -19,8 +19,9 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import counted, events_at_once
-from pcapflow.payload.json_body import JsonParser, Tap
+from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_outline import Outline
+from pcapflow.payload.tap import Tap
 from pcapflow.records import JsonBody
 
 _OPENING_BYTES = 32

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from pcapflow.payload.json_formats import form_of
-from pcapflow.plugin_points import PAYLOADS, Point, installed
+from pcapflow.plugin_loading import PAYLOADS, Point, installed
 from pcapflow.plugins import Payload
 
 PLUGGED = "plugin."

@@ -14,7 +14,7 @@ import msgspec
 
 from pcapflow import plugins
 from pcapflow.drops import Drop, DropReason
-from pcapflow.plugin_points import PluginError, guarded
+from pcapflow.plugin_loading import PluginError, guarded
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.layer import Found, Switch, behind
 from pcapflow.streams.conversation import Conversation, Events

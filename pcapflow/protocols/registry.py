@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from pcapflow.plugin_points import PROTOCOLS, Point, installed
+from pcapflow.plugin_loading import PROTOCOLS, Point, installed
 from pcapflow.plugins import Protocol
 from pcapflow.protocols.detection import Forms
 from pcapflow.protocols.http1.layer import Http1
+from pcapflow.protocols.http2 import Http2
 from pcapflow.protocols.json_streams import JsonStreams
 from pcapflow.protocols.layer import LayerFactory
-from pcapflow.protocols.named import Http2
 from pcapflow.protocols.plugged import Plugged
 from pcapflow.protocols.tls import Tls
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from typing import Protocol
 
 import numpy as np
 
@@ -27,27 +26,8 @@ from pcapflow.reassembly.half_open import SYN_BYTES, HalfOpen
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
 from pcapflow.reassembly.seqspace import wrap
+from pcapflow.reassembly.table_observer import TableObserver
 from pcapflow.reassembly.vlans import Vlans
-
-
-class TableObserver(Protocol):
-    """Who is told of connections that are over, or have no room."""
-
-    def gone(self, connection: Connection, packet: int, ts: int) -> None:
-        """A connection is over, at that packet and time (ns); nothing of it comes any more."""
-        ...
-
-    def half_open(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
-        """Connections of which only a SYN was seen are over: key, what was seen, and the packet and time (ns) of it."""
-        ...
-
-    def untracked(self, packet: int, ts: int, captured: int) -> None:
-        """Segments with so many bytes, from that packet and time (ns) on, are of a connection for which there was no room."""
-        ...
-
-    def repeated(self, segments: int, captured: int) -> None:
-        """Segments, with so many bytes, came again of a connection that is gone."""
-        ...
 
 
 class FlowTable:

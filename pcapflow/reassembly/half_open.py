@@ -30,7 +30,7 @@ class HalfOpen:
     __slots__ = ("_ctx", "_table", "_told")
 
     def __init__(self, ctx: Context, told: Callable[[list[tuple[bytes, Syn, int, int]], str], None]) -> None:
-        """told: hears of rows that are over, see `flow_table.TableObserver.half_open`."""
+        """told: hears of rows that are over, see `table_observer.TableObserver.half_open`."""
         self._ctx = ctx
         self._told = told
         self._table: dict[bytes, Syn] = {}

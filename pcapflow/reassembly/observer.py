@@ -1,6 +1,6 @@
 """Who is told what the reassembly finds.
 
-Contract: `StreamObserver` hears of what happens in a connection, as a `Conversation`; `flow_table.TableObserver` of connections that are over. Neither is called while a segment
+Contract: `StreamObserver` hears of what happens in a connection, as a `Conversation`; `table_observer.TableObserver` of connections that are over. Neither is called while a segment
 is being placed, but for a conflict, whose connection it is.
 """
 

@@ -18,7 +18,7 @@ import ijson
 from pcapflow import pipeline
 from pcapflow.findings.extract import VALUE, Extraction, Where
 from pcapflow.limits import Limits
-from pcapflow.report.values import ValueLines
+from pcapflow.report.sinks.values import ValueLines
 from tests.benchmarks.json_ratio import collect, ijson_alone
 
 

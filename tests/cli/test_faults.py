@@ -488,7 +488,7 @@ def test_a_hostile_baseline_is_refused_in_bounded_memory(tmp_path: Path, name: s
     program = f"""
 import sys
 from pcapflow.check.reports import read_report
-from pcapflow.process import resident_bytes
+from pcapflow.process_memory import resident_bytes
 from pcapflow.errors import ReportError
 before = resident_bytes()[1]
 try:

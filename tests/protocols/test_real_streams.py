@@ -14,7 +14,7 @@ import pytest
 
 from pcapflow import pipeline
 from pcapflow.findings.follow import Following
-from pcapflow.protocols.follow import Follower, Part
+from pcapflow.protocols.follower import Follower, Part
 from pcapflow.streams.conversation import Consumer
 from tests.conftest import Run
 

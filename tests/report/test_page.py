@@ -13,7 +13,7 @@ import pytest
 
 from pcapflow import pipeline
 from pcapflow.limits import Limits
-from pcapflow.report.html import Page
+from pcapflow.report.sinks.html import Page
 from tests.craft import ACK, FIN, PSH, SYN, pcap, tcp_frame
 from tests.report.conversation import capture
 

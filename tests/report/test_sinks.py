@@ -25,12 +25,12 @@ from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
-from pcapflow.report import parquet
-from pcapflow.report.har import Har
-from pcapflow.report.html import Page
-from pcapflow.report.parquet import ParquetTables
-from pcapflow.report.prometheus import Prometheus
-from pcapflow.report.sinks import Sink
+from pcapflow.report.sinks import parquet
+from pcapflow.report.sinks.base import Sink
+from pcapflow.report.sinks.har import Har
+from pcapflow.report.sinks.html import Page
+from pcapflow.report.sinks.parquet import ParquetTables
+from pcapflow.report.sinks.prometheus import Prometheus
 from pcapflow.report.timeline import BUCKETS, Timeline
 from tests.launcher import launch_text
 from tests.report.conversation import capture

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from pcapflow.entries import Entry
-from pcapflow.report.sinks import Sink
+from pcapflow.report.sinks.base import Sink
 
 WriteLines = Callable[[list[bytes]], object]
 

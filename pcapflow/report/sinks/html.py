@@ -19,7 +19,7 @@ from pcapflow.budget import Ledger, Share
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.entries import Entry
 from pcapflow.limits import Limits
-from pcapflow.report.sinks import Out, Sink
+from pcapflow.report.sinks.base import Out, Sink
 from pcapflow.report.timeline import Timeline
 from pcapflow.summary import Summary
 

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from pcapflow.drops import DropReason, GapCause
-from pcapflow.report.sinks import Out, Sink
+from pcapflow.report.sinks.base import Out, Sink
 from pcapflow.summary import DropCount, Summary
 
 

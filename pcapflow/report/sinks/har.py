@@ -18,7 +18,7 @@ from pcapflow import __version__
 from pcapflow.entries import Entry
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 from pcapflow.records import Body, seconds
-from pcapflow.report.sinks import Out, Sink
+from pcapflow.report.sinks.base import Out, Sink
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")

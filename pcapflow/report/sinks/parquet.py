@@ -24,7 +24,7 @@ from pcapflow.budget import Ledger, Share
 from pcapflow.entries import Entry
 from pcapflow.errors import OutputError
 from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
-from pcapflow.report.sinks import Sink
+from pcapflow.report.sinks.base import Sink
 from pcapflow.summary import Summary
 
 ROW_GROUP = 2 << 20

@@ -11,7 +11,7 @@ from typing import Protocol
 from pcapflow.drops import Drop
 
 
-class PayloadSink(Protocol):
+class BodyListener(Protocol):
     """Listens to one body."""
 
     def feed(self, data: bytes) -> None:

@@ -1,0 +1,63 @@
+"""Who reads a body: the report, and whoever else listens.
+
+Contract: `Bodies` implements the part of `Host` that opens bodies. Invariant: each is decoded once, for all (`payload.body`); one that a listener `chooses` not to read is read for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pcapflow.body_options import NOTHING_MORE, Looking
+from pcapflow.budget import Ledger
+from pcapflow.findings.listening import Listener
+from pcapflow.limits import Limits
+from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.payload.body_listener import BodyListener
+from pcapflow.payload.registry import payloads
+from pcapflow.protocols.host import BodyOrigin
+from pcapflow.protocols.http.message import Head
+from pcapflow.records import JsonBody
+
+
+class Bodies:
+    """One run's."""
+
+    def __init__(self, limits: Limits, ledger: Ledger, looking: Looking, listeners: Sequence[Listener]) -> None:
+        """looking: what for in bodies."""
+        self._limits = limits
+        self._ledger = ledger
+        self._looking = looking
+        self._listeners = listeners
+        self._chooser = next((one for one in listeners if one.chooses), None)
+        self._payloads = payloads()
+
+    def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
+        """See `Host`."""
+        form = "" if head.form in self._payloads.plugged else head.form
+        return self._reader(head.codings, form, origin, self._heard_by(head, origin))
+
+    def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
+        """See `Host`."""
+        return self._reader((), form, origin, ())
+
+    def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
+        """See `Host`."""
+        if not self._listeners:
+            return read_whole(data, head.codings, head.form, self._limits, self._ledger, self._looking)
+        reader = self.open_body(head, origin)
+        reader.feed(data)
+        reader.finish(whole=True)
+        return reader
+
+    def _heard_by(self, head: Head, origin: BodyOrigin) -> list[BodyListener]:
+        """Who listens to a body."""
+        return [sink for one in self._listeners if (sink := one.body(head, origin)) is not None]
+
+    def _reader(self, codings: tuple[str, ...], form: str, origin: BodyOrigin, heard_by: Sequence[BodyListener]) -> BodyReader:
+        chooser = self._chooser
+        if chooser is None:
+            return BodyReader(codings, form, self._limits, self._ledger, self._looking, None, heard_by)
+        tap = chooser.tap(origin)
+        if tap is None:
+            return BodyReader(codings, "", self._limits, self._ledger, NOTHING_MORE, None, heard_by)
+        return BodyReader(codings, form, self._limits, self._ledger, self._looking, tap, heard_by)

@@ -1,0 +1,94 @@
+"""What the summary says of TCP: connections and streams that are over, added up.
+
+Contract: `TcpCounts` takes each connection once, when it is over, and both of its streams. Invariant: the conservation law is checked for each stream; of those that break
+it, `_UNBALANCED_MAX` are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pcapflow.findings.streams import outside
+from pcapflow.reassembly.beliefs import Syn
+from pcapflow.reassembly.connection import Connection
+from pcapflow.summary import Drops, Tcp
+
+_EXAMPLES = 3
+_UNBALANCED_MAX = 100
+"""Streams whose account does not balance that are named: a defect of ours, which may be in each."""
+
+
+class TcpCounts:
+    """One run's."""
+
+    def __init__(self, drops: Drops) -> None:
+        """drops: where bytes of streams that were given up are counted."""
+        self.tcp = Tcp()
+        self.unbalanced: list[str] = []
+        """Streams whose account does not balance."""
+        self._drops = drops
+
+    def connection(self, connection: Connection) -> None:
+        """A connection is over."""
+        tcp = self.tcp
+        tcp.connections += 1
+        if connection.multipath:
+            tcp.multipath_connections += 1
+            self._example("multipath", connection.number)
+        if connection.end == "evicted":
+            tcp.evicted_connections += 1
+        first, second = connection.streams
+        unseen = 0 if first.base < 0 else 1 if second.base < 0 else -1
+        if unseen >= 0 and (connection.reset is None or connection.reset.direction != unseen):
+            seen = connection.streams[1 - unseen]
+            if seen.syn and not seen.captured and seen.fin < 0 and connection.reset is None:
+                tcp.half_open_connections += 1
+            else:
+                tcp.one_directional_connections += 1
+                self._example("one_directional", connection.number)
+
+    def stream(self, connection: Connection, direction: int) -> None:
+        """One of its streams."""
+        stream = connection.streams[direction]
+        tcp, total = self.tcp, self.tcp.payload_bytes
+        total.captured += stream.captured
+        total.delivered += stream.delivered
+        total.retransmitted += stream.retransmitted
+        total.conflicting += stream.conflicting
+        total.late += stream.late
+        total.out_of_window += stream.out_of_window
+        total.dropped += stream.dropped
+        tcp.missing_bytes += stream.missing
+        tcp.gaps += stream.gaps
+        tcp.holes_filled += stream.filled
+        tcp.out_of_order_segments += stream.out_of_order
+        if stream.differs:
+            tcp.ambiguous_streams += 1
+        if stream.drop_reason is not None:
+            self._drops.bytes += stream.dropped
+        if stream.out_of_window and outside(stream):
+            tcp.streams_out_of_window += 1
+            self._example("out_of_window", connection.number)
+        if not stream.balanced() or stream.held:
+            total.balanced = False
+            if len(self.unbalanced) < _UNBALANCED_MAX:
+                self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")
+
+    def half_open(self, syns: Sequence[Syn], end: str) -> None:
+        """Connections of which only a SYN was seen are over."""
+        self.tcp.connections += len(syns)
+        self.tcp.half_open_connections += len(syns)
+        for syn in syns:
+            if syn.multipath:
+                self.tcp.multipath_connections += 1
+                self._example("multipath", syn.number)
+        if end == "evicted":
+            self.tcp.evicted_connections += len(syns)
+
+    def _example(self, name: str, connection: int) -> None:
+        """A connection of which the advice may speak: the lowest numbers stay, whatever the order."""
+        numbers = self.tcp.examples.setdefault(name, [])
+        if connection not in numbers:
+            numbers.append(connection)
+            numbers.sort()
+            del numbers[_EXAMPLES:]
