@@ -113,3 +113,5 @@ class Drop(NamedTuple):
     limit_name: str
     limit_value: int
     detail: str
+    subject: str = ""
+    """What `detail` is about, where somebody counts by it: a content coding."""

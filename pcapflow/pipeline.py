@@ -29,10 +29,10 @@ from pcapflow.decode import slow
 from pcapflow.errors import AccountError
 from pcapflow.fields import PacketTime
 from pcapflow.findings.advice import advise
-from pcapflow.findings.collector import Collector, Who
+from pcapflow.findings.collector import Collector
 from pcapflow.findings.exchanges import Exchanges
 from pcapflow.findings.follow import Following
-from pcapflow.findings.listening import Listener
+from pcapflow.findings.listening import Listener, Who
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload import registry as payloads

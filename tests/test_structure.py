@@ -154,11 +154,15 @@ def test_regular_expressions_are_compiled_once_at_module_level(path: Path) -> No
             assert node.func.value.id != "re", f"{path.name}:{node.lineno}: re.{node.func.attr} inside a function"
 
 
+LONGER = {"protocols/http1/framer.py": 500, "reassembly/connection.py": 450}
+"""Modules of one state machine each, whose states share what they know of the message, or the connection, at hand."""
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_module_opens_with_its_contract_and_stays_readable(path: Path) -> None:
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text))
-    assert text.count("\n") < 500
+    assert text.count("\n") <= LONGER.get(str(path.relative_to(PACKAGE)), 400)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -175,6 +179,9 @@ def test_public_functions_have_docstrings() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node):
                 bare.append(f"{path.name}: {node.name}")
+            if isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+                methods = [method for method in node.body if isinstance(method, ast.FunctionDef) and not method.name.startswith("_")]
+                bare += [f"{path.name}: {node.name}.{method.name}" for method in methods if not ast.get_docstring(method)]
             if isinstance(node, ast.Module):
                 bare += [
                     f"{path.name}: {f.name}"

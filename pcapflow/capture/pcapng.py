@@ -19,10 +19,11 @@ import numpy.typing as npt
 
 from pcapflow.capture import resync
 from pcapflow.capture.block import gather
+from pcapflow.capture.pcapng_times import nanoseconds
 from pcapflow.capture.reader import CaptureInfo, Keep, Records, Scan
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
-from pcapflow.limits import SECOND, Limits
+from pcapflow.limits import Limits
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _STATISTICS, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 2, 3, 5, 6, 10
@@ -50,8 +51,6 @@ _FEW = 16
 """So few blocks are looked at one by one: calls of numpy cost more."""
 _MOST_DROPPED = (1 << 63) - 1
 """What a report can hold."""
-_PLAIN = 4_000_000_000 * SECOND
-"""Times below this need no care."""
 
 
 _INTERFACE_ROW = np.dtype([("link_type", "u2"), ("snaplen", "u4"), ("resolution", "u1"), ("offset", "i8"), ("dropped", "i8")])
@@ -312,7 +311,7 @@ class PcapNg:
         elif which[0] >= 0 and bool((which == which[0]).all()):
             # one interface, as nearly always
             only = self._interfaces[int(which[0])]
-            ts = _nanoseconds((high << 32) | low, int(only["resolution"]), int(only["offset"]))
+            ts = nanoseconds((high << 32) | low, int(only["resolution"]), int(only["offset"]))
             self._last_ts = int(ts[-1])
             self.link_type = int(only["link_type"])
             return Records(offsets, caplen, wirelen, ts, interfaces=int(interface[0]))
@@ -337,7 +336,7 @@ class PcapNg:
         another = np.flatnonzero((np.diff(resolutions) != 0) | (np.diff(offsets) != 0)) + 1
         ts = np.zeros(len(units), dtype=np.int64)
         for rows, at in zip(np.split(order, another), [0, *another.tolist()], strict=True):
-            ts[rows] = _nanoseconds(units[rows], int(resolutions[at]), int(offsets[at]))
+            ts[rows] = nanoseconds(units[rows], int(resolutions[at]), int(offsets[at]))
         if simple.any():
             latest = np.maximum.accumulate(np.where(simple, -1, np.arange(len(ts))))
             ts = np.where(latest >= 0, ts[latest], self._last_ts)
@@ -394,29 +393,3 @@ def _are_sections(buffer: bytearray, at: npt.NDArray[np.int64]) -> npt.NDArray[n
     marks = [np.frombuffer(struct.pack(order + "IH", _BYTE_ORDER, 1), dtype=np.uint8) for order in "<>"]
     good: npt.NDArray[np.bool_] = (found == marks[0]).all(axis=1) | (found == marks[1]).all(axis=1)
     return good
-
-
-def _nanoseconds(units: npt.NDArray[np.int64], resolution: int, offset: int) -> npt.NDArray[np.int64]:
-    """ns since the epoch; what no year would have is cut to what 62 bits hold. resolution, offset: as an interface's description has them."""
-    binary, exponent = bool(resolution & 0x80), resolution & 0x7F
-    if not binary and exponent <= 9 and offset == 0 and int(units.min()) >= 0 and int(units.max()) < _PLAIN // 10 ** (9 - exponent):
-        return np.asarray(units * 10 ** (9 - exponent), dtype=np.int64)
-    raw = units.astype(np.uint64)
-    if binary and exponent < 64:
-        shift = np.uint64(exponent)
-        seconds = raw >> shift
-        fraction = raw & ((np.uint64(1) << shift) - np.uint64(1))
-        less = max(0, exponent - 33)  # so that a fraction times a billion stays within 64 bits
-        part = ((fraction >> np.uint64(less)) * np.uint64(SECOND)) >> np.uint64(exponent - less)
-    elif binary:
-        seconds = part = np.zeros_like(raw)  # all that 64 bits can say is less than a second
-    elif exponent <= 9:
-        per_second = np.uint64(10**exponent)
-        seconds, part = raw // per_second, raw % per_second * np.uint64(10 ** (9 - exponent))
-    elif exponent <= 19:
-        per_second = np.uint64(10**exponent)
-        seconds, part = raw // per_second, raw % per_second // np.uint64(10 ** (exponent - 9))
-    else:
-        seconds = part = np.zeros_like(raw)
-    whole = np.minimum(seconds, np.uint64(4_000_000_000)).astype(np.int64) + min(max(offset, -(1 << 32)), 1 << 32)
-    return np.asarray(np.clip(whole, 0, 4_600_000_000) * SECOND + part.astype(np.int64), dtype=np.int64)

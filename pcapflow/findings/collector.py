@@ -7,7 +7,6 @@ capped at `map_keys`, the rest are counters. The conservation law is checked for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,8 +19,7 @@ from pcapflow.capture.places import Places
 from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.findings.bodies import Bodies
-from pcapflow.findings.follow import Following
-from pcapflow.findings.listening import Listener
+from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
 from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
@@ -48,19 +46,6 @@ from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummar
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
 _PLUGIN = _JSON
 """Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
-
-
-class Who(msgspec.Struct, frozen=True):
-    """Who wants what of a run, beside the summary."""
-
-    kinds: frozenset[str] | None = None
-    """Types of the records that somebody takes; None for all."""
-    listeners: Sequence[Listener] = ()
-    follow: Following | None = None
-    """One connection alone is looked at, and its bytes are handed on."""
-
-
-NOBODY_MORE = Who()
 
 
 def _nowhere(packet: int, connection: int, kind: str, line: bytes, rank: int = 0, order: int = -1) -> None:
@@ -384,7 +369,7 @@ class Collector:
     def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """See `Host`."""
         if drop.reason is DropReason.CONTENT_UNSUPPORTED:
-            self._codings_missing.count(drop.detail.removeprefix("content coding ").partition(":")[0])
+            self._codings_missing.count(drop.subject)
         if drop.reason.layer in ("http", "plugin") and conversation.given_up(direction, drop.reason):
             self.drops.streams += 1
         self._count_drop(conversation, direction, drop, packet, ts, offset, held)

@@ -7,10 +7,14 @@ decoded and parsed once, whoever listens; what is reported is the same with a li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+import msgspec
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
+from pcapflow.findings.follow import Following
 from pcapflow.limits import Limits
 from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.tap import Tap
@@ -68,3 +72,16 @@ class Listener:
 
     def close(self) -> None:
         """No exchange comes any more: give back what is reserved."""
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Who wants what of a run, beside the summary."""
+
+    kinds: frozenset[str] | None = None
+    """Types of the records that somebody takes; None for all."""
+    listeners: Sequence[Listener] = ()
+    follow: Following | None = None
+    """One connection alone is looked at, and its bytes are handed on."""
+
+
+NOBODY_MORE = Who()

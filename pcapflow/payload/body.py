@@ -91,11 +91,11 @@ class BodyReader:
                 self._stop(drop)
             return
         if self._form:
-            self._dropped(Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, problem))
+            self._dropped(problem)
         else:
             self._looks, self.decoded_bytes = False, None
         for listener in self._listeners:
-            listener.undecoded(problem)
+            listener.undecoded(problem.detail)
 
     @property
     def _reads(self) -> bool:

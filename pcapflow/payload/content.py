@@ -61,15 +61,17 @@ def _module(name: str) -> Any:
         return None
 
 
-def missing(codings: tuple[str, ...]) -> str | None:
+def missing(codings: tuple[str, ...]) -> Drop | None:
     """The first of the codings that this installation cannot undo, and what to do about it."""
     if len(codings) > MOST_CODINGS:
-        return f"more than {MOST_CODINGS} content codings"
+        many = f"more than {MOST_CODINGS} content codings"
+        return Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, many, many)
     for coding in codings:
+        shown = coding[:40]
         if coding not in SUPPORTED:
-            return f"content coding {coding[:40]}"
+            return Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, f"content coding {shown}", shown)
         if coding in EXTRAS and _module(EXTRAS[coding]) is None:
-            return f"content coding {coding}: install pcapflow[{coding}]"
+            return Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, f"content coding {shown}: install pcapflow[{shown}]", shown)
     return None
 
 

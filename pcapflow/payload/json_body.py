@@ -23,7 +23,7 @@ from pcapflow.payload.json_error_offset import Broken
 from pcapflow.payload.json_errors import SENTENCES, problem_of
 from pcapflow.payload.json_outline import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.payload.json_place import Place
-from pcapflow.payload.path import CLOSING, OPENING, Path
+from pcapflow.payload.path import CLOSING, OPENING, Path, innermost
 from pcapflow.payload.tap import Tap
 from pcapflow.records import JsonBody, JsonError
 
@@ -32,8 +32,6 @@ PARSER_BYTES = 6 << 10
 _BLANK = b" \t\r\n\v\f"
 
 
-_PATH_MOST = 1024
-"""Characters of the path of an error."""
 _NOWHERE = Place(b"", 0, "", b"")
 
 
@@ -333,7 +331,7 @@ class JsonParser:
 
     def _error(self, kind: JsonProblem, message: str, offset: int) -> JsonError:
         """An error in the document that is open, at that offset in it."""
-        return JsonError(message, offset, _innermost(self._path.prefix()), _innermost(self._path.location()), self.documents, kind.value)
+        return JsonError(message, offset, innermost(self._path.prefix()), innermost(self._path.location()), self.documents, kind.value)
 
     @staticmethod
     def _locate(place: Place, events: int) -> Broken:
@@ -400,8 +398,3 @@ class JsonParser:
             self.keys += self._last == b"K"
             self.error = self._error(JsonProblem.CUT, SENTENCES[JsonProblem.CUT], self._fed - self._document_start())
             self._cut = True
-
-
-def _innermost(path: str) -> str:
-    """A path, or its end: hundreds of errors may be kept until their exchanges are over."""
-    return path if len(path) <= _PATH_MOST else "..." + path[3 - _PATH_MOST :]

@@ -52,9 +52,13 @@ class Text(Protocol):
     """One body of JSON, in some form."""
 
     @property
-    def drop(self) -> Drop | None: ...
+    def drop(self) -> Drop | None:
+        """Why it was given up."""
+        ...
 
-    def feed(self, data: bytes) -> None: ...
+    def feed(self, data: bytes) -> None:
+        """The next bytes."""
+        ...
 
     def gap(self) -> bool:
         """Bytes are missing here. Whether it goes on with what comes after them."""

@@ -132,3 +132,12 @@ class Path:
         stack.extend(reversed(new))
         for i in range(max(lowest - 1, self._most), len(stack)):
             stack[i] = _UNNAMED[stack[i][0]]  # nobody will name it
+
+
+_PATH_MOST = 1024
+"""Characters of the path of an error."""
+
+
+def innermost(path: str) -> str:
+    """A path, or its end: hundreds of errors may be kept until their exchanges are over."""
+    return path if len(path) <= _PATH_MOST else "..." + path[3 - _PATH_MOST :]

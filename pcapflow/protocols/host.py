@@ -22,21 +22,31 @@ class BodySink(Protocol):
     json: JsonBody | None
     sha256: str | None
 
-    def feed(self, data: bytes) -> None: ...
+    def feed(self, data: bytes) -> None:
+        """The next bytes, as they were sent."""
+        ...
 
-    def gap(self) -> None: ...
+    def gap(self) -> None:
+        """Bytes are missing here."""
+        ...
 
-    def finish(self, *, whole: bool) -> None: ...
+    def finish(self, *, whole: bool) -> None:
+        """The body is over; whole: all of its bytes came. The attributes say what was found then."""
+        ...
 
 
 class BodyOrigin(Protocol):
     """Whose bytes a sink gets."""
 
     @property
-    def connection(self) -> int: ...
+    def connection(self) -> int:
+        """The connection's number."""
+        ...
 
     @property
-    def stream(self) -> str: ...
+    def stream(self) -> str:
+        """`client` or `server`: who sent it."""
+        ...
 
     @property
     def source(self) -> str:
@@ -74,7 +84,9 @@ class BodyOrigin(Protocol):
         ...
 
     @property
-    def response(self) -> ResponseHead | None: ...
+    def response(self) -> ResponseHead | None:
+        """The response whose body it is; None for a request's."""
+        ...
 
     @property
     def packet(self) -> int:
@@ -109,7 +121,9 @@ class Host(Protocol):
     """Whether somebody keeps what belongs to an exchange until it is over: every body is opened for its own, and the end is told."""
 
     @property
-    def forms(self) -> FirstBytes: ...
+    def forms(self) -> FirstBytes:
+        """What a stream may begin with."""
+        ...
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodySink:
         """A sink for the body behind that head."""
@@ -147,14 +161,22 @@ class Host(Protocol):
         """A body of JSON ended."""
         ...
 
-    def http(self, packet: int, record: Http) -> None: ...
+    def http(self, packet: int, record: Http) -> None:
+        """An exchange is over, at that packet."""
+        ...
 
-    def json(self, packet: int, record: Json) -> None: ...
+    def json(self, packet: int, record: Json) -> None:
+        """A body of JSON, or a stream of it, is over, at that packet."""
+        ...
 
     def plugin(self, conversation: Conversation, direction: int, name: str, fields: bytes, at: Where, packet: int) -> None:
         """A message of a plug-in's protocol, which begins at that place and ends with that packet; fields: what it says of it, a JSON object."""
         ...
 
-    def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None: ...
+    def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None:
+        """Bytes of a stream are missing."""
+        ...
 
-    def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None: ...
+    def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
+        """Something of a stream is given up, which begins at that offset, as that packet and time (ns) told; held: bytes that were."""
+        ...

@@ -65,7 +65,9 @@ class Victim(Holder, Protocol):
     """A stream that may have to give something up."""
 
     @property
-    def owner(self) -> Owner: ...
+    def owner(self) -> Owner:
+        """Its connection."""
+        ...
 
     @property
     def held(self) -> int:

@@ -40,7 +40,9 @@ _OVER = RST | _BOTH_FINS
 class Waiting(Protocol):
     """Connections of which only a SYN was seen."""
 
-    def items(self) -> Iterable[tuple[bytes, Syn]]: ...
+    def items(self) -> Iterable[tuple[bytes, Syn]]:
+        """All of them by key."""
+        ...
 
 
 class _Ends:

@@ -231,7 +231,7 @@ def test_more_codings_than_any_body_has_are_not_undone() -> None:
 def test_a_coding_whose_library_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "_module", lambda name: None)
     reader = read(b"x", "br")
-    assert reader.drop == Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, "content coding br: install pcapflow[br]")
+    assert reader.drop == Drop(DropReason.CONTENT_UNSUPPORTED, "", 0, "content coding br: install pcapflow[br]", "br")
 
 
 @pytest.mark.parametrize(("coding", "squeeze", "least"), [("br", brotli.compress, 1536 << 10), ("zstd", zstandard.compress, 192 << 10)])
