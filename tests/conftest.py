@@ -21,8 +21,14 @@ from pcapflow.summary import Summary
 
 CASES = int(os.environ.get("PCAPFLOW_CASES", "1"))
 """How many times as many cases hypothesis tries; `python -m tests.benchmarks.cases` sets it."""
+SAME_CASES = "PCAPFLOW_SAME_CASES" in os.environ
+"""Whether hypothesis tries the same cases each time: one commit then has one result. `.ci/run` asks for that; who works on something gets others each time."""
 settings.register_profile(
-    "default", max_examples=150 * CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    "default",
+    max_examples=150 * CASES,
+    deadline=None,
+    derandomize=SAME_CASES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("default")
 

@@ -141,9 +141,9 @@ def seeing_bodies(patch: pytest.MonkeyPatch) -> Iterator[dict[tuple[int, str], l
         of(self, side)[-1] += data
         more(self, side, n, data, packet)
 
-    def body_whole(self: Any, side: int, head: Any, data: bytes, *args: Any) -> None:
+    def body_whole(self: Any, side: int, message: Any, data: bytes, *args: Any) -> None:
         of(self, side).append(data)
-        whole(self, side, head, data, *args)
+        whole(self, side, message, data, *args)
 
     with patch.context() as p:
         p.setattr(Flow, "body_begins", body_begins)

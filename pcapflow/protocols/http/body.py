@@ -4,64 +4,62 @@ from __future__ import annotations
 
 from pcapflow.protocols.host import BodySink
 from pcapflow.protocols.http.exchange import Exchange
-from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
+from pcapflow.protocols.http.message import Head, HeadRead, RequestHead, ResponseHead
 
 
 class BodyState:
-    """A body that is under way: the head it follows, where its message began."""
+    """A body that is under way, and its message."""
 
-    __slots__ = (
-        "bytes",
-        "connection",
-        "exchange",
-        "first_packet",
-        "framing",
-        "head",
-        "missing",
-        "offset",
-        "packet",
-        "request",
-        "sink",
-        "source",
-        "stream",
-        "ts",
-    )
+    __slots__ = ("_message", "bytes", "connection", "exchange", "framing", "missing", "packet", "request", "sink", "stream")
 
     def __init__(
-        self,
-        connection: int,
-        stream: str,
-        exchange: Exchange,
-        request: RequestHead | None,
-        head: Head,
-        framing: str,
-        offset: int,
-        first_packet: int,
-        ts: int,
+        self, connection: int, stream: str, exchange: Exchange, request: RequestHead | None, message: HeadRead, framing: str
     ) -> None:
-        """stream: `client` or `server`; request: what it belongs to, as far as that was known when it began; offset, first_packet, ts: where and when (ns) its
-        message begins.
-        """
-        self.first_packet = first_packet
+        """connection: its number; stream: `client` or `server`; request: what it belongs to, as far as that was known when it began."""
         self.connection = connection
         self.stream = stream
-        self.source = "http-request" if stream == "client" else "http-response"
         self.exchange = exchange
         self.request = request
-        self.head = head
+        self._message = message
         self.framing = framing
-        self.offset = offset
-        self.ts = ts
         self.packet = 0
-        """That brought the bytes at hand, where the services want bodies packet by packet."""
+        """That brought the bytes at hand, where the services want bodies packet by packet; its last, when it is over."""
         self.bytes = 0
         self.missing = 0
         self.sink: BodySink | None = None
 
     @property
+    def head(self) -> Head:
+        """Its message's."""
+        return self._message.head
+
+    @property
+    def offset(self) -> int:
+        """See `BodyOrigin`."""
+        return self._message.offset
+
+    @property
+    def first_packet(self) -> int:
+        """See `BodyOrigin`."""
+        return self._message.packet
+
+    @property
+    def ts(self) -> int:
+        """See `BodyOrigin`."""
+        return self._message.ts
+
+    @property
+    def source(self) -> str:
+        """See `BodyOrigin`."""
+        return "http-request" if self.stream == "client" else "http-response"
+
+    @property
     def index(self) -> int:
+        """See `BodyOrigin`."""
         return self.exchange.index
 
     @property
     def response(self) -> ResponseHead | None:
-        return self.head if type(self.head) is ResponseHead else None
+        """See `BodyOrigin`."""
+        head = self.head
+        return head if type(head) is ResponseHead else None

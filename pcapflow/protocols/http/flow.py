@@ -17,7 +17,7 @@ from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.http.body import BodyState
 from pcapflow.protocols.http.cache import SMALL_ANSWER, small_answer
 from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, http_record
-from pcapflow.protocols.http.message import NO_BODY, Head, RequestHead, ResponseHead
+from pcapflow.protocols.http.message import NO_BODY, HeadRead, RequestHead, ResponseHead
 from pcapflow.records import Body, Json, JsonBody, Response, seconds
 from pcapflow.streams.conversation import Conversation
 
@@ -57,17 +57,15 @@ class Flow:
 
     # --- bodies
 
-    def _body(self, side: int, head: Head, framing: str, offset: int, first_packet: int, begun: int) -> BodyState:
+    def _body(self, side: int, message: HeadRead, framing: str) -> BodyState:
         exchange = self.answering if side else self.asking
         assert exchange is not None
         request = self.asked if side else exchange.head
-        return BodyState(
-            self._conversation.number, "server" if side else "client", exchange, request, head, framing, offset, first_packet, begun
-        )
+        return BodyState(self._conversation.number, "server" if side else "client", exchange, request, message, framing)
 
-    def body_begins(self, side: int, head: Head, framing: str, offset: int, first_packet: int, begun: int) -> None:
-        """The message that begins at that offset, packet and time (ns) has a body, of which some may come later."""
-        self._bodies[side] = self._body(side, head, framing, offset, first_packet, begun)
+    def body_begins(self, side: int, message: HeadRead, framing: str) -> None:
+        """A message has a body, of which some may come later."""
+        self._bodies[side] = self._body(side, message, framing)
 
     def body_bytes(self, side: int, n: int, data: bytes, packet: int) -> None:
         """n bytes of the body; data is empty where nobody looks at them."""
@@ -92,11 +90,12 @@ class Flow:
                 state.sink = self._services.open_body(state.head, state)
             state.sink.gap()
 
-    def body_whole(self, side: int, head: Head, data: bytes, offset: int, first_packet: int, begun: int, packet: int, ts: int) -> None:
-        """The whole body of the message that begins at that offset, packet and time (ns); packet and time (ns) of its last byte."""
+    def body_whole(self, side: int, message: HeadRead, data: bytes, packet: int, ts: int) -> None:
+        """The whole body of a message; packet and time (ns) of its last byte."""
         services = self._services
+        head = message.head
         if type(head) is not ResponseHead or len(data) > SMALL_ANSWER or services.by_exchange:
-            state = self._body(side, head, "length", offset, first_packet, begun)
+            state = self._body(side, message, "length")
             state.bytes, state.packet = len(data), packet
             found = services.whole_body(data, head, state) if data and (head.form or services.looks_at_all) else None
             self._body_over(side, state, found, "complete", packet, ts)
@@ -104,7 +103,7 @@ class Flow:
         # answers repeat as heads do: what a small body holds, and the response as it is written, are kept
         known = services.heads.answers.get((head, data))
         if known is None:
-            state = self._body(side, head, "length", offset, first_packet, begun)
+            state = self._body(side, message, "length")
             looked_at = services.whole_body(data, head, state) if data and (head.form or services.looks_at_all) else None
             if looked_at is not None and type(looked_at) is not JsonBody:
                 state.bytes = len(data)
@@ -119,7 +118,7 @@ class Flow:
         exchange = self.answering
         assert exchange is not None
         if known.json is not None and services.wants_records:
-            self._json_record("server", "http-response", exchange, known.json, begun, packet)
+            self._json_record("server", "http-response", exchange, known.json, message.ts, packet)
         self.answered(exchange, known.response, packet, ts)
 
     def body_ends(self, side: int, packet: int, ts: int, *, whole: bool) -> None:
@@ -168,8 +167,9 @@ class Flow:
         else:
             body = NO_BODY
         if side:
-            assert type(state.head) is ResponseHead
-            self.answered(exchange, state.head.with_body(body), packet, ts)
+            answer = state.head
+            assert type(answer) is ResponseHead
+            self.answered(exchange, answer.with_body(body), packet, ts)
             return
         request = exchange.head
         assert request is not None

@@ -120,6 +120,22 @@ class ResponseHead(Head):
         return Response(self.status, self.reason, self.version, body)
 
 
+class HeadRead(msgspec.Struct, gc=False):
+    """A head, whole, and where its message begins."""
+
+    head: Head
+    size: int
+    """Its bytes; 0 where a version has none of its own."""
+    offset: int
+    """Stream offset, packet, time (ns) and raw acknowledgement number of its first byte."""
+    packet: int
+    ts: int
+    ack: int
+    last_packet: int
+    """Packet and time (ns) of its last."""
+    last_ts: int
+
+
 def encoded(record: R) -> R:
     """A record that is written many times, encoded once: msgspec puts a Raw value into what it encodes as it is. Typed as what
     it stands for; nobody reads its fields.

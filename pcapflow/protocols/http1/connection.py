@@ -15,21 +15,9 @@ from pcapflow.drops import DropReason
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange
 from pcapflow.protocols.http.flow import Flow
-from pcapflow.protocols.http.message import RequestHead, ResponseHead
+from pcapflow.protocols.http.message import HeadRead, RequestHead, ResponseHead
 from pcapflow.protocols.http.pairing import Pairs
-from pcapflow.protocols.http1.events import (
-    BodyBegins,
-    BodyBytes,
-    BodyEnds,
-    BodyGap,
-    BodyRead,
-    Event,
-    GivenUp,
-    HeadCut,
-    HeadRead,
-    HeadsLost,
-    Odd,
-)
+from pcapflow.protocols.http1.events import BodyBegins, BodyBytes, BodyEnds, BodyGap, BodyRead, Event, GivenUp, HeadCut, HeadsLost, Odd
 from pcapflow.protocols.http1.framer import Framer
 from pcapflow.protocols.http1.state import BETWEEN, BODY_BEGINS, State
 from pcapflow.streams.conversation import Conversation
@@ -149,7 +137,7 @@ class HttpConnection:
             if isinstance(event, HeadRead):
                 framer.follows = self._response(event) if side else self._request(event)
             elif isinstance(event, BodyRead):
-                self._flow.body_whole(side, event.head, event.data, event.offset, event.first_packet, event.begun, event.packet, event.ts)
+                self._flow.body_whole(side, event.message, event.data, event.packet, event.ts)
             elif isinstance(event, BodyBytes):
                 self._flow.body_bytes(side, event.n, event.data, event.packet)
             else:
@@ -223,7 +211,7 @@ class HttpConnection:
     def _found(self, side: int, event: Event) -> None:
         flow = self._flow
         if isinstance(event, BodyBegins):
-            flow.body_begins(side, event.head, event.framing, event.offset, event.first_packet, event.begun)
+            flow.body_begins(side, event.message, event.framing)
         elif isinstance(event, BodyEnds):
             flow.body_ends(side, event.packet, event.ts, whole=event.whole)
         elif isinstance(event, BodyGap):

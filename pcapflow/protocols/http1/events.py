@@ -10,24 +10,8 @@ import msgspec
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop
-from pcapflow.protocols.http.message import Head
+from pcapflow.protocols.http.message import Head, HeadRead
 from pcapflow.streams.events import Where
-
-
-class HeadRead(msgspec.Struct, gc=False):
-    """A head, whole."""
-
-    head: Head
-    size: int
-    """Its bytes."""
-    offset: int
-    """Stream offset, packet, time (ns) and raw acknowledgement number of its first byte."""
-    packet: int
-    ts: int
-    ack: int
-    last_packet: int
-    """Packet and time (ns) of its last."""
-    last_ts: int
 
 
 class HeadCut(msgspec.Struct, gc=False):
@@ -43,28 +27,19 @@ class HeadCut(msgspec.Struct, gc=False):
 
 
 class BodyRead(msgspec.Struct, gc=False):
-    """The whole body of the head before, at once."""
+    """The whole body of a message, at once; packet and time (ns) of its last byte."""
 
-    head: Head
+    message: HeadRead
     data: bytes
-    offset: int
-    """Where the message begins: stream offset, packet and time (ns)."""
-    first_packet: int
-    begun: int
     packet: int
-    """Packet and time (ns) of the body's last byte."""
     ts: int
 
 
 class BodyBegins(msgspec.Struct, gc=False):
-    """The head before has a body, of which some may come later."""
+    """A message has a body, of which some may come later; framing: what tells its length."""
 
-    head: Head
+    message: HeadRead
     framing: str
-    offset: int
-    """Where the message begins: stream offset, packet and time (ns)."""
-    first_packet: int
-    begun: int
 
 
 class BodyBytes(msgspec.Struct, gc=False):

@@ -18,7 +18,7 @@ from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http.cache import CACHED_HEAD_BYTES
-from pcapflow.protocols.http.message import Head
+from pcapflow.protocols.http.message import Head, HeadRead
 from pcapflow.protocols.http1.chunks import between_chunks
 from pcapflow.protocols.http1.events import (
     BodyBegins,
@@ -29,7 +29,6 @@ from pcapflow.protocols.http1.events import (
     Event,
     GivenUp,
     HeadCut,
-    HeadRead,
     HeadsLost,
     Odd,
 )
@@ -326,7 +325,8 @@ class Framer:
                 while ends[piece] <= position:
                     piece += 1
                 last_ts = self._until(data, piece) if waited or self._waited else times[piece]
-                yield HeadRead(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
+                read = HeadRead(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
+                yield read
                 framing = self.follows
                 at = stop
                 if framing == "none":
@@ -342,14 +342,14 @@ class Framer:
                     while ends[piece] <= position:
                         piece += 1
                     last_ts = self._until(data, piece) if waited or self._waited else times[piece]
-                    yield BodyRead(head, view[at:stop], offset, packet, ts, packets[piece], last_ts)
+                    yield BodyRead(read, view[at:stop], packets[piece], last_ts)
                     at = stop
                 elif framing == "opaque":
                     self.opaque()
                     return at
                 else:
                     self._begin_body(head, framing)
-                    yield BodyBegins(head, framing, offset, packet, ts)
+                    yield BodyBegins(read, framing)
                     if head.version == "0.9":
                         # an answer without a head: all that is here is its body
                         self._simple_answer(data, base, view, at)
