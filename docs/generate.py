@@ -75,7 +75,7 @@ def overlaps() -> str:
         "```",
         "",
         "`segment` and `original` are both ranges as stream offsets, `bytes` how many differ, `kept` whose copy is delivered: `original`, `new`,",
-        "or `both`, in parts. A stream's `ambiguous_under` names the policies under which it would have read differently; it is worked",
+        "or `both`, in parts. A stream's `ambiguous_under` names the policies under which other bytes would have been delivered; it is worked",
         "out from the copies themselves, of which `overlap_bytes`, in `overlap_ranges` parts, are kept a stream, and `overlap_copies` segments over",
         "one byte are told apart. Beyond that it names every policy, and the copy that was held stays.",
         "",

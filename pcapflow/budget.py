@@ -103,10 +103,10 @@ class Ledger:
 
     __slots__ = (
         "blocks", "connections", "content", "fragments", "history", "http", "json", "limit", "output",
-        "packet", "peak", "peak_packet", "peak_ts", "pressure", "refused", "rings", "ts", "used",
+        "packet", "peak", "peak_packet", "peak_ts", "plugins", "pressure", "refused", "rings", "ts", "used",
     )  # fmt: skip
 
-    NAMES = ("rings", "connections", "history", "http", "content", "json", "output", "fragments", "blocks")
+    NAMES = ("rings", "connections", "history", "http", "content", "json", "plugins", "output", "fragments", "blocks")
 
     def __init__(self, limits: Limits, refuse: Mapping[str, int] | None = None) -> None:
         """refuse: account to which of its reservations is refused, from 1."""
@@ -135,6 +135,7 @@ class Ledger:
         self.http = account("http")
         self.content = account("content")
         self.json = account("json")
+        self.plugins = account("plugins")
         self.output = account("output")
         self.fragments = account("fragments")
         self.blocks = account("blocks")

@@ -100,9 +100,9 @@ _REASONS = {
     DropReason.JSON_TOO_MANY_EVENTS: "A document went on beyond json_document_max_events.",
     DropReason.JSON_MEMORY: "The json account or the memory limit refused a parser's bytes.",
     DropReason.PLUGIN_FAILED: "A plug-in raised an exception: it reads no more of the conversation, or of the body; its bytes stay delivered.",
-    DropReason.PLUGIN_MESSAGE_TOO_LARGE: "A message of a plug-in's protocol went on beyond plugin_message_max_bytes.",
+    DropReason.PLUGIN_MESSAGE_TOO_LARGE: "A message of a plug-in's protocol, or what a plug-in says of one, went on beyond plugin_message_max_bytes.",
     DropReason.PLUGIN_REREADS: "A plug-in looked at the bytes of a conversation more than plugin_rereads_max times over.",
-    DropReason.PLUGIN_MEMORY: "The http or output account, or the memory limit, refused what a plug-in waits for or found.",
+    DropReason.PLUGIN_MEMORY: "The plugins account or the memory limit refused what waits for a plug-in, or what it found.",
 }
 
 

@@ -69,8 +69,6 @@ class ExchangeFound(msgspec.Struct, frozen=True):
     """A request and its final response, or one of them alone."""
 
     connection: int
-    exchange: int
-    """Its place among those of the connection, in the order in which they began."""
     ts: int
     """When its first byte was captured (ns)."""
     done_ts: int

@@ -325,6 +325,12 @@ class Limits:
         "records of a block go to a temporary file until they are put in order",
         "records that wait for the end of their block, and what `--html`, `--har` and `--parquet` keep, each in a share of its own",
     )
+    plugins_total: int = _limit(
+        8 * MIB,
+        "bytes",
+        "drop `plugin_memory`",
+        "the account of what waits for plug-ins, and of what they found in bodies whose exchange is not over",
+    )
     plugin_message_max_bytes: int = _limit(
         1 * MIB,
         "bytes",
@@ -335,7 +341,7 @@ class Limits:
         64,
         "times the bytes that came",
         "drop `plugin_rereads`; no more of the conversation is read",
-        "a plug-in that begins a message again with each segment takes time quadratic in it; one that says what it needs looks at each byte some twenty times at the worst",
+        "a plug-in that begins a message again with each segment takes time quadratic in it; beyond 16 times it is asked when a quarter more has come, or the other side speaks",
     )
     gap_fill_max_bytes: int = _limit(
         256 * MIB,

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 _POINTS = (".dist-info", ".egg-info")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _DETAIL = 200
+DEEPEST = 32
+"""Levels of what a plug-in says."""
 _R = TypeVar("_R")
 PROTOCOLS, PAYLOADS = "pcapflow.protocols", "pcapflow.payloads"
 
@@ -39,28 +41,37 @@ def installed(group: str, base: Any, taken: frozenset[str] = frozenset()) -> tup
         return ()
     from importlib.metadata import entry_points
 
+    try:
+        points = sorted(guarded(lambda: entry_points(group=group)), key=lambda point: (point.name, point.value))
+    except PluginError as e:
+        return (Point(group, "?", None, f"the entry points of the packages cannot be read: {e}"),)
     found = []
     names = set(taken)
-    for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
+    for point in points:
         package = f"{point.dist.name} {point.dist.version}" if point.dist is not None else "?"
+        plugin = None
         try:
-            loaded = point.load()
-            plugin = loaded() if isinstance(loaded, type) else loaded
-            problem = _problem(plugin, base, names)
-        except Exception as e:
-            plugin, problem = None, f"{type(e).__name__}: {e}"
-        name = point.name if problem else plugin.name
+            plugin, problem = guarded(lambda: _loaded(point, base, names))  # noqa: B023 - called at once
+        except PluginError as e:
+            problem = str(e)
+        name = point.name if plugin is None or problem else plugin.name
         names.add(name)
         found.append(Point(name, package, None if problem else plugin, problem))
     return tuple(found)
 
 
-def _problem(plugin: Any, base: Any, taken: set[str]) -> str:
+def _loaded(point: Any, base: Any, taken: set[str]) -> tuple[Any, str]:
+    """What an entry point names, and why it is not used; empty for nothing."""
+    loaded = point.load()
+    plugin = loaded() if isinstance(loaded, type) else loaded
     if not isinstance(plugin, base):
-        return f"it is no pcapflow.plugins.{base.__name__}"
-    if not isinstance(plugin.name, str) or not _NAME.fullmatch(plugin.name):
-        return f"its name is {plugin.name!r:.60}: small letters, digits, - and _, 32 at the most"
-    return f"{plugin.name} is another's name" if plugin.name in taken else ""
+        return None, f"it is no pcapflow.plugins.{base.__name__}"
+    if type(plugin.name) is not str or not _NAME.fullmatch(plugin.name):
+        return None, f"its name is {plugin.name!r:.60}: small letters, digits, - and _, 32 at the most"
+    types = getattr(plugin, "media_types", ())
+    if type(types) is not tuple or not all(type(one) is str for one in types):
+        return None, "its media_types are no tuple of strings"
+    return plugin, f"{plugin.name} is another's name" if plugin.name in taken else ""
 
 
 @cache
@@ -87,23 +98,54 @@ def _any() -> bool:
 
 
 class PluginError(Exception):
-    """A plug-in raised."""
+    """A plug-in raised, or said what it cannot."""
 
 
 def guarded(call: Callable[[], _R]) -> _R:
-    """What a plug-in says; `PluginError` with what and where, for whatever it raises but a process without memory."""
+    """What a plug-in says; `PluginError` with what and where, for whatever it raises but Ctrl-C: an exit, a want of memory of its own making."""
     try:
         return call()
-    except MemoryError:
+    except (KeyboardInterrupt, PluginError):
         raise
-    except Exception as e:
+    except BaseException as e:
         raise PluginError(told(e)) from None
 
 
-def told(e: Exception) -> str:
-    """An exception, and the line of the plug-in that raised it."""
+def told(e: BaseException) -> str:
+    """An exception, and the line of the plug-in that raised it; nothing that JSON cannot say."""
     at = e.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
     where = f" ({at.tb_frame.f_code.co_filename.rpartition('/')[2]}:{at.tb_lineno})" if at is not None else ""
-    return f"{type(e).__name__}: {e}"[:_DETAIL] + where
+    try:
+        text = str(e)
+    except BaseException:
+        text = "it cannot say what"
+    return (f"{type(e).__name__}: {text}"[:_DETAIL] + where).encode("utf-8", "replace").decode()
+
+
+def of_type(value: Any, kind: type[_R]) -> _R:
+    """An answer of a plug-in, which has to be of a type and not of another."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"a {type(value).__name__} where a {kind.__name__} is asked for")
+    return value
+
+
+def encoded(fields: Any) -> bytes | None:
+    """What a record says, as JSON; None for no record. Raises for what is no mapping, is no JSON, or is nested deeper than readers of reports go."""
+    if fields is None:
+        return None
+    import msgspec
+
+    data = msgspec.json.encode(dict(fields))
+    if _depth(msgspec.json.decode(data)) > DEEPEST:  # which also shows that it is JSON: a value may be encoded already
+        raise ValueError(f"fields are nested deeper than {DEEPEST}")
+    return data
+
+
+def _depth(value: Any) -> int:
+    """How deep a value is nested; levels are looked at one by one, so that none is too deep to look at."""
+    depth, level = 0, [value]
+    while level := [inner for one in level for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())]:
+        depth += 1
+    return depth

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pcapflow import pipeline
 from pcapflow.body_options import Looking
 from pcapflow.errors import CaptureError
-from pcapflow.findings.extract import VALUE, Extraction, Where
+from pcapflow.findings.extract import VALUE, Conditions, Extraction
 from pcapflow.findings.names import REST, NamedCounts
 from pcapflow.limits import KIB, MIB, MOST, Limits
 from pcapflow.report.sinks.har import Har
@@ -79,7 +79,7 @@ def values(path: str, limits: Limits) -> tuple[list[bytes], list[bytes]]:
             limits,
             pipeline.Options(looking=Looking(sniff=True)),
             sinks=[ValueLines(VALUE, given_out.extend, others.extend)],
-            listeners=[Extraction("a", Where(), with_source=True)],
+            listeners=[Extraction("a", Conditions(), with_source=True)],
         )
     except CaptureError:
         return [], []

@@ -10,22 +10,26 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import pcapflow
-from pcapflow import plugin_loading, plugins
+from pcapflow import pipeline, plugin_loading, plugins
 from pcapflow.check.comparing import compare
 from pcapflow.drops import DropReason
-from pcapflow.limits import KIB, MIB, Limits
+from pcapflow.findings.extract import VALUE, Conditions, Extraction
+from pcapflow.limits import KIB, Limits
 from pcapflow.payload import registry as payload_registry
 from pcapflow.plugin_loading import Point
 from pcapflow.plugins import Body, Conversation, Message, Payload, Protocol
 from pcapflow.protocols import registry
 from pcapflow.records import Plugin
+from pcapflow.report.sinks.values import ValueLines
 from tests.conftest import CASES, Run
 from tests.craft import Talk, pcap
 
@@ -210,7 +214,39 @@ def boom(*_: Any, **__: Any) -> Any:
     raise Boom("of its own")
 
 
+class Mute(Exception):
+    """Its text raises too."""
+
+    def __str__(self) -> str:
+        raise Boom
+
+
+def leave(*_: Any, **__: Any) -> Any:
+    raise SystemExit(0)
+
+
+def mute(*_: Any, **__: Any) -> Any:
+    raise Mute
+
+
+def asks_for(answer: Callable[[], Any]) -> Callable[[], Spoken]:
+    return lambda: Spoken(type("C", (Lines,), {"message": lambda *_: answer()}))
+
+
 FAILING: Mapping[str, Callable[[], Spoken]] = {
+    "exit": asks_for(leave),
+    "no text": asks_for(mute),
+    "a surrogate": asks_for(lambda: (_ for _ in ()).throw(ValueError("\udcff"))),
+    "too much memory": asks_for(lambda: bytearray(1 << 62)),
+    "needs nothing": asks_for(lambda: Message(0, needs=None)),  # type: ignore[arg-type]
+    "needs no number": asks_for(lambda: Message(0, needs=float("nan"))),  # type: ignore[arg-type]
+    "half a byte": asks_for(lambda: Message(1.5)),  # type: ignore[arg-type]
+    "true": asks_for(lambda: Message(True)),
+    "JSON that is none": asks_for(lambda: Message(1, {"a": msgspec.Raw(b"}{")})),
+    "deep fields": asks_for(lambda: Message(1, {"a": json.loads("[" * 40 + "]" * 40)})),
+    "no conversation": lambda: Spoken(lambda: None),  # type: ignore[arg-type,return-value]
+    "no side": lambda: type("P", (Spoken,), {"probe": lambda *_: 17})(),
+    "exit at the beginning": lambda: type("P", (Spoken,), {"probe": leave})(),
     "probe": lambda: type("P", (Spoken,), {"probe": boom})(),
     "open": lambda: Spoken(boom),
     "message": lambda: Spoken(type("C", (Lines,), {"message": boom})),
@@ -274,9 +310,31 @@ def test_a_plug_in_that_begins_anew_with_each_segment_is_stopped(run: Run, insta
 
     install(Spoken(Slow))
     talk = Talk().open().send(0, b"hello" + b"x" * 40_000, size=10)
-    ran = run(talk.close().bytes(), replace(Limits(), plugin_rereads_max=8))
+    assert run(talk.close().bytes()).summary.drops.by_reason == {}  # it is asked less and less often
+    assert looked < 25 * 40_005
+    looked = 0
+    talk = Talk().open().send(0, b"hello")
+    for _ in range(2000):
+        talk.send(0, b"x" * 60).send(1, b"y")  # each time the other side speaks, it may be whole
+    ran = run(talk.close().bytes())
     assert set(ran.summary.drops.by_reason) == {DropReason.PLUGIN_REREADS}
-    assert looked <= max(MIB, 8 * 40_005) + 40_005
+    assert looked <= 64 * 122_005 + 122_005
+
+
+def test_a_message_whose_asking_was_put_off_is_read_when_the_other_side_speaks(run: Run, install: Install) -> None:
+    class Slow(Conversation):
+        def message(self, side: str, data: bytes, at: int) -> Message | None:
+            end = data.find(b"\n", at) + 1
+            return Message(end - at, {"bytes": end - at}) if end else Message(0)
+
+    install(Spoken(Slow))
+    talk = Talk().open()
+    for n in (9_000, 30_000, 7):
+        talk.send(0, b"hello" + b"x" * n + b"\n", size=10).send(1, b"thanks\n")
+    data = talk.close().bytes()
+    ran = run(data)
+    assert [r["fields"]["bytes"] for r in found(ran, "spoken")] == [9_006, 7, 30_006, 7, 13, 7]
+    assert run(data, replace(Limits(), block_packets=7)).comparable() == ran.comparable()
 
 
 def test_a_plug_in_that_says_what_it_needs_looks_at_little(run: Run, install: Install) -> None:
@@ -303,10 +361,10 @@ def test_a_plug_in_that_says_what_it_needs_looks_at_little(run: Run, install: In
 def test_what_waits_for_a_plug_in_is_in_the_ledger_and_refused_where_it_is_full(run: Run, install: Install) -> None:
     install(Spoken())
     talk = Talk().open().send(0, b"hello" + b"x" * 200_000)
-    ran = run(talk.close().bytes(), replace(Limits(), http_total=100 * KIB))
+    ran = run(talk.close().bytes(), replace(Limits(), plugins_total=100 * KIB))
     assert set(ran.summary.drops.by_reason) == {DropReason.PLUGIN_MEMORY}
     ran = run(talk.bytes())
-    assert ran.summary.memory.components["http"].peak_bytes >= 200_000
+    assert ran.summary.memory.components["plugins"].peak_bytes >= 200_000
 
 
 def test_a_plug_in_does_not_change_what_pcapflow_reads_itself(run: Run, install: Install) -> None:
@@ -416,12 +474,120 @@ def test_what_waits_for_an_exchange_s_end_is_reserved(run: Run, install: Install
     talk = Talk().open()
     for _ in range(20):
         talk.send(0, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\nContent-Length: 3\r\n\r\na\r\n")
-    ran = run(talk.close().bytes(), replace(Limits(), output_total=400 * KIB))
+    ran = run(talk.close().bytes(), replace(Limits(), plugins_total=400 * KIB))
     assert ran.summary.drops.by_reason["plugin_memory"].count > 0
     assert len(found(ran, "large")) + ran.summary.drops.by_reason["plugin_memory"].count == 20
 
 
+def test_extract_reads_nothing_for_plug_ins_that_it_does_not_read_itself(install: Install, tmp_path: Path) -> None:
+    class Deaf(Payload):
+        name = "deaf"
+        media_types = ("text/csv",)
+
+        def open(self) -> Body:
+            raise AssertionError
+
+    install(Deaf())
+    (tmp_path / "a.pcap").write_bytes(answered(CSV))
+    lines: list[bytes] = []
+    pipeline.run(
+        [str(tmp_path / "a.pcap")],
+        sinks=[ValueLines(VALUE, lines.extend, lines.extend)],
+        listeners=[Extraction("", Conditions(path="/other"))],
+    )
+    assert lines == []
+
+
+def test_a_record_that_no_reader_would_take_is_given_up(run: Run, install: Install) -> None:
+    class Wordy(Lines):
+        def message(self, side: str, data: bytes, at: int) -> Message | None:
+            message = super().message(side, data, at)
+            assert message is not None
+            return message._replace(fields={"text": "z" * (1 << 20)}) if data[at:].startswith(b"hello 1") else message
+
+    install(Spoken(Wordy))
+    ran = run(lines_said().bytes())
+    assert set(ran.summary.drops.by_reason) == {DropReason.PLUGIN_MESSAGE_TOO_LARGE}
+    assert [r["fields"]["line"] for r in found(ran, "spoken") if r["stream"] == "client"] == ["hello 0\n", "hello 2\n", "hello 3\n"]
+
+
 # --- who brings them
+
+
+def test_first_bytes_that_come_in_pieces_are_one_whatever_the_blocks(run: Run, install: Install) -> None:
+    class Slow(Spoken):
+        def probe(self, first: bytes) -> str | None:
+            return "client" if first.count(b"\n") > 2 else None
+
+    install(Slow())
+    talk = Talk().open()
+    for n in range(6):
+        talk.send(0, b"hel").send(1, b"and %d\n" % n).send(0, b"lo %d\n" % n)
+    data = talk.close().bytes()
+    ran = run(data)
+    assert [r["fields"]["line"] for r in found(ran, "spoken") if r["stream"] == "client"] == [f"hello {n}\n" for n in range(6)]
+    for packets in (1, 2, 3, 5, 7):
+        assert run(data, replace(Limits(), block_packets=packets)).comparable() == ran.comparable()
+
+
+def test_in_the_middle_of_a_stream_nobody_waits_for_a_plug_in(run: Run, install: Install) -> None:
+    class Waits(Protocol):
+        name = "waits"
+
+        def probe(self, first: bytes) -> str | None:
+            return None
+
+        def resumes(self, side: str, first: bytes) -> bool:
+            return True
+
+        def open(self) -> Conversation:
+            return Conversation()
+
+    for name in ("midstream", "lossy"):
+        before = run(ROOT / "samples" / f"{name}.pcap").comparable()
+        install(Waits())
+        assert run(ROOT / "samples" / f"{name}.pcap").comparable() == before
+
+
+def test_of_two_plug_ins_one_that_raises_does_not_keep_the_other_from_reading_in_the_middle_of_a_stream(run: Run, install: Install) -> None:
+    failing = type("A", (Spoken,), {"probe": boom, "name": "aaa"})()
+    install(failing, Spoken())
+    talk = Talk()
+    for n in range(3):
+        talk.send(0, b"hello %d\n" % n).send(1, b"and\n")
+    ran = run(talk.close().bytes())
+    assert [r["fields"]["line"] for r in found(ran, "spoken") if r["stream"] == "client"] == ["hello 0\n", "hello 1\n", "hello 2\n"]
+
+
+def test_many_small_messages_behind_one_of_many_segments_take_linear_time(run: Run, install: Install) -> None:
+    install(page_class("pcapflow_redis.py", "Redis")())
+
+    def looked(n: int) -> int:
+        talk = Talk(dport=6379).open().send(0, resp(b"GET", b"k"))
+        talk.send(1, b"$%d\r\n" % n).send(1, b"x" * n + b"\r\n", size=1)
+        talk.send(1, b"+\r\n" * n)
+        with counted_calls() as calls:
+            assert len(found(run(talk.close().bytes()), "redis")) == n + 2
+        return calls.count
+
+    assert looked(4000) < 2.5 * looked(2000)
+
+
+@contextmanager
+def counted_calls() -> Iterator[Any]:
+    """How many Python functions were called."""
+
+    class Calls:
+        count = 0
+
+    def seen(frame: Any, event: str, arg: Any) -> None:
+        Calls.count += event in ("call", "c_call")
+
+    sys.setprofile(seen)
+    try:
+        yield Calls
+    finally:
+        sys.setprofile(None)
 
 
 def packaged(folder: Path, name: str, points: str, code: str = "") -> None:
@@ -446,6 +612,9 @@ def test_what_packages_bring_is_listed_and_what_cannot_be_used_is_said(tmp_path:
     packaged(tmp_path, "named", "[pcapflow.protocols]\nn = named:P\n", good.replace("'fine'", "'Not A Name'"))
     packaged(tmp_path, "taken", "[pcapflow.protocols]\nt = taken:P\n", good.replace("'fine'", "'http'"))
     packaged(tmp_path, "twice", "[pcapflow.protocols]\nz = twice:P\n", good)
+    packaged(tmp_path, "leaves", "[pcapflow.protocols]\nl = leaves:P\n", "raise SystemExit(0)\n")
+    words = "from pcapflow.plugins import Payload\nclass B(Payload):\n    name = 'w'\n    media_types = ('a/b')\n"
+    packaged(tmp_path, "words", "[pcapflow.payloads]\nw = words:B\n", words)
     packaged(
         tmp_path,
         "body",
@@ -457,15 +626,17 @@ def test_what_packages_bring_is_listed_and_what_cannot_be_used_is_said(tmp_path:
     assert rows["good 2.5"]["problem"] == ""
     assert rows["body 2.5"]["reads"] == "bodies of a/b, as records plugin.yes"
     assert {name: row["problem"] for name, row in rows.items() if row["problem"]} == {
-        "raises 2.5": "ImportError: no libfoo",
+        "raises 2.5": "ImportError: no libfoo (raises.py:1)",
         "other 2.5": "it is no pcapflow.plugins.Protocol",
         "named 2.5": "its name is 'Not A Name': small letters, digits, - and _, 32 at the most",
         "taken 2.5": "http is another's name",
         "twice 2.5": "fine is another's name",
+        "words 2.5": "its media_types are no tuple of strings",
+        "leaves 2.5": "SystemExit: 0 (leaves.py:1)",
     }
     done = with_packages(tmp_path, "analyze", "-q", "--json", "--no-records", str(REDIS))
     assert done.returncode == 0
-    assert done.stderr.count("is not used: ") == 5
+    assert done.stderr.count("is not used: ") == 7
     assert "not used: ImportError: no libfoo" in with_packages(tmp_path, "protocols").stdout
 
 
@@ -512,8 +683,6 @@ def test_records_of_plug_ins_are_read_again_and_compared(run: Run, install: Inst
 
 
 def pcapflow_line(ran: Any) -> bytes:
-    import msgspec
-
     return msgspec.json.encode(ran.summary)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pcapflow import pipeline
-from pcapflow.findings.extract import VALUE, Extraction, Where
+from pcapflow.findings.extract import VALUE, Conditions, Extraction
 from pcapflow.limits import Limits
 from pcapflow.report.sinks.values import ValueLines
 from tests.conftest import Run
@@ -181,7 +181,7 @@ def test_bodies_whose_values_are_given_leave_no_circles_behind(prefix: str) -> N
         pipeline.run(
             [str(SAMPLES / "keepalive.pcap")],
             sinks=[ValueLines(VALUE, lambda _: None, lambda _: None)],
-            listeners=[Extraction(prefix, Where(), with_source=True)],
+            listeners=[Extraction(prefix, Conditions(), with_source=True)],
         )
 
     extracted()

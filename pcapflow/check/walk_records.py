@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from pcapflow.check.changes import Out, perhaps
+from pcapflow.check.changes import key_of as quoted
 from pcapflow.fields import Endpoint
 from pcapflow.records import (
     AnyRecord,
@@ -265,7 +266,7 @@ def plugin(at: str, a: Plugin, b: Plugin, out: Out) -> None:
     out(f"{at}.packet", a.packet, b.packet)
     out(f"{at}.stream_offset", a.stream_offset, b.stream_offset)
     for name in dict.fromkeys((*a.fields, *b.fields)):
-        out(f"{at}.fields.{name}", a.fields.get(name), b.fields.get(name))
+        out(f"{at}.fields.{quoted(name)}", a.fields.get(name), b.fields.get(name))
     out(f"{at}.file", file_name(a.file), file_name(b.file))
     out(f"{at}.frame", a.frame, b.frame)
 

@@ -61,12 +61,12 @@ def extract(
     """
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
-    from pcapflow.findings.extract import VALUE, Extraction, Where
+    from pcapflow.findings.extract import VALUE, Conditions, Extraction
     from pcapflow.report.sinks.values import ValueLines
 
     refuse_one_place_twice({"the output": output or "-", "--drops": drops})
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
-    where = Where.parse(conditions)
+    where = Conditions.parse(conditions)
     bounds, options = settings(run, Looking(sniff=sniff_json))
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))

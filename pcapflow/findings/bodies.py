@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pcapflow.body_options import NOTHING_MORE, Looking
+from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
 from pcapflow.findings.listening import Listener
 from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader, read_whole
-from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
@@ -33,12 +32,23 @@ class Bodies:
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
+        tap = self._chooser.tap(origin) if self._chooser is not None else None
+        if self._chooser is not None and tap is None:
+            return self._unread()
+        heard_by = [sink for one in self._listeners if (sink := one.body(head, origin)) is not None]
         form = "" if head.form in self._payloads.plugged else head.form
-        return self._reader(head.codings, form, origin, self._heard_by(head, origin))
+        return BodyReader(head.codings, form, self._limits, self._ledger, self._looking, tap, heard_by)
 
     def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
-        return self._reader((), form, origin, ())
+        tap = self._chooser.tap(origin) if self._chooser is not None else None
+        if self._chooser is not None and tap is None:
+            return self._unread()
+        return BodyReader((), form, self._limits, self._ledger, self._looking, tap)
+
+    def _unread(self) -> BodyReader:
+        """Of a body that is read for nobody."""
+        return BodyReader((), "", self._limits, self._ledger)
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
         """See `Host`."""
@@ -48,16 +58,3 @@ class Bodies:
         reader.feed(data)
         reader.finish(whole=True)
         return reader
-
-    def _heard_by(self, head: Head, origin: BodyOrigin) -> list[BodyListener]:
-        """Who listens to a body."""
-        return [sink for one in self._listeners if (sink := one.body(head, origin)) is not None]
-
-    def _reader(self, codings: tuple[str, ...], form: str, origin: BodyOrigin, heard_by: Sequence[BodyListener]) -> BodyReader:
-        chooser = self._chooser
-        if chooser is None:
-            return BodyReader(codings, form, self._limits, self._ledger, self._looking, None, heard_by)
-        tap = chooser.tap(origin)
-        if tap is None:
-            return BodyReader(codings, "", self._limits, self._ledger, NOTHING_MORE, None, heard_by)
-        return BodyReader(codings, form, self._limits, self._ledger, self._looking, tap, heard_by)

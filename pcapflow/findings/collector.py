@@ -32,7 +32,7 @@ from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.cache import Answer, Heads
 from pcapflow.protocols.http.message import Head
-from pcapflow.protocols.registry import forms
+from pcapflow.protocols.registry import forms, own_forms
 from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
@@ -44,8 +44,12 @@ from pcapflow.streams.events import StreamGap, Where
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary
 
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
-_PLUGIN = _JSON
 """Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
+_PLUGIN = _JSON
+
+
+def _limit_of(drop: Drop) -> records.LimitValue | None:
+    return records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
 
 
 def _nowhere(packet: int, connection: int, kind: str, line: bytes, rank: int = 0, order: int = -1) -> None:
@@ -79,7 +83,7 @@ class Collector:
         self.plugins: dict[str, int] = {}
         """What each plug-in found."""
         self.heads = Heads(ledger.http, self._forgotten, payloads().form_of, keep_raw=any(one.keeps_heads for one in who.listeners))
-        self.forms = forms()
+        self.forms = own_forms()
         self.looks_at_all = looking.at_all or any(one.looks_at_all for one in who.listeners)
         self.worst = Worst(limits)
         self.places = Places()
@@ -134,8 +138,8 @@ class Collector:
     def consumer(self, conversation: Conversation) -> Consumer:
         """See `StreamObserver`."""
         if self._follow is not None:
-            return self._follow.consumer(conversation.number, lambda: Stack(self, self.forms))
-        return Stack(self, self.forms)
+            return self._follow.consumer(conversation.number, lambda: Stack(self, forms()))
+        return Stack(self, forms())
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
@@ -239,13 +243,12 @@ class Collector:
     def given_up(self, origin: BodyOrigin, drop: Drop, held: int, rank: int = _DROP) -> None:
         """Something of a body was, of which so many bytes were held."""
         self.count_drop(drop.reason, held)
-        limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
-        packet = origin.packet
-        record = records.Drop(
-            origin.connection, origin.stream, drop.reason.layer, drop.reason.value, seconds(self.places.ts(packet, origin.ts)), packet, 0, held, limit, drop.detail, None, None,
-            True, *self.places.of(packet),
-        )  # fmt: skip
         if self._wants("drop"):
+            packet = origin.packet
+            record = records.Drop(
+                origin.connection, origin.stream, drop.reason.layer, drop.reason.value, seconds(self.places.ts(packet, origin.ts)), packet, 0, held, _limit_of(drop), drop.detail,
+                None, None, True, *self.places.of(packet),
+            )  # fmt: skip
             self.record(packet, origin.connection, record, rank + (origin.stream == "server"))
 
     # --- Host: protocols
@@ -379,12 +382,11 @@ class Collector:
     ) -> None:
         self.count_drop(drop.reason, held)
         if self._wants("drop"):
-            limit = records.LimitValue(drop.limit_name, drop.limit_value) if drop.limit_name else None
             name = conversation.stream_name(direction)
             reason = drop.reason
             sequence = conversation.wire_sequence(direction, offset)
             record = records.Drop(
-                conversation.number, name, reason.layer, reason.value, seconds(self.places.ts(packet, ts)), packet, offset, held, limit, drop.detail,
+                conversation.number, name, reason.layer, reason.value, seconds(self.places.ts(packet, ts)), packet, offset, held, _limit_of(drop), drop.detail,
                 sequence, requested_by or None, reason.layer != "reassembly", *self.places.of(packet),
             )  # fmt: skip
             self.record(packet, conversation.number, record, _DROP + (name == "server"))

@@ -66,9 +66,8 @@ class _Kept:
 
     def stop(self, drop: Drop) -> None:
         """See `BodyListener`."""
-        if self._open:
-            self._notes.append(f"{drop.reason.value} at byte {self._size}")
-            self._open = False
+        self._notes.append(f"{drop.reason.value} at byte {self._size}")
+        self._open = False
 
     def undecoded(self, problem: str) -> None:
         """See `BodyListener`."""
@@ -133,9 +132,7 @@ def _found(connection: int, exchange: Exchange, asked: _Kept | None, answered: _
     if answer is not None:
         began = answered.ts if answered is not None else None
         response = ResponseFound(answer.status, answer.reason, _message(answer, exchange.response, answered), began)
-    return ExchangeFound(
-        connection, exchange.index, exchange.ts, exchange.done_ts, exchange.resynchronised, exchange.anomalies, request, response
-    )
+    return ExchangeFound(connection, exchange.ts, exchange.done_ts, exchange.resynchronised, exchange.anomalies, request, response)
 
 
 def _message(head: Head, record: Request | Response | None, kept: _Kept | None) -> MessageFound:

@@ -34,7 +34,7 @@ _KEYS = ("method", "host", "status", "path", "source")
 
 
 @dataclass(frozen=True)
-class Where:
+class Conditions:
     """Which bodies are looked into: all conditions must hold."""
 
     method: str | None = None
@@ -44,7 +44,7 @@ class Where:
     source: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Where:
+    def parse(cls, text: str) -> Conditions:
         """`method=POST,host=api.example,status=2xx,path=/v1/*`; raises `UsageError`."""
         found: dict[str, str] = {}
         for part in filter(None, text.split(",")):
@@ -96,7 +96,7 @@ class Extraction(Listener):
     by_exchange = True
     chooses = True
 
-    def __init__(self, prefix: str, where: Where, *, with_source: bool = False) -> None:
+    def __init__(self, prefix: str, where: Conditions, *, with_source: bool = False) -> None:
         """prefix: see `payload.extract.Values`; with_source: each value in an object that says where it is from."""
         self._prefix = prefix
         self._where = where

@@ -33,7 +33,7 @@ class Run(Protocol):
         """A line of that kind, which packet completed; see `RecordSorter.add`."""
         ...
 
-    def given_up(self, origin: BodyOrigin, drop: Drop, held: int, rank: int = 0) -> None:
+    def given_up(self, origin: BodyOrigin, drop: Drop, held: int, rank: int = ...) -> None:
         """Something of a body was, of which so many bytes were held."""
         ...
 

@@ -1,20 +1,18 @@
 """Bodies that other packages read.
 
 Contract: a `Listener`; each body of a plug-in's media types becomes a record `plugin.NAME` when its exchange is over. What a plug-in raises ends what it reads of that body, and is told at
-the body's end, so that it does not depend on how the bytes came. Invariant: what waits for the end of an exchange is reserved in the `output` account.
+the body's end, so that it does not depend on how the bytes came. Invariant: what waits for the end of an exchange is reserved in the `plugins` account.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from pcapflow import plugins
 from pcapflow.drops import Drop, DropReason
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.payload.registry import Payloads
-from pcapflow.plugin_loading import PluginError, guarded
+from pcapflow.plugin_loading import PluginError, encoded, guarded, of_type
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
 from pcapflow.streams.events import Where
@@ -67,7 +65,7 @@ class _Reader:
         body, found = self._body, None
         if body is not None:
             try:
-                found = guarded(lambda: _encoded(body.finish(whole=whole and self._open)))
+                found = guarded(lambda: encoded(body.finish(whole=whole and self._open)))
             except PluginError as e:
                 self.failed(e)
         self._over(self, found)
@@ -92,7 +90,7 @@ class PluggedBodies(Listener):
         if plugin is None:
             return None
         try:
-            return _Reader(plugin.name, guarded(plugin.open), origin, self._over)
+            return _Reader(plugin.name, guarded(lambda: of_type(plugin.open(), plugins.Body)), origin, self._over)
         except PluginError as e:
             reader = _Reader(plugin.name, None, origin, self._over)
             reader.failed(e)
@@ -105,7 +103,13 @@ class PluggedBodies(Listener):
             self._run.given_up(origin, Drop(DropReason.PLUGIN_FAILED, "", 0, f"{reader.name}: {reader.problem}"), 0)
         if found is None:
             return
-        account = self._run.ledger.output
+        most = self._run.limits.plugin_message_max_bytes
+        if len(found) > most:
+            detail = f"{reader.name}: a record of {len(found)} bytes"
+            drop = Drop(DropReason.PLUGIN_MESSAGE_TOO_LARGE, "plugin_message_max_bytes", most, detail)
+            self._run.given_up(origin, drop, 0)
+            return
+        account = self._run.ledger.plugins
         if not account.reserve(len(found) + _WAITING_BYTES):
             drop = Drop(DropReason.PLUGIN_MEMORY, *account.refusal(), f"{reader.name}: what was found in a body")
             self._run.given_up(origin, drop, len(found))
@@ -116,9 +120,5 @@ class PluggedBodies(Listener):
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Listener`."""
         for stream, name, found, where in self._waiting.pop(exchange, ()):
-            self._run.ledger.output.release(len(found) + _WAITING_BYTES)
+            self._run.ledger.plugins.release(len(found) + _WAITING_BYTES)
             self._run.found_by_plugin(connection, stream, name, getattr(exchange, "index", None), found, where, packet)
-
-
-def _encoded(fields: object) -> bytes | None:
-    return None if fields is None else msgspec.json.encode(dict(fields))  # type: ignore[call-overload]

@@ -121,12 +121,16 @@ class BodyReader:
     def gap(self) -> None:
         """Bytes are missing here. What comes after them can be read where a separator tells where to go on, and no coding is in the way."""
         self._hash = None
+        looked = self._looks and self.drop is None
+        drop = None
         if self._decoder is not None and self._wanted:
-            self._stop(self._decoder.cut())
-            self._shut = True
+            drop = self._decoder.cut()
         for listener in self._listeners:
             listener.gap()
-        if self._looks and self.drop is None:
+        if self._decoder is not None:
+            self._stop(drop)
+            self._shut = True
+        if looked:
             goes_on = self._text is not None and self._text.gap()
             self._lost = not goes_on or self._decoder is not None
         self._gapped = True
@@ -216,22 +220,15 @@ def _sha256() -> hashlib._Hash:
 
 
 def read_whole(
-    data: bytes,
-    codings: tuple[str, ...],
-    form: str,
-    limits: Limits,
-    ledger: Ledger,
-    looking: Looking = NOTHING_MORE,
-    tap: Tap | None = None,
-    listeners: Sequence[BodyListener] = (),
+    data: bytes, codings: tuple[str, ...], form: str, limits: Limits, ledger: Ledger, looking: Looking = NOTHING_MORE
 ) -> BodyReader | JsonBody:
     """A body that is whole at once: its JSON where it is small and plain, else its finished reader."""
-    plain = form == "json" and not codings and tap is None and not listeners and looking.nothing
+    plain = form == "json" and not codings and looking.nothing
     if plain and len(data) <= SMALL and limits.json_max_depth >= SMALL and limits.json_scalar_max_bytes >= SMALL:
         json = parse_at_once(data)
         if json is not None:
             return json
-    reader = BodyReader(codings, form, limits, ledger, looking, tap, listeners)
+    reader = BodyReader(codings, form, limits, ledger, looking)
     reader.feed(data)
     reader.finish(whole=True)
     return reader

@@ -3,7 +3,7 @@
 Contract: `feed` takes the next bytes of a body in pieces of any size; `finish` says how the body ended and returns what was
 found. Neither raises for what the bytes are. ijson's push parser sees slices that begin at fixed offsets of the body
 (`json_slice`), so the result does not depend on how the bytes were cut. Scalars and depth are bounded before ijson sees
-them (`structure.Outline`): a string longer than a slice is kept here until it ends and handed over once, so that ijson
+them (`json_outline.Outline`): a string longer than a slice is kept here until it ends and handed over once, so that ijson
 never scans it again and again.
 
 Invariant: what is kept between two calls is one slice begun, one unfinished scalar, the slice in which the open document

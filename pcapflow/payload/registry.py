@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from pcapflow.payload.json_formats import form_of
-from pcapflow.plugin_loading import PAYLOADS, Point, installed
-from pcapflow.plugins import Payload
+from pcapflow.plugin_loading import PAYLOADS, PROTOCOLS, Point, installed
+from pcapflow.plugins import Payload, Protocol
 
 PLUGGED = "plugin."
 """What the kinds of plug-ins begin with."""
@@ -30,12 +30,15 @@ class Payloads:
         if content_type is None:
             return ""
         media_type = content_type.partition(";")[0].strip().lower()
-        return form_of(media_type) or next((kind for kind, types in self._types if any(fnmatchcase(media_type, one) for one in types)), "")
+        return form_of(media_type) or next(
+            (kind for kind, types in self._types if any(fnmatchcase(media_type, one.lower()) for one in types)), ""
+        )
 
 
 def plugged() -> tuple[Point, ...]:
     """Payloads of other packages, those that are not used too."""
-    return installed(PAYLOADS, Payload, frozenset(("json",)))
+    protocols = {point.name for point in installed(PROTOCOLS, Protocol) if point.plugin is not None}
+    return installed(PAYLOADS, Payload, frozenset(("json", *protocols)))
 
 
 @cache

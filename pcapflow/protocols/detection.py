@@ -34,24 +34,32 @@ class Forms:
         self.factories = tuple(factories)
         self.of = {form: factory for factory in self.factories for form in factory.forms}
         self.resumed = tuple((form, factory.resume) for factory in self.factories for form in factory.resumes)
-        self._probes = tuple(factory.probe for factory in self.factories)
+        self._failures = frozenset(factory.failed for factory in self.factories)
+        self._probes = tuple((factory.probe, factory.patient) for factory in self.factories)
 
-    def classify(self, first: bytes | bytearray) -> str | None:
-        """The form of the stream that begins with these bytes; `NOTHING`, or None where more are needed."""
-        for probe in self._probes:
+    def classify(self, first: bytes | bytearray, *, midstream: bool = False) -> str | None:
+        """The form of the stream that begins with these bytes; `NOTHING`, or None where more are needed. midstream: they are no stream's first, and a
+        factory that is not `patient` is not waited for.
+        """
+        failed = NOTHING
+        for probe, patient in self._probes:
             form = probe(first)
-            if form != "":
-                return form if form is not None or len(first) < MOST_BYTES else NOTHING
-        return NOTHING
+            if form == "" or (form is None and midstream and not patient):
+                continue
+            if form in self._failures:
+                failed = failed or form  # others may know it
+                continue
+            return form if form is not None or len(first) < MOST_BYTES else NOTHING
+        return NOTHING if midstream else failed
 
-    def telling_piece(self, stash: bytes, data: StreamData) -> int:
+    def telling_piece(self, stash: bytes, data: StreamData, *, midstream: bool = False) -> int:
         """The piece of data whose bytes, behind those that came before, tell what the stream is."""
         ends = data.piece_ends()
         most = MOST_BYTES - len(stash)
         low, high = 0, data.piece(min(data.length, most) - 1)
         while low < high:
             middle = (low + high) // 2
-            if self.classify(stash + data.take(0, min(ends[middle], most))) is None:
+            if self.classify(stash + data.take(0, min(ends[middle], most)), midstream=midstream) is None:
                 low = middle + 1
             else:
                 high = middle
@@ -241,10 +249,10 @@ class Detection:
             return
         more = data.take(0, min(data.length, MOST_BYTES - len(side.stash)))
         if side.first_line.may_tell(side.stash, more):
-            side.form = self._forms.classify(side.stash + more)
+            side.form = self._forms.classify(side.stash + more, midstream=conversation.midstream)
         if side.form is not None:
             # the packet whose bytes told, not the end of what happened to be at hand
-            piece = self._forms.telling_piece(bytes(side.stash), data)
+            piece = self._forms.telling_piece(bytes(side.stash), data, midstream=conversation.midstream)
             side.packet = data.packet(piece)
             if side.form == NOTHING and conversation.midstream:
                 side.form = None

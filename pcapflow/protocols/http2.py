@@ -38,6 +38,8 @@ class Http2:
     forms = ("http2",)
     resumes = ()
     asks = "http2"
+    patient = True
+    failed = "-"
     reads = "nothing yet: it is only named"
 
     def probe(self, first: bytes | bytearray) -> str | None:

@@ -123,7 +123,8 @@ class RawJson:
         self._conversation.fix_roles()
         stream = _Stream(self._services, self._conversation, direction, event.start - len(stash), ts, framed=framed)
         self._streams[direction] = stream
-        stream.packet = stream.first_packet = event.packet(0)
+        stream.packet = event.packet(0)
+        stream.first_packet = stream.packet  # of what was kept, the packet is not known any more
         if stash and framed:
             stream.head = stash if self._services.ledger.http.reserve(len(stash)) else b""
             stream.searching = not stream.head
@@ -294,6 +295,8 @@ class JsonStreams:
     forms = (JSON, FRAMED_JSON)
     resumes = (JSON,)
     asks = ""
+    patient = True
+    failed = "-"
     reads = "streams that are nothing but JSON"
 
     def probe(self, first: bytes | bytearray) -> str | None:

@@ -113,6 +113,16 @@ class LayerFactory(Protocol):
         ...
 
     @property
+    def failed(self) -> str:
+        """The form that says that it could not tell; one that always can has none of that name among its `forms`."""
+        ...
+
+    @property
+    def patient(self) -> bool:
+        """Whether it is waited for in the middle of a stream, where a search would go on without it."""
+        ...
+
+    @property
     def forms(self) -> tuple[str, ...]:
         """What `probe` may answer: what a stream of it begins with, such as a request or a response."""
         ...

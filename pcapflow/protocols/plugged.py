@@ -1,22 +1,21 @@
 """Protocols of other packages as layers: they get one segment at a time, and what they raise ends one conversation.
 
 Contract: `Plugged` makes a `LayerFactory` of a `plugins.Protocol`. Invariant: a plug-in sees the same calls whatever the blocks: segments of both directions in the order of their packets. What
-waits for the end of a message is reserved in the `http` account, at most `plugin_message_max_bytes` a direction; what a plug-in looks at again is counted.
+waits for the end of a message is reserved in the `plugins` account, at most `plugin_message_max_bytes` a direction; what a plug-in looks at again is counted.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
-
-import msgspec
+from operator import itemgetter
 
 from pcapflow import plugins
 from pcapflow.drops import Drop, DropReason
-from pcapflow.plugin_loading import PluginError, guarded
+from pcapflow.plugin_loading import PluginError, encoded, guarded, of_type
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Found, Switch, behind
+from pcapflow.protocols.layer import Found, Opening, Switch, behind
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEvent, StreamGap, Where, place
 
@@ -26,17 +25,23 @@ _PLACE_BYTES = 200
 _REREADS_FREE = 1 << 20
 """Bytes that are looked at again without a limit: what comes in many small segments at the beginning is no sign."""
 _FIRST = 256
+"""Bytes within which a plug-in decides whose they are."""
+_LAZY = 16
+"""Times the bytes that came, from which on a plug-in is asked less often."""
+_offset = itemgetter(0)
 
 
 class _Side:
     """One direction."""
 
-    __slots__ = ("data", "needs", "places", "reserved", "searching")
+    __slots__ = ("asked", "data", "needs", "places", "reserved", "searching")
 
     def __init__(self) -> None:
         self.data = bytearray()
         """What waits for the end of a message."""
-        self.places: deque[Where] = deque()
+        self.asked = 0
+        """Bytes of it that the plug-in was asked about."""
+        self.places: list[Where] = []
         """The first byte of each segment of which something waits."""
         self.needs = 0
         """So many bytes there have to be before the plug-in is asked again."""
@@ -73,29 +78,29 @@ class PluggedLayer:
             return None
         self._conversation.claim_client(direction if form == self._factory.forms[0] else 1 - direction, "content")
         try:
-            self._plugin = guarded(self._factory.plugin.open)
+            self._plugin = guarded(lambda: of_type(self._factory.plugin.open(), plugins.Conversation))
         except PluginError as e:
             self._drop(direction, DropReason.PLUGIN_FAILED, str(e), found.packet, Where(found.offset, found.packet, 0, -1))
             return None
         events: list[list[StreamEvent]] = [[], []]
         for d in (direction, 1 - direction):
             opening = found.openings[d]
-            side = self._sides[d]
-            side.searching = opening.searching or opening.passed
-            events[d] = behind(opening.events, found.packet - (d == direction)) if side.searching else opening.events
-            if not side.searching and opening.stash and opening.where is not None:
-                self._take(d, opening.stash, opening.where, found.packet)
+            self._sides[d].searching = opening.searching or opening.passed
+            if self._sides[d].searching:
+                events[d] = behind(opening.events, found.packet - (d == direction))
+            else:
+                events[d] = behind(opening.events, found.packet)
+                first, where = _first_bytes(opening, found.packet)
+                if first and where is not None and self._plugin is not None:
+                    self._take(d, first, where, found.packet)
         return self.consume((events[0], events[1]))
 
     def _failed_to_probe(self, found: Found) -> None:
         """The plug-in raised at the first bytes of a direction: say what, of the bytes up to the packet that told."""
-        opening = found.openings[found.direction]
-        pieces = [piece for event in opening.events if isinstance(event, StreamData) for piece in event.pieces()]
-        told = [piece for piece in pieces if piece.packet(0) <= found.packet]
-        first = opening.stash + b"".join(piece.take(0, piece.length) for piece in told)
-        where = opening.where if opening.where is not None and opening.stash else place(pieces[0], 0)
+        first, where = _first_bytes(found.openings[found.direction], found.packet)
+        assert where is not None
         try:
-            guarded(lambda: self._factory.plugin.probe(first))
+            guarded(lambda: self._factory.plugin.probe(first[:_FIRST]))
             problem = "what it said of the first bytes changed"
         except PluginError as e:
             problem = str(e)
@@ -106,15 +111,27 @@ class PluggedLayer:
         for direction, event in _in_order(events):
             if self._plugin is None:
                 break
+            packet = event.packet(0) if isinstance(event, StreamData) else event.packet
+            self._ask_again(1 - direction, packet)
+            if not isinstance(event, StreamData):
+                self._ask_again(direction, packet)
+            if self._plugin is None:
+                break
             if isinstance(event, StreamData):
                 self._segment(direction, event)
             elif isinstance(event, StreamGap):
                 self._lost(direction)
-                self._tell(direction, "gap", event.packet, Where(event.start, event.packet, event.ts, -1))
+                self._tell(direction, "gap", packet, Where(event.start, packet, event.ts, -1))
             else:
-                self._tell(direction, "end", event.packet, Where(event.offset, event.packet, event.ts, -1))
+                self._tell(direction, "end", packet, Where(event.offset, packet, event.ts, -1))
                 self._forget(self._sides[direction])
         return None
+
+    def _ask_again(self, direction: int, packet: int) -> None:
+        """No more of that side may come for a while: ask about what waits, where that was put off."""
+        side = self._sides[direction]
+        if self._plugin is not None and len(side.data) > side.asked:
+            self._read(direction, packet)
 
     def _name(self, direction: int) -> str:
         return _SIDES[direction != self._conversation.client]
@@ -134,7 +151,7 @@ class PluggedLayer:
         if side.searching:
             name = self._name(direction)
             try:
-                if not guarded(lambda: self._factory.plugin.resumes(name, more)):
+                if not guarded(lambda: bool(self._factory.plugin.resumes(name, more))):
                     return
             except PluginError as e:
                 self._drop(direction, DropReason.PLUGIN_FAILED, str(e), where.packet, where)
@@ -146,7 +163,7 @@ class PluggedLayer:
         """More bytes of a direction, which begin at that place; packet: that brought them."""
         side = self._sides[direction]
         self._came += len(more)
-        account = self._services.ledger.http
+        account = self._services.ledger.plugins
         cost = len(more) + _PLACE_BYTES
         if not account.reserve(cost):
             detail = f"{len(side.data) + len(more)} bytes of a message"
@@ -169,8 +186,7 @@ class PluggedLayer:
             first = _place_of(side, at)
             left = len(data) - at
             try:
-                message = guarded(lambda: self._message(name, data, at))  # noqa: B023 - called at once
-                found = guarded(lambda: _encoded(message))  # noqa: B023
+                message, found = guarded(lambda: self._message(name, data, at))  # noqa: B023 - called at once
             except PluginError as e:
                 self._drop(direction, DropReason.PLUGIN_FAILED, str(e), packet, first)
                 return
@@ -179,25 +195,36 @@ class PluggedLayer:
                 self._tell(direction, "gap", packet, first)
                 return
             if not message.size and left >= most:
-                self._too_large(direction, packet, first)
+                self._too_large(direction, f"no end within {most} bytes", packet, first)
+                self._lost(direction)
+                self._tell(direction, "gap", packet, first)
                 return
             if not message.size:
-                side.needs = left + max(message.needs, 1)
                 self._looked += left
+                more = max(message.needs, 1, left // 4 if self._looked > _LAZY * self._came else 0)
+                side.needs = left + more
                 if self._looks_too_often(direction, packet, first):
                     return
                 break
-            if found is not None:
+            if found is not None and len(found) > most:
+                self._too_large(direction, f"a record of {len(found)} bytes", packet, first)
+            elif found is not None:
                 self._services.plugin(self._conversation, direction, self._factory.name, found, first, packet)
             at += message.size
         self._advance(side, at)
+        side.asked = len(side.data)
 
-    def _message(self, name: str, data: bytes, at: int) -> plugins.Message | None:
+    def _message(self, name: str, data: bytes, at: int) -> tuple[plugins.Message | None, bytes | None]:
+        """What the plug-in says of a place, and what a record has of it as JSON."""
         assert self._plugin is not None
-        message = self._plugin.message(name, data, at)
-        if message is not None and not 0 <= message.size <= len(data) - at:
+        said = self._plugin.message(name, data, at)
+        if said is None:
+            return None, None
+        message = of_type(said, plugins.Message)
+        if not 0 <= of_type(message.size, int) <= len(data) - at:
             raise ValueError(f"a message of {message.size} bytes in {len(data) - at}")
-        return message
+        of_type(message.needs, int)
+        return message, encoded(message.fields) if message.size else None
 
     def _looks_too_often(self, direction: int, packet: int, first: Where) -> bool:
         most = self._services.limits.plugin_rereads_max
@@ -212,21 +239,20 @@ class PluggedLayer:
         if n == len(side.data):
             self._forget(side)
             return
-        first = _place_of(side, n)
-        end = side.places[0].offset + n
-        while len(side.places) > 1 and side.places[1].offset <= end:
-            side.places.popleft()
-        side.places[0] = first._replace(offset=end)
+        offset = side.places[0].offset + n
+        first = bisect_right(side.places, offset, key=_offset) - 1
+        del side.places[:first]
+        side.places[0] = side.places[0]._replace(offset=offset)
         del side.data[:n]
         left = len(side.data) + _PLACE_BYTES * len(side.places)
-        self._services.ledger.http.release(side.reserved - left)
+        self._services.ledger.plugins.release(side.reserved - left)
         side.reserved = left
 
     def _forget(self, side: _Side) -> None:
         side.data.clear()
         side.places.clear()
-        side.needs = 0
-        self._services.ledger.http.release(side.reserved)
+        side.needs = side.asked = 0
+        self._services.ledger.plugins.release(side.reserved)
         side.reserved = 0
 
     def _lost(self, direction: int) -> None:
@@ -245,15 +271,11 @@ class PluggedLayer:
         except PluginError as e:
             self._drop(direction, DropReason.PLUGIN_FAILED, str(e), packet, at)
 
-    def _too_large(self, direction: int, packet: int, first: Where) -> None:
-        """One message is given up: the next is looked for."""
+    def _too_large(self, direction: int, detail: str, packet: int, first: Where) -> None:
+        """One message, or what is said of it, is given up."""
         most = self._services.limits.plugin_message_max_bytes
-        drop = Drop(
-            DropReason.PLUGIN_MESSAGE_TOO_LARGE, "plugin_message_max_bytes", most, f"{self._factory.name}: no end within {most} bytes"
-        )
+        drop = Drop(DropReason.PLUGIN_MESSAGE_TOO_LARGE, "plugin_message_max_bytes", most, f"{self._factory.name}: {detail}")
         self._services.drop(self._conversation, direction, drop, packet, first.ts, first.offset, len(self._sides[direction].data))
-        self._lost(direction)
-        self._tell(direction, "gap", packet, first)
 
     def _drop(self, direction: int, reason: DropReason, detail: str, packet: int, at: Where, limit: tuple[str, int] = ("", 0)) -> None:
         """The conversation is given up."""
@@ -266,17 +288,11 @@ class PluggedLayer:
         self._services.drop(self._conversation, direction, drop, packet, at.ts, at.offset, held)
 
 
-def _encoded(message: plugins.Message | None) -> bytes | None:
-    """What a record says of a message, as JSON; None for no record."""
-    if message is None or message.fields is None or not message.size:
-        return None
-    return msgspec.json.encode(dict(message.fields))
-
-
 class Plugged:
     """A plug-in's protocol."""
 
     asks = ""
+    patient = False
     reads = "its messages"
 
     def __init__(self, plugin: plugins.Protocol) -> None:
@@ -289,26 +305,28 @@ class Plugged:
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""
         try:
-            side = guarded(lambda: self.plugin.probe(bytes(first)))
+            form = self._form(bytes(first[:_FIRST]))
         except PluginError:
             return self.failed
+        return "" if form is None and len(first) >= _FIRST else form
+
+    def _form(self, first: bytes) -> str | None:
+        """What the plug-in says of first bytes; `PluginError` where it raises."""
+        side = guarded(lambda: self.plugin.probe(first))
         if side is None:
-            return None if len(first) < _FIRST else ""
-        return self.forms[_SIDES.index(side)] if side in _SIDES else ""
+            return None
+        return self.forms[_SIDES.index(side)] if guarded(lambda: of_type(side, str)) in _SIDES else ""
 
     def resume(self, form: str, data: StreamData, position: int, stop: int) -> int:
-        """See `LayerFactory`. What raises there finds nothing."""
-        side = _SIDES[self.forms.index(form)]
+        """See `LayerFactory`: where a segment begins as the first bytes of a side do. What raises there finds nothing."""
         for piece in data.pieces():
             start = piece.start - data.start
             if start >= stop:
                 break
-            if start < position:
-                continue
-            first = piece.take(0, piece.length)
-            with suppress(PluginError):
-                if guarded(lambda: self.plugin.resumes(side, first)):  # noqa: B023 - called at once
-                    return start
+            if start >= position:
+                with suppress(PluginError):
+                    if self._form(piece.take(0, min(piece.length, _FIRST))) == form:
+                        return start
         return data.length
 
     def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> PluggedLayer:
@@ -332,9 +350,18 @@ def _in_order(events: Events) -> Iterator[tuple[int, StreamEvent]]:
 def _place_of(side: _Side, at: int) -> Where:
     """The place of a byte that waits: the packet and time of the segment that carried it."""
     offset = side.places[0].offset + at
-    found = side.places[0]
-    for where in side.places:
-        if where.offset > offset:
+    return side.places[bisect_right(side.places, offset, key=_offset) - 1]._replace(offset=offset)
+
+
+def _first_bytes(opening: Opening, packet: int) -> tuple[bytes, Where | None]:
+    """What a direction said up to a packet, all at once, and where that begins: it depends on the blocks how it came."""
+    first, where = opening.stash, opening.where if opening.stash else None
+    for event in opening.events:
+        if not isinstance(event, StreamData):
             break
-        found = where
-    return found._replace(offset=offset)
+        for piece in event.pieces():
+            if piece.packet(0) > packet:
+                break
+            where = where or place(piece, 0)
+            first += piece.take(0, piece.length)
+    return first, where

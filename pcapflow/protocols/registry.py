@@ -17,6 +17,16 @@ from pcapflow.protocols.tls import Tls
 BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Http1(), JsonStreams())
 
 
+_TAKEN = frozenset(("opaque", "empty", "websocket", *(name for factory in BUILT_IN for name in (factory.name, *factory.forms))))
+"""Names that mean something already."""
+
+
+@cache
+def own_forms() -> Forms:
+    """What a stream of pcapflow's own protocols may begin with."""
+    return Forms(BUILT_IN)
+
+
 @cache
 def forms() -> Forms:
     """All that a stream may begin with, plug-ins last. It knows nothing of any run."""
@@ -25,4 +35,4 @@ def forms() -> Forms:
 
 def plugged() -> tuple[Point, ...]:
     """Protocols of other packages, those that are not used too."""
-    return installed(PROTOCOLS, Protocol, frozenset(name for factory in BUILT_IN for name in (factory.name, *factory.forms)))
+    return installed(PROTOCOLS, Protocol, _TAKEN)

@@ -206,6 +206,8 @@ class Tls:
     forms = (_NAME,)
     resumes = ()
     asks = _NAME
+    patient = True
+    failed = "-"
     reads = "the names in the first hellos; what is encrypted is not read"
 
     def probe(self, first: bytes | bytearray) -> str | None:

@@ -166,11 +166,10 @@ class Connection(Sides):
         """A row's segment waits for memory: others give some up, and it is placed, as often as it takes."""
         packet = rows.packet[i]
         while (wanted := stream.wanted) is not None:
-            victim = None if wanted.early else ctx.pressure.fattest()
-            if victim is None:
+            if wanted.victim is None:
                 ctx.relieve_early(stream, packet)
             else:
-                ctx.relieve(victim, Why(GapCause.MEMORY, ctx.ledger.refused, self.number), stream, packet)
+                ctx.relieve(wanted.victim, Why(GapCause.MEMORY, ctx.ledger.refused, self.number), stream, packet)
             stream.go_on(ctx, packet, rows.ts[i], rows.clock[i], rows.ack[i])
 
     def _take_run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:

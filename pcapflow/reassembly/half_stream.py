@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.reassembly.beliefs import Expected
 from pcapflow.reassembly.causes import ACKNOWLEDGED, AT_END, RING_RANGES, RING_SIZE, Conflict, Why
-from pcapflow.reassembly.context import Context, Owner
+from pcapflow.reassembly.context import Context, Owner, Victim
 from pcapflow.reassembly.holes import Holes
 from pcapflow.reassembly.out_of_order import Behind
 from pcapflow.reassembly.pending_run import Rows, Segment
@@ -29,10 +29,8 @@ from pcapflow.streams.events import NEVER, StreamEnd
 
 _JUMP_MAX = 1 << 30
 """The largest receive window that TCP can announce (RFC 7323): nothing in the stream is further ahead than that."""
-
-
-_PLACED, _RISES, _REFUSED = "placed", "rises", "refused"
-"""What became of a part of a segment: it has its place; it has, and memory is going to be short; there is no room for it."""
+_PLACED, _RISES = "placed", "rises"
+"""What became of a part of a segment: it has its place, and memory is going to be short."""
 
 
 class Wanted(NamedTuple):
@@ -42,8 +40,8 @@ class Wanted(NamedTuple):
     """Offsets, from and up to which it is still to be placed."""
     shift: int
     """What makes an offset a position in the block."""
-    early: bool
-    """It has what it needs, and memory is going to be short."""
+    victim: Victim | None
+    """Who has to give memory up; None where it has what it needs, and memory is going to be short."""
     offset: int
     """Of the whole segment, its bytes, and what the counters said before."""
     n: int
@@ -133,7 +131,7 @@ class HalfStream(Holes):
         assert wanted is not None
         self._put_all(ctx, wanted.parts, wanted.shift, packet, ts, clock, ack)
         if self.wanted is not None:
-            self.wanted = wanted._replace(parts=self.wanted.parts, early=self.wanted.early)
+            self.wanted = wanted._replace(parts=self.wanted.parts, victim=self.wanted.victim)
         else:
             self._placed(ctx, wanted.offset, wanted.n, wanted.repeated, wanted.late, 0, clock)
 
@@ -302,12 +300,13 @@ class HalfStream(Holes):
         for i, (low, high) in enumerate(parts):
             put = self._put(ctx, low, high, low + shift, packet, ts, clock, ack)
             if put is not _PLACED:
-                self.wanted = Wanted(parts[i + (put is _RISES) :], shift, put is _RISES, 0, 0, 0, 0)
+                victim = None if isinstance(put, str) else put
+                self.wanted = Wanted(parts[i + (victim is None) :], shift, victim, 0, 0, 0, 0)
                 return
 
-    def _put(self, ctx: Context, low: int, high: int, at: int, packet: int, ts: int, clock: int, ack: int) -> str:
-        """[low, high) was never seen before: deliver it if it comes next, else hold it. Whether that was done: where it is refused, another stream has to
-        give memory up first.
+    def _put(self, ctx: Context, low: int, high: int, at: int, packet: int, ts: int, clock: int, ack: int) -> str | Victim:
+        """[low, high) was never seen before: deliver it if it comes next, else hold it. What became of it; where there is no room, who has to give memory up
+        first.
         """
         while True:
             if self.drop_reason is not None:
@@ -326,7 +325,7 @@ class HalfStream(Holes):
             if not behind.hold(Mark(low, packet, ts, ack), ctx.block.view[at : at + high - low], clock):
                 victim = ctx.pressure.fattest()
                 if victim is not None and (victim is not self or ctx.drops_streams):
-                    return _REFUSED
+                    return victim
                 why = Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number)
                 self._give_up(ctx, min(low, behind.first) if behind.first >= 0 else low, why, packet, ts)
                 continue

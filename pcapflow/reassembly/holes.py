@@ -89,7 +89,7 @@ class Holes(Delivery):
         self.cuts: list[tuple[int, int]] | None = None  # disjoint, ascending
         """Begin and end of tails that the capture cut off, in order, from `next` on; CUT_BYTES are reserved for each."""
         self.differs: set[Policy] = NONE
-        """Overlap policies under which this stream would read differently."""
+        """Overlap policies under which this stream is ambiguous."""
         self.bucket = 0
         """The class of what is reserved for `behind`, in which `Context` has this stream; 0 for none."""
 

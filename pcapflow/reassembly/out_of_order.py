@@ -22,7 +22,7 @@ from pcapflow.reassembly.sack import Sacked, Told
 BEHIND_BYTES = 3584
 """Reserved for these objects themselves, as tests/reassembly/test_connection_memory.py measures it."""
 NONE: set[Policy] = set()
-"""No policy reads differently; never changed in place."""
+"""Under no policy is anything ambiguous; never changed in place."""
 
 
 class Contest(NamedTuple):
@@ -34,7 +34,7 @@ class Contest(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A range that leaves: its bytes, the segments that are remembered of it, by offset, and under which policies it would read differently."""
+    """A range that leaves: its bytes, the segments that are remembered of it, by offset, and under which policies it is ambiguous."""
 
     start: int
     end: int

@@ -1,8 +1,8 @@
-"""Under which overlap policies the bytes behind a stream's holes would read differently.
+"""Under which overlap policies the bytes behind a stream's holes are ambiguous.
 
 Contract: `add` takes the two copies of a contested range, `ambiguous_under` tells when the bytes are delivered which policies would have
 delivered others. Invariant: everything kept is reserved in the `rings` account and bounded by `overlap_bytes` and `overlap_ranges`; what does
-not fit makes the witness `full`: it then keeps nothing, and says that every policy may read differently.
+not fit makes the witness `full`: it then keeps nothing, and says that every policy may be one under which the stream is ambiguous.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Witness:
         self._bytes = self._count = 0
         self.reserved = 0
         self.full = False
-        """There was more than is kept: every policy may read differently."""
+        """There was more than is kept: every policy may be one under which the stream is ambiguous."""
 
     def contested(self, low: int, high: int) -> bool:
         """Whether copies of some byte of [low, high) are kept."""
@@ -105,7 +105,7 @@ class Witness:
         self.reserved = 0
 
     def ambiguous_under(self, chosen: Policy, arrivals: Arrivals, start: int, end: int) -> set[Policy]:
-        """[start, end) is delivered, the first of what waits: the policies under which it would have read differently. Forgets those bytes."""
+        """[start, end) is delivered, the first of what waits: the policies under which it other bytes would have been delivered. Forgets those bytes."""
         others = set(Policy) - {chosen}
         if self.full:
             return others

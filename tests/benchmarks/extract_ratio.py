@@ -16,7 +16,7 @@ import time
 import ijson
 
 from pcapflow import pipeline
-from pcapflow.findings.extract import VALUE, Extraction, Where
+from pcapflow.findings.extract import VALUE, Conditions, Extraction
 from pcapflow.limits import Limits
 from pcapflow.report.sinks.values import ValueLines
 from tests.benchmarks.json_ratio import collect, ijson_alone
@@ -34,7 +34,7 @@ def extract(path: str, prefix: str) -> tuple[float, int]:
     pipeline.run(
         [path],
         sinks=[ValueLines(VALUE, count, lambda lines: None)],
-        listeners=[Extraction(prefix, Where())],
+        listeners=[Extraction(prefix, Conditions())],
     )
     return time.perf_counter() - began, given
 

@@ -747,3 +747,21 @@ def test_ranges_in_several_parts_are_a_body_as_any_other(run: Run) -> None:
         ("http://example/b?c=1", 200, len(OK)),
         ("*", 200, len(OK)),
     ]
+
+
+def test_an_answer_that_is_given_up_before_its_body_began_does_not_end_twice(run: Run) -> None:
+    t = (
+        Talk().open().send(1, b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n")
+    )  # its request is not in the capture, and its body may never have been sent
+    t.acknowledge(0).send(1, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    ran = run(t.close().bytes(), replace(Limits(), http_total=600, block_packets=4))
+    assert DropReason.HTTP_MEMORY in ran.summary.drops.by_reason
+
+
+def test_bytes_that_answer_no_simple_request_are_no_simple_answer(run: Run) -> None:
+    """The request of HTTP/0.9 was reported without an answer, as too many waited behind it: what comes then answers others."""
+    t = Talk().open().send(0, b"GET /old\r\n" + b"".join(request(f"/{n}") for n in range(300)))
+    t.send(1, b"plain text\r\n").send(1, response(b'{"a":1}') * 5)
+    ran = run(t.close().bytes())
+    assert "0" not in ran.summary.http.by_status
+    assert DropReason.HTTP_MALFORMED_HEAD in ran.summary.drops.by_reason

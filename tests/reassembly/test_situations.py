@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pcapflow.drops import GapCause
 from pcapflow.limits import KIB, MIB, SECOND, Limits
+from pcapflow.reassembly.causes import Why
+from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.pressure import Pressure
 from tests.conftest import Run
 from tests.craft import ACK, FIN, PSH, RST, SYN, Talk, filler, merge, pcap, request, response
 from tests.reassembly.recorder import Told, reassemble
@@ -298,3 +302,33 @@ def test_limits_grow_with_the_memory_that_is_allowed() -> None:
     grown = Limits().with_memory(128 * MIB)
     assert grown.rings_total == 64 * MIB
     assert Limits().with_memory(32 * MIB).rings_total == 16 * MIB
+
+
+def test_who_is_asked_for_memory_is_who_gives_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking has an effect: another one is asked the next time."""
+    frames = []
+    for n in range(60):
+        t = Talk(sport=10_000 + n).open().send(0, b"lost", keep=False)
+        t.us = n
+        frames += t.send(0, b"x" * (9000 if n < 40 else 9200)).frames
+    path = tmp_path / "short.pcap"
+    path.write_bytes(pcap(sorted(frames, key=lambda frame: frame[0])))
+    named: list[int] = []
+    asked: list[int] = []
+    fattest, relieve = Pressure.fattest, Context.relieve
+
+    def naming(self: Any) -> Any:
+        victim = fattest(self)
+        named.append(victim.owner.number)
+        return victim
+
+    def asking(self: Any, victim: Any, why: Why, who: Any, packet: int) -> None:
+        if why.limit != "soft_percent":
+            asked.append(victim.owner.number)
+        relieve(self, victim, why, who, packet)
+
+    monkeypatch.setattr(Pressure, "fattest", naming)
+    monkeypatch.setattr(Context, "relieve", asking)
+    reassemble(path, replace(Limits(), rings_total=300 * KIB, soft_percent=100))
+    assert len(asked) > 10
+    assert asked == named

@@ -87,7 +87,7 @@ def _record_bytes(record: Request | Response | None, head: RequestHead | Respons
     if record is None or (head is not None and record is head.bodiless):
         return 0
     if isinstance(record, msgspec.Raw):
-        return 100 + memoryview(record).nbytes  # encoded already, see `http1_head.encoded`
+        return 100 + memoryview(record).nbytes  # encoded already, see `message.encoded`
     error = record.body.json.error if record.body.json is not None else None
     return _BODY_BYTES + (sum(map(getsizeof, (error.message, error.path, error.location))) if error is not None else 0)
 

@@ -133,6 +133,8 @@ class HttpConnection:
     def _read(self, framer: Framer, data: StreamData, position: int, stop: int | None = None) -> None:
         """Data of a direction from a position on, up to stop where not to its end, or to where the framer pauses."""
         side = int(framer is self.server)
+        if side and framer.simple_from != NEVER:
+            framer.simple_from = self._simple_from()
         for event in framer.read(data, position, stop):
             if isinstance(event, HeadRead):
                 framer.follows = self._response(event) if side else self._request(event)
@@ -147,6 +149,11 @@ class HttpConnection:
             if self.tunnel:
                 self._keep_behind(framer, data.after(framer.position))
             framer.position = data.length
+
+    def _simple_from(self) -> int:
+        """The packet of the oldest request that waits, if that is one of HTTP/0.9."""
+        oldest = self._pairs.waiting[0] if self._pairs.waiting else None
+        return oldest.packet if oldest is not None and oldest.head is not None and oldest.head.version == "0.9" else NEVER
 
     def _other(self, framer: Framer, event: StreamGap | StreamEnd) -> None:
         """A gap or the end of a direction."""
@@ -239,7 +246,7 @@ class HttpConnection:
             exchange.resynchronised = True
             framer.resynchronised = False
         if head.version == "0.9":
-            self.server.simple_from = last_packet
+            self.server.simple_from = self._simple_from()
         if head.framing in ("none", "refused"):
             if head.framing == "none":
                 exchange.request = head.bodiless

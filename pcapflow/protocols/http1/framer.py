@@ -212,6 +212,7 @@ class Framer:
 
     def give_up(self, held: int) -> Sequence[Event]:
         """There is no memory for the exchange whose body is under way: the next message is looked for. held: bytes that it wanted."""
+        self.may_be_unsent = False
         offset = self._begun_at
         drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
         self._end_body(self.packet, self._seen, whole=False)

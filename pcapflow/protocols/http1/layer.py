@@ -65,6 +65,8 @@ class Http1:
     forms = (REQUEST, RESPONSE)
     resumes = (REQUEST, RESPONSE)
     asks = REQUEST
+    patient = True
+    failed = "-"
     reads = "requests, responses and bodies, CONNECT and Upgrade"
 
     def probe(self, first: bytes | bytearray) -> str | None:
