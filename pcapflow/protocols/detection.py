@@ -34,6 +34,8 @@ class Forms:
         self.factories = tuple(factories)
         self.of = {form: factory for factory in self.factories for form in factory.forms}
         self.resumed = tuple((form, factory.resume) for factory in self.factories for form in factory.resumes)
+        self.plugged = frozenset(form for factory in self.factories if not factory.patient for form in factory.forms)
+        """Those of plug-ins."""
         self._failures = frozenset(factory.failed for factory in self.factories)
         self._probes = tuple((factory.probe, factory.patient) for factory in self.factories)
 
@@ -254,6 +256,10 @@ class Detection:
             # the packet whose bytes told, not the end of what happened to be at hand
             piece = self._forms.telling_piece(bytes(side.stash), data, midstream=conversation.midstream)
             side.packet = data.packet(piece)
+            if side.form in self._forms.plugged:
+                # a plug-in may say another thing of more bytes than told: those that did count
+                told = side.stash + data.take(0, min(data.piece_ends()[piece], MOST_BYTES - len(side.stash)))
+                side.form = self._forms.classify(told, midstream=conversation.midstream) or NOTHING
             if side.form == NOTHING and conversation.midstream:
                 side.form = None
                 self._search_from_now(side, side.packet)

@@ -100,7 +100,7 @@ class PluggedLayer:
         first, where = _first_bytes(found.openings[found.direction], found.packet)
         assert where is not None
         try:
-            guarded(lambda: self._factory.plugin.probe(first[:_FIRST]))
+            self._factory.form_of(first[:_FIRST])
             problem = "what it said of the first bytes changed"
         except PluginError as e:
             problem = str(e)
@@ -305,12 +305,12 @@ class Plugged:
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""
         try:
-            form = self._form(bytes(first[:_FIRST]))
+            form = self.form_of(bytes(first[:_FIRST]))
         except PluginError:
             return self.failed
         return "" if form is None and len(first) >= _FIRST else form
 
-    def _form(self, first: bytes) -> str | None:
+    def form_of(self, first: bytes) -> str | None:
         """What the plug-in says of first bytes; `PluginError` where it raises."""
         side = guarded(lambda: self.plugin.probe(first))
         if side is None:
@@ -325,7 +325,7 @@ class Plugged:
                 break
             if start >= position:
                 with suppress(PluginError):
-                    if self._form(piece.take(0, min(piece.length, _FIRST))) == form:
+                    if self.form_of(piece.take(0, min(piece.length, _FIRST))) == form:
                         return start
         return data.length
 
