@@ -11,17 +11,32 @@ from pcapflow.payload.json_raw_text import Raw
 from pcapflow.payload.json_texts import NEW_LINE, RECORD_SEPARATOR, Separated, Text, Whole
 from pcapflow.payload.tap import Tap
 
-_FORMS = (
-    (re.compile(r"[a-z0-9.+-]+/(?:[a-z0-9!#$&^_.+-]+\+)?json\Z|application/(?:x-amz-json-1\.[0-9]|csp-report)\Z"), "json"),
-    (re.compile(r"(?:application|text)/(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-stream)\Z"), "ndjson"),
-    (re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json-seq\Z"), "json-seq"),
-    (re.compile(r"text/event-stream\Z"), "sse"),
-)
+_TYPE = re.compile(r"(?:^|,)[ \t]*([a-z0-9!#$&^_.+-]+)/([a-z0-9!#$&^_.+-]+)[ \t]*(?=[;,]|\Z)")
+"""A media type in a field that may have several (RFC 9110 section 8.3.1), parameters left aside."""
+_ONE_TEXT = frozenset(("json", "json-rpc", "jsonrequest", "csp-report", "amz-json-1.0", "amz-json-1.1"))
+_LINES = frozenset(("ndjson", "nd-json", "jsonl", "jsonlines", "json-lines", "json-stream", "ldjson", "ld-json"))
 
 
-def form_of(media_type: str) -> str:
-    """How JSON comes under a media type: `json` (RFC 8259, RFC 6839), `ndjson`, `json-seq` (RFC 7464), `sse`; empty for no JSON."""
-    return next((form for pattern, form in _FORMS if pattern.match(media_type)), "")
+_ENVELOPES = frozenset(("grpc+json", "grpc-web+json", "grpc-web-text+json", "connect+json"))
+"""Messages of JSON, each behind five bytes of its own: no texts of it."""
+
+
+def form_of(content_type: str) -> str:
+    """How JSON comes under a content type in small letters: `json` (RFC 8259), `ndjson`, `json-seq` (RFC 7464), `sse`; empty for no JSON. By rule: a subtype, or what is behind its
+    last `+` (RFC 6839), with `x-` or without.
+    """
+    for match in _TYPE.finditer(content_type):
+        if match[1] == "text" and match[2] == "event-stream":
+            return "sse"
+        for name in () if match[2] in _ENVELOPES else (match[2], match[2].rpartition("+")[2]):
+            bare = name.removeprefix("x-")
+            if bare in _ONE_TEXT:
+                return "json"
+            if bare in _LINES:
+                return "ndjson"
+            if bare == "json-seq":
+                return "json-seq"
+    return ""
 
 
 def open_text(form: str, limits: Limits, account: Account, tap: Tap | None = None) -> Text:

@@ -29,8 +29,9 @@ class Payloads:
         """The kind of a body: `json`, `ndjson`, `json-seq`, `sse`, or `plugin.NAME`; empty for none."""
         if content_type is None:
             return ""
-        media_type = content_type.partition(";")[0].strip().lower()
-        return form_of(media_type) or next(
+        content_type = content_type.lower()
+        media_type = content_type.partition(";")[0].strip()
+        return form_of(content_type) or next(
             (kind for kind, types in self._types if any(fnmatchcase(media_type, one.lower()) for one in types)), ""
         )
 

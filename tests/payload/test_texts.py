@@ -19,6 +19,7 @@ from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_formats import open_text
+from pcapflow.payload.registry import Payloads
 from pcapflow.records import JsonBody
 from tests.payload.test_json_body import values
 
@@ -306,3 +307,24 @@ def test_lines_that_are_whole_only_together_are_broken() -> None:
             found = under_cuts("ndjson", data, limits)
             assert found is not None
             assert (found.status, found.broken > 0) == ("invalid", True)
+
+
+# --- which bodies
+
+
+@pytest.mark.parametrize(
+    ("form", "content_types"),
+    [
+        ("json", ["application/json", "text/json", "Application/JSON; charset=UTF-8", "application/json;", "application/x-json", "text/x-json", "application/vnd.api+json", "application/problem+json; a=b"]),
+        ("json", ["application/json-rpc", "application/jsonrequest", "application/x-amz-json-1.1", "application/csp-report", "application/json, application/json", "text/plain, application/json"]),
+        ("json", ["application/ld+json", "application/json-patch+json", "model/gltf+json", "image/svg+x-json", ' application/json ; charset="a,b"', "application/reports+json"]),
+        ("ndjson", ["application/x-ndjson", "application/ndjson", "application/vnd.elasticsearch+x-ndjson; compatible-with=8", "application/jsonl", "application/x-jsonlines", "application/nd-json", "text/x-ldjson"]),
+        ("ndjson", ["application/x-json-stream", "application/json-lines", "application/vnd.x+ndjson"]),
+        ("json-seq", ["application/json-seq", "application/geo+json-seq"]),
+        ("sse", ["text/event-stream", "text/event-stream;charset=utf-8"]),
+        ("", ["text/html", "application/javascript", "application/jsonp", "json", "application/", "/json", "", "application/json5", "application/x-www-form-urlencoded", "text/plain; charset=application/json", "application/jsonx", "a/b+c", "application/grpc+json", "application/connect+json; charset=utf-8"]),
+    ],
+)  # fmt: skip
+def test_a_media_type_says_by_rule_how_json_comes(form: str, content_types: list[str]) -> None:
+    for content_type in content_types:
+        assert Payloads().form_of(content_type) == form, content_type
