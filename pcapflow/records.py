@@ -150,7 +150,7 @@ class JsonBody(msgspec.Struct):
 class Body(msgspec.Struct):
     """The body of an HTTP message."""
 
-    framing: Annotated[str, says("What told its length.", "none", "length", "chunked", "close", "refused", "opaque")]
+    framing: Annotated[str, says("What told its length.", "none", "length", "chunked", "close")]
     bytes: Annotated[int, counts("Without chunk framing, before content codings are undone.")]
     decoded_bytes: Annotated[int | None, says("After content codings are undone; null where nobody looked.")]
     missing_bytes: Annotated[int, counts("Of its bytes, those the capture does not have.")]
