@@ -108,6 +108,13 @@ class PayloadBytes(msgspec.Struct):
     ] = True
 
 
+class Spoken(msgspec.Struct):
+    """Connections that spoke one protocol."""
+
+    connections: Annotated[int, counts("How many.")] = 0
+    delivered_bytes: Annotated[int, counts("What both sides of them said, as far as it was delivered.")] = 0
+
+
 class Tcp(msgspec.Struct):
     """What the reassembly saw."""
 
@@ -142,6 +149,9 @@ class Tcp(msgspec.Struct):
             "Seconds by which acknowledgements were captured before their data, where three or more were by about as much: the clocks of two capture points differ."
         ),
     ] = None
+    spoken: Annotated[
+        dict[str, Spoken], says("What connections spoke, by `protocol` of their records; `empty` are those that said nothing.")
+    ] = msgspec.field(default_factory=dict)
     examples: Annotated[
         dict[str, list[int]], keyed("Connections that `advice` speaks of, by their numbers: the lowest, three at the most.", EXAMPLES)
     ] = msgspec.field(default_factory=dict)

@@ -25,6 +25,7 @@ from pcapflow.summary import (
     PayloadBytes,
     Process,
     Run,
+    Spoken,
     Summary,
     Tcp,
 )
@@ -111,6 +112,12 @@ def whole(at: str, a: list[int], b: list[int], out: Out) -> None:
     out(at, a, b)
 
 
+def spoken(at: str, a: Spoken, b: Spoken, out: Out) -> None:
+    """Walks `Spoken`."""
+    out(f"{at}.connections", a.connections, b.connections)
+    out(f"{at}.delivered_bytes", a.delivered_bytes, b.delivered_bytes)
+
+
 def tcp(at: str, a: Tcp, b: Tcp, out: Out) -> None:
     """Walks `Tcp`."""
     out(f"{at}.connections", a.connections, b.connections)
@@ -122,6 +129,7 @@ def tcp(at: str, a: Tcp, b: Tcp, out: Out) -> None:
     out(f"{at}.missing_bytes", a.missing_bytes, b.missing_bytes)
     out(f"{at}.gaps", a.gaps, b.gaps)
     counts(f"{at}.gaps_by_cause", a.gaps_by_cause, b.gaps_by_cause, out)
+    each_key(f"{at}.spoken", a.spoken, b.spoken, out, spoken)
     out(f"{at}.holes_filled", a.holes_filled, b.holes_filled)
     out(f"{at}.out_of_order_segments", a.out_of_order_segments, b.out_of_order_segments)
     out(f"{at}.conflicts", a.conflicts, b.conflicts)

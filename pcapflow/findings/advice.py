@@ -156,11 +156,38 @@ def _not_read(s: Summary) -> list[str]:
         lines.append(
             f"{_percent(quic.bytes, s.decode.bytes)} of the bytes are UDP {QUIC} (QUIC): not read; a client that is told not to use QUIC (HTTP/3) takes TCP"
         )
+    lines += _unread(s)
     if s.tcp.multipath_connections:
         lines.append(
             f"{s.tcp.multipath_connections:,} connections{_examples(s, 'multipath', s.tcp.multipath_connections)} offer Multipath TCP (MP_CAPABLE): what one side sends may be spread over several of them, sent "
             "twice, and numbered on a level of its own, so that bodies seem broken; capture with it turned off (sysctl net.mptcp.enabled=0)"
         )
+    return lines
+
+
+_UNREAD = {
+    "tls": (
+        "is TLS",
+        "are TLS",
+        "what it says cannot be read without keys; capture where it is decrypted, behind the proxy or load balancer that ends it",
+    ),
+    "http2": ("is HTTP/2", "are HTTP/2", "that is named and not read; a client that is told to use HTTP/1.1 (curl --http1.1) can be read"),
+    "websocket": ("went on to WebSocket", "went on to WebSocket", "that is named and not read"),
+    "opaque": ("speaks an unknown protocol", "speak an unknown protocol", "a plug-in can read it (docs/extending.md)"),
+}
+"""What connections are whose bytes are delivered and read by nobody, by protocol: of one, of several, and what would help."""
+
+
+def _unread(s: Summary) -> list[str]:
+    """Connections in which little or nothing was read, where they are a part of what was said."""
+    delivered = s.tcp.payload_bytes.delivered
+    lines = []
+    for name, (one, several, help_) in _UNREAD.items():
+        spoken = s.tcp.spoken.get(name)
+        if spoken is not None and spoken.delivered_bytes >= max(1, _SHARE * delivered):
+            share = _percent(spoken.delivered_bytes, delivered)
+            what = one if spoken.connections == 1 else several
+            lines.append(f"{spoken.connections:,} of {s.tcp.connections:,} connections ({share} of the delivered bytes) {what}: {help_}")
     return lines
 
 

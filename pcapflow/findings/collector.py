@@ -108,6 +108,7 @@ class Collector:
         if self._sorter is not None:
             self._sorter.flush()
             self._sorter.close()
+        self._counts.close()
         self.json_summary.backend = backend()
         self.tcp.gaps_by_cause = {cause.value: self.tcp.gaps_by_cause[cause] for cause in GapCause if cause in self.tcp.gaps_by_cause}
         http = self.http_summary

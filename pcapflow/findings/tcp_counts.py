@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pcapflow.findings.streams import outside
+from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
-from pcapflow.summary import Drops, Tcp
+from pcapflow.summary import Drops, Spoken, Tcp
 
 _EXAMPLES = 3
 _UNBALANCED_MAX = 100
@@ -32,6 +33,8 @@ class TcpCounts:
         """A connection is over."""
         tcp = self.tcp
         tcp.connections += 1
+        reader = connection.consumer
+        self._spoke(reader.protocol if isinstance(reader, Stack) else "empty", 1, sum([stream.delivered for stream in connection.streams]))
         if connection.multipath:
             tcp.multipath_connections += 1
             self._example("multipath", connection.number)
@@ -46,6 +49,20 @@ class TcpCounts:
             else:
                 tcp.one_directional_connections += 1
                 self._example("one_directional", connection.number)
+
+    def _spoke(self, protocol: str, connections: int, delivered: int) -> None:
+        spoken = self.tcp.spoken.get(protocol)
+        if spoken is None:
+            spoken = self.tcp.spoken[protocol] = Spoken()
+        spoken.connections += connections
+        spoken.delivered_bytes += delivered
+
+    def close(self) -> None:
+        """The run is over: in an order that does not depend on which connection ended first."""
+        spoken = self.tcp.spoken
+        self.tcp.spoken = {
+            name: spoken[name] for name in sorted(spoken, key=lambda name: (name == "empty", -spoken[name].delivered_bytes, name))
+        }
 
     def stream(self, connection: Connection, direction: int) -> None:
         """One of its streams."""
@@ -78,6 +95,8 @@ class TcpCounts:
         """Connections of which only a SYN was seen are over."""
         self.tcp.connections += len(syns)
         self.tcp.half_open_connections += len(syns)
+        if syns:
+            self._spoke("empty", len(syns), 0)
         for syn in syns:
             if syn.multipath:
                 self.tcp.multipath_connections += 1

@@ -97,7 +97,10 @@ def _captures(s: Summary) -> list[RenderableType]:
         if n
     ]  # fmt: skip
     parts.append(_grid(("TCP segments", f"{d.tcp:,}", "beside " + ", ".join(others) if others else "")))
-    parts.append(_grid(("connections", f"{s.tcp.connections:,}", "")))
+    spoken = [f"{plain(name)} {one.connections:,} ({_size(one.delivered_bytes)})" for name, one in s.tcp.spoken.items() if name != "empty"]
+    silent = s.tcp.spoken.get("empty")
+    spoken += [f"{silent.connections:,} that said nothing"] if silent is not None else []
+    parts.append(_grid(("connections", f"{s.tcp.connections:,}", ", ".join(spoken))))
     return parts
 
 

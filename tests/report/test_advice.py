@@ -205,7 +205,7 @@ def test_retransmissions_that_come_later_are_no_second_copies(run: Run) -> None:
 
 def test_offloaded_segments_are_said_where_the_snap_length_cuts_them(run: Run) -> None:
     talk = Talk().open().send(1, b"z" * 60_000, size=20_000)
-    assert said(run, talk.bytes()) == ""
+    assert "offloading" not in said(run, talk.bytes())
     assert "offloading makes packets longer than 1,500 bytes" in said(
         run, pcap([(us, frame[:1514], len(frame)) for us, frame in talk.frames])
     )
@@ -271,3 +271,22 @@ def test_a_full_account_of_a_parser_is_said(run: Run, account: str, layer: str) 
     assert f"the {layer} account was full 1 times: try --memory-limit 128MiB" in ran.summary.advice
     (drop,) = ran.of("drop")
     assert drop["limit"] == {"name": f"{account}_total", "value": 16 * MIB}
+
+
+def test_connections_that_nobody_reads_are_named_with_what_would_help(run: Run) -> None:
+    hello = b"\x16\x03\x01\x00\x05hello"
+    frames = []
+    for n, said in enumerate((hello, hello, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x00\x01binary", b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")):
+        frames += Talk(sport=41_000 + n).open().send(0, said).close().frames
+    silent = Talk(sport=42_000).open().close()
+    summary = run(pcap(frames + silent.frames)).summary
+    assert {name: (one.connections, one.delivered_bytes) for name, one in summary.tcp.spoken.items()} == {
+        "http": (1, 27), "http2": (1, 24), "tls": (2, 20), "opaque": (1, 8), "empty": (1, 0),
+    }  # fmt: skip
+    assert sum(one.delivered_bytes for one in summary.tcp.spoken.values()) == summary.tcp.payload_bytes.delivered
+    lines = [line.partition(":")[0] for line in summary.advice]
+    assert lines[:3] == [
+        "2 of 6 connections (25.3% of the delivered bytes) are TLS",
+        "1 of 6 connections (30.4% of the delivered bytes) is HTTP/2",
+        "1 of 6 connections (10.1% of the delivered bytes) speaks an unknown protocol",
+    ]
