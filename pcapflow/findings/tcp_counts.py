@@ -34,13 +34,13 @@ class TcpCounts:
         tcp = self.tcp
         tcp.connections += 1
         reader = connection.consumer
-        self._spoke(reader.protocol if isinstance(reader, Stack) else "empty", 1, sum([stream.delivered for stream in connection.streams]))
+        first, second = connection.streams
+        self._spoke(reader.protocol if isinstance(reader, Stack) else "empty", 1, first.delivered + second.delivered)
         if connection.multipath:
             tcp.multipath_connections += 1
             self._example("multipath", connection.number)
         if connection.end == "evicted":
             tcp.evicted_connections += 1
-        first, second = connection.streams
         unseen = 0 if first.base < 0 else 1 if second.base < 0 else -1
         if unseen >= 0 and (connection.reset is None or connection.reset.direction != unseen):
             seen = connection.streams[1 - unseen]

@@ -158,19 +158,20 @@ class _Before:
 class Detection:
     """One conversation's."""
 
-    __slots__ = ("_forms", "_services", "_sides", "untouched")
+    __slots__ = ("_both", "_forms", "_services", "untouched")
 
     def __init__(self, services: Host, forms: Forms) -> None:
         self._services = services
         self._forms = forms
-        self._sides = (_Side(), _Side())
+        self._both: tuple[_Side, _Side] | None = None
+        """What is known of each direction; None while nothing had to be kept, which is so for the plain case to its end."""
         self.untouched = True
         """No byte came yet."""
 
     @property
     def in_vain(self) -> bool:
         """Neither direction is of a known protocol."""
-        return self._sides[0].form == NOTHING and self._sides[1].form == NOTHING
+        return self._both is not None and self._both[0].form == NOTHING and self._both[1].form == NOTHING
 
     def asked_at_once(self, conversation: Conversation, events: Events) -> str:
         """The plain case, found at once: a conversation seen from its first byte, whose client asks before anybody else speaks. The form, or nothing."""
@@ -178,8 +179,7 @@ class Detection:
         if not self.untouched or client < 0 or conversation.midstream or not events[client]:
             return NOTHING
         asked, answered = events[client][0], events[1 - client]
-        first_side, second_side = self._sides
-        if type(asked) is not StreamData or asked.start or first_side.searching < NEVER or second_side.searching < NEVER:
+        if type(asked) is not StreamData or asked.start or (self._both is not None and any(side.searching < NEVER for side in self._both)):
             return NOTHING
         if answered:
             first = answered[0]
@@ -190,7 +190,9 @@ class Detection:
 
     def consume(self, conversation: Conversation, events: Events) -> Found | None:
         """What the events show, if they do."""
-        sides = self._sides
+        if self._both is None:
+            self._both = (_Side(), _Side())
+        sides = self._both
         rest: list[list[StreamEvent]] = [[], []]
         before = (_Before(sides[0]), _Before(sides[1]))
         for d in (0, 1):
@@ -218,10 +220,9 @@ class Detection:
 
     def close(self) -> None:
         """It is decided, or never will be."""
-        account = self._account
-        for side in self._sides:
+        for side in self._both or ():
             if side.reserved:
-                account.release(side.reserved)
+                self._account.release(side.reserved)
                 side.reserved = 0
 
     @property
