@@ -21,7 +21,7 @@ from pcapflow import __version__, cli
 from pcapflow.anomalies import Anomaly
 from pcapflow.capture import compression, formats, linktypes
 from pcapflow.cli import help as help_groups
-from pcapflow.decode import columns, slow, tunnels
+from pcapflow.decode import columns, dpkt_path, tunnels
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
@@ -195,7 +195,7 @@ def captures() -> str:
         "|---|---|---|",
         *(
             f"| {number} | {linktypes.name(number)} | {'columns' if number in columns.LINK_TYPES else 'dpkt'} |"
-            for number in sorted(slow.SUPPORTED_LINK_TYPES)
+            for number in sorted(dpkt_path.SUPPORTED_LINK_TYPES)
         ),
         "",
         "Within Ethernet: VLAN tags, VN-Tag, E-Tag (802.1BR), Cisco's metadata, MPLS, PPPoE sessions (with compressed protocol numbers, RFC 1661), 802.1ah, LLC",

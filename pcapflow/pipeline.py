@@ -25,7 +25,7 @@ from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.places import Places
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Trace
-from pcapflow.decode import slow
+from pcapflow.decode import dpkt_path
 from pcapflow.errors import AccountError
 from pcapflow.fields import PacketTime
 from pcapflow.findings.advice import advise
@@ -247,7 +247,7 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
         elif info.cut_short:
             say(f"{info.path}: its last record is cut short; {info.packets} whole packets were read")
         for link_type in info.link_types:
-            if link_type not in slow.SUPPORTED_LINK_TYPES:
+            if link_type not in dpkt_path.SUPPORTED_LINK_TYPES:
                 say(
                     f"{info.path}: link type {linktypes.name(link_type)} is not supported; its {info.by_link_type[link_type]:,} packets were counted, not decoded"
                 )
@@ -260,5 +260,5 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
     more = len(result.warnings) - _WARNINGS_MAX
     if more > 0:
         result.warnings[_WARNINGS_MAX:] = [f"and {more:,} more warnings"]
-    result.nothing_decoded = bool(seen) and not any(link_type in slow.SUPPORTED_LINK_TYPES for link_type in seen)
+    result.nothing_decoded = bool(seen) and not any(link_type in dpkt_path.SUPPORTED_LINK_TYPES for link_type in seen)
     return result

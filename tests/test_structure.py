@@ -69,7 +69,7 @@ MAY_IMPORT = {
         "protocols.http1.head",
         "protocols.registry",
         "protocols.stack",
-        "protocols.tls",
+        "protocols.tls.handshake",
         "reassembly.beliefs",
         "reassembly.causes",
         "reassembly.connection",

@@ -2,7 +2,7 @@
 options.
 
 Contract: takes a `PacketBlock`, returns `SegmentColumns` and adds to `DecodeCounts`. Rows that the path does not
-understand go to `slow.decode_row` and come back as rows of the same columns. It refuses nothing and raises for nothing
+understand go to `dpkt_path.decode_row` and come back as rows of the same columns. It refuses nothing and raises for nothing
 that the wire said. Invariant: on rows that both paths understand they agree (tests/decode/test_paths_agree.py).
 
 How: every header is gathered with one numpy take through a view in which each byte of the buffer begins a row. The
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock, gather
-from pcapflow.decode import slow, tunnels
+from pcapflow.decode import dpkt_path, tunnels
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.options import mark_multipath
 from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag
@@ -321,7 +321,7 @@ def _finish(path: _ColumnPath, rest: _I64, fragments: Fragments | None) -> Segme
     """Sends the rest through the slow path and puts all rows in packet order."""
     parts = path.parts
     if len(rest) or not parts:
-        parts.append(slow.decode_rows(path.block, rest, path.counts, tunnels=path.open_tunnels, fragments=fragments))
+        parts.append(dpkt_path.decode_rows(path.block, rest, path.counts, tunnels=path.open_tunnels, fragments=fragments))
     if len(parts) == 1:
         columns = parts[0]
     else:

@@ -2,7 +2,7 @@
 
 Contract: `LINKS` has for each link type a function that takes the captured bytes of a frame and returns what it carries as an EtherType or one of
 `IP`, `ETHERNET`, `PPP`, `NOTHING`, and the offset. It raises `Malformed` where the frame is too short or makes no sense, and nothing else that
-slow.py does not catch. Sources: the LINKTYPE registry of tcpdump.org and the headers it names; IEEE 802.11; radiotap.org; RFC 1332, 1490, 2516, 4391.
+dpkt_path.py does not catch. Sources: the LINKTYPE registry of tcpdump.org and the headers it names; IEEE 802.11; radiotap.org; RFC 1332, 1490, 2516, 4391.
 """
 
 from __future__ import annotations

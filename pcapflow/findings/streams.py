@@ -12,7 +12,7 @@ from pcapflow.fields import Endpoint
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.protocols.stack import Stack
-from pcapflow.protocols.tls import Handshake
+from pcapflow.protocols.tls.handshake import Handshake
 from pcapflow.reassembly import keys
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.half_stream import HalfStream

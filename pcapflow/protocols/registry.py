@@ -8,11 +8,11 @@ from pcapflow.plugin_loading import PROTOCOLS, Point, installed
 from pcapflow.plugins import Protocol
 from pcapflow.protocols.detection import Forms
 from pcapflow.protocols.http1.layer import Http1
-from pcapflow.protocols.http2 import Http2
+from pcapflow.protocols.http2.preface import Http2
 from pcapflow.protocols.json_streams import JsonStreams
 from pcapflow.protocols.layer import LayerFactory
 from pcapflow.protocols.plugged import Plugged
-from pcapflow.protocols.tls import Tls
+from pcapflow.protocols.tls.handshake import Tls
 
 BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Http1(), JsonStreams())
 

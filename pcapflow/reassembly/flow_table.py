@@ -19,9 +19,9 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, MULTIPATH, SegmentColumns
 from pcapflow.policy import VlanKey
 from pcapflow.reassembly.beliefs import Syn
+from pcapflow.reassembly.closed_connections import Finals
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.finals import Finals
 from pcapflow.reassembly.half_open import SYN_BYTES, HalfOpen
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted

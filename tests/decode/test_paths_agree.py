@@ -16,7 +16,7 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.source import open_source
-from pcapflow.decode import columns, slow
+from pcapflow.decode import columns, dpkt_path
 from pcapflow.decode.options import mark_multipath
 from pcapflow.decode.segments import DecodeCounts, SegmentColumns
 from pcapflow.limits import Limits
@@ -39,7 +39,7 @@ def blocks(path: Path) -> list[PacketBlock]:
 def both(block: PacketBlock) -> tuple[SegmentColumns, DecodeCounts, SegmentColumns, DecodeCounts]:
     fast_counts, slow_counts = DecodeCounts(), DecodeCounts()
     fast = columns.decode(block, fast_counts)
-    rows = slow.decode_rows(block, np.arange(len(block)), slow_counts)
+    rows = dpkt_path.decode_rows(block, np.arange(len(block)), slow_counts)
     mark_multipath(block.buffer, rows)
     slow_counts.tcp = len(rows)
     slow_counts.packets = len(block)
@@ -266,11 +266,11 @@ def test_each_packet_is_under_one_count(tmp_path: Path, frame: bytes, kind: str)
     agree(block)
 
 
-@pytest.mark.parametrize("link", sorted(slow.SUPPORTED_LINK_TYPES))
+@pytest.mark.parametrize("link", sorted(dpkt_path.SUPPORTED_LINK_TYPES))
 @given(frame=st.binary(max_size=120), what=st.sampled_from([b"", IPV4, IPV6, ethernet(IPV4)]), at=st.integers(0, 120))
 def test_no_frame_of_any_link_type_raises(link: int, frame: bytes, what: bytes, at: int) -> None:
     frame = frame[:at] + what + frame[at:]
-    packet = slow.decode_packet(frame, len(frame), link)
+    packet = dpkt_path.decode_packet(frame, len(frame), link)
     assert packet.kind in ("tcp", "udp", "other", "malformed")
     assert packet.payload_at + packet.payload_len <= len(frame)
 
@@ -282,7 +282,7 @@ def test_frames_in_frames_end_somewhere(around: Callable[[bytes], bytes]) -> Non
     frame = ethernet(IPV4)
     for _ in range(500):
         frame = around(frame)
-    assert slow.decode_packet(frame, len(frame), 1).kind in ("malformed", "other")
+    assert dpkt_path.decode_packet(frame, len(frame), 1).kind in ("malformed", "other")
 
 
 def test_what_a_wireless_frame_hides_is_other(tmp_path: Path) -> None:

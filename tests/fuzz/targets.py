@@ -21,7 +21,7 @@ from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
-from pcapflow.decode import slow
+from pcapflow.decode import dpkt_path
 from pcapflow.decode.segments import DecodeCounts
 from pcapflow.errors import CaptureError
 from pcapflow.limits import KIB, Limits
@@ -33,7 +33,7 @@ from tests.decode.test_paths_agree import agree, blocks
 from tests.reassembly.recorder import reassemble
 from tests.reassembly.test_against_model import TIGHT, as_tuple, traffic
 
-_LINKS = sorted(slow.SUPPORTED_LINK_TYPES)
+_LINKS = sorted(dpkt_path.SUPPORTED_LINK_TYPES)
 _SCRATCH = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
 _HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
 SMALL = replace(
@@ -67,7 +67,7 @@ def decode(data: bytes) -> None:
             if link == 1:
                 agree(block)
             else:
-                found = slow.decode_rows(block, np.arange(len(block)), DecodeCounts())
+                found = dpkt_path.decode_rows(block, np.arange(len(block)), DecodeCounts())
                 end = block.offsets + block.caplen
                 assert (found.payload_at + found.payload_len <= end[found.row]).all()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
-from pcapflow.protocols.tls import Handshake
+from pcapflow.protocols.tls.handshake import Handshake
 from tests.conftest import Run
 from tests.craft import ACK, Talk, request, response
 

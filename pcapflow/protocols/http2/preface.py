@@ -1,4 +1,4 @@
-"""Protocols that are known by their first bytes, and not read."""
+"""A connection that speaks HTTP/2: known by its first bytes, and not read."""
 
 from __future__ import annotations
 

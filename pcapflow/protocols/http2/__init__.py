@@ -1,0 +1,1 @@
+"""HTTP/2: what its connections begin with."""

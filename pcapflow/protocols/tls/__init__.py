@@ -1,0 +1,1 @@
+"""TLS: what its handshake says."""
