@@ -25,7 +25,7 @@ SAME_CASES = "PCAPFLOW_SAME_CASES" in os.environ
 """Whether hypothesis tries the same cases each time: one commit then has one result. `.ci/run` asks for that; who works on something gets others each time."""
 settings.register_profile(
     "default",
-    max_examples=150 * CASES,
+    max_examples=100 * CASES,
     deadline=None,
     derandomize=SAME_CASES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

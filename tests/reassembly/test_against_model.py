@@ -109,7 +109,7 @@ def as_tuple(told: Told) -> tuple[object, ...]:
     return (told.number, told.end, told.packets, told.roles, told.start, heard, told.counts, told.gone_at)
 
 
-@settings(max_examples=800 * CASES)
+@settings(max_examples=400 * CASES)
 @given(steps, WRAPS, st.sampled_from([Limits(), TIGHT]))
 @example([(0, 7, 9, 0, None, 0, SYN, 0), (1, 7, 9, 1, None, 10, 0, 1), (0, 0, 0, 0, None, 12_000, SYN, 0)], 1, TIGHT)
 def test_neither_blocks_nor_the_column_path_change_anything(
@@ -171,7 +171,7 @@ def conversations(plan: list[tuple[str, int, int, int, str]], isn: int) -> bytes
     return pcap([(i * 10 if t < i * 10 else t, data) for i, (t, data) in enumerate(frames)])
 
 
-@settings(max_examples=800 * CASES)
+@settings(max_examples=400 * CASES)
 @given(moves, WRAPS, st.sampled_from([Limits(), TIGHT, replace(TIGHT, ack_grace_packets=1, linger=50_000)]))
 def test_connections_that_come_whole_are_what_walking_them_gives(
     path: Path, plan: list[tuple[str, int, int, int, str]], isn: int, limits: Limits
@@ -182,7 +182,7 @@ def test_connections_that_come_whole_are_what_walking_them_gives(
         assert [as_tuple(t) for t in reassemble(path, replace(limits, block_packets=k))[0].told] == whole
 
 
-@settings(max_examples=800 * CASES)
+@settings(max_examples=400 * CASES)
 @given(
     steps,
     WRAPS,
