@@ -32,23 +32,21 @@ class Bodies:
 
     def open_body(self, head: Head, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
-        tap = self._chooser.tap(origin) if self._chooser is not None else None
-        if self._chooser is not None and tap is None:
-            return self._unread()
-        heard_by = [sink for one in self._listeners if (sink := one.body(head, origin)) is not None]
-        form = "" if head.form in self._payloads.plugged else head.form
-        return BodyReader(head.codings, form, self._limits, self._ledger, self._looking, tap, heard_by)
+        return self._open(head.codings, "" if head.form in self._payloads.plugged else head.form, origin, head)
 
     def open_raw(self, form: str, origin: BodyOrigin) -> BodyReader:
         """See `Host`."""
-        tap = self._chooser.tap(origin) if self._chooser is not None else None
-        if self._chooser is not None and tap is None:
-            return self._unread()
-        return BodyReader((), form, self._limits, self._ledger, self._looking, tap)
+        return self._open((), form, origin, None)
 
-    def _unread(self) -> BodyReader:
-        """Of a body that is read for nobody."""
-        return BodyReader((), "", self._limits, self._ledger)
+    def _open(self, codings: tuple[str, ...], form: str, origin: BodyOrigin, head: Head | None) -> BodyReader:
+        """head: None for bytes that are no message's body; of these nobody takes the bytes."""
+        tap = None
+        if self._chooser is not None:
+            tap = self._chooser.tap(origin)
+            if tap is None:
+                return BodyReader((), "", self._limits, self._ledger)
+        heard_by = [] if head is None else [sink for one in self._listeners if (sink := one.body(head, origin)) is not None]
+        return BodyReader(codings, form, self._limits, self._ledger, self._looking, tap, heard_by)
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
         """See `Host`."""

@@ -71,10 +71,16 @@ def stream_record(connection: Connection, direction: int) -> Stream:
     )
 
 
+def protocol_of(connection: Connection) -> str:
+    """What it speaks; `empty` where it said nothing."""
+    reader = connection.consumer
+    return reader.protocol if isinstance(reader, Stack) else "empty"
+
+
 def connection_record(connection: Connection) -> ConnectionRecord:
     """One that is over."""
     reader = connection.consumer
-    protocol, layer = (reader.protocol, reader.innermost) if isinstance(reader, Stack) else ("empty", None)
+    layer = reader.innermost if isinstance(reader, Stack) else None
     client = connection.client
     vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlans is None else connection.vlans()
     return ConnectionRecord(
@@ -89,7 +95,7 @@ def connection_record(connection: Connection) -> ConnectionRecord:
         seconds(connection.first_ts),
         seconds(connection.last_ts),
         connection.packets,
-        protocol,
+        protocol_of(connection),
         Streams(stream_record(connection, client), stream_record(connection, 1 - client)),
         layer.tls if type(layer) is Handshake else None,
         vlan_server,

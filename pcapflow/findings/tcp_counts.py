@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pcapflow.findings.streams import outside
-from pcapflow.protocols.stack import Stack
+from pcapflow.findings.streams import outside, protocol_of
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.summary import Drops, Spoken, Tcp
@@ -33,9 +32,8 @@ class TcpCounts:
         """A connection is over."""
         tcp = self.tcp
         tcp.connections += 1
-        reader = connection.consumer
         first, second = connection.streams
-        self._spoke(reader.protocol if isinstance(reader, Stack) else "empty", 1, first.delivered + second.delivered)
+        self._spoke(protocol_of(connection), 1, first.delivered + second.delivered)
         if connection.multipath:
             tcp.multipath_connections += 1
             self._example("multipath", connection.number)

@@ -16,7 +16,7 @@ from pcapflow.records import JsonBody
 
 SMALL = 512
 """A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""
-TOP_LEVEL = {"start_map": "object", "start_array": "array"}
+_TOP_LEVEL = {"start_map": "object", "start_array": "array"}
 """What a document is by its first event; the others say it themselves."""
 
 
@@ -57,12 +57,18 @@ def parse_at_once(data: bytes) -> JsonBody | None:
 
 def counted(events: list[Event], size: int) -> JsonBody:
     """What the events of a whole text of so many bytes are."""
-    level = highest = documents = keys = 0
-    top_level: str | None = None
+    _, highest, documents, keys, top_level = count(events, 0, 0, None)
+    return JsonBody(documents, len(events), keys, highest, top_level, size, "complete")
+
+
+def count(events: list[Event], level: int, highest: int, top_level: str | None) -> tuple[int, int, int, int, str | None]:
+    """Walks the events of a part of a text, which begins at that level, in a text that had come so deep and whose documents so far are that. What the
+    three are behind it, and how many documents ended and keys came in it: level, highest, documents, keys, top_level.
+    """
+    documents = keys = 0
     for name, _ in events:
         if level == 0:
-            kind = TOP_LEVEL.get(name, name)
-            top_level = kind if top_level in (None, kind) else "mixed"
+            top_level = top_level_with(top_level, name)
         if name == "map_key":
             keys += 1
         elif name in OPENING:
@@ -75,4 +81,10 @@ def counted(events: list[Event], size: int) -> JsonBody:
                 documents += 1
         elif level == 0:
             documents += 1
-    return JsonBody(documents, len(events), keys, highest, top_level, size, "complete")
+    return level, highest, documents, keys, top_level
+
+
+def top_level_with(top_level: str | None, first: str) -> str:
+    """What documents are with one more. first: its first event, or what it is."""
+    kind = _TOP_LEVEL.get(first, first)
+    return kind if top_level in (None, kind) else "mixed"

@@ -18,7 +18,7 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.json_problems import JsonProblem
 from pcapflow.limits import Limits
 from pcapflow.payload import json_error_offset
-from pcapflow.payload.at_once import TOP_LEVEL, tools
+from pcapflow.payload.at_once import count, tools, top_level_with
 from pcapflow.payload.json_error_offset import Broken
 from pcapflow.payload.json_errors import SENTENCES, problem_of
 from pcapflow.payload.json_outline import EMPTY, SCALAR, Outline, Scan, built_of
@@ -240,7 +240,7 @@ class JsonParser:
                 self._begun = self._place(data, at)
             if self._one_document(depth):
                 if depth == 0:
-                    self._top_level_is(events[0][0])
+                    self.top_level = top_level_with(self.top_level, events[0][0])
                 self.documents += scan.ended
                 self.max_depth = max(self.max_depth, scan.highest)
                 self._level = scan.depth
@@ -276,29 +276,11 @@ class JsonParser:
         if last:
             self._last = last
 
-    def _count_documents(self) -> None:
-        """Walk the events of a slice in which a document begins or ends."""
-        level = self._level
-        highest = self.max_depth
-        for name, _ in self._events:
-            if level == 0:
-                self._top_level_is(name)
-            if name in OPENING:
-                level += 1
-                if level > highest:
-                    highest = level
-            elif name in CLOSING:
-                level -= 1
-                if level == 0:
-                    self.documents += 1
-            elif level == 0:
-                self.documents += 1
-        self._level = level
-        self.max_depth = highest
-
-    def _top_level_is(self, first_event: str) -> None:
-        kind = TOP_LEVEL.get(first_event, first_event)
-        self.top_level = kind if self.top_level in (None, kind) else "mixed"
+    def _count_documents(self) -> int:
+        """Walk the events of a slice in which a document begins or ends. How many keys are in it."""
+        self._level, self.max_depth, documents, keys, self.top_level = count(self._events, self._level, self.max_depth, self.top_level)
+        self.documents += documents
+        return keys
 
     # --- how it ends
 
@@ -314,9 +296,8 @@ class JsonParser:
             del events[-1:]
         taken = len(events)
         self.events += taken
-        self._count_documents()
+        self.keys += self._count_documents()
         self.keys += place.last == b"K"  # its colon is in this slice
-        self.keys += sum(name == "map_key" for name, _ in events)
         broken_text = isinstance(problem, UnicodeError) or isinstance(problem.__cause__ or problem.__context__, UnicodeError)
         if self._tap is not None:
             self._tap.take(place.data or last, events, broken=True)

@@ -18,7 +18,7 @@ import msgspec
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.at_once import counted, events_at_once
+from pcapflow.payload.at_once import counted, events_at_once, top_level_with
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_outline import Outline
 from pcapflow.payload.tap import Tap
@@ -332,7 +332,7 @@ class Separated:
         found.keys += body.keys
         found.max_depth = max(found.max_depth, body.max_depth)
         if body.top_level is not None:
-            found.top_level = body.top_level if found.top_level in (None, body.top_level) else "mixed"
+            found.top_level = top_level_with(found.top_level, body.top_level)
 
     def _broke(self, body: JsonBody) -> None:
         """A text that could not be read to its end."""
