@@ -83,7 +83,7 @@ class Limits:
         10_000,
         "connections",
         "closed connections leave first, then the one that was silent longest (`end`: `evicted`)",
-        "connections tracked at one time; each may cost 2 to 3 KB",
+        "connections tracked at one time; each may cost 3 to 4 KB",
     )
     max_half_open: int = _limit(
         16_384,

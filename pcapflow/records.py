@@ -17,6 +17,7 @@ from pcapflow.drops import GapCause
 from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, Packet, Sequence, Side, Time, counts, says, says_or_null
 from pcapflow.json_problems import JsonProblem
 from pcapflow.summary import Summary
+from pcapflow.unread import Unread
 
 _BODY = ("complete", "gapped", "truncated", "dropped")
 _JSON = ("complete", "invalid", "truncated", "gapped", "dropped")
@@ -50,6 +51,8 @@ class Stream(msgspec.Struct):
     ambiguous_under: Annotated[
         list[str], says("`--overlap` policies under which other bytes would have been delivered: the stream is ambiguous.")
     ]
+    read_bytes: Annotated[int, counts("Of `delivered_bytes`, those that were read as part of a message, a handshake or a JSON text.")] = 0
+    unread: Annotated[list[Unread], says("The others, by reason: `read_bytes` and the bytes here are `delivered_bytes`.")] = []
 
 
 class Streams(msgspec.Struct):

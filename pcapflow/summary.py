@@ -14,9 +14,10 @@ from pcapflow.budget import Ledger
 from pcapflow.drops import GapCause
 from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime, Side, counts, keyed, says, says_or_null
 from pcapflow.limits import Limits
+from pcapflow.unread import UnreadReason
 
 SCHEMA = "pcapflow.report/2"
-EXAMPLES = ("one_directional", "out_of_window", "multipath")
+EXAMPLES = ("one_directional", "out_of_window", "multipath", "before_protocol", "behind_loss", "malformed")
 
 
 class Capture(msgspec.Struct):
@@ -104,7 +105,10 @@ class PayloadBytes(msgspec.Struct):
     out_of_window: Annotated[int, counts("Cannot belong to their stream.")] = 0
     dropped: Annotated[int, counts("Of streams that were given up, or were never tracked.")] = 0
     balanced: Annotated[
-        bool, says("Whether captured is the sum of the others, for each stream and the whole, and each span is delivered + missing.")
+        bool,
+        says(
+            "Whether captured is the sum of the others, for each stream and the whole, each span is delivered + missing, and delivered is read + unread."
+        ),
     ] = True
 
 
@@ -113,6 +117,16 @@ class Spoken(msgspec.Struct):
 
     connections: Annotated[int, counts("How many.")] = 0
     delivered_bytes: Annotated[int, counts("What both sides of them said, as far as it was delivered.")] = 0
+
+
+class UnreadBytes(msgspec.Struct):
+    """Delivered bytes that are not read, for one reason."""
+
+    streams: Annotated[int, counts("Streams that have some: a stream is one direction of a connection.")] = 0
+    bytes: Annotated[int, counts("How many.")] = 0
+    by_name: Annotated[dict[str, int], says("The same by protocol, where the reason is `not_supported`.")] = msgspec.field(
+        default_factory=dict
+    )
 
 
 class Tcp(msgspec.Struct):
@@ -151,6 +165,13 @@ class Tcp(msgspec.Struct):
     ] = None
     spoken: Annotated[
         dict[str, Spoken], says("What connections spoke, by `protocol` of their records; `empty` are those that said nothing.")
+    ] = msgspec.field(default_factory=dict)
+    read_bytes: Annotated[
+        int, counts("Of the delivered bytes, those that were read: with those of `unread` they are all of `payload_bytes.delivered`.")
+    ] = 0
+    unread: Annotated[
+        dict[str, UnreadBytes],
+        keyed("The others by reason ([table](report.md#read-and-unread)).", [reason.value for reason in UnreadReason]),
     ] = msgspec.field(default_factory=dict)
     examples: Annotated[
         dict[str, list[int]], keyed("Connections that `advice` speaks of, by their numbers: the lowest, three at the most.", EXAMPLES)

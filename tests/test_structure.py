@@ -38,6 +38,7 @@ VOCABULARY = {
     "sizes",
     "files",
     "suggestions",
+    "unread",
 }
 STREAMS = {"streams.conversation", "streams.events"}
 """What stands between reassembly and the layers: neither knows the other."""

@@ -38,8 +38,9 @@ from pcapflow.check.walk_records import name_of, packet_of
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
 from pcapflow.files import begins_as_capture, discard, is_folder, place_of, put_in_place, temporary
 from pcapflow.limits import Limits
-from pcapflow.records import AnyRecord, Drop, Gap, Http, Json
+from pcapflow.records import AnyRecord, Connection, Drop, Gap, Http, Json, Streams
 from pcapflow.summary import Summary
+from pcapflow.unread import Unread
 
 MOST = 20
 """Violations of one capture that are told one by one."""
@@ -324,13 +325,27 @@ def _kinds_of(record: AnyRecord) -> list[str]:
         return {"invalid": ["invalid-json"], "truncated": ["truncated"]}.get(record.status, ["invalid-json"] if record.broken else [])
     if isinstance(record, Http):
         bodies = [message.body for message in (record.request, record.response) if message is not None]
-        return ["anomaly"] * bool(record.anomalies) + ["truncated"] * any(body.status == "truncated" for body in bodies)
+        holds = {
+            "anomaly": bool(record.anomalies),
+            "truncated": any(body.status == "truncated" for body in bodies),
+            "unanswered": record.response is None,
+            "5xx": record.response is not None and 500 <= record.response.status <= 599,
+        }
+        return [kind for kind, there in holds.items() if there]
+    if isinstance(record, Connection):
+        return ["unread"] * any(_unread(record.streams))
     return []
+
+
+def _unread(streams: Streams) -> list[Unread]:
+    return [*streams.client.unread, *streams.server.unread]
 
 
 def _detail(kind: str, record: AnyRecord) -> str:
     if kind == "anomaly" and isinstance(record, Http):
         return f": {', '.join(record.anomalies)}"
+    if isinstance(record, Connection):
+        return f": {', '.join(f'{one.bytes:,} bytes {one.name or one.reason}' for one in _unread(record.streams))}"
     if isinstance(record, Json) and record.error is not None:
         return f": {record.error.message} (byte {record.error.offset}, at {record.error.location or 'the top'})"
     return f": {record.cause}" if isinstance(record, Gap) else ""

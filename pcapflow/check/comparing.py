@@ -140,10 +140,12 @@ class _Comparing:
     def _pair(self, a: AnyRecord, b: AnyRecord) -> None:
         if a == b:
             return
+        changes = Changes(self._most)
+        walk(a, b, changes)
+        if not changes.count:
+            return  # but for what an earlier version did not count
         self.result.changed += 1
         if self._has_room():
-            changes = Changes(self._most)
-            walk(a, b, changes)
             self._tell(RecordChange("changed", key_of(b)[0], name_of(b), packet_of(b), changes.found))  # type: ignore[arg-type]
 
     def _missing(self, side: int, record: AnyRecord) -> None:

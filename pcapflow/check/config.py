@@ -19,7 +19,7 @@ from pcapflow.suggestions import did_you_mean
 from pcapflow.terminal_text import brief
 
 NAME = "pcapflow.toml"
-FAIL_ON = ("gap", "drop", "truncated", "invalid-json", "anomaly")
+FAIL_ON = ("gap", "drop", "unread", "truncated", "invalid-json", "anomaly", "unanswered", "5xx")
 _TABLES = ("options", "check", "expect")
 _CHECK = ("fail-on", "baselines")
 

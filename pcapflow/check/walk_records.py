@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from pcapflow.check.changes import Out, perhaps
+from pcapflow.check.changes import Out, each, perhaps
 from pcapflow.check.changes import key_of as quoted
 from pcapflow.fields import Endpoint
 from pcapflow.records import (
@@ -28,6 +28,7 @@ from pcapflow.records import (
     Tls,
 )
 from pcapflow.summary import Summary
+from pcapflow.unread import Unread
 
 
 def endpoint(at: str, a: Endpoint, b: Endpoint, out: Out) -> None:
@@ -48,6 +49,15 @@ def span(at: str, a: Range, b: Range, out: Out) -> None:
     out(f"{at}.end", a.end, b.end)
 
 
+def unread(at: str, a: Unread, b: Unread, out: Out) -> None:
+    """Walks `Unread`."""
+    out(f"{at}.reason", a.reason, b.reason)
+    out(f"{at}.name", a.name, b.name)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    out(f"{at}.stream_offset", a.stream_offset, b.stream_offset)
+    out(f"{at}.packet", a.packet, b.packet)
+
+
 def stream(at: str, a: Stream, b: Stream, out: Out) -> None:
     """Walks `Stream`."""
     out(f"{at}.captured_bytes", a.captured_bytes, b.captured_bytes)
@@ -65,6 +75,9 @@ def stream(at: str, a: Stream, b: Stream, out: Out) -> None:
     out(f"{at}.status", a.status, b.status)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
     out(f"{at}.ambiguous_under", a.ambiguous_under, b.ambiguous_under)
+    if all(one.read_bytes or one.unread or not one.delivered_bytes for one in (a, b)):  # else from before they were counted
+        out(f"{at}.read_bytes", a.read_bytes, b.read_bytes)
+        each(f"{at}.unread", a.unread, b.unread, out, unread)
 
 
 def streams(at: str, a: Streams, b: Streams, out: Out) -> None:

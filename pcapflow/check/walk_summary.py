@@ -28,6 +28,7 @@ from pcapflow.summary import (
     Spoken,
     Summary,
     Tcp,
+    UnreadBytes,
 )
 
 
@@ -118,6 +119,13 @@ def spoken(at: str, a: Spoken, b: Spoken, out: Out) -> None:
     out(f"{at}.delivered_bytes", a.delivered_bytes, b.delivered_bytes)
 
 
+def unread(at: str, a: UnreadBytes, b: UnreadBytes, out: Out) -> None:
+    """Walks `UnreadBytes`."""
+    out(f"{at}.streams", a.streams, b.streams)
+    out(f"{at}.bytes", a.bytes, b.bytes)
+    counts(f"{at}.by_name", a.by_name, b.by_name, out)
+
+
 def tcp(at: str, a: Tcp, b: Tcp, out: Out) -> None:
     """Walks `Tcp`."""
     out(f"{at}.connections", a.connections, b.connections)
@@ -143,6 +151,9 @@ def tcp(at: str, a: Tcp, b: Tcp, out: Out) -> None:
     out(f"{at}.multipath_connections", a.multipath_connections, b.multipath_connections)
     out(f"{at}.streams_out_of_window", a.streams_out_of_window, b.streams_out_of_window)
     out(f"{at}.clock_skew", a.clock_skew, b.clock_skew)
+    if all(one.read_bytes or one.unread or not one.payload_bytes.delivered for one in (a, b)):  # else from before they were counted
+        out(f"{at}.read_bytes", a.read_bytes, b.read_bytes)
+        each_key(f"{at}.unread", a.unread, b.unread, out, unread)
     each_key(f"{at}.examples", a.examples, b.examples, out, whole)
     out(f"{at}.resets_ignored", a.resets_ignored, b.resets_ignored)
     out(f"{at}.repeated_after_close", a.repeated_after_close, b.repeated_after_close)

@@ -56,7 +56,10 @@ _NOT_SETTINGS = ("quiet", "simulate")
 @click.option("--update", is_flag=True, help="Accept the reports as they are now: write the baselines.")
 @click.option("--no-baseline", is_flag=True, help="Look at expectations and --fail-on alone.")
 @click.option(
-    "--fail-on", metavar="KINDS", default=None, help="Fail on any: gap, drop, truncated, invalid-json, anomaly (several with commas)."
+    "--fail-on",
+    metavar="KINDS",
+    default=None,
+    help="Fail on any: gap, drop, unread, truncated, invalid-json, anomaly, unanswered, 5xx (several with commas).",
 )
 @click.option(
     "--config",

@@ -15,6 +15,7 @@ from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.half_open import SYN_BYTES
 from pcapflow.reassembly.sizing import Needs
 from pcapflow.summary import Summary
+from pcapflow.unread import UnreadReason
 
 QUIC_NAME = name_of(Kind.SERVICE, QUIC)
 _SHARE = 0.01
@@ -169,25 +170,42 @@ _UNREAD = {
     "tls": (
         "is TLS",
         "are TLS",
-        "what it says cannot be read without keys; capture where it is decrypted, behind the proxy or load balancer that ends it",
+        "nothing in them can be read without keys; capture where it is decrypted, behind the proxy or load balancer that ends TLS",
     ),
-    "http2": ("is HTTP/2", "are HTTP/2", "that is named and not read; a client that is told to use HTTP/1.1 (curl --http1.1) can be read"),
-    "websocket": ("went on to WebSocket", "went on to WebSocket", "that is named and not read"),
+    "http2": (
+        "speaks HTTP/2",
+        "speak HTTP/2",
+        "it is named and not read; a client that is told to use HTTP/1.1 (curl --http1.1) can be read",
+    ),
+    "websocket": ("went on to WebSocket", "went on to WebSocket", "its messages are not read"),
     "opaque": ("speaks an unknown protocol", "speak an unknown protocol", "a plug-in can read it (docs/extending.md)"),
 }
 """What connections are whose bytes are delivered and read by nobody, by protocol: of one, of several, and what would help."""
+_UNREAD_BYTES = {
+    UnreadReason.BEFORE_PROTOCOL: "came before anything that is known began: capture from the beginning of connections on",
+    UnreadReason.BEHIND_LOSS: "follow a loss, and nothing shows what they are until the next message begins: what loses packets is named above or under causes of gaps (docs/find-lost-data.md)",
+    UnreadReason.MALFORMED: "are not what the protocol has at their place: look at their packets (`unread` of the connection's record has the first)",
+}
+"""What of the connections that are read is not, and what would help."""
 
 
 def _unread(s: Summary) -> list[str]:
-    """Connections in which little or nothing was read, where they are a part of what was said."""
+    """What is delivered and little or nothing of it read, where that is a part of what was said."""
     delivered = s.tcp.payload_bytes.delivered
+    least = max(1, _SHARE * delivered)
     lines = []
     for name, (one, several, help_) in _UNREAD.items():
         spoken = s.tcp.spoken.get(name)
-        if spoken is not None and spoken.delivered_bytes >= max(1, _SHARE * delivered):
+        if spoken is not None and spoken.delivered_bytes >= least:
+            n, most = spoken.connections, s.tcp.connections
+            who = "the only connection" if most == 1 else f"{n:,} of {most:,} connections"
             share = _percent(spoken.delivered_bytes, delivered)
-            what = one if spoken.connections == 1 else several
-            lines.append(f"{spoken.connections:,} of {s.tcp.connections:,} connections ({share} of the delivered bytes) {what}: {help_}")
+            lines.append(f"{who} ({share} of the delivered bytes) {one if n == 1 else several}: {help_}")
+    for reason, what in _UNREAD_BYTES.items():
+        unread = s.tcp.unread.get(reason)
+        if unread is not None and unread.bytes >= least:
+            such = ", ".join(map(str, s.tcp.examples.get(reason, [])))
+            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes (such as on connection {such}) {what}")
     return lines
 
 

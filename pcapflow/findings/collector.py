@@ -42,6 +42,7 @@ from pcapflow.records import JsonBody, kind_of, seconds
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary
+from pcapflow.unread import Unread
 
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
 """Ranks of records that one packet completes on one connection; the server's stream comes after the client's."""
@@ -150,6 +151,8 @@ class Collector:
         self.worst.add(connection)
         if self._takes_connections:
             self._add(packet, connection.number, "connection", self._encode(connection_record(connection)), _CONNECTION)
+        for reading in connection.readings:
+            reading.release(self.ledger.connections)
 
     def half_open(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
         """Connections of which only a SYN was seen are over."""
@@ -369,6 +372,10 @@ class Collector:
                 last, conversation.wire_sequence(direction, gap.start), conversation.wire_sequence(direction, last), gap.held, limit, gap.requested_by or None, *self.places.of(gap.packet),
             )  # fmt: skip
             self.record(gap.packet, conversation.number, record, _GAP + (name == "server"))
+
+    def unread(self, conversation: Conversation, direction: int, unread: Unread) -> None:
+        """See `Host`."""
+        conversation.readings[direction].add(unread, self.ledger.connections)
 
     def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """See `Host`."""

@@ -42,7 +42,7 @@ def outside(stream: HalfStream) -> bool:
 
 def stream_record(connection: Connection, direction: int) -> Stream:
     """One direction of a connection that is over. direction: 0 or 1, as in `Connection.streams`."""
-    stream = connection.streams[direction]
+    stream, reading = connection.streams[direction], connection.readings[direction]
     reason = stream.drop_reason or stream.protocol_drop
     if reason is not None:
         status = "dropped"
@@ -68,6 +68,8 @@ def stream_record(connection: Connection, direction: int) -> Stream:
         status,
         reason.value if reason is not None else None,
         [policy.value for policy in Policy if policy in stream.differs] if stream.differs else NOTHING,
+        reading.read,
+        reading.entries() if reading.unread is not None or reading.beyond else [],
     )
 
 

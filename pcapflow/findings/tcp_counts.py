@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pcapflow.findings.streams import outside, protocol_of
+from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
-from pcapflow.summary import Drops, Spoken, Tcp
+from pcapflow.summary import EXAMPLES, Drops, Spoken, Tcp, UnreadBytes
+from pcapflow.unread import Reading, UnreadReason
 
 _EXAMPLES = 3
 _UNBALANCED_MAX = 100
@@ -57,6 +59,10 @@ class TcpCounts:
 
     def close(self) -> None:
         """The run is over: in an order that does not depend on which connection ended first."""
+        unread = self.tcp.unread
+        self.tcp.unread = {reason.value: unread[reason] for reason in UnreadReason if reason in unread}
+        for one in unread.values():
+            one.by_name = dict(sorted(one.by_name.items(), key=lambda named: (-named[1], named[0])))
         spoken = self.tcp.spoken
         self.tcp.spoken = {
             name: spoken[name] for name in sorted(spoken, key=lambda name: (name == "empty", -spoken[name].delivered_bytes, name))
@@ -84,10 +90,28 @@ class TcpCounts:
         if stream.out_of_window and outside(stream):
             tcp.streams_out_of_window += 1
             self._example("out_of_window", connection.number)
-        if not stream.balanced() or stream.held:
+        reading = connection.readings[direction]
+        tcp.read_bytes += reading.read
+        if reading.unread is not None or reading.beyond:
+            self._unread(connection, reading)
+        read = stream.delivered == reading.total() or not isinstance(connection.consumer, Stack)
+        if not stream.balanced() or stream.held or not read:
             total.balanced = False
             if len(self.unbalanced) < _UNBALANCED_MAX:
                 self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")
+
+    def _unread(self, connection: Connection, reading: Reading) -> None:
+        """What of a stream is not read."""
+        for one in reading.entries():
+            total = self.tcp.unread.get(one.reason)
+            if total is None:
+                total = self.tcp.unread[one.reason] = UnreadBytes()
+            total.streams += 1
+            total.bytes += one.bytes
+            if one.reason in EXAMPLES:
+                self._example(one.reason, connection.number)
+            if one.name is not None:
+                total.by_name[one.name] = total.by_name.get(one.name, 0) + one.bytes
 
     def half_open(self, syns: Sequence[Syn], end: str) -> None:
         """Connections of which only a SYN was seen are over."""

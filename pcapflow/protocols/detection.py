@@ -14,7 +14,7 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http1.head import HEAD_END
-from pcapflow.protocols.layer import Found, LayerFactory, Opening
+from pcapflow.protocols.layer import Came, Found, LayerFactory, Opening
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap, Where, place
 
@@ -91,11 +91,15 @@ class FirstLine:
         return telling
 
 
+_NOTHING_CAME = Came(0, 0, 0)
+
+
 class _Side:
     """What is known of one direction."""
 
     __slots__ = (
         "begins",
+        "came",
         "ends",
         "first_line",
         "form",
@@ -112,6 +116,7 @@ class _Side:
     )
 
     def __init__(self) -> None:
+        self.came = _NOTHING_CAME
         self.form: str | None = None
         self.packet = NEVER
         """The packet that brought the form."""
@@ -137,7 +142,7 @@ class _Side:
 class _Before:
     """What was kept of a direction at some time. Nothing is copied before somebody asks."""
 
-    __slots__ = ("_begins", "_ends", "_length", "_messages", "_seen", "_side", "_stash", "_waited", "_where")
+    __slots__ = ("_begins", "_came", "_ends", "_length", "_messages", "_seen", "_side", "_stash", "_waited", "_where")
 
     def __init__(self, side: _Side) -> None:
         self._side = side
@@ -145,13 +150,14 @@ class _Before:
         self._where, self._begins, self._ends = side.where, side.begins, side.ends
         self._seen, self._waited = side.seen, side.waited
         self._messages = dict(side.messages)
+        self._came = side.came
 
     def opening(self, events: list[StreamEvent], told: int) -> Opening:
         """What was known then, and what follows. told: the packet at which it is found out; what came before it may have been decided on already."""
         side = self._side
         return Opening(
             bytes(self._stash[: self._length]), self._where, self._begins, self._ends, self._seen, self._waited, self._messages, events,
-            searching=side.searching < told, passed=side.form == NOTHING and side.packet < told,
+            searching=side.searching < told, passed=side.form == NOTHING and side.packet < told, came=self._came,
         )  # fmt: skip
 
 
@@ -167,6 +173,10 @@ class Detection:
         """What is known of each direction; None while nothing had to be kept, which is so for the plain case to its end."""
         self.untouched = True
         """No byte came yet."""
+
+    def came(self, direction: int) -> Came:
+        """All that came of a direction."""
+        return self._both[direction].came if self._both is not None else _NOTHING_CAME
 
     @property
     def in_vain(self) -> bool:
@@ -195,18 +205,26 @@ class Detection:
         sides = self._both
         rest: list[list[StreamEvent]] = [[], []]
         before = (_Before(sides[0]), _Before(sides[1]))
+        until = list(before)
         for d in (0, 1):
             side = sides[d]
             for i, event in enumerate(events[d]):
+                if side.form is None:
+                    if isinstance(event, StreamData):
+                        self.untouched = False
+                        self._look(conversation, d, side, event)
+                    elif isinstance(event, StreamGap):
+                        self._search_from_now(side, event.packet)
+                    if side.form is not None:
+                        rest[d] = events[d][i:]
+                        until[d] = _Before(sides[d])
                 if isinstance(event, StreamData):
                     self.untouched = False
-                    if side.form is None:
-                        self._look(conversation, d, side, event)
-                elif isinstance(event, StreamGap) and side.form is None:
-                    self._search_from_now(side, event.packet)
-                if side.form is not None:
-                    rest[d] = events[d][i:]
-                    break
+                    side.came = (
+                        Came(side.came.bytes + event.length, *side.came[1:])
+                        if side.came.bytes
+                        else Came(event.length, event.start, event.packet(0))
+                    )
         first = min((0, 1), key=lambda d: (sides[d].packet if sides[d].form else NEVER, d))
         form = sides[first].form
         told = sides[first].packet if form else NEVER
@@ -215,7 +233,7 @@ class Detection:
         if not form:
             return None
         # of the other direction what came before these events is known; it is looked at from there, as far as it was not skipped
-        openings = [_Before(sides[d]).opening(rest[d], NEVER) if d == first else before[d].opening(events[d], told) for d in (0, 1)]
+        openings = [until[d].opening(rest[d], NEVER) if d == first else before[d].opening(events[d], told) for d in (0, 1)]
         return Found(form, first, told, sides[first].found, (openings[0], openings[1]))
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
 from pcapflow.records import Http, Json, JsonBody
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import StreamData, StreamGap, Where
+from pcapflow.unread import Unread
 
 
 class BodySink(Protocol):
@@ -175,6 +176,10 @@ class Host(Protocol):
 
     def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None:
         """Bytes of a stream are missing."""
+        ...
+
+    def unread(self, conversation: Conversation, direction: int, unread: Unread) -> None:
+        """Bytes of a stream are not read."""
         ...
 
     def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:

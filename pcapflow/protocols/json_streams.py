@@ -15,10 +15,11 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.detection import MOST_BYTES, FirstLine
 from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.json_begins import FRAMED_JSON, JSON, find_lines, next_head, probe
-from pcapflow.protocols.layer import Found, Switch, behind
+from pcapflow.protocols.layer import Came, Found, Switch, skip_until, skipped
 from pcapflow.records import Json, seconds
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
+from pcapflow.unread import Unread, UnreadReason
 
 _SEPARATOR = b"\x1e"
 _LENGTH = re.compile(rb"(?:[^\n]*\n)*?content-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
@@ -37,6 +38,7 @@ class _Stream:
         "first_packet",
         "framed",
         "head",
+        "head_packet",
         "offset",
         "packet",
         "remaining",
@@ -64,17 +66,23 @@ class _Stream:
         self.bytes = 0
         """Of framed messages."""
         self.head = b""
+        self.head_packet = 0
+        """The packet that brought its first byte."""
         self.searched = 0
         """Bytes of it in which no end begins."""
         self.remaining = 0
         """Bytes of the message at hand that are to come."""
-        self.searching = False
+        self.searching: UnreadReason | None = None
+        """Why the next head is looked for."""
+
+
+_NOTHING_CAME = Came(0, 0, 0)
 
 
 class RawJson:
     """One conversation."""
 
-    __slots__ = ("_conversation", "_first_lines", "_searching", "_services", "_stash", "_streams", "_ts")
+    __slots__ = ("_conversation", "_first_lines", "_kept", "_searching", "_services", "_stash", "_streams", "_ts")
 
     def __init__(self, services: Host, conversation: Conversation) -> None:
         self._services = services
@@ -85,8 +93,10 @@ class RawJson:
         self._first_lines = (FirstLine(), FirstLine())
         self._ts = [0, 0]
         """Time (ns) of those bytes."""
-        self._searching = [False, False]
-        """The direction's beginning was missed: lines may begin at any segment."""
+        self._kept = [_NOTHING_CAME, _NOTHING_CAME]
+        """The place of those bytes."""
+        self._searching: list[UnreadReason | None] = [None, None]
+        """Why lines may begin at any segment: the direction's beginning was missed, or a part of it."""
 
     @property
     def protocol(self) -> str:
@@ -97,18 +107,38 @@ class RawJson:
         """See `Layer`. The other direction may be JSON too: it is looked at from where it was before these events."""
         first, told = found.direction, found.packet
         side, other = found.openings[first], found.openings[1 - first]
+        services, conversation = self._services, self._conversation
         data = side.events[0]
         assert isinstance(data, StreamData)
+        skipped(services, conversation, found, first, len(side.stash))
         if side.searching:
+            self._not_read(first, data, found.offset - data.start, UnreadReason.BEFORE_PROTOCOL)
             data = data.after(found.offset - data.start)
         self._begin(first, found.form, side.stash, data, side.where.ts if side.where is not None and side.stash else data.time(0))
         self._run(first, [data, *side.events[1:]])
-        self._keep(
-            1 - first, None if other.passed else other.stash, other.where.ts if other.where is not None else 0, searching=other.searching
-        )
-        # what came before was skipped
-        self._run(1 - first, behind(other.events, told) if other.passed or other.searching else other.events)
+        if other.passed or other.searching:
+            skipped(services, conversation, found, 1 - first)
+            self._stash[1 - first] = None
+            self._searching[1 - first] = UnreadReason.BEFORE_PROTOCOL if other.searching else None
+            self._run(1 - first, skip_until(services, conversation, 1 - first, other.events, told))
+        else:
+            skipped(services, conversation, found, 1 - first, len(other.stash))
+            where = other.where
+            if where is not None:
+                self._keep(1 - first, other.stash, where.ts, Came(len(other.stash), where.offset, where.packet))
+            self._run(1 - first, other.events)
         return None
+
+    def _not_read(self, direction: int, data: StreamData, n: int, reason: UnreadReason, at: int = 0) -> None:
+        """n bytes of data are not, from a position on."""
+        if n > 0:
+            told = Unread(reason.value, None, n, data.start + at, data.packet(data.piece(at)))
+            self._services.unread(self._conversation, direction, told)
+
+    def _lose(self, direction: int, came: Came, reason: UnreadReason) -> None:
+        """What was kept is not read."""
+        if came.bytes:
+            self._services.unread(self._conversation, direction, Unread(reason.value, None, *came))
 
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""
@@ -118,6 +148,7 @@ class RawJson:
 
     def _begin(self, direction: int, verdict: str, stash: bytes, event: StreamData, ts: int) -> None:
         """That direction was found to be JSON, in event; stash came before it; ts: time (ns) of its first byte."""
+        kept = self._kept[direction]
         self._forget(direction)
         framed = verdict == FRAMED_JSON
         self._conversation.fix_roles()
@@ -126,17 +157,25 @@ class RawJson:
         stream.packet = event.packet(0)
         stream.first_packet = stream.packet  # of what was kept, the packet is not known any more
         if stash and framed:
-            stream.head = stash if self._services.ledger.http.reserve(len(stash)) else b""
-            stream.searching = not stream.head
+            stream.head_packet = stream.packet
+            if self._services.ledger.http.reserve(len(stash)):
+                stream.head = stash
+            else:
+                stream.searching = UnreadReason.LIMIT_REACHED
+                self._lose(direction, Came(len(stash), stream.offset, kept.packet or stream.packet), UnreadReason.LIMIT_REACHED)
         elif stash:
+            self._conversation.readings[direction].read += len(stash)
             stream.sink.feed(stash)
 
-    def _keep(self, direction: int, stash: bytes | None, ts: int = 0, *, searching: bool = False) -> None:
-        """The first bytes of a direction that has not shown what it is, and their time (ns); None where it is no JSON. searching: its beginning was missed."""
+    def _keep(self, direction: int, stash: bytes, ts: int, came: Came) -> None:
+        """The first bytes of a direction that has not shown what it is, their time (ns) and place."""
         self._ts[direction] = ts
-        self._searching[direction] = searching
-        kept = stash is not None and not searching and self._services.ledger.http.reserve(len(stash))
-        self._stash[direction] = stash if kept else None
+        if self._services.ledger.http.reserve(len(stash)):
+            self._stash[direction] = stash
+            self._kept[direction] = came
+        else:
+            self._stash[direction] = None
+            self._lose(direction, came, UnreadReason.LIMIT_REACHED)
 
     def _run(self, direction: int, events: list[StreamEvent]) -> None:
         """The next events of a direction."""
@@ -146,14 +185,17 @@ class RawJson:
                 if isinstance(event, StreamData):
                     stream = self._look(direction, event)
                 elif isinstance(event, StreamGap):
-                    self._forget(direction)
-                    self._searching[direction] = True
+                    self._forget(direction, UnreadReason.BEHIND_LOSS)
+                    self._searching[direction] = UnreadReason.BEHIND_LOSS
+                else:
+                    self._forget(direction, UnreadReason.UNKNOWN_PROTOCOL)
                 if stream is None:
                     continue
                 event = self._rest(stream, event)
             if isinstance(event, StreamData) and stream.framed:
                 self._feed(direction, stream, event.take(0, event.length), event)
             elif isinstance(event, StreamData) and self._services.by_packet:
+                self._conversation.readings[direction].read += event.length
                 begin = 0
                 for i, end in enumerate(event.piece_ends()):
                     stream.packet = event.packet(i)
@@ -161,6 +203,7 @@ class RawJson:
                         stream.sink.feed(event.take(at, min(_WINDOW, end - at)))
                     begin = end
             elif isinstance(event, StreamData):
+                self._conversation.readings[direction].read += event.length
                 for at in range(0, event.length, _WINDOW):
                     stream.sink.feed(event.take(at, min(_WINDOW, event.length - at)))
             elif isinstance(event, StreamGap):
@@ -170,29 +213,36 @@ class RawJson:
 
     def _look(self, direction: int, event: StreamData, begin_at: int = 0) -> _Stream | None:
         """Whether a direction shows that it is JSON, in event. begin_at: where a search begins in it."""
-        if self._searching[direction]:
+        searching = self._searching[direction]
+        if searching is not None:
             at = find_lines(event, begin_at)
+            self._not_read(direction, event, min(at, event.length), searching)
             if at < event.length:
                 self._begin(direction, JSON, b"", event.after(at), event.time(event.piece(at)))
             return self._streams[direction]
         stash = self._stash[direction]
         if stash is None:
+            self._not_read(direction, event, event.length, UnreadReason.UNKNOWN_PROTOCOL)
             return None
         more = event.take(0, min(event.length, MOST_BYTES - len(stash)))
         begin = stash + more
         ts = self._ts[direction] if stash else event.time(0)
         verdict = self._services.forms.classify(begin) if self._first_lines[direction].may_tell(stash, more) else None
         if verdict in (JSON, FRAMED_JSON):
-            self._forget(direction)
             self._begin(direction, verdict, stash, event, ts)
             return self._streams[direction]
-        self._forget(direction)
+        kept = self._kept[direction] if stash else Came(0, event.start, event.packet(0))
         if verdict is None:
-            self._keep(direction, begin, ts)
-        elif self._conversation.midstream:
-            self._searching[direction] = True
+            self._forget(direction)
+            self._keep(direction, begin, ts, kept._replace(bytes=len(begin)))
+            return None
+        midstream = self._conversation.midstream
+        self._forget(direction, UnreadReason.BEFORE_PROTOCOL if midstream else UnreadReason.UNKNOWN_PROTOCOL)
+        if midstream:
+            self._searching[direction] = UnreadReason.BEFORE_PROTOCOL
             piece = self._services.forms.telling_piece(stash, event)
             return self._look(direction, event, event.piece_ends()[piece - 1] if piece else 0)
+        self._not_read(direction, event, event.length, UnreadReason.UNKNOWN_PROTOCOL)
         return None
 
     @staticmethod
@@ -200,21 +250,27 @@ class RawJson:
         """What of an event comes from the stream's first byte on."""
         return event.after(max(0, stream.offset - event.start)) if isinstance(event, StreamData) else event
 
-    def _forget(self, direction: int) -> None:
+    def _forget(self, direction: int, reason: UnreadReason | None = None) -> None:
+        """What was kept is not any more. reason: why it is not read; None where it is, or kept again."""
         self._services.ledger.http.release(len(self._stash[direction] or b""))
         self._stash[direction] = None
+        if reason is not None:
+            self._lose(direction, self._kept[direction], reason)
+        self._kept[direction] = _NOTHING_CAME
 
     def _feed(self, direction: int, stream: _Stream, data: bytes, event: StreamData) -> None:
         by_packet = self._services.by_packet
         at, held = 0, len(stream.head)
         data = stream.head + data if held else data
+        reading = self._conversation.readings[direction]
         self._services.ledger.http.release(held)
         stream.head = b""
         if not held:
             stream.searched = 0
-        if stream.searching:
+        if stream.searching is not None:
             at = next_head(event, 0)
-        stream.searching = False
+            self._not_read(direction, event, min(at, event.length), stream.searching)
+            stream.searching = None if at < event.length else stream.searching
         while at < len(data):
             if stream.remaining:
                 part = data[at : at + min(stream.remaining, _WINDOW)]
@@ -224,6 +280,7 @@ class RawJson:
                     stream.packet = event.packet(piece)
                 stream.sink.feed(part.replace(_SEPARATOR, b" "))
                 stream.bytes += len(part)
+                reading.read += len(part)
                 stream.remaining -= len(part)
                 at += len(part)
                 if not stream.remaining:
@@ -236,10 +293,13 @@ class RawJson:
             length = _LENGTH.match(data, at, end.end()) if end is not None else None
             if end is not None and length is not None:
                 stream.remaining = int(length[1])
+                reading.read += end.end() - at
                 at = end.end()
                 continue
             if end is None and len(data) - at < most and self._services.ledger.http.reserve(len(data) - at):
                 stream.head = data[at:]
+                if at >= held:
+                    stream.head_packet = event.packet(event.piece(at - held))
                 stream.searched = max(0, len(stream.head) - _END_BYTES)
                 return
             # what should be a head is none: a later segment that begins with one is looked for
@@ -248,26 +308,36 @@ class RawJson:
             self._conversation.fix_roles()
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, detail)
             self._services.drop(self._conversation, direction, drop, event.packet(shown), event.time(shown), event.start + at - held, 0)
-            at = held + next_head(event, event.piece_ends()[shown])
-        stream.searching = at > len(data)
+            begin, at = at, held + next_head(event, event.piece_ends()[shown])
+            self._lose(direction, Came(max(0, held - begin), event.start + begin - held, stream.head_packet), UnreadReason.MALFORMED)
+            self._not_read(direction, event, min(at, len(data)) - max(begin, held), UnreadReason.MALFORMED, max(begin - held, 0))
+            if at >= len(data):
+                stream.searching = UnreadReason.MALFORMED
 
     def _gap(self, direction: int, stream: _Stream, gap: StreamGap) -> None:
         stream.packet = gap.packet
         stream.sink.gap()
         if stream.framed:
-            self._services.ledger.http.release(len(stream.head))
-            stream.head = b""
-            stream.searching = gap.length > stream.remaining
+            self._drop_head(direction, stream, gap.start, UnreadReason.BEHIND_LOSS)
+            if gap.length > stream.remaining and stream.searching is None:
+                stream.searching = UnreadReason.BEHIND_LOSS
             stream.remaining = max(0, stream.remaining - gap.length)
             if not stream.remaining:
                 stream.sink.feed(_SEPARATOR)
 
+    def _drop_head(self, direction: int, stream: _Stream, stop: int, reason: UnreadReason) -> None:
+        """No more of what was kept of a head comes; stop: the offset at which it ends."""
+        n = len(stream.head)
+        self._services.ledger.http.release(n)
+        stream.head = b""
+        self._lose(direction, Came(n, stop - n, stream.head_packet), reason)
+
     def _end(self, direction: int, stream: _Stream, end: StreamEnd) -> None:
         self._streams[direction] = None
         stream.packet = end.packet
-        self._services.ledger.http.release(len(stream.head))
         sink = stream.sink
         sink.finish(whole=end.kind == "fin" and not stream.remaining and not stream.head)
+        self._drop_head(direction, stream, end.offset, UnreadReason.MALFORMED if end.kind == "fin" else UnreadReason.BEHIND_LOSS)
         conversation, services = self._conversation, self._services
         conversation.fix_roles()
         if sink.drop is not None:
@@ -284,8 +354,8 @@ class RawJson:
 
     def finish(self, packet: int) -> None:
         """See `Layer`."""
-        self._forget(0)
-        self._forget(1)
+        self._forget(0, UnreadReason.UNKNOWN_PROTOCOL)
+        self._forget(1, UnreadReason.UNKNOWN_PROTOCOL)
 
 
 class JsonStreams:

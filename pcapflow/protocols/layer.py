@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from pcapflow.protocols.host import Host
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEvent, Where
+from pcapflow.unread import Unread, UnreadReason
 
 
 def behind(events: list[StreamEvent], packet: int) -> list[StreamEvent]:
@@ -26,6 +27,14 @@ def behind(events: list[StreamEvent], packet: int) -> list[StreamEvent]:
         elif event.packet > packet:
             found.append(event)
     return found
+
+
+class Came(NamedTuple):
+    """Bytes of a stream that came: how many, the offset of the first, and the packet that brought it."""
+
+    bytes: int
+    offset: int
+    packet: int
 
 
 class Opening(NamedTuple):
@@ -51,6 +60,8 @@ class Opening(NamedTuple):
     """Its beginning was missed: what came before was looked at, segment by segment."""
     passed: bool
     """What came before was looked at and is of no protocol."""
+    came: Came
+    """All that came before `events`."""
 
 
 class Found(NamedTuple):
@@ -65,6 +76,42 @@ class Found(NamedTuple):
     """The stream offset at which a search found it; that of its first byte where nothing was searched."""
     openings: tuple[Opening, Opening]
     """By direction."""
+
+
+def skipped(services: Host, conversation: Conversation, found: Found, direction: int, taken: int = 0) -> None:
+    """Of what came of a direction before it was found out what it speaks, so many bytes are taken up; the rest are not read."""
+    came = found.openings[direction].came
+    if came.bytes > taken:
+        told = Unread(UnreadReason.BEFORE_PROTOCOL.value, None, came.bytes - taken, came.offset, came.packet)
+        services.unread(conversation, direction, told)
+
+
+def skip_until(services: Host, conversation: Conversation, direction: int, events: list[StreamEvent], packet: int) -> list[StreamEvent]:
+    """What of the events came in packets after that one; what came before is not read."""
+    for event in events:
+        if isinstance(event, StreamData):
+            i = bisect_right(event.columns()[0], packet)
+            if i:
+                told = Unread(UnreadReason.BEFORE_PROTOCOL.value, None, event.piece_ends()[i - 1], event.start, event.packet(0))
+                services.unread(conversation, direction, told)
+    return behind(events, packet)
+
+
+def unread_all(services: Host, conversation: Conversation, found: Found, reason: UnreadReason, name: str) -> None:
+    """Nobody reads what came, before it was found out what it is and since."""
+    for direction in (0, 1):
+        came = found.openings[direction].came
+        if came.bytes:
+            services.unread(conversation, direction, Unread(reason.value, name, came.bytes, came.offset, came.packet))
+    unread_events(services, conversation, (found.openings[0].events, found.openings[1].events), reason, name)
+
+
+def unread_events(services: Host, conversation: Conversation, events: Events, reason: UnreadReason, name: str | None = None) -> None:
+    """Nobody reads these events."""
+    for direction in (0, 1):
+        for event in events[direction]:
+            if type(event) is StreamData:
+                services.unread(conversation, direction, Unread(reason.value, name, event.length, event.start, event.packet(0)))
 
 
 class Switch(NamedTuple):

@@ -15,9 +15,10 @@ from pcapflow import plugins
 from pcapflow.drops import Drop, DropReason
 from pcapflow.plugin_loading import PluginError, encoded, guarded, of_type
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Found, Opening, Switch, behind
+from pcapflow.protocols.layer import Found, Opening, Switch, skip_until, skipped, unread_all
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEvent, StreamGap, Where, place
+from pcapflow.unread import Unread, UnreadReason
 
 _SIDES = ("client", "server")
 _PLACE_BYTES = 200
@@ -34,7 +35,7 @@ _offset = itemgetter(0)
 class _Side:
     """One direction."""
 
-    __slots__ = ("asked", "data", "needs", "places", "reserved", "searching")
+    __slots__ = ("asked", "data", "needs", "places", "read", "reserved", "searching")
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -43,17 +44,19 @@ class _Side:
         """Bytes of it that the plug-in was asked about."""
         self.places: list[Where] = []
         """The first byte of each segment of which something waits."""
+        self.read = 0
+        """Bytes of it that were read, and are about to go."""
         self.needs = 0
         """So many bytes there have to be before the plug-in is asked again."""
         self.reserved = 0
-        self.searching = False
-        """A segment is looked for that begins with a message."""
+        self.searching: UnreadReason | None = None
+        """Why a segment is looked for that begins with a message."""
 
 
 class PluggedLayer:
     """One conversation."""
 
-    __slots__ = ("_came", "_conversation", "_factory", "_looked", "_plugin", "_services", "_sides")
+    __slots__ = ("_came", "_conversation", "_factory", "_given_up", "_looked", "_plugin", "_services", "_sides")
 
     def __init__(self, factory: Plugged, services: Host, conversation: Conversation) -> None:
         self._factory = factory
@@ -61,6 +64,8 @@ class PluggedLayer:
         self._conversation = conversation
         self._plugin: plugins.Conversation | None = None
         """None once nothing more is read."""
+        self._given_up = UnreadReason.NOT_SUPPORTED
+        """Why, then."""
         self._sides = (_Side(), _Side())
         """By direction."""
         self._came = self._looked = 0
@@ -75,29 +80,32 @@ class PluggedLayer:
         direction, form = found.direction, found.form
         if form == self._factory.failed:
             self._failed_to_probe(found)
+            unread_all(self._services, self._conversation, found, self._given_up, self._factory.name)
             return None
         self._conversation.claim_client(direction if form == self._factory.forms[0] else 1 - direction, "content")
         try:
             self._plugin = guarded(lambda: of_type(self._factory.plugin.open(), plugins.Conversation))
         except PluginError as e:
             self._drop(direction, DropReason.PLUGIN_FAILED, str(e), found.packet, Where(found.offset, found.packet, 0, -1))
+            unread_all(self._services, self._conversation, found, self._given_up, self._factory.name)
             return None
         events: list[list[StreamEvent]] = [[], []]
         for d in (direction, 1 - direction):
             opening = found.openings[d]
-            self._sides[d].searching = opening.searching or opening.passed
-            if self._sides[d].searching:
-                events[d] = behind(opening.events, found.packet - (d == direction))
+            if opening.searching or opening.passed:
+                self._sides[d].searching = UnreadReason.BEFORE_PROTOCOL
+                skipped(self._services, self._conversation, found, d)
+                events[d] = skip_until(self._services, self._conversation, d, opening.events, found.packet - (d == direction))
             else:
-                events[d] = behind(opening.events, found.packet)
-                first, where = _first_bytes(opening, found.packet)
-                if first and where is not None and self._plugin is not None:
+                skipped(self._services, self._conversation, found, d, len(opening.stash))
+                first, where, events[d] = _first_bytes(opening, found.packet)
+                if first and where is not None:
                     self._take(d, first, where, found.packet)
         return self.consume((events[0], events[1]))
 
     def _failed_to_probe(self, found: Found) -> None:
         """The plug-in raised at the first bytes of a direction: say what, of the bytes up to the packet that told."""
-        first, where = _first_bytes(found.openings[found.direction], found.packet)
+        first, where, _ = _first_bytes(found.openings[found.direction], found.packet)
         assert where is not None
         try:
             self._factory.form_of(first[:_FIRST])
@@ -109,22 +117,18 @@ class PluggedLayer:
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""
         for direction, event in _in_order(events):
-            if self._plugin is None:
-                break
             packet = event.packet(0) if isinstance(event, StreamData) else event.packet
             self._ask_again(1 - direction, packet)
             if not isinstance(event, StreamData):
                 self._ask_again(direction, packet)
-            if self._plugin is None:
-                break
             if isinstance(event, StreamData):
                 self._segment(direction, event)
             elif isinstance(event, StreamGap):
-                self._lost(direction)
+                self._lost(direction, UnreadReason.BEHIND_LOSS)
                 self._tell(direction, "gap", packet, Where(event.start, packet, event.ts, -1))
             else:
                 self._tell(direction, "end", packet, Where(event.offset, packet, event.ts, -1))
-                self._forget(self._sides[direction])
+                self._forget(direction, UnreadReason.MALFORMED if event.kind == "fin" else UnreadReason.BEHIND_LOSS)
         return None
 
     def _ask_again(self, direction: int, packet: int) -> None:
@@ -139,24 +143,28 @@ class PluggedLayer:
     def finish(self, packet: int) -> None:
         """See `Layer`."""
         self._plugin = None
-        for side in self._sides:
-            self._forget(side)
+        for direction in (0, 1):
+            self._forget(direction, UnreadReason.BEHIND_LOSS)
 
     # --- one direction
+
+    def _not_read(self, direction: int, n: int, where: Where, reason: UnreadReason) -> None:
+        name = self._factory.name if reason is UnreadReason.NOT_SUPPORTED else None
+        self._services.unread(self._conversation, direction, Unread(reason.value, name, n, where.offset, where.packet))
 
     def _segment(self, direction: int, data: StreamData) -> None:
         side = self._sides[direction]
         more = data.take(0, data.length)
         where = place(data, 0)
-        if side.searching:
+        if side.searching is not None and self._plugin is not None:
             name = self._name(direction)
             try:
                 if not guarded(lambda: bool(self._factory.plugin.resumes(name, more))):
+                    self._not_read(direction, len(more), where, side.searching)
                     return
             except PluginError as e:
                 self._drop(direction, DropReason.PLUGIN_FAILED, str(e), where.packet, where)
-                return
-            side.searching = False
+            side.searching = None
         self._take(direction, more, where, where.packet)
 
     def _take(self, direction: int, more: bytes, where: Where, packet: int) -> None:
@@ -165,9 +173,11 @@ class PluggedLayer:
         self._came += len(more)
         account = self._services.ledger.plugins
         cost = len(more) + _PLACE_BYTES
-        if not account.reserve(cost):
+        if self._plugin is not None and not account.reserve(cost):
             detail = f"{len(side.data) + len(more)} bytes of a message"
             self._drop(direction, DropReason.PLUGIN_MEMORY, detail, packet, where, account.refusal())
+        if self._plugin is None:
+            self._not_read(direction, len(more), where, self._given_up)
             return
         side.reserved += cost
         side.data += more
@@ -183,6 +193,7 @@ class PluggedLayer:
         at = 0
         side.needs = 0
         while at < len(data):
+            side.read = at
             first = _place_of(side, at)
             left = len(data) - at
             try:
@@ -191,12 +202,12 @@ class PluggedLayer:
                 self._drop(direction, DropReason.PLUGIN_FAILED, str(e), packet, first)
                 return
             if message is None:
-                self._lost(direction)
+                self._lost(direction, UnreadReason.MALFORMED)
                 self._tell(direction, "gap", packet, first)
                 return
             if not message.size and left >= most:
                 self._too_large(direction, f"no end within {most} bytes", packet, first)
-                self._lost(direction)
+                self._lost(direction, UnreadReason.LIMIT_REACHED)
                 self._tell(direction, "gap", packet, first)
                 return
             if not message.size:
@@ -211,7 +222,7 @@ class PluggedLayer:
             elif found is not None:
                 self._services.plugin(self._conversation, direction, self._factory.name, found, first, packet)
             at += message.size
-        self._advance(side, at)
+        self._advance(direction, at)
         side.asked = len(side.data)
 
     def _message(self, name: str, data: bytes, at: int) -> tuple[plugins.Message | None, bytes | None]:
@@ -234,11 +245,15 @@ class PluggedLayer:
         self._drop(direction, DropReason.PLUGIN_REREADS, detail, packet, first, ("plugin_rereads_max", most))
         return True
 
-    def _advance(self, side: _Side, n: int) -> None:
+    def _advance(self, direction: int, n: int) -> None:
         """The first n bytes are read."""
+        side = self._sides[direction]
+        side.read = n
         if n == len(side.data):
-            self._forget(side)
+            self._forget(direction, UnreadReason.MALFORMED)
             return
+        self._conversation.readings[direction].read += n
+        side.read = 0
         offset = side.places[0].offset + n
         first = bisect_right(side.places, offset, key=_offset) - 1
         del side.places[:first]
@@ -248,17 +263,23 @@ class PluggedLayer:
         self._services.ledger.plugins.release(side.reserved - left)
         side.reserved = left
 
-    def _forget(self, side: _Side) -> None:
+    def _forget(self, direction: int, reason: UnreadReason) -> None:
+        """What waits does so no longer; reason: why what of it was not read is not."""
+        side = self._sides[direction]
+        self._conversation.readings[direction].read += side.read
+        if len(side.data) > side.read:
+            self._not_read(direction, len(side.data) - side.read, _place_of(side, side.read), reason)
+        side.read = 0
         side.data.clear()
         side.places.clear()
         side.needs = side.asked = 0
         self._services.ledger.plugins.release(side.reserved)
         side.reserved = 0
 
-    def _lost(self, direction: int) -> None:
-        side = self._sides[direction]
-        self._forget(side)
-        side.searching = True
+    def _lost(self, direction: int, reason: UnreadReason) -> None:
+        """The next message is looked for, for that reason."""
+        self._forget(direction, reason)
+        self._sides[direction].searching = reason
 
     def _tell(self, direction: int, what: str, packet: int, at: Where) -> None:
         """Tell the plug-in of a gap or an end, which that packet told."""
@@ -281,8 +302,9 @@ class PluggedLayer:
         """The conversation is given up."""
         held = sum(len(side.data) for side in self._sides)
         self._plugin = None
-        for side in self._sides:
-            self._forget(side)
+        self._given_up = UnreadReason.NOT_SUPPORTED if reason is DropReason.PLUGIN_FAILED else UnreadReason.LIMIT_REACHED
+        for d in (0, 1):
+            self._forget(d, self._given_up)
         drop = Drop(reason, *limit, f"{self._factory.name}: {detail}")
         self._conversation.fix_roles()
         self._services.drop(self._conversation, direction, drop, packet, at.ts, at.offset, held)
@@ -353,15 +375,19 @@ def _place_of(side: _Side, at: int) -> Where:
     return side.places[bisect_right(side.places, offset, key=_offset) - 1]._replace(offset=offset)
 
 
-def _first_bytes(opening: Opening, packet: int) -> tuple[bytes, Where | None]:
-    """What a direction said up to a packet, all at once, and where that begins: it depends on the blocks how it came."""
-    first, where = opening.stash, opening.where if opening.stash else None
+def _first_bytes(opening: Opening, packet: int) -> tuple[bytes, Where | None, list[StreamEvent]]:
+    """What a direction said up to a packet and a gap, all at once, and where that begins: it depends on the blocks how it came. Then what follows."""
+    parts, where = [opening.stash], opening.where if opening.stash else None
+    rest: list[StreamEvent] = []
     for event in opening.events:
-        if not isinstance(event, StreamData):
-            break
-        for piece in event.pieces():
-            if piece.packet(0) > packet:
-                break
-            where = where or place(piece, 0)
-            first += piece.take(0, piece.length)
-    return first, where
+        if rest or not isinstance(event, StreamData):
+            rest.append(event)
+            continue
+        i = bisect_right(event.columns()[0], packet)
+        n = event.piece_ends()[i - 1] if i else 0
+        if n:
+            where = where or place(event, 0)
+            parts.append(event.take(0, n))
+        if n < event.length:
+            rest.append(event.after(n))
+    return b"".join(parts), where, rest

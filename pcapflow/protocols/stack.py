@@ -9,9 +9,10 @@ from __future__ import annotations
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.detection import Detection, Forms
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Layer, Switch
+from pcapflow.protocols.layer import Layer, Switch, unread_events
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamGap
+from pcapflow.unread import Unread, UnreadReason
 
 _TUNNELS_MAX = 2
 """Tunnels within tunnels that are looked into."""
@@ -64,7 +65,7 @@ class Stack:
                     self._ends += 1
                     if self._ends == 2:
                         other = events[1 - d][-1] if events[1 - d] else event
-                        self._finish(max(event.packet, other.packet if isinstance(other, StreamEnd) else 0))
+                        self._finish(conversation, max(event.packet, other.packet if isinstance(other, StreamEnd) else 0))
 
     def _read(self, conversation: Conversation, events: Events) -> None:
         if self._layer is not None:
@@ -72,8 +73,14 @@ class Stack:
         elif self._detection is not None:
             switch = self._find_out(conversation, events, self._detection)
         else:
+            unread_events(self._services, conversation, events, UnreadReason.UNKNOWN_PROTOCOL)
             return
-        if switch is not None and not switch.known:
+        if switch is None:
+            return
+        if switch.known:
+            assert self._layer is not None
+            unread_events(self._services, conversation, switch.events, UnreadReason.NOT_SUPPORTED, self._layer.protocol)
+        else:
             self._read_within(conversation, switch)
 
     def _find_out(self, conversation: Conversation, events: Events, detection: Detection) -> Switch | None:
@@ -81,27 +88,40 @@ class Stack:
         services = self._services
         form = detection.asked_at_once(conversation, events)
         if form:
-            self._decided(detection)
+            self._decided()
             self._layer = self._forms.of[form].open(services, conversation, None, self._begun)
             return self._layer.consume(events)
         found = detection.consume(conversation, events)
         if not detection.untouched:
             self._spoken = "opaque"
         if found is not None:
-            self._decided(detection)
+            self._decided()
             self._layer = self._forms.of[found.form].open(services, conversation, found, self._begun)
             return self._layer.begin(found)
         if detection.in_vain:
-            self._decided(detection)
+            self._in_vain(conversation, detection)
         return None
 
-    def _decided(self, detection: Detection) -> None:
-        detection.close()
-        self._detection = None
+    def _in_vain(self, conversation: Conversation, detection: Detection) -> None:
+        """Nothing shows what it speaks, and nothing will."""
+        self._decided()
+        for direction in (0, 1):
+            came = detection.came(direction)
+            if came.bytes:
+                told = Unread(UnreadReason.UNKNOWN_PROTOCOL.value, None, came.bytes, came.offset, came.packet)
+                self._services.unread(conversation, direction, told)
+
+    def _decided(self) -> None:
+        if self._detection is not None:
+            self._detection.close()
+            self._detection = None
 
     def _read_within(self, conversation: Conversation, switch: Switch) -> None:
         events = switch.events
-        if self._closed or self._depth == _TUNNELS_MAX or not (events[0] or events[1]):
+        if not (events[0] or events[1]):
+            return
+        if self._closed or self._depth == _TUNNELS_MAX:
+            unread_events(self._services, conversation, events, UnreadReason.LIMIT_REACHED)
             return
         if self._inner is None:
             account = self._services.ledger.http
@@ -113,16 +133,17 @@ class Stack:
                 )
                 drop = Drop(DropReason.HTTP_MEMORY, *account.refusal(), "a tunnel that is not looked into")
                 self._services.drop(conversation, direction, drop, packet, ts, at, TUNNEL_BYTES)
+                unread_events(self._services, conversation, events, UnreadReason.LIMIT_REACHED)
                 return
             self._inner = Stack(self._services, self._forms, self._depth + 1, switch.begun)
         self._inner._read(conversation, events)  # noqa: SLF001 - of this class
 
-    def _finish(self, packet: int) -> None:
+    def _finish(self, conversation: Conversation, packet: int) -> None:
         """Both streams are over, at that packet: nothing more comes."""
         if self._detection is not None:
-            self._decided(self._detection)
+            self._in_vain(conversation, self._detection)
         if self._layer is not None:
             self._layer.finish(packet)
         if self._inner is not None:
-            self._inner._finish(packet)  # noqa: SLF001 - of this class
+            self._inner._finish(conversation, packet)  # noqa: SLF001 - of this class
             self._services.ledger.http.release(TUNNEL_BYTES)

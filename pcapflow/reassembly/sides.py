@@ -10,12 +10,13 @@ from pcapflow.drops import DropReason
 from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of, vlans_of
 from pcapflow.reassembly.seqspace import unwrap, wrap
 from pcapflow.reassembly.timers import Timed
+from pcapflow.unread import Reading
 
 
 class Sides(Timed):
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
-    __slots__ = ("client", "endpoints", "first_direction", "inside", "number", "other_vlans", "roles", "seen", "start")
+    __slots__ = ("client", "endpoints", "first_direction", "inside", "number", "other_vlans", "readings", "roles", "seen", "start")
 
     def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, clock: int) -> None:
         Timed.__init__(self, key, number, clock)
@@ -25,6 +26,7 @@ class Sides(Timed):
         self.first_direction = 0
         self.client = -1
         """Direction of the client's bytes; -1 until it is known."""
+        self.readings = (Reading(), Reading())
         self.roles = ""
         self.start = "midstream"
         self.seen = 0

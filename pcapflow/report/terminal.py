@@ -14,6 +14,7 @@ from pcapflow.drops import DropReason, GapCause
 from pcapflow.report.console import as_text
 from pcapflow.summary import Summary
 from pcapflow.terminal_text import plain
+from pcapflow.unread import UnreadReason
 
 _BAR = 20
 _NOT_READ = 3
@@ -67,7 +68,18 @@ _CAPTURES = 20
 
 
 def _parts(s: Summary) -> list[RenderableType]:
-    return [*_captures(s), *_not_read(s), *_recovered(s), *_lost(s), *_worst(s), *_again(s), *_memory(s), *_advice(s), *_run(s)]
+    return [
+        *_captures(s),
+        *_not_read(s),
+        *_recovered(s),
+        *_unread(s),
+        *_lost(s),
+        *_worst(s),
+        *_again(s),
+        *_memory(s),
+        *_advice(s),
+        *_run(s),
+    ]
 
 
 def _captures(s: Summary) -> list[RenderableType]:
@@ -126,6 +138,8 @@ def _recovered(s: Summary) -> list[RenderableType]:
         ("payload", _size(payload.captured), "captured"),
         ("delivered", _size(payload.delivered), f"in order, {_percent(payload.delivered, whole)} of what was sent"),
     ]
+    if payload.delivered:
+        rows.append(("read", _size(s.tcp.read_bytes), f"{_percent(s.tcp.read_bytes, payload.delivered)} of what was delivered"))
     http = s.http
     if http.requests or http.responses:
         rows.append(("requests", f"{http.requests:,}", _counts(http.by_method)))
@@ -136,6 +150,25 @@ def _recovered(s: Summary) -> list[RenderableType]:
     if json.invalid:
         rows.append(("invalid JSON", f"{json.invalid:,}", "bodies that came whole and are no JSON"))
     return [_heading("Recovered"), _grid(*rows)]
+
+
+def _unread(s: Summary) -> list[RenderableType]:
+    """What was delivered and is not read."""
+    rows: list[tuple[str | Text, str | Text, str | Text]] = []
+    for reason, one in s.tcp.unread.items():
+        names = ", ".join(f"{plain(name)} {_size(n)}" for name, n in one.by_name.items())
+        rows.append(
+            (
+                reason,
+                _size(one.bytes),
+                Text(f"{names}: {_lower(UnreadReason(reason).sentence)}" if names else UnreadReason(reason).sentence, style="dim"),
+            )
+        )
+    return [_heading("Delivered, and not read"), _grid(*rows)] if rows else []
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _again(s: Summary) -> list[RenderableType]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pcapflow.drops import DropReason
 from pcapflow.streams.events import StreamEvent
+from pcapflow.unread import Reading
 
 Events = tuple[list[StreamEvent], list[StreamEvent]]
 """What both directions said, up to the same packet."""
@@ -22,6 +23,8 @@ class Conversation(Protocol):
     """The connection's."""
     client: int
     """Direction of the client's bytes; -1 until it is known."""
+    readings: tuple[Reading, Reading]
+    """What became of each direction's bytes."""
 
     @property
     def midstream(self) -> bool:

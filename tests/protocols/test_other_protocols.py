@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import ssl
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,11 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
+from pcapflow.protocols.host import Host
 from pcapflow.protocols.tls.handshake import Handshake
+from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import Where
+from pcapflow.unread import Reading, Unread
 from tests.conftest import Run
 from tests.craft import ACK, Talk, request, response
 
@@ -171,9 +176,13 @@ def test_tunnels_within_tunnels_are_bounded(run: Run, packets: int) -> None:
 def test_no_handshake_raises_and_nothing_stays_reserved(noise: bytes, at: int, insert: bytes) -> None:
     for hello in (HELLO[:at] + insert + HELLO[at:], HELLO[:at] + noise, server_hello(0x304, noise), noise):
         ledger = Ledger(Limits())
-        handshake = Handshake(Limits(), ledger.http)
+        told: list[Unread] = []
+        conversation = SimpleNamespace(readings=(Reading(), Reading()))
+        services = SimpleNamespace(ledger=ledger, limits=Limits(), unread=lambda _conversation, _direction, unread: told.append(unread))
+        handshake = Handshake(cast(Host, services), cast(Conversation, conversation))
         for i in range(0, len(hello), 50):
-            handshake._run(0, [], hello[i : i + 50])
+            handshake._run(0, [], hello[i : i + 50], Where(i, 1, 0, -1))
+        assert conversation.readings[0].read + sum(one.bytes for one in told) == len(hello)
         handshake.finish(0)
         assert ledger.used == 0
 

@@ -287,6 +287,6 @@ def test_connections_that_nobody_reads_are_named_with_what_would_help(run: Run) 
     lines = [line.partition(":")[0] for line in summary.advice]
     assert lines[:3] == [
         "2 of 6 connections (25.3% of the delivered bytes) are TLS",
-        "1 of 6 connections (30.4% of the delivered bytes) is HTTP/2",
+        "1 of 6 connections (30.4% of the delivered bytes) speaks HTTP/2",
         "1 of 6 connections (10.1% of the delivered bytes) speaks an unknown protocol",
     ]

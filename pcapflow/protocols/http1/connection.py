@@ -22,6 +22,7 @@ from pcapflow.protocols.http1.framer import Framer
 from pcapflow.protocols.http1.state import BETWEEN, BODY_BEGINS, State
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, StreamGap
+from pcapflow.unread import Unread, UnreadReason
 
 _LARGE_HEAD = 8 << 10
 """Bytes that a head takes for which there must be room at once, and not at the end of a block."""
@@ -43,13 +44,27 @@ class Cursor:
 class HttpConnection:
     """Both framers and the requests that wait."""
 
-    __slots__ = ("_behind", "_flow", "_pairs", "_pause_for", "_services", "blind", "client", "server", "switched_to", "tunnel")
+    __slots__ = (
+        "_behind",
+        "_conversation",
+        "_flow",
+        "_pairs",
+        "_pause_for",
+        "_services",
+        "blind",
+        "client",
+        "server",
+        "switched_to",
+        "tunnel",
+    )
 
     def __init__(self, services: Host, conversation: Conversation, *, begun: int, search_client: bool, search_server: bool) -> None:
         """begun: exchanges of the connection that began before; search: whether a side begins in the middle."""
         self._services = services
-        self.client = Framer(services, "client", search=search_client)
-        self.server = Framer(services, "server", search=search_server)
+        self._conversation = conversation
+        readings, client = conversation.readings, conversation.client
+        self.client = Framer(services, "client", readings[client], search=search_client)
+        self.server = Framer(services, "server", readings[1 - client], search=search_server)
         self._flow = Flow(services, conversation)
         self._pairs = Pairs(services.limits, services.ledger.http, services.heads, conversation, self._flow.tell, self._flow.refused)
         self._pairs.begun = begun
@@ -149,6 +164,12 @@ class HttpConnection:
             # what comes behind a switch is for the next protocol
             if self.tunnel:
                 self._keep_behind(framer, data.after(framer.position))
+            else:
+                # the server switched, though nobody asked it to
+                name = self.switched_to if self.switched_to != "opaque" else None
+                reason = UnreadReason.UNKNOWN_PROTOCOL if name is None else UnreadReason.NOT_SUPPORTED
+                packet = data.packet(data.piece(framer.position))
+                self._found(side, Unread(reason.value, name, data.length - framer.position, data.start + framer.position, packet))
             framer.position = data.length
 
     def _simple_from(self) -> int:
@@ -230,6 +251,9 @@ class HttpConnection:
             flow.odd(side, event.anomaly)
         elif isinstance(event, GivenUp):
             flow.given_up(side, event.drop, event.packet, event.ts, event.offset, event.held)
+        elif isinstance(event, Unread):
+            client = self._conversation.client
+            self._services.unread(self._conversation, 1 - client if side else client, event)
         elif isinstance(event, HeadsLost) and side and self._pairs.lost_from is None:
             self._pairs.lost_from = event.offset
 

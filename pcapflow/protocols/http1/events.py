@@ -12,6 +12,7 @@ from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop
 from pcapflow.protocols.http.message import Head, HeadRead
 from pcapflow.streams.events import Where
+from pcapflow.unread import Unread
 
 
 class HeadCut(msgspec.Struct, gc=False):
@@ -89,4 +90,4 @@ class HeadsLost(msgspec.Struct, gc=False):
     offset: int
 
 
-Event = HeadRead | HeadCut | BodyRead | BodyBegins | BodyBytes | BodyGap | BodyEnds | Odd | GivenUp | HeadsLost
+Event = HeadRead | HeadCut | BodyRead | BodyBegins | BodyBytes | BodyGap | BodyEnds | Odd | GivenUp | HeadsLost | Unread

@@ -37,7 +37,9 @@ from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message
 from pcapflow.protocols.http1.stash import Stash
 from pcapflow.protocols.http1.state import Refusal, State
 from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamGap, Where, place
+from pcapflow.unread import Reading, Unread, UnreadReason
 
+_BREAKS_THE_RULES = frozenset((DropReason.HTTP_MALFORMED_HEAD, DropReason.HTTP_MALFORMED_CHUNK))
 _LARGEST_WINDOW = 256 << 10
 _END_BYTES = 3
 """Bytes of a head's end that may be there while its last one is not."""
@@ -47,14 +49,15 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_first", "_found", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "remaining",
-        "resynchronised", "services", "side", "simple_from", "skip_until", "stash", "state", "until_close", "wanted",
+        "_begun_at", "_cache", "_first", "_found", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
+        "resynchronised", "searches_for", "services", "side", "simple_from", "skip_until", "stash", "state", "until_close", "wanted",
     )  # fmt: skip
 
-    def __init__(self, services: Host, side: str, *, search: bool) -> None:
-        """side: `client` or `server`; search: it begins in the middle of a stream."""
+    def __init__(self, services: Host, side: str, reading: Reading, *, search: bool) -> None:
+        """side: `client` or `server`; reading: where it counts what it reads; search: it begins in the middle of a stream."""
         self.services = services
         self.side = side
+        self.reading = reading
         self._found: list[Event] | None = None
         """What was found and not yielded yet."""
         self.position = 0
@@ -66,6 +69,8 @@ class Framer:
         self.simple_from = NEVER
         """The packet from which on a first answer may be one to a request of HTTP/0.9."""
         self.state = State.SEARCH if search else State.HEAD
+        self.searches_for = UnreadReason.BEFORE_PROTOCOL
+        """Why what a search passes over is not read."""
         self.paused = False
         """It goes no further than to the next message."""
         self.paused_body = False
@@ -110,7 +115,8 @@ class Framer:
         n = data.length if stop is None else stop
         if self.skip_until:
             if position == 0:
-                position = self._skip(data)
+                position = min(self._skip(data), n)
+                self._not_read(UnreadReason.BEFORE_PROTOCOL, position, data, 0)
             if position >= n:
                 self.position = n
                 return
@@ -130,17 +136,22 @@ class Framer:
                 position = self._search(data, position, n)
                 self._window = WINDOW
             elif state is State.BODY or state is State.CHUNK_DATA:
+                begin = position
                 position = yield from self._body(data, position, n)
+                self.reading.read += position - begin
             else:
                 size = min(self._window, n - position)
                 stashed = len(self.stash.data)
                 view = self.stash.data + data.take(position, size) if stashed else data.take(position, size)
                 used = yield from self._messages(data, position - stashed, view)
+                self.reading.read += used
                 if self.state is State.OPAQUE:
                     position += used - stashed
                 elif used:
+                    if used < stashed:
+                        # a head that is refused may end within what was kept: a first line may be longer than a head
+                        self._not_read(self.searches_for, stashed - used, data, position - stashed + used)
                     self.stash.clear(self.services.ledger.http)
-                    # a head that is refused may end within what was kept: a first line may be longer than a head
                     position += max(0, used - stashed)
                 elif size == n - position:
                     self._keep(data, position - stashed, view)
@@ -193,8 +204,9 @@ class Framer:
         if state is not State.HEAD:
             self._add(BodyGap(n, gap.packet))
             self._end_body(gap.packet, self._seen or gap.ts, whole=False)
+            self._stash_is_read()
         elif self.stash.data:
-            self._report_cut_head(gap.packet, self._seen or gap.ts)
+            self._report_cut_head(gap.packet, self._seen or gap.ts, UnreadReason.BEHIND_LOSS)
         self._lose(gap.start)
         return self._take()
 
@@ -205,8 +217,10 @@ class Framer:
             self._end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
             self._end_body(end.packet, self._seen or end.ts, whole=False)
+            self._stash_is_read()
         elif self.stash.data and self.state is State.HEAD:
-            self._report_cut_head(end.packet, self._seen or end.ts)
+            reason = UnreadReason.MALFORMED if end.kind == "fin" else UnreadReason.BEHIND_LOSS
+            self._report_cut_head(end.packet, self._seen or end.ts, reason)
         self.opaque()
         return () if self._found is None else self._take()
 
@@ -217,12 +231,25 @@ class Framer:
         drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
         self._end_body(self.packet, self._seen, whole=False)
         self._add(GivenUp(drop, self.packet, self._seen, offset, held))
-        self._lose(offset)
+        self._stash_is_read()
+        self._lose(offset, UnreadReason.LIMIT_REACHED)
         return self._take()
 
-    def _lose(self, offset: int) -> None:
-        """Framing is lost from an offset on: look for the next message."""
+    def _stash_is_read(self) -> None:
+        """What was kept is of a message's framing, of which no more comes."""
+        self.reading.read += len(self.stash.data)
         self.stash.clear(self.services.ledger.http)
+
+    def _not_read(self, reason: UnreadReason, n: int, data: StreamData, position: int) -> None:
+        """n bytes from a position of data on are not read; below 0 that is in what was kept from before."""
+        if n:
+            packet = self._where(data, position).packet
+            self._add(Unread(reason.value, None, n, data.start + position, packet))
+
+    def _lose(self, offset: int, reason: UnreadReason = UnreadReason.BEHIND_LOSS) -> None:
+        """Framing is lost from an offset on, for that reason: look for the next message."""
+        self.stash.clear(self.services.ledger.http)
+        self.searches_for = reason
         self.state = State.SEARCH
         self.resynchronised = True
         self._first = False
@@ -241,9 +268,11 @@ class Framer:
             raw = stash[: ends.offset + 1 - where.offset]
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
             self._add(GivenUp(drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw)))
-            self._lose(where.offset)
+            self._add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
+            self._lose(where.offset, UnreadReason.MALFORMED)
         elif not self.stash.keep(self.services.ledger.http, stash, where):
-            self._lose(where.offset)
+            self._add(Unread(UnreadReason.LIMIT_REACHED.value, None, len(stash), where.offset, where.packet))
+            self._lose(where.offset, UnreadReason.LIMIT_REACHED)
         return self._take()
 
     # --- where and when
@@ -263,12 +292,17 @@ class Framer:
 
     # --- inside
 
-    def _report_cut_head(self, packet: int, ts: int) -> None:
-        """No more of the head that was kept will come: what its whole lines say."""
+    def _report_cut_head(self, packet: int, ts: int, reason: UnreadReason) -> None:
+        """No more of the head that was kept will come: what its whole lines say. reason: why they are not read where that is nothing."""
         where = self.stash.where
+        assert where is not None
         head = cut_head(self.stash.data, self.side)
-        if where is not None and head is not None:
+        if head is not None:
             self._add(HeadCut(head, where, packet, ts, self.resynchronised))
+            self._stash_is_read()
+        else:
+            self._add(Unread(reason.value, None, len(self.stash.data), where.offset, where.packet))
+            self.stash.clear(self.services.ledger.http)
 
     def _look_for_message(self, data: StreamData, position: int) -> None:
         """At the first byte of a body that may never have been sent: a message where it should begin means that it was not."""
@@ -334,7 +368,7 @@ class Framer:
                     continue
                 if framing == "refused" or framing == "no-memory":
                     self._add(GivenUp(self._refusal_of(head, framing), packets[piece], times[piece], offset, 0))
-                    self._lose(data.start + base + at)
+                    self._lose(data.start + base + at, UnreadReason.MALFORMED if framing == "refused" else UnreadReason.LIMIT_REACHED)
                     return at
                 piecemeal = by_packet or self.paused_body or self.may_be_unsent
                 if framing == "length" and at + head.length <= size and not (piecemeal and head.length):
@@ -375,7 +409,7 @@ class Framer:
                 for anomaly in step.odd:
                     yield Odd(anomaly)
                 if step.refusal is not None:
-                    self._refuse(step.refusal, data, base + begin)
+                    self._refuse(step.refusal, data, base + begin, at - begin)
                     return at
                 if step.state is None:
                     return at
@@ -427,7 +461,7 @@ class Framer:
         searched = max(at, stash.searched - _END_BYTES) if base < 0 else at
         found = read_head(view, at, searched, client=self.side == "client", first=self._first, services=self.services)
         if found.refusal is not None:
-            self._refuse(found.refusal, data, base)
+            self._refuse(found.refusal, data, base, found.stop - at)
         elif found.head is None:
             stash.searched = len(view) - at
         return found.stop, found.head
@@ -474,22 +508,30 @@ class Framer:
         found = min(find_message(data, position, FORM_OF[self.side], stop), stop)
         if found > position:
             self.resynchronised = True
+            self._not_read(self.searches_for, found - position, data, position)
         if found < stop:
             self.state = State.HEAD
         return found
 
-    def _refuse(self, refusal: Refusal, data: StreamData, position: int) -> None:
-        """Give the message up and look for the next one. The trouble begins at that position of data."""
+    def _refuse(self, refusal: Refusal, data: StreamData, position: int, passed: int) -> None:
+        """Give the message up and look for the next one. The trouble begins at that position of data; so many bytes from there on are passed over, which
+        the caller counts as read.
+        """
+        reason = UnreadReason.MALFORMED if refusal.reason in _BREAKS_THE_RULES else UnreadReason.LIMIT_REACHED
+        self.reading.read -= passed
+        self._not_read(reason, passed, data, position)
         where = self._where(data, position)
         told = self._where(data, max(position + refusal.n - 1, 0))
         if self.state is not State.HEAD:
             self._end_body(told.packet, told.ts, whole=False)
         drop = Drop(refusal.reason, refusal.limit, refusal.value, refusal.detail)
         self._add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, refusal.n))
-        self._lose(where.offset)
+        self._lose(where.offset, reason)
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
         account = self.services.ledger.http
         if not self.stash.keep(account, view, self._where(data, base) if base >= 0 else None):
-            self._refuse(Refusal(DropReason.HTTP_MEMORY, *account.refusal(), len(view), f"{len(view)} bytes of a head"), data, base)
+            refusal = Refusal(DropReason.HTTP_MEMORY, *account.refusal(), len(view), f"{len(view)} bytes of a head")
+            self._refuse(refusal, data, base, len(view))
+            self.reading.read += len(view)

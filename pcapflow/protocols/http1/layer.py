@@ -14,9 +14,10 @@ from pcapflow.protocols.http1.events import Event
 from pcapflow.protocols.http1.framer import Framer
 from pcapflow.protocols.http1.head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
 from pcapflow.protocols.http1.search import FORM_OF, REQUEST, RESPONSE, find_message
-from pcapflow.protocols.layer import Found, Opening, Switch
+from pcapflow.protocols.layer import Found, Opening, Switch, skipped, unread_events
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData
+from pcapflow.unread import Unread, UnreadReason
 
 _UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t][^\r\n]*+\r?)?)?\Z")
 _UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\r\n]*+\r?)\Z")
@@ -25,11 +26,13 @@ _UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HT
 class Http1Layer:
     """One conversation."""
 
-    __slots__ = ("_client", "_http")
+    __slots__ = ("_client", "_conversation", "_http", "_services")
 
-    def __init__(self, http: HttpConnection, client: int) -> None:
+    def __init__(self, services: Host, conversation: Conversation, http: HttpConnection) -> None:
+        self._services = services
+        self._conversation = conversation
         self._http = http
-        self._client = client
+        self._client = conversation.client
 
     @property
     def protocol(self) -> str:
@@ -51,7 +54,10 @@ class Http1Layer:
         http = self._http
         client, server = http.behind_switch()
         rest = (client, server) if self._client == 0 else (server, client)
-        return None if http.blind else Switch(rest, http.switched_to == "websocket", http.begun)
+        if http.blind:
+            unread_events(self._services, self._conversation, rest, UnreadReason.UNKNOWN_PROTOCOL)
+            return None
+        return Switch(rest, http.switched_to == "websocket", http.begun)
 
     def finish(self, packet: int) -> None:
         """See `Layer`."""
@@ -84,9 +90,8 @@ class Http1:
     def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> Http1Layer:
         """See `LayerFactory`."""
         if found is None:
-            return Http1Layer(
-                HttpConnection(services, conversation, begun=begun, search_client=False, search_server=False), conversation.client
-            )
+            http = HttpConnection(services, conversation, begun=begun, search_client=False, search_server=False)
+            return Http1Layer(services, conversation, http)
         first = found.direction
         conversation.claim_client(first if found.form == REQUEST else 1 - first, "content")
         client = conversation.client
@@ -102,22 +107,24 @@ class Http1:
                 # what came before was looked at and is nothing; of the other direction that is all up to the packet that told
                 framer.skip_until = found.packet - (d == first)
             framer.resynchronised = passed[d]
+            skipped(services, conversation, found, d, 0 if passed[d] else len(found.openings[d].stash))
             if not passed[d] and found.openings[d].stash:
                 http.take(framer, _take_up(framer, found.openings[d], search=searches[d]))
-        return Http1Layer(http, client)
+        return Http1Layer(services, conversation, http)
 
 
 def _take_up(framer: Framer, opening: Opening, *, search: bool) -> Sequence[Event]:
     """Give a framer what was kept before it was known that this is HTTP; what it finds."""
     framer.saw(opening.seen, opening.waited)
-    stash = opening.stash
+    stash, first = opening.stash, opening.where
+    assert first is not None
     if search:
         # what a search of these segments would have found
         at, where = opening.messages.get(FORM_OF[framer.side], (len(stash), None))
         framer.resynchronised = framer.resynchronised or at > 0
-        if where is not None:
-            return framer.prepend(stash[at:], where)
-    elif opening.begins is not None:
-        assert opening.where is not None
-        return framer.prepend(stash[opening.begins.offset - opening.where.offset :], opening.begins, opening.ends)
-    return ()
+        passed = [Unread(UnreadReason.BEFORE_PROTOCOL.value, None, at, first.offset, first.packet)] if at else []
+        return [*passed, *(framer.prepend(stash[at:], where) if where is not None else ())]
+    # empty lines before a message are none of it (RFC 9112 section 2.2)
+    lead = opening.begins.offset - first.offset if opening.begins is not None else len(stash)
+    framer.reading.read += lead
+    return framer.prepend(stash[lead:], opening.begins, opening.ends) if opening.begins is not None else ()

@@ -13,14 +13,14 @@ from functools import cache
 from sys import getsizeof
 from typing import Any
 
-from pcapflow.budget import Account
-from pcapflow.limits import Limits
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Found, Switch, behind
+from pcapflow.protocols.layer import Found, Switch, skip_until, skipped
+from pcapflow.protocols.tls.records import Records
 from pcapflow.records import Tls as TlsRecord
 from pcapflow.records import text
 from pcapflow.streams.conversation import Conversation, Events
-from pcapflow.streams.events import StreamData, StreamEvent
+from pcapflow.streams.events import StreamData, StreamEvent, StreamGap, Where
+from pcapflow.unread import Unread, UnreadReason
 
 _NAME = "tls"
 _HANDSHAKE_RECORD, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
@@ -48,11 +48,14 @@ def _dpkt() -> tuple[Any, tuple[type[Exception], ...]]:
 class Handshake:
     """One conversation's."""
 
-    __slots__ = ("_account", "_kept", "_limit", "_look_at", "_reserved", "tls")
+    __slots__ = ("_account", "_conversation", "_kept", "_limit", "_look_at", "_records", "_reserved", "_services", "tls")
 
-    def __init__(self, limits: Limits, account: Account) -> None:
-        self._account = account
-        self._limit = limits.tls_hello_max_bytes
+    def __init__(self, services: Host, conversation: Conversation) -> None:
+        self._services = services
+        self._conversation = conversation
+        self._account = services.ledger.http
+        self._limit = services.limits.tls_hello_max_bytes
+        self._records = (Records(), Records())
         self._kept: list[bytes | None] = [b"", b""]
         """What came so far of each direction's first message; None when nothing more is wanted."""
         self._look_at = [0, 0]
@@ -68,10 +71,13 @@ class Handshake:
         """See `Layer`."""
         for direction in (found.direction, 1 - found.direction):
             opening = found.openings[direction]
+            services, conversation = self._services, self._conversation
             if opening.searching or opening.passed:
-                self._run(direction, behind(opening.events, found.packet))  # what came before was skipped
+                skipped(services, conversation, found, direction)
+                self._run(direction, skip_until(services, conversation, direction, opening.events, found.packet))
             else:
-                self._run(direction, opening.events, opening.stash)
+                skipped(services, conversation, found, direction, len(opening.stash))
+                self._run(direction, opening.events, opening.stash, opening.where)
         return None
 
     def consume(self, events: Events) -> Switch | None:
@@ -80,18 +86,33 @@ class Handshake:
             self._run(direction, events[direction])
         return None
 
-    def _run(self, direction: int, events: list[StreamEvent], stash: bytes = b"") -> None:
-        """More of a direction; stash: what came before these events."""
+    def _run(self, direction: int, events: list[StreamEvent], stash: bytes = b"", where: Where | None = None) -> None:
+        """More of a direction; stash: what came before these events, from that place on."""
         if stash:
+            assert where is not None
+            for at, n, reason in self._records[direction].spans(len(stash), lambda at, n: stash[at : at + n]):
+                self._count(direction, n, reason, where.offset + at, where.packet)
             self._take(direction, stash)
         for event in events:
+            if isinstance(event, StreamData):
+                for at, n, reason in self._records[direction].spans(event.length, event.take):
+                    self._count(direction, n, reason, event.start + at, event.packet(event.piece(at)) if reason is not None else 0)
+            elif isinstance(event, StreamGap):
+                self._records[direction].gap(event.length)
             if self._kept[direction] is None:
-                return
+                continue
             if isinstance(event, StreamData):
                 room = self._limit - len(self._kept[direction] or b"")
                 self._take(direction, event.take(0, min(event.length, room)))
             else:
                 self._end(direction)
+
+    def _count(self, direction: int, n: int, reason: UnreadReason | None, offset: int, packet: int) -> None:
+        """n bytes are read, or for that reason not."""
+        if reason is None:
+            self._conversation.readings[direction].read += n
+        else:
+            self._services.unread(self._conversation, direction, Unread(reason.value, None, n, offset, packet))
 
     def finish(self, packet: int) -> None:
         """See `Layer`."""
@@ -224,4 +245,4 @@ class Tls:
 
     def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> Handshake:
         """See `LayerFactory`."""
-        return Handshake(services.limits, services.ledger.http)
+        return Handshake(services, conversation)

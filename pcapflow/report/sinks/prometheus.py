@@ -15,7 +15,8 @@ from prometheus_client.registry import Collector
 
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.report.sinks.base import Out, Sink
-from pcapflow.summary import DropCount, Summary
+from pcapflow.summary import DropCount, Summary, UnreadBytes
+from pcapflow.unread import UnreadReason
 
 
 class Prometheus(Sink):
@@ -104,6 +105,12 @@ def _tcp(s: Summary) -> Iterator[Metric]:
             "delivered": payload.delivered, "retransmitted": payload.retransmitted, "conflicting": payload.conflicting, "late": payload.late,
             "out_of_window": payload.out_of_window, "dropped": payload.dropped,
         },
+    )  # fmt: skip
+    yield _counter("payload_read_bytes", "Delivered bytes that were read: part of a message, a handshake or a JSON text.", tcp.read_bytes)
+    none = UnreadBytes()
+    yield _counters(
+        "payload_unread_bytes", "Delivered bytes that were not read.", "reason",
+        {reason.value: tcp.unread.get(reason.value, none).bytes for reason in UnreadReason},
     )  # fmt: skip
     yield _gauge("payload_balanced", "Whether every payload byte is in one bucket.", payload.balanced)
     yield _counter("missing_bytes", "Bytes of streams that were never delivered.", tcp.missing_bytes)

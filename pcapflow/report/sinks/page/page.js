@@ -32,7 +32,7 @@ const payload = summary.tcp.payload_bytes;
 const drops = Object.values(summary.drops.by_reason).reduce((sum, d) => sum + d.count, 0);
 for (const [id, name, value, bad] of [
   ["packets", "packets", summary.decode.packets], ["connections", "connections", summary.tcp.connections], ["captured", "payload captured (bytes)", payload.captured],
-  ["delivered", "delivered (bytes)", payload.delivered], ["missing", "missing (bytes)", summary.tcp.missing_bytes, true], ["gaps", "gaps", summary.tcp.gaps, true],
+  ["delivered", "delivered (bytes)", payload.delivered], ["unread", "of these not read (bytes)", payload.delivered - summary.tcp.read_bytes, true], ["missing", "missing (bytes)", summary.tcp.missing_bytes, true], ["gaps", "gaps", summary.tcp.gaps, true],
   ["drops", "drops", drops, true], ["dropped", "dropped (bytes)", payload.dropped, true], ["requests", "HTTP requests", summary.http.requests], ["responses", "HTTP responses", summary.http.responses],
   ["json", "JSON bodies", summary.json.bodies], ["invalid", "invalid JSON", summary.json.invalid, true], ["peak", "memory peak (bytes)", summary.memory.peak_bytes],
 ]) {
@@ -185,6 +185,8 @@ table("losses", [
 table("connections", [
   ["connection", (c) => c.connection], ["client", (c) => end(c.client)], ["server", (c) => end(c.server)], ["protocol", (c) => c.protocol], ["began", (c) => c.first_ts, (v) => time(v)],
   ["seconds", (c) => Math.round((c.last_ts - c.first_ts) * 1e6) / 1e6], ["packets", (c) => c.packets, number], ["captured", (c) => both(c, "captured_bytes"), number], ["missing", (c) => both(c, "missing_bytes"), number, (c) => (both(c, "missing_bytes") ? "bad" : "")],
+  ["not read", (c) => both(c, "delivered_bytes") - both(c, "read_bytes"), number, (c) => (both(c, "delivered_bytes") > both(c, "read_bytes") ? "warm" : "")],
+  ["why", (c) => [...new Set([...c.streams.client.unread, ...c.streams.server.unread].map((u) => u.name || u.reason))].join(", ")],
   ["dropped", (c) => both(c, "dropped_bytes"), number, (c) => (both(c, "dropped_bytes") ? "bad" : "")], ["status", (c) => worse(c), null, (c) => tone[worse(c)]], ["end", (c) => c.end],
 ], tables.connections);
 table("exchanges", [
