@@ -21,7 +21,7 @@ from pcapflow.unread import Unread
 
 _BODY = ("complete", "gapped", "truncated", "dropped")
 _JSON = ("complete", "invalid", "truncated", "gapped", "dropped")
-_PROTOCOLS = ("http", "json", "websocket", "tls", "http2", "opaque", "empty")
+_PROTOCOLS = ("http", "json", "websocket", "tls", "http2", "proxy", "socks", "opaque", "empty")
 _LAYERS = ("decode", "reassembly", "http", "content", "json", "plugin")
 
 
@@ -71,6 +71,22 @@ class Tls(msgspec.Struct):
     offered: Annotated[list[str], says("Protocols that the client proposed.")]
 
 
+class ProxiedEnd(msgspec.Struct, frozen=True):
+    """An end of a connection as a proxy names it."""
+
+    ip: Annotated[str | None, says("IPv4 or IPv6 address; null where it was named.")]
+    name: Annotated[str | None, says("The host's name; null where it was an address.")]
+    port: Annotated[int, counts("TCP port.")]
+
+
+class Proxied(msgspec.Struct, frozen=True):
+    """Whose connection a proxy hands on, or where to."""
+
+    by: Annotated[str, says("What says so: a PROXY protocol header, or a SOCKS handshake.", "proxy", "socks")]
+    client: Annotated[ProxiedEnd | None, says("The end for which the proxy speaks; null for SOCKS, where it is the client.")]
+    server: Annotated[ProxiedEnd | None, says("The end that was asked for.")]
+
+
 class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     """A TCP connection, written when nothing more can belong to it."""
 
@@ -98,6 +114,9 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     multipath: Annotated[
         bool, says("The handshake offers Multipath TCP: what one application sends may be spread over several connections.")
     ] = False
+    proxied: Annotated[
+        Proxied | None, says("The ends as a PROXY protocol header or a SOCKS handshake has them; null where there is none.")
+    ] = None
 
 
 class JsonError(msgspec.Struct):

@@ -69,6 +69,7 @@ MAY_IMPORT = {
         "protocols.http.message",
         "protocols.http1.head",
         "protocols.registry",
+        "protocols.prefix",
         "protocols.stack",
         "protocols.tls.handshake",
         "reassembly.beliefs",

@@ -20,6 +20,8 @@ from pcapflow.records import (
     JsonError,
     LimitValue,
     Plugin,
+    Proxied,
+    ProxiedEnd,
     Range,
     Request,
     Response,
@@ -94,6 +96,20 @@ def tls(at: str, a: Tls, b: Tls, out: Out) -> None:
     out(f"{at}.offered", a.offered, b.offered)
 
 
+def proxied_end(at: str, a: ProxiedEnd, b: ProxiedEnd, out: Out) -> None:
+    """Walks `ProxiedEnd`."""
+    out(f"{at}.ip", a.ip, b.ip)
+    out(f"{at}.name", a.name, b.name)
+    out(f"{at}.port", a.port, b.port)
+
+
+def proxied(at: str, a: Proxied, b: Proxied, out: Out) -> None:
+    """Walks `Proxied`."""
+    out(f"{at}.by", a.by, b.by)
+    perhaps(f"{at}.client", a.client, b.client, out, proxied_end)
+    perhaps(f"{at}.server", a.server, b.server, out, proxied_end)
+
+
 def connection(at: str, a: Connection, b: Connection, out: Out) -> None:
     """Walks `Connection`."""
     out(f"{at}.connection", a.connection, b.connection)
@@ -112,6 +128,7 @@ def connection(at: str, a: Connection, b: Connection, out: Out) -> None:
     perhaps(f"{at}.tls", a.tls, b.tls, out, tls)
     out(f"{at}.vlan_server", a.vlan_server, b.vlan_server)
     out(f"{at}.multipath", a.multipath, b.multipath)
+    perhaps(f"{at}.proxied", a.proxied, b.proxied, out, proxied)
 
 
 def json_error(at: str, a: JsonError, b: JsonError, out: Out) -> None:

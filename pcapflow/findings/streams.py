@@ -11,6 +11,7 @@ import ipaddress
 from pcapflow.fields import Endpoint
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
+from pcapflow.protocols.prefix import Prefix
 from pcapflow.protocols.stack import Stack
 from pcapflow.protocols.tls.handshake import Handshake
 from pcapflow.reassembly import keys
@@ -82,7 +83,12 @@ def protocol_of(connection: Connection) -> str:
 def connection_record(connection: Connection) -> ConnectionRecord:
     """One that is over."""
     reader = connection.consumer
-    layer = reader.innermost if isinstance(reader, Stack) else None
+    tls, proxied = None, None
+    for layer in reader.layers if isinstance(reader, Stack) else ():
+        if type(layer) is Handshake:
+            tls = layer.tls
+        elif isinstance(layer, Prefix):
+            proxied = layer.proxied or proxied
     client = connection.client
     vlan, vlan_server = (connection.inside.vlan, None) if connection.other_vlans is None else connection.vlans()
     return ConnectionRecord(
@@ -99,9 +105,10 @@ def connection_record(connection: Connection) -> ConnectionRecord:
         connection.packets,
         protocol_of(connection),
         Streams(stream_record(connection, client), stream_record(connection, 1 - client)),
-        layer.tls if type(layer) is Handshake else None,
+        tls,
         vlan_server,
         connection.multipath,
+        proxied,
     )
 
 

@@ -8,6 +8,7 @@ that they are TCP's, or lie in another layer, it does not know.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from pcapflow.protocols.host import Host
@@ -27,6 +28,19 @@ def behind(events: list[StreamEvent], packet: int) -> list[StreamEvent]:
         elif event.packet > packet:
             found.append(event)
     return found
+
+
+def in_order(events: Events) -> Iterator[tuple[int, StreamEvent]]:
+    """Segments, gaps and ends of both directions in the order of their packets."""
+    split: list[tuple[int, int, StreamEvent]] = []
+    for d in (0, 1):
+        for event in events[d]:
+            if isinstance(event, StreamData):
+                split += [(piece.packet(0), d, piece) for piece in event.pieces()]
+            else:
+                split.append((event.packet, d, event))
+    split.sort(key=lambda found: found[:2])
+    return ((d, event) for _, d, event in split)
 
 
 class Came(NamedTuple):

@@ -7,7 +7,6 @@ waits for the end of a message is reserved in the `plugins` account, at most `pl
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from contextlib import suppress
 from operator import itemgetter
 
@@ -15,7 +14,7 @@ from pcapflow import plugins
 from pcapflow.drops import Drop, DropReason
 from pcapflow.plugin_loading import PluginError, encoded, guarded, of_type
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Found, Opening, Switch, skip_until, skipped, unread_all
+from pcapflow.protocols.layer import Found, Opening, Switch, in_order, skip_until, skipped, unread_all
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEvent, StreamGap, Where, place
 from pcapflow.unread import Unread, UnreadReason
@@ -116,7 +115,7 @@ class PluggedLayer:
 
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""
-        for direction, event in _in_order(events):
+        for direction, event in in_order(events):
             packet = event.packet(0) if isinstance(event, StreamData) else event.packet
             self._ask_again(1 - direction, packet)
             if not isinstance(event, StreamData):
@@ -354,19 +353,6 @@ class Plugged:
     def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> PluggedLayer:
         """See `LayerFactory`."""
         return PluggedLayer(self, services, conversation)
-
-
-def _in_order(events: Events) -> Iterator[tuple[int, StreamEvent]]:
-    """Segments, gaps and ends of both directions in the order of their packets."""
-    split: list[tuple[int, int, StreamEvent]] = []
-    for d in (0, 1):
-        for event in events[d]:
-            if isinstance(event, StreamData):
-                split += [(piece.packet(0), d, piece) for piece in event.pieces()]
-            else:
-                split.append((event.packet, d, event))
-    split.sort(key=lambda found: found[:2])
-    return ((d, event) for _, d, event in split)
 
 
 def _place_of(side: _Side, at: int) -> Where:

@@ -12,9 +12,11 @@ from pcapflow.protocols.http2.preface import Http2
 from pcapflow.protocols.json_streams import JsonStreams
 from pcapflow.protocols.layer import LayerFactory
 from pcapflow.protocols.plugged import Plugged
+from pcapflow.protocols.proxy.header import Proxy
+from pcapflow.protocols.socks.handshake import Socks
 from pcapflow.protocols.tls.handshake import Tls
 
-BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Http1(), JsonStreams())
+BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Proxy(), Socks(), Http1(), JsonStreams())
 
 
 _TAKEN = frozenset(("opaque", "empty", "websocket", *(name for factory in BUILT_IN for name in (factory.name, *factory.forms))))

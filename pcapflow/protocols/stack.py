@@ -49,10 +49,10 @@ class Stack:
         return self._layer.protocol if self._layer is not None else self._spoken
 
     @property
-    def innermost(self) -> Layer | None:
-        """What reads it, or what lies within where that is read; None for nothing."""
-        inner = self._inner.innermost if self._inner is not None else None
-        return inner if inner is not None else self._layer
+    def layers(self) -> list[Layer]:
+        """What reads it, and what reads what lies within."""
+        own = [self._layer] if self._layer is not None else []
+        return own if self._inner is None else [*own, *self._inner.layers]
 
     def consume(self, conversation: Conversation, events: Events) -> None:
         """See `Consumer`."""

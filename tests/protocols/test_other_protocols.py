@@ -174,15 +174,16 @@ def test_tunnels_within_tunnels_are_bounded(run: Run, packets: int) -> None:
 
 @given(st.binary(max_size=60), st.integers(0, 200), st.binary(max_size=3))
 def test_no_handshake_raises_and_nothing_stays_reserved(noise: bytes, at: int, insert: bytes) -> None:
+    told: list[Unread] = []
     for hello in (HELLO[:at] + insert + HELLO[at:], HELLO[:at] + noise, server_hello(0x304, noise), noise):
         ledger = Ledger(Limits())
-        told: list[Unread] = []
         conversation = SimpleNamespace(readings=(Reading(), Reading()))
-        services = SimpleNamespace(ledger=ledger, limits=Limits(), unread=lambda _conversation, _direction, unread: told.append(unread))
+        services = SimpleNamespace(ledger=ledger, limits=Limits(), unread=lambda *said: told.append(said[-1]))
         handshake = Handshake(cast(Host, services), cast(Conversation, conversation))
         for i in range(0, len(hello), 50):
             handshake._run(0, [], hello[i : i + 50], Where(i, 1, 0, -1))
         assert conversation.readings[0].read + sum(one.bytes for one in told) == len(hello)
+        told.clear()
         handshake.finish(0)
         assert ledger.used == 0
 
