@@ -235,6 +235,12 @@ class Limits:
         "drop `http_chunk_line_too_long`; the stream is picked up at its next message",
         "a chunk-size line with extensions, or one trailer line",
     )
+    http_resync_max_bytes: int = _limit(
+        256 * KIB,
+        "bytes",
+        "less is recovered: what lies further back than this when a chunked body goes on is unread, `behind_loss`",
+        "of a chunked body behind a hole in it, while two more chunk lines have to confirm the first; servers flush chunks of 64 KiB and less",
+    )
     http_pipeline_max: int = _limit(
         256,
         "requests",

@@ -33,6 +33,7 @@ from pcapflow.protocols.http1.events import (
     Odd,
 )
 from pcapflow.protocols.http1.head import cut_head, read_head, simple_response
+from pcapflow.protocols.http1.resync import ChunkSearch, Shown
 from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message
 from pcapflow.protocols.http1.stash import Stash
 from pcapflow.protocols.http1.state import Refusal, State
@@ -40,6 +41,7 @@ from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamGap, Whe
 from pcapflow.unread import Reading, Unread, UnreadReason
 
 _BREAKS_THE_RULES = frozenset((DropReason.HTTP_MALFORMED_HEAD, DropReason.HTTP_MALFORMED_CHUNK))
+_IN_CHUNKS = frozenset((State.CHUNK_DATA, State.CHUNK_LINE, State.CHUNK_END, State.RESYNC))
 _LARGEST_WINDOW = 256 << 10
 _END_BYTES = 3
 """Bytes of a head's end that may be there while its last one is not."""
@@ -49,7 +51,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_first", "_found", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
+        "_begun_at", "_cache", "_chunks", "_doubtful", "_ended_ts", "_first", "_found", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
         "resynchronised", "searches_for", "services", "side", "simple_from", "skip_until", "stash", "state", "until_close", "wanted",
     )  # fmt: skip
 
@@ -81,6 +83,12 @@ class Framer:
         """Nothing came before the message at hand."""
         self.resynchronised = False
         """The next message was found by a search that passed something over."""
+        self._chunks: ChunkSearch | None = None
+        """Where a chunked body goes on behind a hole."""
+        self._doubtful = False
+        """The body under way goes on where a search found it."""
+        self._ended_ts = 0
+        """When the last chunk of such a body came (ns)."""
         self.remaining = 0
         self.until_close = False
         self.wanted = False
@@ -139,6 +147,9 @@ class Framer:
                 begin = position
                 position = yield from self._body(data, position, n)
                 self.reading.read += position - begin
+            elif state is State.RESYNC:
+                position = yield from self._resync(data, position, n)
+                self._window = WINDOW
             else:
                 size = min(self._window, n - position)
                 stashed = len(self.stash.data)
@@ -147,7 +158,7 @@ class Framer:
                 self.reading.read += used
                 if self.state is State.OPAQUE:
                     position += used - stashed
-                elif used:
+                elif used or self.state is State.RESYNC:
                     if used < stashed:
                         # a head that is refused may end within what was kept: a first line may be longer than a head
                         self._not_read(self.searches_for, stashed - used, data, position - stashed + used)
@@ -201,6 +212,16 @@ class Framer:
             if n > inside:
                 self._lose(gap.start + inside)
             return self._take()
+        if state in _IN_CHUNKS:
+            self._add(BodyGap(n, gap.packet))
+            if state is State.CHUNK_DATA and n <= self.remaining:
+                self.remaining -= n
+                self.state = State.CHUNK_DATA if self.remaining else State.CHUNK_END
+                return self._take()
+            self._stash_is_read()
+            self._lost_chunks(gap.start)
+            self._search_chunks(gap.start + n)
+            return self._take()
         if state is not State.HEAD:
             self._add(BodyGap(n, gap.packet))
             self._end_body(gap.packet, self._seen or gap.ts, whole=False)
@@ -215,6 +236,8 @@ class Framer:
         if self.state is State.BODY and self.until_close:
             whole = end.kind == "fin"
             self._end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
+        elif self.state is State.RESYNC:
+            self._end_in_chunks(end)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
             self._end_body(end.packet, self._seen or end.ts, whole=False)
             self._stash_is_read()
@@ -232,6 +255,7 @@ class Framer:
         self._end_body(self.packet, self._seen, whole=False)
         self._add(GivenUp(drop, self.packet, self._seen, offset, held))
         self._stash_is_read()
+        self._lost_chunks(None, UnreadReason.LIMIT_REACHED)
         self._lose(offset, UnreadReason.LIMIT_REACHED)
         return self._take()
 
@@ -409,6 +433,9 @@ class Framer:
                 for anomaly in step.odd:
                     yield Odd(anomaly)
                 if step.refusal is not None:
+                    if self._doubtful:
+                        self._search_chunks(data.start + max(base + begin, 0))
+                        return begin
                     self._refuse(step.refusal, data, base + begin, at - begin)
                     return at
                 if step.state is None:
@@ -417,6 +444,10 @@ class Framer:
                 self.state = step.state
                 if step.state is State.HEAD:
                     last = data.piece(base + at - 1)
+                    if self._doubtful:
+                        self._ended_ts = self._until(data, last)
+                        self._search_chunks(data.start + base + at, last=True)
+                        return at
                     self._end_body(data.packet(last), self._until(data, last), whole=True)
                     yield from self._take()
             else:
@@ -496,11 +527,80 @@ class Framer:
                 self._end_body(data.packet(last), self._until(data, last), whole=True)
         return stop
 
+    # --- a chunked body behind a hole
+
+    def _search_chunks(self, offset: int, *, last: bool = False) -> None:
+        """The body goes on somewhere from an offset on. last: its last chunk was read, where it was found by a search: a message must follow."""
+        if self._chunks is None:
+            self._chunks = ChunkSearch(self.services.ledger.http, self.services.limits.http_resync_max_bytes, self.side)
+        self._chunks.begin(offset, last=last)
+        self.searches_for = UnreadReason.BEHIND_LOSS
+        self.state = State.RESYNC
+
+    def _resync(self, data: StreamData, position: int, stop: int) -> Generator[Event, None, int]:
+        """Bytes behind a hole from a position up to stop. Returns where it is then."""
+        search = self._chunks
+        assert search is not None
+        shown = search.look(data, position, stop)
+        if shown is None:
+            return stop
+        piece = data.piece(shown.told - data.start)
+        yield from self._goes_on(search, shown, data.packet(piece), data.time(piece))
+        until = shown.until - data.start
+        if until < position:
+            # a message began before these events
+            kept = search.kept_from(shown.until, data.start + position, 0)
+            assert kept is not None
+            if not self.stash.keep(self.services.ledger.http, kept.take(0, kept.length), search.place(shown.until)):
+                where = search.place(shown.until)
+                self._add(Unread(UnreadReason.LIMIT_REACHED.value, None, kept.length, where.offset, where.packet))
+                self._lose(where.offset, UnreadReason.LIMIT_REACHED)
+        search.close()
+        return max(until, position)
+
+    def _goes_on(self, search: ChunkSearch, shown: Shown, packet: int, ts: int) -> Iterator[Event]:
+        """The body goes on, or ends, as that packet showed, of that time (ns)."""
+        goes_on = shown.until if shown.goes_on is None else shown.goes_on
+        self._lost_chunks(goes_on)
+        kept = search.kept_from(goes_on, shown.until, packet)
+        if kept is not None:
+            self.state = State.CHUNK_LINE
+            yield from self._take()
+            yield from self.read(kept, 0)
+            self._doubtful = self.state is not State.HEAD
+        else:
+            self._end_body(packet, self._ended_ts or ts, whole=shown.goes_on is not None)
+            self._ended_ts = 0
+            yield from self._take()
+
+    def _end_in_chunks(self, end: StreamEnd) -> None:
+        """The stream ended where a body is searched for."""
+        search = self._chunks
+        assert search is not None
+        goes_on = search.at_end(end.offset) if end.kind == "fin" else None
+        if goes_on is not None:
+            found = [*self._take(), *self._goes_on(search, Shown(goes_on, end.offset, end.offset), end.packet, end.ts)]
+            self._found = [*found, *self._take()]
+        else:
+            self._lost_chunks(end.offset)
+            self._end_body(end.packet, self._seen or end.ts, whole=False)
+        search.close()
+
+    def _lost_chunks(self, until: int | None, reason: UnreadReason = UnreadReason.BEHIND_LOSS) -> None:
+        """What a search looked at up to an offset, or all of it, is not read."""
+        search = self._chunks
+        if search is None or search.lost is None:
+            return
+        n = (until if until is not None else search.looked_to) - search.lost.offset
+        if n > 0:
+            self._add(Unread(reason.value, None, n, search.lost.offset, search.lost.packet))
+        search.lost = None
+
     def _end_body(self, packet: int, ts: int, *, whole: bool) -> None:
         """The body under way is over."""
         self.packet = packet
         self.state = State.HEAD
-        self.until_close = False
+        self.until_close = self._doubtful = False
         self._add(BodyEnds(packet, ts, whole))
 
     def _search(self, data: StreamData, position: int, stop: int) -> int:

@@ -19,6 +19,7 @@ class State(Enum):
     CHUNK_END = auto()
     TRAILER = auto()
     SEARCH = auto()
+    RESYNC = auto()
     OPAQUE = auto()
 
 
