@@ -20,7 +20,7 @@ from pcapflow.summary import Summary
 from pcapflow.unread import Unread
 
 _BODY = ("complete", "gapped", "truncated", "dropped")
-_JSON = ("complete", "invalid", "truncated", "gapped", "dropped")
+_JSON = ("complete", "invalid", "partial", "truncated", "gapped", "dropped")
 _PROTOCOLS = ("http", "json", "websocket", "tls", "http2", "proxy", "socks", "opaque", "empty")
 _LAYERS = ("decode", "reassembly", "http", "content", "json", "plugin")
 
@@ -137,7 +137,9 @@ _DEPTH = counts("Deepest nesting; a scalar's is 0.")
 _TOP = says_or_null("What the documents are; null where there is none.", "object", "array", "string", "number", "boolean", "null", "mixed")
 _JSON_BYTES = counts("Bytes, content codings undone.")
 _JSON_STATUS = says(
-    "Body whole and JSON unfinished is `invalid`; body cut is `truncated`; body gapped is `gapped`, unless it was invalid before.", *_JSON
+    "Body whole and JSON unfinished is `invalid`, or `partial` where the answer says that it is a part (206); body cut is `truncated`; body gapped is `gapped`, unless it was "
+    "invalid before.",
+    *_JSON,
 )
 _ENCODING = says("As it was sent.", "utf-8", "utf-16le", "utf-16be", "utf-32le", "utf-32be")
 _BOM = says("A byte order mark came first.")

@@ -222,9 +222,11 @@ class JsonSummary(msgspec.Struct):
     bytes: Annotated[int, counts("Bytes, content codings undone.")] = 0
     complete: Annotated[int, counts("Bodies by status.")] = 0
     invalid: Annotated[int, counts("Came whole, and are no JSON.")] = 0
+    partial: Annotated[int, counts("Parts of a text that was asked for in parts (206).")] = 0
     truncated: Annotated[int, counts("Were cut.")] = 0
     gapped: Annotated[int, counts("Have missing bytes.")] = 0
     dropped: Annotated[int, counts("Were given up.")] = 0
+    not_looked_at: Annotated[int, counts("HTTP bodies that begin like JSON and say something else: `--sniff-json` looks at them.")] = 0
     backend: Annotated[str, says("ijson's: `yajl2_c` is the fast one.")] = ""
 
 

@@ -189,6 +189,8 @@ def json_summary(at: str, a: JsonSummary, b: JsonSummary, out: Out) -> None:
     out(f"{at}.bytes", a.bytes, b.bytes)
     out(f"{at}.complete", a.complete, b.complete)
     out(f"{at}.invalid", a.invalid, b.invalid)
+    out(f"{at}.partial", a.partial, b.partial)
+    out(f"{at}.not_looked_at", a.not_looked_at, b.not_looked_at)
     out(f"{at}.truncated", a.truncated, b.truncated)
     out(f"{at}.gapped", a.gapped, b.gapped)
     out(f"{at}.dropped", a.dropped, b.dropped)

@@ -26,7 +26,7 @@ _MOST = 1 << 40
 
 def advise(s: Summary, needs: Needs) -> list[str]:
     """The lines, most telling first."""
-    return [*_snapped(s), *_options(s, needs), *_codings(s), *_capture(s)]
+    return [*_snapped(s), *_options(s, needs), *_codings(s), *_not_looked_at(s), *_capture(s)]
 
 
 def _options(s: Summary, needs: Needs) -> list[str]:
@@ -83,6 +83,11 @@ def _codings(s: Summary) -> list[str]:
         for coding, count in s.http.codings_missing.items()
         if coding in EXTRAS
     ]
+
+
+def _not_looked_at(s: Summary) -> list[str]:
+    n = s.json.not_looked_at
+    return [f"{n:,} HTTP bodies begin like JSON and say something else: --sniff-json looks at them"] if n else []
 
 
 def _capture(s: Summary) -> list[str]:

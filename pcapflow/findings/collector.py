@@ -85,6 +85,7 @@ class Collector:
         """What each plug-in found."""
         self.heads = Heads(ledger.http, self._forgotten, payloads().form_of, keep_raw=any(one.keeps_heads for one in who.listeners))
         self.forms = own_forms()
+        self.sniffs = looking.sniff
         self.looks_at_all = looking.at_all or any(one.looks_at_all for one in who.listeners)
         self.worst = Worst(limits)
         self.places = Places()
@@ -295,12 +296,8 @@ class Collector:
         bodies = self.http_summary.bodies
         if status == "complete":
             bodies.complete += 1
-        elif status == "gapped":
-            bodies.gapped += 1
-        elif status == "truncated":
-            bodies.truncated += 1
         else:
-            bodies.dropped += 1
+            setattr(bodies, status, getattr(bodies, status) + 1)
 
     def json_body(self, json: JsonBody, times: int = 1) -> None:
         """See `Host`."""
@@ -315,14 +312,12 @@ class Collector:
         status = json.status
         if status == "complete":
             total.complete += times
-        elif status == "invalid":
-            total.invalid += 1
-        elif status == "truncated":
-            total.truncated += 1
-        elif status == "gapped":
-            total.gapped += 1
         else:
-            total.dropped += 1
+            setattr(total, status, getattr(total, status) + 1)
+
+    def not_looked_at(self) -> None:
+        """See `Host`."""
+        self.json_summary.not_looked_at += 1
 
     def _forgotten(self, answer: Answer) -> None:
         """An answer leaves the cache: its uses count as bodies."""

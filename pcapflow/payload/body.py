@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import hashlib
 
 
+_GZIP = b"\x1f\x8b\x08"
+"""What a gzip member begins with (RFC 1952 section 2.3.1): no text of JSON does."""
 READER_BYTES = 1536
 """What a reader takes with the first bytes that it keeps, beside its parser."""
 
@@ -34,7 +36,7 @@ class BodyReader:
     """One body."""
 
     __slots__ = (
-        "_begin", "_decoder", "_duplicates", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_shut", "_tap", "_text",
+        "_begin", "_decoder", "_duplicates", "_first", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_shut", "_tap", "_text",
         "decoded_bytes", "drop", "json", "sha256",
     )  # fmt: skip
 
@@ -64,6 +66,8 @@ class BodyReader:
         self._reserved = READER_BYTES if ledger.json.reserve(READER_BYTES) else 0
         self._text: Text | None = open_text(form, limits, ledger.json, self._tap) if form and self._reserved else None
         self._decoder: Decoder | None = None
+        self._first: bytes | None = b"" if form and not codings else None
+        """The first bytes, while they may be of a gzip member that no field announces."""
         self._gapped = False
         self._lost = False
         """Nothing can be read behind a gap."""
@@ -113,6 +117,14 @@ class BodyReader:
             self._hash.update(data)
         if not self._wanted:
             return
+        if self._first is not None:
+            data = self._first + data
+            if len(data) < len(_GZIP) and _GZIP.startswith(data):
+                self._first = data
+                return
+            self._first = None
+            if data.startswith(_GZIP):
+                self._open(("gzip",))
         if self._decoder is None:
             self._decoded(data)
         else:
@@ -121,6 +133,7 @@ class BodyReader:
     def gap(self) -> None:
         """Bytes are missing here. What comes after them can be read where a separator tells where to go on, and no coding is in the way."""
         self._hash = None
+        self._not_gzip()
         looked = self._looks and self.drop is None
         drop = None
         if self._decoder is not None and self._wanted:
@@ -139,22 +152,31 @@ class BodyReader:
         """The body is over; whole: all of its bytes came. Sets `json`, `drop` and `sha256`."""
         if self._hash is not None and whole:
             self.sha256 = self._hash.hexdigest()
-        decoder = self._decoder
+        self._not_gzip()
+        decoder, unended = self._decoder, None
         if decoder is not None:
             if self._wanted:
-                self._stop(decoder.finish() if whole else decoder.cut())
+                self._stop(decoder.cut())
+                unended = decoder.unended() if whole and not self._shut else None
             decoder.close()
             self._decoder = None
+        text = self._text
+        found = None
+        if text is not None:
+            found = text.finish(whole=whole and self.drop is None, gapped=self._gapped)
+            if unended is not None and self.drop is None and found is not None and found.status == "complete" and found.documents:
+                unended = None  # flushed, and never closed: all that was to come is here
+        self._stop(unended)
         for listener in self._listeners:
             listener.finish(whole=whole)
         self._listeners = ()
-        text = self._text
         if text is None and not self._form:
             # nothing showed that it was JSON
             self.drop, self.decoded_bytes = None, None
         content_failed = self.drop is not None
         if text is not None:
-            found = text.finish(whole=whole and not content_failed, gapped=self._gapped)
+            if unended is not None and found is not None and self.drop is unended:
+                found.status, found.error = "dropped", None
             if self.decoded_bytes or not content_failed:
                 self.json = self._judged(found, content_failed=content_failed)
             if self.drop is None and self.json is not None:
@@ -165,6 +187,12 @@ class BodyReader:
         self._tap = self._text = self._duplicates = None
         self._ledger.json.release(self._reserved)
         self._reserved = 0
+
+    def _not_gzip(self) -> None:
+        """No more comes that could tell: the first bytes are what they seem."""
+        first, self._first = self._first, None
+        if first and self._wanted:
+            self._decoded(first)
 
     def _judged(self, found: JsonBody | None, *, content_failed: bool) -> JsonBody | None:
         """What the text's end says, where nothing before it said more."""

@@ -225,14 +225,13 @@ class Decoder:
         self._tail = data[at:]
         return None
 
-    def finish(self) -> Drop | None:
-        """No more bytes come, and none is missing."""
-        drop = self.cut()
-        if drop is None and self._taken[0]:
+    def unended(self) -> Drop | None:
+        """No more bytes come, and none is missing: what is not at its end."""
+        if self._taken[0]:
             for coding, stage, taken in zip(self._codings, self._stages, self._taken, strict=False):
                 if not stage.ended:
                     return Drop(DropReason.CONTENT_MALFORMED, "", 0, f"the {coding} stream is not at its end after {taken} bytes")
-        return drop
+        return None
 
     def cut(self) -> Drop | None:
         """No more bytes come; what is there was good so far."""

@@ -26,12 +26,15 @@ _OTHER_LINES = re.compile(rb"(?:(?!data)[^\r\n]++(?:\r\n|\n|\r(?=[^\n])))*+")
 _NAME = 6
 """Bytes that tell a data line from others: `data:`, and the space that is no part of it."""
 _LINE_BEGINS, _IN_DATA, _IN_OTHER = range(3)
+_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
+_FIELD_BYTES = 6
+"""Bytes that tell a field's name."""
 
 
 class EventStream:
     """One stream of events."""
 
-    __slots__ = ("_begin", "_bytes", "_first", "_has_data", "_kept", "_parsed", "_skip_lf", "_skipped", "_state", "_texts")
+    __slots__ = ("_begin", "_behind_gap", "_bytes", "_first", "_has_data", "_kept", "_parsed", "_skip_lf", "_skipped", "_state", "_texts")
 
     def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         self._texts = Separated(RECORD_SEPARATOR, limits, account, tap)
@@ -46,6 +49,8 @@ class EventStream:
         self._skipped = 0
         self._bytes = 0
         self._first = True
+        self._behind_gap = False
+        """Bytes are missing before what comes next: it begins a line where it looks like one."""
 
     @property
     def drop(self) -> Drop | None:
@@ -62,6 +67,12 @@ class EventStream:
                 return
             self._first = False
             at = len(BOM_UTF8) if data.startswith(BOM_UTF8) else 0
+        if self._behind_gap:
+            if len(data) < _FIELD_BYTES:
+                self._kept = data
+                return
+            self._behind_gap = False
+            self._state = _LINE_BEGINS if _FIELD.match(data) else _IN_OTHER
         size = len(data)
         while at < size:
             if self._skip_lf:
@@ -99,19 +110,19 @@ class EventStream:
             at = end + 1
 
     def gap(self) -> bool:
-        """The event at hand is lost; the next line is taken for a new one's."""
+        """The event at hand is lost; what comes next, or else the next line, is taken for a new one's, if its data are a whole text."""
         if self._begin and _begins_json(self._begin):
             self._texts.feed(self._begin)
         self._kept = b""
         self._begin, self._parsed, self._has_data = b"", False, False
-        self._state = _IN_OTHER
+        self._behind_gap, self._first = True, False
         self._skip_lf = False
         self._texts.gap()
-        self._texts.feed(RECORD_SEPARATOR)
         return True
 
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody | None:
         if self._kept:
+            self._behind_gap = False
             self.feed(b"\n")
             self._bytes -= 1
         if self._has_data and whole:
@@ -143,6 +154,7 @@ class EventStream:
             self._texts.feed(RECORD_SEPARATOR)
         elif self._has_data:
             self._skipped += 1
+            self._texts.tentative = False
         self._begin, self._parsed, self._has_data = b"", False, False
 
 

@@ -7,6 +7,8 @@ import re
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
 from pcapflow.payload.event_stream import EventStream
+from pcapflow.payload.json_encoding import Encoded
+from pcapflow.payload.json_envelopes import Enveloped
 from pcapflow.payload.json_raw_text import Raw
 from pcapflow.payload.json_texts import NEW_LINE, RECORD_SEPARATOR, Separated, Text, Whole
 from pcapflow.payload.tap import Tap
@@ -17,8 +19,10 @@ _ONE_TEXT = frozenset(("json", "json-rpc", "jsonrequest", "csp-report", "amz-jso
 _LINES = frozenset(("ndjson", "nd-json", "jsonl", "jsonlines", "json-lines", "json-stream", "ldjson", "ld-json"))
 
 
-_ENVELOPES = frozenset(("grpc+json", "grpc-web+json", "grpc-web-text+json", "connect+json"))
-"""Messages of JSON, each behind five bytes of its own: no texts of it."""
+_ENVELOPES = frozenset(("grpc+json", "grpc-web+json", "connect+json"))
+"""Messages of JSON, each behind five bytes of its own."""
+_TEXT_ENVELOPES = "grpc-web-text+json"
+"""The same in base64, which is not read."""
 
 
 def form_of(content_type: str) -> str:
@@ -28,7 +32,9 @@ def form_of(content_type: str) -> str:
     for match in _TYPE.finditer(content_type):
         if match[1] == "text" and match[2] == "event-stream":
             return "sse"
-        for name in () if match[2] in _ENVELOPES else (match[2], match[2].rpartition("+")[2]):
+        if match[2] in _ENVELOPES:
+            return "envelopes"
+        for name in () if match[2] == _TEXT_ENVELOPES else (match[2], match[2].rpartition("+")[2]):
             bare = name.removeprefix("x-")
             if bare in _ONE_TEXT:
                 return "json"
@@ -40,16 +46,18 @@ def form_of(content_type: str) -> str:
 
 
 def open_text(form: str, limits: Limits, account: Account, tap: Tap | None = None) -> Text:
-    """What reads a body of that form: `json`, `ndjson`, `json-seq`, `sse` or `raw`."""
+    """What reads a body of that form: `json`, `ndjson`, `json-seq`, `sse`, `envelopes` or `raw`."""
     if form == "ndjson":
-        return Separated(NEW_LINE, limits, account, tap)
+        return Encoded(Separated(NEW_LINE, limits, account, tap))
     if form == "json-seq":
-        return Separated(RECORD_SEPARATOR, limits, account, tap)
+        return Encoded(Separated(RECORD_SEPARATOR, limits, account, tap))
     if form == "sse":
         return EventStream(limits, account, tap)
+    if form == "envelopes":
+        return Enveloped(limits, account, tap)
     if form == "raw":
         return Raw(limits, account, tap)
-    return Whole(limits, account, tap)
+    return Encoded(Whole(limits, account, tap))
 
 
 def seems_json(data: bytes) -> bool | None:

@@ -6,21 +6,29 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import parse_at_once
+from pcapflow.payload.json_encoding import Encoded
 from pcapflow.payload.json_outline import Outline
-from pcapflow.payload.json_texts import NEW_LINE, Separated, Whole
+from pcapflow.payload.json_texts import NEW_LINE, NUL, Separated, Text, Whole
 from pcapflow.payload.tap import Tap
 from pcapflow.records import JsonBody
 
+_TELLING = 4
+"""Bytes that tell UTF-8 from other encodings."""
+
 
 class Raw:
-    """A stream that is nothing but JSON: lines, where its first line is whole documents, else documents in a row."""
+    """A stream that is nothing but JSON: lines, where its first line is whole documents; documents parted by NUL bytes (GELF), where such a byte is behind the first; else
+    documents in a row.
+    """
 
-    __slots__ = ("_account", "_begin", "_limits", "_tap", "_text")
+    __slots__ = ("_account", "_begin", "_limits", "_parted", "_tap", "_text")
 
     def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         self._limits, self._account, self._tap = limits, account, tap
         self._begin: bytes = b""
-        self._text: Whole | Separated | None = None
+        self._text: Text | None = None
+        self._parted = False
+        """NUL bytes part documents, of which no line has one."""
 
     @property
     def drop(self) -> Drop | None:
@@ -30,7 +38,7 @@ class Raw:
         if self._text is None:
             held = len(self._begin)
             self._begin += data
-            if b"\n" not in data and len(self._begin) < self._limits.json_slice:
+            if b"\n" not in data and NUL not in data and len(self._begin) < self._limits.json_slice:
                 if self._account.reserve(len(data)):
                     return
                 self._begin = self._begin[:held]
@@ -38,7 +46,7 @@ class Raw:
             data = self._begin
             self._choose()
         assert self._text is not None
-        self._text.feed(data)
+        self._text.feed(data.replace(NUL, NEW_LINE) if self._parted else data)
 
     def gap(self) -> bool:
         if self._text is None:
@@ -46,7 +54,7 @@ class Raw:
         assert self._text is not None
         return self._text.gap()
 
-    def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
+    def finish(self, *, whole: bool, gapped: bool) -> JsonBody | None:
         if self._text is None:
             self._settle()
         assert self._text is not None
@@ -57,11 +65,19 @@ class Raw:
         begin = self._begin
         self._choose()
         assert self._text is not None
-        self._text.feed(begin)
+        self._text.feed(begin.replace(NUL, NEW_LINE) if self._parted else begin)
 
     def _choose(self) -> None:
-        line = self._begin.partition(b"\n")[0][: self._limits.json_slice]
-        self._begin = b""
-        lines = Outline().scan(line).highest <= self._limits.json_max_depth and parse_at_once(line) is not None
-        make = Separated(NEW_LINE, self._limits, self._account, self._tap) if lines else Whole(self._limits, self._account, self._tap)
-        self._text = make
+        begin, self._begin = self._begin, b""
+        for separator in (NEW_LINE, NUL):
+            line, found, _ = begin.partition(separator)
+            line = line[: self._limits.json_slice]
+            if (
+                (found or separator == NEW_LINE)
+                and Outline().scan(line).highest <= self._limits.json_max_depth
+                and parse_at_once(line) is not None
+            ):
+                self._text = Encoded(Separated(separator, self._limits, self._account, self._tap))
+                return
+        self._text = Encoded(Whole(self._limits, self._account, self._tap))
+        self._parted = NUL not in begin[:_TELLING]  # else it is UTF-16 or UTF-32

@@ -1,4 +1,4 @@
-"""The forms in which JSON comes: one text, lines, record-separated texts, a raw stream.
+"""The forms in which JSON comes: documents in a row, lines, record-separated texts.
 
 Contract: a `Text` takes a body's decoded bytes by `feed`, is told of missing bytes by `gap`, and says by `finish` what was in it.
 None of them raises for what the bytes are, and none depends on how they were cut. `Whole` reads documents in a row and ends at
@@ -8,7 +8,6 @@ a bad line costs the documents it lies in. Invariant: what is kept is a slice an
 
 from __future__ import annotations
 
-import codecs
 import re
 from sys import getsizeof
 from typing import Protocol
@@ -24,28 +23,8 @@ from pcapflow.payload.json_outline import Outline
 from pcapflow.payload.tap import Tap
 from pcapflow.records import JsonBody
 
-_OPENING_BYTES = 32
-"""What is looked at before the first byte is parsed: a byte order mark and a prefix fit."""
 _EMPTY_BUFFER = getsizeof(bytearray())
-_PREFIX = re.compile(rb"[ \t\r\n]*(\)\]\}'?,?|while ?\(1\);|for ?\(;;\);|throw 1;|\{\}&&)")
-"""What servers put before JSON so that it is no script."""
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32le"),
-    (codecs.BOM_UTF32_BE, "utf-32be"),
-    (codecs.BOM_UTF16_LE, "utf-16le"),
-    (codecs.BOM_UTF16_BE, "utf-16be"),
-)
-_NULS = (
-    (re.compile(rb"\0\0\0[^\0]", re.DOTALL), "utf-32be"),
-    (re.compile(rb"[^\0]\0\0\0", re.DOTALL), "utf-32le"),
-    (re.compile(rb"\0[^\0]", re.DOTALL), "utf-16be"),
-    (re.compile(rb"[^\0]\0", re.DOTALL), "utf-16le"),
-)
-"""JSON begins with ASCII, so its first bytes tell the encoding (RFC 4627 section 3)."""
-NEW_LINE, RECORD_SEPARATOR = b"\n", b"\x1e"
-BROKEN_BYTE = b"\xff"
-"""In no encoding a part of JSON: what stands for bytes that are no text."""
+NEW_LINE, NUL, RECORD_SEPARATOR = b"\n", b"\0", b"\x1e"
 
 
 class Text(Protocol):
@@ -70,90 +49,80 @@ class Text(Protocol):
 
 
 class Whole:
-    """Documents in a row, in any of Unicode's encodings, perhaps behind a byte order mark and a prefix."""
+    """Documents in a row. Where each stood on a line of its own, those behind a hole are read as lines."""
 
-    __slots__ = ("_bom", "_broken", "_bytes", "_decoder", "_encoding", "_opening", "_parser", "_prefix")
+    __slots__ = ("_account", "_before", "_limits", "_lines", "_new_lines", "_parser", "_tap")
 
     def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
+        self._limits, self._account, self._tap = limits, account, tap
         self._parser = JsonParser(limits, account, tap)
-        self._opening: bytes | None = b""
-        """The first bytes, until there are enough of them."""
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._broken = False
-        """A byte was no text of the encoding: nothing behind it is read."""
-        self._encoding, self._bom, self._prefix = "utf-8", False, None
-        self._bytes = 0
-
-    _prefix: str | None
+        self._new_lines = 0
+        self._before: JsonBody | None = None
+        """What was found before the first hole."""
+        self._lines: Separated | None = None
+        """Reads what comes behind it."""
 
     @property
     def drop(self) -> Drop | None:
-        return self._parser.drop
+        return self._parser.drop or (self._lines.drop if self._lines is not None else None)
 
     def feed(self, data: bytes) -> None:
-        self._bytes += len(data)
-        if self._opening is not None:
-            data = self._opening + data
-            if len(data) < _OPENING_BYTES:
-                self._opening = data
-                return
-            data = self._open(data)
-        if self._decoder is not None:
-            data = self._decoded(data, final=False)
-        self._parser.feed(data)
+        if self._lines is not None:
+            self._lines.feed(data)
+        else:
+            self._new_lines += data.count(NEW_LINE)
+            self._parser.feed(data)
 
     def gap(self) -> bool:
-        return False
+        if self._lines is not None:
+            return self._lines.gap()
+        if self._before is None:
+            before = self._before = self._parser.finish(whole=False, gapped=True)
+            if before.documents and before.status == "gapped" and before.documents - 1 <= self._new_lines <= before.documents:
+                self._lines = Separated(NEW_LINE, self._limits, self._account, self._tap)
+                self._lines.gap()
+        return self._lines is not None
 
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
-        rest = b""
-        if self._opening is not None:
-            rest = self._open(self._opening)
-        if self._decoder is not None:
-            rest = self._decoded(rest, final=whole)
-        if rest:
-            self._parser.feed(rest)
-        found = self._parser.finish(whole=whole, gapped=gapped)
-        found.bytes, found.encoding, found.bom, found.prefix = self._bytes, self._encoding, self._bom, self._prefix
-        return found
+        before = self._before
+        if before is None:
+            return self._parser.finish(whole=whole, gapped=gapped)
+        return before if self._lines is None else _behind(before, self._lines.finish(whole=whole, gapped=gapped))
 
-    def _open(self, data: bytes) -> bytes:
-        """Look at the first bytes; what is left of them."""
-        self._opening = None
-        room = _OPENING_BYTES
-        for mark, encoding in _MARKS:
-            if data.startswith(mark):
-                self._bom, self._encoding = True, encoding
-                data = data[len(mark) :]
-                room -= len(mark)
-                break
-        else:
-            self._encoding = next((encoding for pattern, encoding in _NULS if pattern.match(data)), "utf-8")
-        if self._encoding != "utf-8":
-            self._decoder = codecs.getincrementaldecoder(self._encoding)("surrogatepass")
-            return data
-        match = _PREFIX.match(data[:room])
-        if match is not None:
-            self._prefix = match[1].decode()
-            data = data[match.end() :]
-        return data
 
-    def _decoded(self, data: bytes, *, final: bool) -> bytes:
-        assert self._decoder is not None
-        if self._broken:
-            return b""
-        try:
-            return self._decoder.decode(data, final).encode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as e:
-            self._broken = True
-            good = e.object[: e.start].decode(self._encoding, "surrogatepass")
-            return good.encode("utf-8", "surrogatepass") + BROKEN_BYTE
+def _behind(before: JsonBody, after: JsonBody) -> JsonBody:
+    """What two parts of a body hold, with a hole between them."""
+    broken = int(before.error is not None)
+    error = before.error
+    if error is None and after.error is not None:
+        error = msgspec.structs.replace(after.error, document=after.error.document + before.documents)
+    top_level = before.top_level
+    if after.top_level is not None:
+        top_level = top_level_with(top_level, after.top_level)
+    return msgspec.structs.replace(
+        after, documents=before.documents + after.documents, events=before.events + after.events, keys=before.keys + after.keys,
+        max_depth=max(before.max_depth, after.max_depth), top_level=top_level, bytes=before.bytes + after.bytes,
+        broken=broken + after.broken, error=error,
+    )  # fmt: skip
 
 
 class Separated:
     """Texts with a separator between them, each a document or several in a row."""
 
-    __slots__ = ("_account", "_buffer", "_bytes", "_held", "_limits", "_long", "_separator", "_skipping", "_tap", "drop", "found")
+    __slots__ = (
+        "_account",
+        "_buffer",
+        "_bytes",
+        "_held",
+        "_limits",
+        "_long",
+        "_separator",
+        "_skipping",
+        "_tap",
+        "drop",
+        "found",
+        "tentative",
+    )
 
     def __init__(self, separator: bytes, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         self._separator = separator
@@ -165,6 +134,8 @@ class Separated:
         """Reads a text that is longer than a slice."""
         self._skipping = False
         """The text at hand is given up."""
+        self.tentative = False
+        """The text at hand begins behind a hole: it is one where it is whole, and else the rest of one that was lost."""
         self._held = 0
         self._bytes = 0
         self.drop: Drop | None = None
@@ -201,6 +172,9 @@ class Separated:
                 begin = bytes(self._buffer)
                 self._buffer.clear()
                 self._hold()
+                if self.tentative:
+                    self.tentative, self._skipping = False, True
+                    continue
                 self._long = JsonParser(self._limits, self._account, self._tap)
                 self._long.feed(begin)
                 if self._long.error is not None or self._long.drop is not None:
@@ -209,11 +183,12 @@ class Separated:
         self._hold()
 
     def gap(self) -> bool:
-        """The text at hand has a hole; reading goes on behind the next separator."""
+        """The text at hand has a hole; reading goes on with the next, which may begin at once."""
         self._end(whole=False, gapped=True)
         if self.found.status == "complete":
             self.found.status = "gapped"
-        self._skipping = True
+        self._skipping = False
+        self.tentative = True
         return True
 
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody:
@@ -258,7 +233,7 @@ class Separated:
             if cut >= 0:
                 self._texts(rest[:cut])
             rest = rest[cut + 1 :]
-            if rest.strip() and not self._skipping:
+            if rest.strip() and not self._skipping and not self.tentative:
                 self._long = JsonParser(self._limits, self._account, self._tap)
                 self._long.feed(rest)
                 self._end_long(whole=False, gapped=gapped)
@@ -279,6 +254,13 @@ class Separated:
 
     def _texts(self, data: bytes) -> None:
         """Some whole texts: together where they are all good, else one by one."""
+        if self.tentative:
+            self.tentative = False
+            first, more, data = data.partition(self._separator)
+            if _stands_alone(first) and first.strip() and self._passes_no_limit(first):
+                self._at_once(first)
+            if not more:
+                return
         texts = data.split(self._separator)
         if self._limits.json_scalar_max_bytes >= self._limits.json_slice:
             together = b"\n".join(texts)

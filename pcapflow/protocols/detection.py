@@ -38,13 +38,14 @@ class Forms:
         """Those of plug-ins."""
         self._failures = frozenset(factory.failed for factory in self.factories)
         self._probes = tuple((factory.probe, factory.patient) for factory in self.factories)
+        self._midstream = tuple((factory.probe, factory.patient) for factory in self.factories if not factory.from_start)
 
     def classify(self, first: bytes | bytearray, *, midstream: bool = False) -> str | None:
         """The form of the stream that begins with these bytes; `NOTHING`, or None where more are needed. midstream: they are no stream's first, and a
         factory that is not `patient` is not waited for.
         """
         failed = NOTHING
-        for probe, patient in self._probes:
+        for probe, patient in self._midstream if midstream else self._probes:
             form = probe(first)
             if form == "" or (form is None and midstream and not patient):
                 continue

@@ -116,6 +116,8 @@ class Host(Protocol):
     heads: Heads
     looks_at_all: bool
     """Whether bodies are looked at whose type says no JSON."""
+    sniffs: bool
+    """Whether that is for the sake of JSON."""
     by_packet: bool
     """Whether sinks get each packet's bytes by themselves, and the server's before the client's of the same block: it settles an exchange's index."""
     by_exchange: bool
@@ -160,6 +162,10 @@ class Host(Protocol):
 
     def json_body(self, json: JsonBody) -> None:
         """A body of JSON ended."""
+        ...
+
+    def not_looked_at(self) -> None:
+        """A body ended that begins like JSON and was not looked at."""
         ...
 
     def http(self, packet: int, record: Http) -> None:

@@ -114,6 +114,8 @@ class RawJson:
         if side.searching:
             self._not_read(first, data, found.offset - data.start, UnreadReason.BEFORE_PROTOCOL)
             data = data.after(found.offset - data.start)
+        if side.where is not None:
+            self._kept[first] = Came(len(side.stash), side.where.offset, side.where.packet)
         self._begin(first, found.form, side.stash, data, side.where.ts if side.where is not None and side.stash else data.time(0))
         self._run(first, [data, *side.events[1:]])
         if other.passed or other.searching:
@@ -157,12 +159,12 @@ class RawJson:
         stream.packet = event.packet(0)
         stream.first_packet = stream.packet  # of what was kept, the packet is not known any more
         if stash and framed:
-            stream.head_packet = stream.packet
+            stream.head_packet = kept.packet
             if self._services.ledger.http.reserve(len(stash)):
                 stream.head = stash
             else:
                 stream.searching = UnreadReason.LIMIT_REACHED
-                self._lose(direction, Came(len(stash), stream.offset, kept.packet or stream.packet), UnreadReason.LIMIT_REACHED)
+                self._lose(direction, Came(len(stash), stream.offset, kept.packet), UnreadReason.LIMIT_REACHED)
         elif stash:
             self._conversation.readings[direction].read += len(stash)
             stream.sink.feed(stash)
@@ -366,6 +368,7 @@ class JsonStreams:
     resumes = (JSON,)
     asks = ""
     patient = True
+    from_start = False
     failed = "-"
     reads = "streams that are nothing but JSON"
 

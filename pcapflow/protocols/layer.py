@@ -184,6 +184,11 @@ class LayerFactory(Protocol):
         ...
 
     @property
+    def from_start(self) -> bool:
+        """Whether its beginning says so little that it is believed at the first byte of a stream alone."""
+        ...
+
+    @property
     def forms(self) -> tuple[str, ...]:
         """What `probe` may answer: what a stream of it begins with, such as a request or a response."""
         ...

@@ -314,6 +314,7 @@ class Plugged:
 
     asks = ""
     patient = False
+    from_start = False
     reads = "its messages"
 
     def __init__(self, plugin: plugins.Protocol) -> None:

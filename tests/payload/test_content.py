@@ -43,7 +43,7 @@ def decode(coding: str, data: bytes, cuts: list[int], limits: Limits | None = No
                 assert account.used == 0
                 return b"".join(out), drop
             at = cut
-    drop = decoder.finish()
+    drop = decoder.cut() or decoder.unended()
     decoder.close()
     assert account.used == 0
     assert all(len(piece) <= PIECE for piece in out)
@@ -190,7 +190,8 @@ def test_a_bomb_of_any_coding_ends_before_it_has_filled_memory(coding: str, data
         assert decoder.open() is None
         drop = (
             next((drop for at in range(0, len(data), size) if (drop := decoder.feed(data[at : at + size])) is not None), None)
-            or decoder.finish()
+            or decoder.cut()
+            or decoder.unended()
         )
         assert drop is not None
         assert drop.reason is DropReason.CONTENT_RATIO

@@ -322,7 +322,8 @@ def test_lines_that_are_whole_only_together_are_broken() -> None:
         ("ndjson", ["application/x-json-stream", "application/json-lines", "application/vnd.x+ndjson"]),
         ("json-seq", ["application/json-seq", "application/geo+json-seq"]),
         ("sse", ["text/event-stream", "text/event-stream;charset=utf-8"]),
-        ("", ["text/html", "application/javascript", "application/jsonp", "json", "application/", "/json", "", "application/json5", "application/x-www-form-urlencoded", "text/plain; charset=application/json", "application/jsonx", "a/b+c", "application/grpc+json", "application/connect+json; charset=utf-8"]),
+        ("", ["text/html", "application/javascript", "application/jsonp", "json", "application/", "/json", "", "application/json5", "application/x-www-form-urlencoded", "text/plain; charset=application/json", "application/jsonx", "a/b+c", "application/grpc-web-text+json"]),
+        ("envelopes", ["application/grpc+json", "application/connect+json; charset=utf-8", "application/grpc-web+json"]),
     ],
 )  # fmt: skip
 def test_a_media_type_says_by_rule_how_json_comes(form: str, content_types: list[str]) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from pcapflow.protocols.host import BodySink
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head, HeadRead, RequestHead, ResponseHead
+
+BEGINS_BYTES = 16
+"""What of a body that says something else tells whether it begins like JSON."""
+_JSON = re.compile(rb'[ \t\r\n]*+(?:\{[ \t\r\n]*+["}]|\[[ \t\r\n]*+[\[{"\]])')
+
+
+def begins_json(begins: bytes) -> bool:
+    """Whether the first bytes of a body are those of an object, or of an array of objects, arrays or strings."""
+    return bool(begins) and _JSON.match(begins) is not None
 
 
 class BodyState:
     """A body that is under way, and its message."""
 
-    __slots__ = ("_message", "bytes", "connection", "exchange", "framing", "missing", "packet", "request", "sink", "stream")
+    __slots__ = ("_message", "begins", "bytes", "connection", "exchange", "framing", "missing", "packet", "request", "sink", "stream")
 
     def __init__(
         self, connection: int, stream: str, exchange: Exchange, request: RequestHead | None, message: HeadRead, framing: str
@@ -24,6 +35,8 @@ class BodyState:
         self.framing = framing
         self.packet = 0
         """That brought the bytes at hand, where the services want bodies packet by packet; its last, when it is over."""
+        self.begins = b""
+        """The first bytes of a body that nobody looks at."""
         self.bytes = 0
         self.missing = 0
         self.sink: BodySink | None = None

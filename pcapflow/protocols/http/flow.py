@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import BodySink, Host
-from pcapflow.protocols.http.body import BodyState
+from pcapflow.protocols.http.body import BEGINS_BYTES, BodyState, begins_json
 from pcapflow.protocols.http.cache import SMALL_ANSWER, small_answer
 from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, http_record
 from pcapflow.protocols.http.message import NO_BODY, HeadRead, RequestHead, ResponseHead
@@ -22,6 +22,8 @@ from pcapflow.records import Body, Json, JsonBody, Response, seconds
 from pcapflow.streams.conversation import Conversation
 
 _packet = itemgetter(0)
+_PARTIAL_CONTENT = 206
+_BRACKETS = (b"{", b"[")
 
 
 class Flow:
@@ -73,6 +75,12 @@ class Flow:
         assert state is not None
         state.bytes += n
         if data:
+            services = self._services
+            if not (state.head.form or services.sniffs):
+                if len(state.begins) < BEGINS_BYTES and not state.head.codings:
+                    state.begins += data[: BEGINS_BYTES - len(state.begins)]
+                if not services.looks_at_all:
+                    return
             state.packet = packet
             sink = state.sink
             if sink is None:
@@ -94,9 +102,11 @@ class Flow:
         """The whole body of a message; packet and time (ns) of its last byte."""
         services = self._services
         head = message.head
-        if type(head) is not ResponseHead or len(data) > SMALL_ANSWER or services.by_exchange:
+        if type(head) is not ResponseHead or len(data) > SMALL_ANSWER or services.by_exchange or (data[:1] in _BRACKETS and not head.form):
             state = self._body(side, message, "length")
             state.bytes, state.packet = len(data), packet
+            if not (head.form or head.codings or services.sniffs):
+                state.begins = data[:BEGINS_BYTES]
             found = services.whole_body(data, head, state) if data and (head.form or services.looks_at_all) else None
             self._body_over(side, state, found, "complete", packet, ts)
             return
@@ -152,10 +162,14 @@ class Flow:
                 reason = drop.reason.value
                 self.given_up(side, drop, packet, ts, state.offset, state.bytes)
         services.body(status)
+        head = state.head
         if json is not None:
+            if json.status == "invalid" and side and head.status == _PARTIAL_CONTENT:  # type: ignore[attr-defined]
+                json.status, json.error = "partial", None
             services.json_body(json)
+        elif begins_json(state.begins):
+            services.not_looked_at()
         if services.wants_records:
-            head = state.head
             body = Body(
                 state.framing, state.bytes, decoded, state.missing, head.content_type, head.content_encoding, status, reason, json, digest
             )

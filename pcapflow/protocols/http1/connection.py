@@ -243,6 +243,8 @@ class HttpConnection:
             flow.body_begins(side, event.message, event.framing)
         elif isinstance(event, BodyEnds):
             flow.body_ends(side, event.packet, event.ts, whole=event.whole)
+        elif isinstance(event, BodyBytes):
+            flow.body_bytes(side, event.n, event.data, event.packet)
         elif isinstance(event, BodyGap):
             flow.body_gap(side, event.n, event.packet)
         elif isinstance(event, HeadCut):

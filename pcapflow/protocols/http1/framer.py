@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
+from pcapflow.protocols.http.body import BEGINS_BYTES
 from pcapflow.protocols.http.cache import CACHED_HEAD_BYTES
 from pcapflow.protocols.http.message import Head, HeadRead
 from pcapflow.protocols.http1.chunks import between_chunks
@@ -51,7 +52,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_chunks", "_doubtful", "_ended_ts", "_first", "_found", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
+        "_begun_at", "_cache", "_chunks", "_doubtful", "_ended_ts", "_first", "_found", "_peeks", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
         "resynchronised", "searches_for", "services", "side", "simple_from", "skip_until", "stash", "state", "until_close", "wanted",
     )  # fmt: skip
 
@@ -87,6 +88,8 @@ class Framer:
         """Where a chunked body goes on behind a hole."""
         self._doubtful = False
         """The body under way goes on where a search found it."""
+        self._peeks = 0
+        """How many bytes more of a body are shown that nobody looks at."""
         self._ended_ts = 0
         """When the last chunk of such a body came (ns)."""
         self.remaining = 0
@@ -114,6 +117,8 @@ class Framer:
     def opaque(self) -> None:
         """What follows is not HTTP/1."""
         self.state = State.OPAQUE
+        if self._chunks is not None:
+            self._chunks.close()
         self.stash.clear(self.services.ledger.http)
 
     # --- events in
@@ -422,7 +427,9 @@ class Framer:
                         piece += 1
                     self.packet = packets[piece]
                     stop = min(stop, ends[piece] - base)
-                yield BodyBytes(stop - at, view[at:stop] if self.wanted else b"", self.packet)
+                yield BodyBytes(
+                    stop - at, view[at:stop] if self.wanted else self._peek(view[at : min(stop, at + self._peeks)]), self.packet
+                )
                 self.remaining -= stop - at
                 at = stop
                 if not self.remaining:
@@ -476,14 +483,21 @@ class Framer:
                 stop = min(stop, ends[piece] - base)
             else:
                 self.packet = data.packet(-1)
-            self._add(BodyBytes(stop - at, view[at:stop] if self.wanted else b"", self.packet))
+            shown = view[at:stop] if self.wanted else self._peek(view[at : min(stop, at + self._peeks)])
+            self._add(BodyBytes(stop - at, shown, self.packet))
             at = stop
 
     def _begin_body(self, head: Head, framing: str) -> None:
         self.wanted = bool(head.form) or self.services.looks_at_all
+        self._peeks = 0 if self.wanted or head.codings else BEGINS_BYTES
         self.until_close = framing == "close"
         self.remaining = head.length
         self.state = State.CHUNK_LINE if framing == "chunked" else State.BODY
+
+    def _peek(self, data: bytes) -> bytes:
+        """The next of the first bytes of a body that nobody looks at: so many of them are shown."""
+        self._peeks -= len(data)
+        return data
 
     def _unknown_head(self, data: StreamData, base: int, view: bytes, at: int) -> tuple[int, Head | None]:
         """The head at `at`, which has the position base, and where it ends. Without a head: how much of view was consumed."""
@@ -516,7 +530,7 @@ class Framer:
                 yield BodyBytes(size, data.take(at, size), self.packet)
                 at += size
         else:
-            yield BodyBytes(n, b"", self.packet)
+            yield BodyBytes(n, self._peek(data.take(position, min(n, self._peeks))) if self._peeks else b"", self.packet)
             if n > WINDOW:
                 self._window = WINDOW
         if not self.until_close and self.remaining == 0:
@@ -555,7 +569,8 @@ class Framer:
                 where = search.place(shown.until)
                 self._add(Unread(UnreadReason.LIMIT_REACHED.value, None, kept.length, where.offset, where.packet))
                 self._lose(where.offset, UnreadReason.LIMIT_REACHED)
-        search.close()
+        if self.state is not State.RESYNC:
+            search.close()
         return max(until, position)
 
     def _goes_on(self, search: ChunkSearch, shown: Shown, packet: int, ts: int) -> Iterator[Event]:
@@ -565,6 +580,7 @@ class Framer:
         kept = search.kept_from(goes_on, shown.until, packet)
         if kept is not None:
             self.state = State.CHUNK_LINE
+            self._doubtful = False
             yield from self._take()
             yield from self.read(kept, 0)
             self._doubtful = self.state is not State.HEAD

@@ -72,6 +72,7 @@ class Http1:
     resumes = (REQUEST, RESPONSE)
     asks = REQUEST
     patient = True
+    from_start = False
     failed = "-"
     reads = "requests, responses and bodies, CONNECT and Upgrade"
 

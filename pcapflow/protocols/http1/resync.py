@@ -29,10 +29,11 @@ _BEGINS = {"client": re.compile(rb"[A-Z]{3,16} [^\s]"), "server": re.compile(rb"
 _BEGINS_BYTES = 18
 """What shows that a message begins is no longer."""
 _CHAINS_MAX = 64
+_CHAIN_BYTES = 320
 _LINES = 3
 """So many lines that lead to one another are chunks."""
 _WINDOW = 64 << 10
-PIECE_BYTES = 256
+PIECE_BYTES = 320
 """Reserved for the place of a segment of which something is kept (tests/protocols/test_resync.py measures it)."""
 
 
@@ -83,8 +84,8 @@ class ChunkSearch:
         self._limit = limit
         self._side = side
         self._reserved = 0
-        self._message = -1
-        """The offset of the next segment of the data at hand that begins with a message; -1 where nobody looked."""
+        self._message = -1, -1
+        """Where the data begin in which the next segment that begins with a message was looked for, and its position there."""
         self._kept = bytearray()
         self._pieces: list[_Piece] = []
         self.begin(0)
@@ -138,10 +139,10 @@ class ChunkSearch:
 
     def _next_message(self, data: StreamData, position: int) -> int:
         """The offset of the next segment that begins with a message; that of the end of data where none does."""
-        at = self._message - data.start
-        if not position <= at <= data.length:
+        start, at = self._message
+        if start != data.start or at < position:
             at = find_message(data, position, FORM_OF[self._side])
-            self._message = data.start + at
+            self._message = data.start, at
         return data.start + at
 
     def _tail(self) -> bytearray:
@@ -236,7 +237,7 @@ class ChunkSearch:
         del self._kept[:gone]
         self.base += gone
         del self._pieces[: bisect_right(self._pieces, self.base, key=_end)]
-        cost = len(self._kept) + PIECE_BYTES * len(self._pieces)
+        cost = len(self._kept) + PIECE_BYTES * len(self._pieces) + _CHAIN_BYTES * len(self._chains)
         if cost > self._reserved and not self._account.reserve(cost - self._reserved):
             lost = self.lost
             self.begin(now)

@@ -98,6 +98,7 @@ class Proxy:
     resumes = ()
     asks = _NAME
     patient = True
+    from_start = False
     failed = "-"
     reads = "the addresses in its header (versions 1 and 2); what follows is read as what it is"
 

@@ -174,6 +174,7 @@ class Socks:
     resumes = ()
     asks = _NAME
     patient = True
+    from_start = True
     failed = "-"
     reads = "where a client asks to go (versions 4, 4a, 5); what follows is read as what it is"
 

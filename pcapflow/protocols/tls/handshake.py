@@ -228,6 +228,7 @@ class Tls:
     resumes = ()
     asks = _NAME
     patient = True
+    from_start = False
     failed = "-"
     reads = "the names in the first hellos; what is encrypted is not read"
 

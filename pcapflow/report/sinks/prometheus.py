@@ -136,7 +136,7 @@ def _messages(s: Summary) -> Iterator[Metric]:
     yield _counters("http_anomalies", "HTTP exchanges, by what is suspicious in them.", "anomaly", http.anomalies)
     yield _counters(
         "json_bodies", "Bodies of JSON, by how they ended.", "status",
-        {"complete": json.complete, "invalid": json.invalid, "truncated": json.truncated, "gapped": json.gapped, "dropped": json.dropped},
+        {"complete": json.complete, "invalid": json.invalid, "partial": json.partial, "truncated": json.truncated, "gapped": json.gapped, "dropped": json.dropped},
     )  # fmt: skip
     yield _counter("json_documents", "JSON documents.", json.documents)
     yield _counter("json_bytes", "Bytes of JSON.", json.bytes)
