@@ -36,6 +36,11 @@ class Anomaly(StrEnum):
     FRAMING_IN_TRAILER = "framing_in_trailer"
     BODY_NOT_SENT = "body_not_sent"
     HEAD_CUT = "head_cut"
+    MALFORMED_VERSION = "malformed_version"
+    MISSING_TARGET = "missing_target"
+    SPACE_IN_TARGET = "space_in_target"
+    MALFORMED_STATUS = "malformed_status"
+    MORE_THAN_LENGTH = "more_than_length"
 
     @property
     def sentence(self) -> str:
@@ -44,7 +49,7 @@ class Anomaly(StrEnum):
 
     @property
     def refuses(self) -> bool:
-        """Whether the message's length cannot be known for it."""
+        """Whether a request's length cannot be known for it."""
         return self in (Anomaly.CONFLICTING_LENGTHS, Anomaly.MALFORMED_LENGTH)
 
 
@@ -59,8 +64,8 @@ _SENTENCES = {
     Anomaly.CONTROL_CHARACTER: "NUL or another control character in the head: kept as it is (RFC 9110 5.5).",
     Anomaly.LENGTH_AND_CHUNKED: "Both Content-Length and Transfer-Encoding: Transfer-Encoding decides (6.3).",
     Anomaly.REPEATED_LENGTH: "Content-Length more than once, with one value: accepted (6.3).",
-    Anomaly.CONFLICTING_LENGTHS: "Content-Length with several values: refused (6.3).",
-    Anomaly.MALFORMED_LENGTH: "A Content-Length that is no number of up to 18 digits: refused (6.3).",
+    Anomaly.CONFLICTING_LENGTHS: "Content-Length with several values: a response is read until close, a request is refused (6.3).",
+    Anomaly.MALFORMED_LENGTH: "A Content-Length that is no number of up to 18 digits: a response is read until close, a request is refused (6.3).",
     Anomaly.UNKNOWN_TRANSFER_ENCODING: "Transfer-Encoding does not end in chunked: a response is read until close, a request is refused (6.3).",
     Anomaly.REPEATED_CHUNKED: "chunked more than once: undone once (7.1 forbids it).",
     Anomaly.TRANSFER_ENCODING_IN_HTTP_1_0: "Transfer-Encoding in HTTP/1.0: accepted (6.1 calls the framing faulty).",
@@ -72,5 +77,10 @@ _SENTENCES = {
     Anomaly.CHUNK_BARE_CR: "A CR within a chunk extension: skipped.",
     Anomaly.FRAMING_IN_TRAILER: "Content-Length or Transfer-Encoding in a trailer: skipped (RFC 9110 6.5.1).",
     Anomaly.BODY_NOT_SENT: "A body that its head announces was never sent: after a final answer instead of 100, or of an answer to an unseen HEAD.",
+    Anomaly.MALFORMED_VERSION: "The version is none of HTTP/1, or missing, or something follows it: the head is read as one of HTTP/1 (3, 4).",
+    Anomaly.MISSING_TARGET: "A request line without a target: the target is empty (3.2).",
+    Anomaly.SPACE_IN_TARGET: "White space in the request target: it is part of the target (3.2 has servers refuse it).",
+    Anomaly.MALFORMED_STATUS: "The status code has not three digits: it is taken as it is (4).",
+    Anomaly.MORE_THAN_LENGTH: "Bytes follow the message, in the packet of its last one, that are of no other: they are unread, `malformed` (6.3).",
     Anomaly.HEAD_CUT: "The head goes on where bytes are missing or the stream ends: what its whole lines say is reported.",
 }

@@ -249,7 +249,9 @@ def test_a_report_of_schema_1_says_the_same_as_one_of_today(tmp_path: Path, name
     new = tmp_path / "new.json"
     new.write_bytes(written("json", f"{name}.pcap"))
     result = compare(iter(records), read_report(new))
-    assert [c.path for c in result.summary if not c.path.startswith((".memory.", ".limits.", ".tcp.spoken", ".json.partial", ".json.invalid"))] == []
+    assert [
+        c.path for c in result.summary if not c.path.startswith((".memory.", ".limits.", ".tcp.spoken", ".json.partial", ".json.invalid"))
+    ] == []
     assert result.records == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from pcapflow.drops import DropReason
 from pcapflow.protocols.host import BodySink
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head, HeadRead, RequestHead, ResponseHead
@@ -21,7 +22,20 @@ def begins_json(begins: bytes) -> bool:
 class BodyState:
     """A body that is under way, and its message."""
 
-    __slots__ = ("_message", "begins", "bytes", "connection", "exchange", "framing", "missing", "packet", "request", "sink", "stream")
+    __slots__ = (
+        "_message",
+        "begins",
+        "bytes",
+        "connection",
+        "exchange",
+        "framing",
+        "missing",
+        "packet",
+        "refused",
+        "request",
+        "sink",
+        "stream",
+    )
 
     def __init__(
         self, connection: int, stream: str, exchange: Exchange, request: RequestHead | None, message: HeadRead, framing: str
@@ -39,6 +53,8 @@ class BodyState:
         """The first bytes of a body that nobody looks at."""
         self.bytes = 0
         self.missing = 0
+        self.refused: DropReason | None = None
+        """Why its framing was not followed to its end."""
         self.sink: BodySink | None = None
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from operator import itemgetter
+from typing import Protocol
 
 from msgspec.structs import astuple
 
@@ -24,6 +25,30 @@ from pcapflow.streams.conversation import Conversation
 _packet = itemgetter(0)
 _PARTIAL_CONTENT = 206
 _BRACKETS = (b"{", b"[")
+
+
+class BodyEnd(Protocol):
+    """How a body ended, in whatever version."""
+
+    @property
+    def packet(self) -> int:
+        """At which."""
+        ...
+
+    @property
+    def ts(self) -> int:
+        """When (ns)."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """As its framing says, though bytes may be missing in it."""
+        ...
+
+    @property
+    def refused(self) -> DropReason | None:
+        """Why its framing is not followed any more."""
+        ...
 
 
 class Flow:
@@ -131,15 +156,16 @@ class Flow:
             self._json_record("server", "http-response", exchange, known.json, message.ts, packet)
         self.answered(exchange, known.response, packet, ts)
 
-    def body_ends(self, side: int, packet: int, ts: int, *, whole: bool) -> None:
-        """The body is over, at that packet and time (ns); whole: as its framing says, though bytes may be missing in it."""
+    def body_ends(self, side: int, end: BodyEnd) -> None:
+        """The body is over."""
         state = self._bodies[side]
         assert state is not None
-        status = "gapped" if state.missing else "complete" if whole else "truncated"
+        state.refused = end.refused
+        status = "dropped" if end.refused is not None else "gapped" if state.missing else "complete" if end.whole else "truncated"
         if state.sink is not None:
-            state.packet = packet
+            state.packet = end.packet
             state.sink.finish(whole=status == "complete")
-        self._body_over(side, state, state.sink, status, packet, ts)
+        self._body_over(side, state, state.sink, status, end.packet, end.ts)
 
     def _body_over(self, side: int, state: BodyState, found: BodySink | JsonBody | None, status: str, packet: int, ts: int) -> None:
         services = self._services
@@ -148,7 +174,7 @@ class Flow:
         assert exchange is not None
         json: JsonBody | None = None
         decoded: int | None = None
-        reason: str | None = None
+        reason = state.refused.value if state.refused is not None else None
         digest: str | None = None
         if found is None:
             pass
@@ -159,7 +185,7 @@ class Flow:
             json, decoded, drop, digest = found.json, found.decoded_bytes, found.drop, found.sha256
             if drop is not None:
                 status = "dropped"
-                reason = drop.reason.value
+                reason = reason or drop.reason.value
                 self.given_up(side, drop, packet, ts, state.offset, state.bytes)
         services.body(status)
         head = state.head

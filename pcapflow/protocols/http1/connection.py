@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 
+from pcapflow.anomalies import Anomaly
 from pcapflow.drops import DropReason
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange
@@ -242,7 +243,7 @@ class HttpConnection:
         if isinstance(event, BodyBegins):
             flow.body_begins(side, event.message, event.framing)
         elif isinstance(event, BodyEnds):
-            flow.body_ends(side, event.packet, event.ts, whole=event.whole)
+            flow.body_ends(side, event)
         elif isinstance(event, BodyBytes):
             flow.body_bytes(side, event.n, event.data, event.packet)
         elif isinstance(event, BodyGap):
@@ -275,6 +276,8 @@ class HttpConnection:
         if head.version == "0.9":
             self.server.simple_from = self._simple_from()
         if head.framing in ("none", "refused"):
+            if framer.surplus and head.framing == "none" and not (head.connect or head.upgrade):
+                exchange.add_anomalies([Anomaly.MORE_THAN_LENGTH.value])
             if head.framing == "none":
                 exchange.request = head.bodiless
             else:
@@ -329,11 +332,10 @@ class HttpConnection:
             flow.answered(exchange, head.bodiless, last_packet, last_ts)
             return "opaque"
         if status in _BODILESS or (request is not None and request.method == "HEAD"):
+            if framer.surplus:
+                exchange.add_anomalies([Anomaly.MORE_THAN_LENGTH.value])
             flow.answered(exchange, head.bodiless, last_packet, last_ts)
             return "none"
-        if head.framing == "refused":
-            self._services.body("dropped")
-            flow.answered(exchange, head.with_body(head.body_of("dropped", DropReason.HTTP_AMBIGUOUS_LENGTH.value)), last_packet, last_ts)
         framer.may_be_unsent = request is None and head.framing == "length" and head.length > 0
         return head.framing
 

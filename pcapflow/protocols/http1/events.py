@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from pcapflow.anomalies import Anomaly
-from pcapflow.drops import Drop
+from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.http.message import Head, HeadRead
 from pcapflow.streams.events import Where
 from pcapflow.unread import Unread
@@ -66,6 +66,8 @@ class BodyEnds(msgspec.Struct, gc=False):
     ts: int
     whole: bool
     """As its framing says, though bytes may be missing in it."""
+    refused: DropReason | None = None
+    """Why its framing is not followed any more."""
 
 
 class Odd(msgspec.Struct, gc=False):

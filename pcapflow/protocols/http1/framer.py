@@ -33,6 +33,7 @@ from pcapflow.protocols.http1.events import (
     HeadsLost,
     Odd,
 )
+from pcapflow.protocols.http1.first_line import FIELD, MAY_BEGIN, MESSAGE_STARTS, SIMPLE_REQUEST_LINE, request_line, status_line
 from pcapflow.protocols.http1.head import cut_head, read_head, simple_response
 from pcapflow.protocols.http1.resync import ChunkSearch, Shown
 from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message
@@ -44,6 +45,10 @@ from pcapflow.unread import Reading, Unread, UnreadReason
 _BREAKS_THE_RULES = frozenset((DropReason.HTTP_MALFORMED_HEAD, DropReason.HTTP_MALFORMED_CHUNK))
 _IN_CHUNKS = frozenset((State.CHUNK_DATA, State.CHUNK_LINE, State.CHUNK_END, State.RESYNC))
 _LARGEST_WINDOW = 256 << 10
+_SHOWN_BYTES = 40
+"""What of bytes that are no message a drop record shows."""
+_LINE_BYTES = 80
+"""What of a line tells whether it is a field."""
 _END_BYTES = 3
 """Bytes of a head's end that may be there while its last one is not."""
 
@@ -52,8 +57,8 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_chunks", "_doubtful", "_ended_ts", "_first", "_found", "_peeks", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
-        "resynchronised", "searches_for", "services", "side", "simple_from", "skip_until", "stash", "state", "until_close", "wanted",
+        "_begun_at", "_cache", "_chunks", "_doubtful", "_ended_ts", "_first", "_found", "_kept_at", "_peeks", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
+        "resynchronised", "searches_for", "services", "side", "simple_from", "skip_until", "stash", "state", "surplus", "until_close", "wanted",
     )  # fmt: skip
 
     def __init__(self, services: Host, side: str, reading: Reading, *, search: bool) -> None:
@@ -88,6 +93,10 @@ class Framer:
         """Where a chunked body goes on behind a hole."""
         self._doubtful = False
         """The body under way goes on where a search found it."""
+        self.surplus = False
+        """Behind the head that was yielded its segment goes on with bytes that begin no message: a body, if it has one."""
+        self._kept_at: Where | None = None
+        """The place of the first byte that was kept from before the data at hand."""
         self._peeks = 0
         """How many bytes more of a body are shown that nobody looks at."""
         self._ended_ts = 0
@@ -159,6 +168,7 @@ class Framer:
                 size = min(self._window, n - position)
                 stashed = len(self.stash.data)
                 view = self.stash.data + data.take(position, size) if stashed else data.take(position, size)
+                self._kept_at = self.stash.where
                 used = yield from self._messages(data, position - stashed, view)
                 self.reading.read += used
                 if self.state is State.OPAQUE:
@@ -257,7 +267,7 @@ class Framer:
         self.may_be_unsent = False
         offset = self._begun_at
         drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
-        self._end_body(self.packet, self._seen, whole=False)
+        self._end_body(self.packet, self._seen, whole=False, refused=drop.reason)
         self._add(GivenUp(drop, self.packet, self._seen, offset, held))
         self._stash_is_read()
         self._lost_chunks(None, UnreadReason.LIMIT_REACHED)
@@ -293,7 +303,12 @@ class Framer:
     def prepend(self, stash: bytes, where: Where, ends: Where | None = None) -> Sequence[Event]:
         """Bytes of a message that begins there. ends: the place of the last byte of a whole head in them, which is none: else they had told."""
         self.state = State.HEAD
-        if ends is not None:
+        if stash[0] not in MAY_BEGIN[self.side]:
+            drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(stash[:1]))
+            self._add(GivenUp(drop, max(where.packet, self.known_at), where.ts, where.offset, 1))
+            self._add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
+            self._lose(where.offset, UnreadReason.MALFORMED)
+        elif ends is not None:
             raw = stash[: ends.offset + 1 - where.offset]
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
             self._add(GivenUp(drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw)))
@@ -309,8 +324,8 @@ class Framer:
     def _where(self, data: StreamData, position: int) -> Where:
         """The place of a byte at a position of data; a position below 0 is in what was kept from before."""
         if position < 0:
-            assert self.stash.where is not None
-            return self.stash.where
+            assert self._kept_at is not None
+            return self._kept_at._replace(offset=data.start + position)
         return place(data, position)
 
     def _until(self, data: StreamData, piece: int) -> int:
@@ -353,6 +368,7 @@ class Framer:
         at = 0
         size = len(view)
         known = self._cache.get
+        begins = MAY_BEGIN[self.side]
         by_packet = self.services.by_packet
         ends = data.piece_ends()
         packets, times, acks = data.columns()
@@ -373,6 +389,11 @@ class Framer:
                         while view.startswith((b"\n", b"\r\n"), at):
                             at = view.index(b"\n", at) + 1  # empty lines before a message (RFC 9112 section 2.2)
                         stop, head = self._unknown_head(data, base + at, view, at)
+                    if head is None and self.state is State.HEAD and stop > at:
+                        # what stood there was none, and another begins in what is here
+                        yield from self._take()
+                        at = stop
+                        continue
                     if head is None:
                         return stop
                 self._first = False
@@ -390,6 +411,7 @@ class Framer:
                     piece += 1
                 last_ts = self._until(data, piece) if waited or self._waited else times[piece]
                 read = HeadRead(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
+                self.surplus = base + stop < ends[piece] and (view[stop] if stop < size else data.take(base + stop, 1)[0]) not in begins
                 yield read
                 framing = self.follows
                 at = stop
@@ -398,6 +420,8 @@ class Framer:
                 if framing == "refused" or framing == "no-memory":
                     self._add(GivenUp(self._refusal_of(head, framing), packets[piece], times[piece], offset, 0))
                     self._lose(data.start + base + at, UnreadReason.MALFORMED if framing == "refused" else UnreadReason.LIMIT_REACHED)
+                    if self._message_follows(data, base + at):
+                        self.state = State.HEAD
                     return at
                 piecemeal = by_packet or self.paused_body or self.may_be_unsent
                 if framing == "length" and at + head.length <= size and not (piecemeal and head.length):
@@ -406,6 +430,8 @@ class Framer:
                     while ends[piece] <= position:
                         piece += 1
                     last_ts = self._until(data, piece) if waited or self._waited else times[piece]
+                    if base + stop < ends[piece] and (view[stop] if stop < size else data.take(base + stop, 1)[0]) not in begins:
+                        yield Odd(Anomaly.MORE_THAN_LENGTH)
                     yield BodyRead(read, view[at:stop], packets[piece], last_ts)
                     at = stop
                 elif framing == "opaque":
@@ -501,15 +527,64 @@ class Framer:
 
     def _unknown_head(self, data: StreamData, base: int, view: bytes, at: int) -> tuple[int, Head | None]:
         """The head at `at`, which has the position base, and where it ends. Without a head: how much of view was consumed."""
-        stash = self.stash
+        if at < len(view) and view[at] not in MAY_BEGIN[self.side]:
+            return at + self._no_message(data, base, base), None
+        stash, client = self.stash, self.side == "client"
         # what was kept from before is not looked at again; an end may begin in its last bytes
         searched = max(at, stash.searched - _END_BYTES) if base < 0 else at
-        found = read_head(view, at, searched, client=self.side == "client", first=self._first, services=self.services)
+        simple = client and self._first and self._stands_alone(data, base, view, at)
+        found = read_head(view, at, searched, client=client, simple=simple, services=self.services)
+        if found.head is not None:
+            return found.stop, found.head
+        if found.refusal is None or found.refusal.reason is DropReason.HTTP_MALFORMED_HEAD:
+            line = view.find(b"\n", at) + 1
+            if line > max(at, at + stash.searched if base < 0 else at) and (request_line if client else status_line)(view[at:line]) is None:
+                return at + self._no_message(data, base, base + line - 1 - at), None
         if found.refusal is not None:
             self._refuse(found.refusal, data, base, found.stop - at)
-        elif found.head is None:
+        else:
             stash.searched = len(view) - at
-        return found.stop, found.head
+        return found.stop, None
+
+    def _stands_alone(self, data: StreamData, base: int, view: bytes, at: int) -> bool:
+        """Whether the line at `at`, which has the position base, is no head's: no field follows it in its segment."""
+        line = SIMPLE_REQUEST_LINE.match(view, at)
+        end = base + line.end() - at if line is not None else 0
+        if end <= 0:
+            return line is not None
+        segment = data.piece_ends()[data.piece(end - 1)]
+        return segment == end or FIELD.match(data.take(end, min(_LINE_BYTES, segment - end))) is None
+
+    def _no_message(self, data: StreamData, base: int, told: int) -> int:
+        """What stands at a position begins no message, as the byte at another told. The next one is looked for in the segment that has that byte, at every
+        position where the first lies in it, and then where segments begin. Returns how many bytes are passed over.
+        """
+        piece, ends = data.piece(max(told, 0)), data.piece_ends()
+        segment = ends[piece - 1] if piece else 0
+        begins = None
+        if base < segment or told < 0:
+            n = max(segment, 0) - base
+        else:
+            passed = data.take(base, min(ends[piece] - base, _LARGEST_WINDOW))
+            begins = MESSAGE_STARTS[self.side].search(passed)
+            n = begins.start() if begins is not None else len(passed)
+        # what is shown ends with what told, so that it is the same however the stream was cut
+        kept = len(self.stash.data)
+        shown = (self.stash.data + data.take(0, max(told + 1, 0)))[kept + base :] if base < 0 else data.take(base, told + 1 - base)
+        refusal = Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, told - base + 1, repr(shown[:_SHOWN_BYTES]))
+        self._refuse(refusal, data, base, n)
+        if begins is not None:
+            self.state = State.HEAD
+        return n
+
+    def _message_follows(self, data: StreamData, end: int) -> bool:
+        """Whether in its segment a message begins at a position."""
+        segment = data.piece_ends()[data.piece(end - 1)]
+        return end < segment and MESSAGE_STARTS[self.side].match(data.take(end, min(segment - end, WINDOW))) is not None
+
+    def _follows_surplus(self, data: StreamData, end: int) -> bool:
+        """Whether behind a message that ends at a position its segment goes on with bytes that begin no other."""
+        return end < data.piece_ends()[data.piece(end - 1)] and data.take(end, 1)[0] not in MAY_BEGIN[self.side]
 
     def _body(self, data: StreamData, position: int, stop: int) -> Generator[Event, None, int]:
         """Body bytes from a position up to stop. Returns where it is then."""
@@ -537,6 +612,8 @@ class Framer:
             if self.state is State.CHUNK_DATA:
                 self.state = State.CHUNK_END
             else:
+                if self._follows_surplus(data, stop):
+                    self._add(Odd(Anomaly.MORE_THAN_LENGTH))
                 last = data.piece(stop - 1)
                 self._end_body(data.packet(last), self._until(data, last), whole=True)
         return stop
@@ -612,12 +689,12 @@ class Framer:
             self._add(Unread(reason.value, None, n, search.lost.offset, search.lost.packet))
         search.lost = None
 
-    def _end_body(self, packet: int, ts: int, *, whole: bool) -> None:
+    def _end_body(self, packet: int, ts: int, *, whole: bool, refused: DropReason | None = None) -> None:
         """The body under way is over."""
         self.packet = packet
         self.state = State.HEAD
         self.until_close = self._doubtful = False
-        self._add(BodyEnds(packet, ts, whole))
+        self._add(BodyEnds(packet, ts, whole, refused))
 
     def _search(self, data: StreamData, position: int, stop: int) -> int:
         """The position of the next segment before stop that begins with a message, or stop."""
@@ -639,7 +716,7 @@ class Framer:
         where = self._where(data, position)
         told = self._where(data, max(position + refusal.n - 1, 0))
         if self.state is not State.HEAD:
-            self._end_body(told.packet, told.ts, whole=False)
+            self._end_body(told.packet, told.ts, whole=False, refused=refusal.reason)
         drop = Drop(refusal.reason, refusal.limit, refusal.value, refusal.detail)
         self._add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, refusal.n))
         self._lose(where.offset, reason)

@@ -17,14 +17,10 @@ from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http.message import FOLD, NO_BODY, FormOf, Head, RequestHead, ResponseHead, codings_of, finished
+from pcapflow.protocols.http1.first_line import SIMPLE_REQUEST_LINE, request_line, status_line
 from pcapflow.protocols.http1.state import Refusal
 from pcapflow.records import text
 
-METHOD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}+"
-REQUEST_LINE = re.compile(rb"(?:\r?\n)*+(" + METHOD + rb")[ \t]++([^ \t\r\n]++)[ \t]++HTTP/(1\.[0-9])[ \t]*+\r?\n")
-SIMPLE_REQUEST_LINE = re.compile(rb"(?:\r?\n)*+GET[ \t]++(/[^ \t\r\n]*+)[ \t]*+\r?\n")
-"""A request of HTTP/0.9 is one line (RFC 1945 section 4.1)."""
-STATUS_LINE = re.compile(rb"(?:\r?\n)*+HTTP/(1\.[0-9])[ \t]++([1-9][0-9]{2})(?:[ \t]++([^\r\n]*+))?\r?\n")
 HEAD_END = re.compile(rb"\n\r?\n")
 _BAD_LINE_END = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
@@ -49,11 +45,11 @@ class HeadFound(msgspec.Struct, gc=False):
     """Neither of both: more bytes are needed."""
 
 
-def read_head(view: bytes, at: int, searched: int, *, client: bool, first: bool, services: Host) -> HeadFound:
-    """The head at `at` of view, a request's where client. searched: where its end is looked for from on; first: nothing came before it."""
+def read_head(view: bytes, at: int, searched: int, *, client: bool, simple: bool, services: Host) -> HeadFound:
+    """The head at `at` of view, a request's where client. searched: where its end is looked for from on; simple: it may be a request of HTTP/0.9."""
     limits, heads = services.limits, services.heads
     most = limits.http_head_max_bytes
-    if first and client:
+    if simple:
         line = SIMPLE_REQUEST_LINE.match(view, at)
         if line is not None:
             return HeadFound(line.end(), simple_request(line[1]))
@@ -93,15 +89,15 @@ def beyond_limits(head: bytes, limits: Limits) -> Refusal | None:
 
 def parse_request(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = False) -> RequestHead | None:
     """A request head; None where it does not begin with a request line. form_of: what kind of payload a content type is; keep_raw: with its bytes."""
-    line = REQUEST_LINE.match(head)
+    line = request_line(head)
     if line is None:
         return None
     result = RequestHead()
-    result.version = text(line[3])
-    anomalies: list[str] = []
-    fields = _fields(head, line.end(), result, anomalies, form_of)
-    result.method = text(line[1])
-    result.target = text(line[2])
+    result.version = line.version
+    anomalies = line.odd
+    fields = _fields(head, line.end, result, anomalies, form_of)
+    result.method = text(line.name)
+    result.target = text(line.rest)
     host = fields.get(b"host")
     result.host = text(host) if host is not None else None
     if host is None and result.version != "1.0":
@@ -130,18 +126,20 @@ def simple_request(target: bytes) -> RequestHead:
 
 def parse_response(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = False) -> ResponseHead | None:
     """A response head; None where it does not begin with a status line. form_of, keep_raw: see `parse_request`."""
-    line = STATUS_LINE.match(head)
+    line = status_line(head)
     if line is None:
         return None
     result = ResponseHead()
-    result.version = text(line[1])
-    anomalies: list[str] = []
-    fields = _fields(head, line.end(), result, anomalies, form_of)
-    result.status = int(line[2])
+    result.version = line.version
+    anomalies = line.odd
+    fields = _fields(head, line.end, result, anomalies, form_of)
+    if result.framing == "refused":
+        result.framing = "close"  # as long as the connection lasts, its bytes are of this body: nobody can say of which other
+    result.status = int(line.name)
     result.status_text = str(result.status)
-    result.reason = text((line[3] or b"").rstrip(_BLANK))
+    result.reason = text(line.rest)
     result.upgrade = text(fields.get(b"upgrade", b"")).lower()
-    bodiless = result.status < 200 or result.status == 204
+    bodiless = 100 <= result.status < 200 or result.status == 204
     if bodiless and (b"transfer-encoding" in fields or fields.get(b"content-length", b"0").strip(b"0, \t")):
         anomalies.append(Anomaly.FRAMING_IN_BODILESS)
     result.raw = head if keep_raw else b""
@@ -236,7 +234,9 @@ def _framing(fields: dict[bytes, bytes], result: Head, anomalies: list[str]) -> 
         result.framing = "chunked"
         return [name for name in names if name != "chunked"]
     if length is not None:
+        # leading zeros are digits, however many
         values = [part.strip(_BLANK) for part in length.split(b",")]
+        values = [value.lstrip(b"0") or value[-1:] for value in values]
         result.framing = "refused"
         if not all(_DIGITS.fullmatch(value) for value in values):
             anomalies.append(Anomaly.MALFORMED_LENGTH)

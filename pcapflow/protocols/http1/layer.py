@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http1.connection import HttpConnection
 from pcapflow.protocols.http1.events import Event
+from pcapflow.protocols.http1.first_line import METHOD, begins_request, begins_response
 from pcapflow.protocols.http1.framer import Framer
-from pcapflow.protocols.http1.head import METHOD, REQUEST_LINE, SIMPLE_REQUEST_LINE, STATUS_LINE
 from pcapflow.protocols.http1.search import FORM_OF, REQUEST, RESPONSE, find_message
 from pcapflow.protocols.layer import Found, Opening, Switch, skipped, unread_events
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData
 from pcapflow.unread import Unread, UnreadReason
 
-_UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t][^\r\n]*+\r?)?)?\Z")
-_UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/|HTTP/1|HTTP/1\.[^\r\n]*+\r?)\Z")
+_UNFINISHED_REQUEST = re.compile(rb"(?:\r?\n)*\r?(?:" + METHOD + rb"(?:[ \t][^\n]*+)?)?\Z")
+_UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/[^\n]*+)\Z")
 
 
 class Http1Layer:
@@ -78,9 +78,9 @@ class Http1:
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""
-        if REQUEST_LINE.match(first) or SIMPLE_REQUEST_LINE.match(first):
+        if begins_request(first):
             return REQUEST
-        if STATUS_LINE.match(first):
+        if begins_response(first):
             return RESPONSE
         return None if _UNFINISHED_REQUEST.match(first) or _UNFINISHED_STATUS.match(first) else ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-from pcapflow.protocols.http1.head import METHOD
+from pcapflow.protocols.http1.first_line import METHOD
 from pcapflow.streams.events import NEVER, StreamData
 
 WINDOW = 4 << 10

@@ -23,6 +23,7 @@ from pcapflow.streams.events import StreamData, StreamEvent, StreamGap, Where
 from pcapflow.unread import Unread, UnreadReason
 
 _NAME = "tls"
+_HTTP = b"HTTP/1."
 _HANDSHAKE_RECORD, _CLIENT_HELLO, _SERVER_HELLO = 22, 1, 2
 _SERVER_NAME, _ALPN, _SUPPORTED_VERSIONS = 0, 16, 43
 _VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
@@ -48,7 +49,19 @@ def _dpkt() -> tuple[Any, tuple[type[Exception], ...]]:
 class Handshake:
     """One conversation's."""
 
-    __slots__ = ("_account", "_conversation", "_kept", "_limit", "_look_at", "_records", "_reserved", "_services", "tls")
+    __slots__ = (
+        "_account",
+        "_began",
+        "_clear",
+        "_conversation",
+        "_kept",
+        "_limit",
+        "_look_at",
+        "_records",
+        "_reserved",
+        "_services",
+        "tls",
+    )
 
     def __init__(self, services: Host, conversation: Conversation) -> None:
         self._services = services
@@ -56,6 +69,10 @@ class Handshake:
         self._account = services.ledger.http
         self._limit = services.limits.tls_hello_max_bytes
         self._records = (Records(), Records())
+        self._began = [False, False]
+        """Whether a direction said something."""
+        self._clear = -1
+        """The direction of a server that answered in HTTP."""
         self._kept: list[bytes | None] = [b"", b""]
         """What came so far of each direction's first message; None when nothing more is wanted."""
         self._look_at = [0, 0]
@@ -69,22 +86,43 @@ class Handshake:
 
     def begin(self, found: Found) -> Switch | None:
         """See `Layer`."""
+        services, conversation = self._services, self._conversation
+        events: list[list[StreamEvent]] = [[], []]
         for direction in (found.direction, 1 - found.direction):
             opening = found.openings[direction]
-            services, conversation = self._services, self._conversation
             if opening.searching or opening.passed:
                 skipped(services, conversation, found, direction)
-                self._run(direction, skip_until(services, conversation, direction, opening.events, found.packet))
+                events[direction] = skip_until(services, conversation, direction, opening.events, found.packet)
             else:
                 skipped(services, conversation, found, direction, len(opening.stash))
-                self._run(direction, opening.events, opening.stash, opening.where)
-        return None
+                events[direction] = opening.events
+                if opening.stash:
+                    self._run(direction, [], opening.stash, opening.where)
+            self._began[direction] = opening.came.bytes > 0
+        return self.consume((events[0], events[1]))
 
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""
+        clear: tuple[list[StreamEvent], list[StreamEvent]] = ([], [])
         for direction in (0, 1):
-            self._run(direction, events[direction])
-        return None
+            if self._clear == direction or self._answers_in_clear(direction, events[direction]):
+                self._clear = direction
+                clear[direction].extend(events[direction])
+            else:
+                self._run(direction, events[direction])
+        return Switch(clear, known=False, begun=0) if self._clear >= 0 else None
+
+    def _answers_in_clear(self, direction: int, events: list[StreamEvent]) -> bool:
+        """Whether a server that was greeted in TLS answers in HTTP, from its first byte on."""
+        if self._began[direction] or not events:
+            return False
+        self._began[direction] = True
+        first = events[0]
+        return (
+            direction != self._conversation.client
+            and isinstance(first, StreamData)
+            and first.take(0, min(first.length, len(_HTTP))) == _HTTP
+        )
 
     def _run(self, direction: int, events: list[StreamEvent], stash: bytes = b"", where: Where | None = None) -> None:
         """More of a direction; stash: what came before these events, from that place on."""

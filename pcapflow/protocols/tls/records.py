@@ -13,6 +13,8 @@ from pcapflow.unread import UnreadReason
 
 _HEADER = 5
 _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _APPLICATION_DATA, _HEARTBEAT = 20, 21, 22, 23, 24
+_MAJOR = 3
+"""Of the version that every record has."""
 _CLEAR = frozenset((_CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE))
 
 
@@ -44,28 +46,27 @@ class Records:
                 if not self.remaining and self._changes:
                     self._rest = UnreadReason.ENCRYPTED
             else:
-                more = take(at, min(_HEADER - len(self._header), length - at))
-                self._header += more
-                n = len(more)
-                if not self._begins():
-                    continue
-            yield at, n, None
+                n = self._begins(take(at, min(_HEADER - len(self._header), length - at)))
+            if n:
+                yield at, n, None
             at += n
 
-    def _begins(self) -> bool:
-        """What the header says, as far as it came; False where it and all that follows is not read."""
-        header = self._header
-        if header[0] in (_APPLICATION_DATA, _HEARTBEAT):
-            self._rest = UnreadReason.ENCRYPTED
-        elif header[0] not in _CLEAR or header[1:2] not in (b"", b"\x03"):
-            self._rest = UnreadReason.MALFORMED
-        if self._rest is not None:
-            return False
-        if len(header) == _HEADER:
-            self.remaining = int.from_bytes(header[3:], "big")
-            self._changes = header[0] == _CHANGE_CIPHER_SPEC
+    def _begins(self, more: bytes) -> int:
+        """More of a header; how many bytes of that are in the clear. What follows them is not, where that is not all."""
+        for n, byte in enumerate(more):
+            place = len(self._header)
+            if place == 0 and byte not in _CLEAR:
+                self._rest = UnreadReason.ENCRYPTED if byte in (_APPLICATION_DATA, _HEARTBEAT) else UnreadReason.MALFORMED
+            elif place == 1 and byte != _MAJOR:
+                self._rest = UnreadReason.MALFORMED
+            if self._rest is not None:
+                return n
+            self._header += bytes((byte,))
+        if len(self._header) == _HEADER:
+            self.remaining = int.from_bytes(self._header[3:], "big")
+            self._changes = self._header[0] == _CHANGE_CIPHER_SPEC
             self._header = b""
-        return True
+        return len(more)
 
     def gap(self, n: int) -> None:
         """n bytes are missing."""
