@@ -62,7 +62,7 @@ class Reading(msgspec.Struct, gc=False):
     read: int = 0
     """Bytes that were."""
     beyond: int = 0
-    """Bytes that were not, for whose reason there was no memory."""
+    """Bytes that were not, for whose reason there was no memory; `unread` is a list then."""
     unread: list[Unread] | None = None
     """The others, one for each reason and name; UNREAD_BYTES are reserved for each."""
 
@@ -78,6 +78,7 @@ class Reading(msgspec.Struct, gc=False):
                 return
         if not account.reserve(UNREAD_BYTES):
             self.beyond += more.bytes
+            self.unread = self.unread or []
         elif self.unread is None:
             self.unread = [more]
         else:

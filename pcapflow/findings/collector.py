@@ -153,7 +153,8 @@ class Collector:
         if self._takes_connections:
             self._add(packet, connection.number, "connection", self._encode(connection_record(connection)), _CONNECTION)
         for reading in connection.readings:
-            reading.release(self.ledger.connections)
+            if reading.unread is not None:
+                reading.release(self.ledger.connections)
 
     def half_open(self, gone: list[tuple[bytes, Syn, int, int]], end: str) -> None:
         """Connections of which only a SYN was seen are over."""

@@ -20,8 +20,10 @@ from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.records import Connection as ConnectionRecord
 from pcapflow.records import Stream, Streams, seconds
 from pcapflow.summary import LossyStream
+from pcapflow.unread import Unread
 
 NOTHING: list[str] = []
+_ALL_READ: list[Unread] = []
 NOTHING_SAID = Streams(*(Stream(*(0,) * 12, "partial", None, NOTHING) for _ in range(2)))
 """Both streams of a connection of which only a SYN was seen."""
 
@@ -70,7 +72,7 @@ def stream_record(connection: Connection, direction: int) -> Stream:
         reason.value if reason is not None else None,
         [policy.value for policy in Policy if policy in stream.differs] if stream.differs else NOTHING,
         reading.read,
-        reading.entries() if reading.unread is not None or reading.beyond else [],
+        reading.entries() if reading.unread is not None else _ALL_READ,
     )
 
 

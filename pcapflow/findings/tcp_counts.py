@@ -92,10 +92,11 @@ class TcpCounts:
             self._example("out_of_window", connection.number)
         reading = connection.readings[direction]
         tcp.read_bytes += reading.read
-        if reading.unread is not None or reading.beyond:
+        read = reading.read
+        if reading.unread is not None:
             self._unread(connection, reading)
-        read = stream.delivered == reading.total() or not isinstance(connection.consumer, Stack)
-        if not stream.balanced() or stream.held or not read:
+            read = reading.total()
+        if not stream.balanced() or stream.held or (stream.delivered != read and isinstance(connection.consumer, Stack)):
             total.balanced = False
             if len(self.unbalanced) < _UNBALANCED_MAX:
                 self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")

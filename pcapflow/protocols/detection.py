@@ -8,7 +8,7 @@ in the `http` account.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
@@ -27,6 +27,20 @@ _BLANK = b" \t\r\n"
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
 
 
+_Probe = tuple[Callable[[bytes | bytearray], str | None], bool]
+"""What is asked about first bytes, and whether it is waited for in the middle of a stream."""
+
+
+def _by_first_byte(factories: Sequence[LayerFactory]) -> list[list[_Probe]]:
+    """For each byte the probes of those that a stream may be of which begins with it, in their order."""
+    probes: list[list[_Probe]] = [[] for _ in range(256)]
+    for factory in factories:
+        one = factory.probe, factory.patient
+        for byte in range(256) if factory.first_bytes is None else factory.first_bytes:
+            probes[byte].append(one)
+    return probes
+
+
 class Forms:
     """All that a stream may begin with, in the order in which protocols are asked."""
 
@@ -37,15 +51,17 @@ class Forms:
         self.plugged = frozenset(form for factory in self.factories if not factory.patient for form in factory.forms)
         """Those of plug-ins."""
         self._failures = frozenset(factory.failed for factory in self.factories)
-        self._probes = tuple((factory.probe, factory.patient) for factory in self.factories)
-        self._midstream = tuple((factory.probe, factory.patient) for factory in self.factories if not factory.from_start)
+        self._probes = _by_first_byte(self.factories)
+        self._midstream = _by_first_byte([factory for factory in self.factories if not factory.from_start])
 
     def classify(self, first: bytes | bytearray, *, midstream: bool = False) -> str | None:
         """The form of the stream that begins with these bytes; `NOTHING`, or None where more are needed. midstream: they are no stream's first, and a
         factory that is not `patient` is not waited for.
         """
         failed = NOTHING
-        for probe, patient in self._midstream if midstream else self._probes:
+        if not first:
+            return None
+        for probe, patient in (self._midstream if midstream else self._probes)[first[0]]:
             form = probe(first)
             if form == "" or (form is None and midstream and not patient):
                 continue

@@ -368,6 +368,7 @@ class JsonStreams:
     resumes = (JSON,)
     asks = ""
     patient = True
+    first_bytes = frozenset(b" \t\r\n{[Cc")
     from_start = False
     failed = "-"
     reads = "streams that are nothing but JSON"

@@ -184,6 +184,11 @@ class LayerFactory(Protocol):
         ...
 
     @property
+    def first_bytes(self) -> frozenset[int] | None:
+        """What a stream of it may begin with; None for anything. `probe` is not asked about others, of which it says that they are none of its own."""
+        ...
+
+    @property
     def from_start(self) -> bool:
         """Whether its beginning says so little that it is believed at the first byte of a stream alone."""
         ...

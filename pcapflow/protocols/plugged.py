@@ -314,6 +314,7 @@ class Plugged:
 
     asks = ""
     patient = False
+    first_bytes = None
     from_start = False
     reads = "its messages"
 

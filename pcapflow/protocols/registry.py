@@ -12,8 +12,8 @@ from pcapflow.protocols.http2.preface import Http2
 from pcapflow.protocols.json_streams import JsonStreams
 from pcapflow.protocols.layer import LayerFactory
 from pcapflow.protocols.plugged import Plugged
-from pcapflow.protocols.proxy.header import Proxy
-from pcapflow.protocols.socks.handshake import Socks
+from pcapflow.protocols.proxy.protocol import Proxy
+from pcapflow.protocols.socks.protocol import Socks
 from pcapflow.protocols.tls.handshake import Tls
 
 BUILT_IN: tuple[LayerFactory, ...] = (Tls(), Http2(), Proxy(), Socks(), Http1(), JsonStreams())

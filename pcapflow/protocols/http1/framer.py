@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
@@ -33,22 +34,22 @@ from pcapflow.protocols.http1.events import (
     HeadsLost,
     Odd,
 )
-from pcapflow.protocols.http1.first_line import FIELD, MAY_BEGIN, MESSAGE_STARTS, SIMPLE_REQUEST_LINE, request_line, status_line
+from pcapflow.protocols.http1.first_line import MAY_BEGIN, request_line, status_line
 from pcapflow.protocols.http1.head import cut_head, read_head, simple_response
-from pcapflow.protocols.http1.resync import ChunkSearch, Shown
-from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message
+from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message, message_follows, stands_alone, start_within, surplus_follows
 from pcapflow.protocols.http1.stash import Stash
 from pcapflow.protocols.http1.state import Refusal, State
 from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamGap, Where, place
 from pcapflow.unread import Reading, Unread, UnreadReason
+
+if TYPE_CHECKING:
+    from pcapflow.protocols.http1.behind_hole import BehindHole
 
 _BREAKS_THE_RULES = frozenset((DropReason.HTTP_MALFORMED_HEAD, DropReason.HTTP_MALFORMED_CHUNK))
 _IN_CHUNKS = frozenset((State.CHUNK_DATA, State.CHUNK_LINE, State.CHUNK_END, State.RESYNC))
 _LARGEST_WINDOW = 256 << 10
 _SHOWN_BYTES = 40
 """What of bytes that are no message a drop record shows."""
-_LINE_BYTES = 80
-"""What of a line tells whether it is a field."""
 _END_BYTES = 3
 """Bytes of a head's end that may be there while its last one is not."""
 
@@ -57,9 +58,16 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_chunks", "_doubtful", "_ended_ts", "_first", "_found", "_kept_at", "_peeks", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
+        "_begun_at", "_cache", "_first", "_found", "_hole", "_kept_at", "_peeks", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
         "resynchronised", "searches_for", "services", "side", "simple_from", "skip_until", "stash", "state", "surplus", "until_close", "wanted",
     )  # fmt: skip
+
+    surplus: bool
+    """Behind the head that was yielded its segment goes on with bytes that begin no message: a body, if it has one."""
+    _kept_at: Where | None
+    """The place of the first byte that was kept from before the data at hand; set where heads and lines are looked for."""
+    _peeks: int
+    """How many bytes more of a body are shown that nobody looks at; set where a body begins."""
 
     def __init__(self, services: Host, side: str, reading: Reading, *, search: bool) -> None:
         """side: `client` or `server`; reading: where it counts what it reads; search: it begins in the middle of a stream."""
@@ -89,18 +97,8 @@ class Framer:
         """Nothing came before the message at hand."""
         self.resynchronised = False
         """The next message was found by a search that passed something over."""
-        self._chunks: ChunkSearch | None = None
-        """Where a chunked body goes on behind a hole."""
-        self._doubtful = False
-        """The body under way goes on where a search found it."""
-        self.surplus = False
-        """Behind the head that was yielded its segment goes on with bytes that begin no message: a body, if it has one."""
-        self._kept_at: Where | None = None
-        """The place of the first byte that was kept from before the data at hand."""
-        self._peeks = 0
-        """How many bytes more of a body are shown that nobody looks at."""
-        self._ended_ts = 0
-        """When the last chunk of such a body came (ns)."""
+        self._hole: BehindHole | None = None
+        """Reads a chunked body behind a hole, where there was one."""
         self.remaining = 0
         self.until_close = False
         self.wanted = False
@@ -126,12 +124,11 @@ class Framer:
     def opaque(self) -> None:
         """What follows is not HTTP/1."""
         self.state = State.OPAQUE
-        if self._chunks is not None:
-            self._chunks.close()
         self.stash.clear(self.services.ledger.http)
 
     # --- events in
 
+    # One function: each window of every stream passes here; a generator within this one would cost more than the step.
     def read(self, data: StreamData, position: int, stop: int | None = None) -> Iterator[Event]:
         """What is found in data from a position on, up to stop where not to its end."""
         n = data.length if stop is None else stop
@@ -162,7 +159,7 @@ class Framer:
                 position = yield from self._body(data, position, n)
                 self.reading.read += position - begin
             elif state is State.RESYNC:
-                position = yield from self._resync(data, position, n)
+                position = yield from self._behind_hole().read(self, data, position, n)
                 self._window = WINDOW
             else:
                 size = min(self._window, n - position)
@@ -185,7 +182,7 @@ class Framer:
                 # more where a message is longer or it all was of use, so that what lies behind a message is not joined again for each
                 self._window = min(self._window * 4 if not used or 2 * used > len(view) else max(WINDOW, 4 * used), _LARGEST_WINDOW)
             if self._found:
-                yield from self._take()
+                yield from self.take_found()
         self.position = n
         # what comes in the next event may be of the same message
         if self.stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
@@ -197,14 +194,14 @@ class Framer:
         else:
             self._seen = self._waited = 0
 
-    def _add(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Something was found, which is yielded soon."""
         if self._found is None:
             self._found = [event]
         else:
             self._found.append(event)
 
-    def _take(self) -> Sequence[Event]:
+    def take_found(self) -> Sequence[Event]:
         """What was found and not yielded yet."""
         found, self._found = self._found, None
         return found or ()
@@ -219,60 +216,62 @@ class Framer:
             return ()
         if state is State.BODY:
             inside = n if self.until_close else min(n, self.remaining)
-            self._add(BodyGap(inside, gap.packet))
+            self.add(BodyGap(inside, gap.packet))
             if not self.until_close:
                 self.remaining -= inside
                 if self.remaining == 0:
-                    self._end_body(gap.packet, self._seen or gap.ts, whole=True)
+                    self.end_body(gap.packet, self._seen or gap.ts, whole=True)
             if n > inside:
-                self._lose(gap.start + inside)
-            return self._take()
+                self.lose(gap.start + inside)
+            return self.take_found()
         if state in _IN_CHUNKS:
-            self._add(BodyGap(n, gap.packet))
+            self.add(BodyGap(n, gap.packet))
             if state is State.CHUNK_DATA and n <= self.remaining:
                 self.remaining -= n
                 self.state = State.CHUNK_DATA if self.remaining else State.CHUNK_END
-                return self._take()
+                return self.take_found()
             self._stash_is_read()
-            self._lost_chunks(gap.start)
-            self._search_chunks(gap.start + n)
-            return self._take()
+            self._behind_hole().begin(self, gap.start, gap.start + n)
+            return self.take_found()
         if state is not State.HEAD:
-            self._add(BodyGap(n, gap.packet))
-            self._end_body(gap.packet, self._seen or gap.ts, whole=False)
+            self.add(BodyGap(n, gap.packet))
+            self.end_body(gap.packet, self._seen or gap.ts, whole=False)
             self._stash_is_read()
         elif self.stash.data:
             self._report_cut_head(gap.packet, self._seen or gap.ts, UnreadReason.BEHIND_LOSS)
-        self._lose(gap.start)
-        return self._take()
+        self.lose(gap.start)
+        return self.take_found()
 
     def end(self, end: StreamEnd) -> Sequence[Event]:
         """The stream ended: what that means."""
         if self.state is State.BODY and self.until_close:
             whole = end.kind == "fin"
-            self._end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
-        elif self.state is State.RESYNC:
-            self._end_in_chunks(end)
+            self.end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
         elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
-            self._end_body(end.packet, self._seen or end.ts, whole=False)
-            self._stash_is_read()
+            if self.state is State.RESYNC:
+                self._behind_hole().end(self, end, self._seen or end.ts)
+            else:
+                self.end_body(end.packet, self._seen or end.ts, whole=False)
+                self._stash_is_read()
         elif self.stash.data and self.state is State.HEAD:
             reason = UnreadReason.MALFORMED if end.kind == "fin" else UnreadReason.BEHIND_LOSS
             self._report_cut_head(end.packet, self._seen or end.ts, reason)
         self.opaque()
-        return () if self._found is None else self._take()
+        return () if self._found is None else self.take_found()
 
     def give_up(self, held: int) -> Sequence[Event]:
         """There is no memory for the exchange whose body is under way: the next message is looked for. held: bytes that it wanted."""
         self.may_be_unsent = False
         offset = self._begun_at
         drop = Drop(DropReason.HTTP_MEMORY, *self.services.ledger.http.refusal(), "an exchange whose body is under way")
-        self._end_body(self.packet, self._seen, whole=False, refused=drop.reason)
-        self._add(GivenUp(drop, self.packet, self._seen, offset, held))
+        self.end_body(self.packet, self._seen, whole=False, refused=drop.reason)
+        self.add(GivenUp(drop, self.packet, self._seen, offset, held))
         self._stash_is_read()
-        self._lost_chunks(None, UnreadReason.LIMIT_REACHED)
-        self._lose(offset, UnreadReason.LIMIT_REACHED)
-        return self._take()
+        if self._hole is not None:
+            self._hole.lose(self, None, UnreadReason.LIMIT_REACHED)
+            self._hole.close()
+        self.lose(offset, UnreadReason.LIMIT_REACHED)
+        return self.take_found()
 
     def _stash_is_read(self) -> None:
         """What was kept is of a message's framing, of which no more comes."""
@@ -283,16 +282,16 @@ class Framer:
         """n bytes from a position of data on are not read; below 0 that is in what was kept from before."""
         if n:
             packet = self._where(data, position).packet
-            self._add(Unread(reason.value, None, n, data.start + position, packet))
+            self.add(Unread(reason.value, None, n, data.start + position, packet))
 
-    def _lose(self, offset: int, reason: UnreadReason = UnreadReason.BEHIND_LOSS) -> None:
+    def lose(self, offset: int, reason: UnreadReason = UnreadReason.BEHIND_LOSS) -> None:
         """Framing is lost from an offset on, for that reason: look for the next message."""
         self.stash.clear(self.services.ledger.http)
         self.searches_for = reason
         self.state = State.SEARCH
         self.resynchronised = True
         self._first = False
-        self._add(HeadsLost(offset))
+        self.add(HeadsLost(offset))
 
     # --- what came before it was known that this is HTTP
 
@@ -305,19 +304,19 @@ class Framer:
         self.state = State.HEAD
         if stash[0] not in MAY_BEGIN[self.side]:
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(stash[:1]))
-            self._add(GivenUp(drop, max(where.packet, self.known_at), where.ts, where.offset, 1))
-            self._add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
-            self._lose(where.offset, UnreadReason.MALFORMED)
+            self.add(GivenUp(drop, max(where.packet, self.known_at), where.ts, where.offset, 1))
+            self.add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
+            self.lose(where.offset, UnreadReason.MALFORMED)
         elif ends is not None:
             raw = stash[: ends.offset + 1 - where.offset]
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
-            self._add(GivenUp(drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw)))
-            self._add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
-            self._lose(where.offset, UnreadReason.MALFORMED)
+            self.add(GivenUp(drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw)))
+            self.add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
+            self.lose(where.offset, UnreadReason.MALFORMED)
         elif not self.stash.keep(self.services.ledger.http, stash, where):
-            self._add(Unread(UnreadReason.LIMIT_REACHED.value, None, len(stash), where.offset, where.packet))
-            self._lose(where.offset, UnreadReason.LIMIT_REACHED)
-        return self._take()
+            self.add(Unread(UnreadReason.LIMIT_REACHED.value, None, len(stash), where.offset, where.packet))
+            self.lose(where.offset, UnreadReason.LIMIT_REACHED)
+        return self.take_found()
 
     # --- where and when
 
@@ -342,20 +341,20 @@ class Framer:
         assert where is not None
         head = cut_head(self.stash.data, self.side)
         if head is not None:
-            self._add(HeadCut(head, where, packet, ts, self.resynchronised))
+            self.add(HeadCut(head, where, packet, ts, self.resynchronised))
             self._stash_is_read()
         else:
-            self._add(Unread(reason.value, None, len(self.stash.data), where.offset, where.packet))
+            self.add(Unread(reason.value, None, len(self.stash.data), where.offset, where.packet))
             self.stash.clear(self.services.ledger.http)
 
     def _look_for_message(self, data: StreamData, position: int) -> None:
         """At the first byte of a body that may never have been sent: a message where it should begin means that it was not."""
         self.may_be_unsent = False
         if find_message(data, position, FORM_OF[self.side], position + 1) == position:
-            self._add(Odd(Anomaly.BODY_NOT_SENT))
+            self.add(Odd(Anomaly.BODY_NOT_SENT))
             self.resynchronised = True
             piece = data.piece(position)
-            self._end_body(data.packet(piece), data.time(piece), whole=False)
+            self.end_body(data.packet(piece), data.time(piece), whole=False)
 
     def _skip(self, data: StreamData) -> int:
         """The position of the first byte that a packet after `skip_until` brought."""
@@ -391,7 +390,7 @@ class Framer:
                         stop, head = self._unknown_head(data, base + at, view, at)
                     if head is None and self.state is State.HEAD and stop > at:
                         # what stood there was none, and another begins in what is here
-                        yield from self._take()
+                        yield from self.take_found()
                         at = stop
                         continue
                     if head is None:
@@ -418,9 +417,9 @@ class Framer:
                 if framing == "none":
                     continue
                 if framing == "refused" or framing == "no-memory":
-                    self._add(GivenUp(self._refusal_of(head, framing), packets[piece], times[piece], offset, 0))
-                    self._lose(data.start + base + at, UnreadReason.MALFORMED if framing == "refused" else UnreadReason.LIMIT_REACHED)
-                    if self._message_follows(data, base + at):
+                    self.add(GivenUp(self._refusal_of(head, framing), packets[piece], times[piece], offset, 0))
+                    self.lose(data.start + base + at, UnreadReason.MALFORMED if framing == "refused" else UnreadReason.LIMIT_REACHED)
+                    if message_follows(data, base + at, self.side):
                         self.state = State.HEAD
                     return at
                 piecemeal = by_packet or self.paused_body or self.may_be_unsent
@@ -466,8 +465,8 @@ class Framer:
                 for anomaly in step.odd:
                     yield Odd(anomaly)
                 if step.refusal is not None:
-                    if self._doubtful:
-                        self._search_chunks(data.start + max(base + begin, 0))
+                    if self._hole is not None and self._hole.doubtful:
+                        self._hole.search(self, data.start + max(base + begin, 0))
                         return begin
                     self._refuse(step.refusal, data, base + begin, at - begin)
                     return at
@@ -477,12 +476,11 @@ class Framer:
                 self.state = step.state
                 if step.state is State.HEAD:
                     last = data.piece(base + at - 1)
-                    if self._doubtful:
-                        self._ended_ts = self._until(data, last)
-                        self._search_chunks(data.start + base + at, last=True)
+                    if self._hole is not None and self._hole.doubtful:
+                        self._hole.needs_message(self, data.start + base + at, self._until(data, last))
                         return at
-                    self._end_body(data.packet(last), self._until(data, last), whole=True)
-                    yield from self._take()
+                    self.end_body(data.packet(last), self._until(data, last), whole=True)
+                    yield from self.take_found()
             else:
                 return at
         return at
@@ -510,7 +508,7 @@ class Framer:
             else:
                 self.packet = data.packet(-1)
             shown = view[at:stop] if self.wanted else self._peek(view[at : min(stop, at + self._peeks)])
-            self._add(BodyBytes(stop - at, shown, self.packet))
+            self.add(BodyBytes(stop - at, shown, self.packet))
             at = stop
 
     def _begin_body(self, head: Head, framing: str) -> None:
@@ -532,7 +530,7 @@ class Framer:
         stash, client = self.stash, self.side == "client"
         # what was kept from before is not looked at again; an end may begin in its last bytes
         searched = max(at, stash.searched - _END_BYTES) if base < 0 else at
-        simple = client and self._first and self._stands_alone(data, base, view, at)
+        simple = client and self._first and stands_alone(data, base, view, at)
         found = read_head(view, at, searched, client=client, simple=simple, services=self.services)
         if found.head is not None:
             return found.stop, found.head
@@ -546,45 +544,27 @@ class Framer:
             stash.searched = len(view) - at
         return found.stop, None
 
-    def _stands_alone(self, data: StreamData, base: int, view: bytes, at: int) -> bool:
-        """Whether the line at `at`, which has the position base, is no head's: no field follows it in its segment."""
-        line = SIMPLE_REQUEST_LINE.match(view, at)
-        end = base + line.end() - at if line is not None else 0
-        if end <= 0:
-            return line is not None
-        segment = data.piece_ends()[data.piece(end - 1)]
-        return segment == end or FIELD.match(data.take(end, min(_LINE_BYTES, segment - end))) is None
-
     def _no_message(self, data: StreamData, base: int, told: int) -> int:
         """What stands at a position begins no message, as the byte at another told. The next one is looked for in the segment that has that byte, at every
         position where the first lies in it, and then where segments begin. Returns how many bytes are passed over.
         """
         piece, ends = data.piece(max(told, 0)), data.piece_ends()
         segment = ends[piece - 1] if piece else 0
-        begins = None
+        begins = -1
         if base < segment or told < 0:
             n = max(segment, 0) - base
         else:
-            passed = data.take(base, min(ends[piece] - base, _LARGEST_WINDOW))
-            begins = MESSAGE_STARTS[self.side].search(passed)
-            n = begins.start() if begins is not None else len(passed)
+            n = min(ends[piece] - base, _LARGEST_WINDOW)
+            begins = start_within(data.take(base, n), self.side)
+            n = begins if begins >= 0 else n
         # what is shown ends with what told, so that it is the same however the stream was cut
         kept = len(self.stash.data)
         shown = (self.stash.data + data.take(0, max(told + 1, 0)))[kept + base :] if base < 0 else data.take(base, told + 1 - base)
         refusal = Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, told - base + 1, repr(shown[:_SHOWN_BYTES]))
         self._refuse(refusal, data, base, n)
-        if begins is not None:
+        if begins >= 0:
             self.state = State.HEAD
         return n
-
-    def _message_follows(self, data: StreamData, end: int) -> bool:
-        """Whether in its segment a message begins at a position."""
-        segment = data.piece_ends()[data.piece(end - 1)]
-        return end < segment and MESSAGE_STARTS[self.side].match(data.take(end, min(segment - end, WINDOW))) is not None
-
-    def _follows_surplus(self, data: StreamData, end: int) -> bool:
-        """Whether behind a message that ends at a position its segment goes on with bytes that begin no other."""
-        return end < data.piece_ends()[data.piece(end - 1)] and data.take(end, 1)[0] not in MAY_BEGIN[self.side]
 
     def _body(self, data: StreamData, position: int, stop: int) -> Generator[Event, None, int]:
         """Body bytes from a position up to stop. Returns where it is then."""
@@ -612,89 +592,28 @@ class Framer:
             if self.state is State.CHUNK_DATA:
                 self.state = State.CHUNK_END
             else:
-                if self._follows_surplus(data, stop):
-                    self._add(Odd(Anomaly.MORE_THAN_LENGTH))
+                if surplus_follows(data, stop, self.side):
+                    self.add(Odd(Anomaly.MORE_THAN_LENGTH))
                 last = data.piece(stop - 1)
-                self._end_body(data.packet(last), self._until(data, last), whole=True)
+                self.end_body(data.packet(last), self._until(data, last), whole=True)
         return stop
 
-    # --- a chunked body behind a hole
+    def _behind_hole(self) -> BehindHole:
+        """What reads a chunked body behind a hole."""
+        if self._hole is None:
+            from pcapflow.protocols.http1.behind_hole import BehindHole  # noqa: PLC0415 - few captures need it
 
-    def _search_chunks(self, offset: int, *, last: bool = False) -> None:
-        """The body goes on somewhere from an offset on. last: its last chunk was read, where it was found by a search: a message must follow."""
-        if self._chunks is None:
-            self._chunks = ChunkSearch(self.services.ledger.http, self.services.limits.http_resync_max_bytes, self.side)
-        self._chunks.begin(offset, last=last)
-        self.searches_for = UnreadReason.BEHIND_LOSS
-        self.state = State.RESYNC
+            self._hole = BehindHole(self.services, self.side)
+        return self._hole
 
-    def _resync(self, data: StreamData, position: int, stop: int) -> Generator[Event, None, int]:
-        """Bytes behind a hole from a position up to stop. Returns where it is then."""
-        search = self._chunks
-        assert search is not None
-        shown = search.look(data, position, stop)
-        if shown is None:
-            return stop
-        piece = data.piece(shown.told - data.start)
-        yield from self._goes_on(search, shown, data.packet(piece), data.time(piece))
-        until = shown.until - data.start
-        if until < position:
-            # a message began before these events
-            kept = search.kept_from(shown.until, data.start + position, 0)
-            assert kept is not None
-            if not self.stash.keep(self.services.ledger.http, kept.take(0, kept.length), search.place(shown.until)):
-                where = search.place(shown.until)
-                self._add(Unread(UnreadReason.LIMIT_REACHED.value, None, kept.length, where.offset, where.packet))
-                self._lose(where.offset, UnreadReason.LIMIT_REACHED)
-        if self.state is not State.RESYNC:
-            search.close()
-        return max(until, position)
-
-    def _goes_on(self, search: ChunkSearch, shown: Shown, packet: int, ts: int) -> Iterator[Event]:
-        """The body goes on, or ends, as that packet showed, of that time (ns)."""
-        goes_on = shown.until if shown.goes_on is None else shown.goes_on
-        self._lost_chunks(goes_on)
-        kept = search.kept_from(goes_on, shown.until, packet)
-        if kept is not None:
-            self.state = State.CHUNK_LINE
-            self._doubtful = False
-            yield from self._take()
-            yield from self.read(kept, 0)
-            self._doubtful = self.state is not State.HEAD
-        else:
-            self._end_body(packet, self._ended_ts or ts, whole=shown.goes_on is not None)
-            self._ended_ts = 0
-            yield from self._take()
-
-    def _end_in_chunks(self, end: StreamEnd) -> None:
-        """The stream ended where a body is searched for."""
-        search = self._chunks
-        assert search is not None
-        goes_on = search.at_end(end.offset) if end.kind == "fin" else None
-        if goes_on is not None:
-            found = [*self._take(), *self._goes_on(search, Shown(goes_on, end.offset, end.offset), end.packet, end.ts)]
-            self._found = [*found, *self._take()]
-        else:
-            self._lost_chunks(end.offset)
-            self._end_body(end.packet, self._seen or end.ts, whole=False)
-        search.close()
-
-    def _lost_chunks(self, until: int | None, reason: UnreadReason = UnreadReason.BEHIND_LOSS) -> None:
-        """What a search looked at up to an offset, or all of it, is not read."""
-        search = self._chunks
-        if search is None or search.lost is None:
-            return
-        n = (until if until is not None else search.looked_to) - search.lost.offset
-        if n > 0:
-            self._add(Unread(reason.value, None, n, search.lost.offset, search.lost.packet))
-        search.lost = None
-
-    def _end_body(self, packet: int, ts: int, *, whole: bool, refused: DropReason | None = None) -> None:
+    def end_body(self, packet: int, ts: int, *, whole: bool, refused: DropReason | None = None) -> None:
         """The body under way is over."""
         self.packet = packet
         self.state = State.HEAD
-        self.until_close = self._doubtful = False
-        self._add(BodyEnds(packet, ts, whole, refused))
+        self.until_close = False
+        if self._hole is not None:
+            self._hole.doubtful = False
+        self.add(BodyEnds(packet, ts, whole, refused))
 
     def _search(self, data: StreamData, position: int, stop: int) -> int:
         """The position of the next segment before stop that begins with a message, or stop."""
@@ -716,10 +635,10 @@ class Framer:
         where = self._where(data, position)
         told = self._where(data, max(position + refusal.n - 1, 0))
         if self.state is not State.HEAD:
-            self._end_body(told.packet, told.ts, whole=False, refused=refusal.reason)
+            self.end_body(told.packet, told.ts, whole=False, refused=refusal.reason)
         drop = Drop(refusal.reason, refusal.limit, refusal.value, refusal.detail)
-        self._add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, refusal.n))
-        self._lose(where.offset, reason)
+        self.add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, refusal.n))
+        self.lose(where.offset, reason)
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""

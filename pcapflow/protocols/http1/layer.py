@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http1.connection import HttpConnection
 from pcapflow.protocols.http1.events import Event
-from pcapflow.protocols.http1.first_line import METHOD, begins_request, begins_response
+from pcapflow.protocols.http1.first_line import MAY_BEGIN, METHOD, begins_request, begins_response
 from pcapflow.protocols.http1.framer import Framer
 from pcapflow.protocols.http1.search import FORM_OF, REQUEST, RESPONSE, find_message
 from pcapflow.protocols.layer import Found, Opening, Switch, skipped, unread_events
@@ -72,6 +72,7 @@ class Http1:
     resumes = (REQUEST, RESPONSE)
     asks = REQUEST
     patient = True
+    first_bytes = MAY_BEGIN["client"]
     from_start = False
     failed = "-"
     reads = "requests, responses and bodies, CONNECT and Upgrade"

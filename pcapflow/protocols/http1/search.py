@@ -1,11 +1,11 @@
-"""Where a message of HTTP/1 begins in the middle of a stream: at a segment's first byte, or not at all."""
+"""Where a message of HTTP/1 begins in the middle of a stream: at a segment's first byte; within one, where bytes that are of no message stand before it."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
 
-from pcapflow.protocols.http1.first_line import METHOD
+from pcapflow.protocols.http1.first_line import FIELD, MAY_BEGIN, METHOD, SIMPLE_REQUEST_LINE, message_starts
 from pcapflow.streams.events import NEVER, StreamData
 
 WINDOW = 4 << 10
@@ -33,3 +33,34 @@ def find_message(data: StreamData, position: int, form: str, stop: int = NEVER) 
         if begins.match(data.take(start, min(ends[i] - start, WINDOW))):
             return start
     return data.length
+
+
+_LINE_BYTES = 80
+"""What of a line tells whether it is a field."""
+
+
+def start_within(passed: bytes, side: str) -> int:
+    """Where in bytes of a segment that begin no message one begins; -1 where none does."""
+    found = message_starts(side).search(passed)
+    return found.start() if found is not None else -1
+
+
+def message_follows(data: StreamData, end: int, side: str) -> bool:
+    """Whether in its segment a message begins at a position."""
+    segment = data.piece_ends()[data.piece(end - 1)]
+    return end < segment and message_starts(side).match(data.take(end, min(segment - end, WINDOW))) is not None
+
+
+def surplus_follows(data: StreamData, end: int, side: str) -> bool:
+    """Whether behind a message that ends at a position its segment goes on with bytes that begin no other."""
+    return end < data.piece_ends()[data.piece(end - 1)] and data.take(end, 1)[0] not in MAY_BEGIN[side]
+
+
+def stands_alone(data: StreamData, base: int, view: bytes, at: int) -> bool:
+    """Whether the line at `at` of view, which has the position base, is a whole request of HTTP/0.9: no field follows it in its segment."""
+    line = SIMPLE_REQUEST_LINE.match(view, at)
+    end = base + line.end() - at if line is not None else 0
+    if end <= 0:
+        return line is not None
+    segment = data.piece_ends()[data.piece(end - 1)]
+    return segment == end or FIELD.match(data.take(end, min(_LINE_BYTES, segment - end))) is None

@@ -44,6 +44,7 @@ class Http2:
     resumes = ()
     asks = "http2"
     patient = True
+    first_bytes = frozenset(b"P")
     from_start = False
     failed = "-"
     reads = "nothing yet: it is only named"

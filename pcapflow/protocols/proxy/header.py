@@ -10,19 +10,16 @@ import re
 from ipaddress import ip_address
 
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Found
 from pcapflow.protocols.prefix import BrokenPrefixError, Prefix
+from pcapflow.protocols.proxy.signature import BINARY
 from pcapflow.records import Proxied, ProxiedEnd
 from pcapflow.streams.conversation import Conversation
-from pcapflow.streams.events import StreamData
 from pcapflow.unread import UnreadReason
 
 _NAME = "proxy"
 _TEXT_BYTES = 107
 """A header of version 1 is no longer."""
 _LINE = re.compile(rb"PROXY (?:UNKNOWN[^\r\n]*|TCP[46] ([0-9a-fA-F.:]{1,45}) ([0-9a-fA-F.:]{1,45}) ([0-9]{1,5}) ([0-9]{1,5}))\r\n")
-_BEGINS = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN")
-_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _FIXED = 16
 """Bytes of a header of version 2 before the addresses."""
 _ADDRESSES = {0x11: 4, 0x21: 16}
@@ -44,12 +41,12 @@ class ProxyHeader(Prefix):
     def take_message(self, *, client: bool) -> int:
         """See `Prefix`."""
         kept = self.client.kept
-        n = self._binary(kept) if kept.startswith(_SIGNATURE) else self._text(kept)
+        n = self._binary(kept) if kept.startswith(BINARY) else self._text(kept)
         self.client.done = n > 0
         return n
 
     def _text(self, kept: bytes) -> int:
-        if _SIGNATURE.startswith(kept[: len(_SIGNATURE)]):
+        if BINARY.startswith(kept[: len(BINARY)]):
             return 0
         stop = kept.find(b"\n", 0, _TEXT_BYTES) + 1
         if not stop and len(kept) < _TEXT_BYTES:
@@ -88,31 +85,3 @@ def _end(address: str, port: int) -> ProxiedEnd | None:
         return ProxiedEnd(str(ip_address(address)), None, port) if port <= 0xFFFF else None
     except ValueError:
         return None
-
-
-class Proxy:
-    """The protocol."""
-
-    name = _NAME
-    forms = (_NAME,)
-    resumes = ()
-    asks = _NAME
-    patient = True
-    from_start = False
-    failed = "-"
-    reads = "the addresses in its header (versions 1 and 2); what follows is read as what it is"
-
-    def probe(self, first: bytes | bytearray) -> str | None:
-        """See `LayerFactory`."""
-        begins = bytes(first[: len(_BEGINS[2])])
-        if first.startswith(_SIGNATURE) or begins.startswith(_BEGINS):
-            return _NAME
-        return None if any(one.startswith(begins) for one in (*_BEGINS, _SIGNATURE)) else ""
-
-    def resume(self, form: str, data: StreamData, position: int, stop: int) -> int:
-        """See `LayerFactory`."""
-        return data.length
-
-    def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> ProxyHeader:
-        """See `LayerFactory`."""
-        return ProxyHeader(services, conversation)

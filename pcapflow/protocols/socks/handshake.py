@@ -10,19 +10,15 @@ import re
 from ipaddress import ip_address
 
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Found
 from pcapflow.protocols.prefix import BrokenPrefixError, Prefix
 from pcapflow.records import Proxied, ProxiedEnd, text
 from pcapflow.streams.conversation import Conversation
-from pcapflow.streams.events import StreamData
 from pcapflow.unread import UnreadReason
 
 _NAME = "socks"
 _CONNECT = 1
 _NO_METHOD, _PASSWORD, _REFUSED = 0, 2, 0xFF
 _IPV4, _DOMAIN, _IPV6 = 1, 3, 4
-_METHODS = frozenset((*range(10), *range(0x80, 0xFF)))
-"""Those that a client may offer (IANA's list ends at 9; the rest are private)."""
 _REQUEST_4 = re.compile(rb"\x04[\x01\x02]..(....)([\x20-\x7e]{0,255})\x00", re.DOTALL)
 _REQUEST_4A = re.compile(rb"\x04[\x01\x02]..\x00\x00\x00[^\x00][\x20-\x7e]{0,255}\x00([\x21-\x7e]{1,255})\x00", re.DOTALL)
 _UNFINISHED_4 = re.compile(rb"\x04(?:[\x01\x02].{0,6}|[\x01\x02].{6}[\x20-\x7e]{0,255})?\Z", re.DOTALL)
@@ -164,37 +160,3 @@ def _address(kept: bytes) -> tuple[int, ProxiedEnd | None]:
     if kind == _DOMAIN:
         return stop + 2, ProxiedEnd(None, text(kept[at:stop]), port)
     return stop + 2, ProxiedEnd(str(ip_address(kept[at:stop])), None, port)
-
-
-class Socks:
-    """The protocol."""
-
-    name = _NAME
-    forms = (_NAME,)
-    resumes = ()
-    asks = _NAME
-    patient = True
-    from_start = True
-    failed = "-"
-    reads = "where a client asks to go (versions 4, 4a, 5); what follows is read as what it is"
-
-    def probe(self, first: bytes | bytearray) -> str | None:
-        """See `LayerFactory`. A greeting is so short that it could be another protocol's: the server's answer tells."""
-        if first[:1] == b"\x05":
-            if len(first) < 2:
-                return None
-            stop = 2 + first[1]
-            if not 0 < first[1] <= len(_METHODS) or not _METHODS.issuperset(first[2:stop]):
-                return ""
-            return _NAME if len(first) >= stop else None
-        if first[:1] == b"\x04":
-            return _NAME if _REQUEST_4.match(first) else None if _UNFINISHED_4.match(first) and len(first) < 256 else ""
-        return ""
-
-    def resume(self, form: str, data: StreamData, position: int, stop: int) -> int:
-        """See `LayerFactory`."""
-        return data.length
-
-    def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> SocksHandshake:
-        """See `LayerFactory`."""
-        return SocksHandshake(services, conversation)

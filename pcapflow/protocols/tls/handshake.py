@@ -266,6 +266,7 @@ class Tls:
     resumes = ()
     asks = _NAME
     patient = True
+    first_bytes = frozenset((_HANDSHAKE_RECORD,))
     from_start = False
     failed = "-"
     reads = "the names in the first hellos; what is encrypted is not read"
