@@ -27,6 +27,7 @@ from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.reassembly.overlap import owners
 from pcapflow.report.schema import SHIPPED, schema
+from pcapflow.unread import UnreadReason
 
 HERE = Path(__file__).parent
 
@@ -295,7 +296,11 @@ def field_type(field: dict[str, Any]) -> str:
 
 def report_fields() -> str:
     """docs/report.md, of which the field reference is printed here."""
-    before, _, rest = (HERE / "report.md").read_text(encoding="utf-8").partition("<!-- fields -->\n")
+    text = (HERE / "report.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition("<!-- unread -->\n")
+    rows = "\n".join(["| reason | why |", "|---|---|", *(f"| `{reason.value}` | {reason.sentence} |" for reason in UnreadReason)])
+    text = f"{before}<!-- unread -->\n{rows}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    before, _, rest = text.partition("<!-- fields -->\n")
     lines: list[str] = []
     types = schema()["$defs"]
     record = types.pop("Record")

@@ -37,7 +37,7 @@ _SENTENCES = {
     UnreadReason.UNKNOWN_PROTOCOL: "They are of no protocol that is known.",
     UnreadReason.NOT_SUPPORTED: "Their protocol is known by its name and not read, or its plug-in failed.",
     UnreadReason.BEFORE_PROTOCOL: "They came before the bytes that showed the protocol, and begin no message.",
-    UnreadReason.BEHIND_LOSS: "Bytes are missing before or behind them, and what is there is no whole head: up to the next message nothing shows what they are.",
+    UnreadReason.BEHIND_LOSS: "Bytes are missing before or behind them: nothing shows what they are, up to the next message.",
     UnreadReason.MALFORMED: "They are not what the protocol has at their place, or follow such bytes, up to the next message.",
     UnreadReason.LIMIT_REACHED: "A limit was reached, or memory was short: see the drop record.",
 }

@@ -187,9 +187,15 @@ _UNREAD = {
 }
 """What connections are whose bytes are delivered and read by nobody, by protocol: of one, of several, and what would help."""
 _UNREAD_BYTES = {
-    UnreadReason.BEFORE_PROTOCOL: "came before anything that is known began: capture from the beginning of connections on",
-    UnreadReason.BEHIND_LOSS: "follow a loss, and nothing shows what they are until the next message begins: what loses packets is named above or under causes of gaps (docs/find-lost-data.md)",
-    UnreadReason.MALFORMED: "are not what the protocol has at their place: look at their packets (`unread` of the connection's record has the first)",
+    UnreadReason.BEFORE_PROTOCOL: ("came before anything that is known began", "capture connections from their beginning on"),
+    UnreadReason.BEHIND_LOSS: (
+        "lie between a loss and the next message, where nothing shows what they are",
+        "capture without loss (docs/capture-well.md)",
+    ),
+    UnreadReason.MALFORMED: (
+        "are not what their protocol has at their place",
+        "look at their packets (`unread` in the connection's record names the first)",
+    ),
 }
 """What of the connections that are read is not, and what would help."""
 
@@ -206,11 +212,11 @@ def _unread(s: Summary) -> list[str]:
             who = "the only connection" if most == 1 else f"{n:,} of {most:,} connections"
             share = _percent(spoken.delivered_bytes, delivered)
             lines.append(f"{who} ({share} of the delivered bytes) {one if n == 1 else several}: {help_}")
-    for reason, what in _UNREAD_BYTES.items():
+    for reason, (what, help_) in _UNREAD_BYTES.items():
         unread = s.tcp.unread.get(reason)
         if unread is not None and unread.bytes >= least:
             such = ", ".join(map(str, s.tcp.examples.get(reason, [])))
-            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes (such as on connection {such}) {what}")
+            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (such as in connection {such}): {help_}")
     return lines
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pcapflow import pipeline
+from pcapflow.check.config import FAIL_ON
 from pcapflow.records import Drop
 from tests.launcher import launch_text
 
@@ -144,6 +145,12 @@ def test_expectations_come_from_the_project_s_settings(pcapflow: Pcapflow, proje
         ("gap", "lossy.pcap", "and 5 more (packet 496)"),
         ("truncated", "lossy.pcap", "(packet "),
         ("invalid-json", "json-api.pcap", "a word is none of true, false and null"),
+        ("unread", "lossy.pcap", "124,528 bytes behind_loss, and 4 more"),
+        ("unread", "json-api.pcap", None),
+        ("unanswered", "lossy.pcap", "and "),
+        ("unanswered", "json-api.pcap", None),
+        ("5xx", "statuses.pcap", "GET "),
+        ("5xx", "json-api.pcap", None),
         ("drop", "json-api.pcap", None),
         ("gap", "json-api.pcap", None),
         ("anomaly", "json-api.pcap", None),
@@ -155,6 +162,11 @@ def test_fail_on_names_the_first_of_a_kind_and_counts_the_rest(pcapflow: Pcapflo
     if said is not None:
         assert f"    {kind}: " in ran.stdout
         assert said in ran.stdout
+
+
+def test_the_help_names_every_kind_that_fail_on_takes(pcapflow: Pcapflow) -> None:
+    said = " ".join(pcapflow("check", "--help").stdout.split())
+    assert all(kind in said for kind in FAIL_ON)
 
 
 def test_fail_on_sees_drops_and_anomalies(pcapflow: Pcapflow, project: Path) -> None:

@@ -16,6 +16,8 @@ import msgspec
 from pcapflow.body_options import MOST_CODINGS
 from pcapflow.records import Body, Request, Response, text
 
+_NO_CODINGS = frozenset(("", "identity", "none", "utf-8", "utf8", "binary", "8bit", "7bit"))
+"""What servers write where there is no coding: a charset, or how mail is sent."""
 FOLD = re.compile(rb"\r?\n[ \t]+")
 _OBJECT_BYTES = 520
 """A head's object, its record where it has no body, and the lists of both, beside their texts."""
@@ -164,5 +166,5 @@ def finished(result: _H, anomalies: list[str], first: str, second: str, third: s
 def codings_of(content_encoding: str | None, transfercodings_of: list[str]) -> tuple[str, ...]:
     """What is to be undone, the last that was applied first; of too many to be undone, no more than tells so."""
     named = (content_encoding or "").lower().split(",") + transfercodings_of
-    found = [coding for part in reversed(named) if (coding := part.strip(" \t")) not in ("", "identity")]
+    found = [coding for part in reversed(named) if (coding := part.strip(" \t")) not in _NO_CODINGS]
     return tuple(found[: MOST_CODINGS + 1])
