@@ -225,7 +225,7 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
 
     connection: Number
     stream: Side
-    source: Annotated[str, says("Where the text came from.", "http-response", "http-request", "websocket", "raw")]
+    source: Annotated[str, says("Where the text came from.", "http-response", "http-request", "raw")]
     exchange: Annotated[int | None, says("The number of its exchange, as in the `http` record; null for a stream of JSON.")]
     ts: Annotated[float, counts("First byte of the message or stream.")]
     documents: Annotated[int, _DOCUMENTS]

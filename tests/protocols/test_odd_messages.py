@@ -192,6 +192,21 @@ def test_what_framing_refuses_is_dropped_with_its_reason(run: Run) -> None:
     assert (body["status"], body["drop_reason"], ran.summary.http.bodies.dropped) == ("dropped", "http_malformed_chunk", 1)
 
 
+@CUTS
+@pytest.mark.parametrize("after", [b"", response(b"[1]")])
+def test_an_answer_whose_first_chunk_cannot_be_read_has_its_bytes_counted(run: Run, after: bytes, size: int, packets: int) -> None:
+    text = b"no size at all\r\n<html>" + b"x" * 300
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + text
+    t = talk(request() + request("/2"), answer, size).send(1, after).acknowledge(0)
+    ran = run(t.close().bytes(), replace(Limits(), block_packets=packets))
+    first, second = ran.of("http")
+    body = first["response"]["body"]
+    assert (body["bytes"], body["status"], body["drop_reason"]) == (len(text), "dropped", "http_malformed_chunk")
+    assert {reason: one.bytes for reason, one in ran.summary.tcp.unread.items()} == {"malformed": len(text)}
+    assert (second["response"] is None) == (not after)
+    assert [drop["bytes"] for drop in ran.of("drop")] == [16]
+
+
 # --- HTTP where something else was expected
 
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _BREAKS_THE_RULES = frozenset((DropReason.HTTP_MALFORMED_HEAD, DropReason.HTTP_MALFORMED_CHUNK))
 _IN_CHUNKS = frozenset((State.CHUNK_DATA, State.CHUNK_LINE, State.CHUNK_END, State.RESYNC))
+_WITHOUT_LINES = frozenset((State.RESYNC, State.REFUSED))
 _LARGEST_WINDOW = 256 << 10
 _SHOWN_BYTES = 40
 """What of bytes that are no message a drop record shows."""
@@ -58,7 +59,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_first", "_found", "_hole", "_kept_at", "_peeks", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
+        "_begun_at", "_cache", "_first", "_found", "_hole", "_kept_at", "_peeks", "_refused", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
         "resynchronised", "searches_for", "services", "side", "simple_from", "skip_until", "stash", "state", "surplus", "until_close", "wanted",
     )  # fmt: skip
 
@@ -66,6 +67,8 @@ class Framer:
     """Behind the head that was yielded its segment goes on with bytes that begin no message: a body, if it has one."""
     _kept_at: Where | None
     """The place of the first byte that was kept from before the data at hand; set where heads and lines are looked for."""
+    _refused: DropReason
+    """Why the chunks of the body under way are not read, where its state is that."""
     _peeks: int
     """How many bytes more of a body are shown that nobody looks at; set where a body begins."""
 
@@ -158,6 +161,8 @@ class Framer:
                 begin = position
                 position = yield from self._body(data, position, n)
                 self.reading.read += position - begin
+            elif state is State.REFUSED:
+                position = self._refused_body(data, position, n)
             elif state is State.RESYNC:
                 position = yield from self._behind_hole().read(self, data, position, n)
                 self._window = WINDOW
@@ -170,7 +175,7 @@ class Framer:
                 self.reading.read += used
                 if self.state is State.OPAQUE:
                     position += used - stashed
-                elif used or self.state is State.RESYNC:
+                elif used or self.state in _WITHOUT_LINES:
                     if used < stashed:
                         # a head that is refused may end within what was kept: a first line may be longer than a head
                         self._not_read(self.searches_for, stashed - used, data, position - stashed + used)
@@ -468,6 +473,9 @@ class Framer:
                     if self._hole is not None and self._hole.doubtful:
                         self._hole.search(self, data.start + max(base + begin, 0))
                         return begin
+                    if self.remaining < 0 and self.side == "server":
+                        self._refuse_chunks(step.refusal, data, base + begin)
+                        return begin
                     self._refuse(step.refusal, data, base + begin, at - begin)
                     return at
                 if step.state is None:
@@ -609,6 +617,8 @@ class Framer:
     def end_body(self, packet: int, ts: int, *, whole: bool, refused: DropReason | None = None) -> None:
         """The body under way is over."""
         self.packet = packet
+        if self.state is State.REFUSED:
+            refused = self._refused
         self.state = State.HEAD
         self.until_close = False
         if self._hole is not None:
@@ -623,6 +633,30 @@ class Framer:
             self._not_read(self.searches_for, found - position, data, position)
         if found < stop:
             self.state = State.HEAD
+        return found
+
+    def _refuse_chunks(self, refusal: Refusal, data: StreamData, position: int) -> None:
+        """An answer's first chunk has no line that can be read, from a position of data on: its bytes are counted up to the next message, or until close."""
+        where, told = self._where(data, position), self._where(data, max(position + refusal.n - 1, 0))
+        drop = Drop(refusal.reason, refusal.limit, refusal.value, refusal.detail)
+        self.add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, refusal.n))
+        self._refused = refusal.reason
+        self.searches_for = UnreadReason.MALFORMED if refusal.reason in _BREAKS_THE_RULES else UnreadReason.LIMIT_REACHED
+        if position < 0:
+            self.add(BodyBytes(-position, b"", told.packet))
+        self.state = State.REFUSED
+
+    def _refused_body(self, data: StreamData, position: int, stop: int) -> int:
+        """Bytes of such an answer, from a position up to stop. Returns where it is then."""
+        found = min(find_message(data, position, FORM_OF[self.side], stop), stop)
+        if found > position:
+            last = data.piece(found - 1)
+            self.packet, self._seen = data.packet(last), self._until(data, last)
+            self.add(BodyBytes(found - position, b"", self.packet))
+            self._not_read(self.searches_for, found - position, data, position)
+        if found < stop:
+            self.resynchronised = True
+            self.end_body(self.packet, self._seen, whole=False)
         return found
 
     def _refuse(self, refusal: Refusal, data: StreamData, position: int, passed: int) -> None:

@@ -20,6 +20,7 @@ class State(Enum):
     TRAILER = auto()
     SEARCH = auto()
     RESYNC = auto()
+    REFUSED = auto()
     OPAQUE = auto()
 
 

@@ -51,7 +51,6 @@ class Handshake:
 
     __slots__ = (
         "_account",
-        "_began",
         "_clear",
         "_conversation",
         "_kept",
@@ -69,8 +68,6 @@ class Handshake:
         self._account = services.ledger.http
         self._limit = services.limits.tls_hello_max_bytes
         self._records = (Records(), Records())
-        self._began = [False, False]
-        """Whether a direction said something."""
         self._clear = -1
         """The direction of a server that answered in HTTP."""
         self._kept: list[bytes | None] = [b"", b""]
@@ -98,7 +95,6 @@ class Handshake:
                 events[direction] = opening.events
                 if opening.stash:
                     self._run(direction, [], opening.stash, opening.where)
-            self._began[direction] = opening.came.bytes > 0
         return self.consume((events[0], events[1]))
 
     def consume(self, events: Events) -> Switch | None:
@@ -114,15 +110,11 @@ class Handshake:
 
     def _answers_in_clear(self, direction: int, events: list[StreamEvent]) -> bool:
         """Whether a server that was greeted in TLS answers in HTTP, from its first byte on."""
-        if self._began[direction] or not events:
+        conversation = self._conversation
+        first = events[0] if events else None
+        if type(first) is not StreamData or first.start or conversation.midstream or direction == conversation.client:
             return False
-        self._began[direction] = True
-        first = events[0]
-        return (
-            direction != self._conversation.client
-            and isinstance(first, StreamData)
-            and first.take(0, min(first.length, len(_HTTP))) == _HTTP
-        )
+        return first.take(0, min(first.length, len(_HTTP))) == _HTTP
 
     def _run(self, direction: int, events: list[StreamEvent], stash: bytes = b"", where: Where | None = None) -> None:
         """More of a direction; stash: what came before these events, from that place on."""
