@@ -109,12 +109,12 @@ class Handshake:
         return Switch(clear, known=False, begun=0) if self._clear >= 0 else None
 
     def _answers_in_clear(self, direction: int, events: list[StreamEvent]) -> bool:
-        """Whether a server that was greeted in TLS answers in HTTP, from its first byte on."""
+        """Whether a server that was greeted in TLS answers in HTTP, as its first segment shows."""
         conversation = self._conversation
         first = events[0] if events else None
         if type(first) is not StreamData or first.start or conversation.midstream or direction == conversation.client:
             return False
-        return first.take(0, min(first.length, len(_HTTP))) == _HTTP
+        return first.take(0, min(first.piece_ends()[0], len(_HTTP))) == _HTTP
 
     def _run(self, direction: int, events: list[StreamEvent], stash: bytes = b"", where: Where | None = None) -> None:
         """More of a direction; stash: what came before these events, from that place on."""
