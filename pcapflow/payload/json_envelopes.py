@@ -15,6 +15,8 @@ from pcapflow.records import JsonBody
 
 _ENVELOPE = 5
 _COMPRESSED, _TRAILERS = 1, 0x80
+_NO_TEXT = b"\0"
+"""What stands for a separator within a message: it is as little a part of JSON."""
 
 
 class Enveloped:
@@ -44,7 +46,7 @@ class Enveloped:
             if self._left:
                 n = min(self._left, len(data) - at)
                 if not self._skips:
-                    self._texts.feed(data[at : at + n].replace(RECORD_SEPARATOR, b" "))
+                    self._texts.feed(data[at : at + n].replace(RECORD_SEPARATOR, _NO_TEXT))
                 self._left -= n
                 at += n
                 if not self._left and not self._skips:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pcapflow.budget import Account
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
@@ -12,6 +14,7 @@ from pcapflow.payload.json_texts import NEW_LINE, NUL, Separated, Text, Whole
 from pcapflow.payload.tap import Tap
 from pcapflow.records import JsonBody
 
+_SEPARATOR = re.compile(rb"[\n\0]")
 _TELLING = 4
 """Bytes that tell UTF-8 from other encodings."""
 
@@ -21,12 +24,14 @@ class Raw:
     documents in a row.
     """
 
-    __slots__ = ("_account", "_begin", "_limits", "_parted", "_tap", "_text")
+    __slots__ = ("_account", "_begin", "_ends", "_limits", "_parted", "_tap", "_text")
 
     def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         self._limits, self._account, self._tap = limits, account, tap
         self._begin: bytes = b""
         self._text: Text | None = None
+        self._ends = False
+        """A byte came that may end the first document."""
         self._parted = False
         """NUL bytes part documents, of which no line has one."""
 
@@ -38,7 +43,8 @@ class Raw:
         if self._text is None:
             held = len(self._begin)
             self._begin += data
-            if b"\n" not in data and NUL not in data and len(self._begin) < self._limits.json_slice:
+            self._ends = self._ends or b"\n" in data or NUL in data
+            if (not self._ends or len(self._begin) < _TELLING) and len(self._begin) < self._limits.json_slice:
                 if self._account.reserve(len(data)):
                     return
                 self._begin = self._begin[:held]
@@ -69,15 +75,12 @@ class Raw:
 
     def _choose(self) -> None:
         begin, self._begin = self._begin, b""
-        for separator in (NEW_LINE, NUL):
-            line, found, _ = begin.partition(separator)
-            line = line[: self._limits.json_slice]
-            if (
-                (found or separator == NEW_LINE)
-                and Outline().scan(line).highest <= self._limits.json_max_depth
-                and parse_at_once(line) is not None
-            ):
-                self._text = Encoded(Separated(separator, self._limits, self._account, self._tap))
-                return
+        # the first of both that comes, so that it is the same however the stream was cut
+        first = _SEPARATOR.search(begin)
+        separator = first[0] if first is not None else NEW_LINE
+        line = begin.partition(separator)[0][: self._limits.json_slice]
+        if Outline().scan(line).highest <= self._limits.json_max_depth and parse_at_once(line) is not None:
+            self._text = Encoded(Separated(separator, self._limits, self._account, self._tap))
+            return
         self._text = Encoded(Whole(self._limits, self._account, self._tap))
         self._parted = NUL not in begin[:_TELLING]  # else it is UTF-16 or UTF-32

@@ -87,7 +87,11 @@ class Whole:
         before = self._before
         if before is None:
             return self._parser.finish(whole=whole, gapped=gapped)
-        return before if self._lines is None else _behind(before, self._lines.finish(whole=whole, gapped=gapped))
+        if self._lines is None:
+            return before
+        after = self._lines.finish(whole=whole, gapped=gapped)
+        # a line that is no text means that they are none of documents: what was found may lie within another
+        return before if after.broken else _behind(before, after)
 
 
 def _behind(before: JsonBody, after: JsonBody) -> JsonBody:

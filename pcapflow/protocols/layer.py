@@ -111,7 +111,7 @@ def skip_until(services: Host, conversation: Conversation, direction: int, event
     return behind(events, packet)
 
 
-def unread_all(services: Host, conversation: Conversation, found: Found, reason: UnreadReason, name: str) -> None:
+def unread_all(services: Host, conversation: Conversation, found: Found, reason: UnreadReason, name: str | None = None) -> None:
     """Nobody reads what came, before it was found out what it is and since."""
     for direction in (0, 1):
         came = found.openings[direction].came

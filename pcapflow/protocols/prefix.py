@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Found, Switch, in_order, skip_until, skipped, unread_events
+from pcapflow.protocols.layer import Found, Switch, in_order, skip_until, skipped, unread_all, unread_events
 from pcapflow.records import Proxied
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, Where, place
@@ -48,7 +48,7 @@ class Prefix:
     broken: ClassVar[UnreadReason]
     """Why bytes are not read that do not belong into its messages."""
 
-    __slots__ = ("_broken", "_conversation", "_reserved", "_services", "_told", "client", "proxied", "server", "unsupported")
+    __slots__ = ("_broken", "_conversation", "_elsewhere", "_reserved", "_services", "_told", "client", "proxied", "server", "unsupported")
 
     def __init__(self, services: Host, conversation: Conversation) -> None:
         self._services = services
@@ -58,14 +58,14 @@ class Prefix:
         self.unsupported = False
         """What follows is of no protocol that is read."""
         self._reserved = services.ledger.http.reserve(PREFIX_BYTES)
-        self._broken = False
+        self._broken = self._elsewhere = False
         self._told = False
         """That there was no memory."""
 
     @property
     def protocol(self) -> str:
         """See `Layer`."""
-        return "opaque" if self._broken and self.broken is UnreadReason.UNKNOWN_PROTOCOL else self.name
+        return "opaque" if self._elsewhere or (self._broken and self.broken is UnreadReason.UNKNOWN_PROTOCOL) else self.name
 
     def take_message(self, *, client: bool) -> int:
         """How long the message is that begins what is kept of that side, where enough of it is there to be read; 0 where more is needed, or it is the
@@ -77,6 +77,11 @@ class Prefix:
         """See `Layer`."""
         services, conversation = self._services, self._conversation
         conversation.claim_client(found.direction, "content")
+        if conversation.client != found.direction:
+            # the client begins, and this is the server: it only looks like it
+            self._elsewhere = True
+            unread_all(services, conversation, found, UnreadReason.UNKNOWN_PROTOCOL)
+            return None
         events: list[list[StreamEvent]] = [[], []]
         for d in (0, 1):
             opening = found.openings[d]
@@ -84,7 +89,7 @@ class Prefix:
                 skipped(services, conversation, found, d)
                 events[d] = skip_until(services, conversation, d, opening.events, found.packet - (d == found.direction))
             else:
-                skipped(services, conversation, found, d, len(opening.stash))
+                skipped(services, conversation, found, d, len(opening.stash) if self._reserved else 0)
                 events[d] = opening.events
         rest: Events = ([], [])
         if self._reserved:
@@ -99,6 +104,9 @@ class Prefix:
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""
         services, conversation = self._services, self._conversation
+        if self._elsewhere:
+            unread_events(services, conversation, events, UnreadReason.UNKNOWN_PROTOCOL)
+            return None
         if self._reserved and not (self._over(self.client) and self._over(self.server)):
             events = self._behind(events)
         if not self._reserved:

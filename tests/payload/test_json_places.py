@@ -98,3 +98,31 @@ def test_gzip_that_only_begins_like_it_is_no_text(run: Run) -> None:
     assert exchange["response"]["body"]["drop_reason"] == "content_malformed"
     (exchange,) = answered(run, gzip.compress(b"[1]")[:2]).of("http")
     assert exchange["response"]["body"]["json"]["status"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":\n1}\0{"b":x\n2}\0{"c":1}\0',
+        b'\n{"a":1}\0{\0{"b":1}\0',
+        "\n[]\n[1]".encode("utf-16-le"),
+        b'{"a":1}\0{x}\n{"b":1}\0',
+        b'{"a":1}\n{}\0\n',
+    ],
+)
+def test_a_raw_stream_is_the_same_whatever_part_of_it_comes_first(text: bytes) -> None:
+    assert found("raw", text).bytes == len(text)
+
+
+def test_a_separator_within_a_message_is_no_part_of_it() -> None:
+    body = found("envelopes", b'\0\0\0\0\x08{"a":\x1e1}')
+    assert (body.documents, body.status) == (0, "invalid")
+
+
+def test_what_lies_within_a_document_laid_out_is_no_document_behind_a_hole(run: Run) -> None:
+    text = b'{"x":1}\n[' + b" " * 50 + b'\n1\n,\n{"a":1}\n,\n2]'
+    t = Talk().open().send(0, request()).acknowledge(1)
+    t.send(1, f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n".encode())
+    t.send(1, text[:9]).send(1, text[9:59], keep=False).send(1, text[59:]).acknowledge(0)
+    (record,) = run(t.close().bytes()).of("json")
+    assert (record["documents"], record["status"]) == (1, "gapped")

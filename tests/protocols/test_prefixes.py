@@ -166,6 +166,21 @@ def test_behind_a_hole_in_a_handshake_the_next_message_is_read(run: Run) -> None
     assert [(one["reason"], one["bytes"]) for one in connection["streams"]["server"]["unread"]] == [("malformed", len(FROM))]
 
 
+@pytest.mark.parametrize("packets", [1, 2, 8192])
+def test_a_server_that_begins_as_a_socks_client_does_speaks_something_else(run: Run, packets: int) -> None:
+    t = Talk(dport=443).open().send(0, b"\r\n").send(1, b"\x05\x02").send(1, b"\x01\x00")
+    ran = run(t.bytes(), replace(Limits(), block_packets=packets))
+    assert [r["protocol"] for r in ran.of("connection")] == ["opaque"]
+    assert {reason: one.bytes for reason, one in ran.summary.tcp.unread.items()} == {"unknown_protocol": 6}
+
+
+@pytest.mark.parametrize("packets", [1, 8192])
+def test_without_memory_no_byte_is_lost_however_a_header_was_cut(run: Run, packets: int) -> None:
+    t = Talk().open().send(0, b"PROXY UNKNOWN\r\n", size=2).send(0, request())
+    ran = run(t.bytes(), replace(Limits(), http_total=2048, block_packets=packets))
+    assert set(ran.summary.tcp.unread) <= {"limit_reached", "before_protocol"}
+
+
 def test_without_memory_a_prefix_is_given_up_once_and_counted(run: Run) -> None:
     t = Talk().open().send(0, HEADERS["v1 over IPv4"][0]).send(0, request()).acknowledge(1).send(1, response(b"{}")).close()
     ran = run(t.bytes(), replace(Limits(), http_total=1024))
