@@ -228,3 +228,19 @@ def test_a_place_costs_no_more_than_is_reserved() -> None:
     for search in searches:
         search.close()
     assert ledger.http.used == 0
+
+
+@pytest.mark.parametrize("part", [b"1\r\na\r\n" * 3 + b"0\r\n\r\n", b"1\r\na\r\n" * 3 + b"zz\r\n", b"1\r\na\r\n" * 3 + b"0\r\nx"])
+def test_a_search_that_begins_again_and_again_looks_at_few_bytes_each_time(run: Run, part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    lines = ChunkSearch._lines
+
+    def counted(self: ChunkSearch, text: bytes, base: int) -> Any:
+        nonlocal looked
+        looked += len(text)
+        return lines(self, text, base)
+
+    monkeypatch.setattr(ChunkSearch, "_lines", counted)
+    data = part * 2000
+    run(talk([HEAD + b"5\r\nhel", b"z" * 10, b"\r\n" + data], [1]).bytes())
+    assert looked < 100 * len(data)

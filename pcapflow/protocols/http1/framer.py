@@ -534,7 +534,7 @@ class Framer:
     def _unknown_head(self, data: StreamData, base: int, view: bytes, at: int) -> tuple[int, Head | None]:
         """The head at `at`, which has the position base, and where it ends. Without a head: how much of view was consumed."""
         if at < len(view) and view[at] not in MAY_BEGIN[self.side]:
-            return at + self._no_message(data, base, base), None
+            return at + self._no_message(data, base, base, view[at : at + 1]), None
         stash, client = self.stash, self.side == "client"
         # what was kept from before is not looked at again; an end may begin in its last bytes
         searched = max(at, stash.searched - _END_BYTES) if base < 0 else at
@@ -545,15 +545,15 @@ class Framer:
         if found.refusal is None or found.refusal.reason is DropReason.HTTP_MALFORMED_HEAD:
             line = view.find(b"\n", at) + 1
             if line > max(at, at + stash.searched if base < 0 else at) and (request_line if client else status_line)(view[at:line]) is None:
-                return at + self._no_message(data, base, base + line - 1 - at), None
+                return at + self._no_message(data, base, base + line - 1 - at, view[at:line]), None
         if found.refusal is not None:
             self._refuse(found.refusal, data, base, found.stop - at)
         else:
             stash.searched = len(view) - at
         return found.stop, None
 
-    def _no_message(self, data: StreamData, base: int, told: int) -> int:
-        """What stands at a position begins no message, as the byte at another told. The next one is looked for in the segment that has that byte, at every
+    def _no_message(self, data: StreamData, base: int, told: int, shown: bytes) -> int:
+        """What stands at a position begins no message, as the byte at another told; shown: what is there up to that, so that it is the same however the stream was cut. The next one is looked for in the segment that has that byte, at every
         position where the first lies in it, and then where segments begin. Returns how many bytes are passed over.
         """
         piece, ends = data.piece(max(told, 0)), data.piece_ends()
@@ -565,9 +565,6 @@ class Framer:
             n = min(ends[piece] - base, _LARGEST_WINDOW)
             begins = start_within(data.take(base, n), self.side)
             n = begins if begins >= 0 else n
-        # what is shown ends with what told, so that it is the same however the stream was cut
-        kept = len(self.stash.data)
-        shown = (self.stash.data + data.take(0, max(told + 1, 0)))[kept + base :] if base < 0 else data.take(base, told + 1 - base)
         refusal = Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, told - base + 1, repr(shown[:_SHOWN_BYTES]))
         self._refuse(refusal, data, base, n)
         if begins >= 0:

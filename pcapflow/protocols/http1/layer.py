@@ -55,7 +55,13 @@ class Http1Layer:
         client, server = http.behind_switch()
         rest = (client, server) if self._client == 0 else (server, client)
         if http.blind:
-            unread_events(self._services, self._conversation, rest, UnreadReason.UNKNOWN_PROTOCOL)
+            # the server has said what it speaks, the client has not
+            services, conversation, name = self._services, self._conversation, http.switched_to
+            only: tuple[Events, Events] = (([], rest[1]), (rest[0], [])) if self._client == 0 else ((rest[0], []), ([], rest[1]))
+            known = name not in ("", "opaque")
+            reason = UnreadReason.NOT_SUPPORTED if known else UnreadReason.UNKNOWN_PROTOCOL
+            unread_events(services, conversation, only[0], reason, name if known else None)
+            unread_events(services, conversation, only[1], UnreadReason.UNKNOWN_PROTOCOL)
             return None
         return Switch(rest, http.switched_to == "websocket", http.begun)
 

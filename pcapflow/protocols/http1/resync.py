@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ _CHAINS_MAX = 64
 _CHAIN_BYTES = 320
 _LINES = 3
 """So many lines that lead to one another are chunks."""
-_WINDOW = 64 << 10
+_FIRST_WINDOW, _WINDOW = 512, 64 << 10
+"""Bytes looked at at one time: few where a search begins, which may begin again soon."""
 PIECE_BYTES = 320
 """Reserved for the place of a segment of which something is kept (tests/protocols/test_resync.py measures it)."""
 
@@ -120,9 +122,10 @@ class ChunkSearch:
             self.lost = Where(start + position, data.packet(piece), data.time(piece), data.ack(piece))
         message = self._next_message(data, position)
         end = min(stop, message - start)
-        at = position
+        at, window = position, _FIRST_WINDOW
         while at < end:
-            n = min(_WINDOW, end - at)
+            n = min(window, end - at)
+            window = min(2 * window, _WINDOW)
             tail = self._tail()
             text = bytes(tail) + data.take(at, n)
             self._append(data, at, at + n)
@@ -154,9 +157,8 @@ class ChunkSearch:
     def _lines(self, text: bytes, base: int) -> Shown | None:
         """Lines in text, which begins at the offset base: those that were looked at before stand in front of `_lines_from`."""
         first = _FIRST_LINE.match(text) if base == self._start == self._lines_from else None
-        found = [(first.start(1), first.end(), first[2])] if first is not None else []
-        found += [(line.start(), line.end(), line[1]) for line in _LINE.finditer(text)]
-        for begin, end, size in found:
+        found = ((line.start(), line.end(), line[1]) for line in _LINE.finditer(text))
+        for begin, end, size in chain([(first.start(1), first.end(), first[2])] if first is not None else [], found):
             if base + begin < self._lines_from:
                 continue
             shown = self._what_follows(text, end, base) if self._trailer is not None or self._last is not None else None
@@ -177,7 +179,7 @@ class ChunkSearch:
         if len(lines) == _LINES:
             return Shown(self._first_of(lines, end), end, end - 1)
         if len(self._chains) >= _CHAINS_MAX and begin >= self._purge_at:
-            self._chains = {at: chain for at, chain in self._chains.items() if at > begin}
+            self._chains = {at: lines for at, lines in self._chains.items() if at > begin}
             self._purge_at = min(self._chains, default=0)
         if len(self._chains) < _CHAINS_MAX:
             self._chains.setdefault(end + size + 2, lines)
@@ -191,7 +193,7 @@ class ChunkSearch:
         """What of text, up to stop, stands behind a last chunk: its trailer, and a message."""
         if self._trailer is not None:
             lines, at = self._trailer
-            match = _TRAILER.match(text, at - base, stop) if at >= base else None
+            match = _TRAILER.match(text, at - base, min(stop, at - base + _TRAILER_BYTES)) if at >= base else None
             if match is not None:
                 self._trailer, self._last = None, (self._first_of(lines, at), base + match.end())
             elif at < base or stop - (at - base) > _TRAILER_BYTES:
@@ -228,7 +230,7 @@ class ChunkSearch:
     def _trim(self, now: int) -> None:
         """Everything up to an offset was looked at: keep what may be wanted. Where there is no room for that, the search begins anew."""
         chains = [*self._chains.values(), *([self._trailer[0]] if self._trailer is not None else [])]
-        wanted = [self._first_of(chain, now) for chain in chains]
+        wanted = [self._first_of(lines, now) for lines in chains]
         if self._last is not None:
             wanted.append(self._last[0])
         tail = self._tail_from(now)
