@@ -15,7 +15,7 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.detection import MOST_BYTES, FirstLine
 from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.json_begins import FRAMED_JSON, JSON, find_lines, next_head, probe
-from pcapflow.protocols.layer import Came, Found, Switch, skip_until, skipped
+from pcapflow.protocols.layer import Came, Found, Switch, skip_until, skipped, unread_came
 from pcapflow.records import Json, seconds
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent, StreamGap
@@ -139,8 +139,7 @@ class RawJson:
 
     def _lose(self, direction: int, came: Came, reason: UnreadReason) -> None:
         """What was kept is not read."""
-        if came.bytes:
-            self._services.unread(self._conversation, direction, Unread(reason.value, None, *came))
+        unread_came(self._services, self._conversation, direction, came, reason)
 
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""

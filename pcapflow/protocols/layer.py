@@ -92,12 +92,18 @@ class Found(NamedTuple):
     """By direction."""
 
 
+def unread_came(
+    services: Host, conversation: Conversation, direction: int, came: Came, reason: UnreadReason, name: str | None = None
+) -> None:
+    """What came of a direction is not read."""
+    if came.bytes > 0:
+        services.unread(conversation, direction, Unread(reason.value, name, *came))
+
+
 def skipped(services: Host, conversation: Conversation, found: Found, direction: int, taken: int = 0) -> None:
     """Of what came of a direction before it was found out what it speaks, so many bytes are taken up; the rest are not read."""
     came = found.openings[direction].came
-    if came.bytes > taken:
-        told = Unread(UnreadReason.BEFORE_PROTOCOL.value, None, came.bytes - taken, came.offset, came.packet)
-        services.unread(conversation, direction, told)
+    unread_came(services, conversation, direction, came._replace(bytes=came.bytes - taken), UnreadReason.BEFORE_PROTOCOL)
 
 
 def skip_until(services: Host, conversation: Conversation, direction: int, events: list[StreamEvent], packet: int) -> list[StreamEvent]:
@@ -114,9 +120,7 @@ def skip_until(services: Host, conversation: Conversation, direction: int, event
 def unread_all(services: Host, conversation: Conversation, found: Found, reason: UnreadReason, name: str | None = None) -> None:
     """Nobody reads what came, before it was found out what it is and since."""
     for direction in (0, 1):
-        came = found.openings[direction].came
-        if came.bytes:
-            services.unread(conversation, direction, Unread(reason.value, name, came.bytes, came.offset, came.packet))
+        unread_came(services, conversation, direction, found.openings[direction].came, reason, name)
     unread_events(services, conversation, (found.openings[0].events, found.openings[1].events), reason, name)
 
 

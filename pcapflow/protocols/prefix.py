@@ -83,7 +83,8 @@ class Prefix:
             unread_all(services, conversation, found, UnreadReason.UNKNOWN_PROTOCOL)
             return None
         events: list[list[StreamEvent]] = [[], []]
-        for d in (0, 1):
+        rest: Events = ([], [])
+        for d in (found.direction, 1 - found.direction):
             opening = found.openings[d]
             if opening.searching or opening.passed:
                 skipped(services, conversation, found, d)
@@ -91,12 +92,8 @@ class Prefix:
             else:
                 skipped(services, conversation, found, d, len(opening.stash) if self._reserved else 0)
                 events[d] = opening.events
-        rest: Events = ([], [])
-        if self._reserved:
-            for d in (found.direction, 1 - found.direction):
-                opening = found.openings[d]
                 where = opening.where
-                if where is not None and not (opening.searching or opening.passed):
+                if self._reserved and where is not None:
                     for data in _as_event(opening.stash, where, where.packet):
                         self._take(d, data, found.packet, rest)
         return self.consume(([*rest[0], *events[0]], [*rest[1], *events[1]]))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.detection import Detection, Forms
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Layer, Switch, unread_events
+from pcapflow.protocols.layer import Layer, Switch, unread_came, unread_events
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamGap
-from pcapflow.unread import Unread, UnreadReason
+from pcapflow.unread import UnreadReason
 
 _TUNNELS_MAX = 2
 """Tunnels within tunnels that are looked into."""
@@ -106,10 +106,7 @@ class Stack:
         """Nothing shows what it speaks, and nothing will."""
         self._decided()
         for direction in (0, 1):
-            came = detection.came(direction)
-            if came.bytes:
-                told = Unread(UnreadReason.UNKNOWN_PROTOCOL.value, None, came.bytes, came.offset, came.packet)
-                self._services.unread(conversation, direction, told)
+            unread_came(self._services, conversation, direction, detection.came(direction), UnreadReason.UNKNOWN_PROTOCOL)
 
     def _decided(self) -> None:
         if self._detection is not None:

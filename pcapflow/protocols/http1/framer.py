@@ -553,8 +553,9 @@ class Framer:
         return found.stop, None
 
     def _no_message(self, data: StreamData, base: int, told: int, shown: bytes) -> int:
-        """What stands at a position begins no message, as the byte at another told; shown: what is there up to that, so that it is the same however the stream was cut. The next one is looked for in the segment that has that byte, at every
-        position where the first lies in it, and then where segments begin. Returns how many bytes are passed over.
+        """What stands at a position begins no message, as the byte at another told; shown: what is there up to that byte, which no cut of the stream changes. The
+        next message is looked for in the segment of that byte, at every position where the first byte lies in it too, and then where segments begin.
+        Returns how many bytes are passed over.
         """
         piece, ends = data.piece(max(told, 0)), data.piece_ends()
         segment = ends[piece - 1] if piece else 0
@@ -634,11 +635,10 @@ class Framer:
 
     def _refuse_chunks(self, refusal: Refusal, data: StreamData, position: int) -> None:
         """An answer's first chunk has no line that can be read, from a position of data on: its bytes are counted up to the next message, or until close."""
-        where, told = self._where(data, position), self._where(data, max(position + refusal.n - 1, 0))
-        drop = Drop(refusal.reason, refusal.limit, refusal.value, refusal.detail)
-        self.add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, refusal.n))
+        told = self._where(data, max(position + refusal.n - 1, 0))
+        self._give_up(refusal, data.start + position, told)
         self._refused = refusal.reason
-        self.searches_for = UnreadReason.MALFORMED if refusal.reason in _BREAKS_THE_RULES else UnreadReason.LIMIT_REACHED
+        self.searches_for = _why_unread(refusal)
         if position < 0:
             self.add(BodyBytes(-position, b"", told.packet))
         self.state = State.REFUSED
@@ -660,16 +660,19 @@ class Framer:
         """Give the message up and look for the next one. The trouble begins at that position of data; so many bytes from there on are passed over, which
         the caller counts as read.
         """
-        reason = UnreadReason.MALFORMED if refusal.reason in _BREAKS_THE_RULES else UnreadReason.LIMIT_REACHED
+        reason = _why_unread(refusal)
         self.reading.read -= passed
         self._not_read(reason, passed, data, position)
-        where = self._where(data, position)
         told = self._where(data, max(position + refusal.n - 1, 0))
         if self.state is not State.HEAD:
             self.end_body(told.packet, told.ts, whole=False, refused=refusal.reason)
+        self._give_up(refusal, data.start + position, told)
+        self.lose(data.start + position, reason)
+
+    def _give_up(self, refusal: Refusal, offset: int, told: Where) -> None:
+        """Say what is refused, from that offset of the stream on; told: the place of the byte that showed it."""
         drop = Drop(refusal.reason, refusal.limit, refusal.value, refusal.detail)
-        self.add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, refusal.n))
-        self.lose(where.offset, reason)
+        self.add(GivenUp(drop, max(told.packet, self.known_at), told.ts, offset, refusal.n))
 
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
@@ -678,3 +681,8 @@ class Framer:
             refusal = Refusal(DropReason.HTTP_MEMORY, *account.refusal(), len(view), f"{len(view)} bytes of a head")
             self._refuse(refusal, data, base, len(view))
             self.reading.read += len(view)
+
+
+def _why_unread(refusal: Refusal) -> UnreadReason:
+    """Why the bytes of what is refused are not read."""
+    return UnreadReason.MALFORMED if refusal.reason in _BREAKS_THE_RULES else UnreadReason.LIMIT_REACHED
