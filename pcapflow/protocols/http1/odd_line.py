@@ -17,10 +17,8 @@ _STATUS_LINE = re.compile(rb"(?:\r?\n)*+HTTP/([0-9][0-9.]{0,7})[ \t\r\0]++([0-9]
 _VERSION = re.compile(rb"1\.[0-9]")
 _SHOWN = 16
 """Characters of a version that is none."""
-MESSAGE_STARTS = {
-    "client": re.compile(METHODS + rb" [^\s]+ HTTP/1\.[0-9]\r?\n"),
-    "server": re.compile(rb"HTTP/1\.[0-9] [1-9][0-9]{2}[ \r\n]"),
-}
+REQUEST_START = re.compile(METHODS + rb" [^\s]+ HTTP/1\.[0-9]\r?\n")
+"""What shows that a request begins, behind bytes that are of none."""
 Odd = tuple[bytes, bytes, str, int, list[str]]
 """What a line says: method and target, or status code and reason; the version, where the line ends, and what is odd."""
 

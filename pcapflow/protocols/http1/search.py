@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-from pcapflow.protocols.http1.first_line import FIELD, MAY_BEGIN, METHOD, SIMPLE_REQUEST_LINE, message_starts
+from pcapflow.protocols.http1.first_line import FIELD, MAY_BEGIN, METHOD, SIMPLE_REQUEST_LINE, request_start
 from pcapflow.streams.events import NEVER, StreamData
 
 WINDOW = 4 << 10
@@ -39,16 +39,21 @@ _LINE_BYTES = 80
 """What of a line tells whether it is a field."""
 
 
+def _starts(side: str) -> re.Pattern[bytes]:
+    """What shows that a message of a side begins within a segment."""
+    return request_start() if side == "client" else _BEGINS[RESPONSE]
+
+
 def start_within(passed: bytes, side: str) -> int:
     """Where in bytes of a segment that begin no message one begins; -1 where none does."""
-    found = message_starts(side).search(passed)
+    found = _starts(side).search(passed)
     return found.start() if found is not None else -1
 
 
 def message_follows(data: StreamData, end: int, side: str) -> bool:
     """Whether in its segment a message begins at a position."""
     segment = data.piece_ends()[data.piece(end - 1)]
-    return end < segment and message_starts(side).match(data.take(end, min(segment - end, WINDOW))) is not None
+    return end < segment and _starts(side).match(data.take(end, min(segment - end, WINDOW))) is not None
 
 
 def surplus_follows(data: StreamData, end: int, side: str) -> bool:
