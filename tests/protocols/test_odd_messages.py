@@ -155,6 +155,51 @@ def test_a_request_with_more_than_its_length_does_not_cost_the_next(run: Run, si
     assert {reason: one.bytes for reason, one in ran.summary.tcp.unread.items()} == {"malformed": 2}
 
 
+SURPLUS = [
+    b"x" * 300,
+    b"\0" * 300,
+    b'{"error": "expected HTTP/1.1"}\n' * 9,
+    b"(GET /here HTTP/1.1" * 15,
+    b"HTTP/1.1 20" * 30,
+    b"\tHTTP/1.1" * 30,
+]
+"""None of it has a whole start line."""
+
+
+@pytest.mark.parametrize("packets", [1, 3, 8192])
+@pytest.mark.parametrize("surplus", SURPLUS)
+def test_surplus_of_several_segments_ends_where_a_start_line_begins_whatever_segments_it_lies_in(
+    run: Run, surplus: bytes, packets: int
+) -> None:
+    first = "HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n"
+    for size in range(45, 130, 4):
+        t = Talk().open().send(0, request("/1") + surplus + request("/2"), size=size).acknowledge(1)
+        t.send(1, first.encode() + surplus + response(b"[]"), size=size).acknowledge(0)
+        ran = run(t.close().bytes(), replace(Limits(), block_packets=packets))
+        found = ran.of("http")
+        assert [(r["request"]["target"], r["response"]["status"]) for r in found] == [("/1", 204), ("/2", 200)]
+        assert {reason: one.bytes for reason, one in ran.summary.tcp.unread.items()} == {"malformed": 2 * len(surplus)}
+        # when the packet came that carried the second request's first byte; three packets open the connection
+        packet = 4 + (len(request("/1")) + len(surplus)) // size
+        start = ran.summary.captures[0].first_ts
+        assert round((found[1]["ts"] - start) * 1e6) == 10 * (packet - 1)
+
+
+def test_a_start_line_that_never_ends_costs_no_more_than_its_bytes(run: Run) -> None:
+    t = Talk().open().send(0, request("/1") + b"\0" + b"GET /" + b"x" * 9000 + request("/2")).acknowledge(1)
+    t.send(1, response(b"{}") * 2).acknowledge(0)
+    ran = run(t.close().bytes())
+    assert [r["request"]["target"] for r in ran.of("http") if r["request"]] == ["/1", "/2"]
+    assert {reason: one.bytes for reason, one in ran.summary.tcp.unread.items()} == {"malformed": 9006}
+
+
+@pytest.mark.parametrize("end", ["close", "bytes"])
+def test_what_may_begin_a_message_when_the_stream_ends_is_unread(run: Run, end: str) -> None:
+    t = Talk().open().send(0, request("/1")).acknowledge(1).send(1, response(b"{}") + b"\0\0HTTP/1.1 2").acknowledge(0)
+    ran = run((t.close() if end == "close" else t).bytes())
+    assert {reason: one.bytes for reason, one in ran.summary.tcp.unread.items()} == {"malformed": 12}
+
+
 def test_a_body_that_a_request_does_not_announce_is_said(run: Run) -> None:
     ran = run(talk(request("/1") + b'{"q":1}').send(0, request("/2")).acknowledge(1).send(1, response(b"{}")).close().bytes())
     assert [(r["request"]["target"], r["anomalies"]) for r in ran.of("http")] == [("/1", ["more_than_length"]), ("/2", [])]

@@ -1,7 +1,7 @@
 """The first line of a head (RFC 9112 sections 3 and 4), as the RFC has it and as it occurs.
 
 Contract: `request_line` and `status_line` take a head from its first byte, empty lines before it included, and return what its first line says, or None where it says nothing: what is
-odd in it is named. Who looks at bytes of which nobody knows what they are asks `begins_request` and `begins_response`. `request_start` finds a request in the middle of a segment. Time is linear in the line.
+odd in it is named. Who looks at bytes of which nobody knows what they are asks `begins_request` and `begins_response`. Time is linear in the line.
 """
 
 from __future__ import annotations
@@ -48,12 +48,6 @@ class FirstLine(msgspec.Struct, gc=False):
 def _odd() -> ModuleType:
     """Imported where the first odd line comes: few captures have one."""
     return importlib.import_module("pcapflow.protocols.http1.odd_line")
-
-
-def request_start() -> re.Pattern[bytes]:
-    """What shows that a request begins, behind bytes that are of none."""
-    found: re.Pattern[bytes] = _odd().REQUEST_START
-    return found
 
 
 def request_line(head: bytes | bytearray) -> FirstLine | None:

@@ -5,8 +5,8 @@ where it was paused. `gap` and `end` take the other two events of a stream. Behi
 bytes that nobody wants are skipped by counting and never joined.
 
 Invariant: kept between calls is at most one unfinished line or head (`http_head_max_bytes`), reserved in the `http` account.
-What it does depends on offsets, never on how the stream was cut. The one thing that looks at segments is the search for a
-message after a gap: a head that begins at the first byte of a segment is believed.
+What it does depends on offsets and segments, never on how the stream was handed over. What looks at segments is the search for a message after a gap: a head that begins at
+the first byte of one is believed (`search`); behind bytes that are of no message one may begin at any byte (`surplus`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pcapflow.protocols.http1.events import (
 )
 from pcapflow.protocols.http1.first_line import MAY_BEGIN, request_line, status_line
 from pcapflow.protocols.http1.head import cut_head, read_head, simple_response
-from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message, message_follows, stands_alone, start_within, surplus_follows
+from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message, message_follows, stands_alone, surplus_follows
 from pcapflow.protocols.http1.stash import Stash
 from pcapflow.protocols.http1.state import Refusal, State
 from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamGap, Where, place
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 _BREAKS_THE_RULES = frozenset((DropReason.HTTP_MALFORMED_HEAD, DropReason.HTTP_MALFORMED_CHUNK))
 _IN_CHUNKS = frozenset((State.CHUNK_DATA, State.CHUNK_LINE, State.CHUNK_END, State.RESYNC))
-_WITHOUT_LINES = frozenset((State.RESYNC, State.REFUSED))
+_WITHOUT_LINES = frozenset((State.SEARCH, State.RESYNC, State.REFUSED))
 _LARGEST_WINDOW = 256 << 10
 _SHOWN_BYTES = 40
 """What of bytes that are no message a drop record shows."""
@@ -176,10 +176,11 @@ class Framer:
                 if self.state is State.OPAQUE:
                     position += used - stashed
                 elif used or self.state in _WITHOUT_LINES:
-                    if used < stashed:
-                        # a head that is refused may end within what was kept: a first line may be longer than a head
-                        self._not_read(self.searches_for, stashed - used, data, position - stashed + used)
-                    self.stash.clear(self.services.ledger.http)
+                    if not self.stash.data or self.state is not State.SEARCH:
+                        if used < stashed:
+                            # a head that is refused may end within what was kept: a first line may be longer than a head
+                            self._not_read(self.searches_for, stashed - used, data, position - stashed + used)
+                        self.stash.clear(self.services.ledger.http)
                     position += max(0, used - stashed)
                 elif size == n - position:
                     self._keep(data, position - stashed, view)
@@ -217,8 +218,11 @@ class Framer:
         state = self.state
         self.may_be_unsent = False
         self.packet = gap.packet
-        if state is State.OPAQUE or state is State.SEARCH:
+        if state is State.OPAQUE:
             return ()
+        if state is State.SEARCH:
+            self._end_search()
+            return self.take_found()
         if state is State.BODY:
             inside = n if self.until_close else min(n, self.remaining)
             self.add(BodyGap(inside, gap.packet))
@@ -252,7 +256,9 @@ class Framer:
         if self.state is State.BODY and self.until_close:
             whole = end.kind == "fin"
             self.end_body(end.packet, max(end.ts, self._waited) if whole else self._seen or end.ts, whole=whole)
-        elif self.state not in (State.HEAD, State.SEARCH, State.OPAQUE):
+        elif self.state is State.SEARCH:
+            self._end_search()
+        elif self.state not in (State.HEAD, State.OPAQUE):
             if self.state is State.RESYNC:
                 self._behind_hole().end(self, end, self._seen or end.ts)
             else:
@@ -393,11 +399,6 @@ class Framer:
                         while view.startswith((b"\n", b"\r\n"), at):
                             at = view.index(b"\n", at) + 1  # empty lines before a message (RFC 9112 section 2.2)
                         stop, head = self._unknown_head(data, base + at, view, at)
-                    if head is None and self.state is State.HEAD and stop > at:
-                        # what stood there was none, and another begins in what is here
-                        yield from self.take_found()
-                        at = stop
-                        continue
                     if head is None:
                         return stop
                 self._first = False
@@ -424,7 +425,7 @@ class Framer:
                 if framing == "refused" or framing == "no-memory":
                     self.add(GivenUp(self._refusal_of(head, framing), packets[piece], times[piece], offset, 0))
                     self.lose(data.start + base + at, UnreadReason.MALFORMED if framing == "refused" else UnreadReason.LIMIT_REACHED)
-                    if message_follows(data, base + at, self.side):
+                    if framing == "no-memory" and message_follows(data, base + at, self.side):
                         self.state = State.HEAD
                     return at
                 piecemeal = by_packet or self.paused_body or self.may_be_unsent
@@ -554,23 +555,19 @@ class Framer:
 
     def _no_message(self, data: StreamData, base: int, told: int, shown: bytes) -> int:
         """What stands at a position begins no message, as the byte at another told; shown: what is there up to that byte, which no cut of the stream changes. The
-        next message is looked for in the segment of that byte, at every position where the first byte lies in it too, and then where segments begin.
-        Returns how many bytes are passed over.
+        next message is looked for from there on, but not before the segment in front of that byte's. Returns how many bytes are passed over.
         """
-        piece, ends = data.piece(max(told, 0)), data.piece_ends()
-        segment = ends[piece - 1] if piece else 0
-        begins = -1
-        if base < segment or told < 0:
-            n = max(segment, 0) - base
-        else:
-            n = min(ends[piece] - base, _LARGEST_WINDOW)
-            begins = start_within(data.take(base, n), self.side)
-            n = begins if begins >= 0 else n
+        ends, last = data.piece_ends(), self.stash.last
+        piece = data.piece(max(told, 0))
+        segment = ends[piece - 2] if piece > 1 else 0
+        if not piece and base < 0 <= told and last is not None:
+            segment = last.offset - data.start
+        begin = max(segment, base) if told >= 0 else 0
         refusal = Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, told - base + 1, repr(shown[:_SHOWN_BYTES]))
-        self._refuse(refusal, data, base, n)
-        if begins >= 0:
-            self.state = State.HEAD
-        return n
+        self._refuse(refusal, data, base, begin - base)
+        if begin < 0:
+            self.stash.keep(self.services.ledger.http, shown[begin - base : -base], last)
+        return begin - base
 
     def _body(self, data: StreamData, position: int, stop: int) -> Generator[Event, None, int]:
         """Body bytes from a position up to stop. Returns where it is then."""
@@ -624,7 +621,11 @@ class Framer:
         self.add(BodyEnds(packet, ts, whole, refused))
 
     def _search(self, data: StreamData, position: int, stop: int) -> int:
-        """The position of the next segment before stop that begins with a message, or stop."""
+        """The position before stop at which the next message begins, or stop."""
+        if self.searches_for is UnreadReason.MALFORMED:
+            from pcapflow.protocols.http1.surplus import search  # noqa: PLC0415 - few captures have bytes of no message
+
+            return search(self, self.services.ledger.http, data, position, stop)
         found = min(find_message(data, position, FORM_OF[self.side], stop), stop)
         if found > position:
             self.resynchronised = True
@@ -632,6 +633,13 @@ class Framer:
         if found < stop:
             self.state = State.HEAD
         return found
+
+    def _end_search(self) -> None:
+        """No more comes of a start line that may have begun."""
+        where = self.stash.where
+        if where is not None:
+            self.add(Unread(self.searches_for.value, None, len(self.stash.data), where.offset, where.packet))
+            self.stash.clear(self.services.ledger.http)
 
     def _refuse_chunks(self, refusal: Refusal, data: StreamData, position: int) -> None:
         """An answer's first chunk has no line that can be read, from a position of data on: its bytes are counted up to the next message, or until close."""
@@ -677,7 +685,9 @@ class Framer:
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
         account = self.services.ledger.http
-        if not self.stash.keep(account, view, self._where(data, base) if base >= 0 else None):
+        begin = data.piece_ends()[-2] if len(data.piece_ends()) > 1 else 0
+        last = place(data, max(begin, base))
+        if not self.stash.keep(account, view, self._where(data, base) if base >= 0 else None, last):
             refusal = Refusal(DropReason.HTTP_MEMORY, *account.refusal(), len(view), f"{len(view)} bytes of a head")
             self._refuse(refusal, data, base, len(view))
             self.reading.read += len(view)

@@ -150,7 +150,7 @@ def cut_head(head: bytes, side: str) -> RequestHead | ResponseHead | None:
     """What the whole lines say of a head of which no more will come; None where its first line is not there. side: `client` or `server`."""
     lines = head[: head.rfind(b"\n") + 1]
     if not lines and side == "server":
-        lines = head + b"\r\n"  # a status says enough without its line's end
+        lines = head.removesuffix(b"\r") + b"\r\n"  # a status says enough without its line's end
     found = parse_request(lines + b"\r\n") if side == "client" else parse_response(lines + b"\r\n")
     if found is not None:
         found.anomalies = [*(name for name in found.anomalies if name != Anomaly.MISSING_HOST), Anomaly.HEAD_CUT.value]

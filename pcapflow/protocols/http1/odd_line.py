@@ -1,4 +1,4 @@
-"""First lines of HTTP/1 that are not as the RFC has them and say enough all the same; and where a message begins behind bytes that are of none.
+"""First lines of HTTP/1 that are not as the RFC has them and say enough all the same.
 
 Contract: see `first_line`, which asks here where a line is odd: most runs have none. Time is linear in the line.
 """
@@ -17,8 +17,6 @@ _STATUS_LINE = re.compile(rb"(?:\r?\n)*+HTTP/([0-9][0-9.]{0,7})[ \t\r\0]++([0-9]
 _VERSION = re.compile(rb"1\.[0-9]")
 _SHOWN = 16
 """Characters of a version that is none."""
-REQUEST_START = re.compile(METHODS + rb" [^\s]+ HTTP/1\.[0-9]\r?\n")
-"""What shows that a request begins, behind bytes that are of none."""
 Odd = tuple[bytes, bytes, str, int, list[str]]
 """What a line says: method and target, or status code and reason; the version, where the line ends, and what is odd."""
 

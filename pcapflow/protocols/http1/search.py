@@ -1,11 +1,11 @@
-"""Where a message of HTTP/1 begins in the middle of a stream: at a segment's first byte; within one, where bytes that are of no message stand before it."""
+"""Where a message of HTTP/1 begins in the middle of a stream: at a segment's first byte; `surplus` finds one within."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
 
-from pcapflow.protocols.http1.first_line import FIELD, MAY_BEGIN, METHOD, SIMPLE_REQUEST_LINE, request_start
+from pcapflow.protocols.http1.first_line import FIELD, MAY_BEGIN, METHOD, SIMPLE_REQUEST_LINE
 from pcapflow.streams.events import NEVER, StreamData
 
 WINDOW = 4 << 10
@@ -21,7 +21,6 @@ _BEGINS = {
 
 def find_message(data: StreamData, position: int, form: str, stop: int = NEVER) -> int:
     """The first position from `position` on, before stop, at which a segment begins with that; the length if none."""
-    begins = _BEGINS[form]
     ends = data.piece_ends()
     piece = bisect_right(ends, position)
     if piece < len(ends) and (ends[piece - 1] if piece else 0) < position:
@@ -30,30 +29,24 @@ def find_message(data: StreamData, position: int, form: str, stop: int = NEVER) 
         start = ends[i - 1] if i else 0
         if start >= stop:
             break
-        if begins.match(data.take(start, min(ends[i] - start, WINDOW))):
+        if begins(data, start, ends[i], form):
             return start
     return data.length
+
+
+def begins(data: StreamData, start: int, end: int, form: str) -> bool:
+    """Whether the bytes of a segment between two positions begin with a message."""
+    return _BEGINS[form].match(data.take(start, min(end - start, WINDOW))) is not None
 
 
 _LINE_BYTES = 80
 """What of a line tells whether it is a field."""
 
 
-def _starts(side: str) -> re.Pattern[bytes]:
-    """What shows that a message of a side begins within a segment."""
-    return request_start() if side == "client" else _BEGINS[RESPONSE]
-
-
-def start_within(passed: bytes, side: str) -> int:
-    """Where in bytes of a segment that begin no message one begins; -1 where none does."""
-    found = _starts(side).search(passed)
-    return found.start() if found is not None else -1
-
-
 def message_follows(data: StreamData, end: int, side: str) -> bool:
     """Whether in its segment a message begins at a position."""
     segment = data.piece_ends()[data.piece(end - 1)]
-    return end < segment and _starts(side).match(data.take(end, min(segment - end, WINDOW))) is not None
+    return end < segment and begins(data, end, segment, FORM_OF[side])
 
 
 def surplus_follows(data: StreamData, end: int, side: str) -> bool:

@@ -15,18 +15,20 @@ KEPT_BYTES = 256
 class Stash:
     """One direction's. The account is given with each call: there are two of these for each connection."""
 
-    __slots__ = ("_reserved", "data", "searched", "where")
+    __slots__ = ("_reserved", "data", "last", "searched", "where")
 
     def __init__(self) -> None:
         self._reserved = 0
         self.data = b""
         self.where: Where | None = None
         """The place of its first byte."""
+        self.last: Where | None = None
+        """The place of the first of its bytes that the latest segment brought; None where that is not known."""
         self.searched = 0
         """How many of its bytes were looked at for a head's end, which does not lie within them."""
 
-    def keep(self, account: Account, data: bytes, where: Where | None = None) -> bool:
-        """Keep it until more comes; False, with nothing changed, where there is no room. where: its first byte's place, None for one kept before."""
+    def keep(self, account: Account, data: bytes, where: Where | None = None, last: Where | None = None) -> bool:
+        """Keep it until more comes; False, with nothing changed, where there is no room. where: its first byte's place, None for one kept before; last: see there."""
         more = KEPT_BYTES + len(data) - self._reserved
         if more > 0:
             if not account.reserve(more):
@@ -35,6 +37,7 @@ class Stash:
         self.data = data
         if where is not None:
             self.where = where
+        self.last = last
         return True
 
     def clear(self, account: Account) -> None:
@@ -42,6 +45,7 @@ class Stash:
         self.data = b""
         self.searched = 0
         self.where = None
+        self.last = None
         if self._reserved:
             account.release(self._reserved)
             self._reserved = 0
