@@ -41,6 +41,7 @@ class Anomaly(StrEnum):
     SPACE_IN_TARGET = "space_in_target"
     MALFORMED_STATUS = "malformed_status"
     MORE_THAN_LENGTH = "more_than_length"
+    ANSWERED_EARLY = "answered_early"
 
     @property
     def sentence(self) -> str:
@@ -82,5 +83,6 @@ _SENTENCES = {
     Anomaly.SPACE_IN_TARGET: "White space in the request target: it is part of the target (3.2 has servers refuse it).",
     Anomaly.MALFORMED_STATUS: "The status code has not three digits: it is taken as it is (4).",
     Anomaly.MORE_THAN_LENGTH: "Bytes follow the message, in the packet of its last one, that are of no other: they are unread, `malformed` (6.3).",
+    Anomaly.ANSWERED_EARLY: "The first byte of the answer came before the last byte of the request: `wait` is 0 (9110, 7.5, has clients expect it).",
     Anomaly.HEAD_CUT: "The head goes on where bytes are missing or the stream ends: what its whole lines say is reported.",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -35,8 +35,10 @@ def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Sum
     return result.summary
 
 
-def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Iterator[records.AnyRecord]:
-    """Every record as it completes, the summary last. A reader that stops early stops the run."""
+def iter_records(
+    path: Path | Sequence[Path], *, limits: Limits | None = None, kinds: Iterable[str] | None = None
+) -> Iterator[records.AnyRecord]:
+    """Every record as it completes, the summary last. kinds: types of records; `json` then gives each body of JSON as a record of its own, which stands in its exchange else. A reader that stops early stops the run."""
     lines: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE_RECORDS)
     stopped = threading.Event()
 
@@ -55,7 +57,7 @@ def iter_records(path: Path | Sequence[Path], *, limits: Limits | None = None) -
 
     def work() -> None:
         try:
-            result = pipeline.run(_paths(path), limits, write=put_all)
+            result = pipeline.run(_paths(path), limits, write=put_all, kinds=frozenset(kinds) if kinds is not None else None)
             put(msgspec.json.encode(result.summary))
             put(result.account_error())
         except _Stopped:

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+OWNED_JSON = "json.exchange"
+"""The kind of a record of JSON that stands in its exchange too: for those who name `json`."""
+RECORD_TYPES = ("http", "connection", "json", "gap", "drop", "conflict", "plugin")
+"""What may be asked for; `plugin` for what any plug-in finds."""
+Kinds = frozenset[str] | None
+"""Kinds of entries that somebody takes; None for all but what stands elsewhere already."""
+
+
+def takes(kinds: Kinds, kind: str) -> bool:
+    """Whether who takes those kinds takes that one. `json` stands for all records of JSON, `plugin` for what any plug-in finds."""
+    if kinds is None:
+        return kind != OWNED_JSON
+    return kind in kinds or kind.partition(".")[0] in kinds
+
 
 class Entry(NamedTuple):
     """One record, encoded, with its place among all of them: they are in the order of these fields."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pcapflow.records import Body
+from pcapflow.messages import Body
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ Contract: every field of a record is `Annotated` with what it means, by one of t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -49,6 +49,14 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     ip: Annotated[str, says("IPv4 or IPv6 address.")]
     port: Annotated[int, counts("TCP port.")]
+
+
+class Ends(NamedTuple):
+    """Both ends of a connection, as many records have them: encoded once, typed as what they stand for."""
+
+    client: Endpoint
+    server: Endpoint
+    community_id: str
 
 
 class PacketTime(msgspec.Struct):

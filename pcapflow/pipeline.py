@@ -26,6 +26,7 @@ from pcapflow.capture.places import Places
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Trace
 from pcapflow.decode import dpkt_path
+from pcapflow.entries import Kinds
 from pcapflow.errors import AccountError
 from pcapflow.fields import PacketTime
 from pcapflow.findings.advice import advise
@@ -39,7 +40,7 @@ from pcapflow.payload import registry as payloads
 from pcapflow.process_memory import HardLimit, resident_bytes
 from pcapflow.protocols import registry as protocols
 from pcapflow.records import seconds
-from pcapflow.report.sinks.base import Sink, kinds_wanted, to_each
+from pcapflow.report.sinks.base import Sink, Writer, kinds_wanted, to_each
 from pcapflow.shard import Shard
 from pcapflow.summary import SCHEMA, Capture, Component, Memory, Process, Run, Summary
 
@@ -87,13 +88,14 @@ def run(
     options: Options | None = None,
     *,
     write: Callable[[list[bytes]], object] | None = None,
+    kinds: Kinds = None,
     flush: Callable[[], object] | None = None,
     progress: Callable[[Progress], object] | None = None,
     sinks: Sequence[Sink] = (),
     listeners: Sequence[Listener] = (),
     follow: Following | None = None,
 ) -> Result:
-    """Analyse captures as one trace. write takes each record's JSON; flush is called when a block's records are written; sinks get
+    """Analyse captures as one trace. write takes each record's JSON, of those kinds (`entries.takes`); flush is called when a block's records are written; sinks get
     what is found too (`report.sinks`), listeners what bodies hold (`findings.listening`); follow: the one connection that is read.
     """
     limits = limits or Limits()
@@ -103,9 +105,9 @@ def run(
     ledger = Ledger(limits, options.simulate)
     for sink in sinks:
         sink.begin(ledger)
-    makers = {sink.own: sink.exchange for sink in sinks if sink.wants_exchanges}
-    who = Who(kinds_wanted(write, sinks), (*listeners, *([Exchanges(makers)] if makers else ())), follow)
-    collector = Collector(limits, ledger, to_each(write, sinks), options.looking, who)
+    writer = Writer(write, kinds) if write is not None else None
+    who = Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks)), follow)
+    collector = Collector(limits, ledger, to_each(writer, sinks), options.looking, who)
     shard = Shard(limits, options, ledger, collector)
     with Interrupt() as interrupt:
         with ExitStack() as stack:
@@ -140,6 +142,12 @@ def run(
     result = _result(summary, trace, collector.unbalanced)
     result.out_of_memory, result.asked_to_stop = no_memory, interrupt.asked
     return result
+
+
+def _exchanges(sinks: Sequence[Sink]) -> list[Listener]:
+    """Who keeps exchanges whole, where a sink wants that."""
+    makers = {sink.own: sink.exchange for sink in sinks if sink.wants_exchanges}
+    return [Exchanges(makers)] if makers else []
 
 
 def _until_asked(blocks: Iterator[PacketBlock], interrupt: Interrupt) -> Iterator[PacketBlock]:

@@ -30,7 +30,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--pcapflow-update", action="store_true", help="accept the reports of captures as they are now: write their baselines")
 
 
-KINDS = ("connection", "http", "json", "gap", "conflict", "drop")
 _ACCEPTED = pytest.StashKey[list[str]]()
 
 
@@ -58,13 +57,17 @@ class Captures:
     def records(self, path: str | os.PathLike[str], kind: str | None = None, *, limits: Limits | None = None) -> list[AnyRecord]:
         """The records of a capture, all but the summary; of one kind (`gap`, `http`, ...) where it is given."""
         from pcapflow import api
+        from pcapflow.entries import RECORD_TYPES
         from pcapflow.errors import UsageError
         from pcapflow.records import kind_of
 
-        if kind is not None and kind not in KINDS and not kind.startswith("plugin."):
-            raise UsageError(f"{kind!r} is no record; write one of {', '.join(KINDS)}, plugin.NAME")
-        found = ((kind_of(record), record) for record in api.iter_records(self._path(path), limits=limits))
-        return [record for its, record in found if its == kind or (kind is None and its != "summary")]
+        if kind is not None and kind not in RECORD_TYPES and not kind.startswith("plugin."):
+            raise UsageError(f"{kind!r} is no record; write one of {', '.join(RECORD_TYPES)}, plugin.NAME")
+        found = (
+            (kind_of(record), record)
+            for record in api.iter_records(self._path(path), limits=limits, kinds=None if kind is None else [kind])
+        )
+        return [record for its, record in found if its == kind or (kind in (None, "plugin") and its != "summary")]
 
     def check(
         self,

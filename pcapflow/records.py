@@ -15,12 +15,29 @@ import msgspec
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import GapCause
 from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, Packet, Sequence, Side, Time, counts, says, says_or_null
-from pcapflow.json_problems import JsonProblem
+from pcapflow.messages import (
+    BOM,
+    BROKEN,
+    DEPTH,
+    DOCUMENTS,
+    DUPLICATES,
+    ENCODING,
+    ERROR,
+    EVENTS,
+    JSON_BYTES,
+    JSON_DROP,
+    JSON_STATUS,
+    KEYS,
+    PASSED,
+    PREFIX,
+    TOP,
+    JsonError,
+    Request,
+    Response,
+)
 from pcapflow.summary import Summary
 from pcapflow.unread import Unread
 
-_BODY = ("complete", "gapped", "truncated", "dropped")
-_JSON = ("complete", "invalid", "partial", "truncated", "gapped", "dropped")
 _PROTOCOLS = ("http", "json", "websocket", "tls", "http2", "proxy", "socks", "opaque", "empty")
 _LAYERS = ("decode", "reassembly", "http", "content", "json", "plugin")
 
@@ -87,6 +104,9 @@ class Proxied(msgspec.Struct, frozen=True):
     server: Annotated[ProxiedEnd | None, says("The end that was asked for.")]
 
 
+_COMMUNITY_ID = says("Its flow as other tools name it: Community ID, version 1, seed 0.")
+
+
 class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     """A TCP connection, written when nothing more can belong to it."""
 
@@ -117,92 +137,7 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     proxied: Annotated[
         Proxied | None, says("The ends as a PROXY protocol header or a SOCKS handshake has them; null where there is none.")
     ] = None
-
-
-class JsonError(msgspec.Struct):
-    """Where a JSON text broke."""
-
-    message: Annotated[str, says("What was expected and what was found, in words.")]
-    offset: Annotated[int, counts("Bytes from the beginning of its document.")]
-    path: Annotated[str, says("The path as an ijson prefix: `items.item.address`; of a long one the last 1,024 characters.")]
-    location: Annotated[str, says("The path as jq would say it: `items[412].address`; of a long one the last 1,024 characters.")]
-    document: Annotated[int, counts("Which document of the body, from 0.")]
-    kind: Annotated[str, says("What is wrong; empty in reports of earlier versions.", *(problem.value for problem in JsonProblem), "")] = ""
-
-
-_DOCUMENTS = counts("JSON documents that came whole.")
-_EVENTS = counts("Events as ijson's `basic_parse` counts them.")
-_KEYS = counts("Keys of objects.")
-_DEPTH = counts("Deepest nesting; a scalar's is 0.")
-_TOP = says_or_null("What the documents are; null where there is none.", "object", "array", "string", "number", "boolean", "null", "mixed")
-_JSON_BYTES = counts("Bytes, content codings undone.")
-_JSON_STATUS = says(
-    "Body whole and JSON unfinished is `invalid`, or `partial` where the answer says that it is a part (206); body cut is `truncated`; body gapped is `gapped`, unless it was "
-    "invalid before.",
-    *_JSON,
-)
-_ENCODING = says("As it was sent.", "utf-8", "utf-16le", "utf-16be", "utf-32le", "utf-32be")
-_BOM = says("A byte order mark came first.")
-_PREFIX = says("What stood before the text against hijacking.")
-_BROKEN = counts("Documents given up while others could be read (NDJSON, JSON text sequences, server-sent events).")
-_PASSED = counts("Events or texts that are no JSON.")
-_DUPLICATES = msgspec.Meta(description="Keys that their object had already; null where nobody counted (`--duplicate-keys`).")
-_ERROR = says("The first error.")
-_JSON_DROP = says_or_null("Why it was dropped.", *REASONS)
-
-
-class JsonBody(msgspec.Struct):
-    """What was found in a body of JSON."""
-
-    documents: Annotated[int, _DOCUMENTS]
-    events: Annotated[int, _EVENTS]
-    keys: Annotated[int, _KEYS]
-    max_depth: Annotated[int, _DEPTH]
-    top_level: Annotated[str | None, _TOP]
-    bytes: Annotated[int, _JSON_BYTES]
-    status: Annotated[str, _JSON_STATUS]
-    encoding: Annotated[str, _ENCODING] = "utf-8"
-    bom: Annotated[bool, _BOM] = False
-    prefix: Annotated[str | None, _PREFIX] = None
-    broken: Annotated[int, _BROKEN] = 0
-    skipped: Annotated[int, _PASSED] = 0
-    duplicate_keys: Annotated[int | None, _DUPLICATES] = None
-    error: Annotated[JsonError | None, _ERROR] = None
-    drop_reason: Annotated[str | None, _JSON_DROP] = None
-
-
-class Body(msgspec.Struct):
-    """The body of an HTTP message."""
-
-    framing: Annotated[str, says("What told its length.", "none", "length", "chunked", "close")]
-    bytes: Annotated[int, counts("Without chunk framing, before content codings are undone.")]
-    decoded_bytes: Annotated[int | None, says("After content codings are undone; null where nobody looked.")]
-    missing_bytes: Annotated[int, counts("Of its bytes, those the capture does not have.")]
-    content_type: Annotated[str | None, says("Content-Type.")]
-    content_encoding: Annotated[str | None, says("Content-Encoding.")]
-    status: Annotated[str, says("The first that applies: `dropped`, `gapped`, `truncated`, `complete`.", *_BODY)]
-    drop_reason: Annotated[str | None, says_or_null("Why it was dropped.", *REASONS)]
-    json: Annotated[JsonBody | None, says("What was in it, where it is JSON.")]
-    sha256: Annotated[str | None, says("Of `bytes`, hexadecimal, where `--hash-bodies` asked and all of them came.")] = None
-
-
-class Request(msgspec.Struct):
-    """An HTTP request."""
-
-    method: Annotated[str, says("The method.")]
-    target: Annotated[str, says("The request target, as it was sent.")]
-    host: Annotated[str | None, says("Host.")]
-    version: Annotated[str, says("HTTP version: `1.1`.")]
-    body: Annotated[Body, says("Its body.")]
-
-
-class Response(msgspec.Struct):
-    """A final HTTP response."""
-
-    status: Annotated[int, counts("The status code.")]
-    reason: Annotated[str, says("The reason phrase.")]
-    version: Annotated[str, says("HTTP version.")]
-    body: Annotated[Body, says("Its body.")]
+    community_id: Annotated[str | None, _COMMUNITY_ID] = None
 
 
 class Http(msgspec.Struct, tag="http", tag_field="record"):
@@ -218,6 +153,15 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
     resynchronised: Annotated[bool, says("Found by a search after a loss, or paired by acknowledgement numbers.")]
     request: Annotated[Request | None, says("The request.")]
     response: Annotated[Response | None, says("The response.")]
+    client: Annotated[Endpoint | None, says("The client's end.")] = None
+    server: Annotated[Endpoint | None, says("The server's end.")] = None
+    community_id: Annotated[str | None, _COMMUNITY_ID] = None
+    wait: Annotated[
+        float | None,
+        says(
+            "Seconds from the last byte of the request to the first of the response, 0 where that came earlier; null where one of them is not there."
+        ),
+    ] = None
 
 
 class Json(msgspec.Struct, tag="json", tag_field="record"):
@@ -228,21 +172,21 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
     source: Annotated[str, says("Where the text came from.", "http-response", "http-request", "raw")]
     exchange: Annotated[int | None, says("The number of its exchange, as in the `http` record; null for a stream of JSON.")]
     ts: Annotated[float, counts("First byte of the message or stream.")]
-    documents: Annotated[int, _DOCUMENTS]
-    events: Annotated[int, _EVENTS]
-    keys: Annotated[int, _KEYS]
-    max_depth: Annotated[int, _DEPTH]
-    top_level: Annotated[str | None, _TOP]
-    bytes: Annotated[int, _JSON_BYTES]
-    status: Annotated[str, _JSON_STATUS]
-    encoding: Annotated[str, _ENCODING]
-    bom: Annotated[bool, _BOM]
-    prefix: Annotated[str | None, _PREFIX]
-    broken: Annotated[int, _BROKEN]
-    skipped: Annotated[int, _PASSED]
-    duplicate_keys: Annotated[int | None, _DUPLICATES]
-    error: Annotated[JsonError | None, _ERROR]
-    drop_reason: Annotated[str | None, _JSON_DROP]
+    documents: Annotated[int, DOCUMENTS]
+    events: Annotated[int, EVENTS]
+    keys: Annotated[int, KEYS]
+    max_depth: Annotated[int, DEPTH]
+    top_level: Annotated[str | None, TOP]
+    bytes: Annotated[int, JSON_BYTES]
+    status: Annotated[str, JSON_STATUS]
+    encoding: Annotated[str, ENCODING]
+    bom: Annotated[bool, BOM]
+    prefix: Annotated[str | None, PREFIX]
+    broken: Annotated[int, BROKEN]
+    skipped: Annotated[int, PASSED]
+    duplicate_keys: Annotated[int | None, DUPLICATES]
+    error: Annotated[JsonError | None, ERROR]
+    drop_reason: Annotated[str | None, JSON_DROP]
 
 
 class LimitValue(msgspec.Struct):

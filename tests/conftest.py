@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pcapflow import pipeline
+from pcapflow.entries import Kinds
 from pcapflow.limits import Limits
 from pcapflow.report.schema import schema
 from pcapflow.summary import Summary
@@ -66,6 +67,7 @@ IS_RECORD = jsonschema_rs.validator_for({"$schema": _STRICT["$schema"], "$ref": 
 """Whether a record is what the schema says. (jsonschema itself, which tests/report/test_schema.py uses, takes 25 times as long.)"""
 
 Run = Callable[..., Ran]
+ALL_RECORDS = frozenset(("connection", "http", "json", "gap", "conflict", "drop", "plugin"))
 
 
 def check(ran: Ran) -> Ran:
@@ -87,14 +89,14 @@ def check(ran: Ran) -> Ran:
 def run(tmp_path: Path) -> Run:
     """Analyse a capture given as bytes or as a path."""
 
-    def go(capture: bytes | str | Path, limits: Limits | None = None, **options: Any) -> Ran:
+    def go(capture: bytes | str | Path, limits: Limits | None = None, kinds: Kinds = ALL_RECORDS, **options: Any) -> Ran:
         if isinstance(capture, bytes):
             path = tmp_path / "capture.pcap"
             path.write_bytes(capture)
         else:
             path = Path(capture)
         lines: list[bytes] = []
-        result = pipeline.run([str(path)], limits, pipeline.Options(**options), write=lines.extend)
+        result = pipeline.run([str(path)], limits, pipeline.Options(**options), write=lines.extend, kinds=kinds)
         return check(Ran(result, lines))
 
     return go

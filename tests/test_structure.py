@@ -27,6 +27,7 @@ VOCABULARY = {
     "limits",
     "drops",
     "budget",
+    "messages",
     "records",
     "process_memory",
     "terminal_text",

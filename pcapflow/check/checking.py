@@ -38,6 +38,7 @@ from pcapflow.check.walk_records import name_of, packet_of
 from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
 from pcapflow.files import begins_as_capture, discard, is_folder, place_of, put_in_place, temporary
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody, JsonError
 from pcapflow.records import AnyRecord, Connection, Drop, Gap, Http, Json, Streams
 from pcapflow.summary import Summary
 from pcapflow.unread import Unread
@@ -322,10 +323,12 @@ def _kinds_of(record: AnyRecord) -> list[str]:
     if isinstance(record, Drop):
         return ["drop"]
     if isinstance(record, Json):
-        return {"invalid": ["invalid-json"], "truncated": ["truncated"]}.get(record.status, ["invalid-json"] if record.broken else [])
+        return ["invalid-json"] if _is_invalid(record) else ["truncated"] * (record.status == "truncated")
     if isinstance(record, Http):
         bodies = [message.body for message in (record.request, record.response) if message is not None]
+        bad = [body.json for body in bodies if body.json is not None and _is_invalid(body.json)]
         holds = {
+            "invalid-json": bool(bad),
             "anomaly": bool(record.anomalies),
             "truncated": any(body.status == "truncated" for body in bodies),
             "unanswered": record.response is None,
@@ -337,6 +340,10 @@ def _kinds_of(record: AnyRecord) -> list[str]:
     return []
 
 
+def _is_invalid(json: Json | JsonBody) -> bool:
+    return json.status == "invalid" or (json.broken > 0 and json.status != "truncated")
+
+
 def _unread(streams: Streams) -> list[Unread]:
     return [*streams.client.unread, *streams.server.unread]
 
@@ -346,9 +353,16 @@ def _detail(kind: str, record: AnyRecord) -> str:
         return f": {', '.join(record.anomalies)}"
     if isinstance(record, Connection):
         return f": {', '.join(f'{one.bytes:,} bytes {one.name or one.reason}' for one in _unread(record.streams))}"
-    if isinstance(record, Json) and record.error is not None:
-        return f": {record.error.message} (byte {record.error.offset}, at {record.error.location or 'the top'})"
+    if isinstance(record, Json):
+        return _error(record.error)
+    if kind == "invalid-json" and isinstance(record, Http):
+        bodies = [message.body.json for message in (record.request, record.response) if message is not None]
+        return _error(next(json.error for json in bodies if json is not None and _is_invalid(json)))
     return f": {record.cause}" if isinstance(record, Gap) else ""
+
+
+def _error(error: JsonError | None) -> str:
+    return f": {error.message} (byte {error.offset}, at {error.location or 'the top'})" if error is not None else ""
 
 
 def captures_of(folder: str, limits: Limits, ledger: Ledger) -> tuple[list[str], str]:

@@ -19,7 +19,7 @@ from pcapflow.check.endpoints import EndpointChange, Endpoints
 from pcapflow.check.walk_records import Key, key_of, name_of, packet_of, walk
 from pcapflow.check.walk_summary import comparable
 from pcapflow.check.walk_summary import summary as walk_summary
-from pcapflow.records import AnyRecord
+from pcapflow.records import AnyRecord, Json
 from pcapflow.summary import Summary
 
 WINDOW = 4096
@@ -181,6 +181,8 @@ def compare(
                 del left[side]
             elif isinstance(record, Summary):
                 summaries[side] = record
+            elif isinstance(record, Json) and record.exchange is not None:
+                continue  # it stands in its exchange, and in one report perhaps beside it
             else:
                 if with_endpoints:
                     endpoints[side].add(record)

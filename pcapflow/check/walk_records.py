@@ -7,24 +7,20 @@ from pathlib import PurePath
 from pcapflow.check.changes import Out, each, perhaps
 from pcapflow.check.changes import key_of as quoted
 from pcapflow.fields import Endpoint
+from pcapflow.messages import Body, JsonBody, JsonError, Request, Response
 from pcapflow.records import (
     AnyRecord,
-    Body,
     Conflict,
     Connection,
     Drop,
     Gap,
     Http,
     Json,
-    JsonBody,
-    JsonError,
     LimitValue,
     Plugin,
     Proxied,
     ProxiedEnd,
     Range,
-    Request,
-    Response,
     Stream,
     Streams,
     Tls,
@@ -129,6 +125,8 @@ def connection(at: str, a: Connection, b: Connection, out: Out) -> None:
     out(f"{at}.vlan_server", a.vlan_server, b.vlan_server)
     out(f"{at}.multipath", a.multipath, b.multipath)
     perhaps(f"{at}.proxied", a.proxied, b.proxied, out, proxied)
+    if a.community_id is not None and b.community_id is not None:
+        out(f"{at}.community_id", a.community_id, b.community_id)
 
 
 def json_error(at: str, a: JsonError, b: JsonError, out: Out) -> None:
@@ -172,6 +170,19 @@ def body(at: str, a: Body, b: Body, out: Out) -> None:
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
     perhaps(f"{at}.json", a.json, b.json, out, json_body)
     out(f"{at}.sha256", a.sha256, b.sha256)
+    if a.expected_bytes is not None and b.expected_bytes is not None:  # else from before it was told
+        out(f"{at}.expected_bytes", a.expected_bytes, b.expected_bytes)
+
+
+def place(at: str, a: Request | Response, b: Request | Response, out: Out) -> None:
+    """Walks the fields of `MessagePlace`."""
+    if a.packet is None or b.packet is None:
+        return  # from before they were told
+    out(f"{at}.packet", a.packet, b.packet)
+    out(f"{at}.file", file_name(a.file), file_name(b.file))
+    out(f"{at}.frame", a.frame, b.frame)
+    out(f"{at}.ts", a.ts, b.ts)
+    out(f"{at}.end_ts", a.end_ts, b.end_ts)
 
 
 def request(at: str, a: Request, b: Request, out: Out) -> None:
@@ -181,6 +192,7 @@ def request(at: str, a: Request, b: Request, out: Out) -> None:
     out(f"{at}.host", a.host, b.host)
     out(f"{at}.version", a.version, b.version)
     body(f"{at}.body", a.body, b.body, out)
+    place(at, a, b, out)
 
 
 def response(at: str, a: Response, b: Response, out: Out) -> None:
@@ -189,6 +201,7 @@ def response(at: str, a: Response, b: Response, out: Out) -> None:
     out(f"{at}.reason", a.reason, b.reason)
     out(f"{at}.version", a.version, b.version)
     body(f"{at}.body", a.body, b.body, out)
+    place(at, a, b, out)
 
 
 def http(at: str, a: Http, b: Http, out: Out) -> None:
@@ -201,6 +214,11 @@ def http(at: str, a: Http, b: Http, out: Out) -> None:
     out(f"{at}.resynchronised", a.resynchronised, b.resynchronised)
     perhaps(f"{at}.request", a.request, b.request, out, request)
     perhaps(f"{at}.response", a.response, b.response, out, response)
+    if a.client is not None and b.client is not None:  # else from before they were told
+        perhaps(f"{at}.client", a.client, b.client, out, endpoint)
+        perhaps(f"{at}.server", a.server, b.server, out, endpoint)
+        out(f"{at}.community_id", a.community_id, b.community_id)
+        out(f"{at}.wait", a.wait, b.wait)
 
 
 def json(at: str, a: Json, b: Json, out: Out) -> None:

@@ -13,9 +13,11 @@ from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, ReaderLeft, open_output
 from pcapflow.cli.sinks import load_sinks, open_sinks, refuse_clashes, sink_options
+from pcapflow.cli.values import RecordTypes
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
+    from pcapflow.entries import Kinds
     from pcapflow.pipeline import Options, Result
     from pcapflow.report.sinks.base import Sink
 
@@ -32,6 +34,13 @@ Examples:
 @capture_arguments()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the summary for a terminal.")
 @click.option("--ndjson", is_flag=True, help="One record a line, written while the capture is read.")
+@click.option(
+    "--records",
+    "kinds",
+    type=RecordTypes(),
+    default=None,
+    help="Only records of those types; `json` then is each body of JSON by itself too, beside its exchange.",
+)
 @click.option("--no-records", is_flag=True, help="With --json: leave the array of records out.")
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the report to FILE, which appears when it is whole."
@@ -44,6 +53,7 @@ def analyze(
     *,
     as_json: bool,
     ndjson: bool,
+    kinds: frozenset[str] | None,
     no_records: bool,
     output: str | None,
     **run: Any,
@@ -56,13 +66,15 @@ def analyze(
         raise click.UsageError("--json and --ndjson exclude each other")
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
+    if kinds is not None and (no_records or not (as_json or ndjson)):
+        raise click.UsageError("--records goes with --json or --ndjson, and not with --no-records")
     refuse_clashes(captures, output, run)
     bounds, options = settings(run, looking(run))
     loaded = load_sinks(run)
     _import_all(to_terminal=not (as_json or ndjson))
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
-        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack), ending, quiet=run["quiet"])
+        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack), ending, kinds, quiet=run["quiet"])
         try:
             if ndjson:
                 result = _ndjson(job)
@@ -91,7 +103,16 @@ class _Job:
     """What to analyse, how, and where the report goes."""
 
     def __init__(
-        self, captures: tuple[str, ...], bounds: Limits, options: Options, out: Output, beside: list[Sink], ending: Ending, *, quiet: bool
+        self,
+        captures: tuple[str, ...],
+        bounds: Limits,
+        options: Options,
+        out: Output,
+        beside: list[Sink],
+        ending: Ending,
+        kinds: Kinds,
+        *,
+        quiet: bool,
     ) -> None:
         self.captures = captures
         self.bounds = bounds
@@ -99,6 +120,7 @@ class _Job:
         self.out = out
         self.beside = beside
         self.ending = ending
+        self.kinds = kinds
         self.quiet = quiet
 
     def run(self, write: Any) -> Result:
@@ -107,7 +129,14 @@ class _Job:
 
         with progress_bar(enabled=not self.quiet) as progress:
             result = pipeline.run(
-                self.captures, self.bounds, self.options, write=write, flush=self.out.flush, progress=progress, sinks=self.beside
+                self.captures,
+                self.bounds,
+                self.options,
+                write=write,
+                kinds=self.kinds,
+                flush=self.out.flush,
+                progress=progress,
+                sinks=self.beside,
             )
         self.ending.begin()
         return result

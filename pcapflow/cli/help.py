@@ -15,6 +15,7 @@ GROUPS = {
     "Output": (
         "as_json",
         "ndjson",
+        "kinds",
         "no_records",
         "output",
         "html",

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 import click
 
 from pcapflow.budget import Ledger
+from pcapflow.entries import RECORD_TYPES
 from pcapflow.limits import MOST
 from pcapflow.sizes import duration, moment, size
+from pcapflow.suggestions import did_you_mean
 from pcapflow.terminal_text import brief
 
 if TYPE_CHECKING:
     _IntType = click.ParamType[int]
     _PairType = click.ParamType[tuple[str, int]]
+    _NamesType = click.ParamType[frozenset[str]]
 else:
-    _IntType = _PairType = click.ParamType  # generic for the type checker alone in older versions of click
+    _IntType = _PairType = _NamesType = click.ParamType  # generic for the type checker alone in older versions of click
 
 
 _DIGITS = 18
@@ -41,6 +44,23 @@ class Size(_IntType):
             return size(str(value))
         except ValueError as e:
             self.fail(str(e), param, ctx)
+
+
+class RecordTypes(_NamesType):
+    """`http,connection`: types of records."""
+
+    name = "type,..."
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
+        names = [name.strip() for name in str(value).split(",")]
+        for name in names:
+            if name not in RECORD_TYPES and not name.startswith("plugin."):
+                self.fail(
+                    f"{brief(name)} is no type of record: write {', '.join(RECORD_TYPES)} or plugin.NAME{did_you_mean(name, RECORD_TYPES)}",
+                    param,
+                    ctx,
+                )
+        return frozenset(names)
 
 
 class Duration(_IntType):

@@ -11,11 +11,11 @@ from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
 from pcapflow.findings.listening import Listener
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
-from pcapflow.records import JsonBody
 
 
 class Bodies:

@@ -18,14 +18,17 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
 from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import Drop, DropReason, GapCause
+from pcapflow.entries import OWNED_JSON, takes
 from pcapflow.findings.bodies import Bodies
+from pcapflow.findings.ends import LatestEnds, community_id, endpoint
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
 from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
-from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record, endpoint
+from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record
 from pcapflow.findings.tcp_counts import TcpCounts
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import backend
 from pcapflow.payload.body import BodyReader
 from pcapflow.payload.registry import payloads
@@ -38,7 +41,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import endpoints, vlans_of
-from pcapflow.records import JsonBody, kind_of, seconds
+from pcapflow.records import kind_of, seconds
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary
@@ -73,7 +76,9 @@ class Collector:
         self.wants_records = take is not None
         self._sorter = RecordSorter(ledger.output, take) if take is not None else None
         self._add = self._sorter.add if self._sorter is not None else _nowhere
-        self._takes_connections, self._takes_http, self._takes_json = map(self._wants, ("connection", "http", "json"))
+        self._takes_connections, self._takes_http, self._takes_json, self.json_alone = map(
+            self._wants, ("connection", "http", "json", OWNED_JSON)
+        )
         self._encode = msgspec.json.Encoder().encode
         self.drops = Drops()
         self._counts = TcpCounts(self.drops)
@@ -89,6 +94,7 @@ class Collector:
         self.looks_at_all = looking.at_all or any(one.looks_at_all for one in who.listeners)
         self.worst = Worst(limits)
         self.places = Places()
+        self.ends = LatestEnds()
         self._methods = NamedCounts(limits.map_keys, METHODS)
         self._statuses = NamedCounts(limits.map_keys, STATUSES)
         self._codings_missing = NamedCounts(limits.map_keys, EXTRAS)
@@ -131,7 +137,7 @@ class Collector:
 
     def _wants(self, kind: str) -> bool:
         """Whether somebody takes records of that type."""
-        return self.wants_records and (self._kinds is None or kind in self._kinds)
+        return any(takes(kinds, kind) for kinds in self._kinds)
 
     def _limit(self, name: str) -> records.LimitValue:
         return records.LimitValue(name, getattr(self.limits, name))
@@ -169,7 +175,7 @@ class Collector:
             vlan, vlan_server = vlans_of(inside, {syn.direction: vlan_ids(syn.tag)}, syn.direction)
             record = records.Connection(
                 syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), vlan, inside.tunnel, "syn", "syn", end,
-                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, vlan_server=vlan_server, multipath=syn.multipath,
+                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, vlan_server=vlan_server, multipath=syn.multipath, community_id=community_id(*ends),
             )  # fmt: skip
             self._add(packet, syn.number, "connection", self._encode(record), _CONNECTION)
 
@@ -223,21 +229,8 @@ class Collector:
         if self._wants("drop"):
             resumes = reason.layer != "reassembly"
             record = records.Drop(
-                packet,
-                "client",
-                reason.layer,
-                reason.value,
-                seconds(ts),
-                packet,
-                0,
-                n,
-                limit,
-                "",
-                None,
-                None,
-                resumes,
-                *self.places.of(packet),
-            )
+                packet, "client", reason.layer, reason.value, seconds(ts), packet, 0, n, limit, "", None, None, resumes, *self.places.of(packet),
+            )  # fmt: skip
             self.record(packet, packet, record)
 
     def count_drop(self, reason: DropReason, n: int) -> None:
@@ -334,7 +327,8 @@ class Collector:
     def json(self, packet: int, record: records.Json) -> None:
         """See `Host`."""
         if self._takes_json:
-            self._add(packet, record.connection, "json", self._encode(record), _JSON + (record.stream == "server"))
+            kind = "json" if record.exchange is None else OWNED_JSON
+            self._add(packet, record.connection, kind, self._encode(record), _JSON + (record.stream == "server"))
 
     def plugin(self, conversation: Conversation, direction: int, name: str, fields: bytes, at: Where, packet: int) -> None:
         """See `Host`."""
@@ -347,7 +341,7 @@ class Collector:
         if self._wants(kind):
             said: Any = msgspec.Raw(fields)
             record = records.Plugin(
-                kind, connection, stream, exchange, seconds(at.ts), at.packet, at.offset, said, *self.places.of(at.packet)
+                kind, connection, stream, exchange, seconds(at.ts), at.origin, at.offset, said, *self.places.of(at.origin)
             )
             self.entry(packet, connection, kind, self._encode(record), _PLUGIN + (stream == "server"))
 

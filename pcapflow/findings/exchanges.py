@@ -13,10 +13,10 @@ from pcapflow.budget import Share
 from pcapflow.drops import Drop
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 from pcapflow.findings.listening import Listener, Run
+from pcapflow.messages import Body, Request, Response
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
-from pcapflow.records import Body, Request, Response
 
 _SHARE = 2 << 20
 """Bytes of the bodies that are under way, and of their heads."""

@@ -14,6 +14,7 @@ import msgspec
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
+from pcapflow.entries import Kinds
 from pcapflow.findings.follow import Following
 from pcapflow.limits import Limits
 from pcapflow.payload.body_listener import BodyListener
@@ -77,8 +78,8 @@ class Listener:
 class Who(msgspec.Struct, frozen=True):
     """Who wants what of a run, beside the summary."""
 
-    kinds: frozenset[str] | None = None
-    """Types of the records that somebody takes; None for all."""
+    kinds: tuple[Kinds, ...] = ()
+    """Of records, what each takes who takes some."""
     listeners: Sequence[Listener] = ()
     follow: Following | None = None
     """One connection alone is looked at, and its bytes are handed on."""

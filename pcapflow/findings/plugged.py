@@ -114,7 +114,7 @@ class PluggedBodies(Listener):
             drop = Drop(DropReason.PLUGIN_MEMORY, *account.refusal(), f"{reader.name}: what was found in a body")
             self._run.given_up(origin, drop, len(found))
             return
-        where = Where(origin.offset, origin.first_packet, origin.ts, -1)
+        where = Where(origin.offset, origin.first_packet, origin.ts, -1, origin.first_packet)
         self._waiting.setdefault(origin.exchange, []).append((origin.stream, reader.name, found, where))
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:

@@ -6,15 +6,13 @@ Contract: functions and `Worst` take connections that are over. Invariant: `Wors
 from __future__ import annotations
 
 import heapq
-import ipaddress
 
-from pcapflow.fields import Endpoint
+from pcapflow.findings.ends import community_id, endpoint
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.protocols.prefix import Prefix
 from pcapflow.protocols.stack import Stack
 from pcapflow.protocols.tls.handshake import Handshake
-from pcapflow.reassembly import keys
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.records import Connection as ConnectionRecord
@@ -30,12 +28,6 @@ NOTHING_SAID = Streams(*(Stream(*(0,) * 12, "partial", None, NOTHING) for _ in r
 
 _OUTSIDE = 100
 """One byte in so many that cannot belong to its stream says that something is not understood."""
-
-
-def endpoint(end: keys.Endpoint) -> Endpoint:
-    """An end of a connection, for the report."""
-    address = ipaddress.IPv6Address(end.address) if end.is_ipv6 else ipaddress.IPv4Address(end.address)
-    return Endpoint(str(address), end.port)
 
 
 def outside(stream: HalfStream) -> bool:
@@ -111,6 +103,7 @@ def connection_record(connection: Connection) -> ConnectionRecord:
         vlan_server,
         connection.multipath,
         proxied,
+        community_id(*connection.endpoints),
     )
 
 

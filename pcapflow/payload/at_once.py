@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from pcapflow.json_backend import ijson_backend
+from pcapflow.messages import JsonBody
 from pcapflow.payload.path import CLOSING, OPENING, Event
-from pcapflow.records import JsonBody
 
 SMALL = 512
 """A whole body of at most so many bytes cannot pass a limit and is parsed in one go."""

@@ -13,6 +13,7 @@ from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import SMALL, parse_at_once
 from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.content import Decoder, missing
@@ -20,7 +21,6 @@ from pcapflow.payload.duplicates import DuplicateKeys
 from pcapflow.payload.json_formats import open_text, seems_json
 from pcapflow.payload.json_texts import Text
 from pcapflow.payload.tap import Tap
-from pcapflow.records import JsonBody
 
 if TYPE_CHECKING:
     import hashlib

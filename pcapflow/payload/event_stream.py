@@ -13,9 +13,9 @@ from codecs import BOM_UTF8
 from pcapflow.budget import Account
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.json_texts import RECORD_SEPARATOR, Separated
 from pcapflow.payload.tap import Tap
-from pcapflow.records import JsonBody
 
 _DONE = b"[DONE]"
 _LINE_END = re.compile(rb"[\r\n]")

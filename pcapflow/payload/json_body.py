@@ -17,6 +17,7 @@ from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.json_problems import JsonProblem
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody, JsonError
 from pcapflow.payload import json_error_offset
 from pcapflow.payload.at_once import count, tools, top_level_with
 from pcapflow.payload.json_error_offset import Broken
@@ -25,7 +26,6 @@ from pcapflow.payload.json_outline import EMPTY, SCALAR, Outline, Scan, built_of
 from pcapflow.payload.json_place import Place
 from pcapflow.payload.path import CLOSING, OPENING, Path, innermost
 from pcapflow.payload.tap import Tap
-from pcapflow.records import JsonBody, JsonError
 
 PARSER_BYTES = 6 << 10
 """Reserved for a parser: the state of ijson and yajl, and the path."""

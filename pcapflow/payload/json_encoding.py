@@ -9,8 +9,8 @@ import codecs
 import re
 
 from pcapflow.drops import Drop
+from pcapflow.messages import JsonBody
 from pcapflow.payload.json_texts import Text
-from pcapflow.records import JsonBody
 
 _OPENING_BYTES = 32
 """What is looked at before the first byte is parsed: a byte order mark and a prefix fit."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pcapflow.budget import Account
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.json_texts import RECORD_SEPARATOR, Separated
 from pcapflow.payload.tap import Tap
-from pcapflow.records import JsonBody
 
 _ENVELOPE = 5
 _COMPRESSED, _TRAILERS = 1, 0x80

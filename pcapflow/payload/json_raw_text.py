@@ -7,12 +7,12 @@ import re
 from pcapflow.budget import Account
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_encoding import Encoded
 from pcapflow.payload.json_outline import Outline
 from pcapflow.payload.json_texts import NEW_LINE, NUL, Separated, Text, Whole
 from pcapflow.payload.tap import Tap
-from pcapflow.records import JsonBody
 
 _SEPARATOR = re.compile(rb"[\n\0]")
 _TELLING = 4

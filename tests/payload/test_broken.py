@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pcapflow.budget import Ledger
 from pcapflow.json_problems import JsonProblem
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonError
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_errors import SENTENCES
-from pcapflow.records import JsonError
 
 LIMITS = replace(Limits(), json_slice=16)
 

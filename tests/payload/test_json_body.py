@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_outline import Outline
-from pcapflow.records import JsonBody
 from tests.work import ends
 
 TINY = replace(Limits(), json_slice=16)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import SMALL, parse_at_once
 from pcapflow.payload.json_body import JsonParser
-from pcapflow.records import JsonBody
 from tests.conftest import CASES
 
 DEFAULT = Limits()

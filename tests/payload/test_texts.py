@@ -17,10 +17,10 @@ from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonBody
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_formats import open_text
 from pcapflow.payload.registry import Payloads
-from pcapflow.records import JsonBody
 from tests.payload.test_json_body import values
 
 TINY = replace(Limits(), json_slice=16)

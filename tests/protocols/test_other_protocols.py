@@ -177,7 +177,7 @@ def test_no_handshake_raises_and_nothing_stays_reserved(noise: bytes, at: int, i
         services = SimpleNamespace(ledger=ledger, limits=Limits(), unread=lambda *said: told.append(said[-1]))
         handshake = Handshake(cast(Host, services), cast(Conversation, conversation))
         for i in range(0, len(hello), 50):
-            handshake._run(0, [], hello[i : i + 50], Where(i, 1, 0, -1))
+            handshake._run(0, [], hello[i : i + 50], Where(i, 1, 0, -1, 1))
         assert conversation.readings[0].read + sum(one.bytes for one in told) == len(hello)
         told.clear()
         handshake.finish(0)

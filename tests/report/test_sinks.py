@@ -32,6 +32,7 @@ from pcapflow.report.sinks.html import Page
 from pcapflow.report.sinks.parquet import ParquetTables
 from pcapflow.report.sinks.prometheus import Prometheus
 from pcapflow.report.timeline import BUCKETS, Timeline
+from tests.conftest import ALL_RECORDS
 from tests.launcher import launch_text
 from tests.report.conversation import capture
 from tests.report.har_schema import HAR
@@ -42,7 +43,7 @@ NAMED = {path.name: path for path in SAMPLES}
 
 def run(path: Path, *sinks: Sink, limits: Limits | None = None, **more: Any) -> tuple[list[dict[str, Any]], pipeline.Result]:
     lines: list[bytes] = []
-    result = pipeline.run([str(path)], limits, write=lines.extend, sinks=sinks, **more)
+    result = pipeline.run([str(path)], limits, write=lines.extend, kinds=ALL_RECORDS, sinks=sinks, **more)
     assert result.unbalanced == []
     assert all(component.at_end_bytes == 0 for component in result.summary.memory.components.values())
     return [json.loads(line) for line in lines], result

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from sys import getsizeof
 
 from pcapflow.budget import Account
+from pcapflow.messages import Body, JsonBody, Response
 from pcapflow.protocols.http.message import FormOf, Head, RequestHead, ResponseHead, encoded
-from pcapflow.records import Body, JsonBody, Response
 
 CACHED_HEAD_BYTES = 1 << 10
 """Longer heads are not kept parsed."""
@@ -129,6 +129,8 @@ def small_answer(head: ResponseHead, body: bytes, json: JsonBody | None) -> Answ
     """What a small body holds, and the response as it is written."""
     decoded = len(body) if json is not None else None
     response = encoded(
-        head.with_body(Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json))
+        head.with_body(
+            Body("length", len(body), decoded, 0, head.content_type, head.content_encoding, "complete", None, json, None, len(body))
+        )
     )
     return Answer(json, response, memoryview(response).nbytes)  # type: ignore[arg-type]

@@ -6,20 +6,33 @@ Contract: whoever pairs messages fills it in. Invariant: what it keeps is reserv
 from __future__ import annotations
 
 from sys import getsizeof
+from typing import Protocol, TypeVar, cast
 
 import msgspec
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Account
+from pcapflow.fields import Ends
+from pcapflow.messages import Request, Response
 from pcapflow.protocols.http.cache import Heads
-from pcapflow.protocols.http.message import NOTHING, Head, RequestHead, ResponseHead
-from pcapflow.records import Http, Request, Response
+from pcapflow.protocols.http.message import NOTHING, Head, MessagePlace, RequestHead, ResponseHead
+from pcapflow.records import Http, seconds
 
 WAITING_BYTES = 700
 """Reserved for each exchange that waits, beside its heads and what is known of its bodies."""
 _BODY_BYTES = 900
 """A record of one side with a body and what its JSON held, beside the texts of an error."""
+_encode = msgspec.json.Encoder().encode
+M = TypeVar("M", Request, Response)
 _IN_ORDER = {name.value: i for i, name in enumerate(Anomaly)}
+
+
+class Places(Protocol):
+    """Where the trace's packets lie."""
+
+    def of(self, packet: int) -> tuple[str | None, int | None]:
+        """The capture that has a packet, and its number there; None where the trace is one capture."""
+        ...
 
 
 class Exchange:
@@ -31,6 +44,13 @@ class Exchange:
     response_head: ResponseHead | None = None
     request_done = True
     response_done = False
+    request_packet = 0
+    """That carried its first byte; 0 where there is none."""
+    request_end = 0
+    """When the last of its bytes was captured (ns)."""
+    response_packet = 0
+    response_ts = 0
+    """When its first byte was captured (ns)."""
     resynchronised = False
     anomalies: list[str] = NOTHING
     done_packet = 0
@@ -58,6 +78,12 @@ class Exchange:
         """Name what was suspicious in it; in the table's order, whichever side was looked at first."""
         if more:
             self.anomalies = sorted({*self.anomalies, *more}, key=_IN_ORDER.__getitem__)
+
+    def waited(self) -> int | None:
+        """Nanoseconds from the last byte of the request to the first of its answer, below 0 where that came earlier; None where one of them is not there."""
+        if self.request is None or self.response is None:
+            return None
+        return self.response_ts - self.request_end
 
     def reserve(self, account: Account, heads: Heads) -> bool:
         """Reserve what it keeps; whether there was room. What was reserved stays so until `release`."""
@@ -92,12 +118,18 @@ def _record_bytes(record: Request | Response | None, head: RequestHead | Respons
     return _BODY_BYTES + (sum(map(getsizeof, (error.message, error.path, error.location))) if error is not None else 0)
 
 
-def http_record(connection: int, exchange: Exchange) -> Http:
-    """An exchange whose sides are both done."""
+def http_record(connection: int, exchange: Exchange, ends: Ends, places: Places) -> Http:
+    """An exchange whose sides are both done; places: where packets lie."""
     begun = (exchange.ts + 500) // 1000
-    duration = None
-    if exchange.response is not None and exchange.request is not None:
+    duration = wait = None
+    request, response = exchange.request, exchange.response
+    if response is not None and request is not None:
         duration = max(0, (exchange.done_ts + 500) // 1000 - begun) / 1_000_000
+        wait = max(0, (exchange.response_ts + 500) // 1000 - (exchange.request_end + 500) // 1000) / 1_000_000
+    if request is not None:
+        request = _placed(request, exchange.request_packet, exchange.ts, exchange.request_end, places)
+    if response is not None:
+        response = _placed(response, exchange.response_packet, exchange.response_ts, exchange.done_ts, places)
     return Http(
         connection,
         exchange.index,
@@ -105,6 +137,20 @@ def http_record(connection: int, exchange: Exchange) -> Http:
         duration,
         exchange.anomalies,
         exchange.resynchronised,
-        exchange.request,
-        exchange.response,
+        request,
+        response,
+        ends.client,
+        ends.server,
+        ends.community_id,
+        wait,
     )
+
+
+def _placed(message: M, packet: int, ts: int, end_ts: int, places: Places) -> M:
+    """A message with where and when it was captured; ts, end_ts: ns."""
+    place = MessagePlace(packet, *places.of(packet), seconds(ts), seconds(end_ts))
+    if isinstance(message, msgspec.Raw):
+        # encoded already, see `message.encoded`: these are its last fields
+        return cast("M", msgspec.Raw(b"".join((memoryview(message)[:-1], b",", memoryview(_encode(place))[1:]))))
+    message.packet, message.file, message.frame, message.ts, message.end_ts = place.packet, place.file, place.frame, place.ts, place.end_ts
+    return message

@@ -14,16 +14,18 @@ from msgspec.structs import astuple
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
+from pcapflow.messages import Body, JsonBody, Response
 from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.http.body import BEGINS_BYTES, BodyState, begins_json
 from pcapflow.protocols.http.cache import SMALL_ANSWER, small_answer
 from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, http_record
 from pcapflow.protocols.http.message import NO_BODY, HeadRead, RequestHead, ResponseHead
-from pcapflow.records import Body, Json, JsonBody, Response, seconds
+from pcapflow.records import Json, seconds
 from pcapflow.streams.conversation import Conversation
 
 _packet = itemgetter(0)
 _PARTIAL_CONTENT = 206
+_EARLY = [Anomaly.ANSWERED_EARLY.value]
 _BRACKETS = (b"{", b"[")
 
 
@@ -152,7 +154,7 @@ class Flow:
         known.uses += 1
         exchange = self.answering
         assert exchange is not None
-        if known.json is not None and services.wants_records:
+        if known.json is not None and services.json_alone:
             self._json_record("server", "http-response", exchange, known.json, message.ts, packet)
         self.answered(exchange, known.response, packet, ts)
 
@@ -197,9 +199,10 @@ class Flow:
             services.not_looked_at()
         if services.wants_records:
             body = Body(
-                state.framing, state.bytes, decoded, state.missing, head.content_type, head.content_encoding, status, reason, json, digest
-            )
-            if json is not None:
+                state.framing, state.bytes, decoded, state.missing, head.content_type, head.content_encoding, status, reason, json, digest,
+                head.length if state.framing == "length" else None,
+            )  # fmt: skip
+            if json is not None and services.json_alone:
                 if side:
                     self._json_record("server", "http-response", exchange, json, state.ts, packet)
                 else:
@@ -214,6 +217,8 @@ class Flow:
         request = exchange.head
         assert request is not None
         exchange.request = request.with_body(body)
+        if state.bytes or status == "complete":
+            exchange.request_end = ts  # else nothing came behind its head
         exchange.request_done = True
         self.asking = None
         exchange.done_packet = max(exchange.done_packet, packet)
@@ -244,6 +249,9 @@ class Flow:
     def tell(self, exchange: Exchange) -> None:
         """Both sides are done, or will never come."""
         services = self._services
+        wait = exchange.waited()
+        if wait is not None and wait < 0:
+            exchange.add_anomalies(_EARLY)
         if exchange.anomalies:
             services.anomalies(exchange.anomalies)
         if exchange.reserved or exchange.held:
@@ -251,7 +259,8 @@ class Flow:
         if services.by_exchange:
             services.exchange_over(self._conversation.number, exchange, exchange.response_head, exchange.done_packet)
         if services.wants_records:
-            services.http(exchange.done_packet, http_record(self._conversation.number, exchange))
+            ends = services.ends(self._conversation)
+            services.http(exchange.done_packet, http_record(self._conversation.number, exchange, ends, services.places))
 
     def refused(self, exchange: Exchange) -> None:
         """There is no memory for an exchange to wait in."""

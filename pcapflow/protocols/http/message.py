@@ -14,7 +14,8 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from pcapflow.body_options import MOST_CODINGS
-from pcapflow.records import Body, Request, Response, text
+from pcapflow.messages import Body, Request, Response
+from pcapflow.records import text
 
 _NO_CODINGS = frozenset(("", "identity", "none", "utf-8", "utf8", "binary", "8bit", "7bit"))
 """What servers write where there is no coding: a charset, or how mail is sent."""
@@ -24,6 +25,19 @@ _OBJECT_BYTES = 520
 
 NOTHING: list[str] = []
 """No anomalies: one list for all, never changed."""
+
+
+class MessagePlace(msgspec.Struct):
+    """Where and when a message was captured: the last fields of `Request` and `Response`."""
+
+    packet: int | None = None
+    file: str | None = None
+    frame: int | None = None
+    ts: float | None = None
+    end_ts: float | None = None
+
+
+_NO_PLACE = b"," + msgspec.json.encode(MessagePlace())[1:]
 NO_BODY = Body("none", 0, None, 0, None, None, "complete", None, None)
 
 
@@ -129,7 +143,7 @@ class HeadRead(msgspec.Struct, gc=False):
     size: int
     """Its bytes; 0 where a version has none of its own."""
     offset: int
-    """Stream offset, packet, time (ns) and raw acknowledgement number of its first byte."""
+    """Stream offset, packet that carried it, time (ns) and raw acknowledgement number of its first byte."""
     packet: int
     ts: int
     ack: int
@@ -140,9 +154,11 @@ class HeadRead(msgspec.Struct, gc=False):
 
 def encoded(record: R) -> R:
     """A record that is written many times, encoded once: msgspec puts a Raw value into what it encodes as it is. Typed as what
-    it stands for; nobody reads its fields.
+    it stands for; nobody reads its fields. Its place, which is another each time, is added where it is written.
     """
-    return cast("R", msgspec.Raw(msgspec.json.encode(record)))
+    line = msgspec.json.encode(record)
+    assert line.endswith(_NO_PLACE)
+    return cast("R", msgspec.Raw(line[: -len(_NO_PLACE)] + b"}"))
 
 
 _H = TypeVar("_H", RequestHead, ResponseHead)
@@ -151,12 +167,12 @@ _H = TypeVar("_H", RequestHead, ResponseHead)
 def finished(result: _H, anomalies: list[str], first: str, second: str, third: str | None) -> _H:
     """The head with what follows from the rest. first, second, third: the texts that its kind has."""
     result.anomalies = [str(name) for name in dict.fromkeys(anomalies)] if anomalies else NOTHING
-    bodiless = msgspec.json.encode(result.with_body(result.empty))
-    result.bodiless = cast("Any", msgspec.Raw(bodiless))
+    bodiless: Any = encoded(result.with_body(result.empty))
+    result.bodiless = bodiless
     result.cached, result.holders = False, 0
     codings = result.codings
     result.cost = (
-        _OBJECT_BYTES + len(bodiless) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
+        _OBJECT_BYTES + memoryview(bodiless).nbytes + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
         + getsizeof(result.content_type) + getsizeof(result.content_encoding) + getsizeof(result.raw) + 60 * len(result.anomalies)
         + (getsizeof(codings) + sum(map(getsizeof, codings)) if codings else 0)
     )  # fmt: skip

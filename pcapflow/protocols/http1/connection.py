@@ -267,6 +267,7 @@ class HttpConnection:
         pairs = self._pairs
         exchange = pairs.ask(head, read.size, offset, last_packet, read.ts, read.ack)
         framer = self.client
+        exchange.request_packet, exchange.request_end = read.packet, read.last_ts
         self._services.request(head.method)
         if head.anomalies:
             exchange.add_anomalies(head.anomalies)
@@ -312,6 +313,7 @@ class HttpConnection:
             exchange.add_anomalies(head.anomalies)
         if not final or exchange is None:
             return "none"
+        exchange.response_packet, exchange.response_ts = read.packet, read.ts
         request = flow.asked = exchange.head if exchange.packet < last_packet else None
         if framer.resynchronised:
             exchange.resynchronised = True
@@ -346,6 +348,7 @@ class HttpConnection:
         if type(head) is RequestHead:
             services.request(head.method)
             exchange = self._pairs.ask(head, 0, where.offset, packet, where.ts, where.ack)
+            exchange.request_packet, exchange.request_end = where.origin, ts
             services.body("truncated")
             exchange.request = head.with_body(body)
             if head.connect or head.upgrade:
@@ -358,6 +361,7 @@ class HttpConnection:
             found = self._pairs.answer(where.offset, packet, where.ts, where.ack, final=True)
             assert found is not None
             exchange = found
+            exchange.response_packet, exchange.response_ts = where.origin, where.ts
         exchange.add_anomalies(head.anomalies)
         if cut.resynchronised:
             exchange.resynchronised = True

@@ -382,6 +382,7 @@ class Framer:
         by_packet = self.services.by_packet
         ends = data.piece_ends()
         packets, times, acks = data.columns()
+        carried = data.origins()
         waited = data.waited
         piece = bisect_right(ends, max(base, 0))
         while at < size:
@@ -406,10 +407,10 @@ class Framer:
                 if position >= 0:
                     while ends[piece] <= position:
                         piece += 1
-                    offset, packet, ts, ack = data.start + position, packets[piece], times[piece], acks[piece]
+                    offset, packet, ts, ack = data.start + position, carried[piece], times[piece], acks[piece]
                     self._seen = self._waited = 0
                 else:
-                    offset, packet, ts, ack = self._where(data, position)
+                    offset, _, ts, ack, packet = self._where(data, position)
                 self._begun_at = offset
                 position = base + stop - 1
                 while ends[piece] <= position:

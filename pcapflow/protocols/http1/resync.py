@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pcapflow.budget import Account
 from pcapflow.protocols.http1.search import FORM_OF, find_message
-from pcapflow.streams.events import StreamData, Where
+from pcapflow.streams.events import StreamData, Where, place
 
 _LINE = re.compile(rb"(?<=\r\n)([0-9a-fA-F]{1,8})[ \t]{0,4}(?:;[^\r\n]{0,60})?\r\n")
 """A chunk's line, stricter than what is accepted in sequence: what was before it ended with a line break."""
@@ -118,8 +118,7 @@ class ChunkSearch:
         """Bytes of data from a position up to stop; None where nothing shows, and they are kept as far as they may be wanted."""
         start = data.start
         if self.lost is None:
-            piece = data.piece(position)
-            self.lost = Where(start + position, data.packet(piece), data.time(piece), data.ack(piece))
+            self.lost = place(data, position)
         message = self._next_message(data, position)
         end = min(stop, message - start)
         at, window = position, _FIRST_WINDOW
@@ -272,7 +271,7 @@ class ChunkSearch:
     def place(self, offset: int) -> Where:
         """The place of a byte that is kept."""
         piece = self._pieces[bisect_right(self._pieces, offset, key=_end)]
-        return Where(offset, piece.origin, piece.ts, piece.ack)
+        return Where(offset, piece.origin, piece.ts, piece.ack, piece.origin)
 
     def close(self) -> None:
         """Nothing is searched any more."""

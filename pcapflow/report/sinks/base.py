@@ -8,10 +8,10 @@ it was given, which wait where their reader is slow, and raise `OutputError` whe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pcapflow.budget import Ledger
-from pcapflow.entries import Entry
+from pcapflow.entries import Entry, Kinds, takes
 from pcapflow.exchanges import ExchangeFound
 from pcapflow.summary import Summary
 
@@ -25,8 +25,8 @@ Out = Callable[[bytes], object]
 class Sink:
     """Takes everything and does nothing; sinks override what they need."""
 
-    kinds: frozenset[str] | None = None
-    """Types of the records that it takes; None for all."""
+    kinds: Kinds = None
+    """See `entries.takes`."""
     own = ""
     """The kind of entries that are made for this sink, and that no other gets; empty for none."""
     wants_exchanges = False
@@ -52,19 +52,23 @@ class Sink:
         """The end of it."""
 
 
-def kinds_wanted(write: object, sinks: Sequence[Sink]) -> frozenset[str] | None:
-    """Types of the records that somebody takes; None for all. write: see `to_each`."""
-    wanted = [sink.kinds for sink in sinks]
-    if write is not None or None in wanted:
-        return None
-    return frozenset().union(*(kinds for kinds in wanted if kinds is not None))
+class Writer(NamedTuple):
+    """Takes the lines of records of some kinds."""
+
+    write: Callable[[list[bytes]], object]
+    kinds: Kinds
 
 
-def to_each(write: Callable[[list[bytes]], object] | None, sinks: Sequence[Sink]) -> Callable[[list[Entry]], object] | None:
-    """Who takes a run's entries: write, which takes the records' lines, and the sinks; None where nobody does."""
+def kinds_wanted(writer: Writer | None, sinks: Sequence[Sink]) -> tuple[Kinds, ...]:
+    """Kinds of the records that somebody takes."""
+    return (*(sink.kinds for sink in sinks), *([writer.kinds] if writer is not None else ()))
+
+
+def to_each(writer: Writer | None, sinks: Sequence[Sink]) -> Callable[[list[Entry]], object] | None:
+    """Who takes a run's entries: the writer, and the sinks; None where nobody does."""
     readers = [sink for sink in sinks if sink.kinds is None or sink.kinds]
     owners = {sink.own: sink.entries for sink in sinks if sink.own}
-    if write is None and not readers and not owners:
+    if writer is None and not readers and not owners:
         return None
 
     def take(some: list[Entry]) -> None:
@@ -73,10 +77,12 @@ def to_each(write: Callable[[list[bytes]], object] | None, sinks: Sequence[Sink]
             if owned:
                 owner(owned)
                 some = [entry for entry in some if entry.kind != own]
-        if some and write is not None:
-            write([entry.line for entry in some])
+        if writer is not None:
+            lines = [entry.line for entry in some if takes(writer.kinds, entry.kind)]
+            if lines:
+                writer.write(lines)
         for reader in readers:
-            its = some if reader.kinds is None else [entry for entry in some if entry.kind in reader.kinds]
+            its = [entry for entry in some if takes(reader.kinds, entry.kind)]
             if its:
                 reader.entries(its)
 

@@ -17,7 +17,8 @@ import msgspec
 from pcapflow import __version__
 from pcapflow.entries import Entry
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
-from pcapflow.records import Body, seconds
+from pcapflow.messages import Body
+from pcapflow.records import seconds
 from pcapflow.report.sinks.base import Out, Sink
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from msgspec import inspect
 
 from pcapflow.budget import Ledger, Share
-from pcapflow.entries import Entry
+from pcapflow.entries import OWNED_JSON, Entry
 from pcapflow.errors import OutputError
 from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
 from pcapflow.report.sinks.base import Sink
@@ -200,7 +200,7 @@ class ParquetTables(Sink):
         share = self._share
         assert share is not None
         for entry in some:
-            table, line = self._tables[entry.kind], entry.line
+            table, line = self._tables["json" if entry.kind == OWNED_JSON else entry.kind], entry.line
             while not share.take(len(line)) and share.used:
                 self._write(max(self._tables.values(), key=lambda one: one.size))
             table.waiting.append(line)

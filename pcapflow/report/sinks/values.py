@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from pcapflow.entries import Entry
+from pcapflow.entries import OWNED_JSON, Entry
 from pcapflow.report.sinks.base import Sink
 
 WriteLines = Callable[[list[bytes]], object]
@@ -39,7 +39,9 @@ class ValueLines(Sink):
         if values:
             self._values(values)
         others = [
-            entry.line for entry in some if entry.kind == "drop" or (entry.kind == "json" and _status(entry.line).status != "complete")
+            entry.line
+            for entry in some
+            if entry.kind == "drop" or (entry.kind in ("json", OWNED_JSON) and _status(entry.line).status != "complete")
         ]
         if others:
             self._others(others)
