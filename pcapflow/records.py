@@ -79,6 +79,36 @@ class Streams(msgspec.Struct):
     server: Annotated[Stream, says("Bytes sent by the server.")]
 
 
+class StreamNetwork(msgspec.Struct, frozen=True):
+    """What the network did to one direction ([how it is told](network.md))."""
+
+    retransmitted_segments: Annotated[int, counts("Segments with bytes that were in the capture already.")] = 0
+    lost: Annotated[
+        int, counts("Holes that were filled by segments sent again: the first copies were lost before they came to the capture.")
+    ] = 0
+    reordered: Annotated[
+        int, counts("Holes that were filled by segments that had only been overtaken; with `lost`, all of `holes_filled`.")
+    ] = 0
+    stalled: Annotated[float, counts("Seconds in which data waited behind what had been lost.")] = 0.0
+
+
+NO_NETWORK = StreamNetwork()
+
+
+class Network(msgspec.Struct, frozen=True):
+    """What the network did to a connection."""
+
+    round_trip: Annotated[
+        float | None,
+        says(
+            "Seconds from the SYN to the SYN-ACK: to the server and back, from where the capture was taken; null where that was not seen."
+        ),
+    ] = None
+    client_round_trip: Annotated[float | None, says("Seconds from the SYN-ACK to its acknowledgement: to the client and back.")] = None
+    client: Annotated[StreamNetwork, says("Bytes sent by the client.")] = NO_NETWORK
+    server: Annotated[StreamNetwork, says("Bytes sent by the server.")] = NO_NETWORK
+
+
 class Tls(msgspec.Struct):
     """What a TLS handshake says in the clear."""
 
@@ -138,6 +168,7 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
         Proxied | None, says("The ends as a PROXY protocol header or a SOCKS handshake has them; null where there is none.")
     ] = None
     community_id: Annotated[str | None, _COMMUNITY_ID] = None
+    network: Annotated[Network | None, says("What the network did to it.")] = None
 
 
 class Http(msgspec.Struct, tag="http", tag_field="record"):
@@ -161,6 +192,9 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
         says(
             "Seconds from the last byte of the request to the first of the response, 0 where that came earlier; null where one of them is not there."
         ),
+    ] = None
+    stalled: Annotated[
+        float | None, says("Seconds of it in which bytes waited behind what the network had lost ([how it is told](network.md)).")
     ] = None
 
 

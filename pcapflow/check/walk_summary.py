@@ -7,7 +7,7 @@ from pathlib import PurePath
 from msgspec.structs import replace
 
 from pcapflow.check.changes import Out, counts, each, each_key, lines, perhaps
-from pcapflow.check.walk_records import endpoint
+from pcapflow.check.walk_connection import endpoint
 from pcapflow.fields import PacketTime
 from pcapflow.summary import (
     Bodies,

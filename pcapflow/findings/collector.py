@@ -175,7 +175,7 @@ class Collector:
             vlan, vlan_server = vlans_of(inside, {syn.direction: vlan_ids(syn.tag)}, syn.direction)
             record = records.Connection(
                 syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), vlan, inside.tunnel, "syn", "syn", end,
-                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, vlan_server=vlan_server, multipath=syn.multipath, community_id=community_id(*ends),
+                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, vlan_server=vlan_server, multipath=syn.multipath, community_id=community_id(*ends), network=records.Network(),
             )  # fmt: skip
             self._add(packet, syn.number, "connection", self._encode(record), _CONNECTION)
 

@@ -15,8 +15,8 @@ from pcapflow.protocols.stack import Stack
 from pcapflow.protocols.tls.handshake import Handshake
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.records import NO_NETWORK, Network, Stream, StreamNetwork, Streams, seconds
 from pcapflow.records import Connection as ConnectionRecord
-from pcapflow.records import Stream, Streams, seconds
 from pcapflow.summary import LossyStream
 from pcapflow.unread import Unread
 
@@ -104,7 +104,20 @@ def connection_record(connection: Connection) -> ConnectionRecord:
         connection.multipath,
         proxied,
         community_id(*connection.endpoints),
+        network_of(connection),
     )
+
+
+def network_of(connection: Connection) -> Network:
+    """What the network did to one that is over."""
+    client = connection.client
+    to_server, to_client = (seconds(ns) if ns >= 0 else None for ns in (connection.round_trip, connection.client_round_trip))
+    return Network(to_server, to_client, _network(connection.streams[client]), _network(connection.streams[1 - client]))
+
+
+def _network(stream: HalfStream) -> StreamNetwork:
+    path = stream.path
+    return StreamNetwork(path.retransmitted, path.lost, path.reordered, seconds(path.stalled)) if path is not None else NO_NETWORK
 
 
 class Worst:

@@ -1,7 +1,8 @@
 """Which ranges of a stream are held behind its holes. Knows offsets, not bytes and not TCP.
 
 Invariant: `starts` and `ends` describe disjoint, non-touching, ascending ranges, at most `capacity` of them;
-`since[i]` is the capture time (ns) at which the oldest part of the ranges from i on came. A refused `add` changes nothing.
+`since[i]` is the capture time (ns) at which the oldest part of the ranges from i on came; `idents[i]` the IP identification of the segment
+that began the range. A refused `add` changes nothing.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from bisect import bisect_left, bisect_right
 class Assembler:
     """A bounded set of ranges."""
 
-    __slots__ = ("capacity", "ends", "since", "starts")
+    __slots__ = ("capacity", "ends", "idents", "since", "starts")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.since: list[int] = []
+        self.idents: list[int] = []
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -54,15 +56,15 @@ class Assembler:
             new.append((at, end))
         return new, known
 
-    def add(self, start: int, end: int, since: int) -> bool:
-        """Record a range that overlaps none; False where it would need one range too many."""
+    def add(self, start: int, end: int, since: int, ident: int = 0) -> bool:
+        """Record a range that overlaps none; False where it would need one range too many. ident: of the segment that brought it."""
         i = bisect_left(self.starts, start)
         left = i > 0 and self.ends[i - 1] == start
         right = i < len(self.starts) and self.starts[i] == end
         if left and right:
             self.ends[i - 1] = self.ends[i]
             self.since[i - 1] = min(self.since[i - 1], self.since[i])
-            del self.starts[i], self.ends[i], self.since[i]
+            del self.starts[i], self.ends[i], self.since[i], self.idents[i]
         elif left:
             self.ends[i - 1] = end
         elif right:
@@ -72,11 +74,12 @@ class Assembler:
         else:
             self.starts.insert(i, start)
             self.ends.insert(i, end)
+            self.idents.insert(i, ident)
             # never younger than what lies behind it: since[0] is the oldest
             self.since.insert(i, min(since, self.since[i]) if i < len(self.since) else since)
         return True
 
     def pop_front(self) -> tuple[int, int]:
         """Take the first range out."""
-        del self.since[0]
+        del self.since[0], self.idents[0]
         return self.starts.pop(0), self.ends.pop(0)

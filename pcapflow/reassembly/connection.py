@@ -31,7 +31,7 @@ _STRAY = 64
 _SACK_OPTION = 10
 """Bytes of a SACK option with one block."""
 
-CONNECTION_BYTES = 3648
+CONNECTION_BYTES = 3840
 """Reserved for each tracked connection in the `connections` account: its objects and its place in the table, as
 tests/reassembly/test_connection_memory.py measures it."""
 
@@ -123,6 +123,8 @@ class Connection(Sides):
                 self._reset(ctx, stream, rows, i)
                 i += 1
                 continue
+            if self.answered >= 0 and d == self.client and flags & ACK:
+                self.confirmed(ts)
             if stream.base < 0:
                 stream.begin(seq, syn=False)
             offset = unwrap(seq, stream.base, stream.next)
@@ -131,6 +133,7 @@ class Connection(Sides):
                 if n == 1 and offset == stream.next - 1 and not flags & CONTROL and stream.drop_reason is None and not stream.ended:
                     stream.keep_alive(n)
                 else:
+                    ctx.ident = rows.ident[i]
                     stream.segment(ctx, offset, rows.at[i], n, packet, ts, clock, rows.ack[i])
                     if stream.wanted is not None:
                         self._get_room(ctx, stream, rows, i)
@@ -248,6 +251,7 @@ class Connection(Sides):
             stream.begin(syn.base, syn=True)
         if not self.packets:
             self.start = "syn"
+        self.synchronised(syn.last_ts, answer=answer)
         self.claim_client(1 - syn.direction if answer else syn.direction, "synack" if answer else "syn")
         if answer or not self.streams[1 - syn.direction].syn:
             self.multipath = syn.multipath or (repeated and self.multipath)

@@ -29,6 +29,8 @@ class Owner(Conversation, Protocol):
 
     key: bytes
     last_packet: int
+    round_trip: int
+    """From the SYN to the SYN-ACK (ns), -1 where that was not seen."""
     happened: int
     """The last packet at which something was done to it that was not its own."""
 
@@ -92,7 +94,7 @@ class Context:
     """One run's shared state."""
 
     __slots__ = (
-        "_skews", "armed", "block", "closed", "drops_streams", "early_acks", "here", "ledger", "limits", "needs", "observer", "overlap", "pressure", "reach", "resets_ignored",
+        "_skews", "armed", "block", "closed", "drops_streams", "early_acks", "here", "ident", "ledger", "limits", "needs", "observer", "overlap", "pressure", "reach", "resets_ignored",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +116,8 @@ class Context:
         """Those of them that were earlier by more than `ack_grace`: how many, and the most (ns), by the power of two that is next above."""
         self.resets_ignored = 0
         """RSTs that ended nothing."""
+        self.ident = 0
+        """The IP identification of the row at hand, where a connection is walked."""
         self.armed: dict[bytes, None] = {}
         self.here: set[bytes] = set()
         """The keys of those that have rows in the block."""

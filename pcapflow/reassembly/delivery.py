@@ -14,6 +14,7 @@ import numpy as np
 
 from pcapflow.reassembly.causes import Conflict
 from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.path import PATH_BYTES, Path
 from pcapflow.reassembly.pending_run import Pieces, Rows, Segment
 from pcapflow.reassembly.recent_bytes import History
 from pcapflow.reassembly.sizing import Shadow
@@ -25,7 +26,7 @@ class Delivery:
 
     __slots__ = (
         "captured", "conflicting", "delivered", "dropped", "events", "filled", "gaps", "history", "late", "missing", "next", "out_of_order", "out_of_window",
-        "pieces", "retransmitted", "ring_peak", "shadow", "syn",
+        "path", "pieces", "retransmitted", "ring_peak", "shadow", "syn",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -37,12 +38,34 @@ class Delivery:
         self.dropped = self.missing = self.gaps = self.filled = self.out_of_order = self.ring_peak = 0
         self.events: list[StreamEvent] = []
         self.pieces: Pieces | None = None
+        self.path: Path | None = None
+        """What the network did to it; None for nothing."""
         self.shadow: Shadow | None = None
         """Made when a hole is given up for want of room."""
 
     def tell(self, ctx: Context, conflict: Conflict) -> None:
         """Bytes came again and were others."""
         raise NotImplementedError
+
+    def on_path(self, ctx: Context) -> Path:
+        """Something is to be counted; where there is no room for it, it is not."""
+        if self.path is None:
+            if not ctx.ledger.history.reserve(PATH_BYTES):
+                return Path()
+            self.path = Path()
+        return self.path
+
+    def hole_filled(self, ctx: Context) -> None:
+        """Its last byte came."""
+        self.filled += 1
+        self.on_path(ctx).filled()
+
+    def release(self, ctx: Context) -> None:
+        """The connection is gone: give back what was kept to tell late bytes, and what was counted."""
+        self.history.release(ctx.ledger.history)
+        if self.path is not None:
+            ctx.ledger.history.release(PATH_BYTES)
+            self.path = None
 
     # --- bytes that are next
 

@@ -22,6 +22,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.closed_connections import Finals
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.growing import Growing
 from pcapflow.reassembly.half_open import SYN_BYTES, HalfOpen
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
@@ -135,6 +136,7 @@ class FlowTable:
                     continue
                 connection = self._create(key, packet, ts, clock)
                 connection.begin(direction, runs.expected[g].tolist(), multipath=g in multipath)
+                connection.shook_hands(*runs.handshakes[g])
             self._take(connection, s, runs, g, last[g])
             touched.append(key)
         return touched
@@ -202,6 +204,11 @@ class FlowTable:
             rows = slice(int(s.starts[g]), int(s.ends[g]) + 1)
             for d, tag in zip(s.direction[rows].tolist(), s.tags[rows].tolist(), strict=True):
                 connection.saw_tag(d, tag)
+        if connection.answered >= 0:
+            rows = slice(int(s.starts[g]), int(s.ends[g]) + 1)
+            confirms = np.flatnonzero((s.direction[rows] == connection.client) & ((s.flags[rows] & ACK) != 0))
+            if len(confirms):
+                connection.confirmed(int(s.ts[rows][confirms[0]]))
         before = [0, 0]
         for d in (0, 1):
             stream = g * 2 + d
@@ -271,6 +278,7 @@ class FlowTable:
         connection = self._create(key, syn.number, syn.first_ts, syn.last_clock)
         client = None if syn.ack < 0 else 1 - syn.direction
         connection.begin(syn.direction, [syn.base, -1] if syn.direction == 0 else [-1, syn.base], client=client, multipath=syn.multipath)
+        connection.synchronised(syn.last_ts, answer=syn.ack >= 0)
         connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
         connection.saw_tag(syn.direction, syn.tag)
         return connection
@@ -326,7 +334,7 @@ class FlowTable:
         ctx = self.ctx
         here, table = ctx.here, self._table
         if self._victims is None:
-            self._victims = iter(list(self._closed)), _Growing(ctx.closed), iter(list(self._open))
+            self._victims = iter(list(self._closed)), Growing(ctx.closed), iter(list(self._open))
         before, closed, silent = self._victims
         for keys in (before, closed, silent):
             for key in keys:
@@ -368,20 +376,6 @@ class FlowTable:
                     break
                 packet = connection.over_at(ctx)
                 self._remove(connection, end, packet, ctx.block.ts_of(packet))
-
-
-class _Growing(Iterator[bytes]):
-    """Each key of a list once; asked again after the last one, those that were added since."""
-
-    def __init__(self, keys: list[bytes]) -> None:
-        self._keys = keys
-        self._at = 0
-
-    def __next__(self) -> bytes:
-        if self._at >= len(self._keys):
-            raise StopIteration
-        self._at += 1
-        return self._keys[self._at - 1]
 
 
 def _expected(connection: Connection | None) -> tuple[int, int]:

@@ -180,7 +180,10 @@ class HalfStream(Holes):
                 self._lose(ctx, offset, packet, since=clock)
                 self.doubted = max(self.doubted, end)
                 return n
+        seen = self.retransmitted + self.conflicting
         self._place(ctx, offset, end, at, packet, ts, clock, ack)
+        if self.retransmitted + self.conflicting > seen:
+            self.on_path(ctx).retransmitted += 1
         return 0
 
     def run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:
@@ -195,6 +198,7 @@ class HalfStream(Holes):
             if behind is None:
                 self.append_run(rows, i, j, n)
             elif offset + n < behind.first and not behind.selective:
+                self.on_path(ctx).fills_run(behind.assembler, rows, (i, j), offset, self.owner.round_trip)
                 self.append_run(rows, i, j, n)
                 behind.arrive_run(rows, i, j, offset)
                 ctx.pressure.changed(self)
@@ -206,9 +210,11 @@ class HalfStream(Holes):
             ranges = len(behind.assembler)
             if not behind.hold_run(ctx.block.view, rows, i, j, offset, n, ctx.pressure.soft):
                 return False
+            self.on_path(ctx).fills_run(behind.assembler, rows, (i, j), offset, self.owner.round_trip)
             behind.arrive_run(rows, i, j, offset, self.next)
             self.out_of_order += j - i
-            self.filled += len(behind.assembler) < ranges
+            if len(behind.assembler) < ranges:
+                self.hole_filled(ctx)
             ctx.pressure.changed(self)
             self.ring_peak = max(self.ring_peak, self.held)
         self.captured += n
@@ -289,6 +295,8 @@ class HalfStream(Holes):
                 continue
             break
         new, known = behind.assembler.split(offset, end)
+        if new:
+            self.on_path(ctx).fills(behind.assembler, new[0][0], clock, ctx.ident, self.owner.round_trip)
         behind.arrive(segment.start, end, self.next)
         for low, high in known:
             self._contend(ctx, behind, low, bytes(ctx.block.view[at + low - offset : at + high - offset]), segment)
@@ -314,22 +322,24 @@ class HalfStream(Holes):
                 return _PLACED
             if low == self.next:
                 self.append(at, high - low, packet, ts, ack)
-                self.filled += self.behind is not None and self.behind.first == self.next
-                self._drain(ctx, packet, ts)
+                if self.behind is not None and self.behind.first == self.next:
+                    self.hole_filled(ctx)
+                self._drain(ctx, packet, ts, clock)
                 return _PLACED
             behind = self.behind
             if behind is None:  # memory was short and this stream gave its holes up
                 self._give_up(ctx, low, Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number), packet, ts)
                 continue
             ranges = len(behind.assembler)
-            if not behind.hold(Mark(low, packet, ts, ack), ctx.block.view[at : at + high - low], clock):
+            if not behind.hold(Mark(low, packet, ts, ack), ctx.block.view[at : at + high - low], clock, ctx.ident):
                 victim = ctx.pressure.fattest()
                 if victim is not None and (victim is not self or ctx.drops_streams):
                     return victim
                 why = Why(GapCause.MEMORY, ctx.ledger.refused, self.owner.number)
                 self._give_up(ctx, min(low, behind.first) if behind.first >= 0 else low, why, packet, ts)
                 continue
-            self.filled += len(behind.assembler) < ranges  # it joined two
+            if len(behind.assembler) < ranges:  # it joined two
+                self.hole_filled(ctx)
             ctx.pressure.changed(self)
             if self.held > self.ring_peak:
                 self.ring_peak = self.held
@@ -337,17 +347,6 @@ class HalfStream(Holes):
             if ctx.needs.now:
                 ctx.needs.weigh(used)
             return _RISES if used > ctx.pressure.soft and ctx.pressure.rises else _PLACED
-
-    def _contend(self, ctx: Context, behind: Behind, low: int, second: bytes, segment: Segment) -> None:
-        """Part of a segment, from offset low on, is held already."""
-        high = low + len(second)
-        first = behind.ring.read(low, high)
-        differing = self.count(first, second)
-        if not differing and not behind.contested(low, high):
-            return
-        kept, start, end = behind.contend(low, first, second)
-        if differing:
-            self.tell(ctx, Conflict(low, differing, segment.start, segment.end, start, end, kept, segment.packet, segment.ts))
 
     def reached_fin(self, ctx: Context, packet: int, ts: int) -> bool:
         """Whether the FIN is next; the stream then has ended."""
@@ -370,10 +369,6 @@ class HalfStream(Holes):
             self._end(ctx, "fin", packet, self.fin_ts)
         else:
             self._end(ctx, kind, packet, end_ts)
-
-    def release(self, ctx: Context) -> None:
-        """The connection is gone: give back what was kept to tell late bytes."""
-        self.history.release(ctx.ledger.history)
 
     def drop(self, ctx: Context, reason: DropReason, packet: int) -> None:
         """Give the whole stream up: what is held is dropped, and so is all that still comes."""

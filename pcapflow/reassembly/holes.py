@@ -12,14 +12,15 @@ from typing import NamedTuple, cast
 from pcapflow.budget import Account
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.policy import Policy
-from pcapflow.reassembly.causes import ACKNOWLEDGED, SNAPPED, Why
+from pcapflow.reassembly.causes import ACKNOWLEDGED, SNAPPED, Conflict, Why
 from pcapflow.reassembly.context import Context, Owner, Victim
 from pcapflow.reassembly.delivery import Delivery
 from pcapflow.reassembly.out_of_order import NONE, Behind
+from pcapflow.reassembly.pending_run import Segment
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import Told
 from pcapflow.reassembly.sizing import Shadow
-from pcapflow.streams.events import NEVER, StreamData, StreamGap
+from pcapflow.streams.events import NEVER, Stall, StreamData, StreamGap
 
 CUT_BYTES = 160
 """Reserved for each tail that was cut off."""
@@ -238,17 +239,18 @@ class Holes(Delivery):
             self.shadow.close()
             self.shadow = None
 
-    def _drain(self, ctx: Context, packet: int, ts: int) -> None:
-        """Deliver what is held from `next` on."""
+    def _drain(self, ctx: Context, packet: int, ts: int, filled: int = -1) -> None:
+        """Deliver what is held from `next` on. filled: the clock at which the hole was filled; -1 where it was given up."""
         behind = self.behind
         if behind is None:
             return
         if behind.first == self.next:
             self.close_pieces(ctx)
+            stall = self.path.released(behind.since, filled, ts) if filled >= 0 and self.path is not None else None
             start, end, data, marks, differs = behind.take()
             if differs:
                 self.differs = self.differs | differs
-            self.events.append(_released(start, data, marks, packet, ts))
+            self.events.append(_released(start, data, marks, packet, ts, stall))
             self.delivered += end - start
             self.next = end
             keep = ctx.limits.history_bytes
@@ -258,6 +260,17 @@ class Holes(Delivery):
         else:
             ctx.pressure.changed(cast(Victim, self))
 
+    def _contend(self, ctx: Context, behind: Behind, low: int, second: bytes, segment: Segment) -> None:
+        """Part of a segment, from offset low on, is held already."""
+        high = low + len(second)
+        first = behind.ring.read(low, high)
+        differing = self.count(first, second)
+        if not differing and not behind.contested(low, high):
+            return
+        kept, start, end = behind.contend(low, first, second)
+        if differing:
+            self.tell(ctx, Conflict(low, differing, segment.start, segment.end, start, end, kept, segment.packet, segment.ts))
+
     def _nothing_waits(self, ctx: Context) -> None:
         if self.behind is not None:
             self.behind.close()
@@ -265,7 +278,7 @@ class Holes(Delivery):
             ctx.pressure.changed(cast(Victim, self))
 
 
-def _released(start: int, data: bytes | bytearray, marks: list[Mark], packet: int, ts: int) -> StreamData:
+def _released(start: int, data: bytes | bytearray, marks: list[Mark], packet: int, ts: int, stall: Stall | None) -> StreamData:
     """What waited behind a hole and is delivered at that packet and time (ns); each piece says what had carried it. Where the first of it was not
     remembered, it counts as the next that was.
     """
@@ -276,4 +289,6 @@ def _released(start: int, data: bytes | bytearray, marks: list[Mark], packet: in
     at = [mark.offset - start for mark in marks]
     ends = [*at[1:], len(data)]
     _, origins, times, acks = zip(*marks, strict=True)
-    return StreamData(memoryview(data), start, len(data), at, ends, [packet] * len(at), list(times), list(acks), origins=list(origins))
+    return StreamData(
+        memoryview(data), start, len(data), at, ends, [packet] * len(at), list(times), list(acks), origins=list(origins), stall=stall
+    )

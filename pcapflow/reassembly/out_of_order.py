@@ -91,8 +91,8 @@ class Behind:
         """A segment comes; what lies before known_to is no longer held. It may cost something."""
         self._arrivals.add(start, end, known_to)
 
-    def hold(self, segment: Mark, data: memoryview, clock: int) -> bool:
-        """Keep the bytes of a segment, which are not held yet; False, with nothing changed, where the budget refuses."""
+    def hold(self, segment: Mark, data: memoryview, clock: int, ident: int) -> bool:
+        """Keep the bytes of a segment, which are not held yet; False, with nothing changed, where the budget refuses. ident: its IP identification."""
         own = BEHIND_BYTES - self._own
         if own and not self._account.reserve(own):
             return False
@@ -100,7 +100,7 @@ class Behind:
             self._account.release(own)
             return False
         self._own = BEHIND_BYTES
-        self.assembler.add(segment.offset, segment.offset + len(data), clock)
+        self.assembler.add(segment.offset, segment.offset + len(data), clock, ident)
         return True
 
     def hold_run(self, view: memoryview, rows: Rows, i: int, j: int, offset: int, n: int, most: int) -> bool:

@@ -29,6 +29,8 @@ class Rows(NamedTuple):
     snapped: list[int]
     until: list[int]
     """Where the rows end that continue this one: data of the same direction, contiguous, that acknowledges nothing more."""
+    ident: list[int]
+    """IP identification."""
     tags: list[int] | None = None
     """As they were captured, where some are not those of their connection."""
 

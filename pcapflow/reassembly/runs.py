@@ -27,7 +27,7 @@ class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 
     __slots__ = (
-        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
+        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "ident", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
     )  # fmt: skip
 
     def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64, tags: npt.NDArray[np.uint64] | None = None) -> None:
@@ -60,6 +60,8 @@ class Sorted:
         self.at = c.payload_at[order]
         self.n = c.payload_len[order]
         self.snapped = c.snapped[order]
+        self.ident = c.ip_id, order
+        """int64 (rows of the block,), IP identifications, and which row of the block each row is."""
         self.tags = tags[order] if tags is not None else None
         self._lists: Rows | None = None
 
@@ -67,7 +69,7 @@ class Sorted:
         """All rows as lists, for walking; made when the first group of the block is walked. silence: ns of it end a connection, perhaps."""
         if self._lists is None:
             columns = (
-                self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence),
+                self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence), self.ident[0][self.ident[1]],
             )  # fmt: skip
             self._lists = Rows(*(column.tolist() for column in columns))._replace(tags=None if self.tags is None else self.tags.tolist())
         return self._lists
@@ -110,7 +112,7 @@ class Fin(NamedTuple):
 class Runs:
     """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
 
-    __slots__ = ("_ahead", "_columns", "_short", "bad", "begins", "expected", "fins", "high", "low")
+    __slots__ = ("_ahead", "_columns", "_short", "bad", "begins", "expected", "fins", "handshakes", "high", "low")
 
     def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int, reach: int) -> None:
         """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none; of the groups
@@ -120,7 +122,9 @@ class Runs:
         groups = len(s.keys)
         control = s.flags & (SYN | FIN | RST)
         bad = (control & RST).astype(bool) | (s.snapped > 0)
-        self.begins = self._handshakes(s, expected, new, control, bad).tolist()
+        self.handshakes: dict[int, tuple[int, int, int]] = {}
+        """Of each group that begins so: when SYN, SYN-ACK and the acknowledgement of that were captured (ns), -1 where that is not the third row."""
+        self.begins = self._shake_hands(s, expected, new, control, bad).tolist()
         """bool of each group: it begins with a SYN and the SYN-ACK to it."""
         self.expected = expected
         # a direction seen for the first time gets its offset 0 from whatever its first row is
@@ -170,9 +174,8 @@ class Runs:
         columns = (at, at + n, s.packet[taken], s.ts[taken], s.ack[taken], sums - n, sums)
         self._columns: tuple[Any, ...] = tuple(c.tolist() for c in columns) if self._short else columns
 
-    @staticmethod
-    def _handshakes(
-        s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], control: _I64, bad: npt.NDArray[np.bool_]
+    def _shake_hands(
+        self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], control: _I64, bad: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.bool_]:
         """A group that is new may begin with a SYN and the SYN-ACK to it; any other SYN is bad. Which groups do."""
         begins = np.zeros(len(s.keys), dtype=bool)
@@ -189,8 +192,13 @@ class Runs:
         syn[one] = syn[two] = False
         for row in (one, two):
             expected[s.group[row], s.direction[row]] = (s.seq[row] + 1) & 0xFFFF_FFFF
-        begins[s.group[one]] = True
+        group = s.group[one]
+        begins[group] = True
         bad |= syn
+        three = np.minimum(one + 2, s.ends[group])
+        confirms = acks[three] & (s.direction[three] == s.direction[one])
+        times = zip(s.ts[one].tolist(), s.ts[two].tolist(), np.where(confirms, s.ts[three], -1).tolist(), strict=True)
+        self.handshakes = dict(zip(group.tolist(), times, strict=True))
         return begins
 
     def _acknowledged(self, s: Sorted, expected: _I64, length: _I64, bad: npt.NDArray[np.bool_]) -> None:

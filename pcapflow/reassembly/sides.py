@@ -16,7 +16,22 @@ from pcapflow.unread import Reading
 class Sides(Timed):
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
-    __slots__ = ("client", "endpoints", "first_direction", "inside", "number", "other_vlans", "readings", "roles", "seen", "start")
+    __slots__ = (
+        "answered",
+        "asked_ts",
+        "client",
+        "client_round_trip",
+        "endpoints",
+        "first_direction",
+        "inside",
+        "number",
+        "other_vlans",
+        "readings",
+        "roles",
+        "round_trip",
+        "seen",
+        "start",
+    )
 
     def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, clock: int) -> None:
         Timed.__init__(self, key, number, clock)
@@ -28,6 +43,10 @@ class Sides(Timed):
         """Direction of the client's bytes; -1 until it is known."""
         self.readings = (Reading(), Reading())
         self.roles = ""
+        self.asked_ts = self.answered = -1
+        """When the latest SYN was captured, and the latest SYN-ACK until the client's answer to it comes (ns); -1 for none."""
+        self.round_trip = self.client_round_trip = -1
+        """From SYN to SYN-ACK, and from there to the client's acknowledgement (ns); -1 where that was not seen. Both together are the way there and back."""
         self.start = "midstream"
         self.seen = 0
         """Which directions sent something: 1, 2, or both bits."""
@@ -39,6 +58,28 @@ class Sides(Timed):
         if self.client < 0:
             self.client = direction
             self.roles = roles
+
+    def synchronised(self, ts: int, *, answer: bool) -> None:
+        """A SYN was captured at that time (ns), or the answer to it."""
+        if not answer:
+            self.asked_ts = ts
+            return
+        if self.asked_ts >= 0 > self.round_trip:
+            self.round_trip = max(0, ts - self.asked_ts)
+        if self.client_round_trip < 0:
+            self.answered = ts
+
+    def shook_hands(self, asked: int, answered: int, confirmed: int) -> None:
+        """All of the handshake came at once: SYN, SYN-ACK and, where that is not -1, the acknowledgement, at those times (ns)."""
+        self.asked_ts = asked
+        self.synchronised(answered, answer=True)
+        if confirmed >= 0:
+            self.confirmed(confirmed)
+
+    def confirmed(self, ts: int) -> None:
+        """The client acknowledges the SYN-ACK."""
+        self.client_round_trip = max(0, ts - self.answered)
+        self.answered = -1
 
     def fix_roles(self) -> None:
         """Somebody needs to know now: the higher port, else who sent first, is the client."""

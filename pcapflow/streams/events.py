@@ -17,6 +17,13 @@ NEVER = (1 << 63) - 1
 """A packet number or time that does not come: later than any that a clock reaches with a timeout added to it."""
 
 
+class Stall(NamedTuple):
+    """A span of capture time (ns) in which data waited behind what had been lost."""
+
+    since: int
+    until: int
+
+
 class StreamData:
     """Contiguous payload, in pieces of one segment each.
 
@@ -24,10 +31,10 @@ class StreamData:
     it was captured, acks[i] the raw acknowledgement number of its segment, -1 where that is not known. What waited behind a hole was captured
     before the packet that delivered it: origins[i] is the packet that carried it; None where each piece was delivered by the packet that carried it.
     Lists or numpy arrays: they become lists when somebody looks. stops may be left to be worked out. What is decided goes by the packets of
-    delivery, which never go back; what is told to people by what carried the bytes.
+    delivery, which never go back; what is told to people by what carried the bytes. stall: it waited so long behind what the network had lost, as far as nothing before it did.
     """
 
-    __slots__ = ("_acks", "_at", "_ends", "_origins", "_packets", "_stops", "_times", "length", "start", "view")
+    __slots__ = ("_acks", "_at", "_ends", "_origins", "_packets", "_stops", "_times", "length", "stall", "start", "view")
 
     def __init__(
         self,
@@ -41,6 +48,7 @@ class StreamData:
         acks: Any,
         stops: Any = None,
         origins: list[int] | None = None,
+        stall: Stall | None = None,
     ) -> None:
         self.view = view
         self.start = start
@@ -52,6 +60,7 @@ class StreamData:
         self._times = times
         self._acks = acks
         self._origins = origins
+        self.stall = stall
 
     @property
     def waited(self) -> bool:

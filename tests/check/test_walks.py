@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pcapflow import fields, messages, records, summary
-from pcapflow.check import walk_records, walk_summary
+from pcapflow.check import walk_connection, walk_records, walk_summary
 from pcapflow.check.changes import Changes
 from pcapflow.records import Plugin, Record
 
@@ -69,7 +69,7 @@ def test_a_walk_reaches_every_field_and_calls_it_by_its_name(kind: type[msgspec.
 def test_every_type_of_the_report_has_its_walk() -> None:
     walked = {
         parameter.annotation
-        for module in (walk_records, walk_summary)
+        for module in (walk_connection, walk_records, walk_summary)
         for _, function in inspect.getmembers(module, inspect.isfunction)
         for parameter in inspect.signature(function).parameters.values()
     }

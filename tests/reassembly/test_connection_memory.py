@@ -11,9 +11,12 @@ from pcapflow import pipeline, shard
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
+from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.half_open import SYN_BYTES
 from pcapflow.reassembly.out_of_order import Behind
+from pcapflow.reassembly.path import PATH_BYTES
+from pcapflow.reassembly.path import Path as NetworkPath
 from pcapflow.reassembly.ring import Mark
 from pcapflow.reassembly.sack import RANGES, Told
 from pcapflow.reassembly.sizing import Needs, Shadow
@@ -82,7 +85,7 @@ def test_what_waits_behind_a_hole_costs_no_more_than_is_reserved(segments: int, 
         for i in range(segments):
             at = (1 << 40) + i * 1000
             behind.arrive(at, at + 10, 1 << 39)
-            assert behind.hold(Mark(at, 1 << 40, 1 << 60, 1 << 31), memoryview(b"0123456789"), (1 << 60) + i)
+            assert behind.hold(Mark(at, 1 << 40, 1 << 60, 1 << 31), memoryview(b"0123456789"), (1 << 60) + i, i)
         for i in range(RANGES * 2 * selective):
             at = (1 << 40) + i * 100
             behind.told(Told(at, at + 50, (1 << 33) + i, (1 << 60) + i), 1 << 39, 1 << 32, 1 << 59)
@@ -100,6 +103,23 @@ def test_what_waits_behind_a_hole_costs_no_more_than_is_reserved(segments: int, 
     for behind in made:
         behind.close()
     assert ledger.rings.used == 0
+
+
+def test_what_the_network_did_to_a_stream_costs_no_more_than_is_reserved() -> None:
+    held = Assembler(8)
+    held.add(100, 200, 1 << 60, 1)
+    tracemalloc.start()
+    try:
+        paths = [NetworkPath() for _ in range(300)]
+        for path in paths:
+            path.retransmitted = path.lost = path.reordered = 1 << 40
+            path.fills(held, 0, (1 << 60) + (1 << 40), 0, 0)
+            path.released(1 << 60, (1 << 60) + (1 << 40), 1 << 60)
+            path.stalled += 1 << 41
+        traced = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.3 * PATH_BYTES < traced / len(paths) < PATH_BYTES
 
 
 def test_a_shadow_costs_no_more_than_is_reserved() -> None:

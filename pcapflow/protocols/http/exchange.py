@@ -17,6 +17,7 @@ from pcapflow.messages import Request, Response
 from pcapflow.protocols.http.cache import Heads
 from pcapflow.protocols.http.message import NOTHING, Head, MessagePlace, RequestHead, ResponseHead
 from pcapflow.records import Http, seconds
+from pcapflow.streams.events import Stall
 
 WAITING_BYTES = 700
 """Reserved for each exchange that waits, beside its heads and what is known of its bodies."""
@@ -49,6 +50,8 @@ class Exchange:
     request_end = 0
     """When the last of its bytes was captured (ns)."""
     response_packet = 0
+    stalled_request = stalled_wait = stalled_response = 0
+    """Nanoseconds of the request, of the wait and of the response in which bytes waited behind what the network had lost."""
     response_ts = 0
     """When its first byte was captured (ns)."""
     resynchronised = False
@@ -78,6 +81,17 @@ class Exchange:
         """Name what was suspicious in it; in the table's order, whichever side was looked at first."""
         if more:
             self.anomalies = sorted({*self.anomalies, *more}, key=_IN_ORDER.__getitem__)
+
+    def request_stalls(self, stall: Stall) -> None:
+        """Bytes of the request, which is under way, waited."""
+        self.stalled_request += stall.until - max(stall.since, self.ts)
+
+    def response_stalls(self, stall: Stall) -> None:
+        """Bytes of the response, which is under way, waited: before its first byte came that counts into the wait."""
+        begins = self.response_ts
+        if self.head is not None:
+            self.stalled_wait += max(0, min(stall.until, begins) - max(stall.since, self.request_end))
+        self.stalled_response += max(0, stall.until - max(stall.since, begins))
 
     def waited(self) -> int | None:
         """Nanoseconds from the last byte of the request to the first of its answer, below 0 where that came earlier; None where one of them is not there."""
@@ -143,6 +157,7 @@ def http_record(connection: int, exchange: Exchange, ends: Ends, places: Places)
         ends.server,
         ends.community_id,
         wait,
+        seconds(exchange.stalled_request + exchange.stalled_wait + exchange.stalled_response),
     )
 
 

@@ -22,6 +22,7 @@ from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, http_recor
 from pcapflow.protocols.http.message import NO_BODY, HeadRead, RequestHead, ResponseHead
 from pcapflow.records import Json, seconds
 from pcapflow.streams.conversation import Conversation
+from pcapflow.streams.events import Stall
 
 _packet = itemgetter(0)
 _PARTIAL_CONTENT = 206
@@ -83,6 +84,13 @@ class Flow:
         exchange = self.answering if side else self.asking
         if exchange is not None and anomaly.value not in exchange.anomalies:
             exchange.add_anomalies([anomaly.value])
+
+    def stalls(self, side: int, stall: Stall) -> None:
+        """What comes next of that side waited behind what the network had lost: a message that is under way did."""
+        if side and self.answering is not None:
+            self.answering.response_stalls(stall)
+        elif not side and self.asking is not None:
+            self.asking.request_stalls(stall)
 
     # --- bodies
 

@@ -149,6 +149,8 @@ class HttpConnection:
     def _read(self, framer: Framer, data: StreamData, position: int, stop: int | None = None) -> None:
         """Data of a direction from a position on, up to stop where not to its end, or to where the framer pauses."""
         side = int(framer is self.server)
+        if data.stall is not None and not position:
+            self._flow.stalls(side, data.stall)
         if side and framer.simple_from != NEVER:
             framer.simple_from = self._simple_from()
         for event in framer.read(data, position, stop):
