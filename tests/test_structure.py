@@ -79,6 +79,7 @@ MAY_IMPORT = {
         "reassembly.half_open",
         "reassembly.half_stream",
         "reassembly.keys",
+        "reassembly.path",
         "reassembly.seqspace",
         "reassembly.sizing",
     },

@@ -15,6 +15,7 @@ from pcapflow.protocols.stack import Stack
 from pcapflow.protocols.tls.handshake import Handshake
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.reassembly.path import Path
 from pcapflow.records import NO_NETWORK, Network, Stream, StreamNetwork, Streams, seconds
 from pcapflow.records import Connection as ConnectionRecord
 from pcapflow.summary import LossyStream
@@ -111,13 +112,18 @@ def connection_record(connection: Connection) -> ConnectionRecord:
 def network_of(connection: Connection) -> Network:
     """What the network did to one that is over."""
     client = connection.client
-    to_server, to_client = (seconds(ns) if ns >= 0 else None for ns in (connection.round_trip, connection.client_round_trip))
-    return Network(to_server, to_client, _network(connection.streams[client]), _network(connection.streams[1 - client]))
+    to_server, to_client = connection.round_trip, connection.client_round_trip
+    a, b = connection.streams[client], connection.streams[1 - client]
+    return Network(
+        seconds(to_server) if to_server >= 0 else None,
+        seconds(to_client) if to_client >= 0 else None,
+        NO_NETWORK if a.path is None else _network(a.path),
+        NO_NETWORK if b.path is None else _network(b.path),
+    )
 
 
-def _network(stream: HalfStream) -> StreamNetwork:
-    path = stream.path
-    return StreamNetwork(path.retransmitted, path.lost, path.reordered, seconds(path.stalled)) if path is not None else NO_NETWORK
+def _network(path: Path) -> StreamNetwork:
+    return StreamNetwork(path.retransmitted, path.lost, path.reordered, seconds(path.stalled))
 
 
 class Worst:

@@ -6,7 +6,7 @@ Contract: whoever pairs messages fills it in. Invariant: what it keeps is reserv
 from __future__ import annotations
 
 from sys import getsizeof
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -166,6 +166,7 @@ def _placed(message: M, packet: int, ts: int, end_ts: int, places: Places) -> M:
     place = MessagePlace(packet, *places.of(packet), seconds(ts), seconds(end_ts))
     if isinstance(message, msgspec.Raw):
         # encoded already, see `message.encoded`: these are its last fields
-        return cast("M", msgspec.Raw(b"".join((memoryview(message)[:-1], b",", memoryview(_encode(place))[1:]))))
+        raw: Any = msgspec.Raw(b"".join((memoryview(message)[:-1], b",", memoryview(_encode(place))[1:])))
+        return raw
     message.packet, message.file, message.frame, message.ts, message.end_ts = place.packet, place.file, place.frame, place.ts, place.end_ts
     return message
