@@ -373,6 +373,18 @@ class Limits:
         "the one that lost least is left out",
         "streams that the summary names one by one: a screen's worth",
     )
+    endpoints: int = _limit(
+        500,
+        "endpoints",
+        "further ones are counted together under `...`: of all that come, those with the smallest hashes stay, whatever their order",
+        "methods with hosts and paths whose times are told apart in the report, ids folded: 4.7 KB each, in the `http` account",
+    )
+    problems: int = _limit(
+        500,
+        "problems",
+        "further ones are counted together under `other`, by the same rule",
+        "errors, broken bodies and unanswered requests that are told apart in the report: 1.8 KB each, in the `http` account",
+    )
     map_keys: int = _limit(
         64,
         "keys",

@@ -211,6 +211,9 @@ def _summary(shard: Shard, trace: Trace, began: float, start_rss: int, *, interr
         limits=shard.limits.as_dict(),
         run=Run(round(elapsed, 6), int(decode.packets / elapsed), int(bytes_read / elapsed), 1),
         worst_streams=collector.worst.streams(),
+        network=collector.network.summary(),
+        endpoints=collector.answers.endpoints(),
+        problems=collector.answers.problems(),
         plugins=dict(sorted(collector.plugins.items())),
     )
 

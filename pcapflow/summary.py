@@ -14,6 +14,7 @@ from pcapflow.budget import Ledger
 from pcapflow.drops import GapCause
 from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime, Side, counts, keyed, says, says_or_null
 from pcapflow.limits import Limits
+from pcapflow.tables import HttpEndpoint, NetworkSummary, Problem
 from pcapflow.unread import UnreadReason
 
 SCHEMA = "pcapflow.report/2"
@@ -314,6 +315,17 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     worst_streams: Annotated[list[LossyStream], says("The streams that lost most bytes, worst first; `worst_streams` of them at most.")] = (
         msgspec.field(default_factory=list)
     )
+    network: Annotated[NetworkSummary, says("What the network did to the connections.")] = NetworkSummary()
+    endpoints: Annotated[
+        list[HttpEndpoint],
+        says("What was asked for over HTTP, slowest first by the time that 95% did not exceed; `endpoints` of them at most, and the rest."),
+    ] = msgspec.field(default_factory=list)
+    problems: Annotated[
+        list[Problem],
+        says(
+            "What went wrong over HTTP: errors first, then broken JSON, then what did not come whole; `problems` of them at most, and the rest."
+        ),
+    ] = msgspec.field(default_factory=list)
     plugins: Annotated[dict[str, int], says("Records of plug-ins, by the plug-in's name ([extending](extending.md)).")] = msgspec.field(
         default_factory=dict
     )

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from pcapflow.check.changes import Out, counts, each, each_key, lines, perhaps
 from pcapflow.check.walk_connection import endpoint
+from pcapflow.check.walk_tables import http_endpoint, network, problem
 from pcapflow.fields import PacketTime
 from pcapflow.summary import (
     Bodies,
@@ -271,6 +272,10 @@ def summary(at: str, a: Summary, b: Summary, out: Out) -> None:
     counts(f"{at}.limits", a.limits, b.limits, out)
     run(f"{at}.run", a.run, b.run, out)
     each(f"{at}.worst_streams", a.worst_streams, b.worst_streams, out, lossy_stream)
+    if all(one.endpoints or not one.http.requests for one in (a, b)):  # else from before there were tables
+        network(f"{at}.network", a.network, b.network, out)
+        each(f"{at}.endpoints", a.endpoints, b.endpoints, out, http_endpoint)
+        each(f"{at}.problems", a.problems, b.problems, out, problem)
     counts(f"{at}.plugins", a.plugins, b.plugins, out)
 
 

@@ -13,7 +13,7 @@ from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, ReaderLeft, open_output
 from pcapflow.cli.sinks import load_sinks, open_sinks, refuse_clashes, sink_options
-from pcapflow.cli.values import RecordTypes
+from pcapflow.cli.values import SECTIONS, RecordTypes, Sections
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ Examples:
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the report to FILE, which appears when it is whole."
 )
+@click.option("--top", type=click.IntRange(1), default=None, help="Rows of the tables of problems and of slow endpoints.  [default: 8]")
+@click.option("--section", "sections", type=Sections(), default=None, help=f"Only those sections of the summary: {', '.join(SECTIONS)}.")
+@click.option("--memory", is_flag=True, help="The high-water mark of every account, whether or not its limit was near.")
 @sink_options
 @looking_options
 @run_options
@@ -56,6 +59,9 @@ def analyze(
     kinds: frozenset[str] | None,
     no_records: bool,
     output: str | None,
+    top: int | None,
+    sections: tuple[str, ...] | None,
+    memory: bool,
     **run: Any,
 ) -> None:
     """Reassemble the TCP streams of CAPTURE... and report what was said, what was lost, and why.
@@ -68,6 +74,8 @@ def analyze(
         raise click.UsageError("--no-records goes with --json")
     if kinds is not None and (no_records or not (as_json or ndjson)):
         raise click.UsageError("--records goes with --json or --ndjson, and not with --no-records")
+    if (as_json or ndjson) and (top is not None or sections is not None or memory):
+        raise click.UsageError("--top, --section and --memory are for the summary at a terminal: not with --json or --ndjson")
     refuse_clashes(captures, output, run)
     bounds, options = settings(run, looking(run))
     loaded = load_sinks(run)
@@ -81,7 +89,7 @@ def analyze(
             elif as_json:
                 result = _document(job, records=not no_records)
             else:
-                result = _summary(job, to_file=output is not None)
+                result = _summary(job, {"top": top, "sections": sections, "memory": memory}, to_file=output is not None)
         except ReaderLeft:
             if job.beside:
                 errors.say("standard output was closed before the end: what was to be written beside it is not")
@@ -162,9 +170,10 @@ def _document(job: _Job, *, records: bool) -> Result:
     return result
 
 
-def _summary(job: _Job, *, to_file: bool) -> Result:
+def _summary(job: _Job, shown: dict[str, Any], *, to_file: bool) -> Result:
     result = job.run(None)
-    from pcapflow.report.terminal import render
+    from pcapflow.report.terminal import Shown, render
 
-    job.out.write(render(result.summary, color=False if to_file else None).encode("utf-8", "replace"))
+    what = Shown(**{name: value for name, value in shown.items() if value is not None})
+    job.out.write(render(result.summary, color=False if to_file else None, shown=what).encode("utf-8", "replace"))
     return result

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     _IntType = click.ParamType[int]
     _PairType = click.ParamType[tuple[str, int]]
     _NamesType = click.ParamType[frozenset[str]]
+    _WordsType = click.ParamType[tuple[str, ...]]
 else:
-    _IntType = _PairType = _NamesType = click.ParamType  # generic for the type checker alone in older versions of click
+    _IntType = _PairType = _NamesType = _WordsType = click.ParamType  # generic for the type checker alone in older versions of click
 
 
+SECTIONS = ("captures", "problems", "endpoints", "recovered", "lost", "memory", "advice")
+"""Of the summary at a terminal (`report.terminal`), which is imported late."""
 _DIGITS = 18
 """Of a number that is believed."""
 
@@ -61,6 +64,19 @@ class RecordTypes(_NamesType):
                     ctx,
                 )
         return frozenset(names)
+
+
+class Sections(_WordsType):
+    """`problems,endpoints`: sections of the summary."""
+
+    name = "name,..."
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in str(value).split(","))
+        for name in names:
+            if name not in SECTIONS:
+                self.fail(f"{brief(name)} is no section: write {', '.join(SECTIONS)}{did_you_mean(name, SECTIONS)}", param, ctx)
+        return names
 
 
 class Duration(_IntType):

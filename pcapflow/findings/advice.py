@@ -6,6 +6,8 @@ for this report and what to do. Looks at counts alone.
 
 from __future__ import annotations
 
+from shlex import quote
+
 from pcapflow.body_options import EXTRAS
 from pcapflow.decode.unread import QUIC, Kind
 from pcapflow.decode.unread import name as name_of
@@ -15,6 +17,7 @@ from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.half_open import SYN_BYTES
 from pcapflow.reassembly.sizing import Needs
 from pcapflow.summary import Summary
+from pcapflow.tables import shares
 from pcapflow.unread import UnreadReason
 
 QUIC_NAME = name_of(Kind.SERVICE, QUIC)
@@ -26,7 +29,48 @@ _MOST = 1 << 40
 
 def advise(s: Summary, needs: Needs) -> list[str]:
     """The lines, most telling first."""
-    return [*_snapped(s), *_options(s, needs), *_codings(s), *_not_looked_at(s), *_capture(s)]
+    return [*_slow(s), *_snapped(s), *_options(s, needs), *_codings(s), *_not_looked_at(s), *_capture(s)]
+
+
+_STALLED = 0.1
+"""Seconds that answers waited for lost segments from which on that is said; and of an endpoint's p95, from which on it is slow."""
+_PARTS = {
+    "server": "spent waiting for the first byte of the answer: the server",
+    "network": "the network's: the way there and back, and waiting for lost segments",
+    "transfer": "spent on sending the answers: they are large, or the way to the client is slow",
+    "upload": "spent on sending the requests: the client, or the way from it, is slow",
+}
+_MOSTLY = 0.5
+
+
+def _slow(s: Summary) -> list[str]:
+    """What was slow, and who made it so."""
+    lines = []
+    network = s.network
+    if network.stalled >= _STALLED:
+        connections = f"{network.stalled_connections:,} connections" if network.stalled_connections > 1 else "a connection"
+        lines.append(
+            f"{connections} waited {network.stalled:.1f} s behind lost segments: what was slow there was so because of loss, not the server"
+        )
+    for row in s.endpoints:
+        if row.duration is None or row.duration.p95 < _STALLED or row.parts is None or row.slowest is None:
+            continue
+        name, share = shares(row.parts)[0]
+        if share >= _MOSTLY:
+            lines.append(f"{_percent_of(share)} of the time of {row.name} was {_PARTS[name]}{_command(s, row.slowest.connection)}")
+        break
+    return lines
+
+
+def _percent_of(share: float) -> str:
+    return f"{100 * share:.0f}%"
+
+
+def _command(s: Summary, connection: int) -> str:
+    """What shows a connection."""
+    if len(s.captures) != 1 or s.captures[0].path == "-":
+        return ""
+    return f" (its slowest: pcapflow follow {quote(s.captures[0].path)} --connection {connection})"
 
 
 def _options(s: Summary, needs: Needs) -> list[str]:

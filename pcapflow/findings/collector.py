@@ -19,10 +19,12 @@ from pcapflow.capture.places import Places
 from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.entries import OWNED_JSON, takes
+from pcapflow.findings.answers import Answers
 from pcapflow.findings.bodies import Bodies
-from pcapflow.findings.ends import LatestEnds, community_id, endpoint
+from pcapflow.findings.ends import LatestEnds, addresses, community_id, endpoint
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
+from pcapflow.findings.network import NetworkCounts
 from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
 from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record
@@ -34,6 +36,7 @@ from pcapflow.payload.body import BodyReader
 from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.cache import Answer, Heads
+from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
 from pcapflow.protocols.registry import forms, own_forms
 from pcapflow.protocols.stack import Stack
@@ -95,6 +98,8 @@ class Collector:
         self.worst = Worst(limits)
         self.places = Places()
         self.ends = LatestEnds()
+        self.answers = Answers(limits, ledger.http)
+        self.network = NetworkCounts()
         self._methods = NamedCounts(limits.map_keys, METHODS)
         self._statuses = NamedCounts(limits.map_keys, STATUSES)
         self._codings_missing = NamedCounts(limits.map_keys, EXTRAS)
@@ -111,6 +116,7 @@ class Collector:
     def close(self) -> None:
         """The run is over."""
         self.heads.close()
+        self.answers.close()
         for one in self._listeners:
             one.close()
         if self._sorter is not None:
@@ -153,6 +159,7 @@ class Collector:
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
         self._counts.connection(connection)
+        self.network.add(connection)
         for direction in (0, 1):
             self._counts.stream(connection, direction)
         self.worst.add(connection)
@@ -279,6 +286,11 @@ class Collector:
         counts = self.http_summary.anomalies
         for name in names:
             counts[name] = counts.get(name, 0) + 1
+
+    def exchange(self, conversation: Conversation, exchange: Exchange) -> None:
+        """See `Host`."""
+        ips = addresses(conversation) if exchange.troubles else None
+        self.answers.add(conversation.number, exchange, conversation.round_trip, self.places, ips)
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Host`."""

@@ -43,6 +43,12 @@ def community_id(one: End, other: End) -> str:
     return "1:" + b2a_base64(sha1(flow, usedforsecurity=False).digest(), newline=False).decode()
 
 
+def addresses(conversation: Conversation) -> tuple[str, str]:
+    """Of client and server."""
+    client = conversation.client
+    return endpoint(conversation.endpoints[client]).ip, endpoint(conversation.endpoints[1 - client]).ip
+
+
 def ends_of(conversation: Conversation) -> Ends:
     """Both ends of a conversation whose client is known."""
     client, server = conversation.endpoints[conversation.client], conversation.endpoints[1 - conversation.client]

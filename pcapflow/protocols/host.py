@@ -10,7 +10,7 @@ from pcapflow.fields import Ends
 from pcapflow.limits import Limits
 from pcapflow.messages import JsonBody
 from pcapflow.protocols.http.cache import Heads
-from pcapflow.protocols.http.exchange import Places
+from pcapflow.protocols.http.exchange import Exchange, Places
 from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
 from pcapflow.records import Http, Json
 from pcapflow.streams.conversation import Conversation
@@ -164,6 +164,10 @@ class Host(Protocol):
 
     def anomalies(self, names: list[str]) -> None:
         """An exchange ended that had these."""
+        ...
+
+    def exchange(self, conversation: Conversation, exchange: Exchange) -> None:
+        """Nothing more comes of an exchange."""
         ...
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:

@@ -1,4 +1,4 @@
-"""The summary for a person at a terminal, drawn by rich: what was there, what was recovered, what was lost and why, memory.
+"""The summary for a person at a terminal, drawn by rich: what was there and spoken, what went wrong, what was slow and why, what was recovered and lost, memory, advice.
 
 Contract: `render` takes the typed summary and returns text for a given width; it prints nothing. Captured text is put in as
 `Text`, never as markup, and control characters are replaced, so that a payload cannot write to the terminal.
@@ -6,12 +6,16 @@ Contract: `render` takes the typed summary and returns text for a given width; i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.report.console import as_text
+from pcapflow.report.terminal_tables import endpoints, heading, moment, problems
 from pcapflow.summary import Summary
 from pcapflow.terminal_text import plain
 from pcapflow.unread import UnreadReason
@@ -23,9 +27,20 @@ _WORST = 5
 """Streams that are named one by one; `--json` has `worst_streams` of them."""
 
 
-def render(summary: Summary, *, width: int | None = None, color: bool | None = None) -> str:
+class Shown(msgspec.Struct, frozen=True):
+    """What of the summary is shown."""
+
+    sections: tuple[str, ...] = ()
+    """Names of SECTIONS; all where there is none."""
+    top: int = 8
+    """Rows of a table."""
+    memory: bool = False
+    """Every account, whether or not its limit was near."""
+
+
+def render(summary: Summary, *, width: int | None = None, color: bool | None = None, shown: Shown = Shown()) -> str:
     """The summary as text. width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
-    return as_text(_parts(summary), width, color=color)
+    return as_text(_parts(summary, shown), width, color=color)
 
 
 def _size(n: int) -> str:
@@ -41,10 +56,6 @@ def _mebibytes(n: int) -> str:
 
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.2f}%" if whole else "-"
-
-
-def _heading(title: str) -> Text:
-    return Text(f"\n{title}", style="bold")
 
 
 def _grid(*rows: tuple[str | Text, str | Text, str | Text]) -> Table:
@@ -67,19 +78,24 @@ _CAPTURES = 20
 """Captures that are shown one by one: a folder may have thousands."""
 
 
-def _parts(s: Summary) -> list[RenderableType]:
-    return [
-        *_captures(s),
-        *_not_read(s),
-        *_recovered(s),
-        *_unread(s),
-        *_lost(s),
-        *_worst(s),
-        *_again(s),
-        *_memory(s),
-        *_advice(s),
-        *_run(s),
-    ]
+SECTIONS: dict[str, Callable[[Summary, Shown], list[RenderableType]]] = {
+    "captures": lambda s, _: [*_captures(s), *_not_read(s)],
+    "problems": lambda s, shown: problems(s, shown.top),
+    "endpoints": lambda s, shown: endpoints(s, shown.top),
+    "recovered": lambda s, _: [*_recovered(s), *_unread(s)],
+    "lost": lambda s, _: [*_lost(s), *_worst(s), *_again(s)],
+    "memory": lambda s, shown: _memory(s, whole=shown.memory),
+    "advice": lambda s, _: _advice(s),
+}
+"""What is shown, in that order, by name."""
+
+
+def _parts(s: Summary, shown: Shown) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for name, section in SECTIONS.items():
+        if not shown.sections or name in shown.sections:
+            parts += section(s, shown)
+    return [*parts, *_run(s)]
 
 
 def _captures(s: Summary) -> list[RenderableType]:
@@ -90,7 +106,8 @@ def _captures(s: Summary) -> list[RenderableType]:
         seconds = (capture.last_ts or 0.0) - (capture.first_ts or 0.0)
         line.append(f"  {capture.format}, {', '.join(capture.link_types)}, {_size(capture.bytes)}", style="not bold")
         parts.append(line)
-        parts.append(_grid(("packets", f"{capture.packets:,}", f"over {seconds:,.3f} s of capture time")))
+        since = f", {moment(capture.first_ts)}" if capture.first_ts is not None else ""
+        parts.append(_grid(("packets", f"{capture.packets:,}", f"in {seconds:,.3f} s{since}")))
         if capture.damaged_at is not None:
             parts.append(Text(f"  damaged at byte {capture.damaged_at:,}: what follows was not read", style="red"))
         elif capture.cut_short:
@@ -149,7 +166,7 @@ def _recovered(s: Summary) -> list[RenderableType]:
         rows.append(("JSON bodies", f"{json.bodies:,}", f"{_size(json.bytes)}, {json.documents:,} documents, {json.events:,} events"))
     if json.invalid:
         rows.append(("invalid JSON", f"{json.invalid:,}", "bodies that came whole and are no JSON"))
-    return [_heading("Recovered"), _grid(*rows)]
+    return [heading("Recovered"), _grid(*rows)]
 
 
 def _unread(s: Summary) -> list[RenderableType]:
@@ -164,7 +181,7 @@ def _unread(s: Summary) -> list[RenderableType]:
                 Text(f"{names}: {_lower(UnreadReason(reason).sentence)}" if names else UnreadReason(reason).sentence, style="dim"),
             )
         )
-    return [_heading("Delivered, and not read"), _grid(*rows)] if rows else []
+    return [heading("Delivered, and not read"), _grid(*rows)] if rows else []
 
 
 def _lower(sentence: str) -> str:
@@ -190,7 +207,7 @@ def _again(s: Summary) -> list[RenderableType]:
     ):
         if n:
             rows.append((name, f"{n:,}", remark))
-    return [_heading("Again or out of order"), _grid(*rows)] if rows else []
+    return [heading("Again or out of order"), _grid(*rows)] if rows else []
 
 
 def _lost(s: Summary) -> list[RenderableType]:
@@ -217,8 +234,8 @@ def _lost(s: Summary) -> list[RenderableType]:
         label = Text(f"  {reason}", style="red")
         rows.append((label, f"{count.count:,}", Text(DropReason(reason).sentence, style="dim")))
     if not rows:
-        return [_heading("Lost"), Text("  nothing")]
-    return [_heading("Lost"), _grid(*rows)]
+        return [heading("Lost"), Text("  nothing")]
+    return [heading("Lost"), _grid(*rows)]
 
 
 def _worst(s: Summary) -> list[RenderableType]:
@@ -233,10 +250,14 @@ def _worst(s: Summary) -> list[RenderableType]:
         between = " to ".join(f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}" for end in ends)
         what = stream.drop_reason or ("dropped" if stream.dropped_bytes else "missing")
         table.add_row(f"  connection {stream.connection}", _size(stream.missing_bytes + stream.dropped_bytes), Text(f"{what}, {between}"))
-    return [_heading("Streams that lost most"), table]
+    return [heading("Streams that lost most"), table]
 
 
-def _memory(s: Summary) -> list[RenderableType]:
+_NEAR = 0.9
+"""Part of a limit from which on it was near."""
+
+
+def _memory(s: Summary, *, whole: bool) -> list[RenderableType]:
     memory = s.memory
     table = Table.grid(padding=(0, 2))
     table.add_column(width=18, style="cyan")
@@ -244,16 +265,17 @@ def _memory(s: Summary) -> list[RenderableType]:
     table.add_column(min_width=_BAR)
     table.add_column()
     rows = [("all accounts", memory.peak_bytes, memory.limit_bytes)]
-    rows += [(name, c.peak_bytes, c.limit_bytes) for name, c in memory.components.items() if c.peak_bytes]
-    for name, peak, limit in rows:
+    accounts = [(name, c.peak_bytes, c.limit_bytes) for name, c in memory.components.items() if c.peak_bytes]
+    near = memory.pressure or any(peak > _NEAR * limit for _, peak, limit in (*rows, *accounts))
+    for name, peak, limit in [*rows, *(accounts if whole or near else [])]:
         full = peak / limit if limit else 0.0
-        style = "red" if full > 0.9 else "yellow" if full > 0.5 else "green"
+        style = "red" if full > _NEAR else "yellow" if full > 0.5 else "none"
         filled = max(1, round(full * _BAR)) if peak else 0
         bar = Text("\N{BLACK SQUARE}" * filled, style=style)
         bar.append("\N{MIDDLE DOT}" * (_BAR - filled), style="dim")
         table.add_row(f"  {name}", _mebibytes(peak), bar, f"of {_mebibytes(limit)}")
     table.add_row("  process", _mebibytes(memory.process.peak_rss_bytes), "", "resident peak")
-    parts: list[RenderableType] = [_heading("Memory high-water marks"), table]
+    parts: list[RenderableType] = [heading("Memory high-water marks"), table]
     if memory.pressure:
         parts.append(Text("  a limit shared between connections was reached", style="yellow"))
     return parts
@@ -267,7 +289,7 @@ def _advice(s: Summary) -> list[RenderableType]:
     table.add_column()
     for line in s.advice:
         table.add_row("  -", Text(line))
-    return [_heading("Advice"), table]
+    return [heading("Advice"), table]
 
 
 def _run(s: Summary) -> list[RenderableType]:

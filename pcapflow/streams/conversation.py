@@ -51,6 +51,11 @@ class Conversation(Protocol):
     """What became of each direction's bytes."""
 
     @property
+    def round_trip(self) -> int:
+        """To the server and back, as the handshake tells (ns); -1 where it does not."""
+        ...
+
+    @property
     def midstream(self) -> bool:
         """Whether its beginning was missed."""
         ...

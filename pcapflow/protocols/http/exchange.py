@@ -6,14 +6,14 @@ Contract: whoever pairs messages fills it in. Invariant: what it keeps is reserv
 from __future__ import annotations
 
 from sys import getsizeof
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Account
 from pcapflow.fields import Ends
-from pcapflow.messages import Request, Response
+from pcapflow.messages import JsonBody, JsonError, Request, Response
 from pcapflow.protocols.http.cache import Heads
 from pcapflow.protocols.http.message import NOTHING, Head, MessagePlace, RequestHead, ResponseHead
 from pcapflow.records import Http, seconds
@@ -36,6 +36,19 @@ class Places(Protocol):
         ...
 
 
+class Trouble(NamedTuple):
+    """A body of an exchange that did not come whole, or is broken JSON: side 0 for the request's; the body's status; what is wrong with the JSON."""
+
+    side: int
+    status: str
+    error: JsonError | None = None
+
+
+def is_broken(json: JsonBody) -> bool:
+    """Whether its sender sent what is no JSON."""
+    return json.error is not None and (json.status == "invalid" or json.broken > 0)
+
+
 class Exchange:
     """A request, its response, or both. What most exchanges never change stands on the class."""
 
@@ -50,6 +63,9 @@ class Exchange:
     request_end = 0
     """When the last of its bytes was captured (ns)."""
     response_packet = 0
+    response_bytes = 0
+    """Of its body."""
+    troubles: tuple[Trouble, ...] = ()
     stalled_request = stalled_wait = stalled_response = 0
     """Nanoseconds of the request, of the wait and of the response in which bytes waited behind what the network had lost."""
     response_ts = 0
@@ -82,6 +98,11 @@ class Exchange:
         if more:
             self.anomalies = sorted({*self.anomalies, *more}, key=_IN_ORDER.__getitem__)
 
+    @property
+    def stalled(self) -> int:
+        """Of all of it (ns)."""
+        return self.stalled_request + self.stalled_wait + self.stalled_response
+
     def request_stalls(self, stall: Stall) -> None:
         """Bytes of the request, which is under way, waited."""
         self.stalled_request += stall.until - max(stall.since, self.ts)
@@ -101,7 +122,12 @@ class Exchange:
 
     def reserve(self, account: Account, heads: Heads) -> bool:
         """Reserve what it keeps; whether there was room. What was reserved stays so until `release`."""
-        needed = WAITING_BYTES + _record_bytes(self.request, self.head) + _record_bytes(self.response, self.response_head)
+        needed = (
+            WAITING_BYTES
+            + len(self.troubles) * _BODY_BYTES
+            + _record_bytes(self.request, self.head)
+            + _record_bytes(self.response, self.response_head)
+        )
         if needed > self.reserved:
             if not account.reserve(needed - self.reserved):
                 return False
@@ -157,7 +183,7 @@ def http_record(connection: int, exchange: Exchange, ends: Ends, places: Places)
         ends.server,
         ends.community_id,
         wait,
-        seconds(exchange.stalled_request + exchange.stalled_wait + exchange.stalled_response),
+        seconds(exchange.stalled),
     )
 
 

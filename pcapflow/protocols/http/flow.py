@@ -18,7 +18,7 @@ from pcapflow.messages import Body, JsonBody, Response
 from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.http.body import BEGINS_BYTES, BodyState, begins_json
 from pcapflow.protocols.http.cache import SMALL_ANSWER, small_answer
-from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, http_record
+from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble, http_record, is_broken
 from pcapflow.protocols.http.message import NO_BODY, HeadRead, RequestHead, ResponseHead
 from pcapflow.records import Json, seconds
 from pcapflow.streams.conversation import Conversation
@@ -162,6 +162,9 @@ class Flow:
         known.uses += 1
         exchange = self.answering
         assert exchange is not None
+        exchange.response_bytes = len(data)
+        if known.json is not None and is_broken(known.json):
+            exchange.troubles += (Trouble(1, "complete", known.json.error),)
         if known.json is not None and services.json_alone:
             self._json_record("server", "http-response", exchange, known.json, message.ts, packet)
         self.answered(exchange, known.response, packet, ts)
@@ -199,10 +202,16 @@ class Flow:
                 self.given_up(side, drop, packet, ts, state.offset, state.bytes)
         services.body(status)
         head = state.head
+        if side:
+            exchange.response_bytes = state.bytes
+        if status != "complete":
+            exchange.troubles += (Trouble(side, status),)
         if json is not None:
             if json.status == "invalid" and side and head.status == _PARTIAL_CONTENT:  # type: ignore[attr-defined]
                 json.status, json.error = "partial", None
             services.json_body(json)
+            if is_broken(json):
+                exchange.troubles += (Trouble(side, status, json.error),)
         elif begins_json(state.begins):
             services.not_looked_at()
         if services.wants_records:
@@ -264,6 +273,7 @@ class Flow:
             services.anomalies(exchange.anomalies)
         if exchange.reserved or exchange.held:
             exchange.release(services.ledger.http, services.heads)
+        services.exchange(self._conversation, exchange)
         if services.by_exchange:
             services.exchange_over(self._conversation.number, exchange, exchange.response_head, exchange.done_packet)
         if services.wants_records:

@@ -102,8 +102,10 @@ class Head:
 class RequestHead(Head):
     """A request line and its fields."""
 
-    __slots__ = ("bodiless", "connect", "expects", "host", "method", "target", "upgrade")
+    __slots__ = ("bodiless", "connect", "endpoint", "expects", "host", "method", "target", "upgrade")
 
+    endpoint: str
+    """What it asks for, ids folded (`endpoint_names`)."""
     method: str
     target: str
     host: str | None
@@ -172,7 +174,7 @@ def finished(result: _H, anomalies: list[str], first: str, second: str, third: s
     result.cached, result.holders = False, 0
     codings = result.codings
     result.cost = (
-        _OBJECT_BYTES + memoryview(bodiless).nbytes + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
+        _OBJECT_BYTES + memoryview(bodiless).nbytes + (getsizeof(result.endpoint) if isinstance(result, RequestHead) else 0) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
         + getsizeof(result.content_type) + getsizeof(result.content_encoding) + getsizeof(result.raw) + 60 * len(result.anomalies)
         + (getsizeof(codings) + sum(map(getsizeof, codings)) if codings else 0)
     )  # fmt: skip

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import DropReason
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange
+from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble
 from pcapflow.protocols.http.flow import Flow
 from pcapflow.protocols.http.message import HeadRead, RequestHead, ResponseHead
 from pcapflow.protocols.http.pairing import Pairs
@@ -285,6 +285,7 @@ class HttpConnection:
                 exchange.request = head.bodiless
             else:
                 exchange.request = head.with_body(head.body_of("dropped", DropReason.HTTP_AMBIGUOUS_LENGTH.value))
+                exchange.troubles += (Trouble(0, "dropped"),)
                 self._services.body("dropped")
             if exchange.response_done:
                 self._flow.tell(exchange)
@@ -324,6 +325,7 @@ class HttpConnection:
         exchange.response_head = head
         if head.cost > _LARGE_HEAD and not self._reserve(exchange):
             self._services.body("dropped")
+            exchange.troubles += (Trouble(1, "dropped"),)
             exchange.response_head = None
             flow.answered(exchange, head.with_body(head.body_of("dropped", DropReason.HTTP_MEMORY.value)), last_packet, last_ts)
             return "no-memory"
@@ -352,6 +354,7 @@ class HttpConnection:
             exchange = self._pairs.ask(head, 0, where.offset, packet, where.ts, where.ack)
             exchange.request_packet, exchange.request_end = where.origin, ts
             services.body("truncated")
+            exchange.troubles += (Trouble(0, "truncated"),)
             exchange.request = head.with_body(body)
             if head.connect or head.upgrade:
                 self.client.paused, self._pause_for = True, exchange  # as behind a whole head
@@ -372,6 +375,7 @@ class HttpConnection:
             bodiless = head.status in _BODILESS or (request is not None and request.method == "HEAD")
             if not bodiless:
                 services.body("truncated")
+                exchange.troubles += (Trouble(1, "truncated"),)
             self._flow.answered(exchange, head.bodiless if bodiless else head.with_body(body), packet, ts)
         elif exchange.response_done:
             self._flow.tell(exchange)

@@ -14,6 +14,7 @@ import msgspec
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import DropReason
+from pcapflow.endpoint_names import endpoint_of
 from pcapflow.limits import Limits
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http.message import FOLD, NO_BODY, FormOf, Head, RequestHead, ResponseHead, codings_of, finished
@@ -109,6 +110,7 @@ def parse_request(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = Fa
         # a request without a length has no body (section 6.3, rule 7); one whose coding does not say its length is refused (rule 4)
         result.framing = "refused" if Anomaly.UNKNOWN_TRANSFER_ENCODING in anomalies else "none"
     result.raw = head if keep_raw else b""
+    result.endpoint = endpoint_of(result.method, result.host, result.target)
     return finished(result, anomalies, result.method, result.target, result.host)
 
 
@@ -121,6 +123,7 @@ def simple_request(target: bytes) -> RequestHead:
     result.connect = result.upgrade = result.expects = False
     result.framing = "none"
     result.raw = b""
+    result.endpoint = endpoint_of(result.method, None, result.target)
     return finished(result, [], result.method, result.target, None)
 
 

@@ -1,0 +1,195 @@
+"""What people come for: endpoints with their times, and what went wrong where. Gathered exchange by exchange.
+
+Contract: `add` takes an exchange when nothing more comes of it; `endpoints` and `problems` give the tables. Invariant: what is kept is bounded by `endpoints` and
+`problems` (`Limits`) and reserved in the `http` account; nothing depends on the order in which exchanges are told, so tables of two runs could be merged.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pcapflow.budget import Account
+from pcapflow.endpoint_names import url_of
+from pcapflow.findings.bounded import Bounded
+from pcapflow.findings.histogram import HISTOGRAM_BYTES, Histogram
+from pcapflow.limits import Limits
+from pcapflow.protocols.http.exchange import Exchange, Places
+from pcapflow.records import seconds
+from pcapflow.tables import PROBLEMS, ExchangePlace, HttpEndpoint, Latency, Parts, Problem
+
+ENDPOINT_BYTES = HISTOGRAM_BYTES + 1800
+PROBLEM_BYTES = 1800
+REST = "..."
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+
+
+class _Place(NamedTuple):
+    """An exchange among others: the first is least."""
+
+    packet: int
+    connection: int
+    exchange: int
+    url: str | None
+    file: str | None
+    frame: int | None
+
+    def record(self) -> ExchangePlace:
+        return ExchangePlace(self.url, self.connection, self.exchange, self.packet, self.file, self.frame)
+
+
+class _Endpoint:
+    """One's."""
+
+    __slots__ = ("bytes", "client_errors", "exchanges", "parts", "server_errors", "slowest", "timed", "times", "unanswered")
+
+    def __init__(self) -> None:
+        self.exchanges = self.client_errors = self.server_errors = self.unanswered = self.bytes = self.timed = 0
+        self.times = Histogram()
+        self.parts = [0, 0, 0, 0]
+        """Nanoseconds of upload, server, network and transfer."""
+        self.slowest: tuple[int, _Place] | None = None
+        """Minus its time, and which it is."""
+
+    def merge(self, other: _Endpoint) -> None:
+        """See `Merged`."""
+        self.exchanges += other.exchanges
+        self.client_errors += other.client_errors
+        self.server_errors += other.server_errors
+        self.unanswered += other.unanswered
+        self.bytes += other.bytes
+        self.timed += other.timed
+        self.times.merge(other.times)
+        self.parts = [a + b for a, b in zip(self.parts, other.parts, strict=True)]
+        if other.slowest is not None:
+            self.slowest = other.slowest if self.slowest is None else min(self.slowest, other.slowest)
+
+
+class _Problem:
+    """How often, and the first."""
+
+    __slots__ = ("count", "first", "what")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.what: tuple[str, str | None, str, str | None, str | None] | None = None
+        """Kind, endpoint, detail, sender and the sender's address."""
+        self.first: _Place | None = None
+
+    def merge(self, other: _Problem) -> None:
+        """See `Merged`."""
+        self.count += other.count
+
+
+class Answers:
+    """One run's."""
+
+    def __init__(self, limits: Limits, account: Account) -> None:
+        self._endpoints = Bounded(limits.endpoints, account, ENDPOINT_BYTES, _Endpoint)
+        self._problems = Bounded(limits.problems, account, PROBLEM_BYTES, _Problem)
+
+    def add(self, number: int, exchange: Exchange, round_trip: int, places: Places, ips: tuple[str, str] | None) -> None:
+        """An exchange of that connection. round_trip: of its handshake (ns), -1 where that was not seen; ips: of client and server, where something is broken."""
+        head, response = exchange.head, exchange.response_head
+        name = head.endpoint if head is not None else None
+        status = response.status if response is not None else 0
+        if name is not None:
+            self._timed(self._endpoints.of(name), number, exchange, round_trip, places)
+        if status >= _CLIENT_ERROR:
+            assert response is not None
+            kind = "server_error" if status >= _SERVER_ERROR else "client_error"
+            self._wrong((kind, name, f"{status} {response.reason}"[:80], "server", None), number, exchange, places)
+        elif exchange.response is None:
+            self._wrong(("unanswered", name, "", None, None), number, exchange, places)
+        for trouble in exchange.troubles:
+            sender = "server" if trouble.side else "client"
+            if trouble.error is not None:
+                assert ips is not None
+                detail = f"{trouble.error.message}, at {trouble.error.path or 'the top'}"[:200]
+                self._wrong(("broken_json", name, detail, sender, ips[trouble.side]), number, exchange, places)
+            else:
+                self._wrong((f"{trouble.status}_body", name, "", sender, None), number, exchange, places)
+
+    def _timed(self, found: _Endpoint, number: int, exchange: Exchange, round_trip: int, places: Places) -> None:
+        response = exchange.response_head
+        found.exchanges += 1
+        if exchange.response is None:
+            found.unanswered += 1
+            return
+        if response is not None and response.status >= _CLIENT_ERROR:
+            found.server_errors += response.status >= _SERVER_ERROR
+            found.client_errors += response.status < _SERVER_ERROR
+        found.bytes += exchange.response_bytes
+        took = max(0, exchange.done_ts - exchange.ts)
+        found.times.add(took)
+        if found.slowest is None or (-took, _Place(exchange.request_packet, number, exchange.index, None, None, None)) < found.slowest:
+            found.slowest = -took, _place(number, exchange, places)
+        if round_trip >= 0:
+            parts = found.parts
+            wait = max(0, exchange.response_ts - exchange.request_end)
+            parts[0] += max(0, exchange.request_end - exchange.ts - exchange.stalled_request)
+            parts[1] += max(0, wait - round_trip - exchange.stalled_wait)
+            parts[2] += round_trip + exchange.stalled
+            parts[3] += max(0, exchange.done_ts - exchange.response_ts - exchange.stalled_response)
+            found.timed += 1
+
+    def _wrong(self, what: tuple[str, str | None, str, str | None, str | None], number: int, exchange: Exchange, places: Places) -> None:
+        found = self._problems.of("\n".join(part or "" for part in what))
+        found.count += 1
+        if found is self._problems.rest:
+            return
+        found.what = what
+        packet = exchange.request_packet or exchange.response_packet
+        if found.first is None or (packet, number, exchange.index) < found.first[:3]:
+            found.first = _place(number, exchange, places)
+
+    def endpoints(self) -> list[HttpEndpoint]:
+        """Slowest first, by the time that 95% did not exceed."""
+        rows = [_endpoint(name, found) for name, found in self._endpoints.items()]
+        rows.sort(key=lambda row: (-row.duration.p95 if row.duration is not None else 0.0, row.name))
+        rest = self._endpoints.rest
+        return [*rows, *([_endpoint(REST, rest)] if rest is not None else [])]
+
+    def problems(self) -> list[Problem]:
+        """In the order of `PROBLEMS`, of one kind the most frequent first."""
+        rows = [
+            Problem(*found.what, found.count, found.first.record())
+            for _, found in self._problems.items()
+            if found.what is not None and found.first
+        ]
+        rows.sort(key=lambda row: (PROBLEMS.index(row.kind), -row.count, row.endpoint or "", row.detail, row.sender or "", row.ip or ""))
+        rest = self._problems.rest
+        return [*rows, *([Problem("other", None, "", None, None, rest.count, None)] if rest is not None else [])]
+
+    def close(self) -> None:
+        """The run is over."""
+        self._endpoints.close()
+        self._problems.close()
+
+
+def _place(number: int, exchange: Exchange, places: Places) -> _Place:
+    head = exchange.head
+    url = url_of(head.host, head.target) if head is not None else None
+    packet = exchange.request_packet or exchange.response_packet
+    return _Place(packet, number, exchange.index, url, *places.of(packet))
+
+
+def latency(times: Histogram) -> Latency | None:
+    """What a histogram says; None where it has nothing."""
+    if not times.count:
+        return None
+    return Latency(seconds(times.quantile(0.5)), seconds(times.quantile(0.95)), seconds(times.most))
+
+
+def _endpoint(name: str, found: _Endpoint) -> HttpEndpoint:
+    times, parts = found.times, found.parts
+    return HttpEndpoint(
+        name,
+        found.exchanges,
+        found.client_errors,
+        found.server_errors,
+        found.unanswered,
+        found.bytes,
+        latency(times),
+        Parts(found.timed, *map(seconds, parts)) if found.timed else None,
+        found.slowest[1].record() if found.slowest is not None else None,
+    )

@@ -1,0 +1,43 @@
+"""What the network did to all connections: the summary's `network`.
+
+Contract: `add` takes each connection once, when it is over. Invariant: a fixed amount of memory; nothing depends on the order in which connections end.
+"""
+
+from __future__ import annotations
+
+from pcapflow.findings.answers import latency
+from pcapflow.findings.histogram import Histogram
+from pcapflow.reassembly.connection import Connection
+from pcapflow.records import seconds
+from pcapflow.tables import NetworkSummary
+
+
+class NetworkCounts:
+    """One run's."""
+
+    def __init__(self) -> None:
+        self._server, self._client = Histogram(), Histogram()
+        self._retransmitted = self._lost = self._reordered = self._stalled = self._stalled_connections = 0
+
+    def add(self, connection: Connection) -> None:
+        """A connection is over."""
+        if connection.round_trip >= 0:
+            self._server.add(connection.round_trip)
+        if connection.client_round_trip >= 0:
+            self._client.add(connection.client_round_trip)
+        stalled = 0
+        for stream in connection.streams:
+            path = stream.path
+            if path is not None:
+                self._retransmitted += path.retransmitted
+                self._lost += path.lost
+                self._reordered += path.reordered
+                stalled += path.stalled
+        self._stalled += stalled
+        self._stalled_connections += stalled > 0
+
+    def summary(self) -> NetworkSummary:
+        """What it comes to."""
+        return NetworkSummary(
+            self._server.count, latency(self._server), latency(self._client), self._retransmitted, self._lost, self._reordered, seconds(self._stalled), self._stalled_connections,
+        )  # fmt: skip
