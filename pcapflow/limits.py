@@ -1,8 +1,7 @@
 """Every bound of pcapflow, in one frozen value.
 
-Invariant: nothing that a capture controls is kept, repeated or recursed into without a field here that bounds it. Each
-field says its unit, why the default is what it is, and what happens when it is reached; `docs/limits.md` is printed from
-these fields. Sizes are bytes, durations are nanoseconds of capture time.
+Invariant: nothing that a capture controls is kept, repeated or recursed into without a field here that bounds it. Each field says its unit, why the default is what
+it is, and what happens when it is reached; `docs/limits.md` is printed from these fields. Sizes are bytes, durations are nanoseconds of capture time.
 """
 
 from __future__ import annotations
@@ -13,18 +12,15 @@ from typing import Any
 from pcapflow.errors import UsageError
 from pcapflow.terminal_text import brief
 
-KIB = 1 << 10
-MIB = 1 << 20
-SECOND = 1_000_000_000
-MILLISECOND = 1_000_000
+KIB, MIB = 1 << 10, 1 << 20
+SECOND, MILLISECOND = 1_000_000_000, 1_000_000
 
 
 def _limit(default: int, unit: str, reached: str, reason: str) -> Any:
     return field(default=default, metadata={"unit": unit, "reached": reached, "reason": reason})
 
 
-MOST = (1 << 62) - 1
-"""No limit is larger: twice as much still fits in what columns and reports hold."""
+MOST = (1 << 62) - 1  # twice as much still fits in what columns and reports hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,17 +369,11 @@ class Limits:
         "the one that lost least is left out",
         "streams that the summary names one by one: a screen's worth",
     )
-    endpoints: int = _limit(
-        500,
-        "endpoints",
-        "further ones are counted together under `...`: of all that come, those with the smallest hashes stay, whatever their order",
-        "methods with hosts and paths whose times are told apart in the report, ids folded: 4.7 KB each, in the `http` account",
-    )
-    problems: int = _limit(
-        500,
-        "problems",
-        "further ones are counted together under `other`, by the same rule",
-        "errors, broken bodies and unanswered requests that are told apart in the report: 1.8 KB each, in the `http` account",
+    table_rows: int = _limit(
+        200,
+        "rows",
+        "further ones are counted together in a last one: of all that come, those with the smallest hashes stay, whatever their order",
+        "endpoints and problems, each, that the report tells apart: 8 KB for one of both, in the account of output; fewer where that is small",
     )
     map_keys: int = _limit(
         64,
@@ -394,17 +384,15 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in self.as_dict().items():
-            if value > MOST:
-                raise UsageError(f"{name}: {brief(value)} is more than {MOST}, the most that a limit may be")
-            if value <= 0:
-                raise UsageError(f"{name}: {brief(value)} is not above zero")
+            wrong = f"more than {MOST}, the most that a limit may be" if value > MOST else "not above zero" if value <= 0 else ""
+            if wrong:
+                raise UsageError(f"{name}: {brief(value)} is {wrong}")
 
     def with_memory(self, memory_limit: int) -> Limits:
         """The same under another memory limit: the accounts' own limits change with it, in proportion."""
         bounds: dict[str, int] = {"memory_limit": memory_limit}
-        for name, value in self.as_dict().items():
-            if name.endswith("_total"):
-                bounds[name] = max(1, value * memory_limit // self.memory_limit)
+        totals = {name: value for name, value in self.as_dict().items() if name.endswith("_total")}
+        bounds |= {name: max(1, value * memory_limit // self.memory_limit) for name, value in totals.items()}
         return replace(self, **bounds)
 
     def as_dict(self) -> dict[str, int]:

@@ -318,12 +318,14 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     network: Annotated[NetworkSummary, says("What the network did to the connections.")] = NetworkSummary()
     endpoints: Annotated[
         list[HttpEndpoint],
-        says("What was asked for over HTTP, slowest first by the time that 95% did not exceed; `endpoints` of them at most, and the rest."),
+        says(
+            "What was asked for over HTTP, slowest first by the time that 95% did not exceed; `table_rows` of them at most, and the rest."
+        ),
     ] = msgspec.field(default_factory=list)
     problems: Annotated[
         list[Problem],
         says(
-            "What went wrong over HTTP: errors first, then broken JSON, then what did not come whole; `problems` of them at most, and the rest."
+            "What went wrong over HTTP: errors first, then broken JSON, then what did not come whole; `table_rows` of them at most, and the rest."
         ),
     ] = msgspec.field(default_factory=list)
     plugins: Annotated[dict[str, int], says("Records of plug-ins, by the plug-in's name ([extending](extending.md)).")] = msgspec.field(

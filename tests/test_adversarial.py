@@ -82,7 +82,7 @@ NAMED: dict[str, dict[str, Any]] = {
 
 LARGER = {"refused": 2}
 """How many times as large a part of it has to be, so that memory is short in half of it too."""
-SHORT = {"crumbs": ("--memory-limit", "12MiB")}
+SHORT = {"crumbs": ("--memory-limit", "10MiB")}
 """Options under which a part of it is short of memory as the whole is."""
 
 

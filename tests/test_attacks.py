@@ -29,7 +29,7 @@ NAMED: dict[str, tuple[int, set[str]]] = {
     "repeated_keys": (0, {"json_memory"}),
     "server_names": (0, set()),
     "tunnels": (0, {"http_memory"}),
-    "zstd_bodies": (0, {"content_memory", "http_memory"}),
+    "zstd_bodies": (0, {"content_memory", "json_memory"}),
     "unanswered_values": (0, {"json_memory"}),
     "long_urls": (0, {"http_memory"}),
     "markup": (0, {"http_memory"}),

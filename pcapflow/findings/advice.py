@@ -29,7 +29,7 @@ _MOST = 1 << 40
 
 def advise(s: Summary, needs: Needs) -> list[str]:
     """The lines, most telling first."""
-    return [*_slow(s), *_snapped(s), *_options(s, needs), *_codings(s), *_not_looked_at(s), *_capture(s)]
+    return [*_snapped(s), *_options(s, needs), *_codings(s), *_slow(s), *_not_looked_at(s), *_capture(s)]
 
 
 _STALLED = 0.1

@@ -1,24 +1,28 @@
 """What people come for: endpoints with their times, and what went wrong where. Gathered exchange by exchange.
 
-Contract: `add` takes an exchange when nothing more comes of it; `endpoints` and `problems` give the tables. Invariant: what is kept is bounded by `endpoints` and
-`problems` (`Limits`) and reserved in the `http` account; nothing depends on the order in which exchanges are told, so tables of two runs could be merged.
+Contract: `add` takes an exchange when nothing more comes of it; `endpoints` and `problems` give the tables. Invariant: what is kept is bounded by
+`table_rows`, in a share of the `output` account; nothing depends on the order in which exchanges are told, so tables of two runs could be merged.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from pcapflow.budget import Account
+from pcapflow.budget import Ledger, Share
 from pcapflow.endpoint_names import url_of
 from pcapflow.findings.bounded import Bounded
+from pcapflow.findings.ends import addresses
 from pcapflow.findings.histogram import HISTOGRAM_BYTES, Histogram
 from pcapflow.limits import Limits
 from pcapflow.protocols.http.exchange import Exchange, Places
 from pcapflow.records import seconds
+from pcapflow.streams.conversation import Conversation
 from pcapflow.tables import PROBLEMS, ExchangePlace, HttpEndpoint, Latency, Parts, Problem
 
-ENDPOINT_BYTES = HISTOGRAM_BYTES + 1800
-PROBLEM_BYTES = 1800
+ENDPOINT_BYTES = HISTOGRAM_BYTES + 2400
+PROBLEM_BYTES = 2800
+"""Of each, with its texts, as tests/report/test_answers.py measures it."""
+_ROW_BYTES = ENDPOINT_BYTES + PROBLEM_BYTES
 REST = "..."
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
@@ -83,17 +87,28 @@ class _Problem:
 class Answers:
     """One run's."""
 
-    def __init__(self, limits: Limits, account: Account) -> None:
-        self._endpoints = Bounded(limits.endpoints, account, ENDPOINT_BYTES, _Endpoint)
-        self._problems = Bounded(limits.problems, account, PROBLEM_BYTES, _Problem)
+    def __init__(self, limits: Limits, ledger: Ledger) -> None:
+        self._limits, self._ledger = limits, ledger
+        self._share: Share | None = None
+        self._endpoints, self._problems = Bounded(0, _Endpoint), Bounded(0, _Problem)
 
-    def add(self, number: int, exchange: Exchange, round_trip: int, places: Places, ips: tuple[str, str] | None) -> None:
-        """An exchange of that connection. round_trip: of its handshake (ns), -1 where that was not seen; ips: of client and server, where something is broken."""
+    def _begin(self) -> None:
+        """The first exchange comes."""
+        rows = self._limits.table_rows
+        self._share = Share(self._ledger, rows * _ROW_BYTES)
+        rows = min(rows, self._share.limit // _ROW_BYTES)
+        self._endpoints, self._problems = Bounded(rows, _Endpoint), Bounded(rows, _Problem)
+
+    def add(self, conversation: Conversation, exchange: Exchange, places: Places) -> None:
+        """An exchange of that connection; places: where packets lie."""
+        if self._share is None:
+            self._begin()
+        number = conversation.number
         head, response = exchange.head, exchange.response_head
         name = head.endpoint if head is not None else None
         status = response.status if response is not None else 0
         if name is not None:
-            self._timed(self._endpoints.of(name), number, exchange, round_trip, places)
+            self._timed(self._endpoints.of(name), number, exchange, conversation.round_trip, places)
         if status >= _CLIENT_ERROR:
             assert response is not None
             kind = "server_error" if status >= _SERVER_ERROR else "client_error"
@@ -103,9 +118,8 @@ class Answers:
         for trouble in exchange.troubles:
             sender = "server" if trouble.side else "client"
             if trouble.error is not None:
-                assert ips is not None
                 detail = f"{trouble.error.message}, at {trouble.error.path or 'the top'}"[:200]
-                self._wrong(("broken_json", name, detail, sender, ips[trouble.side]), number, exchange, places)
+                self._wrong(("broken_json", name, detail, sender, addresses(conversation)[trouble.side]), number, exchange, places)
             else:
                 self._wrong((f"{trouble.status}_body", name, "", sender, None), number, exchange, places)
 
@@ -162,8 +176,8 @@ class Answers:
 
     def close(self) -> None:
         """The run is over."""
-        self._endpoints.close()
-        self._problems.close()
+        if self._share is not None:
+            self._share.close()
 
 
 def _place(number: int, exchange: Exchange, places: Places) -> _Place:

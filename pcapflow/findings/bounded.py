@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, Self, TypeVar
 from zlib import crc32
 
-from pcapflow.budget import Account
-
 T = TypeVar("T", bound="Merged")
 
 
@@ -25,19 +23,17 @@ class Merged(Protocol):
 
 
 class Bounded(Generic[T]):
-    """One table. What it keeps is reserved in an account; where that has no room a name is not kept."""
+    """One table. Whoever makes it has reserved what it takes."""
 
-    def __init__(self, most: int, account: Account, cost: int, make: Callable[[], T]) -> None:
-        """cost: bytes that one name's takes, beside the name."""
+    __slots__ = ("_heap", "_kept", "_make", "_most", "rest")
+
+    def __init__(self, most: int, make: Callable[[], T]) -> None:
         self._most = most
-        self._account = account
-        self._cost = cost
         self._make = make
         self._kept: dict[str, T] = {}
         self._heap: list[tuple[int, str]] = []
         """The greatest hash first: negative, and the name."""
         self.rest: T | None = None
-        self._reserved = 0
 
     def of(self, name: str) -> T:
         """What a name has."""
@@ -46,19 +42,14 @@ class Bounded(Generic[T]):
 
     def _another(self, name: str) -> T:
         entry = (-crc32(name.encode("utf-8", "surrogatepass")), name)
-        if len(self._heap) == self._most and entry < self._heap[0]:
-            return self._shared()
-        cost = self._cost + 4 * len(name)
-        if not self._account.reserve(cost):
-            return self._shared()
-        self._reserved += cost
-        made = self._kept[name] = self._make()
         if len(self._heap) < self._most:
             heapq.heappush(self._heap, entry)
+        elif not self._heap or entry < self._heap[0]:
+            return self._shared()
         else:
             gone = heapq.heappushpop(self._heap, entry)[1]
             self._shared().merge(self._kept.pop(gone))
-            self._give(self._cost + 4 * len(gone))
+        made = self._kept[name] = self._make()
         return made
 
     def _shared(self) -> T:
@@ -66,14 +57,6 @@ class Bounded(Generic[T]):
             self.rest = self._make()
         return self.rest
 
-    def _give(self, n: int) -> None:
-        self._reserved -= n
-        self._account.release(n)
-
     def items(self) -> Iterator[tuple[str, T]]:
         """The names that are kept, and what they have."""
         yield from self._kept.items()
-
-    def close(self) -> None:
-        """The run is over."""
-        self._give(self._reserved)

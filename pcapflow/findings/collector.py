@@ -21,7 +21,7 @@ from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.entries import OWNED_JSON, takes
 from pcapflow.findings.answers import Answers
 from pcapflow.findings.bodies import Bodies
-from pcapflow.findings.ends import LatestEnds, addresses, community_id, endpoint
+from pcapflow.findings.ends import LatestEnds, community_id, endpoint
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
 from pcapflow.findings.network import NetworkCounts
@@ -98,8 +98,7 @@ class Collector:
         self.worst = Worst(limits)
         self.places = Places()
         self.ends = LatestEnds()
-        self.answers = Answers(limits, ledger.http)
-        self.network = NetworkCounts()
+        self.answers, self.network = Answers(limits, ledger), NetworkCounts()
         self._methods = NamedCounts(limits.map_keys, METHODS)
         self._statuses = NamedCounts(limits.map_keys, STATUSES)
         self._codings_missing = NamedCounts(limits.map_keys, EXTRAS)
@@ -289,8 +288,7 @@ class Collector:
 
     def exchange(self, conversation: Conversation, exchange: Exchange) -> None:
         """See `Host`."""
-        ips = addresses(conversation) if exchange.troubles else None
-        self.answers.add(conversation.number, exchange, conversation.round_trip, self.places, ips)
+        self.answers.add(conversation, exchange, self.places)
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Host`."""

@@ -7,6 +7,7 @@ that began the range. A refused `add` changes nothing.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 
 
@@ -20,7 +21,7 @@ class Assembler:
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.since: list[int] = []
-        self.idents: list[int] = []
+        self.idents = array("H")
 
     def __len__(self) -> int:
         return len(self.starts)

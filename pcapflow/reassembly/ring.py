@@ -17,7 +17,7 @@ from pcapflow.reassembly.pending_run import Rows
 PAGE = 4096
 PAGE_BYTES = PAGE + 320
 """Reserved for a page: its bytes, and its places in the tables of pages and of segments."""
-MARK = 192
+MARK = 160
 """Bytes that remembering one held segment takes: where it began, what carried it, and perhaps a range of its own in the assembler."""
 MARKS_MAX = 4096
 """Segments remembered in one ring; a further one counts as part of the one before it, and a search for a message head skips it."""

@@ -85,7 +85,7 @@ def test_what_waits_behind_a_hole_costs_no_more_than_is_reserved(segments: int, 
         for i in range(segments):
             at = (1 << 40) + i * 1000
             behind.arrive(at, at + 10, 1 << 39)
-            assert behind.hold(Mark(at, 1 << 40, 1 << 60, 1 << 31), memoryview(b"0123456789"), (1 << 60) + i, i)
+            assert behind.hold(Mark(at, 1 << 40, 1 << 60, 1 << 31), memoryview(b"0123456789"), (1 << 60) + i, i & 0xFFFF)
         for i in range(RANGES * 2 * selective):
             at = (1 << 40) + i * 100
             behind.told(Told(at, at + 50, (1 << 33) + i, (1 << 60) + i), 1 << 39, 1 << 32, 1 << 59)

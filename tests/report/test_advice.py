@@ -54,7 +54,7 @@ SMALL = Limits(
         ("splits", 4_000, replace(SMALL, rings_total=8 * MIB)),
         ("reorder", 400_000, replace(SMALL, ring_size=8 * KIB)),
         ("unclosed", 600, replace(SMALL, max_connections=100)),
-        ("holes", 40_000, Limits().with_memory(20 * MIB)),
+        ("holes", 40_000, Limits().with_memory(22 * MIB)),
     ],
 )
 @pytest.mark.parametrize("drop_streams", [False, True])

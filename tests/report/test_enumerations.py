@@ -7,6 +7,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.report.schema import schema
@@ -49,11 +51,13 @@ def texts() -> list[Talk]:
     cut = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n[1,"
     coded = response(gzip.compress(b"[1,2,3]" * 900)[:-8] + bytes(8), fields="Content-Encoding: gzip\r\n")
     asked = request(method="POST", body=b"[1]", fields="Content-Type: application/json\r\n")
+    broken = request(method="POST", body=b"[1}", fields="Content-Type: application/json\r\n")
     part = response(b"1,2]", status="206 Partial Content")
     raw = Talk(sport=31_000, dport=4000).open().send(0, b'{"a":1}\n').close()
     return [
         exchange(*answers, chunked(b"[1]", [2]), coded, part, asked=asked).close(),
         exchange(close).close(),
+        exchange(b"", b"", asked=broken).close(),
         exchange(cut, b"", b"", b""),
         raw,
     ]
@@ -136,7 +140,8 @@ def values(run: Run) -> list[dict[str, Any]]:
         *((merge(*conflicts()), Limits(), {"overlap": policy}) for policy in Policy),
     ]
     for capture, limits, options in runs:
-        found += run(capture, limits, **options).lines
+        ran = run(capture, limits, **options)
+        found += [*ran.lines, msgspec.json.encode(ran.summary)]
     return [json.loads(line) for line in found]
 
 
@@ -174,7 +179,15 @@ def note(kind: str, value: Any, seen: dict[str, set[str]]) -> None:
 
 
 def test_every_value_that_the_schema_names_is_written_somewhere(run: Run) -> None:
-    names = {"connection": "Connection", "http": "Http", "json": "Json", "gap": "Gap", "conflict": "Conflict", "drop": "Drop"}
+    names = {
+        "connection": "Connection",
+        "http": "Http",
+        "json": "Json",
+        "gap": "Gap",
+        "conflict": "Conflict",
+        "drop": "Drop",
+        "summary": "Summary",
+    }
     seen: dict[str, set[str]] = {}
     for record in values(run):
         note(names[record["record"]], record, seen)

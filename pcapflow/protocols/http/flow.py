@@ -230,12 +230,16 @@ class Flow:
             answer = state.head
             assert type(answer) is ResponseHead
             self.answered(exchange, answer.with_body(body), packet, ts)
-            return
+        else:
+            if state.bytes or status == "complete":
+                exchange.request_end = ts  # else nothing came behind its head
+            self._asked(exchange, body, packet)
+
+    def _asked(self, exchange: Exchange, body: Body, packet: int) -> None:
+        """Its request is complete, at that packet."""
         request = exchange.head
         assert request is not None
         exchange.request = request.with_body(body)
-        if state.bytes or status == "complete":
-            exchange.request_end = ts  # else nothing came behind its head
         exchange.request_done = True
         self.asking = None
         exchange.done_packet = max(exchange.done_packet, packet)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _PARTS = Path(__file__).with_name("page")
-_SHARE = 3 << 19
+_SHARE = 1 << 21
 """Bytes of one table's rows."""
 _OVERHEAD = 300
 """Bytes of a kept row beside its text."""
