@@ -4,7 +4,7 @@
 #
 #   sudo samples/make.sh            writes samples/*.pcap and samples/truth.json (what nginx logged, what was served)
 #
-# Needs: iproute2 ethtool nginx tcpdump curl wrk python3 redis-server redis-tools. Leaves nothing running and no namespace behind. Addresses are 10.77.0.1
+# Needs: iproute2 (tc with tbf) ethtool nginx tcpdump curl wrk python3 redis-server redis-tools. Leaves nothing running and no namespace behind. Addresses are 10.77.0.1
 # (server) and 10.77.0.2 (client), fd77::1 and fd77::2.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 SRV=pcapflow-srv CLI=pcapflow-cli
 cleanup() {
+  [ ! -s "$work/shop.pid" ] || kill "$(cat "$work/shop.pid")" 2>/dev/null || true
   [ ! -s "$work/redis.pid" ] || kill "$(cat "$work/redis.pid")" 2>/dev/null || true
   [ ! -s "$work/nginx.pid" ] || kill "$(cat "$work/nginx.pid")" 2>/dev/null || true
   sleep 0.3
@@ -95,6 +96,15 @@ ip netns exec $SRV redis-server --port 6379 --bind 10.77.0.1 --protected-mode no
 sleep 0.5
 R="redis-cli -h 10.77.0.1"
 record redis -- sh -c "$R SET greeting 'hello, world'; $R GET greeting; $R GET nothing; $R INCRBY visits 41; $R HSET user:1 name Zoë city Łódź; $R -3 HGETALL user:1; $R INCR greeting; head -c 20000 /dev/zero | tr '\\0' x | $R -x SET page; $R GET page; redis-benchmark -h 10.77.0.1 -q -c 1 -n 12 -P 6 -t lpush,lrange_100"
+# a service some of which is slow or fails, behind a link that drops what its queue does not hold: real loss on the network, before the capture
+ip -n $CLI addr add 10.77.0.3/24 dev pcf-c
+for pair in "$SRV pcf-s" "$CLI pcf-c"; do set -- $pair; ip netns exec "$1" ethtool -K "$2" tx off > /dev/null 2>&1 || true; done
+ip netns exec $SRV tc qdisc add dev pcf-s root tbf rate 16mbit burst 6k limit 30k
+ip netns exec $SRV python3 "$here/shop.py" serve 8090 "$work/access.log" & echo $! > "$work/shop.pid"
+sleep 0.5
+S="python3 $here/shop.py ask http://10.77.0.1:8090"
+record shop -- sh -c "$S; $S 10.77.0.3"
+ip netns exec $SRV tc qdisc del dev pcf-s root
 head_of() { python3 "$here/reshape.py" "$@"; }
 # tcpdump with a buffer that is too small for the load: real loss by the capture itself
 record lossy -B 64 -s 0 -- wrk -t1 -c8 -d1s $U/list.json

@@ -190,7 +190,7 @@ def _lost(s: Summary) -> list[str]:
             f"{decode.checksums_wrong:,} segments were dropped since their TCP checksum is wrong: a sender's own capture sees them before the network card fills them in; "
             "leave --verify-checksums out, or capture on another machine (or: ethtool -K IFACE tx off)"
         )
-    elif decode.checksums_wrong and (tcp.conflicts or s.json.invalid):
+    elif decode.checksums_wrong and (tcp.conflicts or (s.json.invalid and 2 * decode.checksums_wrong < decode.checksums_checked)):
         lines.append(
             f"{decode.checksums_wrong:,} of {decode.checksums_checked:,} TCP checksums that were looked at are wrong, and bytes conflict or bodies are no JSON: damaged segments may "
             "be the cause; --verify-checksums drops them, unless the capture is a sender's own"

@@ -40,7 +40,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 def render(summary: Summary, *, width: int | None = None, color: bool | None = None, shown: Shown = Shown()) -> str:
     """The summary as text. width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
-    return as_text(_parts(summary, shown), width, color=color)
+    return as_text(_parts(summary, shown), width, color=color).lstrip("\n")
 
 
 def _size(n: int) -> str:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.report.sinks.base import Out, Sink
 from pcapflow.summary import DropCount, Summary, UnreadBytes
+from pcapflow.tables import PROBLEMS, Latency
 from pcapflow.unread import UnreadReason
 
 
@@ -73,7 +74,9 @@ class _Run(Collector):
         yield _gauge("run_duration_seconds", "Wall clock of the run.", s.run.seconds)
         yield from _captures(s)
         yield from _tcp(s)
+        yield from _network(s)
         yield from _messages(s)
+        yield from _endpoints(s)
         yield from _memory(s)
 
 
@@ -140,6 +143,43 @@ def _messages(s: Summary) -> Iterator[Metric]:
     )  # fmt: skip
     yield _counter("json_documents", "JSON documents.", json.documents)
     yield _counter("json_bytes", "Bytes of JSON.", json.bytes)
+
+
+def _network(s: Summary) -> Iterator[Metric]:
+    n = s.network
+    yield _counter("network_retransmitted_segments", "Segments with bytes that were in the capture already.", n.retransmitted_segments)
+    yield _counter("network_holes_lost", "Holes that were filled by segments sent again.", n.lost)
+    yield _counter("network_holes_reordered", "Holes that were filled by segments that had only been overtaken.", n.reordered)
+    yield _counter("network_stalled_seconds", "Time that data waited behind what had been lost.", n.stalled)
+    if n.round_trip is not None:
+        yield _gauges("network_round_trip_seconds", "From SYN to SYN-ACK.", "quantile", _quantiles(n.round_trip))
+
+
+def _quantiles(latency: Latency) -> dict[str, float]:
+    return {"0.5": latency.p50, "0.95": latency.p95, "1": latency.max}
+
+
+def _endpoints(s: Summary) -> Iterator[Metric]:
+    rows = s.endpoints
+    yield _counters("http_endpoint_exchanges", "HTTP requests, by endpoint.", "endpoint", {row.name: row.exchanges for row in rows})
+    yield _counters("http_endpoint_unanswered", "Those without an answer.", "endpoint", {row.name: row.unanswered for row in rows})
+    errors = CounterMetricFamily("pcapflow_http_endpoint_errors", "Answers of 400 and above, by endpoint.", labels=["endpoint", "class"])
+    times = GaugeMetricFamily("pcapflow_http_endpoint_duration_seconds", "How long exchanges took.", labels=["endpoint", "quantile"])
+    parts = CounterMetricFamily("pcapflow_http_endpoint_seconds", "Where their time went.", labels=["endpoint", "part"])
+    for row in rows:
+        errors.add_metric([row.name, "4xx"], row.client_errors)
+        errors.add_metric([row.name, "5xx"], row.server_errors)
+        if row.duration is not None:
+            for quantile, value in _quantiles(row.duration).items():
+                times.add_metric([row.name, quantile], value)
+        if row.parts is not None:
+            for part in ("upload", "server", "network", "transfer"):
+                parts.add_metric([row.name, part], getattr(row.parts, part))
+    yield from (errors, times, parts)
+    counts = dict.fromkeys(PROBLEMS, 0)
+    for problem in s.problems:
+        counts[problem.kind] += problem.count
+    yield _counters("problems", "What went wrong over HTTP.", "kind", counts)
 
 
 def _memory(s: Summary) -> Iterator[Metric]:
