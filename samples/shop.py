@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 LOG = threading.Lock()
@@ -28,7 +29,7 @@ class Shop(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        with LOG, open(self.log, "a") as log:
+        with LOG, Path(self.log).open("a") as log:
             log.write(
                 json.dumps({"method": self.command, "uri": self.path.partition("?")[0], "status": status, "body_bytes": len(body)}) + "\n"
             )
@@ -74,7 +75,7 @@ def ask(url: str, address: str | None) -> None:
 
     if address:  # a client whose library writes no JSON
         for i in range(3):
-            call(connect(), "POST", "/cart", '{"item": %d, "note": \'soon\'}' % i)
+            call(connect(), "POST", "/cart", f'{{"item": {i}, "note": \'soon\'}}')
         return
     kept = connect()
     for i in range(10):

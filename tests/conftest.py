@@ -56,6 +56,15 @@ class Ran:
         return self.lines, summary
 
 
+def unplaced(value: Any, *names: str) -> Any:
+    """The same without what says in which of several captures a packet lies, and without other names."""
+    if isinstance(value, bytes):
+        value = json.loads(value)
+    if isinstance(value, dict):
+        return {key: unplaced(inner, *names) for key, inner in value.items() if key not in ("file", "frame", *names)}
+    return [unplaced(one, *names) for one in value] if isinstance(value, list | tuple) else value
+
+
 def strict(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema that takes no field which it does not name; the shipped one does, since adding a field is free."""
     definitions = {name: {**d, "additionalProperties": False} if "properties" in d else d for name, d in schema["$defs"].items()}

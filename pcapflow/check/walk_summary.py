@@ -296,8 +296,8 @@ def comparable(old: Summary, new: Summary) -> tuple[Summary, Summary]:
     } | {"block_size"}
     limits = {name: old.limits.get(name, value) if name in follows else value for name, value in new.limits.items()}
     memory = new.memory
-    if old.limits.get("block_size") != new.limits.get("block_size"):
-        memory = old.memory
+    if any(old.limits.get(name) != new.limits.get(name) for name in ("block_size", "memory_limit")):
+        memory = replace(old.memory, pressure=new.memory.pressure)  # blocks and shares are others
     parts = {
         name: replace(part, limit_bytes=old.memory.components[name].limit_bytes if name in old.memory.components else part.limit_bytes)
         for name, part in memory.components.items()

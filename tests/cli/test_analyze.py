@@ -65,7 +65,7 @@ def test_the_summary_fits_the_terminal_and_has_no_colour_in_a_pipe(columns: str)
     assert done.returncode == 0
     assert max(map(len, text.splitlines())) <= int(columns)
     assert "\x1b" not in text
-    order = [text.index(word) for word in ("packets", "Recovered", "Lost", "Memory")]
+    order = [text.index(word) for word in ("packets", "Problems", "Slowest", "Recovered", "\nLost\n", "Memory")]
     assert order == sorted(order)
 
 

@@ -252,7 +252,7 @@ def test_diff_tells_counts_endpoints_drops_and_memory_that_changed(pcapflow: Pca
     assert "/mizzing" in text.stdout
     found: dict[str, Any] = json.loads(pcapflow("diff", "--json", old, new).stdout)
     assert found["same"] is False
-    assert found["counts"] == {"summary_changes": 0, "new": 0, "gone": 0, "changed": 1}
+    assert found["counts"] == {"summary_changes": 4, "new": 0, "gone": 0, "changed": 1}
     assert [(e["name"].rpartition("/")[2], e["old"] is None, e["new"] is None) for e in found["endpoints"]] == [
         ("missing", False, True),
         ("mizzing", True, False),
