@@ -91,6 +91,17 @@ _FIRST_TS = says("When its first byte was captured.")
 _END_TS = says("When the last of its bytes was captured that came.")
 
 
+class Header(msgspec.Struct):
+    """A field of a head or a trailer."""
+
+    name: Annotated[str, says("As it was sent.")]
+    value: Annotated[str | None, says("Its value, `[32 bytes]` for a secret of that length; null with `--headers names`.")]
+
+
+_HEADERS = says("Its fields in the order in which they were sent, where `--headers` asked; null else.")
+_TRAILERS = says("The fields behind a chunked body, likewise; null where there were none.")
+
+
 class Request(msgspec.Struct):
     """An HTTP request."""
 
@@ -99,6 +110,8 @@ class Request(msgspec.Struct):
     host: Annotated[str | None, says("Host.")]
     version: Annotated[str, says("HTTP version: `1.1`.")]
     body: Annotated[Body, says("Its body.")]
+    headers: Annotated[list[Header] | None, _HEADERS] = None
+    trailers: Annotated[list[Header] | None, _TRAILERS] = None
     packet: Annotated[int | None, _FIRST_PACKET] = None
     file: Annotated[str | None, _FIRST_FILE] = None
     frame: Annotated[int | None, _FIRST_FRAME] = None
@@ -113,6 +126,8 @@ class Response(msgspec.Struct):
     reason: Annotated[str, says("The reason phrase.")]
     version: Annotated[str, says("HTTP version.")]
     body: Annotated[Body, says("Its body.")]
+    headers: Annotated[list[Header] | None, _HEADERS] = None
+    trailers: Annotated[list[Header] | None, _TRAILERS] = None
     packet: Annotated[int | None, _FIRST_PACKET] = None
     file: Annotated[str | None, _FIRST_FILE] = None
     frame: Annotated[int | None, _FIRST_FRAME] = None

@@ -8,6 +8,7 @@ import msgspec
 
 from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.policy import Policy, VlanKey
+from pcapflow.redaction import NO_HEADERS, Headers
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -31,6 +32,8 @@ class Options(msgspec.Struct, frozen=True):
     """Drop segments whose TCP checksum is wrong."""
     looking: Looking = NOTHING_MORE
     """What to look for in bodies, beside the JSON in those that say so."""
+    headers: Headers = NO_HEADERS
+    """Which fields of messages are recorded, and whether secrets are shown."""
     packets: int | None = None
     """How many packets are read; None for all."""
     process_limit: int | None = None

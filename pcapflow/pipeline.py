@@ -106,8 +106,8 @@ def run(
     for sink in sinks:
         sink.begin(ledger)
     writer = Writer(write, kinds) if write is not None else None
-    who = Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks)), follow)
-    collector = Collector(limits, ledger, to_each(writer, sinks), options.looking, who)
+    who = Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks, options)), follow)
+    collector = Collector(limits, ledger, to_each(writer, sinks), options.looking, who, options.headers)
     shard = Shard(limits, options, ledger, collector)
     with Interrupt() as interrupt:
         with ExitStack() as stack:
@@ -144,10 +144,10 @@ def run(
     return result
 
 
-def _exchanges(sinks: Sequence[Sink]) -> list[Listener]:
+def _exchanges(sinks: Sequence[Sink], options: Options) -> list[Listener]:
     """Who keeps exchanges whole, where a sink wants that."""
     makers = {sink.own: sink.exchange for sink in sinks if sink.wants_exchanges}
-    return [Exchanges(makers)] if makers else []
+    return [Exchanges(makers, options.headers)] if makers else []
 
 
 def _until_asked(blocks: Iterator[PacketBlock], interrupt: Interrupt) -> Iterator[PacketBlock]:

@@ -28,6 +28,7 @@ VOCABULARY = {
     "drops",
     "budget",
     "endpoint_names",
+    "redaction",
     "messages",
     "tables",
     "records",

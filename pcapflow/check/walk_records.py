@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from pcapflow.check.changes import Out, perhaps
+from pcapflow.check.changes import Out, each, perhaps
 from pcapflow.check.changes import key_of as quoted
 from pcapflow.check.walk_connection import connection, endpoint
-from pcapflow.messages import Body, JsonBody, JsonError, Request, Response
+from pcapflow.messages import Body, Header, JsonBody, JsonError, Request, Response
 from pcapflow.records import (
     AnyRecord,
     Conflict,
@@ -80,6 +80,24 @@ def body(at: str, a: Body, b: Body, out: Out) -> None:
         out(f"{at}.expected_bytes", a.expected_bytes, b.expected_bytes)
 
 
+def header(at: str, a: Header, b: Header, out: Out) -> None:
+    """Walks `Header`."""
+    out(f"{at}.name", a.name, b.name)
+    out(f"{at}.value", a.value, b.value)
+
+
+def fields(at: str, a: Request | Response, b: Request | Response, out: Out) -> None:
+    """Walks the fields of a message."""
+    if a.headers is not None and b.headers is not None:
+        each(f"{at}.headers", a.headers, b.headers, out, header)
+    else:
+        out(f"{at}.headers", a.headers, b.headers)
+    if a.trailers is not None and b.trailers is not None:
+        each(f"{at}.trailers", a.trailers, b.trailers, out, header)
+    else:
+        out(f"{at}.trailers", a.trailers, b.trailers)
+
+
 def place(at: str, a: Request | Response, b: Request | Response, out: Out) -> None:
     """Walks the fields of `MessagePlace`."""
     if a.packet is None or b.packet is None:
@@ -98,6 +116,7 @@ def request(at: str, a: Request, b: Request, out: Out) -> None:
     out(f"{at}.host", a.host, b.host)
     out(f"{at}.version", a.version, b.version)
     body(f"{at}.body", a.body, b.body, out)
+    fields(at, a, b, out)
     place(at, a, b, out)
 
 
@@ -107,6 +126,7 @@ def response(at: str, a: Response, b: Response, out: Out) -> None:
     out(f"{at}.reason", a.reason, b.reason)
     out(f"{at}.version", a.version, b.version)
     body(f"{at}.body", a.body, b.body, out)
+    fields(at, a, b, out)
     place(at, a, b, out)
 
 

@@ -14,6 +14,7 @@ from pcapflow.cli.values import Duration, Moment, Simulated, Size
 from pcapflow.limits import MIB, Limits
 from pcapflow.policy import Policy, VlanKey
 from pcapflow.process_memory import FIXED_BYTES, container_limit
+from pcapflow.redaction import Headers
 from pcapflow.sizes import show_size
 
 if TYPE_CHECKING:
@@ -108,9 +109,21 @@ _LOOKING = (
 )
 
 
+_HEADERS = (
+    click.option(
+        "--headers",
+        metavar="none|names|all|NAME,...",
+        default="none",
+        show_default=True,
+        help="Which header and trailer fields the records have: none, their names, all, or those of these names. Secrets are `[32 bytes]`, by their length.",
+    ),
+    click.option("--show-secrets", is_flag=True, help="Show credentials, cookies, and tokens in queries as they were sent, everywhere."),
+)
+
+
 def looking_options(command: _Command) -> _Command:
     """Adds what to look for in bodies, for commands that make a report."""
-    for option in reversed(_LOOKING):
+    for option in reversed((*_LOOKING, *_HEADERS)):
         command = option(command)
     return command
 
@@ -149,6 +162,7 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
 
     return bounds, pipeline.Options(
         looking=looking,
+        headers=Headers(given.get("headers") or "none", secrets=given.get("show_secrets", False)),
         drop_streams=given["overload"] == "drop",
         overlap=Policy(given["overlap"]),
         tunnels=given["tunnels"] == "on",

@@ -23,6 +23,7 @@ from pcapflow.findings.answers import Answers
 from pcapflow.findings.bodies import Bodies
 from pcapflow.findings.ends import LatestEnds, community_id, endpoint
 from pcapflow.findings.listening import NOBODY_MORE, Who
+from pcapflow.findings.losses import conflict_record, gap_record
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
 from pcapflow.findings.network import NetworkCounts
 from pcapflow.findings.ordering import RecordSorter, Take
@@ -37,7 +38,7 @@ from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.cache import Answer, Heads
 from pcapflow.protocols.http.exchange import Exchange
-from pcapflow.protocols.http.message import Head
+from pcapflow.protocols.http.message import Head, HeadRules
 from pcapflow.protocols.registry import forms, own_forms
 from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
@@ -45,6 +46,7 @@ from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import endpoints, vlans_of
 from pcapflow.records import kind_of, seconds
+from pcapflow.redaction import NO_HEADERS, Headers
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary
@@ -66,7 +68,15 @@ def _nowhere(packet: int, connection: int, kind: str, line: bytes, rank: int = 0
 class Collector:
     """One run's findings."""
 
-    def __init__(self, limits: Limits, ledger: Ledger, take: Take | None, looking: Looking = NOTHING_MORE, who: Who = NOBODY_MORE) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        ledger: Ledger,
+        take: Take | None,
+        looking: Looking = NOTHING_MORE,
+        who: Who = NOBODY_MORE,
+        headers: Headers = NO_HEADERS,
+    ) -> None:
         """take takes the records, in order; None where nobody wants any. looking: what for in bodies. who: wants more than the report."""
         self.limits = limits
         self.ledger = ledger
@@ -91,7 +101,9 @@ class Collector:
         self.json_summary = JsonSummary()
         self.plugins: dict[str, int] = {}
         """What each plug-in found."""
-        self.heads = Heads(ledger.http, self._forgotten, payloads().form_of, keep_raw=any(one.keeps_heads for one in who.listeners))
+        self.heads = Heads(
+            ledger.http, self._forgotten, HeadRules(payloads().form_of, headers, keep_raw=any(one.keeps_heads for one in who.listeners))
+        )
         self.forms = own_forms()
         self.sniffs = looking.sniff
         self.looks_at_all = looking.at_all or any(one.looks_at_all for one in who.listeners)
@@ -198,15 +210,8 @@ class Collector:
         self.tcp.conflicts += 1
         if not self._wants("conflict"):
             return
-        c = conflict
-        name = conversation.stream_name(direction)
-        sequence = conversation.wire_sequence(direction, c.offset)
-        assert sequence is not None
-        record = records.Conflict(
-            conversation.number, name, c.offset, c.differing, records.Range(c.start, c.end), records.Range(c.original_start, c.original_end),
-            c.kept, seconds(c.ts), c.packet, sequence, *self.places.of(c.packet),
-        )  # fmt: skip
-        self.record(c.packet, conversation.number, record, _CONFLICT + (name == "server"))
+        record = conflict_record(conversation, direction, conflict, self.places)
+        self.record(conflict.packet, conversation.number, record, _CONFLICT + (record.stream == "server"))
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         """Segments of a connection for which there was no room."""
@@ -365,12 +370,7 @@ class Collector:
             self.tcp.snapped_missing_bytes += gap.length
         if self._wants("gap"):
             name = conversation.stream_name(direction)
-            last = gap.start + gap.length - 1
-            limit = self._limit(gap.limit) if gap.limit else None
-            record = records.Gap(
-                conversation.number, name, gap.start, gap.length, gap.cause.value, seconds(gap.ts), gap.packet,
-                last, conversation.wire_sequence(direction, gap.start), conversation.wire_sequence(direction, last), gap.held, limit, gap.requested_by or None, *self.places.of(gap.packet),
-            )  # fmt: skip
+            record = gap_record(conversation, direction, gap, self._limit(gap.limit) if gap.limit else None, self.places)
             self.record(gap.packet, conversation.number, record, _GAP + (name == "server"))
 
     def unread(self, conversation: Conversation, direction: int, unread: Unread) -> None:

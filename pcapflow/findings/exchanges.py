@@ -17,6 +17,7 @@ from pcapflow.messages import Body, Request, Response
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
+from pcapflow.redaction import Headers
 
 _SHARE = 2 << 20
 """Bytes of the bodies that are under way, and of their heads."""
@@ -91,9 +92,10 @@ class Exchanges(Listener):
     looks_at_all = True
     keeps_heads = True
 
-    def __init__(self, makers: Mapping[str, Callable[[ExchangeFound], bytes]]) -> None:
-        """makers: what makes a line of an exchange, by the kind of its entries."""
+    def __init__(self, makers: Mapping[str, Callable[[ExchangeFound], bytes]], headers: Headers) -> None:
+        """makers: what makes a line of an exchange, by the kind of its entries; headers: whether secrets are shown."""
         self._makers = makers
+        self._all = Headers("all", secrets=headers.secrets)
         self._bodies: dict[tuple[object, str], _Kept] = {}
 
     def begin(self, run: Run) -> None:
@@ -117,7 +119,7 @@ class Exchanges(Listener):
         """See `Listener`."""
         assert isinstance(exchange, Exchange)
         asked, answered = (self._bodies.pop((exchange, side), None) for side in ("client", "server"))
-        found = _found(connection, exchange, asked, answered)
+        found = _found(connection, exchange, (asked, answered), self._all)
         for kind, make in self._makers.items():
             self._run.entry(packet, connection, kind, make(found), _RANK, exchange.index)
         for kept in (asked, answered):
@@ -125,20 +127,23 @@ class Exchanges(Listener):
                 self._share.give(kept.reserved)
 
 
-def _found(connection: int, exchange: Exchange, asked: _Kept | None, answered: _Kept | None) -> ExchangeFound:
+def _found(connection: int, exchange: Exchange, bodies: tuple[_Kept | None, _Kept | None], headers: Headers) -> ExchangeFound:
+    asked, answered = bodies
     head, answer = exchange.head, exchange.response_head
-    request = RequestFound(head.method, head.target, head.host, _message(head, exchange.request, asked)) if head is not None else None
+    request = (
+        RequestFound(head.method, head.target, head.host, _message(head, exchange.request, asked, headers)) if head is not None else None
+    )
     response = None
     if answer is not None:
         began = answered.ts if answered is not None else None
-        response = ResponseFound(answer.status, answer.reason, _message(answer, exchange.response, answered), began)
+        response = ResponseFound(answer.status, answer.reason, _message(answer, exchange.response, answered, headers), began)
     return ExchangeFound(connection, exchange.ts, exchange.done_ts, exchange.resynchronised, exchange.anomalies, request, response)
 
 
-def _message(head: Head, record: Request | Response | None, kept: _Kept | None) -> MessageFound:
+def _message(head: Head, record: Request | Response | None, kept: _Kept | None, headers: Headers) -> MessageFound:
     return MessageFound(
         head.version,
-        [Field(*field) for field in head.header_list()],
+        [Field(name, value or "") for name, value in headers.chosen(head.header_list())],
         len(head.raw),
         head.content_type,
         bool(head.codings),

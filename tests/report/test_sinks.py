@@ -25,6 +25,7 @@ from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.limits import Limits
+from pcapflow.redaction import Headers
 from pcapflow.report.sinks import parquet
 from pcapflow.report.sinks.base import Sink
 from pcapflow.report.sinks.har import Har
@@ -207,7 +208,7 @@ def test_what_is_no_text_is_base64_and_request_bodies_cookies_and_queries_are_th
             + gzip.compress(b"\xff\x00"),
         )
     )
-    found, _, _ = har(path)
+    found, _, _ = har(path, options=pipeline.Options(headers=Headers(secrets=True)))
     (entry,) = found["log"]["entries"]
     request, response = entry["request"], entry["response"]
     assert request["url"] == "http://h/p?x=1&y=%20z&empty="

@@ -11,6 +11,8 @@ from pcapflow.protocols.http.message import Head, HeadRead, RequestHead, Respons
 
 BEGINS_BYTES = 16
 """What of a body that says something else tells whether it begins like JSON."""
+TRAILER_BYTES = 4 << 10
+"""Lines of a trailer beyond that are read and not recorded."""
 _JSON = re.compile(rb'[ \t\r\n]*+(?:\{[ \t\r\n]*+["}]|\[[ \t\r\n]*+[\[{"\]])')
 
 
@@ -35,6 +37,7 @@ class BodyState:
         "request",
         "sink",
         "stream",
+        "trailer",
     )
 
     def __init__(
@@ -56,6 +59,8 @@ class BodyState:
         self.refused: DropReason | None = None
         """Why its framing was not followed to its end."""
         self.sink: BodySink | None = None
+        self.trailer = b""
+        """The lines behind it, where somebody wants them, up to `TRAILER_BYTES`."""
 
     @property
     def head(self) -> Head:

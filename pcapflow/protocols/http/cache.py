@@ -13,7 +13,7 @@ from sys import getsizeof
 
 from pcapflow.budget import Account
 from pcapflow.messages import Body, JsonBody, Response
-from pcapflow.protocols.http.message import FormOf, Head, RequestHead, ResponseHead, encoded
+from pcapflow.protocols.http.message import Head, HeadRules, RequestHead, ResponseHead, encoded
 
 CACHED_HEAD_BYTES = 1 << 10
 """Longer heads are not kept parsed."""
@@ -45,15 +45,14 @@ class Answer:
 class Heads:
     """The heads and answers of one run."""
 
-    __slots__ = ("_account", "_answer_bytes", "_bytes", "_forgotten", "_most", "answers", "form_of", "keep_raw", "requests", "responses")
+    __slots__ = ("_account", "_answer_bytes", "_bytes", "_forgotten", "_most", "answers", "requests", "responses", "rules")
 
-    def __init__(self, account: Account, forgotten: Callable[[Answer], None], form_of: FormOf, *, keep_raw: bool = False) -> None:
-        """forgotten: is told of an answer that leaves, with its uses; form_of: what kind of payload a content type is; keep_raw: heads keep their bytes."""
-        self.form_of = form_of
+    def __init__(self, account: Account, forgotten: Callable[[Answer], None], rules: HeadRules) -> None:
+        """forgotten: is told of an answer that leaves, with its uses."""
+        self.rules = rules
         self._account = account
         self._forgotten = forgotten
         self._most = min(CACHE_BYTES, account.limit // _SHARE)
-        self.keep_raw = keep_raw
         self.requests: dict[bytes, RequestHead] = {}
         self.responses: dict[bytes, ResponseHead] = {}
         self.answers: dict[tuple[ResponseHead, bytes], Answer] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from operator import itemgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import astuple
 
@@ -16,7 +16,7 @@ from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.messages import Body, JsonBody, Response
 from pcapflow.protocols.host import BodySink, Host
-from pcapflow.protocols.http.body import BEGINS_BYTES, BodyState, begins_json
+from pcapflow.protocols.http.body import BEGINS_BYTES, TRAILER_BYTES, BodyState, begins_json
 from pcapflow.protocols.http.cache import SMALL_ANSWER, small_answer
 from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble, http_record, is_broken
 from pcapflow.protocols.http.message import NO_BODY, HeadRead, RequestHead, ResponseHead
@@ -169,6 +169,13 @@ class Flow:
             self._json_record("server", "http-response", exchange, known.json, message.ts, packet)
         self.answered(exchange, known.response, packet, ts)
 
+    def trailer(self, side: int, line: bytes) -> None:
+        """A field behind the body."""
+        state = self._bodies[side]
+        assert state is not None
+        if len(state.trailer) + len(line) <= TRAILER_BYTES:
+            state.trailer += line
+
     def body_ends(self, side: int, end: BodyEnd) -> None:
         """The body is over."""
         state = self._bodies[side]
@@ -229,22 +236,26 @@ class Flow:
         if side:
             answer = state.head
             assert type(answer) is ResponseHead
-            self.answered(exchange, answer.with_body(body), packet, ts)
+            self.answered(exchange, answer.with_body(body, self._trailers(state)), packet, ts)
         else:
             if state.bytes or status == "complete":
                 exchange.request_end = ts  # else nothing came behind its head
-            self._asked(exchange, body, packet)
+            self._asked(exchange, body, self._trailers(state), packet)
 
-    def _asked(self, exchange: Exchange, body: Body, packet: int) -> None:
+    def _asked(self, exchange: Exchange, body: Body, trailers: Any, packet: int) -> None:
         """Its request is complete, at that packet."""
         request = exchange.head
         assert request is not None
-        exchange.request = request.with_body(body)
+        exchange.request = request.with_body(body, trailers)
         exchange.request_done = True
         self.asking = None
         exchange.done_packet = max(exchange.done_packet, packet)
         if exchange.response_done:
             self.tell(exchange)
+
+    def _trailers(self, state: BodyState) -> Any:
+        """Encoded; None for none."""
+        return self._services.heads.rules.recorded(state.trailer) if state.trailer else None
 
     def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:
         where = (self._conversation.number, stream, source, exchange.index, seconds(ts))

@@ -14,8 +14,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from pcapflow.body_options import MOST_CODINGS
-from pcapflow.messages import Body, Request, Response
+from pcapflow.messages import Body, Header, Request, Response
 from pcapflow.records import text
+from pcapflow.redaction import NO_HEADERS, Headers
 
 _NO_CODINGS = frozenset(("", "identity", "none", "utf-8", "utf8", "binary", "8bit", "7bit"))
 """What servers write where there is no coding: a charset, or how mail is sent."""
@@ -46,6 +47,34 @@ FormOf = Callable[[str | None], str]
 """What kind of payload a content type is."""
 
 
+class HeadRules:
+    """What of heads somebody wants."""
+
+    __slots__ = ("form_of", "headers", "keep_raw")
+
+    def __init__(self, form_of: FormOf, headers: Headers = NO_HEADERS, *, keep_raw: bool = False) -> None:
+        """form_of: what kind of payload a content type is; headers: which fields are recorded; keep_raw: heads keep their bytes."""
+        self.form_of = form_of
+        self.headers = headers
+        self.keep_raw = keep_raw
+
+    def recorded(self, lines: bytes) -> Any:
+        """The fields in some lines, as they are written, encoded; None where nobody asked."""
+        if not self.headers.some:
+            return None
+        return msgspec.Raw(msgspec.json.encode([Header(*field) for field in self.headers.chosen(fields_of(lines))]))
+
+
+def fields_of(lines: bytes) -> list[tuple[str, str]]:
+    """The fields in the lines behind a first line, or of a trailer."""
+    found = []
+    for line in FOLD.sub(b" ", lines).split(b"\n"):
+        name, colon, value = line.strip(b"\r").partition(b":")
+        if colon:
+            found.append((text(name.strip()), text(value.strip())))
+    return found
+
+
 class Head:
     """What both kinds of head have.
 
@@ -65,6 +94,7 @@ class Head:
         "empty",
         "form",
         "framing",
+        "headers",
         "holders",
         "length",
         "raw",
@@ -80,6 +110,8 @@ class Head:
     empty: Body
     form: str
     framing: str
+    headers: Any
+    """Its fields as they are recorded, encoded; None where nobody asked."""
     holders: int
     length: int
     raw: bytes
@@ -87,12 +119,7 @@ class Head:
 
     def header_list(self) -> list[tuple[str, str]]:
         """Its fields, in the order of the wire, repeated ones apart; empty where its bytes were not kept."""
-        found = []
-        for line in FOLD.sub(b" ", self.raw).split(b"\n")[1:]:
-            name, colon, value = line.strip(b"\r").partition(b":")
-            if colon:
-                found.append((text(name.strip()), text(value.strip())))
-        return found
+        return fields_of(self.raw.partition(b"\n")[2])
 
     def body_of(self, status: str, reason: str | None = None) -> Body:
         """A body of which nothing is known but that there is one."""
@@ -115,9 +142,9 @@ class RequestHead(Head):
     bodiless: Request
     """The record of this request where it has no body: made once, shared by all."""
 
-    def with_body(self, body: Body) -> Request:
-        """The record of this request."""
-        return Request(self.method, self.target, self.host, self.version, body)
+    def with_body(self, body: Body, trailers: Any = None) -> Request:
+        """The record of this request; trailers: encoded (`HeadRules.recorded`)."""
+        return Request(self.method, self.target, self.host, self.version, body, self.headers, trailers)
 
 
 class ResponseHead(Head):
@@ -133,9 +160,9 @@ class ResponseHead(Head):
     reason: str
     upgrade: str
 
-    def with_body(self, body: Body) -> Response:
-        """The record of this response."""
-        return Response(self.status, self.reason, self.version, body)
+    def with_body(self, body: Body, trailers: Any = None) -> Response:
+        """The record of this response; trailers: encoded (`HeadRules.recorded`)."""
+        return Response(self.status, self.reason, self.version, body, self.headers, trailers)
 
 
 class HeadRead(msgspec.Struct, gc=False):

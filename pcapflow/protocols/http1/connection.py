@@ -8,7 +8,6 @@ numbers, never on which direction was consumed first.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable
 
 from pcapflow.anomalies import Anomaly
@@ -18,8 +17,21 @@ from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble
 from pcapflow.protocols.http.flow import Flow
 from pcapflow.protocols.http.message import HeadRead, RequestHead, ResponseHead
 from pcapflow.protocols.http.pairing import Pairs
-from pcapflow.protocols.http1.events import BodyBegins, BodyBytes, BodyEnds, BodyGap, BodyRead, Event, GivenUp, HeadCut, HeadsLost, Odd
+from pcapflow.protocols.http1.events import (
+    BodyBegins,
+    BodyBytes,
+    BodyEnds,
+    BodyGap,
+    BodyRead,
+    Event,
+    GivenUp,
+    HeadCut,
+    HeadsLost,
+    Odd,
+    TrailerLine,
+)
 from pcapflow.protocols.http1.framer import Framer
+from pcapflow.protocols.http1.search import stop_before
 from pcapflow.protocols.http1.state import BETWEEN, BODY_BEGINS, State
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, StreamGap
@@ -133,7 +145,7 @@ class HttpConnection:
         while cursor.index < len(events):
             event = events[cursor.index]
             if isinstance(event, StreamData):
-                stop = event.length if before == NEVER else _stop_before(event, before)
+                stop = event.length if before == NEVER else stop_before(event, before)
                 if stop > cursor.position:
                     self._read(server, event, cursor.position, stop)
                     cursor.position = server.position
@@ -254,6 +266,8 @@ class HttpConnection:
             self._cut_head(event)
         elif isinstance(event, Odd):
             flow.odd(side, event.anomaly)
+        elif isinstance(event, TrailerLine):
+            flow.trailer(side, event.line)
         elif isinstance(event, GivenUp):
             flow.given_up(side, event.drop, event.packet, event.ts, event.offset, event.held)
         elif isinstance(event, Unread):
@@ -379,10 +393,3 @@ class HttpConnection:
             self._flow.answered(exchange, head.bodiless if bodiless else head.with_body(body), packet, ts)
         elif exchange.response_done:
             self._flow.tell(exchange)
-
-
-def _stop_before(data: StreamData, packet: int) -> int:
-    """The position of the first byte of data that no packet before that one brought."""
-    ends = data.piece_ends()
-    pieces = bisect_left(range(len(ends)), packet, key=data.packet)
-    return ends[pieces - 1] if pieces else 0

@@ -86,10 +86,16 @@ class GivenUp(msgspec.Struct, gc=False):
     held: int
 
 
+class TrailerLine(msgspec.Struct, gc=False):
+    """A field behind the body that is under way, where somebody wants it."""
+
+    line: bytes
+
+
 class HeadsLost(msgspec.Struct, gc=False):
     """One or more heads were lost from that offset on."""
 
     offset: int
 
 
-Event = HeadRead | HeadCut | BodyRead | BodyBegins | BodyBytes | BodyGap | BodyEnds | Odd | GivenUp | HeadsLost | Unread
+Event = HeadRead | HeadCut | BodyRead | BodyBegins | BodyBytes | BodyGap | BodyEnds | Odd | GivenUp | HeadsLost | TrailerLine | Unread

@@ -33,6 +33,7 @@ from pcapflow.protocols.http1.events import (
     HeadCut,
     HeadsLost,
     Odd,
+    TrailerLine,
 )
 from pcapflow.protocols.http1.first_line import MAY_BEGIN, request_line, status_line
 from pcapflow.protocols.http1.head import cut_head, read_head, simple_response
@@ -313,15 +314,11 @@ class Framer:
     def prepend(self, stash: bytes, where: Where, ends: Where | None = None) -> Sequence[Event]:
         """Bytes of a message that begins there. ends: the place of the last byte of a whole head in them, which is none: else they had told."""
         self.state = State.HEAD
-        if stash[0] not in MAY_BEGIN[self.side]:
-            drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(stash[:1]))
-            self.add(GivenUp(drop, max(where.packet, self.known_at), where.ts, where.offset, 1))
-            self.add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
-            self.lose(where.offset, UnreadReason.MALFORMED)
-        elif ends is not None:
-            raw = stash[: ends.offset + 1 - where.offset]
+        nothing = stash[0] not in MAY_BEGIN[self.side]
+        if nothing or ends is not None:
+            told, raw = (where, stash[:1]) if nothing or ends is None else (ends, stash[: ends.offset + 1 - where.offset])
             drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
-            self.add(GivenUp(drop, max(ends.packet, self.known_at), ends.ts, where.offset, len(raw)))
+            self.add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, len(raw)))
             self.add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
             self.lose(where.offset, UnreadReason.MALFORMED)
         elif not self.stash.keep(self.services.ledger.http, stash, where):
@@ -350,7 +347,7 @@ class Framer:
         """No more of the head that was kept will come: what its whole lines say. reason: why they are not read where that is nothing."""
         where = self.stash.where
         assert where is not None
-        head = cut_head(self.stash.data, self.side)
+        head = cut_head(self.stash.data, self.side, self.services.heads.rules)
         if head is not None:
             self.add(HeadCut(head, where, packet, ts, self.resynchronised))
             self._stash_is_read()
@@ -482,6 +479,8 @@ class Framer:
                     return at
                 if step.state is None:
                     return at
+                if state is State.TRAILER is step.state and self.services.heads.rules.headers.some:
+                    yield TrailerLine(view[begin:at])
                 self.remaining = step.remaining
                 self.state = step.state
                 if step.state is State.HEAD:

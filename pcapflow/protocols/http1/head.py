@@ -17,10 +17,11 @@ from pcapflow.drops import DropReason
 from pcapflow.endpoint_names import endpoint_of
 from pcapflow.limits import Limits
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.http.message import FOLD, NO_BODY, FormOf, Head, RequestHead, ResponseHead, codings_of, finished
+from pcapflow.protocols.http.message import FOLD, NO_BODY, Head, HeadRules, RequestHead, ResponseHead, codings_of, finished
 from pcapflow.protocols.http1.first_line import SIMPLE_REQUEST_LINE, request_line, status_line
 from pcapflow.protocols.http1.state import Refusal
 from pcapflow.records import text
+from pcapflow.redaction import target_shown
 
 HEAD_END = re.compile(rb"\n\r?\n")
 _BAD_LINE_END = re.compile(rb"(?<!\r)\n")
@@ -34,6 +35,10 @@ _BLANK = b" \t"
 def _unread(_content_type: str | None) -> str:
     """What kind of payload a content type is, to somebody who reads none."""
     return ""
+
+
+_PLAIN = HeadRules(_unread)
+"""Nobody wants anything of it."""
 
 
 class HeadFound(msgspec.Struct, gc=False):
@@ -53,7 +58,7 @@ def read_head(view: bytes, at: int, searched: int, *, client: bool, simple: bool
     if simple:
         line = SIMPLE_REQUEST_LINE.match(view, at)
         if line is not None:
-            return HeadFound(line.end(), simple_request(line[1]))
+            return HeadFound(line.end(), simple_request(line[1], heads.rules))
     found = HEAD_END.search(view, searched)
     stop = found.end() if found is not None else len(view)
     if stop - at > most:
@@ -68,7 +73,7 @@ def read_head(view: bytes, at: int, searched: int, *, client: bool, simple: bool
     refusal = beyond_limits(raw, limits)
     if refusal is not None:
         return HeadFound(stop, None, refusal)
-    head = (parse_request if client else parse_response)(raw, heads.form_of, keep_raw=heads.keep_raw)
+    head = (parse_request if client else parse_response)(raw, heads.rules)
     if head is None:
         return HeadFound(stop, None, Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, len(raw), repr(raw[:40])))
     heads.keep(raw, head)
@@ -88,17 +93,18 @@ def beyond_limits(head: bytes, limits: Limits) -> Refusal | None:
     return None
 
 
-def parse_request(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = False) -> RequestHead | None:
-    """A request head; None where it does not begin with a request line. form_of: what kind of payload a content type is; keep_raw: with its bytes."""
+def parse_request(head: bytes, rules: HeadRules = _PLAIN) -> RequestHead | None:
+    """A request head; None where it does not begin with a request line."""
     line = request_line(head)
     if line is None:
         return None
     result = RequestHead()
     result.version = line.version
     anomalies = line.odd
-    fields = _fields(head, line.end, result, anomalies, form_of)
+    fields = _fields(head, line.end, result, anomalies, rules)
     result.method = text(line.name)
-    result.target = text(line.rest)
+    target = text(line.rest)
+    result.target = target if rules.headers.secrets else target_shown(target)
     host = fields.get(b"host")
     result.host = text(host) if host is not None else None
     if host is None and result.version != "1.0":
@@ -109,17 +115,18 @@ def parse_request(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = Fa
     if result.framing == "close":
         # a request without a length has no body (section 6.3, rule 7); one whose coding does not say its length is refused (rule 4)
         result.framing = "refused" if Anomaly.UNKNOWN_TRANSFER_ENCODING in anomalies else "none"
-    result.raw = head if keep_raw else b""
+    result.raw = head if rules.keep_raw else b""
     result.endpoint = endpoint_of(result.method, result.host, result.target)
     return finished(result, anomalies, result.method, result.target, result.host)
 
 
-def simple_request(target: bytes) -> RequestHead:
+def simple_request(target: bytes, rules: HeadRules = _PLAIN) -> RequestHead:
     """A request of HTTP/0.9: one line, no fields."""
     result = RequestHead()
     result.version = "0.9"
-    _fields(b"", 0, result, [], _unread)
-    result.method, result.target, result.host = "GET", text(target), None
+    _fields(b"", 0, result, [], _PLAIN)
+    shown = text(target)
+    result.method, result.target, result.host = "GET", shown if rules.headers.secrets else target_shown(shown), None
     result.connect = result.upgrade = result.expects = False
     result.framing = "none"
     result.raw = b""
@@ -127,15 +134,15 @@ def simple_request(target: bytes) -> RequestHead:
     return finished(result, [], result.method, result.target, None)
 
 
-def parse_response(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = False) -> ResponseHead | None:
-    """A response head; None where it does not begin with a status line. form_of, keep_raw: see `parse_request`."""
+def parse_response(head: bytes, rules: HeadRules = _PLAIN) -> ResponseHead | None:
+    """A response head; None where it does not begin with a status line."""
     line = status_line(head)
     if line is None:
         return None
     result = ResponseHead()
     result.version = line.version
     anomalies = line.odd
-    fields = _fields(head, line.end, result, anomalies, form_of)
+    fields = _fields(head, line.end, result, anomalies, rules)
     if result.framing == "refused":
         result.framing = "close"  # as long as the connection lasts, its bytes are of this body: nobody can say of which other
     result.status = int(line.name)
@@ -145,16 +152,16 @@ def parse_response(head: bytes, form_of: FormOf = _unread, *, keep_raw: bool = F
     bodiless = 100 <= result.status < 200 or result.status == 204
     if bodiless and (b"transfer-encoding" in fields or fields.get(b"content-length", b"0").strip(b"0, \t")):
         anomalies.append(Anomaly.FRAMING_IN_BODILESS)
-    result.raw = head if keep_raw else b""
+    result.raw = head if rules.keep_raw else b""
     return finished(result, anomalies, result.reason, result.upgrade, None)
 
 
-def cut_head(head: bytes, side: str) -> RequestHead | ResponseHead | None:
+def cut_head(head: bytes, side: str, rules: HeadRules = _PLAIN) -> RequestHead | ResponseHead | None:
     """What the whole lines say of a head of which no more will come; None where its first line is not there. side: `client` or `server`."""
     lines = head[: head.rfind(b"\n") + 1]
     if not lines and side == "server":
         lines = head.removesuffix(b"\r") + b"\r\n"  # a status says enough without its line's end
-    found = parse_request(lines + b"\r\n") if side == "client" else parse_response(lines + b"\r\n")
+    found = parse_request(lines + b"\r\n", rules) if side == "client" else parse_response(lines + b"\r\n", rules)
     if found is not None:
         found.anomalies = [*(name for name in found.anomalies if name != Anomaly.MISSING_HOST), Anomaly.HEAD_CUT.value]
     return found
@@ -164,13 +171,13 @@ def simple_response() -> ResponseHead:
     """What stands for the head that an answer of HTTP/0.9 does not have: the body begins at once and ends with the stream."""
     result = ResponseHead()
     result.version = "0.9"
-    _fields(b"", 0, result, [], _unread)
+    _fields(b"", 0, result, [], _PLAIN)
     result.status, result.status_text, result.reason, result.upgrade = 0, "0", "", ""
     result.raw = b""
     return finished(result, [], result.reason, result.upgrade, None)
 
 
-def _fields(head: bytes, at: int, result: Head, anomalies: list[str], form_of: FormOf) -> dict[bytes, bytes]:
+def _fields(head: bytes, at: int, result: Head, anomalies: list[str], rules: HeadRules) -> dict[bytes, bytes]:
     """Fills in what the fields say of the body; returns the fields by lower-case name, repeated ones joined by a comma."""
     rest = head[at:]
     if _BAD_LINE_END.search(head):
@@ -213,7 +220,8 @@ def _fields(head: bytes, at: int, result: Head, anomalies: list[str], form_of: F
     result.content_type = text(content_type) if content_type is not None else None
     result.content_encoding = text(encoding) if encoding is not None else None
     result.codings = codings_of(result.content_encoding, transfer_codings) if encoding is not None or transfer_codings else ()
-    result.form = form_of(result.content_type)
+    result.form = rules.form_of(result.content_type)
+    result.headers = rules.recorded(head[at:])
     result.empty = result.body_of("complete") if content_type is not None or encoding is not None else NO_BODY
     return fields
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from pcapflow.protocols.http1.first_line import FIELD, MAY_BEGIN, METHOD, SIMPLE_REQUEST_LINE
 from pcapflow.streams.events import NEVER, StreamData
@@ -62,3 +62,10 @@ def stands_alone(data: StreamData, base: int, view: bytes, at: int) -> bool:
         return line is not None
     segment = data.piece_ends()[data.piece(end - 1)]
     return segment == end or FIELD.match(data.take(end, min(_LINE_BYTES, segment - end))) is None
+
+
+def stop_before(data: StreamData, packet: int) -> int:
+    """The position of the first byte of data that no packet before that one brought."""
+    ends = data.piece_ends()
+    pieces = bisect_left(range(len(ends)), packet, key=data.packet)
+    return ends[pieces - 1] if pieces else 0

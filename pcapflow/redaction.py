@@ -1,0 +1,77 @@
+"""What of messages is recorded, and what of it is a secret: `[32 bytes]` stands for a secret of that length. Vocabulary: knows nobody.
+
+Contract: `value_shown` and `target_shown` return what may be written down. A field is secret by its name, a part of a query by the name of its parameter; what else carries a secret nobody can tell.
+Time is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+_FIELD = re.compile(
+    r"authorization|cookie2?$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw|credential|session|jwt|signature$",
+    re.IGNORECASE,
+)
+_NOT = re.compile(r"access-control-|sec-websocket-|www-|proxy-authenticate", re.IGNORECASE)
+"""Names that have one of those words and are none."""
+_PARAMETER = re.compile(
+    r"token|secret|passw|^pwd$|api[-_]?key|access[-_]?key|private[-_]?key|^key$|signature|^sig$|credential|session|^sid$|^jwt$|(?:^|[-_])o?auth(?:$|[-_])|authorization|assertion",
+    re.IGNORECASE,
+)
+_PART = re.compile(r"([?&;#])([^=&;#]{1,128})=([^&;#]*)")
+_PATH_PART = re.compile(r"(;)([^=;/]{1,128})=([^;/]*)")
+_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@]+)@")
+_URLS = frozenset(("referer", "location", "content-location", "refresh", "link", "origin"))
+"""Fields whose values are, or have, URLs."""
+
+
+def hidden(secret: str) -> str:
+    """What stands for a secret."""
+    return f"[{len(secret.encode('utf-8', 'replace'))} bytes]"
+
+
+def target_shown(target: str) -> str:
+    """A request target, or a URL, without the secrets in its query and before its host."""
+    if "@" in target:
+        target = _USER.sub(lambda user: f"{user[1]}{hidden(user[2])}@", target)
+    if "=" not in target:
+        return target
+    path, mark, query = target.partition("?")
+    return (_PATH_PART.sub(_part, path) if ";" in path else path) + _PART.sub(_part, mark + query)
+
+
+def _part(part: re.Match[str]) -> str:
+    name = unquote(part[2]) if "%" in part[2] else part[2]
+    return f"{part[1]}{part[2]}={hidden(part[3])}" if part[3] and _PARAMETER.search(name) else part[0]
+
+
+def value_shown(name: str, value: str) -> str:
+    """A field's value."""
+    if _FIELD.search(name) and not _NOT.match(name):
+        return hidden(value)
+    return target_shown(value) if name.lower() in _URLS else value
+
+
+class Headers:
+    """Which fields of messages are recorded. A plain class: the command line imports it, and is to answer at once."""
+
+    __slots__ = ("names", "secrets", "some", "values")
+
+    def __init__(self, choice: str = "none", *, secrets: bool = False) -> None:
+        """choice: `none`, `names` (without their values), `all`, or names with commas between them; secrets: shown as they are."""
+        self.some = choice != "none"
+        self.values = choice != "names"
+        self.names = None if choice in ("none", "names", "all") else frozenset(name.strip().lower() for name in choice.split(","))
+        self.secrets = secrets
+
+    def chosen(self, fields: list[tuple[str, str]]) -> list[tuple[str, str | None]]:
+        """Of a message's fields those that are recorded, as they are."""
+        return [
+            (name, (value if self.secrets else value_shown(name, value)) if self.values else None)
+            for name, value in fields
+            if self.names is None or name.lower() in self.names
+        ]
+
+
+NO_HEADERS = Headers()
