@@ -173,7 +173,7 @@ class Flow:
         """A field behind the body."""
         state = self._bodies[side]
         assert state is not None
-        if len(state.trailer) + len(line) <= TRAILER_BYTES:
+        if len(state.trailer) + len(line) <= TRAILER_BYTES and self._services.ledger.http.reserve(len(line)):
             state.trailer += line
 
     def body_ends(self, side: int, end: BodyEnd) -> None:
@@ -255,7 +255,10 @@ class Flow:
 
     def _trailers(self, state: BodyState) -> Any:
         """Encoded; None for none."""
-        return self._services.heads.rules.recorded(state.trailer) if state.trailer else None
+        if not state.trailer:
+            return None
+        self._services.ledger.http.release(len(state.trailer))
+        return self._services.heads.rules.recorded(state.trailer)
 
     def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:
         where = (self._conversation.number, stream, source, exchange.index, seconds(ts))
