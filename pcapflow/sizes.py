@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
-_SIZE = re.compile(r"([0-9]{1,18})\s*(B|KiB|MiB|GiB|K|M|G)?", re.IGNORECASE)
-_SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}
+_SIZE = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,9}))?\s*(B|KiB|MiB|GiB|KB|MB|GB|K|M|G)?", re.IGNORECASE)
+_SIZES = {
+    "": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9,
+}  # fmt: skip
 _DURATION = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(ns|us|ms|s|m|h)")
 _DURATIONS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 _BIGGEST = 1 << 62
@@ -22,11 +24,12 @@ DAY = 86_400 * 10**9
 
 
 def size(text: str) -> int:
-    """`64KiB`, `32MiB`, `1GiB` or plain bytes, as bytes."""
+    """`64KiB`, `0.5GiB` (powers of 1,024), `64MB` (of 1,000) or plain bytes, as bytes; a part of a byte is left out."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is not a size; write 64KiB, 32MiB, 1GiB or plain bytes")
-    n = int(match[1]) * _SIZES[(match[2] or "").lower()]
+        raise ValueError(f"{text!r} is not a size; write 64KiB, 0.5GiB, 64MB or plain bytes")
+    one, part = _SIZES[(match[3] or "").lower()], match[2] or ""
+    n = int(match[1]) * one + int(part or 0) * one // 10 ** len(part)
     if not 0 < n < _BIGGEST:
         raise ValueError(f"{text!r} is not a size above zero that fits in memory")
     return n

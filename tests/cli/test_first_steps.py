@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pcapflow.sizes import TimeOfDay, moment
+from pcapflow.sizes import TimeOfDay, moment, size
 from tests.craft import T0, Talk, pcap, request, response
 from tests.launcher import launch_text
 
@@ -172,3 +172,15 @@ def test_records_beyond_memory_are_put_in_order_without_pread(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-c", _WITHOUT, *args], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[:-1] == here
     assert len(here) >= 800
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [("64", 64), ("64KiB", 1 << 16), ("0.5GiB", 1 << 29), ("64MB", 64_000_000), ("1.5 kb", 1500), ("2M", 2 << 20), ("0.3B", None), ("1.5.2M", None), ("-1", None), ("1TB", None)],
+)  # fmt: skip
+def test_sizes_are_written_in_powers_of_1024_or_1000(text: str, n: int | None) -> None:
+    if n is not None:
+        assert size(text) == n
+        return
+    with pytest.raises(ValueError, match="size"):
+        size(text)
