@@ -86,10 +86,14 @@ class StreamNetwork(msgspec.Struct, frozen=True):
     lost: Annotated[
         int, counts("Holes that were filled by segments sent again: the first copies were lost before they came to the capture.")
     ] = 0
+    lost_segments: Annotated[int, counts("Segments that were sent again into holes: a hole may be of several.")] = 0
     reordered: Annotated[
         int, counts("Holes that were filled by segments that had only been overtaken; with `lost`, all of `holes_filled`.")
     ] = 0
     stalled: Annotated[float, counts("Seconds in which data waited behind what had been lost.")] = 0.0
+    zero_windows: Annotated[int, counts("How often the receiver of these bytes said that it has no room.")] = 0
+    closed: Annotated[float, counts("Seconds until it had room again.")] = 0.0
+    resets: Annotated[int, counts("RSTs that the sender of these bytes sent.")] = 0
 
 
 NO_NETWORK = StreamNetwork()

@@ -29,7 +29,7 @@ def size(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a size; write 64KiB, 0.5GiB, 64MB or plain bytes")
     one, part = _SIZES[(match[3] or "").lower()], match[2] or ""
-    n = int(match[1]) * one + int(part or 0) * one // 10 ** len(part)
+    n = int(match[1]) * one + int(part or 0) * one // int("1" + "0" * len(part))
     if not 0 < n < _BIGGEST:
         raise ValueError(f"{text!r} is not a size above zero that fits in memory")
     return n

@@ -18,7 +18,7 @@ from pcapflow.tables import HttpEndpoint, NetworkSummary, Problem
 from pcapflow.unread import UnreadReason
 
 SCHEMA = "pcapflow.report/2"
-EXAMPLES = ("one_directional", "out_of_window", "multipath", "before_protocol", "behind_loss", "malformed")
+EXAMPLES = ("stalled", "one_directional", "out_of_window", "multipath", "before_protocol", "behind_loss", "malformed")
 
 
 class Capture(msgspec.Struct):

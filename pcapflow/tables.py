@@ -30,9 +30,12 @@ class NetworkSummary(msgspec.Struct, frozen=True):
     client_round_trip: Annotated[Latency | None, says("From SYN-ACK to its acknowledgement: to the client and back.")] = None
     retransmitted_segments: Annotated[int, counts("Segments with bytes that were in the capture already.")] = 0
     lost: Annotated[int, counts("Holes that were filled by segments sent again.")] = 0
+    lost_segments: Annotated[int, counts("Segments that were sent again into holes.")] = 0
     reordered: Annotated[int, counts("Holes that were filled by segments that had only been overtaken.")] = 0
     stalled: Annotated[float, counts("Seconds in which data waited behind what had been lost, of all streams together.")] = 0.0
     stalled_connections: Annotated[int, counts("Connections in which some did.")] = 0
+    zero_windows: Annotated[int, counts("How often a receiver said that it has no room.")] = 0
+    closed: Annotated[float, counts("Seconds until they had room again, of all streams together.")] = 0.0
 
 
 class ExchangePlace(msgspec.Struct, frozen=True):
@@ -91,4 +94,8 @@ class Problem(msgspec.Struct, frozen=True):
     sender: Annotated[str | None, says_or_null("Whose message it is.", "client", "server")]
     ip: Annotated[str | None, says("The sender's address, of broken JSON.")]
     count: Annotated[int, counts("How often.")]
+    place: Annotated[
+        str | None,
+        says("Where the JSON of the first of them is broken, as jq says it, and the byte of its document: `items[412].id, byte 17`."),
+    ]
     first: Annotated[ExchangePlace | None, says("The first of them; null for what is not told apart.")]

@@ -55,8 +55,12 @@ def stream_network(at: str, a: StreamNetwork, b: StreamNetwork, out: Out) -> Non
     """Walks `StreamNetwork`."""
     out(f"{at}.retransmitted_segments", a.retransmitted_segments, b.retransmitted_segments)
     out(f"{at}.lost", a.lost, b.lost)
+    out(f"{at}.lost_segments", a.lost_segments, b.lost_segments)
     out(f"{at}.reordered", a.reordered, b.reordered)
     out(f"{at}.stalled", a.stalled, b.stalled)
+    out(f"{at}.zero_windows", a.zero_windows, b.zero_windows)
+    out(f"{at}.closed", a.closed, b.closed)
+    out(f"{at}.resets", a.resets, b.resets)
 
 
 def network(at: str, a: Network, b: Network, out: Out) -> None:

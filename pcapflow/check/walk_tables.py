@@ -21,9 +21,12 @@ def network(at: str, a: NetworkSummary, b: NetworkSummary, out: Out) -> None:
     perhaps(f"{at}.client_round_trip", a.client_round_trip, b.client_round_trip, out, latency)
     out(f"{at}.retransmitted_segments", a.retransmitted_segments, b.retransmitted_segments)
     out(f"{at}.lost", a.lost, b.lost)
+    out(f"{at}.lost_segments", a.lost_segments, b.lost_segments)
     out(f"{at}.reordered", a.reordered, b.reordered)
     out(f"{at}.stalled", a.stalled, b.stalled)
     out(f"{at}.stalled_connections", a.stalled_connections, b.stalled_connections)
+    out(f"{at}.zero_windows", a.zero_windows, b.zero_windows)
+    out(f"{at}.closed", a.closed, b.closed)
 
 
 def exchange_place(at: str, a: ExchangePlace, b: ExchangePlace, out: Out) -> None:
@@ -66,4 +69,5 @@ def problem(at: str, a: Problem, b: Problem, out: Out) -> None:
     out(f"{at}.sender", a.sender, b.sender)
     out(f"{at}.ip", a.ip, b.ip)
     out(f"{at}.count", a.count, b.count)
+    out(f"{at}.place", a.place, b.place)
     perhaps(f"{at}.first", a.first, b.first, out, exchange_place)

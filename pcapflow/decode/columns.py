@@ -22,7 +22,7 @@ from pcapflow.capture.block import PacketBlock, gather
 from pcapflow.decode import dpkt_path, tunnels
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.options import mark_multipath
-from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag
+from pcapflow.decode.segments import ACK, IPV6_TAG, RST, SYN, ZERO_WINDOW, DecodeCounts, SegmentColumns, tunnel_tag
 from pcapflow.decode.unread import Kind, service_of
 
 _IPV4, _IPV6, _VLAN, _QINQ, _QINQ_OLD = 0x0800, 0x86DD, 0x8100, 0x88A8, 0x9100
@@ -52,9 +52,9 @@ _IP6 = np.dtype(
 )
 _TCP_HEAD = np.dtype(
     {
-        "names": ["sport", "dport", "seq", "ack", "off", "flags"],
-        "formats": [">u2", ">u2", ">u4", ">u4", "u1", "u1"],
-        "offsets": [0, 2, 4, 8, 12, 13],
+        "names": ["sport", "dport", "seq", "ack", "off", "flags", "window"],
+        "formats": [">u2", ">u2", ">u4", ">u4", "u1", "u1", ">u2"],
+        "offsets": [0, 2, 4, 8, 12, 13, 14],
         "itemsize": 20,
     }
 )
@@ -272,13 +272,15 @@ class _ColumnPath:
         payload = np.minimum(l4 + size, captured_end)  # the snap length may cut the options
         rows = layer.rows
         self.taken[rows] = True
+        flags = head["flags"].astype(np.int64)
+        flags[(head["window"] == 0) & ((flags & (SYN | RST | ACK)) == ACK)] |= ZERO_WINDOW
         self.parts.append(
             SegmentColumns(
                 packet=rows + self.block.first_packet,
                 row=rows,
                 seq=head["seq"].astype(np.int64),
                 ack=head["ack"].astype(np.int64),
-                flags=head["flags"].astype(np.int64),
+                flags=flags,
                 options=payload - l4 - 20,
                 payload_at=payload,
                 payload_len=captured_end - payload,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pcapflow.capture.block import PAD, PacketBlock
 from pcapflow.decode.fragments import Fragment, Fragments
 from pcapflow.decode.links import LINKS, PPP, Malformed, snap
-from pcapflow.decode.segments import IPV6_TAG, DecodeCounts, SegmentColumns, tunnel_tag, vlan_tag
+from pcapflow.decode.segments import ACK, IPV6_TAG, RST, SYN, ZERO_WINDOW, DecodeCounts, SegmentColumns, tunnel_tag, vlan_tag
 from pcapflow.decode.tunnels import DEPTH_MAX, ETHERNET, IP, PROTOCOLS, Opened, of_port, of_protocol
 from pcapflow.decode.unread import LLC, NO_NETWORK, Kind, service_of
 
@@ -375,6 +375,8 @@ def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet)
     packet.kind = "tcp"
     packet.sport, packet.dport, packet.seq, packet.ack = head.sport, head.dport, head.seq, head.ack
     packet.flags = head.flags & 0xFF
+    if head.win == 0 and packet.flags & (SYN | RST | ACK) == ACK:
+        packet.flags |= ZERO_WINDOW
     packet.payload_at = min(at + size, end)  # the snap length may cut the options
     packet.options = packet.payload_at - at - 20
     packet.payload_len = end - packet.payload_at

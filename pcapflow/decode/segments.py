@@ -17,6 +17,8 @@ from pcapflow.decode.unread import Unread
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 MULTIPATH = 0x100
 """Beside the flags of a SYN: its options offer Multipath TCP (RFC 8684)."""
+ZERO_WINDOW = 0x200
+"""Beside the flags of an acknowledgement, but a SYN or RST: its sender has no room for more."""
 CONTROL = FIN | SYN | RST
 """Flags that begin or end a stream."""
 

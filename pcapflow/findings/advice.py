@@ -50,7 +50,7 @@ def _slow(s: Summary) -> list[str]:
     if network.stalled >= _STALLED:
         connections = f"{network.stalled_connections:,} connections" if network.stalled_connections > 1 else "a connection"
         lines.append(
-            f"{connections} waited {network.stalled:.1f} s behind lost segments: what was slow there was so because of loss, not the server"
+            f"{connections} waited {network.stalled:.1f} s in all behind lost segments: so much of their time was loss, not the server"
         )
     for row in s.endpoints:
         if row.duration is None or row.duration.p95 < _STALLED or row.parts is None or row.slowest is None:

@@ -14,6 +14,7 @@ from pcapflow.findings.bounded import Bounded
 from pcapflow.findings.ends import addresses
 from pcapflow.findings.histogram import HISTOGRAM_BYTES, Histogram
 from pcapflow.limits import Limits
+from pcapflow.messages import JsonError
 from pcapflow.protocols.http.exchange import Exchange, Places
 from pcapflow.records import seconds
 from pcapflow.streams.conversation import Conversation
@@ -71,13 +72,15 @@ class _Endpoint:
 class _Problem:
     """How often, and the first."""
 
-    __slots__ = ("count", "first", "what")
+    __slots__ = ("count", "first", "place", "what")
 
     def __init__(self) -> None:
         self.count = 0
         self.what: tuple[str, str | None, str, str | None, str | None] | None = None
         """Kind, endpoint, detail, sender and the sender's address."""
         self.first: _Place | None = None
+        self.place: str | None = None
+        """Where the JSON of the first is broken."""
 
     def merge(self, other: _Problem) -> None:
         """See `Merged`."""
@@ -119,7 +122,9 @@ class Answers:
             sender = "server" if trouble.side else "client"
             if trouble.error is not None:
                 detail = f"{trouble.error.message}, at {trouble.error.path or 'the top'}"[:200]
-                self._wrong(("broken_json", name, detail, sender, addresses(conversation)[trouble.side]), number, exchange, places)
+                self._wrong(
+                    ("broken_json", name, detail, sender, addresses(conversation)[trouble.side]), number, exchange, places, trouble.error
+                )
             else:
                 self._wrong((f"{trouble.status}_body", name, "", sender, None), number, exchange, places)
 
@@ -146,7 +151,14 @@ class Answers:
             parts[3] += max(0, exchange.done_ts - exchange.response_ts - exchange.stalled_response)
             found.timed += 1
 
-    def _wrong(self, what: tuple[str, str | None, str, str | None, str | None], number: int, exchange: Exchange, places: Places) -> None:
+    def _wrong(
+        self,
+        what: tuple[str, str | None, str, str | None, str | None],
+        number: int,
+        exchange: Exchange,
+        places: Places,
+        error: JsonError | None = None,
+    ) -> None:
         found = self._problems.of("\n".join(part or "" for part in what))
         found.count += 1
         if found is self._problems.rest:
@@ -155,6 +167,8 @@ class Answers:
         packet = exchange.request_packet or exchange.response_packet
         if found.first is None or (packet, number, exchange.index) < found.first[:3]:
             found.first = _place(number, exchange, places)
+            if error is not None:
+                found.place = f"{error.location or 'the top'}, byte {error.offset}"[:200]
 
     def endpoints(self) -> list[HttpEndpoint]:
         """Slowest first, by the time that 95% did not exceed."""
@@ -166,13 +180,13 @@ class Answers:
     def problems(self) -> list[Problem]:
         """In the order of `PROBLEMS`, of one kind the most frequent first."""
         rows = [
-            Problem(*found.what, found.count, found.first.record())
+            Problem(*found.what, found.count, found.place, found.first.record())
             for _, found in self._problems.items()
             if found.what is not None and found.first
         ]
         rows.sort(key=lambda row: (PROBLEMS.index(row.kind), -row.count, row.endpoint or "", row.detail, row.sender or "", row.ip or ""))
         rest = self._problems.rest
-        return [*rows, *([Problem("other", None, "", None, None, rest.count, None)] if rest is not None else [])]
+        return [*rows, *([Problem("other", None, "", None, None, rest.count, None, None)] if rest is not None else [])]
 
     def close(self) -> None:
         """The run is over."""

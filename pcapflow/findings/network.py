@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pcapflow.findings.answers import latency
 from pcapflow.findings.histogram import Histogram
+from pcapflow.findings.streams import closed_of
 from pcapflow.reassembly.connection import Connection
 from pcapflow.records import seconds
 from pcapflow.tables import NetworkSummary
@@ -17,7 +18,9 @@ class NetworkCounts:
 
     def __init__(self) -> None:
         self._server, self._client = Histogram(), Histogram()
-        self._retransmitted = self._lost = self._reordered = self._stalled = self._stalled_connections = 0
+        self._retransmitted = self._lost = self._lost_segments = self._reordered = self._stalled = self._stalled_connections = (
+            self._zero_windows
+        ) = self._closed = 0
 
     def add(self, connection: Connection) -> None:
         """A connection is over."""
@@ -31,13 +34,17 @@ class NetworkCounts:
             if path is not None:
                 self._retransmitted += path.retransmitted
                 self._lost += path.lost
+                self._lost_segments += path.lost_segments
                 self._reordered += path.reordered
                 stalled += path.stalled
+                self._zero_windows += path.zero_windows
+                self._closed += closed_of(stream, path, connection.last_ts)
         self._stalled += stalled
         self._stalled_connections += stalled > 0
 
     def summary(self) -> NetworkSummary:
         """What it comes to."""
         return NetworkSummary(
-            self._server.count, latency(self._server), latency(self._client), self._retransmitted, self._lost, self._reordered, seconds(self._stalled), self._stalled_connections,
+            self._server.count, latency(self._server), latency(self._client), self._retransmitted, self._lost, self._lost_segments, self._reordered, seconds(self._stalled), self._stalled_connections,
+            self._zero_windows, seconds(self._closed),
         )  # fmt: skip

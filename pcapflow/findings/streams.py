@@ -117,13 +117,19 @@ def network_of(connection: Connection) -> Network:
     return Network(
         seconds(to_server) if to_server >= 0 else None,
         seconds(to_client) if to_client >= 0 else None,
-        NO_NETWORK if a.path is None else _network(a.path),
-        NO_NETWORK if b.path is None else _network(b.path),
+        NO_NETWORK if a.path is None else _network(a, a.path, connection.last_ts),
+        NO_NETWORK if b.path is None else _network(b, b.path, connection.last_ts),
     )
 
 
-def _network(path: Path) -> StreamNetwork:
-    return StreamNetwork(path.retransmitted, path.lost, path.reordered, seconds(path.stalled))
+def _network(stream: HalfStream, path: Path, end: int) -> StreamNetwork:
+    times = seconds(path.stalled), path.zero_windows, seconds(closed_of(stream, path, end))
+    return StreamNetwork(path.retransmitted, path.lost, path.lost_segments, path.reordered, *times, path.resets)
+
+
+def closed_of(stream: HalfStream, path: Path, end: int) -> int:
+    """How long its receiver had no room up to the connection's end (ns)."""
+    return path.closed + (max(0, end - stream.closed_since) if stream.closed_since >= 0 else 0)
 
 
 class Worst:

@@ -39,6 +39,8 @@ class TcpCounts:
         if connection.multipath:
             tcp.multipath_connections += 1
             self._example("multipath", connection.number)
+        if any(stream.path is not None and stream.path.stalled for stream in connection.streams):
+            self._example("stalled", connection.number)
         if connection.end == "evicted":
             tcp.evicted_connections += 1
         unseen = 0 if first.base < 0 else 1 if second.base < 0 else -1

@@ -9,7 +9,7 @@ Invariant: events are handed to the consumer with both directions up to the same
 
 from __future__ import annotations
 
-from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN
+from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN, ZERO_WINDOW
 from pcapflow.drops import GapCause
 from pcapflow.limits import Limits
 from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
@@ -120,11 +120,12 @@ class Connection(Sides):
             if flags & RST:
                 stream.captured += n
                 stream.out_of_window += n  # text in a RST (RFC 9293 section 3.10.7) is not the stream's
+                stream.on_path(ctx).resets += 1
                 self._reset(ctx, stream, rows, i)
                 i += 1
                 continue
-            if self.answered >= 0 and d == self.client and flags & ACK:
-                self.confirmed(ts)
+            if flags & ACK and (self.answered >= 0 or flags & ZERO_WINDOW or streams[1 - d].closed_since >= 0):
+                self.heard(ctx, d, flags, ts)
             if stream.base < 0:
                 stream.begin(seq, syn=False)
             offset = unwrap(seq, stream.base, stream.next)

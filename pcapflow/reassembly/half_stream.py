@@ -84,6 +84,7 @@ class HalfStream(Holes):
             and not self.ended
             and self.drop_reason is None
             and self.shadow is None
+            and self.closed_since < 0
         )
 
     def balanced(self) -> bool:

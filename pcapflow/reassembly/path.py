@@ -15,7 +15,7 @@ from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.pending_run import Rows
 from pcapflow.streams.events import Stall
 
-PATH_BYTES = 288
+PATH_BYTES = 400
 """Reserved for one in the `history` account (tests/reassembly/test_connection_memory.py measures it)."""
 OVERTAKEN = 3_000_000
 """Without a handshake a hole that is filled sooner (ns) was one of order: what Wireshark takes then."""
@@ -27,13 +27,17 @@ _ALL = (1 << 16) - 1
 class Path:
     """Of one stream; made when there is something to count."""
 
-    __slots__ = ("_by_loss", "_until", "lost", "reordered", "retransmitted", "stalled")
+    __slots__ = ("_by_loss", "_until", "closed", "lost", "lost_segments", "reordered", "resets", "retransmitted", "stalled", "zero_windows")
 
     def __init__(self) -> None:
         self.retransmitted = 0
         """Segments with bytes that were seen before."""
-        self.lost = self.reordered = 0
-        """Holes that were filled by what was sent again, and by what had been overtaken."""
+        self.lost = self.reordered = self.lost_segments = 0
+        """Holes that were filled by what was sent again, and by what had been overtaken; and segments that were sent again into holes."""
+        self.zero_windows = self.closed = 0
+        """How often its receiver had no room, and for how long."""
+        self.resets = 0
+        """RSTs that its sender sent."""
         self.stalled = 0
         """Time that data waited behind what was lost."""
         self._until = 0
@@ -49,6 +53,7 @@ class Path:
                 self._by_loss = 0 < newer < _NEAR
             else:
                 self._by_loss = clock - held.since[i] > (round_trip if round_trip >= 0 else OVERTAKEN)
+            self.lost_segments += self._by_loss
 
     def fills_run(self, held: Assembler, rows: Rows, which: tuple[int, int], offset: int, round_trip: int) -> None:
         """As `fills` for each of some rows, which follow one another from that offset on."""

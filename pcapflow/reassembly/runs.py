@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
-from pcapflow.decode.segments import ACK, FIN, RST, SYN, SegmentColumns
+from pcapflow.decode.segments import ACK, FIN, RST, SYN, ZERO_WINDOW, SegmentColumns
 from pcapflow.reassembly.keys import KEY, connection_keys, groups_of
 from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.seqspace import difference
@@ -76,7 +76,7 @@ class Sorted:
 
     def _until(self, silence: int) -> _I64:
         """int64 (n,), see `Rows.until`."""
-        plain = (self.n > 0) & (self.snapped == 0) & ((self.flags & (SYN | FIN | RST)) == 0)
+        plain = (self.n > 0) & (self.snapped == 0) & ((self.flags & (SYN | FIN | RST | ZERO_WINDOW)) == 0)
         goes_on = plain[1:] & plain[:-1] & (difference(self.seq[1:], self.seq[:-1] + self.n[:-1]) == 0)
         for alike in (self.group, self.direction, self.ack, self.flags & ACK):
             goes_on &= alike[1:] == alike[:-1]
@@ -121,7 +121,7 @@ class Runs:
         """
         groups = len(s.keys)
         control = s.flags & (SYN | FIN | RST)
-        bad = (control & RST).astype(bool) | (s.snapped > 0)
+        bad = (s.flags & (RST | ZERO_WINDOW)).astype(bool) | (s.snapped > 0)
         self.handshakes: dict[int, tuple[int, int, int]] = {}
         """Of each group that begins so: when SYN, SYN-ACK and the acknowledgement of that were captured (ns), -1 where that is not the third row."""
         self.begins = self._shake_hands(s, expected, new, control, bad).tolist()

@@ -5,8 +5,9 @@ Contract: implements `Conversation`. Invariant: roles are fixed once, by the fir
 
 from __future__ import annotations
 
-from pcapflow.decode.segments import vlan_ids
+from pcapflow.decode.segments import ZERO_WINDOW, vlan_ids
 from pcapflow.drops import DropReason
+from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of, vlans_of
 from pcapflow.reassembly.seqspace import unwrap, wrap
 from pcapflow.reassembly.timers import Timed
@@ -75,6 +76,19 @@ class Sides(Timed):
         self.synchronised(answered, answer=True)
         if confirmed >= 0:
             self.confirmed(confirmed)
+
+    def heard(self, ctx: Context, direction: int, flags: int, ts: int) -> None:
+        """That side acknowledges something, at that time (ns): the SYN-ACK perhaps, and it says whether it has room."""
+        if self.answered >= 0 and direction == self.client:
+            self.confirmed(ts)
+        peer = self.streams[1 - direction]
+        if flags & ZERO_WINDOW:
+            if peer.closed_since < 0:
+                peer.closed_since = ts
+                peer.on_path(ctx).zero_windows += 1
+        elif peer.closed_since >= 0:
+            peer.on_path(ctx).closed += max(0, ts - peer.closed_since)
+            peer.closed_since = -1
 
     def confirmed(self, ts: int) -> None:
         """The client acknowledges the SYN-ACK."""

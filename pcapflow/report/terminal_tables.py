@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -67,11 +68,11 @@ def problems(s: Summary, most: int) -> list[RenderableType]:
         if problem.endpoint is not None:
             line.append(f"  {plain(problem.endpoint)}", style="not red")
         table.add_row(f"{problem.count:,}", line)
-        more = [plain(problem.detail)] if problem.kind == "broken_json" else []
+        more = [plain(f"{problem.detail}{f' ({problem.place})' if problem.place else ''}")] if problem.kind == "broken_json" else []
         if problem.first is not None:
             more.append(f"{'first: ' if problem.count > 1 else ''}{where(problem.first)}, connection {problem.first.connection}")
         for one in more:
-            table.add_row("", Text(f"  {one}", style="dim", overflow="fold"))
+            table.add_row("", Padding(Text(one, style="dim", overflow="fold"), (0, 0, 0, 2)))
     rest = s.problems[most:]
     if rest:
         table.add_row(f"{sum(one.count for one in rest):,}", Text(f"of {len(rest):,} other kinds (--top {len(s.problems)})", style="dim"))
@@ -95,9 +96,14 @@ def _network(s: Summary) -> list[tuple[str, str]]:
     n = s.network
     rows = []
     if n.stalled_connections:
-        rows.append((f"{n.lost:,}", f"losses on the network: {n.stalled_connections:,} connections waited {duration(n.stalled)} for them"))
+        who = ", ".join(map(str, s.tcp.examples.get("stalled", [])))
+        more = ", ..." if n.stalled_connections > len(s.tcp.examples.get("stalled", [])) else ""
+        waited = f"{n.stalled_connections:,} connections ({who}{more}) waited {duration(n.stalled)} in all"
+        rows.append((f"{n.lost:,}", f"holes by loss on the network, {n.lost_segments:,} segments sent again: {waited}"))
     elif n.lost:
-        rows.append((f"{n.lost:,}", "losses on the network, filled by what was sent again"))
+        rows.append((f"{n.lost:,}", f"holes by loss on the network, {n.lost_segments:,} segments sent again"))
+    if n.zero_windows:
+        rows.append((f"{n.zero_windows:,}", f"times a receiver had no room, for {duration(n.closed)}: it reads slowly"))
     if n.retransmitted_segments:
         rows.append((f"{n.retransmitted_segments:,}", "segments came twice: lost behind the capture, or thought so"))
     return rows
@@ -129,11 +135,12 @@ def endpoints(s: Summary, most: int) -> list[RenderableType]:
         assert row.duration is not None
         times = (row.duration.p50, row.duration.p95, row.duration.max)
         table.add_row(Text(f"  {plain(row.name)}"), f"{row.exchanges:,}", *(duration(one) for one in times), _mostly(row))
-        if row.slowest is not None and row.exchanges > 1:
-            table.add_row(Text(f"    slowest: {where(row.slowest, url=False)}", style="dim"), "", "", "", "", "")
+        if row.slowest is not None:
+            slowest = f"    {'slowest: ' if row.exchanges > 1 else ''}{where(row.slowest, url=False)}"
+            table.add_row(Text(slowest, style="dim"), "", "", "", "", "")
     rest = rows[most:]
     more = [Text(f"  and {len(rest):,} faster ones (--top {len(rows)})", style="dim")] if rest else []
-    return [heading("Slowest endpoints"), table, *more]
+    return [heading("Slowest endpoints, by p95"), table, *more]
 
 
 def _mostly(row: HttpEndpoint) -> str:

@@ -14,7 +14,16 @@ from tests.conftest import Run
 from tests.craft import Talk, request, response, tcp_frame
 
 BLOCKS = pytest.mark.parametrize("packets", [1, 2, 5, 8192])
-NOTHING = {"retransmitted_segments": 0, "lost": 0, "reordered": 0, "stalled": 0}
+NOTHING = {
+    "retransmitted_segments": 0,
+    "lost": 0,
+    "lost_segments": 0,
+    "reordered": 0,
+    "stalled": 0,
+    "zero_windows": 0,
+    "closed": 0,
+    "resets": 0,
+}
 
 
 def network(run: Run, t: Talk, packets: int = 8192) -> dict[str, Any]:
@@ -96,7 +105,7 @@ def test_a_hole_was_lost_or_overtaken_by_identification_else_by_time(
     t.seq[1] += len(first + second + third)
     t.send(1, answer[3000:]).acknowledge(0).close()
     found = network(run, t, packets)
-    expected = {"retransmitted_segments": 0, "lost": int(lost), "reordered": int(not lost), "stalled": wait / 1e6 if lost else 0}
+    expected = NOTHING | {"lost": int(lost), "lost_segments": int(lost), "reordered": int(not lost), "stalled": wait / 1e6 if lost else 0}
     assert found["server"] == expected
     assert found["client"] == NOTHING
     (exchange,) = run(t.bytes(), replace(Limits(), block_packets=packets)).of("http")
@@ -152,6 +161,42 @@ def test_a_lost_segment_of_a_request_stalls_its_exchange(run: Run, packets: int)
         t.acknowledge(1).send(1, response(b"{}")).acknowledge(0).close().bytes(), replace(Limits(), block_packets=packets)
     ).of("http")
     assert (exchange["stalled"], exchange["wait"]) == (0.008, 0.00002)
+
+
+def window(t: Talk, side: int, n: int) -> None:
+    """An acknowledgement of that side with that window."""
+    t.packet(side, 0x10)
+    us, frame = t.frames[-1]
+    t.frames[-1] = us, frame[:48] + n.to_bytes(2, "big") + frame[50:]
+
+
+@BLOCKS
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_receiver_without_room_is_counted_and_timed_for_the_bytes_that_it_stops(run: Run, packets: int, opens: bool) -> None:
+    t = handshake().send(0, request()).acknowledge(1).send(1, response(b"x" * 3000)[:2000])
+    for _ in range(3):
+        t.idle(990)
+        window(t, 0, 0)
+    t.idle(1990)
+    if opens:
+        window(t, 0, 500)
+        t.idle(990)
+        window(t, 0, 0)
+        t.idle(990)
+        window(t, 0, 500)
+    else:
+        t.send(1, b"x")
+    found = network(run, t, packets)
+    assert found["server"] == NOTHING | ({"zero_windows": 2, "closed": 0.005} if opens else {"zero_windows": 1, "closed": 0.004})
+    assert found["client"] == NOTHING
+
+
+@BLOCKS
+def test_resets_are_counted_by_sender(run: Run, packets: int) -> None:
+    t = handshake().send(0, request()).acknowledge(1)
+    t.packet(1, 0x14)
+    found = network(run, t, packets)
+    assert (found["server"]["resets"], found["client"]["resets"]) == (1, 0)
 
 
 def held_time(segments: list[tuple[int, int, int]]) -> int:

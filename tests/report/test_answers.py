@@ -247,6 +247,7 @@ def test_every_kind_of_problem_is_named_with_its_first_exchange(run: Run) -> Non
         ("client", "10.0.0.1", "a word is none of true, false and null, at a"),
         ("server", "10.0.0.2", next(row.detail for row in found if row.kind == "broken_json" and row.sender == "server")),
     }
+    assert {row.place for row in found if row.kind == "broken_json"} == {"a, byte 8", "[1], byte 2"}
     assert [(row.detail, row.endpoint) for row in found if row.kind.endswith("error")] == [
         ("500 Oh", "GET example/a/{id}"),
         ("404 No", "GET example/b"),
@@ -258,11 +259,11 @@ def test_the_first_screen_names_them_and_the_sections_can_be_chosen(run: Run) ->
     summary = run(merge(*talks)).summary
     assert tuple(SECTIONS) == NAMES
     text = render(summary, width=80, color=False)
-    for part in ("Problems", "503 R  GET example/slow/{id}", "first: http://example/", "Slowest endpoints", "server 100%"):
+    for part in ("Problems", "503 R  GET example/slow/{id}", "first: http://example/", "Slowest endpoints, by p95", "server 100%"):
         assert part in text
-    assert text.index("\nProblems\n") < text.index("\nSlowest endpoints\n") < text.index("\nRecovered\n") < text.index("\nMemory")
+    assert text.index("\nProblems\n") < text.index("\nSlowest endpoints, by p95\n") < text.index("\nRecovered\n") < text.index("\nMemory")
     only = render(summary, width=80, color=False, shown=Shown(sections=("endpoints",), top=1))
-    assert only.startswith("Slowest endpoints\n")
+    assert only.startswith("Slowest endpoints, by p95\n")
     assert "Problems" not in only
     assert "and 2 faster ones (--top 3)" in only
     assert "\n  http " not in text
