@@ -209,9 +209,11 @@ class HalfStream(Holes):
             if behind is None or ctx.needs.now or offset + n - self.next > ctx.limits.ring_size:
                 return False
             ranges = len(behind.assembler)
+            path = self.on_path(ctx)
+            before = path.fills_run(behind.assembler, rows, (i, j), offset, self.owner.round_trip)
             if not behind.hold_run(ctx.block.view, rows, i, j, offset, n, ctx.pressure.soft):
+                path.undo(before)
                 return False
-            self.on_path(ctx).fills_run(behind.assembler, rows, (i, j), offset, self.owner.round_trip)
             behind.arrive_run(rows, i, j, offset, self.next)
             self.out_of_order += j - i
             if len(behind.assembler) < ranges:

@@ -55,11 +55,17 @@ class Path:
                 self._by_loss = clock - held.since[i] > (round_trip if round_trip >= 0 else OVERTAKEN)
             self.lost_segments += self._by_loss
 
-    def fills_run(self, held: Assembler, rows: Rows, which: tuple[int, int], offset: int, round_trip: int) -> None:
-        """As `fills` for each of some rows, which follow one another from that offset on."""
+    def fills_run(self, held: Assembler, rows: Rows, which: tuple[int, int], offset: int, round_trip: int) -> tuple[int, bool]:
+        """As `fills` for each of some rows, which follow one another from that offset on. What was counted before: for `undo`."""
+        before = self.lost_segments, self._by_loss
         for k in range(*which):
             self.fills(held, offset, rows.clock[k], rows.ident[k], round_trip)
             offset += rows.n[k]
+        return before
+
+    def undo(self, before: tuple[int, bool]) -> None:
+        """Those rows are not taken."""
+        self.lost_segments, self._by_loss = before
 
     def filled(self) -> None:
         """That segment was the last of a hole."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pcapflow.limits import Limits
@@ -218,6 +218,7 @@ def held_time(segments: list[tuple[int, int, int]]) -> int:
     steps=st.lists(st.integers(1, 5000), min_size=8, max_size=8),
     packets=st.sampled_from([1, 3, 8192]),
 )
+@example(order=[0, 1, 2, 3, 7, 5, 6, 4], steps=[1] * 8, packets=3)
 def test_the_time_that_is_waited_is_the_time_that_a_receiver_holds_data(run: Run, order: list[int], steps: list[int], packets: int) -> None:
     answer = response(b"x" * 800)
     cuts = [len(answer) * i // 8 for i in range(9)]

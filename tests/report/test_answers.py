@@ -247,7 +247,7 @@ def test_every_kind_of_problem_is_named_with_its_first_exchange(run: Run) -> Non
         ("client", "10.0.0.1", "a word is none of true, false and null, at a"),
         ("server", "10.0.0.2", next(row.detail for row in found if row.kind == "broken_json" and row.sender == "server")),
     }
-    assert {row.place for row in found if row.kind == "broken_json"} == {"a, byte 8", "[1], byte 2"}
+    assert {row.place for row in found if row.kind == "broken_json"} == {"a, byte 5", "[0], byte 2"}
     assert [(row.detail, row.endpoint) for row in found if row.kind.endswith("error")] == [
         ("500 Oh", "GET example/a/{id}"),
         ("404 No", "GET example/b"),
