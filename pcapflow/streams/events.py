@@ -120,7 +120,7 @@ class StreamData:
         left = [end - position for end in ends[i:]]
         origins = None if self._origins is None else self._origins[i:]
         return StreamData(
-            self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops, origins
+            self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops, origins, self.stall
         )
 
     def pieces(self) -> Iterator[StreamData]:
@@ -131,7 +131,10 @@ class StreamData:
         for i, end in enumerate(ends):
             n = end - begin
             origins = None if self._origins is None else [self._origins[i]]
-            yield StreamData(self.view, self.start + begin, n, [self._at[i]], [n], [packets[i]], [times[i]], [acks[i]], None, origins)
+            stall = None if i else self.stall
+            yield StreamData(
+                self.view, self.start + begin, n, [self._at[i]], [n], [packets[i]], [times[i]], [acks[i]], None, origins, stall
+            )
             begin = end
 
     def packet(self, piece: int) -> int:
