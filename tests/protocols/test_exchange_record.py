@@ -163,3 +163,25 @@ def test_the_json_of_a_body_stands_in_its_exchange_and_alone_where_somebody_asks
         assert len(ran.of("json")) == by_itself
         assert {r["record"] for r in map(json.loads, ran.lines)} <= ({"json"} if asked else {"http", "connection", "json"})
         assert ran.summary.json.documents == (2 if talk is alone else 1)
+
+
+@pytest.mark.parametrize("packets", [1, 2, 3, 8192])
+def test_a_request_ends_with_its_own_last_segment_though_an_earlier_one_came_later(run: Run, packets: int) -> None:
+    """Four segments wait behind a hole that nobody fills; the second of them comes last, and holds nothing of the second request."""
+    said = b"".join(b"GET /%d HTTP/1.1\r\nHost: example\r\n\r\n" % i for i in (1, 2, 3))
+    cuts = [0, 20, 34, 60, 102]
+    assert len(said) == 102
+    t = Talk().open()
+    base = t.seq[0]
+    t.packet(0, 0x18, b"x" * 50, seq=base, keep=False)
+    times = {}
+    for i in (0, 2, 3, 1):
+        t.packet(0, 0x18, said[cuts[i] : cuts[i + 1]], seq=base + 50 + cuts[i])
+        times[i] = t.us
+    t.seq[0] = base + 50 + len(said)
+    t.acknowledge(1).send(1, response(b"{}") * 3).acknowledge(0)
+    found = run(t.close().bytes(), replace(Limits(), block_packets=packets)).of("http")
+    asked = {r["request"]["target"]: r["request"] for r in found if r["request"]}
+    assert (us(asked["/1"]["ts"]), us(asked["/1"]["end_ts"])) == (times[0], times[1])
+    assert (us(asked["/2"]["ts"]), us(asked["/2"]["end_ts"])) == (times[2], times[3])
+    assert (us(asked["/3"]["ts"]), us(asked["/3"]["end_ts"])) == (times[3], times[3])

@@ -83,9 +83,7 @@ class Framer:
         self.position = 0
         """How far `read` came."""
         self.follows = ""
-        """What follows the head that was yielded: `none`, `length`, `chunked`, `close`, `refused` where that cannot be known, `no-memory` where there is no room for it, or
-        `opaque` for what is not HTTP/1.
-        """
+        """What follows the head that was yielded: `none`, `length`, `chunked`, `close`, `refused` (nobody can know), `no-memory`, or `opaque` for what is not HTTP/1."""
         self.simple_from = NEVER
         """The packet from which on a first answer may be one to a request of HTTP/0.9."""
         self.state = State.SEARCH if search else State.HEAD
@@ -191,10 +189,13 @@ class Framer:
             if self._found:
                 yield from self.take_found()
         self.position = n
-        # what comes in the next event may be of the same message
         if self.stash.data or not (self.state is State.HEAD or self.state is State.SEARCH):
             last = data.piece(n - 1)
             self.packet = data.packet(last)
+            kept = self.stash.where
+            if kept is not None and kept.offset >= data.start and (self.state is State.HEAD or self.state is State.SEARCH):
+                # it began here: what came before was of another message
+                self._begun_at, self._seen, self._waited = kept.offset, 0, 0
             self._seen = self._until(data, last)
             if data.waited:
                 self._waited = self._seen
