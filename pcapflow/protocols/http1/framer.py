@@ -37,7 +37,7 @@ from pcapflow.protocols.http1.events import (
 )
 from pcapflow.protocols.http1.first_line import MAY_BEGIN, request_line, status_line
 from pcapflow.protocols.http1.head import cut_head, read_head, simple_response
-from pcapflow.protocols.http1.search import FORM_OF, WINDOW, find_message, message_follows, stands_alone, surplus_follows
+from pcapflow.protocols.http1.search import FORM_OF, WINDOW, begins_with, find_message, message_follows, stands_alone, surplus_follows
 from pcapflow.protocols.http1.stash import Stash
 from pcapflow.protocols.http1.state import Refusal, State
 from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamGap, Where, place
@@ -167,15 +167,16 @@ class Framer:
                 self._window = WINDOW
             else:
                 size = min(self._window, n - position)
-                stashed = len(self.stash.data)
-                view = self.stash.data + data.take(position, size) if stashed else data.take(position, size)
+                before = self.stash.data
+                stashed = len(before)
+                view = before + data.take(position, size) if stashed else data.take(position, size)
                 self._kept_at = self.stash.where
                 used = yield from self._messages(data, position - stashed, view)
                 self.reading.read += used
                 if self.state is State.OPAQUE:
                     position += used - stashed
                 elif used or self.state in _WITHOUT_LINES:
-                    if not self.stash.data or self.state is not State.SEARCH:
+                    if not self.stash.data or self.stash.data is before:
                         if used < stashed:
                             # a head that is refused may end within what was kept: a first line may be longer than a head
                             self._not_read(self.searches_for, stashed - used, data, position - stashed + used)
@@ -566,8 +567,8 @@ class Framer:
         begin = max(segment, base) if told >= 0 else 0
         refusal = Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, told - base + 1, repr(shown[:_SHOWN_BYTES]))
         self._refuse(refusal, data, base, begin - base)
-        if begin < 0:
-            self.stash.keep(self.services.ledger.http, shown[begin - base : -base], last)
+        if begin < 0 and self.stash.keep(self.services.ledger.http, shown[begin - base : -base], last):
+            self.state = State.HEAD if begins_with(self.stash.data, FORM_OF[self.side]) else State.SEARCH
         return begin - base
 
     def _body(self, data: StreamData, position: int, stop: int) -> Generator[Event, None, int]:

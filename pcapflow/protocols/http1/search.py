@@ -34,9 +34,14 @@ def find_message(data: StreamData, position: int, form: str, stop: int = NEVER) 
     return data.length
 
 
+def begins_with(segment: bytes, form: str) -> bool:
+    """Whether a segment that begins with those bytes begins with a message."""
+    return _BEGINS[form].match(segment) is not None
+
+
 def begins(data: StreamData, start: int, end: int, form: str) -> bool:
     """Whether the bytes of a segment between two positions begin with a message."""
-    return _BEGINS[form].match(data.take(start, min(end - start, WINDOW))) is not None
+    return begins_with(data.take(start, min(end - start, WINDOW)), form)
 
 
 _LINE_BYTES = 80
