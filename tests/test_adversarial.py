@@ -64,7 +64,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "again": {"gaps": {"end": 1}},
     "edges": {},
     "refused": {"gaps": {"memory", "end"}},
-    "crumbs": {"gaps": {"memory", "end"}},
+    "crumbs": {"gaps": {"memory", "end"}, "drops": {"http_memory"}},
     "repeats": {"gaps": {"end": 500}},
     "big_string": {"drops": {"json_scalar_too_large": 1}},
     "big_number": {"drops": {"json_scalar_too_large": 1}},
@@ -100,7 +100,8 @@ def test_time_is_linear_memory_is_bounded_and_each_loss_is_named(tmp_path: Path,
     gaps, drops = report["tcp"]["gaps_by_cause"], {reason: count["count"] for reason, count in report["drops"]["by_reason"].items()}
     expected = named.get("gaps", {})
     assert (set(gaps) == expected) if isinstance(expected, set) else (gaps == expected)
-    assert drops == named.get("drops", {})
+    expected = named.get("drops", {})
+    assert (set(drops) <= expected) if isinstance(expected, set) else (drops == expected)
 
 
 @pytest.mark.parametrize("kind", ["conflicts", "copies", "again"])

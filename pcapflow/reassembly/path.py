@@ -15,7 +15,7 @@ from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.pending_run import Rows
 from pcapflow.streams.events import Stall
 
-PATH_BYTES = 400
+PATH_BYTES = 320
 """Reserved for one in the `history` account (tests/reassembly/test_connection_memory.py measures it)."""
 OVERTAKEN = 3_000_000
 """Without a handshake a hole that is filled sooner (ns) was one of order: what Wireshark takes then."""
