@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from pcapflow.body_options import NOTHING_MORE, Looking
+from pcapflow.header_options import NO_HEADERS, Headers
 from pcapflow.policy import Policy, VlanKey
-from pcapflow.redaction import NO_HEADERS, Headers
 
 
 class Options(msgspec.Struct, frozen=True):

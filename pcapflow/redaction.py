@@ -1,4 +1,4 @@
-"""What of messages is recorded, and what of it is a secret: `[32 bytes]` stands for a secret of that length. Vocabulary: knows nobody.
+"""What of messages is a secret: `[32 bytes]` stands for one of that length. Vocabulary.
 
 Contract: `value_shown` and `target_shown` return what may be written down. A field is secret by its name, a part of a query by the name of its parameter; what else carries a secret nobody can tell.
 Time is linear in the text.
@@ -7,7 +7,8 @@ Time is linear in the text.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+
+from pcapflow.header_options import Headers
 
 _FIELD = re.compile(
     r"authorization|cookie2?$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw|credential|session|jwt|signature$",
@@ -42,7 +43,11 @@ def target_shown(target: str) -> str:
 
 
 def _part(part: re.Match[str]) -> str:
-    name = unquote(part[2]) if "%" in part[2] else part[2]
+    name = part[2]
+    if "%" in name:
+        from urllib.parse import unquote  # noqa: PLC0415 - few names need it
+
+        name = unquote(name)
     return f"{part[1]}{part[2]}={hidden(part[3])}" if part[3] and _PARAMETER.search(name) else part[0]
 
 
@@ -53,25 +58,10 @@ def value_shown(name: str, value: str) -> str:
     return target_shown(value) if name.lower() in _URLS else value
 
 
-class Headers:
-    """Which fields of messages are recorded. A plain class: the command line imports it, and is to answer at once."""
-
-    __slots__ = ("names", "secrets", "some", "values")
-
-    def __init__(self, choice: str = "none", *, secrets: bool = False) -> None:
-        """choice: `none`, `names` (without their values), `all`, or names with commas between them; secrets: shown as they are."""
-        self.some = choice != "none"
-        self.values = choice != "names"
-        self.names = None if choice in ("none", "names", "all") else frozenset(name.strip().lower() for name in choice.split(","))
-        self.secrets = secrets
-
-    def chosen(self, fields: list[tuple[str, str]]) -> list[tuple[str, str | None]]:
-        """Of a message's fields those that are recorded, as they are."""
-        return [
-            (name, (value if self.secrets else value_shown(name, value)) if self.values else None)
-            for name, value in fields
-            if self.names is None or name.lower() in self.names
-        ]
-
-
-NO_HEADERS = Headers()
+def chosen(headers: Headers, fields: list[tuple[str, str]]) -> list[tuple[str, str | None]]:
+    """Of a message's fields those that are recorded, as they are."""
+    return [
+        (name, (value if headers.secrets else value_shown(name, value)) if headers.values else None)
+        for name, value in fields
+        if headers.names is None or name.lower() in headers.names
+    ]

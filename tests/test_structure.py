@@ -28,6 +28,7 @@ VOCABULARY = {
     "drops",
     "budget",
     "endpoint_names",
+    "header_options",
     "redaction",
     "messages",
     "tables",

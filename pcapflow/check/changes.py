@@ -74,6 +74,11 @@ def perhaps(at: str, old: _Value | None, new: _Value | None, out: Out, walk: Wal
         out(at, old, new)
 
 
+def perhaps_each(at: str, old: list[_Value] | None, new: list[_Value] | None, out: Out, walk: Walk[_Value]) -> None:
+    """A list that may be null."""
+    perhaps(at, old, new, out, lambda at, a, b, out: each(at, a, b, out, walk))
+
+
 def each(at: str, old: list[_Value], new: list[_Value], out: Out, walk: Walk[_Value]) -> None:
     """A list, by position."""
     for index, (a, b) in enumerate(zip(old, new, strict=False)):

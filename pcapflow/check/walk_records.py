@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from pcapflow.check.changes import Out, each, perhaps
+from pcapflow.check.changes import Out, perhaps, perhaps_each
 from pcapflow.check.changes import key_of as quoted
 from pcapflow.check.walk_connection import connection, endpoint
 from pcapflow.messages import Body, Header, JsonBody, JsonError, Request, Response
@@ -88,14 +88,8 @@ def header(at: str, a: Header, b: Header, out: Out) -> None:
 
 def fields(at: str, a: Request | Response, b: Request | Response, out: Out) -> None:
     """Walks the fields of a message."""
-    if a.headers is not None and b.headers is not None:
-        each(f"{at}.headers", a.headers, b.headers, out, header)
-    else:
-        out(f"{at}.headers", a.headers, b.headers)
-    if a.trailers is not None and b.trailers is not None:
-        each(f"{at}.trailers", a.trailers, b.trailers, out, header)
-    else:
-        out(f"{at}.trailers", a.trailers, b.trailers)
+    perhaps_each(f"{at}.headers", a.headers, b.headers, out, header)
+    perhaps_each(f"{at}.trailers", a.trailers, b.trailers, out, header)
 
 
 def place(at: str, a: Request | Response, b: Request | Response, out: Out) -> None:

@@ -11,10 +11,10 @@ import click
 from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.cli import errors
 from pcapflow.cli.values import Duration, Moment, Simulated, Size
+from pcapflow.header_options import Headers
 from pcapflow.limits import MIB, Limits
 from pcapflow.policy import Policy, VlanKey
 from pcapflow.process_memory import FIXED_BYTES, container_limit
-from pcapflow.redaction import Headers
 from pcapflow.sizes import show_size
 
 if TYPE_CHECKING:

@@ -57,13 +57,9 @@ def _slow(s: Summary) -> list[str]:
             continue
         name, share = shares(row.parts)[0]
         if share >= _MOSTLY:
-            lines.append(f"{_percent_of(share)} of the time of {row.name} was {_PARTS[name]}{_command(s, row.slowest.connection)}")
+            lines.append(f"{share:.0%} of the time of {row.name} was {_PARTS[name]}{_command(s, row.slowest.connection)}")
         break
     return lines
-
-
-def _percent_of(share: float) -> str:
-    return f"{100 * share:.0f}%"
 
 
 def _command(s: Summary, connection: int) -> str:

@@ -13,6 +13,7 @@ from pcapflow.endpoint_names import url_of
 from pcapflow.findings.bounded import Bounded
 from pcapflow.findings.ends import addresses
 from pcapflow.findings.histogram import HISTOGRAM_BYTES, Histogram
+from pcapflow.findings.names import REST
 from pcapflow.limits import Limits
 from pcapflow.messages import JsonError
 from pcapflow.protocols.http.exchange import Exchange, Places
@@ -24,7 +25,6 @@ ENDPOINT_BYTES = HISTOGRAM_BYTES + 2400
 PROBLEM_BYTES = 2800
 """Of each, with its texts, as tests/report/test_answers.py measures it."""
 _ROW_BYTES = ENDPOINT_BYTES + PROBLEM_BYTES
-REST = "..."
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 

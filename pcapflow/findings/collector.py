@@ -30,6 +30,7 @@ from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
 from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record
 from pcapflow.findings.tcp_counts import TcpCounts
+from pcapflow.header_options import NO_HEADERS, Headers
 from pcapflow.limits import Limits
 from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import backend
@@ -46,7 +47,6 @@ from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import endpoints, vlans_of
 from pcapflow.records import kind_of, seconds
-from pcapflow.redaction import NO_HEADERS, Headers
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
 from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary

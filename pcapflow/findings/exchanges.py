@@ -13,11 +13,12 @@ from pcapflow.budget import Share
 from pcapflow.drops import Drop
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 from pcapflow.findings.listening import Listener, Run
+from pcapflow.header_options import Headers
 from pcapflow.messages import Body, Request, Response
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
-from pcapflow.redaction import Headers
+from pcapflow.redaction import chosen
 
 _SHARE = 2 << 20
 """Bytes of the bodies that are under way, and of their heads."""
@@ -143,7 +144,7 @@ def _found(connection: int, exchange: Exchange, bodies: tuple[_Kept | None, _Kep
 def _message(head: Head, record: Request | Response | None, kept: _Kept | None, headers: Headers) -> MessageFound:
     return MessageFound(
         head.version,
-        [Field(name, value or "") for name, value in headers.chosen(head.header_list())],
+        [Field(name, value or "") for name, value in chosen(headers, head.header_list())],
         len(head.raw),
         head.content_type,
         bool(head.codings),

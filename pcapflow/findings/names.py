@@ -1,15 +1,14 @@
 """Counts by a name that the traffic chooses, in bounded memory.
 
 Contract: `count` takes a name, `named` gives the counts, most first, of equals by name, and what was not kept as `...`. Invariant: names that are
-registered are always kept; of the others those `most` whose hashes are least, whatever the order in which they came. So a name that is kept was kept
-from its first arrival, its count is exact, and counts of two runs can be added (a bottom-k sample: Cohen and Kaplan, 2007).
+registered are always kept; of the others those that `Bounded` keeps, whose counts are exact.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
-from zlib import crc32
+
+from pcapflow.findings.bounded import Bounded
 
 REST = "..."
 
@@ -24,45 +23,39 @@ STATUSES = tuple(map(str, (
 """IANA's registry, 0 for HTTP/0.9, and what nginx and Cloudflare say."""
 
 
+class _Count:
+    __slots__ = ("n",)
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def merge(self, other: _Count) -> None:
+        """See `Merged`."""
+        self.n += other.n
+
+
 class NamedCounts:
     """One map of the report."""
 
-    __slots__ = ("_counts", "_heap", "_most", "_registered", "_rest")
+    __slots__ = ("_others", "_registered")
 
     def __init__(self, most: int, registered: Iterable[str] = ()) -> None:
         """most: names that are kept beside the registered ones."""
-        self._most = most
-        self._registered = frozenset(registered)
-        self._counts: dict[str, int] = {}
-        self._heap: list[tuple[int, str]] = []
-        """Of the others, the greatest hash first: negative, and the name."""
-        self._rest = 0
+        self._registered = dict.fromkeys(registered, 0)
+        self._others = Bounded(most, _Count)
 
     def count(self, name: str) -> None:
         """One more."""
-        counts = self._counts
-        if name in counts:
-            counts[name] += 1
-        elif name in self._registered:
-            counts[name] = 1
+        if name in self._registered:
+            self._registered[name] += 1
         else:
-            self._another(name)
-
-    def _another(self, name: str) -> None:
-        entry = (-crc32(name.encode("utf-8", "surrogatepass")), name)
-        if len(self._heap) < self._most:
-            heapq.heappush(self._heap, entry)
-        else:
-            gone = heapq.heappushpop(self._heap, entry)[1]
-            if gone == name:
-                self._rest += 1
-                return
-            self._rest += self._counts.pop(gone)
-        self._counts[name] = 1
+            self._others.of(name).n += 1
 
     def named(self) -> dict[str, int]:
         """The counts by name."""
-        found = dict(sorted(self._counts.items(), key=lambda item: (-item[1], item[0])))
-        if self._rest:
-            found[REST] = self._rest
+        others = self._others
+        counts = {name: n for name, n in self._registered.items() if n} | {name: count.n for name, count in others.items()}
+        found = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        if others.rest is not None:
+            found[REST] = others.rest.n
         return found

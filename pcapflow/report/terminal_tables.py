@@ -25,8 +25,6 @@ _SENTENCES = {
     "other": "not told apart",
 }
 _BAD = "red"
-_SAID = 0.01
-"""Part of an endpoint's time from which on it is said."""
 
 
 def heading(title: str) -> Text:
@@ -88,20 +86,20 @@ def _what(problem: Problem) -> str:
         return plain(problem.detail)
     sentence = _SENTENCES[problem.kind]
     if problem.kind == "broken_json":
-        return f"{sentence} from {'client' if problem.sender == 'client' else 'server'} {problem.ip}"
+        return f"{sentence} from {problem.sender} {problem.ip}"
     return f"{sentence}, of the {'request' if problem.sender == 'client' else 'response'}" if problem.sender is not None else sentence
 
 
 def _network(s: Summary) -> list[tuple[str, str]]:
     n = s.network
     rows = []
+    waited = ""
     if n.stalled_connections:
-        who = ", ".join(map(str, s.tcp.examples.get("stalled", [])))
-        more = ", ..." if n.stalled_connections > len(s.tcp.examples.get("stalled", [])) else ""
-        waited = f"{n.stalled_connections:,} connections ({who}{more}) waited {duration(n.stalled)} in all"
-        rows.append((f"{n.lost:,}", f"holes by loss on the network, {n.lost_segments:,} segments sent again: {waited}"))
-    elif n.lost:
-        rows.append((f"{n.lost:,}", f"holes by loss on the network, {n.lost_segments:,} segments sent again"))
+        some = s.tcp.examples.get("stalled", [])
+        who = ", ".join([*map(str, some), *(["..."] if n.stalled_connections > len(some) else [])])
+        waited = f": {n.stalled_connections:,} connections ({who}) waited {duration(n.stalled)} in all"
+    if n.lost or n.stalled_connections:
+        rows.append((f"{n.lost:,}", f"holes by loss on the network, {n.lost_segments:,} segments sent again{waited}"))
     if n.zero_windows:
         rows.append((f"{n.zero_windows:,}", f"times a receiver had no room, for {duration(n.closed)}: it reads slowly"))
     if n.retransmitted_segments:
@@ -145,5 +143,5 @@ def endpoints(s: Summary, most: int) -> list[RenderableType]:
 
 def _mostly(row: HttpEndpoint) -> str:
     """The part that took most."""
-    found = [f"{name} {100 * share:.0f}%" for name, share in shares(row.parts) if share >= _SAID] if row.parts is not None else []
-    return found[0] if found else "-"
+    found = shares(row.parts) if row.parts is not None else []
+    return f"{found[0][0]} {found[0][1]:.0%}" if found else "-"

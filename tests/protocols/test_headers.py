@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from pcapflow.header_options import Headers
 from pcapflow.limits import Limits
-from pcapflow.redaction import Headers, hidden, target_shown, value_shown
+from pcapflow.redaction import hidden, target_shown, value_shown
 from tests.conftest import Run
 from tests.craft import Talk, request, response
 from tests.launcher import launch_text

@@ -24,8 +24,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason, GapCause
+from pcapflow.header_options import Headers
 from pcapflow.limits import Limits
-from pcapflow.redaction import Headers
 from pcapflow.report.sinks import parquet
 from pcapflow.report.sinks.base import Sink
 from pcapflow.report.sinks.har import Har

@@ -14,9 +14,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from pcapflow.body_options import MOST_CODINGS
+from pcapflow.header_options import NO_HEADERS, Headers
 from pcapflow.messages import Body, Header, Request, Response
 from pcapflow.records import text
-from pcapflow.redaction import NO_HEADERS, Headers
+from pcapflow.redaction import chosen
 
 _NO_CODINGS = frozenset(("", "identity", "none", "utf-8", "utf8", "binary", "8bit", "7bit"))
 """What servers write where there is no coding: a charset, or how mail is sent."""
@@ -62,7 +63,7 @@ class HeadRules:
         """The fields in some lines, as they are written, encoded; None where nobody asked."""
         if not self.headers.some:
             return None
-        return msgspec.Raw(msgspec.json.encode([Header(*field) for field in self.headers.chosen(fields_of(lines))]))
+        return msgspec.Raw(msgspec.json.encode([Header(*field) for field in chosen(self.headers, fields_of(lines))]))
 
 
 def fields_of(lines: bytes) -> list[tuple[str, str]]:
