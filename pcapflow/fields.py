@@ -37,9 +37,23 @@ def counts(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text, ge=0)
 
 
+INSTANT = "seconds since the epoch"
+"""What the type information says of a field that is a point in time: tables of typed columns have it as one."""
+
+
+def instant(text: str) -> msgspec.Meta:
+    """What a point of capture time means."""
+    return msgspec.Meta(description=text, ge=0, extra={"unit": INSTANT})
+
+
+def instant_or_null(text: str) -> msgspec.Meta:
+    """The same for a field that may be null."""
+    return msgspec.Meta(description=text, extra={"unit": INSTANT})
+
+
 Side = Annotated[str, says("`client`: bytes sent by the client; `server`: by the server.", "client", "server")]
 Number = Annotated[int, counts("The number of the connection's first packet in the trace, from 1.")]
-Time = Annotated[float, counts("Capture time, seconds since the epoch.")]
+Time = Annotated[float, instant("Capture time, seconds since the epoch.")]
 Packet = Annotated[int, counts("The packet at which it was clear; Wireshark's `frame.number` for a single capture.")]
 Sequence = Annotated[int, counts("The TCP sequence number of the first of them on the wire.")]
 

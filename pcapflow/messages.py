@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from pcapflow.fields import REASONS, counts, says, says_or_null
+from pcapflow.fields import REASONS, counts, instant_or_null, says, says_or_null
 from pcapflow.json_problems import JsonProblem
 
 _BODY = ("complete", "gapped", "truncated", "dropped")
@@ -87,8 +87,8 @@ class Body(msgspec.Struct):
 _FIRST_PACKET = says("The packet that carried its first byte; Wireshark's `frame.number` for a single capture.")
 _FIRST_FILE = says("The capture that has `packet`, as in `captures[].path`; null unless the trace has several.")
 _FIRST_FRAME = says("Wireshark's `frame.number` of `packet` in that capture; null unless the trace has several.")
-_FIRST_TS = says("When its first byte was captured.")
-_END_TS = says("When the last of its bytes was captured that came.")
+_FIRST_TS = instant_or_null("When its first byte was captured.")
+_END_TS = instant_or_null("When the last of its bytes was captured that came.")
 
 
 class Header(msgspec.Struct):

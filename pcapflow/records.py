@@ -14,7 +14,7 @@ import msgspec
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.drops import GapCause
-from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, Packet, Sequence, Side, Time, counts, says, says_or_null
+from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, Packet, Sequence, Side, Time, counts, instant, says, says_or_null
 from pcapflow.messages import (
     BOM,
     BROKEN,
@@ -152,8 +152,8 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     roles: Annotated[str, says("How it was told who the client is.", "syn", "synack", "content", "port", "order")]
     start: Annotated[str, says("Whether the capture has its beginning.", "syn", "midstream")]
     end: Annotated[str, says("The first that applies.", "fin", "rst", "reused", "evicted", "idle", "end_of_capture")]
-    first_ts: Annotated[float, counts("Capture time of its first packet, seconds since the epoch.")]
-    last_ts: Annotated[float, counts("Capture time of its last packet.")]
+    first_ts: Annotated[float, instant("Capture time of its first packet, seconds since the epoch.")]
+    last_ts: Annotated[float, instant("Capture time of its last packet.")]
     packets: Annotated[int, counts("Packets of both directions.")]
     protocol: Annotated[
         str,
@@ -180,7 +180,7 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
 
     connection: Number
     exchange: Annotated[int, counts("The order in which it began on its connection, from 0.")]
-    ts: Annotated[float, counts("First byte of the request (of the response, where the request is not there).")]
+    ts: Annotated[float, instant("First byte of the request (of the response, where the request is not there).")]
     duration: Annotated[float | None, says("Seconds to the last byte of the response; null where one of them is not there.")]
     anomalies: Annotated[
         list[Annotated[str, says("", *(anomaly.value for anomaly in Anomaly))]], says("What is suspicious in it ([table](http.md)).")
@@ -209,7 +209,7 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
     stream: Side
     source: Annotated[str, says("Where the text came from.", "http-response", "http-request", "raw")]
     exchange: Annotated[int | None, says("The number of its exchange, as in the `http` record; null for a stream of JSON.")]
-    ts: Annotated[float, counts("First byte of the message or stream.")]
+    ts: Annotated[float, instant("First byte of the message or stream.")]
     documents: Annotated[int, DOCUMENTS]
     events: Annotated[int, EVENTS]
     keys: Annotated[int, KEYS]
@@ -310,7 +310,7 @@ class Plugin(msgspec.Struct):
     connection: Number
     stream: Side
     exchange: Annotated[int | None, says("The exchange whose body it is; null for a message of a protocol.")]
-    ts: Annotated[float, counts("First byte of the message.")]
+    ts: Annotated[float, instant("First byte of the message.")]
     packet: Annotated[int, counts("The packet that brought its first byte.")]
     stream_offset: Annotated[int, counts("Stream offset of the message.")]
     fields: Annotated[dict[str, Any], says("What the plug-in says of it.")]

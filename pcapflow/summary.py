@@ -12,7 +12,7 @@ import msgspec
 from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Ledger
 from pcapflow.drops import GapCause
-from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime, Side, counts, keyed, says, says_or_null
+from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime, Side, counts, instant_or_null, keyed, says, says_or_null
 from pcapflow.limits import Limits
 from pcapflow.tables import HttpEndpoint, NetworkSummary, Problem
 from pcapflow.unread import UnreadReason
@@ -31,8 +31,8 @@ class Capture(msgspec.Struct):
     snaplen: Annotated[int, counts("Longest packet it holds, 0 for no limit.")]
     bytes: Annotated[int, counts("Of the capture, decompressed.")]
     packets: Annotated[int, counts("Packets read.")]
-    first_ts: Annotated[float | None, says("Capture time of its first packet.")]
-    last_ts: Annotated[float | None, says("Capture time of its last packet.")]
+    first_ts: Annotated[float | None, instant_or_null("Capture time of its first packet.")]
+    last_ts: Annotated[float | None, instant_or_null("Capture time of its last packet.")]
     cut_short: Annotated[bool, says("Its last record is cut, as a killed tcpdump leaves it.")]
     damaged_at: Annotated[int | None, says("The byte, decompressed, at which it is damaged.")]
     dropped_by_capture: Annotated[int | None, says("Packets that it says it lost.")]

@@ -8,13 +8,16 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 import jsonschema
+import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -24,15 +27,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason, GapCause
+from pcapflow.fields import instant_or_null
 from pcapflow.header_options import Headers
 from pcapflow.limits import Limits
+from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
 from pcapflow.report.sinks import parquet
 from pcapflow.report.sinks.base import Sink
 from pcapflow.report.sinks.har import Har
 from pcapflow.report.sinks.html import Page
 from pcapflow.report.sinks.parquet import ParquetTables
+from pcapflow.report.sinks.parquet_columns import read_rows, table_schema, text_schema
 from pcapflow.report.sinks.prometheus import Prometheus
 from pcapflow.report.timeline import BUCKETS, Timeline
+from pcapflow.summary import Summary
 from tests.conftest import ALL_RECORDS
 from tests.launcher import launch_text
 from tests.report.conversation import capture
@@ -86,12 +93,65 @@ def test_the_tables_hold_every_record_field_by_field(path: Path) -> None:
     records, result = run(path, ParquetTables(folder.create))
     for name in ("connection", "http", "json", "gap", "conflict", "drop"):
         assert folder.rows(name) == [
-            {key: value for key, value in record.items() if key != "record"} for record in records if record["record"] == name
+            {key: value for key, value in as_typed(record).items() if key != "record"} for record in records if record["record"] == name
         ], name
     (summary,) = folder.rows("summary")
+    assert [one["first_ts"] for one in summary["captures"]] == [moment(one.first_ts) for one in result.summary.captures]
+    assert dict(summary["memory"]["components"])["blocks"]["peak_at"]["ts"] == moment(result.summary.memory.components["blocks"].peak_at.ts)
     assert summary["tcp"]["missing_bytes"] == result.summary.tcp.missing_bytes
     assert dict(summary["tcp"]["gaps_by_cause"]) == result.summary.tcp.gaps_by_cause
     assert dict(summary["http"]["by_status"]) == result.summary.http.by_status
+
+
+def moment(ts: float | None) -> datetime | None:
+    """The microsecond that a record's time says."""
+    return None if ts is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=round(ts * 1_000_000))
+
+
+def as_typed(value: Any) -> Any:
+    """A record with its points in time as what typed tables have."""
+    if isinstance(value, list):
+        return [as_typed(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: moment(one) if key == "ts" or key.endswith("_ts") else as_typed(one) for key, one in value.items()}
+
+
+def test_every_point_in_time_is_a_utc_timestamp_and_nothing_else_is() -> None:
+    def fields(kind: pa.DataType | pa.Schema) -> Iterator[pa.Field]:
+        for field in kind:
+            yield field
+            inner = field.type
+            while pa.types.is_list(inner) or pa.types.is_map(inner):
+                inner = inner.value_type if pa.types.is_list(inner) else inner.item_type
+            if pa.types.is_struct(inner):
+                yield from fields(inner)
+
+    for kind in (Connection, Http, Json, Gap, Conflict, Drop, Summary):
+        for field in fields(table_schema(kind)):
+            assert (field.type == pa.timestamp("us", tz="UTC")) == (field.name == "ts" or field.name.endswith("_ts")), (kind, field)
+
+
+class Place(msgspec.Struct):
+    ts: Annotated[float | None, instant_or_null("")]
+    n: int
+
+
+class Row(msgspec.Struct):
+    one: Place | None
+    some: list[Place | None]
+
+
+@given(
+    st.lists(
+        st.none() | st.fixed_dictionaries({"ts": st.none() | st.integers(0, 2**52).map(lambda us: us / 1_000_000), "n": st.integers(0, 9)})
+    )
+)
+def test_instants_within_lists_and_structs_come_as_they_were_said(places: list[dict[str, Any] | None]) -> None:
+    rows = [{"one": place, "some": places[:i]} for i, place in enumerate(places)]
+    if rows:
+        text = b"\n".join(map(msgspec.json.encode, rows))
+        assert read_rows(text, text_schema(Row), table_schema(Row)).to_pylist() == as_typed(rows)
 
 
 def test_rows_are_written_in_bounded_groups_and_go_on_in_the_next_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The records as Parquet tables, one a record type, for DuckDB, Polars or Spark.
 
 Contract: `ParquetTables` takes encoded records, and the summary at the end, and writes to files that `create` opens by name. Columns are the
-records' fields; what is nested stays nested, maps are maps. Invariant: rows wait as text, in a share of the `output` account, until
+records' fields (`parquet_columns`). Invariant: rows wait as text, in a share of the `output` account, until
 it is full, and are written as a row group of their table; a file takes ROW_GROUPS of them, since its footer
 names each, and the rows go on in the next file: `http.parquet`, `http.1.parquet`.
 """
@@ -16,15 +16,14 @@ from typing import IO, Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.json
 import pyarrow.parquet as pq
-from msgspec import inspect
 
 from pcapflow.budget import Ledger, Share
 from pcapflow.entries import OWNED_JSON, Entry
 from pcapflow.errors import OutputError
 from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
 from pcapflow.report.sinks.base import Sink
+from pcapflow.report.sinks.parquet_columns import read_rows, row_of, table_schema, text_schema
 from pcapflow.summary import Summary
 
 ROW_GROUP = 2 << 20
@@ -39,32 +38,6 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "conflict": Conflict,
     "drop": Drop,
 }
-_SCALARS: dict[type, Any] = {
-    inspect.IntType: pa.int64(),
-    inspect.FloatType: pa.float64(),
-    inspect.StrType: pa.string(),
-    inspect.BoolType: pa.bool_(),
-}
-
-
-def _arrow(kind: inspect.Type) -> pa.DataType:
-    """A field's type in Arrow."""
-    if isinstance(kind, inspect.Metadata):
-        return _arrow(kind.type)
-    if isinstance(kind, inspect.UnionType):
-        return _arrow(next(one for one in kind.types if not isinstance(one, inspect.NoneType)))
-    if isinstance(kind, inspect.ListType):
-        return pa.list_(_arrow(kind.item_type))
-    if isinstance(kind, inspect.DictType):
-        return pa.map_(pa.string(), _arrow(kind.value_type))
-    if isinstance(kind, inspect.StructType):
-        return pa.struct([pa.field(field.name, _arrow(field.type)) for field in kind.fields])
-    return _SCALARS[type(kind)]
-
-
-def table_schema(kind: type[msgspec.Struct]) -> pa.Schema:
-    """The columns of a record type's table."""
-    return pa.schema(list(_arrow(inspect.type_info(kind))))
 
 
 @contextmanager
@@ -123,6 +96,7 @@ class _Table:
         self._name = name
         self._create = create
         self.schema = table_schema(kind)
+        self._as_text = text_schema(kind)
         self._writer: pq.ParquetWriter | None = None
         self._files = 0
         self._groups = 0
@@ -138,11 +112,7 @@ class _Table:
         self.waiting = []
         self.size = 0
         with _told(self._name):
-            rows = pa.json.read_json(
-                io.BytesIO(text),
-                pa.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
-                pa.json.ParseOptions(explicit_schema=self.schema, unexpected_field_behavior="ignore"),
-            )
+            rows = read_rows(text, self._as_text, self.schema)
         self.group(rows)
 
     def group(self, rows: pa.Table) -> None:
@@ -156,7 +126,7 @@ class _Table:
             self._files += 1
             self._groups = 0
         with _told(self._name):
-            self._writer.write_table(rows.select(self.schema.names), row_group_size=max(1, rows.num_rows))
+            self._writer.write_table(rows, row_group_size=max(1, rows.num_rows))
         self._groups += 1
 
     def close(self) -> None:
@@ -226,19 +196,5 @@ class ParquetTables(Sink):
         for table in self._tables.values():
             table.end()
         last = _Table("summary", Summary, self._create)
-        last.group(pa.Table.from_pylist([_pairs(msgspec.to_builtins(summary), last.schema)], schema=last.schema))
+        last.group(row_of(summary, last.schema))
         last.close()
-
-
-def _pairs(row: dict[str, Any], kind: Any) -> dict[str, Any]:
-    """A value with its maps as lists of pairs, as Arrow takes them."""
-    found: dict[str, Any] = {}
-    for field in kind:
-        value = row[field.name]
-        if pa.types.is_map(field.type):
-            inner = field.type.item_type
-            value = [(key, _pairs(one, inner) if pa.types.is_struct(inner) else one) for key, one in value.items()]
-        elif pa.types.is_struct(field.type) and value is not None:
-            value = _pairs(value, field.type)
-        found[field.name] = value
-    return found
