@@ -109,6 +109,11 @@ def is_file(path: str | Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - see above
 
 
+def can_be_read_twice(path: str) -> bool:
+    """Whether what is at a path is still there when it was read: not of standard input and of pipes. What is not there at all is somebody else's to say."""
+    return path != "-" and (is_file(path) or is_folder(path) or not is_there(path))
+
+
 def is_there(path: str | Path) -> bool:
     """Whether there is anything; False where nobody can tell."""
     return os.path.exists(path)  # noqa: PTH110 - see above

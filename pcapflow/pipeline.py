@@ -32,7 +32,7 @@ from pcapflow.fields import PacketTime
 from pcapflow.findings.advice import advise
 from pcapflow.findings.collector import Collector
 from pcapflow.findings.exchanges import Exchanges
-from pcapflow.findings.follow import Following
+from pcapflow.findings.follow import Picking
 from pcapflow.findings.listening import Listener, Who
 from pcapflow.limits import Limits
 from pcapflow.options import Options
@@ -93,10 +93,10 @@ def run(
     progress: Callable[[Progress], object] | None = None,
     sinks: Sequence[Sink] = (),
     listeners: Sequence[Listener] = (),
-    follow: Following | None = None,
+    follow: Picking | None = None,
 ) -> Result:
     """Analyse captures as one trace. write takes each record's JSON, of those kinds (`entries.takes`); flush is called when a block's records are written; sinks get
-    what is found too (`report.sinks`), listeners what bodies hold (`findings.listening`); follow: the one connection that is read.
+    what is found too (`report.sinks`), listeners what bodies hold (`findings.listening`); follow: picks the one connection that is read.
     """
     limits = limits or Limits()
     options = options or Options()

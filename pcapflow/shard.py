@@ -72,7 +72,8 @@ class Shard:
             segments, refused = self._selection.take(block, segments)
             self._captured += sum(n for *_, n in refused)
             self.collector.refused(refused)
-        segments = self._copies.leave_out(block, segments)
+        if not self._options.keeps_copies:
+            segments = self._copies.leave_out(block, segments)
         self._captured += int(segments.payload_len.sum())
         return segments
 

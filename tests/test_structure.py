@@ -27,6 +27,7 @@ VOCABULARY = {
     "limits",
     "drops",
     "budget",
+    "connection_names",
     "endpoint_names",
     "header_options",
     "redaction",

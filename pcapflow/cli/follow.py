@@ -12,15 +12,24 @@ from pcapflow.capture.interrupt import Ending
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
+from pcapflow.cli.values import Connection
+from pcapflow.connection_names import ConnectionName
 from pcapflow.errors import UsageError
+from pcapflow.files import can_be_read_twice
+from pcapflow.limits import Limits
 from pcapflow.terminal_text import plain_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pcapflow.pipeline import Options, Progress
     from pcapflow.protocols.follower import Part
 
 _EXAMPLES = """\b
 Examples:
   pcapflow follow trace.pcap --connection 4711
+  pcapflow follow trace.pcap --connection 10.0.0.2:51000-10.0.0.1:80
+  pcapflow follow trace.pcap --packet 5020
   pcapflow follow trace.pcap --connection 4711 --stream server --raw > body
 """
 _FILL = re.compile(r"[0-9a-fA-F]{2}")
@@ -33,7 +42,15 @@ _ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to
 @click.command(cls=Command, epilog=_EXAMPLES, short_help="The bytes of one connection.")
 @capture_arguments()
 @click.option(
-    "--connection", "number", metavar="N", type=click.IntRange(1), required=True, help="The connection, by the number of its first packet."
+    "--connection",
+    "name",
+    metavar="N|ENDS|ID",
+    type=Connection(),
+    default=None,
+    help="The connection: the number of its first packet, its ends as IP:PORT-IP:PORT, or its community id.",
+)
+@click.option(
+    "--packet", metavar="N", type=click.IntRange(1), default=None, help="The connection that packet N is of (frame.number in Wireshark)."
 )
 @click.option("--stream", type=click.Choice(["client", "server"]), default=None, help="Only what that side sent.")
 @click.option("--hex", "as_hex", is_flag=True, help="Offsets, bytes in hexadecimal, and what can be printed of them.")
@@ -44,7 +61,8 @@ _ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to
 def follow(
     captures: tuple[str, ...],
     *,
-    number: int,
+    name: ConnectionName | None,
+    packet: int | None,
     stream: str | None,
     as_hex: bool,
     raw: bool,
@@ -52,7 +70,7 @@ def follow(
     output: str | None,
     **run: Any,
 ) -> None:
-    """Print the bytes of connection N as they were reassembled, both sides in the order in which they were captured.
+    """Print the bytes of one connection as they were reassembled, both sides in the order in which they were captured.
 
     What is missing is shown as a gap. With --raw nothing stands for it, unless --gap-fill says what.
     """
@@ -62,6 +80,8 @@ def follow(
         raise click.UsageError("--gap-fill goes with --raw")
     if gap_fill is not None and not _FILL.fullmatch(gap_fill):
         raise click.UsageError(f"--gap-fill: {gap_fill!r} is not a byte; write two hexadecimal digits")
+    if (name is None) == (packet is None):
+        raise click.UsageError("say which connection: --connection, or --packet")
     refuse_overwriting(captures, {"-o": output or "-"})
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
@@ -72,11 +92,12 @@ def follow(
         filled = _Raw(out, bytes.fromhex(gap_fill) if gap_fill else b"", bounds.gap_fill_max_bytes)
         show = filled if raw else _View(out, as_hex=as_hex)
 
-        def take(name: str, part: Part) -> None:
-            if stream is None or name == stream:
-                show.part(name, part)
+        def take(side: str, part: Part) -> None:
+            if stream is None or side == stream:
+                show.part(side, part)
 
-        following = Following(number, take)
+        name = name or _connection_of(packet or 0, captures, bounds, options, progress)
+        following = Following(name, take)
         result = pipeline.run(captures, bounds, options, flush=out.flush, progress=progress, follow=following)
         ending.begin()
         if following.unordered:
@@ -88,9 +109,50 @@ def follow(
             result.warnings.append(
                 f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early"
             )
-        if not following.seen:
-            raise UsageError(f"no connection begins with packet {number}; `pcapflow analyze --ndjson` lists them (.connection)")
+        if not following.number:
+            raise UsageError(_not_there(name))
+    if following.others:
+        others = ", ".join(map(str, following.others)) + (f" and {following.more:,} more" if following.more else "")
+        result.warnings.append(
+            f"this is connection {following.number}, the first of those with these ends; the others: {others} (--connection N)"
+        )
     finish(result)
+
+
+def _not_there(name: ConnectionName) -> str:
+    """What to say of a connection that is not in the capture."""
+    lists = "`pcapflow analyze --ndjson --records connection` lists them"
+    if name.number is None:
+        return f"no connection is {name.text}; {lists}"
+    return f"no connection begins with packet {name.number}; --packet {name.number} takes the one which that packet is of, and {lists}"
+
+
+def _connection_of(
+    packet: int, captures: tuple[str, ...], bounds: Limits, options: Options, progress: Callable[[Progress], object] | None
+) -> ConnectionName:
+    """The connection that a packet is of, by a run over the captures up to it."""
+    from msgspec.structs import replace
+
+    from pcapflow import pipeline
+    from pcapflow.findings.follow import Finding
+
+    again = next((path for path in captures if not can_be_read_twice(path)), None)
+    if again is not None:
+        raise UsageError(f"--packet reads a capture twice, and {again!r} can be read once; save it to a file, or give --connection")
+    if options.packets is not None and packet > options.packets:
+        raise UsageError(f"--packet {packet} lies behind --packets {options.packets}")
+    finding = Finding(packet)
+    only_to_find = replace(options, packets=packet, keeps_copies=True, simulate={})
+    result = pipeline.run(captures, bounds, only_to_find, progress=progress, follow=finding)
+    found = result.summary
+    if not finding.number:
+        finish(result)
+        raise UsageError(
+            f"packet {packet} is of no TCP connection that is looked at"
+            if found.decode.packets >= packet
+            else f"there is no packet {packet}: the capture has {found.decode.packets:,}"
+        )
+    return ConnectionName(str(finding.number), number=finding.number)
 
 
 class _Raw:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pcapflow.budget import Ledger
+from pcapflow.connection_names import ConnectionName, connection_name
 from pcapflow.entries import RECORD_TYPES
 from pcapflow.limits import MOST
 from pcapflow.sizes import duration, moment, size
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     _IntType = click.ParamType[int]
     _PairType = click.ParamType[tuple[str, int]]
     _NamesType = click.ParamType[frozenset[str]]
+    _NameType = click.ParamType[ConnectionName]
     _WordsType = click.ParamType[tuple[str, ...]]
 else:
-    _IntType = _PairType = _NamesType = _WordsType = click.ParamType  # generic for the type checker alone in older versions of click
+    _IntType = _PairType = _NamesType = _NameType = _WordsType = (
+        click.ParamType
+    )  # generic for the type checker alone in older versions of click
 
 
 SECTIONS = ("captures", "problems", "endpoints", "recovered", "lost", "memory", "advice")
@@ -105,6 +109,20 @@ class Moment(_IntType):
             return moment(str(value))
         except ValueError as e:
             self.fail(str(e), param, ctx)
+
+
+class Connection(_NameType):
+    """`4711`, `10.0.0.2:51000-10.0.0.1:80` or `1:...`: which connection is meant."""
+
+    name = "n|ip:port-ip:port|id"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ConnectionName:
+        if isinstance(value, ConnectionName):
+            return value
+        try:
+            return connection_name(str(value))
+        except ValueError as e:
+            self.fail(f"{brief(value)} names no connection: {e}", param, ctx)
 
 
 class Simulated(_PairType):

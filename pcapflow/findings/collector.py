@@ -16,19 +16,18 @@ from pcapflow.anomalies import Anomaly
 from pcapflow.body_options import EXTRAS, NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
-from pcapflow.decode.segments import vlan_ids
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.entries import OWNED_JSON, takes
 from pcapflow.findings.answers import Answers
 from pcapflow.findings.bodies import Bodies
-from pcapflow.findings.ends import LatestEnds, community_id, endpoint
+from pcapflow.findings.ends import LatestEnds
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.losses import conflict_record, gap_record
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
 from pcapflow.findings.network import NetworkCounts
 from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
-from pcapflow.findings.streams import NOTHING_SAID, Worst, connection_record
+from pcapflow.findings.streams import Worst, connection_record, half_open_record
 from pcapflow.findings.tcp_counts import TcpCounts
 from pcapflow.header_options import NO_HEADERS, Headers
 from pcapflow.limits import Limits
@@ -45,7 +44,7 @@ from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.keys import endpoints, vlans_of
+from pcapflow.reassembly.keys import endpoints
 from pcapflow.records import kind_of, seconds
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
@@ -128,6 +127,8 @@ class Collector:
         """The run is over."""
         self.heads.close()
         self.answers.close()
+        if self._follow is not None:
+            self._follow.close()
         for one in self._listeners:
             one.close()
         if self._sorter is not None:
@@ -164,12 +165,14 @@ class Collector:
     def consumer(self, conversation: Conversation) -> Consumer:
         """See `StreamObserver`."""
         if self._follow is not None:
-            return self._follow.consumer(conversation.number, lambda: Stack(self, forms()))
+            return self._follow.consumer(conversation, lambda: Stack(self, forms()))
         return Stack(self, forms())
 
     def gone(self, connection: Connection, packet: int, ts: int) -> None:
         """A connection is over, at that packet."""
         self._counts.connection(connection)
+        if self._follow is not None:
+            self._follow.gone(connection)
         self.network.add(connection)
         for direction in (0, 1):
             self._counts.stream(connection, direction)
@@ -184,17 +187,12 @@ class Collector:
         """Connections of which only a SYN was seen are over."""
         self._counts.half_open([syn for _, syn, *_ in gone], end)
         if self._follow is not None:
-            for _, syn, packet, ts in gone:
-                self._follow.half_open(syn.number, syn.direction, packet, ts)
+            for key, syn, packet, ts in gone:
+                self._follow.half_open(endpoints(key)[0], syn, packet, ts)
         if not self._takes_connections:
             return
         for key, syn, packet, _ in gone:
-            ends, inside = endpoints(key)
-            vlan, vlan_server = vlans_of(inside, {syn.direction: vlan_ids(syn.tag)}, syn.direction)
-            record = records.Connection(
-                syn.number, endpoint(ends[syn.direction]), endpoint(ends[1 - syn.direction]), vlan, inside.tunnel, "syn", "syn", end,
-                seconds(syn.first_ts), seconds(syn.last_ts), syn.packets, "empty", NOTHING_SAID, vlan_server=vlan_server, multipath=syn.multipath, community_id=community_id(*ends), network=records.Network(),
-            )  # fmt: skip
+            record = half_open_record(key, syn, end)
             self._add(packet, syn.number, "connection", self._encode(record), _CONNECTION)
 
     def stream_dropped(

@@ -15,7 +15,7 @@ import msgspec
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop
 from pcapflow.entries import Kinds
-from pcapflow.findings.follow import Following
+from pcapflow.findings.follow import Picking
 from pcapflow.limits import Limits
 from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.tap import Tap
@@ -81,7 +81,7 @@ class Who(msgspec.Struct, frozen=True):
     kinds: tuple[Kinds, ...] = ()
     """Of records, what each takes who takes some."""
     listeners: Sequence[Listener] = ()
-    follow: Following | None = None
+    follow: Picking | None = None
     """One connection alone is looked at, and its bytes are handed on."""
 
 

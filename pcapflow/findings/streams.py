@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import heapq
 
+from pcapflow.decode.segments import vlan_ids
 from pcapflow.findings.ends import community_id, endpoint
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy
 from pcapflow.protocols.prefix import Prefix
 from pcapflow.protocols.stack import Stack
 from pcapflow.protocols.tls.handshake import Handshake
+from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.half_stream import HalfStream
+from pcapflow.reassembly.keys import endpoints, vlans_of
 from pcapflow.reassembly.path import Path
 from pcapflow.records import NO_NETWORK, Network, Stream, StreamNetwork, Streams, seconds
 from pcapflow.records import Connection as ConnectionRecord
@@ -106,6 +109,31 @@ def connection_record(connection: Connection) -> ConnectionRecord:
         proxied,
         community_id(*connection.endpoints),
         network_of(connection),
+    )
+
+
+def half_open_record(key: bytes, syn: Syn, end: str) -> ConnectionRecord:
+    """One of which only a SYN was seen and that is over."""
+    ends, inside = endpoints(key)
+    vlan, vlan_server = vlans_of(inside, {syn.direction: vlan_ids(syn.tag)}, syn.direction)
+    return ConnectionRecord(
+        syn.number,
+        endpoint(ends[syn.direction]),
+        endpoint(ends[1 - syn.direction]),
+        vlan,
+        inside.tunnel,
+        "syn",
+        "syn",
+        end,
+        seconds(syn.first_ts),
+        seconds(syn.last_ts),
+        syn.packets,
+        "empty",
+        NOTHING_SAID,
+        vlan_server=vlan_server,
+        multipath=syn.multipath,
+        community_id=community_id(*ends),
+        network=Network(),
     )
 
 

@@ -6,11 +6,17 @@ import gzip
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.craft import ACK, Talk, chunked, filler, merge, pcap, request, response
+from pcapflow import pipeline
+from pcapflow.findings.follow import Finding
+from pcapflow.limits import Limits
+from tests.conftest import Run
+from tests.craft import ACK, SYN, Talk, chunked, filler, merge, pcap, request, response
 from tests.launcher import launch
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -180,10 +186,107 @@ def test_the_streams_have_the_names_that_the_report_gives_them(name: str) -> Non
         (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"),
         (["--connection", "1", "--raw", "--hex"], "exclude"),
         ([], "--connection"),
+        (["--connection", "1", "--packet", "4"], "say which connection"),
+        (["--packet", "9", "--packets", "8"], "lies behind --packets 8"),
     ],
 )
 def test_what_cannot_be_followed_is_a_usage_error(holed: str, arguments: list[str], says: str) -> None:
     assert says in pcapflow("follow", holed, *arguments, status=2)[1]
+
+
+def twice(tmp_path: Path) -> tuple[str, list[dict[str, Any]]]:
+    """The same ports used by two connections, one after the other, each with a request of its own; and a SYN that nobody answers. With their records."""
+    first = Talk().open().send(0, request("/first")).send(1, response(b"1")).close()
+    second, alone = Talk(isn=(900_000, 800_000)), Talk(sport=777)
+    second.us = first.us + 60_000_000
+    second.open().send(0, request("/second")).send(1, response(b"2")).close()
+    alone.us = second.us
+    alone.packet(0, SYN)
+    path = tmp_path / "twice.pcap"
+    path.write_bytes(pcap([*first.frames, *second.frames, *alone.frames]))
+    lines = pcapflow("analyze", "--ndjson", "--records", "connection", path)[0].splitlines()
+    return str(path), sorted(map(json.loads, lines[:-1]), key=lambda record: record["connection"])
+
+
+def test_a_connection_is_named_by_its_ends_or_its_community_id_and_others_of_that_name_are_said(tmp_path: Path) -> None:
+    path, (first, second, alone) = twice(tmp_path)
+    assert first["community_id"] == second["community_id"]
+    client, server = (f"{first[side]['ip']}:{first[side]['port']}" for side in ("client", "server"))
+    by_number = pcapflow("follow", path, "--connection", first["connection"])[0]
+    assert b"/first" in by_number
+    for name in (f"{client}-{server}", f"{server}-{client}", f"{client} -> {server}", first["community_id"]):
+        text, said = pcapflow("follow", path, "--connection", name)
+        assert text == by_number
+        assert f"this is connection {first['connection']}, the first of those with these ends; the others: {second['connection']}" in said
+    assert b"/second" in pcapflow("follow", path, "--connection", second["connection"])[0]
+    text, said = pcapflow("follow", path, "--connection", alone["community_id"])
+    assert b"the client was not seen to end at byte 0" in text
+    assert said == ""
+
+
+def test_a_packet_names_the_connection_that_it_is_of(tmp_path: Path) -> None:
+    path, records = twice(tmp_path)
+    texts = [pcapflow("follow", path, "--connection", record["connection"])[0] for record in records]
+    at = 1
+    for record, text in zip(records, texts, strict=True):
+        for packet in range(at, at + record["packets"]):
+            assert pcapflow("follow", path, "--packet", packet) == (text, "")
+        at += record["packets"]
+    assert f"there is no packet {at}: the capture has {at - 1}" in pcapflow("follow", path, "--packet", at, status=2)[1]
+
+
+def test_every_packet_of_a_sample_names_a_connection_and_blocks_and_limits_change_nothing(run: Run) -> None:
+    path = str(SAMPLES / "reordered.pcap")
+
+    def whose(packet: int, limits: Limits | None = None) -> int:
+        finding = Finding(packet)
+        pipeline.run([path], limits, pipeline.Options(packets=packet, keeps_copies=True), follow=finding)
+        return finding.number
+
+    result = run(path)
+    packets = sum(record["packets"] for record in result.of("connection"))
+    assert packets == result.summary.decode.tcp
+    found = Counter(whose(packet) for packet in range(1, packets + 1))
+    assert found == {record["connection"]: record["packets"] for record in result.of("connection")}
+    assert Counter(whose(packet, Limits(block_size=4096)) for packet in range(1, packets + 1)) == found
+
+
+def test_a_copy_is_of_the_connection_of_its_packet_and_what_is_no_segment_of_none(tmp_path: Path) -> None:
+    t = Talk().open().send(0, request("/"))
+    t.frames.append((t.us, t.frames[-1][1]))
+    not_ip = t.frames[0][1][:12] + b"\x88\xcc" + t.frames[0][1][14:]
+    path = tmp_path / "copies.pcap"
+    path.write_bytes(pcap([*t.frames, (t.us, not_ip)]))
+    assert b"GET / " in pcapflow("follow", path, "--packet", len(t.frames))[0]
+    said = pcapflow("follow", path, "--packet", len(t.frames) + 1, status=2)[1]
+    assert f"packet {len(t.frames) + 1} is of no TCP connection that is looked at" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("0", "counted from 1"),
+        ("ten", "IP:PORT-IP:PORT"),
+        ("10.0.0.1:80", "IP:PORT-IP:PORT"),
+        ("10.0.0.1:80-10.0.0.2:66000", "66000 is no port"),
+        ("10.0.0.1:80-10.0.0.256:6", "10.0.0.256"),
+        ("[::g]:1-[::1]:2", "IP:PORT-IP:PORT"),
+        ("[1::2::3]:1-[::1]:2", "1::2::3"),
+        ("10.9.9.9:1-10.9.9.8:2", "no connection is 10.9.9.9:1-10.9.9.8:2"),
+        ("1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "no connection is 1:LQU"),
+        ("1:LQU9qZlK+B5F3KDmev6m5PMibrg", "community id"),
+    ],
+)
+def test_a_name_that_names_nothing_is_told_how_it_is_written(holed: str, name: str, says: str) -> None:
+    assert says in pcapflow("follow", holed, "--connection", name, status=2)[1]
+
+
+def test_what_can_be_read_once_has_no_packet_to_look_up(holed: str) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m pcapflow follow --packet 4 - < {holed}; echo $?", shell=True, capture_output=True, check=False, text=True
+    )
+    assert done.stdout == "2\n"
+    assert "--packet reads a capture twice, and '-' can be read once; save it to a file, or give --connection" in done.stderr
 
 
 def test_a_connection_without_payload_is_followed_to_its_end(tmp_path: Path) -> None:

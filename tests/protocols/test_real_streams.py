@@ -13,9 +13,10 @@ import httptools
 import pytest
 
 from pcapflow import pipeline
+from pcapflow.connection_names import connection_name
 from pcapflow.findings.follow import Following
 from pcapflow.protocols.follower import Follower, Part
-from pcapflow.streams.conversation import Consumer
+from pcapflow.streams.conversation import Consumer, Conversation
 from tests.conftest import Run
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -33,10 +34,10 @@ def streams(path: Path) -> dict[tuple[int, str], bytes]:
             holed.add((number, name))
 
     class Everything(Following):
-        def consumer(self, number: int, reader: Callable[[], Consumer]) -> Follower:
-            return Follower(partial(take, number), reader(), self._account)
+        def consumer(self, conversation: Conversation, reader: Callable[[], Consumer]) -> Follower:
+            return Follower(partial(take, conversation.number), reader(), self._account)
 
-    pipeline.run([str(path)], follow=Everything(0, lambda *_: None))
+    pipeline.run([str(path)], follow=Everything(connection_name("1"), lambda *_: None))
     return {key: bytes(some) for key, some in data.items() if key not in holed}
 
 
