@@ -49,7 +49,7 @@ def limits() -> str:
         "# Limits",
         "",
         "Every bound of pcapflow. All are in the report under `limits`; from Python all can be set (`Limits(ring_size=...)`), on the",
-        "command line those with an option (`pcapflow analyze --help`). A limit is above zero. This page is printed from",
+        "command line those with an option (`pcapflow analyze --help-all`). A limit is above zero. This page is printed from",
         "`pcapflow/limits.py` by `docs/generate.py`.",
         "",
         "| limit | default | what it bounds, and why so much | what happens there |",

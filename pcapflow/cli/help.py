@@ -1,7 +1,7 @@
 """Help that is read: options in groups, examples as they are typed, captures completed as files.
 
-Contract: `Command` is click's, with `groups`: heading to the options under it, in that order; what is in none of them comes first. The man page
-(docs/generate.py) takes the same groups.
+Contract: `Command` is click's, with `groups`: heading to the options under it, in that order; what is in none of them comes first. `--help` leaves out the
+options that few need, which `--help-all`, the man page (docs/generate.py) and completion have.
 """
 
 from __future__ import annotations
@@ -49,6 +49,27 @@ GROUPS = {
     ),
 }
 """Headings of options that several commands have."""
+RARE = frozenset(
+    (
+        "verify_checksums",
+        "tunnels",
+        "vlan_key",
+        "sniff_json",
+        "hash_bodies",
+        "duplicate_keys",
+        "process_limit",
+        "ring_size",
+        "ring_ranges",
+        "max_connections",
+        "gap_timeout",
+        "idle_timeout",
+        "block_size",
+        "overload",
+        "overlap",
+    )
+)
+"""What `--help` leaves out: what those need who have read docs/memory.md, docs/captures.md or docs/overlaps.md."""
+_ALL = "pcapflow.help_all"
 REST = "Options"
 LAST = "Help"
 
@@ -59,7 +80,7 @@ def grouped(command: click.Command) -> list[tuple[str, list[click.Option]]]:
     heading = {name: group for group, names in GROUPS.items() for name in names}
     for param in command.get_params(click.Context(command, info_name=command.name, **command.context_settings)):
         if isinstance(param, click.Option) and not param.hidden:
-            group = LAST if "--help" in param.opts else heading.get(param.name or "", REST)
+            group = LAST if {"--help", "--help-all"} & set(param.opts) else heading.get(param.name or "", REST)
             found[group].append(param)
     return [(name, options) for name, options in found.items() if options]
 
@@ -75,13 +96,31 @@ class Command(click.Command):
             raise MemoryError
         return super().invoke(ctx)
 
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """See click."""
+        params = super().get_params(ctx)
+        rare = sum(param.name in RARE for param in params)
+        if rare:
+            text = f"Show {rare} more options, and exit."
+            params.append(click.Option(["--help-all"], is_flag=True, expose_value=False, is_eager=True, callback=_show_all, help=text))
+        return params
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See click."""
         for name, options in grouped(self):
-            rows = [row for option in options if (row := option.get_help_record(ctx)) is not None]
+            shown = options if ctx.meta.get(_ALL) else [option for option in options if option.name not in RARE]
+            rows = [row for option in shown if (row := option.get_help_record(ctx)) is not None]
             if rows:
                 with formatter.section(name):
                     formatter.write_dl(rows)
+
+
+def _show_all(ctx: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - as click calls it
+    """The callback of `--help-all`."""
+    if asked and not ctx.resilient_parsing:
+        ctx.meta[_ALL] = True
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

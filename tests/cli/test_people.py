@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import click.testing
 import pytest
 
 from pcapflow.cli import cli
-from pcapflow.cli.help import GROUPS, LAST, REST, grouped
+from pcapflow.cli.help import GROUPS, LAST, RARE, REST, grouped
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
@@ -23,10 +24,25 @@ BIN = Path(sys.executable).parent
 ENV = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
+def has_rare(name: str) -> bool:
+    return any(param.name in RARE for param in cli.commands[name].params)
+
+
+def test_the_help_of_analyze_shows_the_twenty_options_people_use_and_says_where_the_rest_is() -> None:
+    text = click.testing.CliRunner().invoke(cli, ["analyze", "--help"], terminal_width=80).output
+    options = re.findall(r"^  (?:-\w, )?--([\w-]+)", text, re.MULTILINE)
+    assert options[-2:] == ["help", "help-all"]
+    assert len(options[:-2]) == 20
+    rare = [param for param in cli.commands["analyze"].params if param.name in RARE]
+    assert f"Show {len(rare)} more options" in text
+    assert not any(opt in text.split() for param in rare for opt in param.opts)
+    assert len(text.splitlines()) <= 75
+
+
 @pytest.mark.parametrize("name", cli.commands)
 def test_help_has_every_option_once_under_a_heading_and_examples(name: str) -> None:
     command = cli.commands[name]
-    text = click.testing.CliRunner().invoke(cli, [name, "--help"], terminal_width=100).output
+    text = click.testing.CliRunner().invoke(cli, [name, "--help-all" if has_rare(name) else "--help"], terminal_width=100).output
     found = grouped(command)
     shown = [option for _, options in found for option in options]
     assert (
@@ -45,7 +61,7 @@ def test_help_has_every_option_once_under_a_heading_and_examples(name: str) -> N
 
 def test_every_grouped_name_is_an_option_of_some_command() -> None:
     names = {param.name for command in cli.commands.values() for param in command.params}
-    assert {name for group in GROUPS.values() for name in group} <= names
+    assert {name for group in GROUPS.values() for name in group} | RARE <= names
     assert REST not in GROUPS
 
 
