@@ -23,6 +23,13 @@ def _limit(default: int, unit: str, reached: str, reason: str) -> Any:
 MOST = (1 << 62) - 1  # twice as much still fits in what columns and reports hold
 
 
+LEAST_MEMORY = 1 * MIB
+"""The least memory limit that works: the smallest account that has to hold something whole, that of decompressors, a quarter of it, has room for the largest one, zstd's."""
+_BLOCKS_SCALE, _COPIES_SCALE = 24 * MIB, 16 * MIB
+"""Memory limits below which blocks, and the memory for copies, are smaller: blocks take a quarter of the limit at the most, copies an eighth."""
+_SMALLEST_BLOCK, _FEWEST_PACKETS, _FEWEST_COPIES = 4 * KIB, 16, 256
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of one run. Change some with `dataclasses.replace(Limits(), ring_size=...)`."""
@@ -37,13 +44,13 @@ class Limits:
         2 * MIB,
         "bytes",
         "the next block begins",
-        "one read of the capture; large enough that the cost per block vanishes, small enough for the processor's cache",
+        "one read of the capture; large enough that the cost per block vanishes, small enough for the processor's cache; less where the memory limit is less than 24 MiB",
     )
     block_packets: int = _limit(
         8_192,
         "packets",
         "the next block begins",
-        "bounds the columns of a block of tiny packets to about 4 MB, and its records",
+        "bounds the columns of a block of tiny packets to about 4 MB, and its records; as block_size fewer where the memory limit is less than 24 MiB",
     )
     record_max_bytes: int = _limit(
         1 * MIB,
@@ -389,11 +396,24 @@ class Limits:
                 raise UsageError(f"{name}: {brief(value)} is {wrong}")
 
     def with_memory(self, memory_limit: int) -> Limits:
-        """The same under another memory limit: the accounts' own limits change with it, in proportion."""
+        """The same under another memory limit: the accounts' own limits change with it, in proportion. Under a small one blocks are smaller, and fewer segments are
+        remembered to tell copies by.
+        """
         bounds: dict[str, int] = {"memory_limit": memory_limit}
         totals = {name: value for name, value in self.as_dict().items() if name.endswith("_total")}
         bounds |= {name: max(1, value * memory_limit // self.memory_limit) for name, value in totals.items()}
+        if memory_limit < _BLOCKS_SCALE:
+            for name, least in (("block_size", _SMALLEST_BLOCK), ("block_packets", _FEWEST_PACKETS)):
+                bounds[name] = min(getattr(self, name), max(least, getattr(self, name) * memory_limit // _BLOCKS_SCALE))
+        if memory_limit < _COPIES_SCALE:
+            slots = self.copies_window * memory_limit // _COPIES_SCALE
+            bounds["copies_window"] = min(self.copies_window, max(_FEWEST_COPIES, 1 << max(0, slots.bit_length() - 1)))
         return replace(self, **bounds)
+
+    @staticmethod
+    def memory_for(n: int) -> int:
+        """A memory limit, in whole MiB, under which (`with_memory`) n bytes can be kept beside a block and the memory for copies."""
+        return max(LEAST_MEMORY, -(-min(n * 8 // 5, n + 8 * MIB) // MIB) * MIB)
 
     def as_dict(self) -> dict[str, int]:
         """Name to value, in the order of this page; `limits` in the report."""

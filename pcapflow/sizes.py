@@ -94,6 +94,11 @@ def show_day(ns: int) -> str:
         return f"day {days} of the epoch"
 
 
+def typed_size(n: int) -> str:
+    """Whole MiB as they stand on a command line: `16MiB`."""
+    return f"{n >> 20}MiB"
+
+
 def show_size(n: int) -> str:
     """Bytes for a person: `1.5 MiB`."""
     for unit, one in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):

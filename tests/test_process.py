@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 import json
+import lzma
+import re
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +17,15 @@ import pytest
 
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
+from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET
+from pcapflow.cli import memory
 from pcapflow.errors import UsageError
-from pcapflow.limits import MIB, Limits
+from pcapflow.limits import LEAST_MEMORY, MIB, Limits
 from pcapflow.process_memory import HardLimit, container_limit, resident_bytes
 from tests.conftest import Run
 from tests.craft import ACK, Talk, chunked, ipv4_packet, pcap, request, response
 from tests.decode.test_fragments import fragments4
+from tests.launcher import launch_text
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,19 +58,104 @@ def test_without_a_limit_there_is_none(tmp_path: Path, cgroup: str) -> None:
     assert container_limit(tmp_path / "nowhere") is None
 
 
-def test_a_memory_limit_that_does_not_fit_is_said_before_the_capture_is_read(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def container(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """Lets a container of that many MiB be around this process."""
+
+    def within(mib: int | None) -> None:
+        monkeypatch.setattr(memory, "container_limit", lambda: None if mib is None else mib * MIB)
+
+    return within
+
+
+def test_in_a_container_the_memory_limit_is_what_fits_and_that_is_said(
+    container: Callable[[int | None], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    analyze = importlib.import_module("pcapflow.cli.options")
-    monkeypatch.setattr(analyze, "container_limit", lambda: 100 * MIB)
-    analyze._say_what_does_not_fit(Limits(), None)
-    said = capsys.readouterr().err
-    assert "--memory-limit 64 MiB" in said
-    assert "do not fit in the container's limit of 100 MiB; give --memory-limit 36 MiB or less" in said
-    analyze._say_what_does_not_fit(Limits(), 71 * MIB)
-    assert "do not fit in --process-limit of 71 MiB; whatever --memory-limit is, a run may need 72 MiB there" in capsys.readouterr().err
-    analyze._say_what_does_not_fit(Limits(memory_limit=32 * MIB), None)
+    container(None)
+    assert memory.memory_limit(None, None) == 64 * MIB
+    container(128)
+    assert memory.memory_limit(None, None) == 64 * MIB
     assert capsys.readouterr().err == ""
+    container(100)
+    assert memory.memory_limit(None, None) == 36 * MIB
+    said = capsys.readouterr().err
+    assert said == "pcapflow: memory limit 36 MiB: the container's limit of 100 MiB leaves no more beside 64 MiB for the program itself\n"
+    assert memory.memory_limit(None, 70 * MIB) == 6 * MIB
+    assert "memory limit 6 MiB: --process-limit of 70 MiB leaves no more" in capsys.readouterr().err
+    container(60)
+    assert memory.memory_limit(None, None) == LEAST_MEMORY
+    assert "warning: the container's limit of 60 MiB may be too little" in capsys.readouterr().err
+
+
+def test_a_memory_limit_that_was_asked_for_stays_and_what_does_not_fit_is_said(
+    container: Callable[[int | None], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    container(100)
+    assert memory.memory_limit(64 * MIB, None) == 64 * MIB
+    said = capsys.readouterr().err
+    assert "--memory-limit 64 MiB and up to 64 MiB for the program itself" in said
+    assert "do not fit in the container's limit of 100 MiB; give --memory-limit 36MiB or less" in said
+    assert memory.memory_limit(32 * MIB, None) == 32 * MIB
+    assert capsys.readouterr().err == ""
+    assert memory.memory_limit(32 * MIB, 50 * MIB) == 32 * MIB
+    assert (
+        "--process-limit of 50 MiB may be too little: with the least --memory-limit, 1 MiB, a run takes up to 65 MiB"
+        in capsys.readouterr().err
+    )
+
+
+def test_check_has_as_many_processes_as_the_container_holds(container: Callable[[int | None], None]) -> None:
+    for mib, n in ((None, None), (60, 1), (128, 1), (255, 1), (256, 2), (1024, 8)):
+        container(mib)
+        assert memory.fitting_processes(64 * MIB) == n
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted((ROOT / "samples").glob("*.pcap"))])
+def test_every_sample_is_read_whole_under_the_least_memory_limit(name: str, run: Run) -> None:
+    path = str(ROOT / "samples" / name)
+    least, usual = run(path, Limits().with_memory(LEAST_MEMORY)).summary, run(path).summary
+    assert least.memory.peak_bytes <= LEAST_MEMORY
+    assert least.decode == usual.decode
+    assert least.tcp.connections == usual.tcp.connections
+    assert least.tcp.payload_bytes.captured == usual.tcp.payload_bytes.captured
+    assert least.tcp.payload_bytes.balanced
+    if not least.memory.pressure:
+        assert (least.tcp, least.http, least.json, least.drops) == (usual.tcp, usual.http, usual.json, usual.drops)
+
+
+def test_blocks_take_less_under_a_small_memory_limit_and_the_usual_under_others() -> None:
+    usual = Limits()
+    for mib in range(1, 65):
+        limits = Limits().with_memory(mib * MIB)
+        blocks = limits.block_size + limits.block_packets * COLUMN_BYTES_PER_PACKET
+        assert blocks <= mib * MIB // 4 + MIB // 64
+        assert limits.copies_window & (limits.copies_window - 1) == 0
+        assert limits.copies_window * 112 <= mib * MIB // 8
+        if mib >= 24:
+            assert (limits.block_size, limits.block_packets, limits.copies_window) == (
+                usual.block_size,
+                usual.block_packets,
+                usual.copies_window,
+            )
+
+
+@pytest.mark.parametrize("given", [["--block-size", "3MiB"], ["--block-size", "30MiB"], ["xz"]])
+def test_a_memory_limit_that_is_too_small_for_something_says_the_least_that_works(given: list[str], tmp_path: Path) -> None:
+    path = ROOT / "samples/shop.pcap"
+    if given == ["xz"]:
+        path = tmp_path / "shop.pcap.xz"
+        path.write_bytes(lzma.compress((ROOT / "samples/shop.pcap").read_bytes(), preset=6))
+        given = []
+    done = launch_text("analyze", "-q", "--json", "--no-records", "--memory-limit", "2MiB", *given, path)
+    assert done.returncode == 3
+    (least,) = re.findall(r"the least that works is --memory-limit (\d+)MiB", done.stderr)
+    for mib, status in ((int(least), 0), (int(least) // 2, 3)):
+        assert launch_text("analyze", "-q", "--json", "--no-records", "--memory-limit", f"{mib}MiB", *given, path).returncode == status
+
+
+def test_less_than_works_at_all_is_refused_with_the_least_that_does() -> None:
+    done = launch_text("analyze", "-q", "--memory-limit", "100KiB", ROOT / "samples/shop.pcap")
+    assert (done.returncode, done.stderr) == (2, "pcapflow: --memory-limit 100 KiB is too little; the least that works is 1 MiB\n")
 
 
 def test_a_hard_limit_makes_an_allocation_fail_and_is_lifted() -> None:

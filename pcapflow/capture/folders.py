@@ -28,7 +28,7 @@ def files_in(folder: str, keep: Keep) -> list[str]:
                     if not keep(path_cost(path)):
                         raise CaptureError(
                             folder,
-                            f"holds too many files: the names of {len(found) + 1} take more than the memory limit leaves",
+                            f"holds too many files: the names of {len(found) + 1} take more than the memory limit leaves; give a larger --memory-limit",
                             unreadable=True,
                         )
                     found.append(path)

@@ -25,6 +25,7 @@ from pcapflow.capture.block import PAD, PacketBlock
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
+from pcapflow.sizes import typed_size
 
 COLUMN_BYTES_PER_PACKET = 512
 """What the columns of one packet take in all stages together, measured on tiny packets; reserved with the block."""
@@ -163,7 +164,12 @@ class CaptureReader:
         reserved = room + limits.block_packets * column_bytes
         account = self._ledger.blocks
         if not account.reserve(reserved):
-            raise CaptureError(self._source.path, f"one block needs {reserved} bytes, more than the memory limit leaves", unreadable=True)
+            raise CaptureError(
+                self._source.path,
+                f"one block needs {reserved:,} bytes, more than the memory limit leaves; the least that works is "
+                f"--memory-limit {typed_size(limits.memory_for(room + self._ledger.used))}, or a smaller --block-size",
+                unreadable=True,
+            )
         self._room = room
         try:
             yield from self._blocks(first_packet, limits.block_packets, packets)

@@ -32,6 +32,7 @@ from pcapflow.capture.source import STDIN, Source, open_source
 from pcapflow.errors import CaptureError
 from pcapflow.files import is_folder
 from pcapflow.limits import Limits
+from pcapflow.sizes import typed_size
 
 _PROBE = 1 << 12
 """Bytes of a block that is only to tell a capture's first time."""
@@ -195,17 +196,20 @@ class Trace:
     def _look_at(self, paths: Sequence[str]) -> None:
         """Look at each capture's first packet."""
         small = replace(self._limits, block_size=min(_PROBE, self._limits.block_size), block_packets=1)
-        for path in paths:
+        for place, path in enumerate(paths):
             found = len(self._inputs)
             folder = path != STDIN and is_folder(path)
-            for name in files_in(path, self._keep) if folder else (path,):
+            names = files_in(path, self._keep) if folder else [path]
+            for at, name in enumerate(names):
                 self._interrupt.check()
                 one = _Input(name, len(self._inputs))
                 if not self._keep(INPUT_BYTES + (0 if folder else path_cost(name))):
-                    n = len(self._inputs) + 1
+                    left = len(names) - at + len(paths) - place - 1
+                    needed = self._ledger.used + left * INPUT_BYTES + sum(map(path_cost, paths[place:]))
                     raise CaptureError(
                         name,
-                        f"is one capture too many: {n} of them take {self._reserved} bytes and more, and the memory limit leaves no more",
+                        f"is one capture too many: {len(self._inputs) + 1} of them take {self._reserved:,} bytes and more, more than the memory limit leaves; "
+                        f"they need --memory-limit {typed_size(self._limits.memory_for(needed))} at least",
                         unreadable=True,
                     )
                 try:

@@ -26,10 +26,14 @@ _AHEAD = 4
 """Captures a worker that are given out before the one that is waited for: what is done of them waits too."""
 
 
-def verdicts_of(work: list[Job], jobs: int | None) -> Iterator[Verdict]:
-    """In the order of the command line, whichever is done first. After Ctrl-C those that are left are `interrupted`."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(jobs or processors, len(work))
+def processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def verdicts_of(work: list[Job], jobs: int) -> Iterator[Verdict]:
+    """In the order of the command line, whichever is done first, so many at one time. After Ctrl-C those that are left are `interrupted`."""
+    workers = min(jobs, len(work))
     given = map(check_one, work) if workers <= 1 else _in_processes(work, workers)
     stopped = False
     done = 0

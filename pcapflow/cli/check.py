@@ -14,6 +14,7 @@ import click
 
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
+from pcapflow.cli.memory import fitting_processes
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
 from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting
 from pcapflow.cli.sinks import Place, place, refuse_one_place_twice
@@ -124,7 +125,7 @@ def check(
         out = stack.enter_context(open_output(None))
         text = _Text(out, form, quiet=run["quiet"])
         cases = stack.enter_context(JUnit()) if junit is not None else None
-        for verdict in verdicts_of(work, jobs):
+        for verdict in verdicts_of(work, jobs or _usual_jobs(work)):
             verdicts.append(verdict)
             if form == "github":
                 text.github(verdict)
@@ -174,6 +175,18 @@ def _jobs(
         if place is not None and is_there(capture) and not beside:
             raise UsageError(f"{capture}: is no file that a baseline can lie beside; use analyze, or --no-baseline")
         yield Job(capture, bounds, options, baselines, project.expectations(capture), fail_on, update, command)
+
+
+def _usual_jobs(work: list[Job]) -> int:
+    """How many captures are checked at one time where nobody says: a process for each processor, as far as the container has memory for them."""
+    from pcapflow.check.workers import processors
+
+    wanted = min(processors(), len(work)) or 1
+    room = fitting_processes(work[0].limits.memory_limit) if work else None
+    if room is None or room >= wanted:
+        return wanted
+    errors.say(f"{room} at one time: the container's memory holds no more ({wanted} processors; --jobs says otherwise)")
+    return room
 
 
 def _say_which_globs_match_nothing(project: Config, given: tuple[str, ...], work: list[Job]) -> None:

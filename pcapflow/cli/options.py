@@ -10,21 +10,17 @@ import click
 
 from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.cli import errors
+from pcapflow.cli.memory import ARROW_BYTES, memory_limit
 from pcapflow.cli.values import Duration, Moment, Simulated, Size
 from pcapflow.header_options import Headers
-from pcapflow.limits import MIB, Limits
+from pcapflow.limits import Limits
 from pcapflow.policy import Policy, VlanKey
-from pcapflow.process_memory import FIXED_BYTES, container_limit
 from pcapflow.sizes import show_size
 
 if TYPE_CHECKING:
     from pcapflow.pipeline import Options, Result
 
 _DEFAULTS = Limits()
-_ARROW_BYTES = 96 * MIB
-"""What pyarrow takes for itself (docs/memory.md)."""
-_LEAST_MEMORY = 8 * MIB
-"""Below this a block and its columns leave little for anything else."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -151,13 +147,12 @@ OPTIONS_OF_A_RUN = _parameters()
 
 
 def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple[Limits, Options]:
-    """The limits and options that a command line says. Says what does not fit into memory."""
+    """The limits and options that a command line says."""
     names = _DEFAULTS.as_dict()
     bounds = replace(
-        _DEFAULTS.with_memory(given["memory_limit"] or _DEFAULTS.memory_limit),
+        _DEFAULTS.with_memory(memory_limit(given["memory_limit"], given["process_limit"], ARROW_BYTES if given.get("parquet") else 0)),
         **{name: value for name, value in given.items() if name in names and name != "memory_limit" and value is not None},
     )
-    _say_what_does_not_fit(bounds, given["process_limit"], _ARROW_BYTES if given.get("parquet") else 0)
     from pcapflow import pipeline
 
     return bounds, pipeline.Options(
@@ -175,23 +170,6 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
         process_limit=given["process_limit"],
         simulate=dict(given["simulate"]),
     )
-
-
-def _say_what_does_not_fit(bounds: Limits, process_limit: int | None, beside: int = 0) -> None:
-    """A memory limit that the container or --process-limit cannot hold is said at the start, not found out at the end."""
-    fixed = FIXED_BYTES + beside
-    wanted = bounds.memory_limit + fixed
-    for name, most in (("the container's limit", container_limit()), ("--process-limit", process_limit)):
-        if most is None or wanted <= most:
-            continue
-        room = (most - fixed) // MIB * MIB
-        way = f"give --memory-limit {show_size(room)} or less"
-        if room < _LEAST_MEMORY:
-            way = f"whatever --memory-limit is, a run may need {show_size(fixed + _LEAST_MEMORY)} there"
-        errors.say(
-            f"warning: --memory-limit {show_size(bounds.memory_limit)} and about {show_size(fixed)} for the program itself do not fit in "
-            f"{name} of {show_size(most)}; {way}"
-        )
 
 
 def finish(result: Result) -> None:

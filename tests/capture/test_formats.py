@@ -100,7 +100,7 @@ def test_a_window_beyond_the_limit_is_refused(run: Run) -> None:
     squeezed = lzma.compress(EXCHANGE.bytes(), preset=9)
     with pytest.raises(CaptureError, match="is compressed with xz, and damaged: Memory usage limit exceeded"):
         run(squeezed, replace(Limits(), decompress_max_bytes=MIB))
-    with pytest.raises(CaptureError, match="takes 16777216 bytes, more than the memory limit leaves"):
+    with pytest.raises(CaptureError, match="takes 16,777,216 bytes, more than the memory limit leaves"):
         run(squeezed, Limits(memory_limit=12 * MIB))
 
 
