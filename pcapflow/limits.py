@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pcapflow.errors import UsageError
+from pcapflow.memory_scale import bounds_under
 from pcapflow.terminal_text import brief
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -21,13 +22,6 @@ def _limit(default: int, unit: str, reached: str, reason: str) -> Any:
 
 
 MOST = (1 << 62) - 1  # twice as much still fits in what columns and reports hold
-
-
-LEAST_MEMORY = 1 * MIB
-"""The least memory limit that works: the smallest account that has to hold something whole, that of decompressors, a quarter of it, has room for the largest one, zstd's."""
-_BLOCKS_SCALE, _COPIES_SCALE = 24 * MIB, 16 * MIB
-"""Memory limits below which blocks, and the memory for copies, are smaller: blocks take a quarter of the limit at the most, copies an eighth."""
-_SMALLEST_BLOCK, _FEWEST_PACKETS, _FEWEST_COPIES = 4 * KIB, 16, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,24 +390,8 @@ class Limits:
                 raise UsageError(f"{name}: {brief(value)} is {wrong}")
 
     def with_memory(self, memory_limit: int) -> Limits:
-        """The same under another memory limit: the accounts' own limits change with it, in proportion. Under a small one blocks are smaller, and fewer segments are
-        remembered to tell copies by.
-        """
-        bounds: dict[str, int] = {"memory_limit": memory_limit}
-        totals = {name: value for name, value in self.as_dict().items() if name.endswith("_total")}
-        bounds |= {name: max(1, value * memory_limit // self.memory_limit) for name, value in totals.items()}
-        if memory_limit < _BLOCKS_SCALE:
-            for name, least in (("block_size", _SMALLEST_BLOCK), ("block_packets", _FEWEST_PACKETS)):
-                bounds[name] = min(getattr(self, name), max(least, getattr(self, name) * memory_limit // _BLOCKS_SCALE))
-        if memory_limit < _COPIES_SCALE:
-            slots = self.copies_window * memory_limit // _COPIES_SCALE
-            bounds["copies_window"] = min(self.copies_window, max(_FEWEST_COPIES, 1 << max(0, slots.bit_length() - 1)))
-        return replace(self, **bounds)
-
-    @staticmethod
-    def memory_for(n: int) -> int:
-        """A memory limit, in whole MiB, under which (`with_memory`) n bytes can be kept beside a block and the memory for copies."""
-        return max(LEAST_MEMORY, -(-min(n * 8 // 5, n + 8 * MIB) // MIB) * MIB)
+        """The same under another memory limit (`memory_scale`)."""
+        return replace(self, **bounds_under(memory_limit, self.as_dict()))
 
     def as_dict(self) -> dict[str, int]:
         """Name to value, in the order of this page; `limits` in the report."""

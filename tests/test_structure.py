@@ -25,6 +25,7 @@ VOCABULARY = {
     "json_backend",
     "errors",
     "limits",
+    "memory_scale",
     "drops",
     "budget",
     "connection_names",

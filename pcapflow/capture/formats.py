@@ -13,6 +13,7 @@ from pcapflow.capture.reader import CaptureInfo, CaptureReader
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
+from pcapflow.memory_scale import memory_for
 from pcapflow.sizes import typed_size
 
 FORMATS: dict[bytes, type[pcap.Pcap | pcapng.PcapNg | snoop.Snoop]] = {
@@ -35,7 +36,7 @@ def open_capture(source: Source, limits: Limits, ledger: Ledger) -> CaptureReade
             raise CaptureError(
                 source.path,
                 f"is compressed with {info.compression}, which takes {memory:,} bytes, more than the memory limit leaves; the least that works is "
-                f"--memory-limit {typed_size(limits.memory_for(memory + ledger.used))}, or decompress it first",
+                f"--memory-limit {typed_size(memory_for(memory + ledger.used))}, or decompress it first",
                 unreadable=True,
             )
         source.on_close = partial(ledger.blocks.release, memory)

@@ -25,6 +25,7 @@ from pcapflow.capture.block import PAD, PacketBlock
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
+from pcapflow.memory_scale import memory_for
 from pcapflow.sizes import typed_size
 
 COLUMN_BYTES_PER_PACKET = 512
@@ -167,7 +168,7 @@ class CaptureReader:
             raise CaptureError(
                 self._source.path,
                 f"one block needs {reserved:,} bytes, more than the memory limit leaves; the least that works is "
-                f"--memory-limit {typed_size(limits.memory_for(room + self._ledger.used))}, or a smaller --block-size",
+                f"--memory-limit {typed_size(memory_for(room + self._ledger.used))}, or a smaller --block-size",
                 unreadable=True,
             )
         self._room = room

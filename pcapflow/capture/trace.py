@@ -32,6 +32,7 @@ from pcapflow.capture.source import STDIN, Source, open_source
 from pcapflow.errors import CaptureError
 from pcapflow.files import is_folder
 from pcapflow.limits import Limits
+from pcapflow.memory_scale import memory_for
 from pcapflow.sizes import typed_size
 
 _PROBE = 1 << 12
@@ -209,7 +210,7 @@ class Trace:
                     raise CaptureError(
                         name,
                         f"is one capture too many: {len(self._inputs) + 1} of them take {self._reserved:,} bytes and more, more than the memory limit leaves; "
-                        f"they need --memory-limit {typed_size(self._limits.memory_for(needed))} at least",
+                        f"they need --memory-limit {typed_size(memory_for(needed))} at least",
                         unreadable=True,
                     )
                 try:
