@@ -21,7 +21,12 @@ class JsonError(msgspec.Struct):
 
     message: Annotated[str, says("What was expected and what was found, in words.")]
     offset: Annotated[int, counts("Bytes from the beginning of its document.")]
-    path: Annotated[str, says("The path as an ijson prefix: `items.item.address`; of a long one the last 1,024 characters.")]
+    path: Annotated[
+        str,
+        says(
+            "The path to it, the same for every element of an array: `items[].address`, as jq says it; of a long one the last 1,024 characters."
+        ),
+    ]
     location: Annotated[str, says("The path as jq would say it: `items[412].address`; of a long one the last 1,024 characters.")]
     document: Annotated[int, counts("Which document of the body, from 0.")]
     kind: Annotated[str, says("What is wrong; empty in reports of earlier versions.", *(problem.value for problem in JsonProblem), "")] = ""

@@ -7,22 +7,19 @@ always holds. `violations` takes the report's values. A key that a map does not 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from pcapflow.check.older import NOW
 from pcapflow.errors import UsageError
+from pcapflow.paths import Step, parse_path
 from pcapflow.report.schema import schema
 from pcapflow.sizes import duration, size
 from pcapflow.suggestions import did_you_mean
 
-_STEP = re.compile(r'\.?(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|\.\.\.)|"(?P<quoted>(?:[^"\\]|\\.)*)"|\[(?P<index>[0-9]{0,6})\])')
 _BIGGEST = 1 << 63
 _BOUNDS = ("min", "max", "equals", "one_of")
 
-Step = str | int | None
-"""A key, a position, or every position."""
 Kind = dict[str, Any]
 """A field's JSON Schema."""
 
@@ -126,20 +123,13 @@ def _shown(value: Any) -> str:
 
 
 def _steps(path: str) -> tuple[Step, ...]:
-    steps: list[Step] = []
-    at = 0
-    while at < len(path):
-        match = _STEP.match(path, at)
-        if match is None:
-            raise UsageError(f"{path}: is no path: write it as jq would, drops.streams or captures[0].packets")
-        if match["index"] is not None:
-            steps.append(int(match["index"]) if match["index"] else None)
-        else:
-            steps.append(match["name"] or match["quoted"].replace('\\"', '"').replace("\\\\", "\\"))
-        at = match.end()
+    try:
+        steps = parse_path(path)
+    except ValueError:
+        raise UsageError(f"{path}: is no path: write it as jq would, drops.streams or captures[0].packets") from None
     if not steps:
         raise UsageError("an empty path")
-    return tuple(steps)
+    return steps
 
 
 def _kinds(path: str, steps: tuple[Step, ...]) -> list[Kind]:

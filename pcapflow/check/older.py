@@ -1,10 +1,11 @@
 """Reports of `pcapflow.report/1`, as this version calls their fields.
 
-Contract: `upgraded` takes a record of either schema as JSON has it, and returns it with today's names; `NOW` has those of the summary, by path. Only names changed: values stay as they were.
+Contract: `upgraded` takes a record of either schema as JSON has it, and returns it with today's names; `NOW` has those of the summary, by path. Names changed, and paths of errors; other values stay as they were.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pcapflow.summary import SCHEMA
@@ -20,6 +21,7 @@ NOW = {
 }
 """Of the summary: paths then and now. Both lie in the same object."""
 _STREAM = {"reads_differently": "ambiguous_under"}
+_POSITION = re.compile(r'\[([0-9]+)\]|\["(?:[^"\\]|\\.)*"\]')
 _JSON = {"passed_over": "skipped", "http_index": "exchange"}
 
 
@@ -37,7 +39,7 @@ def upgraded(record: Any) -> Any:
         record = _renamed(record, {"index": "exchange"})
         return {**record, **{side: _message(record[side]) for side in ("request", "response") if side in record}}
     elif kind == "json":
-        return _renamed(record, _JSON)
+        return _json(record)
     elif kind == "summary" and record.get("schema") == OLD:
         return _summary({**record, "schema": SCHEMA})
     return record
@@ -47,7 +49,15 @@ def _message(message: Any) -> Any:
     body = message.get("body") if isinstance(message, dict) else None
     if not isinstance(body, dict) or not isinstance(body.get("json"), dict):
         return message
-    return {**message, "body": {**body, "json": _renamed(body["json"], _JSON)}}
+    return {**message, "body": {**body, "json": _json(body["json"])}}
+
+
+def _json(value: dict[str, Any]) -> dict[str, Any]:
+    """What a body or stream of JSON was. The path of an error was a prefix as ijson has it; its location tells the path of today."""
+    error = value.get("error")
+    if "passed_over" in value and isinstance(error, dict) and isinstance(error.get("location"), str):
+        value = {**value, "error": {**error, "path": _POSITION.sub(lambda m: "[]" if m[1] else m[0], error["location"])}}
+    return {_JSON.get(key, key): inner for key, inner in value.items()}
 
 
 def _summary(summary: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ Examples:
   pcapflow analyze trace.pcap                       what was said, what was lost, and why
   pcapflow analyze --ndjson trace.pcap | jq .       one record a line
   pcapflow follow trace.pcap --connection 22        the bytes of one connection
-  pcapflow extract items.item.id trace.pcap         values out of its JSON
+  pcapflow extract 'items[].id' trace.pcap          values out of its JSON
   pcapflow check fixtures/*.pcap                    captures as CI fixtures
 """
 

@@ -19,14 +19,14 @@ _LARGE = 64 << 10
 """Bytes of a value that is written by itself."""
 _EXAMPLES = """\b
 Examples:
-  pcapflow extract items.item.id trace.pcap
+  pcapflow extract 'items[].id' trace.pcap
   pcapflow extract '' trace.pcap --where status=5xx --with-source
-  pcapflow extract item --where 'method=POST,path=/v1/*' trace.pcap | jq -s length
+  pcapflow extract '[]' --where 'method=POST,path=/v1/*' trace.pcap | jq -s length
 """
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, short_help="JSON values out of the bodies.")
-@click.argument("prefix")
+@click.argument("path")
 @capture_arguments()
 @click.option("--where", "conditions", metavar="KEY=VALUE,...", default="",
               help="Only bodies of exchanges with that method, host, status (2xx), path (/v1/*) or source (request, response, raw).")  # fmt: skip
@@ -44,7 +44,7 @@ Examples:
 )
 @run_options
 def extract(
-    prefix: str,
+    path: str,
     captures: tuple[str, ...],
     *,
     conditions: str,
@@ -54,10 +54,11 @@ def extract(
     output: str | None,
     **run: Any,
 ) -> None:
-    """Print the JSON values at PREFIX in the bodies and streams of CAPTURE..., one a line, as they were sent.
+    """Print the JSON values at PATH in the bodies and streams of CAPTURE..., one a line, as they were sent.
 
-    PREFIX is written as ijson does: keys and `item` for an array's elements, with dots between; '' is whole documents. Digits are not
-    rounded. A value too large for its limit is left out, and said on standard error.
+    PATH is written as jq does: keys with dots between, `[]` for every element and `[0]` for one; '' is whole documents, odd keys stand in quotes. A prefix as ijson
+    has it, with `item` for an element, is taken too. Digits are not rounded. A value too large for its limit is left out, and said on standard
+    error.
     """
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
@@ -66,7 +67,7 @@ def extract(
 
     refuse_one_place_twice({"the output": output or "-", "--drops": drops})
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
-    where = Conditions.parse(conditions)
+    extraction = Extraction(path, Conditions.parse(conditions), with_source=with_source)
     bounds, options = settings(run, Looking(sniff=sniff_json))
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
@@ -79,7 +80,7 @@ def extract(
             flush=out.flush,
             progress=progress,
             sinks=[ValueLines(VALUE, _lines_to(out), _lines_to(others))],
-            listeners=[Extraction(prefix, where, with_source=with_source)],
+            listeners=[extraction],
         )
         ending.begin()
     finish(result)

@@ -1,4 +1,4 @@
-"""The JSON values at a prefix, in the order of the packets that completed them, for `pcapflow extract`.
+"""The JSON values at a path, in the order of the packets that completed them, for `pcapflow extract`.
 
 Contract: a `Listener`; what it finds are entries of the kind VALUE, each the text of a value. Bodies that it does not want are not looked into. Invariant: values of a
 request that wait for the status of its answer are reserved in the `output` account.
@@ -17,6 +17,7 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.errors import UsageError
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.payload.extract import Values
+from pcapflow.payload.wanted import wanted
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
 from pcapflow.records import seconds
@@ -96,9 +97,12 @@ class Extraction(Listener):
     by_exchange = True
     chooses = True
 
-    def __init__(self, prefix: str, where: Conditions, *, with_source: bool = False) -> None:
-        """prefix: see `payload.extract.Values`; with_source: each value in an object that says where it is from."""
-        self._prefix = prefix
+    def __init__(self, path: str, where: Conditions, *, with_source: bool = False) -> None:
+        """path: see `payload.wanted`; with_source: each value in an object that says where it is from. Raises `UsageError`."""
+        try:
+            self._wanted = wanted(path)
+        except ValueError as e:
+            raise UsageError(str(e)) from None
         self._where = where
         self._with_source = with_source
         self._waiting: dict[object, list[bytes]] = {}
@@ -129,7 +133,7 @@ class Extraction(Listener):
                 self._add(origin.packet, origin.connection, origin.stream, line)
 
         return Values(
-            self._prefix,
+            self._wanted,
             self._run.limits,
             self._run.ledger.json,
             emit,

@@ -1,4 +1,4 @@
-"""The values at an ijson prefix, as the text that was sent: digits, escapes and repeated keys stay as they were.
+"""The values at a path, as the text that was sent: digits, escapes and repeated keys stay as they were.
 
 Contract: a `Tap` on the JSON parser. It walks ijson's events for the path and cuts the values out of the bytes; `emit` gets each on one
 line. Invariant: what is kept is the value under way, at most `extract_value_max_bytes`, reserved in the `json` account; one that
@@ -18,6 +18,7 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.json_outline import SCALAR
 from pcapflow.payload.path import Event
+from pcapflow.payload.wanted import NOWHERE, Wanted
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null', re.DOTALL)
 _AT_ONCE = 64 << 10
@@ -31,13 +32,14 @@ _QUOTE = ord('"')
 
 
 class Values:
-    """One body's values at a prefix."""
+    """One body's values at a path."""
 
     __slots__ = (
         "_account",
         "_around",
         "_bases",
         "_begun",
+        "_counts",
         "_dropped",
         "_emit",
         "_held",
@@ -45,35 +47,36 @@ class Values:
         "_limits",
         "_most",
         "_parts",
-        "_paths",
-        "_prefix",
+        "_states",
+        "_wanted",
     )
 
     def __init__(
         self,
-        prefix: str,
+        what: Wanted,
         limits: Limits,
         account: Account,
         emit: Callable[[bytes], None],
         dropped: Callable[[Drop], None],
         around: tuple[bytes, bytes] = (b"", b""),
     ) -> None:
-        """prefix: as ijson writes it; empty for whole documents. around: what is put before and behind each value, with no white space in it: a value may
+        """around: what is put before and behind each value, with no white space in it: a value may
         be megabytes, and is copied once.
         """
-        self._prefix = prefix
+        self._wanted = what
         self._around = around
         self._limits = limits
         self._account = account
         self._emit = emit
         self._dropped = dropped
-        self._most = prefix.count(".") + (2 if prefix else 1)
-        """Levels at which a value with that path can be: each adds at least one part."""
+        self._most = what.levels
         self._level = 0
-        self._paths: list[str | None] = [""] * (self._most + 1)
-        """At each level, the path of the value at hand; None for one that leads nowhere, whose key, of any length, is not kept."""
-        self._bases: list[str | None] = [""] * (self._most + 1)
-        """At each level, what a key is appended to."""
+        self._states = [0] * (self._most + 1)
+        """At each level, the state of the value at hand."""
+        self._bases = [NOWHERE] * (self._most + 1)
+        """At each level, the state of the container around it."""
+        self._counts = [-1] * (self._most + 1)
+        """At each level, in an array of which one element is wanted: how many came; else -1."""
         self._begun = -1
         """The level at which the value under way began; -1 for none, and where it was given up `_parts` is None."""
         self._parts: list[bytes] | None = []
@@ -82,33 +85,39 @@ class Values:
     def begin(self) -> None:
         """A text begins: what another one left unfinished is nobody's."""
         self._level, self._begun = 0, -1
-        self._paths[0] = ""
         self.close()
 
     def take(self, data: bytes, events: list[Event], *, broken: bool = False) -> Drop | None:
         """See `Tap`."""
-        level, begun, most, prefix = self._level, self._begun, self._most, self._prefix
-        paths, bases = self._paths, self._bases
+        level, begun, most = self._level, self._begun, self._most
+        states, bases, counts = self._states, self._bases, self._counts
+        _, keys, others, elements, indexes, goal, _ = self._wanted
+        counting = max(indexes) >= 0
         starts: list[int] | None = None
         begin_at = 0
         for i, (name, value) in enumerate(events):
             if name == "map_key":
-                if begun < 0 and level < most + 1 and level:
-                    base = bases[level]
-                    path = base + str(value) if base is not None else None
-                    paths[level] = path if path is not None and prefix.startswith(path) else None
-            elif name == "start_map" or name == "start_array":
                 if begun < 0 and level <= most:
-                    path = paths[level]
-                    if path == prefix:
+                    base = bases[level]
+                    states[level] = keys[base].get(value, others[base])
+                continue
+            if counting and begun < 0 and 0 < level <= most and counts[level] >= 0 and not name.startswith("end"):
+                base = bases[level]
+                states[level] = elements[base] if counts[level] == indexes[base] else NOWHERE
+                counts[level] += 1
+            if name == "start_map" or name == "start_array":
+                if begun < 0 and level <= most:
+                    state = states[level]
+                    if state == goal:
                         if starts is None:
                             starts = _starts(data, len(events), broken=broken)
                         begun, begin_at = level, starts[i]
                         self._parts = []
                     elif level < most:
-                        # as ijson has it, where a key is empty too
-                        paths[level + 1] = None if path is None else path + ".item" if path else "item"
-                        bases[level + 1] = None if path is None else path + "." if level else ""
+                        bases[level + 1] = state
+                        states[level + 1] = elements[state]
+                        if counting:
+                            counts[level + 1] = 0 if indexes[state] >= 0 and name == "start_array" else -1
                 level += 1
             elif name == "end_map" or name == "end_array":
                 level -= 1
@@ -117,7 +126,7 @@ class Values:
                         starts = _starts(data, len(events), broken=broken)
                     self._value(data[begin_at : starts[i] + 1])
                     begun = -1
-            elif begun < 0 and level <= most and paths[level] == prefix:
+            elif begun < 0 and level <= most and states[level] == goal:
                 if starts is None:
                     starts = _starts(data, len(events), broken=broken)
                 at = starts[i]
@@ -144,7 +153,7 @@ class Values:
         most = self._limits.extract_value_max_bytes
         if self._held + len(data) > most:
             self._give_up(
-                Drop(DropReason.JSON_VALUE_TOO_LARGE, "extract_value_max_bytes", most, f"a value at {self._prefix or 'the top level'}")
+                Drop(DropReason.JSON_VALUE_TOO_LARGE, "extract_value_max_bytes", most, f"a value at {self._wanted.path or 'the top level'}")
             )
         elif not self._account.reserve(len(data)):
             self._give_up(Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{self._held + len(data)} bytes of a value"))

@@ -312,7 +312,7 @@ class JsonParser:
 
     def _error(self, kind: JsonProblem, message: str, offset: int) -> JsonError:
         """An error in the document that is open, at that offset in it."""
-        return JsonError(message, offset, innermost(self._path.prefix()), innermost(self._path.location()), self.documents, kind.value)
+        return JsonError(message, offset, innermost(self._path.path()), innermost(self._path.location()), self.documents, kind.value)
 
     @staticmethod
     def _locate(place: Place, events: int) -> Broken:

@@ -1,23 +1,21 @@
 """Where in a JSON text the parser is: the containers that are open, the key or index at hand in each.
 
-Contract: after each slice `follow` takes ijson's events of it and what it is built of; `prefix` and `location` say the place at
+Contract: after each slice `follow` takes ijson's events of it and what it is built of; `path` and `location` say the place at
 the end of the last slice. Neither raises. Invariant: what is kept is one entry a level, keys of the levels that are named alone, and some of
 what the last slices were built of, since most bodies end well and nobody asks for indexes; `kept_bytes` says how much that is.
 """
 
 from __future__ import annotations
 
-import re
-from json.encoder import encode_basestring
 from sys import getsizeof
 
+from pcapflow.paths import show_path
 from pcapflow.payload.json_outline import count_commas
 
 OPENING = frozenset(("start_map", "start_array"))
 CLOSING = frozenset(("end_map", "end_array"))
 _KINDS = {"map_key": "k", "start_map": "{", "start_array": "[", "end_map": "c", "end_array": "c"}
 """The events that a path is made of: a key, what opens, what closes."""
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEY_CHARS = 64
 """Characters of a key kept for the path."""
 _LOG_BYTES = 48 << 10
@@ -77,20 +75,19 @@ class Path:
         self._log.clear()
         self.log_bytes = 0
 
-    def prefix(self) -> str:
-        """As an ijson prefix: keys, and `item` for an array."""
-        return ".".join(key if kind == "{" else "item" for kind, key in self.stack[: self._most] if key or kind == "[")
+    def path(self) -> str:
+        """The same for every element of an array: `items[].address`."""
+        return show_path(key if kind == "{" else None for kind, key in self.stack[: self._most] if key or kind == "[")
 
     def location(self) -> str:
-        """As jq would say it: `items[412].address`."""
+        """The place alone: `items[412].address`."""
         self._count()
-        parts = []
-        for i, (kind, key) in enumerate(self.stack[: self._most]):
-            if kind == "[":
-                parts.append(f"[{self._indexes[i] if i < len(self._indexes) else 0}]")
-            elif key:
-                parts.append(f".{key}" if _PLAIN_KEY.fullmatch(key) else f"[{encode_basestring(key)}]")
-        return "".join(parts).removeprefix(".")
+        indexes = self._indexes
+        return show_path(
+            key if kind == "{" else indexes[i] if i < len(indexes) else 0
+            for i, (kind, key) in enumerate(self.stack[: self._most])
+            if key or kind == "["
+        )
 
     def _count(self) -> None:
         """Bring the indexes up to the log's end, and empty it."""

@@ -66,7 +66,7 @@ def problems(s: Summary, most: int) -> list[RenderableType]:
         if problem.endpoint is not None:
             line.append(f"  {plain(problem.endpoint)}", style="not red")
         table.add_row(f"{problem.count:,}", line)
-        more = [plain(f"{problem.detail}{f' ({problem.place})' if problem.place else ''}")] if problem.kind == "broken_json" else []
+        more = [plain(_broken(problem.detail, problem.place))] if problem.kind == "broken_json" else []
         if problem.first is not None:
             more.append(f"{'first: ' if problem.count > 1 else ''}{where(problem.first)}, connection {problem.first.connection}")
         for one in more:
@@ -79,6 +79,14 @@ def problems(s: Summary, most: int) -> list[RenderableType]:
     for n, text in _losses(s):
         table.add_row(n, Text(text, style=_BAD))
     return [heading("Problems"), table] if table.row_count else [heading("Problems"), Text("  none")]
+
+
+def _broken(detail: str, place: str | None) -> str:
+    """What is wrong with a text, at which path; and the place of the first such text, where that says more."""
+    location, _, byte = (place or "").rpartition(", ")
+    if detail.endswith(f", at {location}"):
+        return f"{detail}, {byte}"
+    return f"{detail}; first: {place}" if place else detail
 
 
 def _what(problem: Problem) -> str:

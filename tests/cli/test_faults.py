@@ -100,7 +100,7 @@ def test_a_full_disk_for_what_waits_to_be_put_in_order_is_status_73(tmp_path: Pa
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, 64 << 10))
 
-    done = run("analyze", "-q", "--ndjson", "--memory-limit", "9MiB", path, preexec_fn=small_files, stdout=subprocess.DEVNULL)
+    done = run("analyze", "-q", "--ndjson", "--memory-limit", "2MiB", path, preexec_fn=small_files, stdout=subprocess.DEVNULL)
     assert done.returncode == 73
     assert "cannot be written: File too large" in one_line(done)
 
@@ -273,7 +273,7 @@ def test_an_output_in_a_working_folder_that_is_gone_is_status_73(tmp_path: Path)
     assert "x: cannot be written" in one_line(done)
 
 
-@pytest.mark.parametrize("command", [("check", "--no-baseline"), ("analyze", "-q", "--ndjson", "--memory-limit", "9MiB")])
+@pytest.mark.parametrize("command", [("check", "--no-baseline"), ("analyze", "-q", "--ndjson", "--memory-limit", "2MiB")])
 def test_no_place_for_temporary_files_is_status_73(tmp_path: Path, command: tuple[str, ...]) -> None:
     talks = [Talk(sport=1000 + i).open().send(0, request(f"/{'x' * 3000}{i}")).send(1, response(b"{}")).close() for i in range(400)]
     path = tmp_path / "x.pcap"

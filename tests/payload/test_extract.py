@@ -8,14 +8,16 @@ from typing import Any
 
 import ijson
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
+from pcapflow.paths import Step, parse_path, show_path
 from pcapflow.payload.extract import Values
 from pcapflow.payload.json_body import JsonParser
+from pcapflow.payload.wanted import wanted
 
 TINY = replace(Limits(), json_slice=16)
 
@@ -24,7 +26,7 @@ def values(prefix: str, data: bytes, size: int = 1 << 30, limits: Limits = TINY)
     ledger = Ledger(limits)
     found: list[bytes] = []
     drops: list[Drop] = []
-    tap = Values(prefix, limits, ledger.json, found.append, drops.append)
+    tap = Values(wanted(prefix), limits, ledger.json, found.append, drops.append)
     parser = JsonParser(limits, ledger.json, tap)
     for at in range(0, len(data), size):
         parser.feed(data[at : at + size])
@@ -42,6 +44,7 @@ inner = st.recursive(
 )
 
 
+@example([{"": [None]}], ["item"], 1, None)
 @given(
     st.lists(inner, min_size=1, max_size=3),
     st.lists(st.sampled_from(["a", "b", "item", "", "a.b"]), max_size=4),
@@ -53,12 +56,77 @@ def test_what_ijson_gives_as_objects_comes_as_the_text_it_was(
 ) -> None:
     data = "\n".join(json.dumps(d, indent=indent) for d in documents).encode()
     prefix = ".".join(parts)
+    assume(not prefix.startswith("."))  # that is a path as jq has it
     found, drops = values(prefix, data, size)
     assert drops == []
     assert not any(b"\n" in text for text in found)
     theirs = list(ijson.items(data, prefix, multiple_values=True))
     assert [next(ijson.items(text, "", use_float=False)) for text in found] == theirs
     assert found == values(prefix, data)[0] == values(prefix, data, limits=Limits())[0]
+
+
+def reached(value: Any, steps: tuple[Step, ...]) -> list[Any]:
+    """What jq gives for a path, but nothing where it would be an error."""
+    if not steps:
+        return [value]
+    step, rest = steps[0], steps[1:]
+    if step is None:
+        inside = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+    elif isinstance(step, str):
+        inside = [value[step]] if isinstance(value, dict) and step in value else []
+    else:
+        inside = value[step : step + 1] if isinstance(value, list) else []
+    return [found for one in inside for found in reached(one, rest)]
+
+
+@given(
+    st.lists(inner, min_size=1, max_size=3),
+    st.lists(keys | st.none() | st.integers(0, 3), max_size=4).map(tuple),
+    st.integers(1, 40),
+    st.sampled_from([None, 1]),
+)
+def test_a_path_as_jq_has_it_leads_to_the_same_values(documents: list[Any], steps: tuple[Step, ...], size: int, indent: int | None) -> None:
+    data = "\n".join(json.dumps(d, indent=indent) for d in documents).encode()
+    path = "." + show_path(steps)
+    assert parse_path(path) == steps
+    found, drops = values(path, data, size)
+    assert drops == []
+    assert [json.loads(text) for text in found] == [value for document in documents for value in reached(document, steps)]
+    assert found == values(path, data)[0] == values(path, data, limits=Limits())[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("", ()),
+        (".", ()),
+        (".a", ("a",)),
+        ("a.b", ("a", "b")),
+        ("a[]", ("a", None)),
+        ("[].a", (None, "a")),
+        (".[0].a[12]", (0, "a", 12)),
+        ("a.'b.c'", ("a", "b.c")),
+        ('a."b\\"c"', ("a", 'b"c')),
+        ('a["b c"]["d"]', ("a", "b c", "d")),
+        ("a['b c'].d", ("a", "b c", "d")),
+        ("by_status.500", ("by_status", "500")),
+        ("by_method....", ("by_method", "...")),
+        ("headers.content-type", ("headers", "content-type")),
+        (".items[][].x", ("items", None, None, "x")),
+    ],
+)
+def test_a_path_is_read_as_its_steps(text: str, steps: tuple[Step, ...]) -> None:
+    assert parse_path(text) == steps
+    assert parse_path(show_path(steps)) == steps
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a b", "a..b", "a.", "a[", "a[x]", "a[-1]", "a[1", "[]a", "a'b'", '.a"b"', "a.'b", '"\\x"', "a|b", "[1:2]", "..a", "a[][0", "a!"],
+)
+def test_what_is_no_path_says_how_one_is_written(text: str) -> None:
+    with pytest.raises(ValueError, match="no path"):
+        parse_path(text)
 
 
 @pytest.mark.parametrize(

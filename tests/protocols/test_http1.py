@@ -313,7 +313,7 @@ def test_a_length_that_is_not_reached_is_truncated(run: Run) -> None:
     (record,) = run(t.bytes()).of("http")
     assert record["response"]["body"]["status"] == "truncated"
     assert record["response"]["body"]["json"]["status"] == "truncated"
-    assert record["response"]["body"]["json"]["error"]["path"] == "a.item"
+    assert record["response"]["body"]["json"]["error"]["path"] == "a[]"
 
 
 def lossy(client: bytes, server: bytes, lost: range, *, size: int = 20) -> bytes:
