@@ -1,20 +1,11 @@
 """How a user names a connection: by the number of its first packet, by its two ends, by its Community ID. Vocabulary: knows nobody.
 
-Contract: `connection_name` reads what was written, and raises `ValueError` for what is none. Ends are a set: which of them asks does not matter.
+Contract: values; `cli.connections` reads them. Ends are a set: which of them asks does not matter.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import NamedTuple
-
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_COMMUNITY_ID = re.compile(r"1:[A-Za-z0-9+/]{27}=")
-_END = r"(?:\[(?P<v6_{0}>[0-9A-Fa-f:.]{{2,45}})\]|(?P<v4_{0}>[0-9.]{{7,15}})):(?P<port_{0}>[0-9]{{1,5}})"
-_ENDS = re.compile(rf"{_END.format('a')}\s*(?:-|->|<->)\s*{_END.format('b')}")
-_MOST = 0xFFFF
-HOW = "write the number of its first packet, IP:PORT-IP:PORT with an IPv6 address in brackets, or its community id"
 
 
 class NamedEnd(NamedTuple):
@@ -34,25 +25,3 @@ class ConnectionName(NamedTuple):
     number: int | None = None
     ends: frozenset[NamedEnd] | None = None
     community_id: str | None = None
-
-
-def connection_name(text: str) -> ConnectionName:
-    """What a user wrote. Raises `ValueError`, which says how it is written."""
-    if _NUMBER.fullmatch(text):
-        if not int(text):
-            raise ValueError("packets are counted from 1")
-        return ConnectionName(text, number=int(text))
-    if _COMMUNITY_ID.fullmatch(text):
-        return ConnectionName(text, community_id=text)
-    match = _ENDS.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{HOW}")
-    return ConnectionName(text, ends=frozenset(_end(match, name) for name in ("a", "b")))
-
-
-def _end(match: re.Match[str], name: str) -> NamedEnd:
-    v6, port = match[f"v6_{name}"], int(match[f"port_{name}"])
-    if port > _MOST:
-        raise ValueError(f"{port} is no port: they end at {_MOST}")
-    address = ipaddress.IPv6Address(v6) if v6 is not None else ipaddress.IPv4Address(match[f"v4_{name}"])
-    return NamedEnd(int(address), port, v6 is not None)

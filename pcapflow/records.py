@@ -93,6 +93,9 @@ class StreamNetwork(msgspec.Struct, frozen=True):
     stalled: Annotated[float, counts("Seconds in which data waited behind what had been lost.")] = 0.0
     zero_windows: Annotated[int, counts("How often the receiver of these bytes said that it has no room.")] = 0
     closed: Annotated[float, counts("Seconds until it had room again.")] = 0.0
+    duplicate_acknowledgements: Annotated[
+        int, counts("Acknowledgements of their receiver that said again what the one before said, while more was under way.")
+    ] = 0
     resets: Annotated[int, counts("RSTs that the sender of these bytes sent.")] = 0
 
 

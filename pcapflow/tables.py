@@ -36,6 +36,9 @@ class NetworkSummary(msgspec.Struct, frozen=True):
     stalled_connections: Annotated[int, counts("Connections in which some did.")] = 0
     zero_windows: Annotated[int, counts("How often a receiver said that it has no room.")] = 0
     closed: Annotated[float, counts("Seconds until they had room again, of all streams together.")] = 0.0
+    duplicate_acknowledgements: Annotated[
+        int, counts("Acknowledgements that said again what the one before said, while more was under way.")
+    ] = 0
 
 
 class ExchangePlace(msgspec.Struct, frozen=True):

@@ -26,6 +26,7 @@ VOCABULARY = {
     "errors",
     "limits",
     "paths",
+    "path_syntax",
     "memory_scale",
     "drops",
     "budget",

@@ -12,7 +12,8 @@ from typing import Any
 
 from pcapflow.check.older import NOW
 from pcapflow.errors import UsageError
-from pcapflow.paths import Step, parse_path
+from pcapflow.path_syntax import parse_path
+from pcapflow.paths import Step
 from pcapflow.report.schema import schema
 from pcapflow.sizes import duration, size
 from pcapflow.suggestions import did_you_mean

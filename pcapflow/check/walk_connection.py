@@ -60,6 +60,7 @@ def stream_network(at: str, a: StreamNetwork, b: StreamNetwork, out: Out) -> Non
     out(f"{at}.stalled", a.stalled, b.stalled)
     out(f"{at}.zero_windows", a.zero_windows, b.zero_windows)
     out(f"{at}.closed", a.closed, b.closed)
+    out(f"{at}.duplicate_acknowledgements", a.duplicate_acknowledgements, b.duplicate_acknowledgements)
     out(f"{at}.resets", a.resets, b.resets)
 
 

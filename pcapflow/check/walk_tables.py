@@ -27,6 +27,7 @@ def network(at: str, a: NetworkSummary, b: NetworkSummary, out: Out) -> None:
     out(f"{at}.stalled_connections", a.stalled_connections, b.stalled_connections)
     out(f"{at}.zero_windows", a.zero_windows, b.zero_windows)
     out(f"{at}.closed", a.closed, b.closed)
+    out(f"{at}.duplicate_acknowledgements", a.duplicate_acknowledgements, b.duplicate_acknowledgements)
 
 
 def exchange_place(at: str, a: ExchangePlace, b: ExchangePlace, out: Out) -> None:

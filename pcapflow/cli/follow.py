@@ -13,7 +13,6 @@ from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.cli.values import Connection
-from pcapflow.connection_names import ConnectionName
 from pcapflow.errors import UsageError
 from pcapflow.files import can_be_read_twice
 from pcapflow.limits import Limits
@@ -22,6 +21,7 @@ from pcapflow.terminal_text import plain_lines
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pcapflow.connection_names import ConnectionName
     from pcapflow.pipeline import Options, Progress
     from pcapflow.protocols.follower import Part
 
@@ -134,6 +134,7 @@ def _connection_of(
     from msgspec.structs import replace
 
     from pcapflow import pipeline
+    from pcapflow.connection_names import ConnectionName
     from pcapflow.findings.follow import Finding
 
     again = next((path for path in captures if not can_be_read_twice(path)), None)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from pcapflow.budget import Ledger
-from pcapflow.connection_names import ConnectionName, connection_name
 from pcapflow.entries import RECORD_TYPES
 from pcapflow.limits import MOST
 from pcapflow.sizes import duration, moment, size
@@ -15,6 +14,8 @@ from pcapflow.suggestions import did_you_mean
 from pcapflow.terminal_text import brief
 
 if TYPE_CHECKING:
+    from pcapflow.connection_names import ConnectionName
+
     _IntType = click.ParamType[int]
     _PairType = click.ParamType[tuple[str, int]]
     _NamesType = click.ParamType[frozenset[str]]
@@ -117,6 +118,9 @@ class Connection(_NameType):
     name = "n|ip:port-ip:port|id"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ConnectionName:
+        from pcapflow.cli.connections import connection_name
+        from pcapflow.connection_names import ConnectionName
+
         if isinstance(value, ConnectionName):
             return value
         try:

@@ -20,7 +20,7 @@ class NetworkCounts:
         self._server, self._client = Histogram(), Histogram()
         self._retransmitted = self._lost = self._lost_segments = self._reordered = self._stalled = self._stalled_connections = (
             self._zero_windows
-        ) = self._closed = 0
+        ) = self._closed = self._duplicate_acks = 0
 
     def add(self, connection: Connection) -> None:
         """A connection is over."""
@@ -38,6 +38,7 @@ class NetworkCounts:
                 self._reordered += path.reordered
                 stalled += path.stalled
                 self._zero_windows += path.zero_windows
+                self._duplicate_acks += path.duplicate_acks
                 self._closed += closed_of(stream, path, connection.last_ts)
         self._stalled += stalled
         self._stalled_connections += stalled > 0
@@ -46,5 +47,5 @@ class NetworkCounts:
         """What it comes to."""
         return NetworkSummary(
             self._server.count, latency(self._server), latency(self._client), self._retransmitted, self._lost, self._lost_segments, self._reordered, seconds(self._stalled), self._stalled_connections,
-            self._zero_windows, seconds(self._closed),
+            self._zero_windows, seconds(self._closed), self._duplicate_acks,
         )  # fmt: skip

@@ -152,7 +152,7 @@ def network_of(connection: Connection) -> Network:
 
 def _network(stream: HalfStream, path: Path, end: int) -> StreamNetwork:
     times = seconds(path.stalled), path.zero_windows, seconds(closed_of(stream, path, end))
-    return StreamNetwork(path.retransmitted, path.lost, path.lost_segments, path.reordered, *times, path.resets)
+    return StreamNetwork(path.retransmitted, path.lost, path.lost_segments, path.reordered, *times, path.duplicate_acks, path.resets)
 
 
 def closed_of(stream: HalfStream, path: Path, end: int) -> int:

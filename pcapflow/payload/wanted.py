@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pcapflow.paths import parse_path
+from pcapflow.path_syntax import parse_path
 
 NOWHERE = -1
 """The state of a value that leads to none that is wanted."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN, ZERO_WINDOW
 from pcapflow.drops import GapCause
 from pcapflow.limits import Limits
-from pcapflow.reassembly.beliefs import Expected, Reset, Syn, fits, goes_on, heard_reset
+from pcapflow.reassembly.beliefs import Reset, Syn, fits, goes_on, heard_reset
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.context import Context
+from pcapflow.reassembly.duplicate_acks import NO_REPEAT, said_again
 from pcapflow.reassembly.half_stream import HalfStream
 from pcapflow.reassembly.holes import Grace
 from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of
@@ -39,7 +40,7 @@ tests/reassembly/test_connection_memory.py measures it."""
 class Connection(Sides):
     """Both directions. Direction 0 is sent by `endpoints[0]`, the lower one in canonical order."""
 
-    __slots__ = ("asked", "asked_at", "consumer", "first_ts", "last_packet", "last_ts", "multipath", "packets", "reset", "skew")
+    __slots__ = ("asked", "asked_at", "consumer", "first_ts", "last_packet", "last_ts", "packets", "reset", "skew")
 
     def __init__(self, key: bytes, endpoints: tuple[Endpoint, Endpoint], inside: Encapsulation, number: int, ts: int, clock: int) -> None:
         Sides.__init__(self, key, endpoints, inside, number, clock)
@@ -53,8 +54,6 @@ class Connection(Sides):
         """A SYN that does not fit: of another connection on the same ports, if somebody goes on with its numbers."""
         self.asked_at = 0
         """How many packets there were before it."""
-        self.multipath = False
-        """The handshake offers Multipath TCP."""
         self.skew = 0
         """How long (ns) after an acknowledgement the data that it acknowledges was captured, at the most."""
         self.consumer: Consumer | None = None
@@ -148,6 +147,10 @@ class Connection(Sides):
             if flags & ACK and abs(offset - stream.next) <= ctx.reach:
                 # what stands where no segment of this connection can stand says nothing (RFC 9293 section 3.10.7.4)
                 peer = streams[1 - d]
+                if rows.heard[i] >= 0:
+                    if rows.heard[i] == stream.heard and not n and not flags & NO_REPEAT and offset >= stream.top:
+                        said_again(ctx, peer, rows.ack[i])
+                    stream.heard = rows.heard[i]
                 self._acknowledge(ctx, peer, rows.ack[i], packet, clock)
                 if peer.behind is not None and rows.options[i] >= _SACK_OPTION:
                     at = rows.at[i]
@@ -198,6 +201,8 @@ class Connection(Sides):
         self.last_packet = rows.packet[j - 1]
         self.last_ts = rows.ts[j - 1]
         self.last_clock = rows.clock[j - 1]
+        if rows.heard[j - 1] >= 0:
+            stream.heard = rows.heard[j - 1]
         return True
 
     # --- how it begins and ends
@@ -383,18 +388,6 @@ class Connection(Sides):
                 self.consumer = ctx.observer.consumer(self)
             self.consumer.consume(self, events)
 
-    def begin(self, direction: int, bases: list[int], *, client: int | None = None, multipath: bool = False) -> None:
-        """What `walk` makes of a SYN from that direction and, where the other one's base is not -1, the SYN-ACK to it; of a SYN-ACK alone, where the
-        client is the other one. multipath: whether Multipath TCP is offered.
-        """
-        self.first_direction = direction
-        self.start = "syn"
-        self.multipath = multipath
-        self.claim_client(direction if client is None else client, "syn" if client is None else "synack")
-        for stream, base in zip(self.streams, bases, strict=True):
-            if base >= 0:
-                stream.begin(base, syn=True)
-
     def hand_run(self, ctx: Context, direction: int, data: StreamData, *, ends: bool) -> None:
         """A whole run that begins at `next`: what `walk` would have made of its rows. ends: a FIN follows it. The caller flushes."""
         stream = self.streams[direction]
@@ -405,11 +398,6 @@ class Connection(Sides):
         stream.events.append(data)
         if not ends:
             stream.remember_tail(ctx, data)
-
-    def hear(self, first: int, clock: int, last: int) -> None:
-        """Only one direction was seen so far, and it acknowledged these (raw), the first at that clock."""
-        stream = self.streams[self.streams[0].base >= 0]
-        stream.expected = Expected(first, clock, last) if stream.expected is None else stream.expected._replace(last=last)
 
     def hand_fin(self, ctx: Context, direction: int, packet: int, ts: int) -> None:
         """A FIN at `next`, at that packet."""

@@ -25,7 +25,7 @@ class Delivery:
     """Offsets and counts are bytes; times are ns of capture time."""
 
     __slots__ = (
-        "captured", "closed_since", "conflicting", "delivered", "dropped", "events", "filled", "gaps", "history", "late", "missing", "next", "out_of_order", "out_of_window",
+        "captured", "closed_since", "conflicting", "delivered", "dropped", "events", "filled", "gaps", "heard", "history", "late", "missing", "next", "out_of_order", "out_of_window",
         "path", "pieces", "retransmitted", "ring_peak", "shadow", "syn",
     )  # fmt: skip
 
@@ -40,6 +40,8 @@ class Delivery:
         self.pieces: Pieces | None = None
         self.path: Path | None = None
         """What the network did to it; None for nothing."""
+        self.heard = -1
+        """What its sender acknowledged last (`duplicate_acks`); -1 for nothing."""
         self.closed_since = -1
         """When its receiver said that it has no room (ns); -1 while it has."""
         self.shadow: Shadow | None = None

@@ -210,6 +210,7 @@ class FlowTable:
             if len(confirms):
                 connection.confirmed(int(s.ts[rows][confirms[0]]))
         before = [0, 0]
+        runs.repeats.tell(ctx, g, streams)
         for d in (0, 1):
             stream = g * 2 + d
             before[d] = streams[d].next

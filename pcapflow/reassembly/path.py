@@ -27,7 +27,19 @@ _ALL = (1 << 16) - 1
 class Path:
     """Of one stream; made when there is something to count."""
 
-    __slots__ = ("_by_loss", "_until", "closed", "lost", "lost_segments", "reordered", "resets", "retransmitted", "stalled", "zero_windows")
+    __slots__ = (
+        "_by_loss",
+        "_until",
+        "closed",
+        "duplicate_acks",
+        "lost",
+        "lost_segments",
+        "reordered",
+        "resets",
+        "retransmitted",
+        "stalled",
+        "zero_windows",
+    )
 
     def __init__(self) -> None:
         self.retransmitted = 0
@@ -36,6 +48,8 @@ class Path:
         """Holes that were filled by what was sent again, and by what had been overtaken; and segments that were sent again into holes."""
         self.zero_windows = self.closed = 0
         """How often its receiver had no room, and for how long."""
+        self.duplicate_acks = 0
+        """Acknowledgements of its receiver that said again what the one before said, while more was under way."""
         self.resets = 0
         """RSTs that its sender sent."""
         self.stalled = 0

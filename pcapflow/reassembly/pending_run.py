@@ -31,6 +31,8 @@ class Rows(NamedTuple):
     """Where the rows end that continue this one: data of the same direction, contiguous, that acknowledges nothing more."""
     ident: list[int]
     """IP identification."""
+    heard: list[int]
+    """See `duplicate_acks`; -1 for what acknowledges nothing, and for SYNs."""
     tags: list[int] | None = None
     """As they were captured, where some are not those of their connection."""
 

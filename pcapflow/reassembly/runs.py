@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, FIN, RST, SYN, ZERO_WINDOW, SegmentColumns
+from pcapflow.reassembly.duplicate_acks import NOTHING_HEARD, Repeats, heard_columns
 from pcapflow.reassembly.keys import KEY, connection_keys, groups_of
 from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.seqspace import difference
@@ -27,7 +28,7 @@ class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 
     __slots__ = (
-        "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "ident", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
+        "_buffer", "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "ident", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
     )  # fmt: skip
 
     def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64, tags: npt.NDArray[np.uint64] | None = None) -> None:
@@ -63,13 +64,19 @@ class Sorted:
         self.ident = c.ip_id, order
         """int64 (rows of the block,), IP identifications, and which row of the block each row is."""
         self.tags = tags[order] if tags is not None else None
+        self._buffer = block.buffer
         self._lists: Rows | None = None
+
+    def heard(self, rows: _I64 | slice) -> _I64:
+        """int64 (rows,), see `duplicate_acks`."""
+        return heard_columns(self._buffer, self.ack[rows], self.at[rows] - self.options[rows])
 
     def rows(self, silence: int) -> Rows:
         """All rows as lists, for walking; made when the first group of the block is walked. silence: ns of it end a connection, perhaps."""
         if self._lists is None:
+            heard = np.where((self.flags & (ACK | SYN)) == ACK, self.heard(slice(None)), NOTHING_HEARD)
             columns = (
-                self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence), self.ident[0][self.ident[1]],
+                self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence), self.ident[0][self.ident[1]], heard,
             )  # fmt: skip
             self._lists = Rows(*(column.tolist() for column in columns))._replace(tags=None if self.tags is None else self.tags.tolist())
         return self._lists
@@ -112,7 +119,7 @@ class Fin(NamedTuple):
 class Runs:
     """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
 
-    __slots__ = ("_ahead", "_columns", "_short", "bad", "begins", "expected", "fins", "handshakes", "high", "low")
+    __slots__ = ("_ahead", "_columns", "_short", "bad", "begins", "expected", "fins", "handshakes", "high", "low", "repeats")
 
     def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int, reach: int) -> None:
         """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none; of the groups
@@ -202,19 +209,26 @@ class Runs:
         return begins
 
     def _acknowledged(self, s: Sorted, expected: _I64, length: _I64, bad: npt.NDArray[np.bool_]) -> None:
-        """An acknowledgement past what of the peer had been captured at that row is bad; how far they go."""
+        """An acknowledgement past what of the peer had been captured at that row is bad; how far they go, and which say again what was said."""
         self._ahead: list[list[int]] = []
+        self.repeats = Repeats(len(s.keys))
         index = np.arange(len(s.n))
         ends = s.seq + length
         starts = s.starts[s.group]
         acks = (s.flags & ACK) != 0
+        reached: list[_I64] = []
+        behind = np.zeros(len(s.n), dtype=bool)
         for d in (0, 1):
             last = np.maximum.accumulate(np.where((s.direction == d) & (length > 0), index, -1))
             have = expected[s.group, d]
-            reached = np.where(last >= starts, ends[last], have)
-            telling = (s.direction != d) & acks & (have >= 0)
-            bad |= telling & (difference(s.ack, reached) > 0)
-            self._ahead.append(np.maximum.reduceat(np.where(telling, difference(s.ack, have), _NOTHING), s.starts).tolist())
+            reached.append(np.where(last >= starts, ends[last], have))
+            tells = (s.direction != d) & acks & (have >= 0)
+            beyond = difference(s.ack, reached[d])
+            bad |= tells & (beyond > 0)
+            behind |= tells & (beyond < 0)
+            self._ahead.append(np.maximum.reduceat(np.where(tells, difference(s.ack, have), _NOTHING), s.starts).tolist())
+        self.repeats.look(s, acks, np.flatnonzero(behind & (s.n == 0)), reached)
+        self.repeats.whole()
 
     def acked(self, g: int, direction: int) -> int:
         """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; far below for not at all."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pcapflow.decode.segments import ZERO_WINDOW, vlan_ids
 from pcapflow.drops import DropReason
+from pcapflow.reassembly.beliefs import Expected
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.keys import Encapsulation, Endpoint, tag_of, vlans_of
 from pcapflow.reassembly.seqspace import unwrap, wrap
@@ -25,6 +26,7 @@ class Sides(Timed):
         "endpoints",
         "first_direction",
         "inside",
+        "multipath",
         "number",
         "other_vlans",
         "readings",
@@ -49,6 +51,8 @@ class Sides(Timed):
         self.round_trip = self.client_round_trip = -1
         """From SYN to SYN-ACK, and from there to the client's acknowledgement (ns); -1 where that was not seen. Both together are the way there and back."""
         self.start = "midstream"
+        self.multipath = False
+        """The handshake offers Multipath TCP."""
         self.seen = 0
         """Which directions sent something: 1, 2, or both bits."""
         self.other_vlans: dict[int, list[int]] | None = None
@@ -59,6 +63,23 @@ class Sides(Timed):
         if self.client < 0:
             self.client = direction
             self.roles = roles
+
+    def begin(self, direction: int, bases: list[int], *, client: int | None = None, multipath: bool = False) -> None:
+        """What `walk` makes of a SYN from that direction and, where the other one's base is not -1, the SYN-ACK to it; of a SYN-ACK alone, where the
+        client is the other one. multipath: whether Multipath TCP is offered.
+        """
+        self.first_direction = direction
+        self.start = "syn"
+        self.multipath = multipath
+        self.claim_client(direction if client is None else client, "syn" if client is None else "synack")
+        for stream, base in zip(self.streams, bases, strict=True):
+            if base >= 0:
+                stream.begin(base, syn=True)
+
+    def hear(self, first: int, clock: int, last: int) -> None:
+        """Only one direction was seen so far, and it acknowledged these (raw), the first at that clock."""
+        stream = self.streams[self.streams[0].base >= 0]
+        stream.expected = Expected(first, clock, last) if stream.expected is None else stream.expected._replace(last=last)
 
     def synchronised(self, ts: int, *, answer: bool) -> None:
         """A SYN was captured at that time (ns), or the answer to it."""

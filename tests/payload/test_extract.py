@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pcapflow.budget import Ledger
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.paths import Step, parse_path, show_path
+from pcapflow.path_syntax import parse_path
+from pcapflow.paths import Step, show_path
 from pcapflow.payload.extract import Values
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.wanted import wanted

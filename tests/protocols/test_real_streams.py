@@ -13,7 +13,7 @@ import httptools
 import pytest
 
 from pcapflow import pipeline
-from pcapflow.connection_names import connection_name
+from pcapflow.cli.connections import connection_name
 from pcapflow.findings.follow import Following
 from pcapflow.protocols.follower import Follower, Part
 from pcapflow.streams.conversation import Consumer, Conversation

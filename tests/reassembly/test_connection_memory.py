@@ -112,7 +112,7 @@ def test_what_the_network_did_to_a_stream_costs_no_more_than_is_reserved() -> No
     try:
         paths = [NetworkPath() for _ in range(300)]
         for path in paths:
-            path.retransmitted = path.lost = path.reordered = path.zero_windows = path.closed = path.resets = 1 << 40
+            path.retransmitted = path.lost = path.reordered = path.zero_windows = path.closed = path.resets = path.duplicate_acks = 1 << 40
             path.fills(held, 0, (1 << 60) + (1 << 40), 0, 0)
             path.released(1 << 60, (1 << 60) + (1 << 40), 1 << 60)
             path.stalled += 1 << 41

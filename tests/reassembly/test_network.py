@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pcapflow.limits import Limits
-from tests.conftest import Run
+from tests.conftest import Ran, Run
 from tests.craft import Talk, request, response, tcp_frame
 
 BLOCKS = pytest.mark.parametrize("packets", [1, 2, 5, 8192])
@@ -22,6 +24,7 @@ NOTHING = {
     "stalled": 0,
     "zero_windows": 0,
     "closed": 0,
+    "duplicate_acknowledgements": 0,
     "resets": 0,
 }
 
@@ -189,6 +192,100 @@ def test_a_receiver_without_room_is_counted_and_timed_for_the_bytes_that_it_stop
     found = network(run, t, packets)
     assert found["server"] == NOTHING | ({"zero_windows": 2, "closed": 0.005} if opens else {"zero_windows": 1, "closed": 0.004})
     assert found["client"] == NOTHING
+
+
+# --- duplicate acknowledgements
+
+
+def repeats(frames: list[tuple[int, bytes]]) -> dict[tuple[bytes, bytes], int]:
+    """By sender and receiver (address and port), how often the receiver said again what it had said, while more was under way: RFC 5681 section 2, packet by packet."""
+    said: dict[tuple[bytes, bytes], tuple[int, int]] = {}
+    reached: dict[tuple[bytes, bytes], int] = {}
+    found: Counter[tuple[bytes, bytes]] = Counter()
+    for _, frame in frames:
+        ip = frame[14:]
+        tcp = ip[(ip[0] & 15) * 4 : int.from_bytes(ip[2:4], "big")]
+        sender, receiver = ip[12:16] + tcp[:2], ip[16:20] + tcp[2:4]
+        seq, ack, window = (int.from_bytes(tcp[a:b], "big") for a, b in ((4, 8), (8, 12), (14, 16)))
+        flags, data = tcp[13], tcp[tcp[12] >> 4 << 2 :]
+        if flags & 0x04:
+            continue
+        if flags & 0x10 and not flags & 0x02:
+            pure = not data and not flags & 0x01 and window
+            pure = pure and seq >= reached.get((sender, receiver), seq)
+            if pure and said.get((sender, receiver)) == (ack, window) and ack < reached.get((receiver, sender), 0):
+                found[receiver, sender] += 1
+            said[sender, receiver] = ack, window
+        if data or flags & 0x01 or (sender, receiver) not in reached:  # what lies before its first packet was sent
+            reached[sender, receiver] = max(reached.get((sender, receiver), 0), seq + (flags >> 1 & 1) + len(data) + (flags & 1))
+    return found
+
+
+def counted(ran: Ran) -> dict[tuple[bytes, bytes], int]:
+    found = {}
+    for record in ran.of("connection"):
+        ends = {side: ip_address(record[side]["ip"]).packed + record[side]["port"].to_bytes(2, "big") for side in ("client", "server")}
+        for side, other in (("client", "server"), ("server", "client")):
+            n = record["network"][side]["duplicate_acknowledgements"]
+            if n:
+                found[ends[side], ends[other]] = n
+    assert ran.summary.network.duplicate_acknowledgements == sum(found.values())
+    return found
+
+
+@BLOCKS
+def test_an_acknowledgement_that_says_the_same_again_while_more_is_under_way_is_a_duplicate(run: Run, packets: int) -> None:
+    t = handshake().send(0, request()).acknowledge(1).send(1, response(b"x" * 6000), size=1000)
+    for n in (500, 500, 500, 600, 600, 0, 0, 600):  # a window that changes says something new, and one of 0 too
+        ack = t.seq[1] - 5000
+        t.packet(0, 0x10, ack=ack)
+        us, frame = t.frames[-1]
+        t.frames[-1] = us, frame[:48] + n.to_bytes(2, "big") + frame[50:]
+    t.acknowledge(0).acknowledge(0).send(0, request()).acknowledge(1).close()
+    found = network(run, t, packets)
+    assert (found["server"]["duplicate_acknowledgements"], found["client"]["duplicate_acknowledgements"]) == (3, 0)
+    assert repeats(t.frames) == {(b"\x0a\0\0\2\0\x50", b"\x0a\0\0\1\x9c\x40"): 3}
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["data", "ack", "ack", "ack", "lose", "fin", "keepalive"]),
+        st.integers(0, 1),
+        st.integers(0, 3),
+        st.sampled_from([500, 500, 600, 0]),
+    ),
+    max_size=30,
+)
+
+
+@given(steps, st.integers(1, 12), st.booleans())
+def test_duplicate_acknowledgements_are_those_of_the_rfc_whatever_the_blocks(
+    run: Run, made: list[tuple[str, int, int, int]], packets: int, opened: bool
+) -> None:
+    t = handshake() if opened else Talk()
+    behind = [t.seq[0], t.seq[1]]  # what each side has acknowledged of the other
+    ended: set[int] = set()
+    for what, side, n, size in made:
+        begin = len(t.frames)
+        if side in ended and what != "ack":
+            continue
+        if what in ("data", "lose"):
+            t.packet(side, 0x18, b"d" * 100, keep=what == "data", ack=behind[1 - side])
+        elif what == "fin":
+            ended.add(side)
+            t.packet(side, 0x11, ack=behind[1 - side])
+        elif what == "keepalive":
+            t.packet(side, 0x10, seq=t.seq[side] - 1, ack=behind[1 - side])
+        else:
+            behind[1 - side] = min(t.seq[1 - side], max(behind[1 - side], t.seq[1 - side] - 100 * n))
+            t.packet(side, 0x10, ack=behind[1 - side])
+        for i in range(begin, len(t.frames)):
+            us, frame = t.frames[i]
+            t.frames[i] = us, frame[:48] + size.to_bytes(2, "big") + frame[50:]
+    expected = repeats(t.frames)
+    for walk_all in (False, True):
+        ran = run(t.bytes(), replace(Limits(), block_packets=packets), walk_all=walk_all)
+        assert counted(ran) == expected
 
 
 @BLOCKS
