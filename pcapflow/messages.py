@@ -50,6 +50,9 @@ BROKEN = counts("Documents given up while others could be read (NDJSON, JSON tex
 PASSED = counts("Events or texts that are no JSON.")
 DUPLICATES = msgspec.Meta(description="Keys that their object had already; null where nobody counted (`--duplicate-keys`).")
 ERROR = says("The first error.")
+SHAPE = says(
+    "The paths in it and their types, `items[].id: integer`; null where nobody asked (`--shapes`), and where not all of it is there ([how it is written](json.md))."
+)
 JSON_DROP = says_or_null("Why it was dropped.", *REASONS)
 
 
@@ -71,6 +74,7 @@ class JsonBody(msgspec.Struct):
     duplicate_keys: Annotated[int | None, DUPLICATES] = None
     error: Annotated[JsonError | None, ERROR] = None
     drop_reason: Annotated[str | None, JSON_DROP] = None
+    shape: Annotated[list[str] | None, SHAPE] = None
 
 
 class Body(msgspec.Struct):

@@ -81,11 +81,11 @@ class Captures:
         """Fail where `pcapflow check` would. expect: bounds by path, beside the project's; fail_on: kinds of findings; baseline: whether there is one; what is
         None is as the project says.
         """
-        from pcapflow.check.checking import Job
         from pcapflow.check.checking import check as check_one
         from pcapflow.check.config import FAIL_ON, find, load
         from pcapflow.check.expectations import Expectation
         from pcapflow.check.exporters import rest, told
+        from pcapflow.check.verdicts import Job
         from pcapflow.cli.check import project_settings
         from pcapflow.errors import UsageError
 
@@ -101,7 +101,19 @@ class Captures:
         has_baseline = project.baselines if baseline is None else baseline
         command = ("pytest", "--pcapflow-update")
         verdict = check_one(
-            Job(capture, limits or bounds, options, has_baseline, expectations, kinds, self._update, command, takes_path=False)
+            Job(
+                capture,
+                limits or bounds,
+                options,
+                has_baseline,
+                expectations,
+                kinds,
+                self._update,
+                command,
+                takes_path=False,
+                compare=project.compare,
+                rules=project.rules,
+            )
         )
         if verdict.accepted:
             self._accepted.append(f"{capture}: baseline {verdict.accepted}")

@@ -30,6 +30,7 @@ from pcapflow.messages import (
     KEYS,
     PASSED,
     PREFIX,
+    SHAPE,
     TOP,
     JsonError,
     Request,
@@ -228,6 +229,7 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
     duplicate_keys: Annotated[int | None, DUPLICATES]
     error: Annotated[JsonError | None, ERROR]
     drop_reason: Annotated[str | None, JSON_DROP]
+    shape: Annotated[list[str] | None, SHAPE] = None
 
 
 class LimitValue(msgspec.Struct):

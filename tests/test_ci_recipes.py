@@ -68,7 +68,7 @@ def test_the_workflow_goes_red_on_a_regression_and_green_after_the_update(projec
     plant(project)
     good, said = workflow(project)
     assert not good
-    assert "::error file=fixtures/statuses.pcap,title=pcapflow difference::" in said
+    assert "::error file=fixtures/statuses.pcap,title=pcapflow status::" in said
     assert (project / "findings.txt").exists()
     run(project, "pcapflow check --update fixtures")
     assert workflow(project)[0]

@@ -105,6 +105,7 @@ MAY_IMPORT = {
         "check.exporters",
         "check.reports",
         "check.tables",
+        "check.verdicts",
         "check.workers",
         "pipeline",
         "report.documents",

@@ -1,4 +1,4 @@
-"""A capture's report as it was accepted: `a.pcap.report.json`, beside it.
+"""A capture's baseline, beside it: its report as it was accepted (`a.pcap.report.json`, exact mode), or what it says (`a.pcap.content.json`, `check.content`).
 
 Contract: `Baseline` writes what `reports.read_report` reads: the document of `--json`, a record a line, the summary a field a line, without what differs between two
 runs or machines. So a change of the report is a change of few lines in git. The file appears when it is whole.
@@ -6,11 +6,13 @@ runs or machines. So a change of the report is a change of few lines in git. The
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pcapflow.check import content
 from pcapflow.check.walk_summary import settled
 from pcapflow.report.documents import DocumentWriter, Out
 from pcapflow.summary import Summary
@@ -18,9 +20,15 @@ from pcapflow.summary import Summary
 SUFFIX = ".report.json"
 
 
-def path_of(capture: str) -> Path:
-    """Where a capture's baseline lies."""
-    return Path(capture + SUFFIX)
+MODES = ("content", "exact")
+
+
+def place_of_baseline(capture: str, compare: str | None) -> tuple[Path, str]:
+    """Where a capture's baseline lies, or is to lie, and its mode. compare: the mode that is asked for; None for that of the baseline that is there, content where there is none."""
+    by_content, exact = content.path_of(capture), Path(capture + SUFFIX)
+    if compare is None:
+        compare = "exact" if os.path.lexists(exact) and not os.path.lexists(by_content) else "content"
+    return (by_content if compare == "content" else exact), compare
 
 
 class Baseline:

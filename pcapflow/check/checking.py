@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shlex
 import signal
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing import connection
 from multiprocessing.synchronize import Event
@@ -30,101 +28,19 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.folders import skipped_files
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import captures_in
-from pcapflow.check import baseline
+from pcapflow.check import baseline, content, content_mode
 from pcapflow.check.comparing import Comparison, compare
 from pcapflow.check.expectations import Expectation, Violation
 from pcapflow.check.reports import read_report
+from pcapflow.check.verdicts import MOST, Job, Problem, Verdict
 from pcapflow.check.walk_records import name_of, packet_of
-from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
+from pcapflow.errors import DAMAGED, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
 from pcapflow.files import begins_as_capture, discard, is_folder, place_of, put_in_place, temporary
 from pcapflow.limits import Limits
 from pcapflow.messages import JsonBody, JsonError
 from pcapflow.records import AnyRecord, Connection, Drop, Gap, Http, Json, Streams
 from pcapflow.summary import Summary
 from pcapflow.unread import Unread
-
-MOST = 20
-"""Violations of one capture that are told one by one."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to check, and how. There may be many: of each, nothing is kept beside its path but what all share."""
-
-    capture: str
-    limits: Limits
-    options: pipeline.Options
-    has_baseline: bool
-    """Whether it has one, or is to have; False for a project without."""
-    expectations: tuple[Expectation, ...] = ()
-    fail_on: tuple[str, ...] = ()
-    update: bool = False
-    command: tuple[str, ...] = ()
-    """What accepts a report as it is, without the capture's path."""
-    takes_path: bool = True
-    """The path stands behind that."""
-
-    @property
-    def baseline(self) -> Path | None:
-        """Where it lies."""
-        return baseline.path_of(self.capture) if self.has_baseline else None
-
-    @property
-    def update_command(self) -> str:
-        """What accepts the report as it is."""
-        return shlex.join(
-            [
-                *self.command,
-                *(["--"] if self.takes_path and self.capture.startswith("-") else []),
-                *([self.capture] if self.takes_path else []),
-            ]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a check failed. kind: `difference`, `expectation`, `fail-on`, `baseline` or `error`; packet: to look at."""
-
-    kind: str
-    message: str
-    packet: int | None = None
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What came of one capture. result: `ok`, `failed`, or `error` for one that could not be checked; accepted: what became of its baseline, `created` or `updated`."""
-
-    capture: str
-    result: str = "ok"
-    accepted: str = ""
-    accept: str = ""
-    """The command that accepts what differs from the baseline."""
-    exit_status: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    more: int = 0
-    """Problems beside those, counted alone."""
-    changes: list[Problem] = field(default_factory=list)
-    """What an update of the baseline accepted, MOST at the most."""
-    more_changes: int = 0
-    """Differences beside those, counted alone."""
-    warnings: list[str] = field(default_factory=list)
-    packets: int = 0
-    seconds: float = 0.0
-
-    def told(self) -> None:
-        """It was shown: from here on only counts are kept."""
-        self.more += len(self.problems)
-        self.problems, self.changes, self.warnings, self.accept = [], [], [], ""
-
-    def fail(self, problem: Problem, *, status: int = DIFFERENT) -> None:
-        """Add a problem."""
-        self.result = "failed" if status == DIFFERENT else "error"
-        self.exit_status = status
-        if len(self.problems) < MOST:
-            self.problems.append(problem)
-        else:
-            self.more += 1
-
 
 _under_way: set[Path] = set()
 """Temporary files of this process, for `in_a_worker`."""
@@ -160,7 +76,8 @@ def _check(job: Job, verdict: Verdict) -> None:
         with os.fdopen(fd, "wb") as file:
             try:
                 writer = baseline.Baseline(file.write)
-                result = pipeline.run([job.capture], job.limits, job.options, write=writer.records)
+                options = content_mode.options_of(job) if job.mode == "content" else job.options
+                result = pipeline.run([job.capture], job.limits, options, write=writer.records)
                 writer.summary(result.summary)
                 file.flush()
             except OSError as e:
@@ -217,8 +134,13 @@ def _whole(result: pipeline.Result, verdict: Verdict) -> bool:
 def _judge(job: Job, report: Path, summary: Summary, verdict: Verdict) -> None:
     for problem in chain(_fail_on(job.fail_on, report), _expected(job.expectations, report, summary)):
         verdict.fail(problem)
-    accepted = _against_baseline(job, job.baseline, report, verdict) if job.baseline is not None else ""
-    if accepted and job.baseline is not None:
+    if job.baseline is None:
+        return
+    if job.mode == "content":
+        content_mode.judge(job, job.baseline, report, verdict)
+        return
+    accepted = _against_baseline(job, job.baseline, report, verdict)
+    if accepted:
         put_in_place(report, place_of(job.baseline))
         verdict.accepted = accepted
 
@@ -370,20 +292,7 @@ def captures_of(folder: str, limits: Limits, ledger: Ledger) -> tuple[list[str],
     of a run, whose names are kept together.
     """
     captures, others = captures_in(folder, limits, ledger, Interrupt())
-    baselines = {path for path in others if path.endswith(baseline.SUFFIX)}
-    missed = {path.removesuffix(baseline.SUFFIX) for path in baselines} - set(captures)
+    suffixes = (baseline.SUFFIX, content.SUFFIX)
+    baselines = {path for path in others if path.endswith(suffixes)}
+    missed = {path.removesuffix(suffixes[0]).removesuffix(suffixes[1]) for path in baselines} - set(captures)
     return sorted({*captures, *missed}), skipped_files([path for path in others if path not in baselines and path not in missed])
-
-
-def interrupted(job: Job) -> Verdict:
-    """The verdict on a capture that was not looked at, or not to its end, since the user asked to stop."""
-    verdict = Verdict(job.capture)
-    verdict.fail(Problem("error", "interrupted"), status=INTERRUPTED)
-    return verdict
-
-
-def lost(job: Job) -> Verdict:
-    """The verdict on a capture whose process ended without one: the system killed it, or it crashed."""
-    verdict = Verdict(job.capture)
-    verdict.fail(Problem("error", "its process was killed, most likely for want of memory"), status=OUT_OF_MEMORY)
-    return verdict

@@ -6,22 +6,26 @@ Contract: `find` looks from a folder upwards; `load` raises `UsageError` with th
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from pcapflow.check.baseline import MODES
 from pcapflow.check.expectations import Expectation
+from pcapflow.check.ignoring import Rules
 from pcapflow.errors import UsageError
 from pcapflow.files import is_file
 from pcapflow.suggestions import did_you_mean
 from pcapflow.terminal_text import brief
 
 NAME = "pcapflow.toml"
+_PERCENT = re.compile(r"([0-9]{1,6})%")
 FAIL_ON = ("gap", "drop", "unread", "truncated", "invalid-json", "anomaly", "unanswered", "5xx")
 _TABLES = ("options", "check", "expect")
-_CHECK = ("fail-on", "baselines")
+_CHECK = ("fail-on", "baselines", "compare", "ignore", "header-values", "size-tolerance")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Config:
     options: dict[str, Any] = field(default_factory=dict)
     fail_on: tuple[str, ...] = ()
     baselines: bool = True
+    compare: str | None = None
+    """`content`, `exact`; None for the mode of the baseline that is there."""
+    rules: Rules = field(default_factory=Rules)
     expect: tuple[tuple[str, tuple[Expectation, ...]], ...] = ()
 
     def expectations(self, capture: str) -> tuple[Expectation, ...]:
@@ -107,6 +114,9 @@ def load(path: Path | None) -> Config:
     baselines = check.get("baselines", True)
     if not isinstance(baselines, bool):
         raise UsageError(f"{path}: check.baselines: write true or false")
+    compare = check.get("compare")
+    if compare is not None and compare not in MODES:
+        raise UsageError(f"{path}: check.compare: {brief(compare):.80}: write one of {', '.join(MODES)}")
     expectations = []
     for glob, bounds in expect.items():
         if not isinstance(bounds, dict):
@@ -115,7 +125,24 @@ def load(path: Path | None) -> Config:
             expectations.append((glob, tuple(Expectation.parse(name, bound) for name, bound in _flat(bounds).items())))
         except UsageError as e:
             raise UsageError(f"{path}: expect.{glob!r}: {e}") from None
-    return Config(path.parent, str(path), options, tuple(fail_on), baselines, tuple(expectations))
+    return Config(path.parent, str(path), options, tuple(fail_on), baselines, compare, _rules(path, check), tuple(expectations))
+
+
+def _rules(path: Path, check: dict[str, Any]) -> Rules:
+    lists = []
+    for name in ("ignore", "header-values"):
+        value = check.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise UsageError(f"{path}: check.{name}: write a list of strings")
+        lists.append(value)
+    tolerance = check.get("size-tolerance", "50%")
+    match = _PERCENT.fullmatch(tolerance) if isinstance(tolerance, str) else None
+    if match is None:
+        raise UsageError(f"{path}: check.size-tolerance: write it as 50%")
+    try:
+        return Rules.parse(lists[0], lists[1], int(match[1]) / 100)
+    except UsageError as e:
+        raise UsageError(f"{path}: check.{e}") from None
 
 
 def _flat(bounds: dict[str, Any], before: str = "") -> dict[str, Any]:

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Self
 
-from pcapflow.check.checking import Problem, Verdict
+from pcapflow.check.verdicts import Problem, Verdict
 from pcapflow.errors import OutputError
 from pcapflow.files import spool
 
@@ -23,13 +23,17 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def told(problem: Problem) -> str:
     """A problem on one line."""
-    at = f" (packet {problem.packet})" if problem.packet is not None else ""
-    return problem.message + at
+    places = [f"{name} {n}" for name, n in (("connection", problem.connection), ("packet", problem.packet)) if n is not None]
+    return f"{problem.message} ({', '.join(places)})" if places else problem.message
 
 
 def rest(verdict: Verdict) -> list[str]:
     """What stands below the problems."""
     more = [f"and {verdict.more:,} more"] if verdict.more else []
+    if verdict.followed:
+        more.append(f"and {verdict.followed:,} differences that follow from these")
+    if verdict.show:
+        more.append(f"look at the first: {verdict.show}")
     return [*more, f"if that is as it should be: {verdict.accept}"] if verdict.accept else more
 
 

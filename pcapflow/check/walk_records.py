@@ -62,6 +62,7 @@ def json_body(at: str, a: JsonBody, b: JsonBody, out: Out) -> None:
     out(f"{at}.duplicate_keys", a.duplicate_keys, b.duplicate_keys)
     perhaps(f"{at}.error", a.error, b.error, out, json_error)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
+    shape(f"{at}.shape", a.shape, b.shape, out)
 
 
 def body(at: str, a: Body, b: Body, out: Out) -> None:
@@ -165,6 +166,13 @@ def json(at: str, a: Json, b: Json, out: Out) -> None:
     out(f"{at}.duplicate_keys", a.duplicate_keys, b.duplicate_keys)
     perhaps(f"{at}.error", a.error, b.error, out, json_error)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
+    shape(f"{at}.shape", a.shape, b.shape, out)
+
+
+def shape(at: str, a: list[str] | None, b: list[str] | None, out: Out) -> None:
+    """Walks the shape of JSON: a report that was made without shapes differs in none."""
+    if a is not None and b is not None:
+        out(at, a, b)
 
 
 def file_name(path: str | None) -> str | None:

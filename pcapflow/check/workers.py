@@ -16,8 +16,9 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
-from pcapflow.check.checking import Job, Verdict, in_a_worker, interrupted, lost
 from pcapflow.check.checking import check as check_one
+from pcapflow.check.checking import in_a_worker
+from pcapflow.check.verdicts import Job, Verdict, interrupted, lost
 from pcapflow.errors import INTERRUPTED
 
 _GRACE = 0.5

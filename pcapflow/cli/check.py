@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,8 @@ from pcapflow.limits import MOST, Limits
 from pcapflow.terminal_text import brief, plain
 
 if TYPE_CHECKING:
-    from pcapflow.check.checking import Job, Verdict
     from pcapflow.check.config import Config
+    from pcapflow.check.verdicts import Job, Verdict
     from pcapflow.pipeline import Options
 
 _EXAMPLES = """\b
@@ -75,6 +76,14 @@ _NOT_SETTINGS = ("quiet", "simulate")
     default=None,
     help="Captures checked at one time, each in a process of its own.  [default: processors]",
 )
+@click.option(
+    "--compare",
+    type=click.Choice(["content", "exact"]),
+    default=None,
+    help="What the capture says, or its report field by field.  [default: as the baseline that is there; content]",
+)
+@click.option("--allow-empty", is_flag=True, help="Take a capture without a TCP connection too.")
+@click.option("--explain", is_flag=True, help="Say how much each rule of `ignore` left out.")
 @click.option("--junit", metavar="FILE", type=click.Path(), default=None, help="Write the result as JUnit XML too.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="Text, or annotations for GitHub."
@@ -89,6 +98,9 @@ def check(
     fail_on: str | None,
     config: str | None,
     jobs: int | None,
+    compare: str | None,
+    allow_empty: bool,
+    explain: bool,
     junit: str | None,
     form: str,
     **run: Any,
@@ -110,22 +122,33 @@ def check(
             "--update writes baselines, and "
             + ("--no-baseline says that there are none" if no_baseline else f"{project.source} says that there are none")
         )
-    work = list(_jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines))
+    project = replace(project, compare=compare or project.compare)
+    work = list(
+        _jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines, allow_empty=allow_empty)
+    )
     read = chain(captures, (str(job.baseline) for job in work if job.has_baseline), [project.source])
     refuse_overwriting(read, {"--junit": junit, "the result": "-"})
     refuse_one_place_twice({"the result": "-", "--junit": junit})
     if update:
         _refuse_baselines_elsewhere(work, project, junit)
     _say_which_globs_match_nothing(project, captures, work)
+    verdicts = _judged(work, jobs or _usual_jobs(work), form, quiet=run["quiet"], junit=junit)
+    _say_what_was_ignored(verdicts, project, explain=explain)
+    statuses = {verdict.exit_status for verdict in verdicts}
+    raise errors.Finished(next(status for status in _ORDER if status in statuses))
+
+
+def _judged(work: list[Job], jobs: int, form: str, *, quiet: bool, junit: str | None) -> list[Verdict]:
+    """The verdicts, each told as it comes."""
     from pcapflow.check.exporters import JUnit
     from pcapflow.check.workers import verdicts_of
 
     verdicts: list[Verdict] = []
     with ExitStack() as stack:
         out = stack.enter_context(open_output(None))
-        text = _Text(out, form, quiet=run["quiet"])
+        text = _Text(out, form, quiet=quiet)
         cases = stack.enter_context(JUnit()) if junit is not None else None
-        for verdict in verdicts_of(work, jobs or _usual_jobs(work)):
+        for verdict in verdicts_of(work, jobs):
             verdicts.append(verdict)
             if form == "github":
                 text.github(verdict)
@@ -138,8 +161,19 @@ def check(
         if cases is not None:
             with open_output(junit) as file:
                 cases.write(file.write)
-        statuses = {verdict.exit_status for verdict in verdicts}
-        raise errors.Finished(next(status for status in _ORDER if status in statuses))
+    return verdicts
+
+
+def _say_what_was_ignored(verdicts: list[Verdict], project: Config, *, explain: bool) -> None:
+    """How much each rule left out, where somebody asks; a rule that left nothing out of any capture may be misspelt."""
+    if not any(verdict.ignored for verdict in verdicts):
+        return
+    for rule in project.rules.used:
+        n = sum(verdict.ignored.get(rule, 0) for verdict in verdicts)
+        if explain:
+            errors.say(f"ignore {rule!r}: left out {n:,}")
+        elif not n:
+            errors.say(f"warning: {project.source}: ignore {rule!r} left nothing out of any capture")
 
 
 def _refuse_baselines_elsewhere(work: list[Job], project: Config, junit: str | None) -> None:
@@ -163,18 +197,32 @@ def _jobs(
     *,
     update: bool,
     baselines: bool,
+    allow_empty: bool,
 ) -> Iterator[Job]:
     from pcapflow.check import baseline
-    from pcapflow.check.checking import Job
+    from pcapflow.check.verdicts import Job
 
     bounds, options = _settings(ctx, project, run)
     command = ("pcapflow", "check", "--update", *_options_given(ctx))
     for capture in dict.fromkeys(_expanded(captures)):
-        place = baseline.path_of(capture) if baselines else None
+        place = baseline.place_of_baseline(capture, project.compare)[0] if baselines else None
         beside = is_file(capture) and not capture.startswith(("/dev/", "/proc/"))
         if place is not None and is_there(capture) and not beside:
             raise UsageError(f"{capture}: is no file that a baseline can lie beside; use analyze, or --no-baseline")
-        yield Job(capture, bounds, options, baselines, project.expectations(capture), fail_on, update, command)
+        yield Job(
+            capture,
+            bounds,
+            options,
+            baselines,
+            project.expectations(capture),
+            fail_on,
+            update,
+            command,
+            True,
+            project.compare,
+            project.rules,
+            allow_empty,
+        )
 
 
 def _usual_jobs(work: list[Job]) -> int:
@@ -202,7 +250,7 @@ def _say_which_globs_match_nothing(project: Config, given: tuple[str, ...], work
 
 def _options_given(ctx: click.Context) -> list[str]:
     """The options on the command line that say how captures are analysed, as they stand there."""
-    names = {param.name for param in OPTIONS_OF_A_RUN} | {"config"}
+    names = {param.name for param in OPTIONS_OF_A_RUN} | {"config", "compare", "allow_empty"}
     line = sys.argv[sys.argv.index("check") + 1 :] if "check" in sys.argv else []
     try:
         raw, _, _ = ctx.command.make_parser(ctx).parse_args(list(line))

@@ -34,7 +34,7 @@ GROUPS = {
         "gap_fill",
     ),
     "What is looked at": ("expression", "begin", "end", "packets", "tunnels", "vlan_key", "verify_checksums"),
-    "What is looked for in messages": ("headers", "show_secrets", "sniff_json", "hash_bodies", "duplicate_keys"),
+    "What is looked for in messages": ("headers", "show_secrets", "sniff_json", "hash_bodies", "duplicate_keys", "shapes"),
     "Memory and limits": (
         "memory_limit",
         "process_limit",
@@ -57,6 +57,7 @@ RARE = frozenset(
         "sniff_json",
         "hash_bodies",
         "duplicate_keys",
+        "shapes",
         "process_limit",
         "ring_size",
         "ring_ranges",

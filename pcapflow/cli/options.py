@@ -101,6 +101,7 @@ _OPTIONS = (
 _LOOKING = (
     click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing."),
     click.option("--hash-bodies", is_flag=True, help="Give the SHA-256 of every body that came whole."),
+    click.option("--shapes", is_flag=True, help="Give the shape of every body of JSON: its paths and their types."),
     click.option("--duplicate-keys", is_flag=True, help="Count keys that their JSON object had already."),
 )
 
@@ -126,7 +127,7 @@ def looking_options(command: _Command) -> _Command:
 
 def looking(given: Mapping[str, Any]) -> Looking:
     """What those options say."""
-    return Looking(sniff=given["sniff_json"], hashes=given["hash_bodies"], duplicate_keys=given["duplicate_keys"])
+    return Looking(sniff=given["sniff_json"], hashes=given["hash_bodies"], duplicate_keys=given["duplicate_keys"], shapes=given["shapes"])
 
 
 def run_options(command: _Command) -> _Command:

@@ -20,7 +20,8 @@ from pcapflow.payload.content import Decoder, missing
 from pcapflow.payload.duplicates import DuplicateKeys
 from pcapflow.payload.json_formats import open_text, seems_json
 from pcapflow.payload.json_texts import Text
-from pcapflow.payload.tap import Tap
+from pcapflow.payload.shape import Shapes
+from pcapflow.payload.tap import Both, Tap
 
 if TYPE_CHECKING:
     import hashlib
@@ -36,7 +37,7 @@ class BodyReader:
     """One body."""
 
     __slots__ = (
-        "_begin", "_decoder", "_duplicates", "_first", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_shut", "_tap", "_text",
+        "_begin", "_decoder", "_duplicates", "_first", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_shapes", "_shut", "_tap", "_text",
         "decoded_bytes", "drop", "json", "sha256",
     )  # fmt: skip
 
@@ -57,7 +58,8 @@ class BodyReader:
         self._ledger = ledger
         self._hash = _sha256() if looking.hashes else None
         self._duplicates = DuplicateKeys(limits, ledger.json) if looking.duplicate_keys and tap is None else None
-        self._tap = tap or self._duplicates
+        self._shapes = Shapes(ledger.json) if looking.shapes and tap is None else None
+        self._tap = tap or (Both(self._duplicates, self._shapes) if self._duplicates and self._shapes else self._duplicates or self._shapes)
         self._form = form
         self._begin: bytes = b""
         """The first bytes of a body that does not say what it is."""
@@ -184,7 +186,7 @@ class BodyReader:
         if self._tap is not None:
             self._tap.close()
         # whoever listens may know whose body this is, and so this: nothing here is freed but by its count
-        self._tap = self._text = self._duplicates = None
+        self._tap = self._text = self._duplicates = self._shapes = None
         self._ledger.json.release(self._reserved)
         self._reserved = 0
 
@@ -206,6 +208,8 @@ class BodyReader:
             found.drop_reason = self.drop.reason.value
         if self._duplicates is not None:
             found.duplicate_keys = self._duplicates.count
+        if self._shapes is not None and found.status == "complete" and not found.broken:
+            found.shape = self._shapes.lines()
         return found
 
     def _decoded(self, data: bytes) -> None:

@@ -22,3 +22,27 @@ class Tap(Protocol):
     def close(self) -> None:
         """The body is over."""
         ...
+
+
+class Both:
+    """Two taps for one body."""
+
+    __slots__ = ("_taps",)
+
+    def __init__(self, *taps: Tap) -> None:
+        self._taps = taps
+
+    def begin(self) -> None:
+        """A text begins."""
+        for tap in self._taps:
+            tap.begin()
+
+    def take(self, data: bytes, events: list[Event], *, broken: bool = False) -> Drop | None:
+        """The next events; the first drop counts."""
+        drops = [tap.take(data, events, broken=broken) for tap in self._taps]
+        return next((drop for drop in drops if drop is not None), None)
+
+    def close(self) -> None:
+        """The body is over."""
+        for tap in self._taps:
+            tap.close()

@@ -35,6 +35,8 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def pcapflow(project: Path) -> Pcapflow:
     def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        if args[0] == "check":  # content mode has tests of its own (tests/check/test_content.py)
+            args = ("check", "--compare", "exact", *args[1:])
         return launch_text(*args, cwd=project, env={"COLUMNS": "100", **env})
 
     return run
@@ -43,7 +45,7 @@ def pcapflow(project: Path) -> Pcapflow:
 def test_a_missing_baseline_is_a_failure_with_the_command_that_makes_it(pcapflow: Pcapflow, project: Path) -> None:
     ran = pcapflow("check", "fixtures/lossy.pcap")
     assert ran.returncode == 1
-    assert "accept the report as it is now: pcapflow check --update fixtures/lossy.pcap" in ran.stdout
+    assert "accept the report as it is now: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
     command = ran.stdout.split("as it is now: ")[1].splitlines()[0].split()
     assert pcapflow(*command[1:]).returncode == 0
     assert pcapflow("check", "fixtures/lossy.pcap").returncode == 0
@@ -426,7 +428,7 @@ def test_a_baseline_that_cannot_be_read_is_replaced_where_update_asks(pcapflow: 
             assert ran.returncode in (0, 3)
             continue
         assert ran.returncode == 3, ran
-        assert "accept the report as it is now: pcapflow check --update fixtures/lossy.pcap" in ran.stdout
+        assert "accept the report as it is now: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
         assert "b'" not in ran.stdout
         assert "baseline replaced" in pcapflow("check", "--update", "fixtures/lossy.pcap").stdout
         assert place.read_bytes() == whole
@@ -599,7 +601,7 @@ def test_another_limit_is_one_difference_and_what_is_expected_stands_first(pcapf
         "FAILED fixtures/lossy.pcap: 2 problems",
         "    tcp.gaps is 6, expected 0",
         "    made with another limit: .limits.memory_limit: 67108864 -> 33554432",
-        "    if that is as it should be: pcapflow check --update fixtures/lossy.pcap",
+        "    if that is as it should be: pcapflow check --update --compare exact fixtures/lossy.pcap",
         "result capture                  packets  problems  baseline",
     ]
 
@@ -614,8 +616,8 @@ def test_expectations_that_are_for_no_capture_of_a_folder_are_named(pcapflow: Pc
 
 def test_what_is_shown_of_thousands_of_captures_is_not_kept(project: Path) -> None:
     """Each has problems of 16 KB, and JUnit's file all of them."""
-    from pcapflow.check.checking import Problem, Verdict
     from pcapflow.check.exporters import JUnit
+    from pcapflow.check.verdicts import Problem, Verdict
 
     tracemalloc.start()
     with JUnit() as cases:

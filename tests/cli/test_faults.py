@@ -218,7 +218,7 @@ def test_standard_output_that_is_an_input_is_refused_and_the_input_kept(tmp_path
     assert (tmp_path / "in.pcap").read_bytes() == Path(SAMPLE).read_bytes()
 
 
-@pytest.mark.parametrize("read", ["x.pcap.report.json", "pcapflow.toml"])
+@pytest.mark.parametrize("read", ["x.pcap.content.json", "pcapflow.toml"])
 def test_junit_over_a_baseline_or_the_settings_is_refused(tmp_path: Path, read: str) -> None:
     shutil.copy(SAMPLE, tmp_path / "x.pcap")
     (tmp_path / "pcapflow.toml").write_text("[options]\n")
@@ -401,7 +401,7 @@ def test_what_a_killed_run_left_is_no_capture_and_no_baseline_and_the_next_run_r
     assert not left.exists()
     assert under_way.exists()  # somebody has it open
     os.close(fd)
-    assert sorted(path.name for path in tmp_path.iterdir() if not is_temporary(path.name)) == ["a.pcap", "a.pcap.report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir() if not is_temporary(path.name)) == ["a.pcap", "a.pcap.content.json"]
 
 
 def test_numbers_beyond_what_a_limit_may_be_are_refused() -> None:
@@ -530,11 +530,11 @@ def test_a_report_with_half_a_character_is_read_or_refused_whatever_ijson_would_
 
 def test_an_update_over_the_settings_is_refused(tmp_path: Path) -> None:
     shutil.copy(SAMPLE, tmp_path / "a")
-    (tmp_path / "a.report.json").write_text("[options]\n")
+    (tmp_path / "a.content.json").write_text("[options]\n")
     done = subprocess.run(
-        [*PROGRAM, "check", "-j1", "--update", "--config", "a.report.json", "a"], check=False, cwd=tmp_path, capture_output=True, text=True
+        [*PROGRAM, "check", "-j1", "--update", "--config", "a.content.json", "a"], check=False, cwd=tmp_path, capture_output=True, text=True
     )
-    assert (done.returncode, (tmp_path / "a.report.json").read_text()) == (2, "[options]\n")
+    assert (done.returncode, (tmp_path / "a.content.json").read_text()) == (2, "[options]\n")
 
 
 def test_a_file_in_the_place_of_a_table_is_refused(tmp_path: Path) -> None:
@@ -571,25 +571,25 @@ def test_several_files_of_one_run_in_one_folder_take_their_places_together(tmp_p
 def test_junit_in_the_place_of_a_baseline_to_be_made_is_refused(tmp_path: Path) -> None:
     shutil.copy(SAMPLE, tmp_path / "x.pcap")
     (tmp_path / "link").symlink_to(tmp_path)
-    for place in ("x.pcap.report.json", "link/x.pcap.report.json"):
+    for place in ("x.pcap.content.json", "link/x.pcap.content.json"):
         done = launch_text("check", "-q", "--update", "--junit", place, "x.pcap", cwd=tmp_path)
         assert done.returncode == 2
         assert "--junit goes there already" in one_line(done)
-        assert not (tmp_path / "x.pcap.report.json").exists()
+        assert not (tmp_path / "x.pcap.content.json").exists()
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_baseline_that_is_a_link_is_updated_where_it_leads(tmp_path: Path, there: bool) -> None:
     (tmp_path / "store").mkdir()
     shutil.copy(SAMPLE, tmp_path / "x.pcap")
-    place, target = tmp_path / "x.pcap.report.json", tmp_path / "store" / "x.json"
+    place, target = tmp_path / "x.pcap.content.json", tmp_path / "store" / "x.json"
     if there:
         assert launch_text("check", "-q", "--update", "x.pcap", cwd=tmp_path).returncode == 0
         place.rename(target)
     place.symlink_to(target)
     assert launch_text("check", "-q", "--update", "--packets", "100", "x.pcap", cwd=tmp_path).returncode == 0
     assert place.is_symlink()
-    assert json.loads(target.read_text())["decode"]["packets"] == 100
+    assert json.loads(target.read_text())["schema"] == "pcapflow.baseline/1"
     assert launch_text("check", "-q", "--packets", "100", "x.pcap", cwd=tmp_path).returncode == 0
 
 
@@ -675,7 +675,7 @@ def test_no_output_takes_the_place_of_another_by_whatever_name(tmp_path: Path, l
     (tmp_path / "linked" / "http.parquet").symlink_to("../x")
     (tmp_path / "twice" / "http.parquet").symlink_to("../z")
     (tmp_path / "twice" / "gap.parquet").symlink_to("../z")
-    (tmp_path / "y.pcap.report.json").symlink_to("x.pcap.report.json")
+    (tmp_path / "y.pcap.content.json").symlink_to("x.pcap.content.json")
     done = subprocess.run(f"{' '.join(PROGRAM)} {line}", shell=True, check=False, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     one_line(done)

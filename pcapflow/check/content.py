@@ -1,0 +1,246 @@
+"""What a capture says, without what differs between two recordings of it: the report of content mode.
+
+Contract: `content_of` takes a report's records and makes its `Content`, and `Seen`, where in this capture each outcome is; `written` and `read_content` are its file,
+`NAME.content.json`: keys sorted, one outcome a line. An outcome is what one exchange came to, by endpoint (method and path, ids folded): status, version, names of header fields,
+media type, coding, how its bodies ended, and the shape of their JSON. Times, ports, addresses, packet numbers, memory, file names and order are in none.
+
+Invariant: what is kept is one outcome of each kind, OUTCOMES at the most; those beyond are told by their status alone. A body that did not come whole has no shape and no size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from pcapflow.check.ignoring import Rules
+from pcapflow.endpoint_names import endpoint_of
+from pcapflow.errors import ReportError
+from pcapflow.messages import Body, Header, Request, Response
+from pcapflow.records import AnyRecord, Drop, Gap, Http
+from pcapflow.summary import Summary
+
+SCHEMA = "pcapflow.baseline/1"
+SUFFIX = ".content.json"
+OUTCOMES = 2_000
+"""Different outcomes of one capture that are told apart."""
+_GAPS = 10
+"""Gaps that are told one by one."""
+_MOST_BYTES = 8 << 20
+NO_REQUEST = "(no request)"
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
+    """A request or a response."""
+
+    version: str = "1.1"
+    headers: tuple[str, ...] = ()
+    """Names, small letters, sorted; `name: value` of those whose values are compared."""
+    type: str | None = None
+    coding: str | None = None
+    body: str = "complete"
+    json: str | None = None
+    """How its JSON ended; None for none, and for JSON that is complete and has a shape."""
+    shape: tuple[str, ...] | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
+    """What an exchange came to."""
+
+    status: int = 0
+    """0: there was no answer."""
+    request: Message | None = None
+    response: Message | None = None
+    anomalies: tuple[str, ...] = ()
+
+
+class Counted(msgspec.Struct, omit_defaults=True):
+    """An outcome, how often it came, and the least and greatest size of its bodies, content codings undone; None where one did not come whole."""
+
+    count: int
+    outcome: Outcome
+    request_bytes: tuple[int, int] | None = None
+    response_bytes: tuple[int, int] | None = None
+
+
+class Content(msgspec.Struct):
+    """A capture's. Maps are sorted by their keys."""
+
+    endpoints: dict[str, list[Counted]]
+    spoken: list[str]
+    gaps: int = 0
+    missing_bytes: int = 0
+    drops: dict[str, int] = {}
+    unread: dict[str, int] = {}
+    """Bytes by reason."""
+    connections: bool = False
+    """Whether there are any."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an outcome is first in this capture."""
+
+    connection: int
+    packet: int
+
+
+@dataclass
+class Seen:
+    """What only this capture knows. gaps: the first of them; broken: bodies that did not come whole, by connection, with their endpoint."""
+
+    places: dict[tuple[str, Outcome], Place] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+    broken: dict[tuple[int, str], str] = field(default_factory=dict)
+
+
+def content_of(records: Iterator[AnyRecord], rules: Rules) -> tuple[Content, Seen]:
+    """A report's content. rules: what is left out of it, and what more is compared."""
+    found: dict[str, dict[Outcome, Counted]] = {}
+    seen = Seen()
+    outcomes = 0
+    content = Content({}, [])
+    for record in records:
+        if isinstance(record, Http):
+            endpoint = _endpoint(record)
+            if rules.hides_endpoint(endpoint):
+                continue
+            outcome = _outcome(endpoint, record, rules)
+            if outcomes >= OUTCOMES and outcome not in found.get(endpoint, ()):
+                outcome = Outcome(outcome.status)
+            outcomes += outcome not in found.setdefault(endpoint, {})
+            _count(found[endpoint], outcome, record)
+            _place(seen, endpoint, outcome, record)
+        elif isinstance(record, Gap):
+            seen.gaps += [record] if len(seen.gaps) < _GAPS else []
+        elif isinstance(record, Drop):
+            seen.drops += [record] if len(seen.drops) < _GAPS else []
+        elif isinstance(record, Summary):
+            _totals(content, record)
+    for endpoint in sorted(found):
+        content.endpoints[endpoint] = sorted(found[endpoint].values(), key=sorting)
+    return content, seen
+
+
+def sorting(one: Counted) -> tuple[int, bytes]:
+    """The order of an endpoint's outcomes."""
+    return one.outcome.status, msgspec.json.encode(one.outcome)
+
+
+def _endpoint(record: Http) -> str:
+    request = record.request
+    return endpoint_of(request.method, None, request.target) if request is not None else NO_REQUEST
+
+
+def _outcome(endpoint: str, record: Http, rules: Rules) -> Outcome:
+    response = record.response
+    return Outcome(
+        0 if response is None else response.status,
+        _message(endpoint, "request", record.request, rules),
+        _message(endpoint, "response", response, rules),
+        tuple(sorted(record.anomalies)),
+    )
+
+
+def _message(endpoint: str, side: str, message: Request | Response | None, rules: Rules) -> Message | None:
+    if message is None:
+        return None
+    body = message.body
+    names = {_field(header, rules) for header in message.headers or () if not rules.hides_header(endpoint, side, header.name)}
+    if body.framing == "none" or rules.hides_body(endpoint, side):
+        return Message(message.version, tuple(sorted(names)))
+    json = body.json
+    shape = tuple(rules.shape(json.shape)) if json is not None and json.shape is not None else None
+    status = json.status if json is not None and shape is None else None
+    kind = (body.content_type or "").partition(";")[0].strip().lower() or None
+    return Message(message.version, tuple(sorted(names)), kind, body.content_encoding, body.status, status, shape)
+
+
+def _field(header: Header, rules: Rules) -> str:
+    name = header.name.lower()
+    return f"{name}: {header.value}" if name in rules.header_values else name
+
+
+def _size(body: Body) -> int | None:
+    return (body.decoded_bytes if body.decoded_bytes is not None else body.bytes) if body.status == "complete" else None
+
+
+def _count(found: dict[Outcome, Counted], outcome: Outcome, record: Http) -> None:
+    one = found.get(outcome)
+    if one is None:
+        one = found[outcome] = Counted(0, outcome)
+    one.count += 1
+    for name, message in (("request_bytes", record.request), ("response_bytes", record.response)):
+        size = _size(message.body) if message is not None and message.body.framing != "none" else None
+        if size is not None:
+            known = getattr(one, name) or (size, size)
+            setattr(one, name, (min(known[0], size), max(known[1], size)))
+
+
+def _place(seen: Seen, endpoint: str, outcome: Outcome, record: Http) -> None:
+    packets = [message.packet for message in (record.request, record.response) if message is not None and message.packet is not None]
+    seen.places.setdefault((endpoint, outcome), Place(record.connection, packets[0] if packets else record.connection))
+    for side, message in (("client", record.request), ("server", record.response)):
+        if message is not None and message.body.status != "complete":
+            seen.broken.setdefault((record.connection, side), endpoint)
+
+
+def _totals(content: Content, summary: Summary) -> None:
+    tcp = summary.tcp
+    content.spoken = sorted(name for name in tcp.spoken if name != "empty")
+    content.gaps, content.missing_bytes = tcp.gaps, tcp.missing_bytes
+    content.drops = {name: drop.count for name, drop in sorted(summary.drops.by_reason.items())}
+    content.unread = {name: one.bytes for name, one in sorted(tcp.unread.items())}
+    content.connections = tcp.connections > 0
+
+
+# --- its file
+
+
+def path_of(capture: str) -> Path:
+    """Where a capture's baseline lies."""
+    return Path(capture + SUFFIX)
+
+
+def written(content: Content) -> bytes:
+    """The file: an outcome a line."""
+    fields = msgspec.to_builtins(content)
+    del fields["endpoints"]
+    head = msgspec.json.encode({"schema": SCHEMA, "compare": "content", **{name: fields[name] for name in sorted(fields)}})[:-1]
+    parts = [head, b',\n"endpoints":{']
+    for i, (name, outcomes) in enumerate(content.endpoints.items()):
+        parts.append(b"," * (i > 0) + b"\n" + msgspec.json.encode(name) + b":[\n")
+        parts.append(b",\n".join(map(msgspec.json.encode, outcomes)) + b"]")
+    return b"".join((*parts, b"\n}}\n"))
+
+
+class _File(msgspec.Struct):
+    schema: str
+    endpoints: dict[str, list[Counted]] = {}
+    spoken: list[str] = []
+    gaps: int = 0
+    missing_bytes: int = 0
+    drops: dict[str, int] = {}
+    unread: dict[str, int] = {}
+    connections: bool = True
+
+
+def read_content(path: Path) -> Content:
+    """A baseline. Raises `ReportError`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as e:
+        raise ReportError(f"{path}: cannot be opened: {e.strerror or e}") from None
+    if len(data) > _MOST_BYTES:
+        raise ReportError(f"{path}: is larger than any baseline, {_MOST_BYTES} bytes")
+    try:
+        found = msgspec.json.decode(data, type=_File)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
+        raise ReportError(f"{path}: is no baseline of content mode: {e}") from None
+    if found.schema != SCHEMA:
+        raise ReportError(f"{path}: is of schema {found.schema:.60}, not {SCHEMA}")
+    return Content(found.endpoints, found.spoken, found.gaps, found.missing_bytes, found.drops, found.unread, found.connections)

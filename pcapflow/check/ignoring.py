@@ -1,0 +1,105 @@
+"""What a project leaves out of a comparison, and what more it compares.
+
+Contract: `Rules.parse` takes the settings and raises `UsageError` for what is no rule. A rule is `GET /uuid` (an endpoint), `GET /uuid body` (its bodies), `headers.date` or `GET /x headers.etag`
+(a field, by name), or a path into JSON bodies: `.items[].id`, `..ts` (the key wherever it is). `used` has the rules that left something out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from pcapflow.errors import UsageError
+from pcapflow.path_syntax import parse_path
+from pcapflow.paths import show_path
+
+_ENDPOINT = re.compile(r"(?P<endpoint>[A-Z]{1,20} \S{1,400})(?: (?P<what>body|headers\.(?P<name>[A-Za-z0-9_-]{1,100})))?")
+_HEADER = re.compile(r"\.?headers\.(?P<name>[A-Za-z0-9_-]{1,100})")
+_ANYWHERE = re.compile(r"\.\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
+_KEYS = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|([^.\[\]]+)')
+_LINE = re.compile(r"(?P<path>.*?)\??: [a-z.|]+", re.DOTALL)
+
+
+@dataclass
+class Rules:
+    """A project's. Names of endpoints are as the report has them, without the host."""
+
+    header_values: frozenset[str] = frozenset()
+    """Fields whose values are compared too, small letters."""
+    size_tolerance: float = 0.5
+    """By how much sizes of bodies may differ, as a part of what they were."""
+    endpoints: dict[str, str] = field(default_factory=dict)
+    """To the rule that says so; likewise below."""
+    bodies: dict[str, str] = field(default_factory=dict)
+    headers: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By endpoint, or nothing for all, and name."""
+    paths: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, ignore: list[str], header_values: list[str], size_tolerance: float = 0.5) -> Rules:
+        """The settings `ignore`, `header-values` and `size-tolerance`."""
+        rules = cls(frozenset(name.lower() for name in header_values), size_tolerance)
+        for text in ignore:
+            rules._add(text)
+        rules.used = dict.fromkeys(ignore, 0)
+        return rules
+
+    def _add(self, text: str) -> None:
+        endpoint = _ENDPOINT.fullmatch(text)
+        header = _HEADER.fullmatch(text)
+        anywhere = _ANYWHERE.fullmatch(text)
+        if endpoint is not None:
+            name = endpoint["endpoint"]
+            if endpoint["what"] is None:
+                self.endpoints[name] = text
+            elif endpoint["name"] is None:
+                self.bodies[name] = text
+            else:
+                self.headers[name, endpoint["name"].lower()] = text
+        elif header is not None:
+            self.headers["", header["name"].lower()] = text
+        elif anywhere is not None:
+            self.keys[anywhere["name"]] = text
+        else:
+            try:
+                self.paths[show_path(parse_path(text))] = text
+            except ValueError:
+                raise UsageError(
+                    f"ignore: {text!r} is no rule: write `GET /path`, `GET /path body`, `headers.name`, `.path.in.bodies` or `..key`"
+                ) from None
+
+    def _uses(self, rule: str | None) -> bool:
+        if rule is None:
+            return False
+        self.used[rule] = self.used.get(rule, 0) + 1
+        return True
+
+    def hides_endpoint(self, endpoint: str) -> bool:
+        """Whether exchanges of an endpoint are left out."""
+        return self._uses(self.endpoints.get(endpoint))
+
+    def hides_body(self, endpoint: str, side: str) -> bool:
+        """Whether its bodies are."""
+        return self._uses(self.bodies.get(endpoint))
+
+    def hides_header(self, endpoint: str, side: str, name: str) -> bool:
+        """Whether a field is."""
+        name = name.lower()
+        return self._uses(self.headers.get(("", name), self.headers.get((endpoint, name))))
+
+    def shape(self, lines: list[str]) -> list[str]:
+        """A shape without what is left out of it."""
+        return [line for line in lines if not self._hides_line(line)] if self.paths or self.keys else lines
+
+    def _hides_line(self, line: str) -> bool:
+        match = _LINE.fullmatch(line)
+        path = match["path"] if match is not None else line
+        for begin, rule in self.paths.items():
+            if path == begin or path.startswith((f"{begin}.", f"{begin}[")):
+                return self._uses(rule)
+        for quoted, plain in _KEYS.findall(path) if self.keys else ():
+            if (plain or quoted) in self.keys:
+                return self._uses(self.keys[plain or quoted])
+        return False

@@ -1,0 +1,332 @@
+"""Content mode: two recordings of the same are equal, and each planted change is the first line of the failure and the only one."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcapflow import pipeline
+from pcapflow.body_options import Looking
+from pcapflow.check import content as content_module
+from pcapflow.check.baseline import Baseline
+from pcapflow.check.causes import causes_of
+from pcapflow.check.content import Content, Counted, Message, Outcome, Seen, content_of, read_content, written
+from pcapflow.check.ignoring import Rules
+from pcapflow.check.reports import read_report
+from pcapflow.header_options import Headers
+from tests.craft import Talk, pcap, request, response, tcp_frame
+from tests.launcher import launch_text
+
+USERS = [{"id": 1, "name": "ann", "tags": ["a"]}, {"id": 2, "name": "bob", "tags": []}]
+
+
+def talks(*, port: int = 40000, at: int = 0, change: str = "") -> list[Talk]:
+    """A session with an API, one exchange a connection; change: what is another this time."""
+    users = json.dumps(USERS).encode()
+    made = []
+    for i, (target, answer, asked) in enumerate(
+        (
+            ("/users", response(users, fields="Date: now\r\n"), {}),
+            ("/users/17", response(json.dumps(USERS[0]).encode()), {}),
+            ("/missing", response(b"none", status="404 Not Found", kind="text/plain"), {}),
+            (
+                "/users",
+                response(b'{"ok": true}', status="201 Created"),
+                {"method": "POST", "body": json.dumps(USERS[0]).encode(), "fields": "Content-Type: application/json\r\n"},
+            ),
+        )
+    ):
+        t = Talk(sport=port + i, isn=(at * 7 + 1000, at * 11 + 5000))
+        t.us = at + i * 1000
+        t.open()
+        if target == "/users" and not asked:
+            answer = CHANGES.get(change, lambda data: data)(answer)
+        if change == "gone" and target == "/missing":
+            continue
+        keep = change != "lost" or target != "/users" or bool(asked)
+        t.send(0, request(target, **asked))
+        if not keep:
+            t.send(1, answer[:80]).send(1, answer[80:120], keep=False).acknowledge(0).send(1, answer[120:])
+        else:
+            t.send(1, answer)
+        made.append(t.acknowledge(0).close())
+    if change == "new":
+        t = Talk(sport=port + 9)
+        t.us = at + 9000
+        made.append(t.open().send(0, request("/health")).send(1, response(b"{}")).close())
+    if change == "lost":
+        made[0].frames += [(made[0].us + i * 1000, tcp_frame("10.9.9.9", 9, "10.9.9.8", 9, 1, 1, 0x10)) for i in range(90)]
+    return made
+
+
+def _json(value: Any) -> Callable[[bytes], bytes]:
+    return lambda _: response(json.dumps(value).encode(), fields="Date: now\r\n")
+
+
+CHANGES: dict[str, Callable[[bytes], bytes]] = {
+    "status": lambda data: data.replace(b"200 OK", b"500 Oh No"),
+    "new header": lambda data: data.replace(b"Date:", b"X-Powered-By: x\r\nDate:"),
+    "gone header": lambda data: data.replace(b"Date: now\r\n", b""),
+    "type of a value": _json([{**one, "id": str(one["id"])} for one in USERS]),
+    "missing key": _json([{key: value for key, value in one.items() if key != "name"} for one in USERS]),
+    "new key": _json([{**one, "age": 7} for one in USERS]),
+    "another key": _json([{**{k: v for k, v in one.items() if k != "name"}, "nome": 12} for one in USERS]),
+    "optional key": _json([USERS[0], {key: value for key, value in USERS[1].items() if key != "name"}]),
+    "cut body": lambda data: data[:-30],
+    "version": lambda data: data.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "media type": lambda data: data.replace(b"application/json", b"text/html"),
+    "broken json": lambda data: data.replace(b'"name"', b'"name '),
+    "size": _json([{**one, "name": "n" * 900} for one in USERS]),
+}
+SAID = {
+    "status": "GET /users: status 500, was status 200",
+    "new header": "GET /users: response header x-powered-by is new",
+    "gone header": "GET /users: response header date is gone",
+    "type of a value": "GET /users: `[].id` is string, was integer",
+    "missing key": "GET /users: `[].name` is gone",
+    "new key": "GET /users: `[].age` is new (integer)",
+    "another key": "GET /users: `[].name` is gone, `[].nome` is new (integer)",
+    "optional key": "GET /users: `[].name` is not always there",
+    "cut body": "GET /users: the response's body is truncated, was complete",
+    "version": "GET /users: the response is HTTP/1.0, was HTTP/1.1",
+    "media type": "GET /users: the response's media type is text/html, was application/json",
+    "broken json": "GET /users: the response's JSON is invalid, was complete",
+    "size": "GET /users: response bodies of 1,873 bytes, were 79 (size-tolerance 50%)",
+    "lost": "the server's stream of connection 1 lost 40 bytes at offset 80 (acknowledged): a body of GET /users is not whole",
+    "new": "GET /health is new (1 exchange)",
+    "gone": "GET /missing is gone (1 exchange)",
+}
+
+
+def capture(*made: Talk) -> bytes:
+    return pcap(sorted((frame for talk in made for frame in talk.frames), key=lambda f: f[0]))
+
+
+def check(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return launch_text("check", *options, "a.pcap", cwd=folder, env={"COLUMNS": "100"})
+
+
+@pytest.fixture
+def accepted(tmp_path: Path) -> Path:
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    assert check(tmp_path, "-q", "--update").returncode == 0
+    assert (tmp_path / "a.pcap.content.json").exists()
+    return tmp_path
+
+
+def test_the_same_recorded_again_is_the_same_whatever_the_ports_times_and_order(accepted: Path) -> None:
+    again = talks(port=51000, at=77_000_000)
+    for i, talk in enumerate(reversed(again)):
+        shift = 77_000_000 + i * 9000 - talk.frames[0][0]
+        talk.frames = [(us + shift, frame) for us, frame in talk.frames]
+    (accepted / "a.pcap").write_bytes(capture(*again))
+    done = check(accepted)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert check(accepted, "--compare", "exact", "--update").returncode == 0
+    (accepted / "a.pcap").write_bytes(capture(*talks()))
+    exact = check(accepted, "--compare", "exact")
+    assert exact.returncode == 1
+    assert ".client.port" in exact.stdout
+
+
+@pytest.mark.parametrize("change", SAID)
+def test_a_planted_change_is_the_first_line_and_the_only_problem(accepted: Path, change: str) -> None:
+    (accepted / "a.pcap").write_bytes(capture(*talks(port=50000, at=9_000_000, change=change)))
+    done = check(accepted)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert lines[0] == "FAILED a.pcap: 1 problem"
+    assert lines[1].strip().startswith(SAID[change])
+    assert (
+        sum(line.startswith("    ") and "if that is" not in line and "look at" not in line and "that follow" not in line for line in lines)
+        == 1
+    )
+    assert ("look at the first: pcapflow follow a.pcap --packet" in done.stdout) == (change != "gone")
+    update = check(accepted, "--update")
+    assert update.returncode == 0
+    assert f"accepted: {SAID[change]}" in update.stdout
+    assert check(accepted).returncode == 0
+
+
+def test_a_changed_order_of_header_fields_and_values_is_no_change(accepted: Path) -> None:
+    data = capture(*talks()).replace(b"Date: now", b"Date: ago").replace(b"ann", b"eve")
+    (accepted / "a.pcap").write_bytes(data)
+    assert check(accepted).returncode == 0
+
+
+# --- what a project leaves out, and compares beside
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("GET /users", "status"),
+        ("GET /users body", "another key"),
+        ("headers.x-powered-by", "new header"),
+        ("GET /users headers.X-Powered-By", "new header"),
+        ("[].name", "missing key"),
+        (".[].id", "type of a value"),
+        ("..age", "new key"),
+    ],
+)
+def test_what_is_ignored_makes_no_failure_and_explain_says_how_much_it_was(tmp_path: Path, rule: str, change: str) -> None:
+    (tmp_path / "pcapflow.toml").write_text(f"[check]\nignore = [{json.dumps(rule)}]\n")
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    assert check(tmp_path, "-q", "--update").returncode == 0
+    (tmp_path / "a.pcap").write_bytes(capture(*talks(change=change)))
+    done = check(tmp_path, "--explain")
+    assert done.returncode == 0, done.stdout
+    assert f"ignore '{rule}': left out " in done.stderr
+
+
+def test_a_rule_that_leaves_nothing_out_is_said_and_one_that_is_none_is_refused(accepted: Path) -> None:
+    (accepted / "pcapflow.toml").write_text('[check]\nignore = ["headers.dtae"]\n')
+    done = check(accepted)
+    assert done.returncode == 0
+    assert "ignore 'headers.dtae' left nothing out of any capture" in done.stderr
+    (accepted / "pcapflow.toml").write_text('[check]\nignore = ["a b c"]\n')
+    done = check(accepted)
+    assert done.returncode == 2
+    assert "check.ignore: 'a b c' is no rule" in done.stderr
+    for setting in ("compare = 'some'", "size-tolerance = 5", "header-values = [1]"):
+        (accepted / "pcapflow.toml").write_text(f"[check]\n{setting}\n")
+        assert check(accepted).returncode == 2
+
+
+def test_values_of_chosen_fields_and_sizes_are_compared_as_the_project_says(tmp_path: Path) -> None:
+    (tmp_path / "pcapflow.toml").write_text('[check]\nheader-values = ["Date"]\nsize-tolerance = "3000%"\n')
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    assert check(tmp_path, "-q", "--update").returncode == 0
+    (tmp_path / "a.pcap").write_bytes(capture(*talks(change="size")))
+    assert check(tmp_path).returncode == 0
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()).replace(b"Date: now", b"Date: ago"))
+    done = check(tmp_path)
+    assert "GET /users: response header date: ago is new; response header date: now is gone" in done.stdout
+
+
+# --- baselines
+
+
+def test_a_capture_without_a_connection_is_refused_unless_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap([]))
+    done = check(tmp_path, "--update")
+    assert done.returncode == 1
+    assert "has no TCP connection, so there is nothing to compare; --allow-empty accepts that" in done.stdout
+    assert not (tmp_path / "a.pcap.content.json").exists()
+    assert check(tmp_path, "--update", "--allow-empty").returncode == 0
+    assert check(tmp_path).returncode == 0
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    assert check(tmp_path, "--update").returncode == 0
+    (tmp_path / "a.pcap").write_bytes(pcap([]))
+    assert check(tmp_path).returncode == 1
+
+
+def test_a_baseline_is_small_sorted_and_read_back_as_it_was(accepted: Path) -> None:
+    data = (accepted / "a.pcap.content.json").read_bytes()
+    assert written(read_content(accepted / "a.pcap.content.json")) == data
+    found = json.loads(data)
+    assert found["schema"] == "pcapflow.baseline/1"
+    assert list(found["endpoints"]) == sorted(found["endpoints"]) == ["GET /missing", "GET /users", "GET /users/{id}", "POST /users"]
+    assert data.count(b"\n") == 2 + 4 + 4 + 1
+    shop = Path(__file__).parents[2] / "samples" / "shop.pcap"
+    (accepted / "a.pcap").write_bytes(shop.read_bytes())
+    assert check(accepted, "-q", "--update").returncode == 0
+    assert (accepted / "a.pcap.content.json").stat().st_size < 10_000 < shop.stat().st_size
+
+
+def test_an_exact_baseline_that_is_there_stays_exact_and_one_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    assert check(tmp_path, "-q", "--update", "--compare", "exact").returncode == 0
+    (tmp_path / "a.pcap").write_bytes(capture(*talks(at=5)))
+    assert check(tmp_path).returncode == 1
+    (tmp_path / "a.pcap.report.json").unlink()
+    (tmp_path / "a.pcap.content.json").write_text('{"schema": "pcapflow.baseline/9", "endpoints": {}}')
+    done = check(tmp_path)
+    assert (
+        "is of schema pcapflow.baseline/9, not pcapflow.baseline/1; accept what the capture says now: pcapflow check --update a.pcap"
+        in done.stdout
+    )
+    for text in ("[1", "{}", "x" * 10):
+        (tmp_path / "a.pcap.content.json").write_text(text)
+        assert "is no baseline of content mode" in check(tmp_path).stdout
+    assert check(tmp_path, "--update").returncode == 0
+
+
+def test_a_baseline_whose_capture_is_gone_is_named(accepted: Path) -> None:
+    (accepted / "a.pcap").rename(accepted / "b.pcap")
+    done = launch_text("check", ".", cwd=accepted)
+    assert done.returncode != 0
+    assert "a.pcap" in done.stdout
+
+
+# --- the comparison itself
+
+shapes = st.none() | st.lists(st.sampled_from(["a: integer", "a: string", "b?: null", "c[]: number"]), max_size=3).map(
+    lambda lines: tuple(sorted(set(lines)))
+)
+messages = st.builds(
+    Message, headers=st.sampled_from([(), ("date",), ("date", "etag")]), type=st.sampled_from([None, "text/html"]), shape=shapes
+)
+outcomes = st.builds(Outcome, status=st.sampled_from([0, 200, 404, 500]), request=messages, response=messages)
+endpoints = st.dictionaries(
+    st.sampled_from(["GET /a", "GET /b", "POST /a"]), st.lists(st.tuples(outcomes, st.integers(1, 3)), min_size=1, max_size=4), max_size=3
+)
+
+
+def content(made: dict[str, list[tuple[Outcome, int]]]) -> Content:
+    found = Content({}, ["http"], connections=True)
+    for name in sorted(made):
+        counts: dict[Outcome, int] = {}
+        for outcome, n in made[name]:
+            counts[outcome] = counts.get(outcome, 0) + n
+        found.endpoints[name] = [Counted(n, outcome) for outcome, n in counts.items()]
+    return found
+
+
+@given(endpoints, endpoints, st.randoms(use_true_random=False))
+def test_equal_contents_have_no_cause_others_have_some_and_order_changes_nothing(
+    a: dict[str, Any], b: dict[str, Any], source: random.Random
+) -> None:
+    old, new = content(a), content(b)
+    assert causes_of(old, content(a), Seen(), 0.5) == []
+    causes = causes_of(old, new, Seen(), 0.5)
+    same = {name: {one.outcome: one.count for one in some} for name, some in old.endpoints.items()} == {
+        name: {one.outcome: one.count for one in some} for name, some in new.endpoints.items()
+    }
+    assert (causes == []) == same
+    for some in (old, new):
+        for counted in some.endpoints.values():
+            source.shuffle(counted)
+    assert causes_of(old, new, Seen(), 0.5) == causes
+
+
+@given(endpoints)
+def test_a_content_is_read_back_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, made: dict[str, Any]) -> None:
+    path = tmp_path_factory.mktemp("content") / "x.content.json"
+    path.write_bytes(written(content(made)))
+    assert read_content(path) == content(made)
+
+
+def test_of_more_outcomes_than_are_told_apart_the_rest_is_told_by_status(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(content_module, "OUTCOMES", 5)
+    t = Talk().open()
+    for i in range(20):
+        t.send(0, request("/x")).send(1, response(b"{}", fields=f"X-{i}: 1\r\n"))
+    path = tmp_path / "x.pcap"
+    path.write_bytes(t.close().bytes())
+    report = tmp_path / "x.json"
+    with report.open("wb") as out:
+        writer = Baseline(out.write)
+        options = pipeline.Options(headers=Headers("names"), looking=Looking(shapes=True))
+        writer.summary(pipeline.run([str(path)], None, options, write=writer.records).summary)
+    (counted,) = content_of(read_report(report), Rules())[0].endpoints.values()
+    assert sorted(one.count for one in counted) == [1, 1, 1, 1, 1, 15]
+    assert [one.outcome for one in counted if one.count == 15] == [Outcome(200)]
