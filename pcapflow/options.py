@@ -42,7 +42,7 @@ class Options(msgspec.Struct, frozen=True):
     """What fails on purpose: an account's name to which of its reservations is refused, `process` to the block at which the process
     has no memory left; from 1.
     """
-    keeps_copies: bool = False
-    """Copies of a packet are segments like others: who asks for a packet may mean one."""
+    looks_for: int | None = None
+    """A packet whose connection is looked for: copies of packets are segments like others, since it may be one, and what lies behind it counts for the clock alone."""
     walk_all: bool = False
     """Take every segment row by row; the column path is tested against it."""

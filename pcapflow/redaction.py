@@ -20,7 +20,7 @@ _PARAMETER = re.compile(
     r"token|secret|passw|^pwd$|api[-_]?key|access[-_]?key|private[-_]?key|^key$|signature|^sig$|credential|session|^sid$|^jwt$|(?:^|[-_])o?auth(?:$|[-_])|authorization|assertion",
     re.IGNORECASE,
 )
-_PART = re.compile(r"([?&;#])([^=&;#]{1,128})=([^&;#]*)")
+_PART = re.compile(r"([?&;#])([^=&;#?]{1,128})=([^&;#]*)")
 _PATH_PART = re.compile(r"(;)([^=;/]{1,128})=([^;/]*)")
 _USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@]+)@")
 _URLS = frozenset(("referer", "location", "content-location", "refresh", "link", "origin"))

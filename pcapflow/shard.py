@@ -72,7 +72,9 @@ class Shard:
             segments, refused = self._selection.take(block, segments)
             self._captured += sum(n for *_, n in refused)
             self.collector.refused(refused)
-        if not self._options.keeps_copies:
+        if self._options.looks_for is not None:
+            segments = segments.take(segments.packet <= self._options.looks_for)
+        else:
             segments = self._copies.leave_out(block, segments)
         self._captured += int(segments.payload_len.sum())
         return segments

@@ -170,6 +170,14 @@ def tunnels(w: Wire, size: int) -> None:
         _send(w, c, 1, here, there, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
 
 
+def plain_strings(w: Wire, size: int) -> None:
+    """So many bodies that never end, each behind one string of 1 MB without an escape, which comes in pieces."""
+    for c in range(size):
+        there = _ask(w, c)
+        text = b'["' + b"k" * 1_000_000 + b'",'
+        _send(w, c, 1, 1, there, _json(_OPEN) + text + b" " * (32_768 - len(text) % 16_384))
+
+
 def zstd_bodies(w: Wire, size: int) -> None:
     """So many bodies under zstd that never end."""
     import zstandard
@@ -579,6 +587,8 @@ ATTACKS: dict[str, Attack] = {
     "open_strings": Attack(_wired(open_strings), 24, 300),
     "wide_keys": Attack(_wired(wide_keys), 160, 700),
     "large_keys": Attack(_wired(large_keys), 8, 40, ("extract", "a.b")),
+    "kept_keys": Attack(_wired(large_keys), 24, 128, ("analyze", "--duplicate-keys")),
+    "plain_strings": Attack(_wired(plain_strings), 40, 320),
     "repeated_keys": Attack(_wired(repeated_keys), 32, 400, ("analyze", "--duplicate-keys")),
     "touching": Attack(_wired(touching), 2, 20),
     "server_names": Attack(_wired(server_names), 400, 10_000),

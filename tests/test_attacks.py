@@ -25,6 +25,7 @@ NAMED: dict[str, tuple[int, set[str]]] = {
     "waiting": (0, {"http_memory"}),
     "wide_targets": (0, {"http_memory"}),
     "wide_keys": (0, {"json_memory"}),
+    "kept_keys": (0, {"json_memory"}),
     "large_keys": (0, set()),
     "repeated_keys": (0, {"json_memory"}),
     "server_names": (0, set()),

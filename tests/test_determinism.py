@@ -26,7 +26,7 @@ from pcapflow.report.sinks.html import Page
 from pcapflow.report.sinks.values import ValueLines
 from tests.captures import capture_of, stamped
 from tests.conftest import CASES
-from tests.craft import ACK, PSH, Talk, filler, pcap, request, response
+from tests.craft import ACK, PSH, SYN, Talk, filler, pcap, request, response
 
 MAY_DIFFER = ("run", "memory", "limits", "advice")
 """docs/report.md; `advice` names limits."""
@@ -268,7 +268,41 @@ def _cut_connect(t: Talk, _: Talk) -> None:
     t.send(1, b"HTTP/1.1 200 OK\r\n\r\n").send(1, response(b'{"a":1}')).send(0, request("/2")).send(1, response(b'{"a":2}'))
 
 
+def _refused_chunks_and_another_answer(t: Talk, _: Talk) -> None:
+    """The next answer stands where the first chunk should begin."""
+    t.send(0, request("/a") + request("/b"))
+    t.send(1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").send(1, response(b"{}"))
+
+
+def _refused_chunks_and_a_drop_before_the_next_answer(t: Talk, _: Talk) -> None:
+    """That the body is over shows when the next answer comes, behind a drop of the other side."""
+    t.send(0, request("/a")).send(1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n(\r\n0\r\n\r\n")
+    t.send(0, request("/b", fields="Content-Length: 2\r\nContent-Length: 3\r\n")).send(1, response(b"{}"))
+
+
+def _handshake_behind_its_exchange(t: Talk, other: Talk) -> None:
+    """The answer to the SYN is captured when everything was said."""
+    late = Talk(sport=1003)
+    late.us = t.us
+    late.packet(0, SYN)
+    late.seq[1] += 1
+    late.send(0, request("/")).send(1, response(b"{}"))
+    late.packet(1, SYN | ACK, seq=5000, ack=late.seq[0])
+    t.frames += late.frames
+    t.us = late.us
+
+
+def _no_first_line_and_too_many_fields(t: Talk, _: Talk) -> None:
+    """What is no first line ends a segment, and a head beyond its limits follows it."""
+    t.send(0, request("/")).send(1, response(b"{}")).send(0, request("/") + b"junk\r\n")
+    t.send(0, request("/b", fields="".join(f"X-{i}: 1\r\n" for i in range(300))), size=9000).send(0, request("/c"))
+
+
 SAID = [
+    _refused_chunks_and_another_answer,
+    _refused_chunks_and_a_drop_before_the_next_answer,
+    _handshake_behind_its_exchange,
+    _no_first_line_and_too_many_fields,
     _simple_answer_in_parts,
     _cut_connect,
     _lone_return,

@@ -42,7 +42,8 @@ class _Pair(NamedTuple):
 def causes_of(old: Content, new: Content, seen: Seen, size_tolerance: float) -> list[Cause]:
     """What differs between a baseline and a capture. size_tolerance: see `Rules`."""
     lost = old.gaps != new.gaps or old.missing_bytes != new.missing_bytes
-    found = [*_lost(old, new, seen), *_drops(old, new, seen)]
+    first = [*_lost(old, new, seen), *_drops(old, new, seen)]
+    found: list[Cause] = []
     for endpoint in sorted(old.endpoints.keys() | new.endpoints.keys()):
         before, now = (sorted(one.endpoints.get(endpoint, []), key=sorting) for one in (old, new))
         if not before or not now:
@@ -53,8 +54,12 @@ def causes_of(old: Content, new: Content, seen: Seen, size_tolerance: float) -> 
             continue
         found += _endpoint(endpoint, before, now, seen, lost=lost)
         found += _sizes(endpoint, before, now, seen, size_tolerance)
-    found += _counts(old, new, lost=lost)
-    return sorted(found, key=lambda cause: (KINDS.index(cause.kind), cause.endpoint, cause.text))
+    holed = {gap.connection for gap in seen.gaps} if new.gaps > old.gaps else set()
+    follows = [cause for cause in found if cause.place is not None and cause.place.connection in holed]
+    if follows:
+        found = [cause for cause in found if cause not in follows]
+        first[0] = first[0]._replace(followed=len(follows))
+    return sorted([*first, *found, *_counts(old, new, lost=lost)], key=lambda cause: (KINDS.index(cause.kind), cause.endpoint, cause.text))
 
 
 def _exchanges(n: int) -> str:

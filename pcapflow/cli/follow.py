@@ -36,6 +36,8 @@ _FILL = re.compile(r"[0-9a-fA-F]{2}")
 _AT_ONCE = 64 << 10
 """Bytes that are written at one time; what is made of them takes many times as much."""
 _COLUMNS = 16
+_MORE = 64
+"""Packets behind the one whose connection is looked for: by them the clock tells whether a step in time before it is one."""
 _ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to end"}
 
 
@@ -143,7 +145,7 @@ def _connection_of(
     if options.packets is not None and packet > options.packets:
         raise UsageError(f"--packet {packet} lies behind --packets {options.packets}")
     finding = Finding(packet)
-    only_to_find = replace(options, packets=packet, keeps_copies=True, simulate={})
+    only_to_find = replace(options, packets=packet + _MORE, looks_for=packet, simulate={})
     result = pipeline.run(captures, bounds, only_to_find, progress=progress, follow=finding)
     found = result.summary
     if not finding.number:

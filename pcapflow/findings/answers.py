@@ -111,7 +111,7 @@ class Answers:
         name = head.endpoint if head is not None else None
         status = response.status if response is not None else 0
         if name is not None:
-            self._timed(self._endpoints.of(name), number, exchange, conversation.round_trip, places)
+            self._timed(self._endpoints.of(name), number, exchange, _round_trip(conversation, exchange), places)
         if status >= _CLIENT_ERROR:
             assert response is not None
             kind = "server_error" if status >= _SERVER_ERROR else "client_error"
@@ -192,6 +192,11 @@ class Answers:
         """The run is over."""
         if self._share is not None:
             self._share.close()
+
+
+def _round_trip(conversation: Conversation, exchange: Exchange) -> int:
+    """Of the handshake (ns), where that was captured before the exchange was over: later packets may be known already, or not."""
+    return conversation.round_trip if conversation.round_trip_ts <= exchange.done_ts else -1
 
 
 def _place(number: int, exchange: Exchange, places: Places) -> _Place:

@@ -70,7 +70,9 @@ class DuplicateKeys:
         return True
 
     def _refused(self, held: int) -> Drop:
-        return Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{held} bytes of keys to compare")
+        drop = Drop(DropReason.JSON_MEMORY, *self._account.refusal(), f"{held} bytes of keys to compare")
+        self.close()  # the body may stay open for long, and nobody asks again
+        return drop
 
     def close(self) -> None:
         """The body is over."""

@@ -23,7 +23,8 @@ from pcapflow.payload.wanted import NOWHERE, Wanted
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null', re.DOTALL)
 _AT_ONCE = 64 << 10
 _IS_BLANK = np.zeros(256, dtype=bool)
-_IS_BLANK[list(b" \t\r\n")] = True
+_BLANK = b" \t\r\n"
+_IS_BLANK[list(_BLANK)] = True
 _BRACKET, _SCALAR_BYTE = 1, 2
 _KINDS = np.zeros(256, dtype=np.uint8)
 _KINDS[list(b"[]{}")] = _BRACKET
@@ -190,6 +191,9 @@ def _on_one_line(parts: list[bytes]) -> None:
     """Takes the white space between its tokens out of a JSON text that is in parts, in place and a piece at a time."""
     inside = escaped = False
     for i, part in enumerate(parts):
+        if not inside and b'"' not in part:
+            parts[i] = part.translate(None, _BLANK)
+            continue
         kept = []
         for at in range(0, len(part), _AT_ONCE):
             piece = part[at : at + _AT_ONCE]

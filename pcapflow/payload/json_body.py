@@ -35,6 +35,19 @@ _BLANK = b" \t\r\n\v\f"
 _NOWHERE = Place(b"", 0, "", b"")
 
 
+_LONG = 1 << 10
+"""Bytes of a token that yajl may keep: 6 KiB are reserved for a parser, half of which it takes."""
+
+
+def _begins_long(data: bytes) -> bool:
+    """Whether the first token is a long one. yajl keeps a copy of it where what came before ended outside a token."""
+    if data[:1] not in b'"-0123456789':
+        data = data[: _LONG << 1].lstrip()
+    if data[:1] == b'"':
+        return data.find(b'"', 1, _LONG) < 0 and len(data) > _LONG
+    return len(data) > _LONG and data[:_LONG].isdigit()
+
+
 class JsonParser:
     """One body."""
 
@@ -54,7 +67,7 @@ class JsonParser:
         self._events = event_list()
         self._coroutine = make(self._events, multiple_values=True)
         self._grown = False
-        """yajl had a string with escapes, and keeps a buffer of it."""
+        """yajl had a string with escapes, or a long token at the beginning of what it was given, and keeps a buffer of it."""
         self._outline = Outline()
         self._scan = EMPTY
         """Of the slice at hand."""
@@ -194,6 +207,7 @@ class JsonParser:
             begun = len(data) - len(whole_tokens)
         if self._pending:
             whole_tokens = b"".join((*self._pending, whole_tokens))
+            self._grown = True
         self._pending = [data[-begun:]] if begun else []
         self._pending_string = bool(begun) and b'"' in self._pending[0]
         self._parse(whole_tokens, self._fed - begun - len(whole_tokens), scan.begin_depth)
@@ -224,8 +238,8 @@ class JsonParser:
     def _parse(self, data: bytes, at: int, depth: int, *, last: bool = False, end: bytes = b"") -> None:
         """Give whole tokens to ijson; last: a number, which nothing but the end may end; end: what ends it without changing the text."""
         events = self._events
-        if b"\\" in data:
-            self._grown = True
+        if not self._grown:
+            self._grown = b"\\" in data or _begins_long(data)
         try:
             self._coroutine.send(data + end if end else data)
         except Exception as e:

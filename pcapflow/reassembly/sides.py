@@ -32,6 +32,7 @@ class Sides(Timed):
         "readings",
         "roles",
         "round_trip",
+        "round_trip_ts",
         "seen",
         "start",
     )
@@ -48,6 +49,7 @@ class Sides(Timed):
         self.roles = ""
         self.asked_ts = self.answered = -1
         """When the latest SYN was captured, and the latest SYN-ACK until the client's answer to it comes (ns); -1 for none."""
+        self.round_trip_ts = 0
         self.round_trip = self.client_round_trip = -1
         """From SYN to SYN-ACK, and from there to the client's acknowledgement (ns); -1 where that was not seen. Both together are the way there and back."""
         self.start = "midstream"
@@ -87,7 +89,7 @@ class Sides(Timed):
             self.asked_ts = ts
             return
         if self.asked_ts >= 0 > self.round_trip:
-            self.round_trip = max(0, ts - self.asked_ts)
+            self.round_trip, self.round_trip_ts = max(0, ts - self.asked_ts), ts
         if self.client_round_trip < 0:
             self.answered = ts
 

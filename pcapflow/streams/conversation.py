@@ -56,6 +56,11 @@ class Conversation(Protocol):
         ...
 
     @property
+    def round_trip_ts(self) -> int:
+        """When that was known (ns since the epoch)."""
+        ...
+
+    @property
     def midstream(self) -> bool:
         """Whether its beginning was missed."""
         ...

@@ -240,7 +240,7 @@ def test_every_packet_of_a_sample_names_a_connection_and_blocks_and_limits_chang
 
     def whose(packet: int, limits: Limits | None = None) -> int:
         finding = Finding(packet)
-        pipeline.run([path], limits, pipeline.Options(packets=packet, keeps_copies=True), follow=finding)
+        pipeline.run([path], limits, pipeline.Options(looks_for=packet), follow=finding)
         return finding.number
 
     result = run(path)
@@ -249,6 +249,19 @@ def test_every_packet_of_a_sample_names_a_connection_and_blocks_and_limits_chang
     found = Counter(whose(packet) for packet in range(1, packets + 1))
     assert found == {record["connection"]: record["packets"] for record in result.of("connection")}
     assert Counter(whose(packet, Limits(block_size=4096)) for packet in range(1, packets + 1)) == found
+
+
+def test_a_packet_behind_a_long_pause_is_of_the_connection_that_begins_there(tmp_path: Path) -> None:
+    first = Talk().open().send(0, request("/old")).send(1, response(b"1"))
+    second = Talk()
+    second.seq, second.us, second.ident = first.seq, first.us + 3_700_000_000, 900
+    second.send(0, request("/new")).send(1, response(b"2")).acknowledge(0).acknowledge(1).acknowledge(0)
+    path = tmp_path / "pause.pcap"
+    path.write_bytes(pcap([*first.frames, *second.frames]))
+    for packet in range(1, len(first.frames) + 1):
+        assert b"/old" in pcapflow("follow", path, "--packet", packet)[0]
+    for packet in range(len(first.frames) + 1, len(first.frames) + len(second.frames) + 1):
+        assert b"/new" in pcapflow("follow", path, "--packet", packet)[0]
 
 
 def test_a_copy_is_of_the_connection_of_its_packet_and_what_is_no_segment_of_none(tmp_path: Path) -> None:

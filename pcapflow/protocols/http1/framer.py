@@ -545,10 +545,10 @@ class Framer:
         found = read_head(view, at, searched, client=client, simple=simple, services=self.services)
         if found.head is not None:
             return found.stop, found.head
-        if found.refusal is None or found.refusal.reason is DropReason.HTTP_MALFORMED_HEAD:
-            line = view.find(b"\n", at) + 1
-            if line > max(at, at + stash.searched if base < 0 else at) and (request_line if client else status_line)(view[at:line]) is None:
-                return at + self._no_message(data, base, base + line - 1 - at, view[at:line]), None
+        # whatever else is wrong with it: where the first line comes alone, nothing else is known
+        line = view.find(b"\n", at) + 1
+        if line > max(at, at + stash.searched if base < 0 else at) and (request_line if client else status_line)(view[at:line]) is None:
+            return at + self._no_message(data, base, base + line - 1 - at, view[at:line]), None
         if found.refusal is not None:
             self._refuse(found.refusal, data, base, found.stop - at)
         else:
@@ -656,14 +656,15 @@ class Framer:
     def _refused_body(self, data: StreamData, position: int, stop: int) -> int:
         """Bytes of such an answer, from a position up to stop. Returns where it is then."""
         found = min(find_message(data, position, FORM_OF[self.side], stop), stop)
-        if found > position:
+        if found > 0:  # what came of the message before it may be in the same event
             last = data.piece(found - 1)
             self.packet, self._seen = data.packet(last), self._until(data, last)
+        if found > position:
             self.add(BodyBytes(found - position, b"", self.packet))
             self._not_read(self.searches_for, found - position, data, position)
         if found < stop:
             self.resynchronised = True
-            self.end_body(self.packet, self._seen, whole=False)
+            self.end_body(data.packet(data.piece(found)), self._seen, whole=False)  # the next message tells that it is over
         return found
 
     def _refuse(self, refusal: Refusal, data: StreamData, position: int, passed: int) -> None:

@@ -192,7 +192,9 @@ class ChunkSearch:
         """What of text, up to stop, stands behind a last chunk: its trailer, and a message."""
         if self._trailer is not None:
             lines, at = self._trailer
-            match = _TRAILER.match(text, at - base, min(stop, at - base + _TRAILER_BYTES)) if at >= base else None
+            begin, end = at - base, min(stop, at - base + _TRAILER_BYTES)
+            ended = begin >= 0 and (text.startswith(b"\r\n", begin) or text.find(b"\r\n\r\n", begin, end) >= 0)
+            match = _TRAILER.match(text, begin, end) if ended else None
             if match is not None:
                 self._trailer, self._last = None, (self._first_of(lines, at), base + match.end())
             elif at < base or stop - (at - base) > _TRAILER_BYTES:
