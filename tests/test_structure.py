@@ -99,6 +99,7 @@ MAY_IMPORT = {
     | {
         "capture.interrupt",
         "check.baseline",
+        "check.causes",
         "check.checking",
         "check.comparing",
         "check.config",

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pcapflow.check import content
-from pcapflow.check.walk_summary import settled
+from pcapflow.check.walk_summary import of_baseline
 from pcapflow.report.documents import DocumentWriter, Out
 from pcapflow.summary import Summary
 
@@ -40,7 +40,7 @@ class Baseline:
 
     def summary(self, summary: Summary) -> None:
         """The rest of it."""
-        self._document.end(_left(settled(summary)))
+        self._document.end(_left(of_baseline(summary)))
 
 
 def _left(summary: Summary) -> dict[str, Any]:

@@ -53,13 +53,14 @@ def judge(job: Job, place: Path, report: Path, verdict: Verdict) -> None:
         return
     causes = causes_of(known, content, seen, rules.size_tolerance)
     problems = [_problem(cause) for cause in causes]
-    if job.update:
+    refused = [problem for problem, cause in zip(problems, causes, strict=True) if job.accept and cause.kind not in job.accept]
+    if job.update and not refused:
         verdict.changes, verdict.more_changes = problems[:MOST], max(0, len(problems) - MOST)
         if problems or written(known) != written(content):
             _put(content, place)
             verdict.accepted = "updated" if problems else ""
         return
-    for problem in problems:
+    for problem in refused or problems:
         verdict.fail(problem)
     if problems:
         verdict.accept = job.update_command

@@ -19,6 +19,8 @@ from pcapflow.sizes import duration, size
 from pcapflow.suggestions import did_you_mean
 
 _BIGGEST = 1 << 63
+_TIMES = ("p50", "p95", "max")
+"""Of an endpoint, for short: those of its `duration`."""
 _BOUNDS = ("min", "max", "equals", "one_of")
 
 Kind = dict[str, Any]
@@ -41,18 +43,26 @@ class Expectation:
 
     path: str
     steps: tuple[Step, ...]
+    """Of `endpoints.'GET /users'.p95` those behind the name."""
     least: float | None = None
     most: float | None = None
     one_of: tuple[Any, ...] | None = None
+    endpoint: str | None = None
+    """The endpoint that it is about, by its name with the host or without."""
 
     @classmethod
     def parse(cls, path: str, bound: Any) -> Expectation:
         """path: as jq has it, the leading dot may be missing; bound: a value, or `{min, max, equals, one_of}`."""
         steps = _steps(path)
-        kinds = _kinds(path, steps)
+        endpoint = None
+        if steps[0] == "endpoints" and len(steps) > 1 and isinstance(steps[1], str):
+            endpoint, steps = steps[1], (("duration",) if steps[2:] and steps[2] in _TIMES else ()) + steps[2:]
+            kinds = _kinds(path, ("endpoints", None, *steps))
+        else:
+            kinds = _kinds(path, steps)
         shown = path.removeprefix(".")
         if not isinstance(bound, dict):
-            return cls(shown, steps, one_of=(_value(path, bound, kinds),))
+            return cls(shown, steps, one_of=(_value(path, bound, kinds),), endpoint=endpoint)
         if not bound or not bound.keys() <= set(_BOUNDS):
             raise UsageError(f"{path}: write a value, or a table of {', '.join(_BOUNDS)}; not {', '.join(bound) or 'an empty one'}")
         least, most = (_number(path, bound[name], kinds) if name in bound else None for name in ("min", "max"))
@@ -65,12 +75,12 @@ class Expectation:
             if not isinstance(bound["one_of"], list):
                 raise UsageError(f"{path}: one_of takes a list")
             one_of = tuple(_value(path, value, kinds) for value in bound["one_of"])
-        return cls(shown, steps, least, most, one_of)
+        return cls(shown, steps, least, most, one_of, endpoint)
 
     @property
     def into_records(self) -> bool:
         """Whether it is about every record, not about the summary."""
-        return self.steps[0] == "records"
+        return self.endpoint is None and self.steps[0] == "records"
 
     @property
     def _by_position(self) -> bool:
@@ -89,6 +99,18 @@ class Expectation:
 
     def violations(self, report: dict[str, Any]) -> list[Violation]:
         """In the summary's values; for a path into `records[]`, in one record's."""
+        if self.endpoint is not None:
+            found = [one for one in report["endpoints"] if self.endpoint in (one["name"], _without_host(one["name"]))]
+            if not found:
+                return [
+                    Violation(
+                        self.path,
+                        None,
+                        f"{self.bound}: there is no such endpoint{did_you_mean(self.endpoint, map(_without_host, (one['name'] for one in report['endpoints'])))}",
+                    )
+                ]
+            values = [value for one in found for value in _reached(one, self.steps)]
+            return [Violation(self.path, value, self.bound) for value in values if not self._holds(value)]
         start = 2 if self.into_records else 0
         values = _reached(report, self.steps[start:], of_record=self.into_records)
         return [
@@ -105,6 +127,12 @@ class Expectation:
                 value is None and not self._by_position
             )  # null is no number: nothing to bound; a position that is not there is nothing at all
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+
+def _without_host(name: str) -> str:
+    """`GET shop/users/{id}` as `GET /users/{id}`."""
+    method, _, rest = name.partition(" ")
+    return f"{method} {rest[rest.find('/') :]}" if "/" in rest else name
 
 
 def _same(value: Any, wanted: Any) -> bool:

@@ -87,16 +87,42 @@ class JUnit:
         out(b"\n  </testsuite>\n</testsuites>\n")
 
 
+_ANNOTATIONS = 10
+"""GitHub shows as many of a step."""
+
+
 def github(verdict: Verdict) -> list[str]:
     """Workflow commands that GitHub shows beside the capture: an error a problem, a notice for a new baseline."""
     lines = [
-        f"::error file={_property(verdict.capture)},title=pcapflow {problem.kind}::{_data(told(problem))}" for problem in verdict.problems
+        f"::error file={_property(verdict.capture)},title=pcapflow {problem.kind}::{_data(told(problem))}"
+        for problem in verdict.problems[:_ANNOTATIONS]
     ]
+    beyond = len(verdict.problems) - _ANNOTATIONS
+    if beyond > 0:
+        lines.append(f"::notice file={_property(verdict.capture)},title=pcapflow::and {beyond:,} more, in the job's summary")
     if verdict.problems:
         lines += [f"::notice file={_property(verdict.capture)},title=pcapflow::{_data(line)}" for line in rest(verdict)]
     if verdict.accepted:
         lines.append(f"::notice file={_property(verdict.capture)},title=pcapflow::baseline {verdict.accepted}")
     return lines
+
+
+def markdown(verdict: Verdict) -> str:
+    """A capture's part of a job's summary: a heading, and a row a problem."""
+    lines = [f"### {_cell(verdict.capture)}: {verdict.result}", ""]
+    if verdict.problems:
+        lines += ["| what | problem | connection | packet |", "|---|---|---|---|"]
+        lines += [
+            f"| {problem.kind} | {_cell(problem.message)} | {problem.connection or ''} | {problem.packet or ''} |"
+            for problem in verdict.problems
+        ]
+        lines += ["", *(_cell(line) + "  " for line in rest(verdict)), ""]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text within Markdown's table, as it is."""
+    return _xml(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'").replace("\r", " ").replace("\n", " ")
 
 
 def _data(text: str) -> str:

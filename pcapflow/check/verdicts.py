@@ -38,6 +38,8 @@ class Job:
     """`content` or `exact`; None for the mode of the baseline that is there."""
     rules: Rules = field(default_factory=Rules)
     """What content mode leaves out and compares beside."""
+    accept: tuple[str, ...] = ()
+    """Kinds of causes that an update takes; none for all."""
     allow_empty: bool = False
     """A capture in which there is no connection is one too."""
 

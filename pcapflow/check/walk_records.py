@@ -36,13 +36,14 @@ def span(at: str, a: Range, b: Range, out: Out) -> None:
 
 
 def json_error(at: str, a: JsonError, b: JsonError, out: Out) -> None:
-    """Walks `JsonError`."""
-    out(f"{at}.message", a.message, b.message)
+    """Walks `JsonError`. Without a kind it is an earlier version's, whose words were the parser's."""
+    if a.kind and b.kind:
+        out(f"{at}.message", a.message, b.message)
+        out(f"{at}.kind", a.kind, b.kind)
     out(f"{at}.offset", a.offset, b.offset)
     out(f"{at}.path", a.path, b.path)
     out(f"{at}.location", a.location, b.location)
     out(f"{at}.document", a.document, b.document)
-    out(f"{at}.kind", a.kind, b.kind)
 
 
 def json_body(at: str, a: JsonBody, b: JsonBody, out: Out) -> None:

@@ -10,6 +10,7 @@ from pcapflow.check.changes import Out, counts, each, each_key, lines, perhaps
 from pcapflow.check.walk_connection import endpoint
 from pcapflow.check.walk_tables import http_endpoint, network, problem
 from pcapflow.fields import PacketTime
+from pcapflow.limits import Limits
 from pcapflow.summary import (
     Bodies,
     Capture,
@@ -281,6 +282,10 @@ def summary(at: str, a: Summary, b: Summary, out: Out) -> None:
 
 _NO_RUN = Run(0.0, 0, 0, 0)
 _NO_PROCESS = Process(0, 0)
+_USUAL_ONCE = {"content_ratio_floor": 1 << 20}
+"""Limits of earlier versions."""
+_USUAL = Limits().as_dict()
+"""What a limit is that a report does not have: a baseline has those alone that are others, and one of an earlier version not those that came since."""
 
 
 def comparable(old: Summary, new: Summary) -> tuple[Summary, Summary]:
@@ -288,6 +293,9 @@ def comparable(old: Summary, new: Summary) -> tuple[Summary, Summary]:
     (docs/report.md).
     """
     old, new = settled(old), settled(new)
+    old, new = _as_counted_then(old, new), _as_counted_then(new, old)
+    if not old.memory.components or not new.memory.components:  # of a baseline: what memory took is for budgets to bound
+        old = replace(old, memory=replace(new.memory, pressure=old.memory.pressure))
     if old.limits == new.limits:
         return old, new
     # limits of accounts follow from memory_limit: one line says it
@@ -303,6 +311,26 @@ def comparable(old: Summary, new: Summary) -> tuple[Summary, Summary]:
         for name, part in memory.components.items()
     }
     return old, replace(new, memory=replace(memory, limit_bytes=old.memory.limit_bytes, components=parts), limits=limits)
+
+
+def _as_counted_then(summary: Summary, other: Summary) -> Summary:
+    """A summary with what an earlier version did not count yet taken from the other one, and limits that were or are usual as they are now."""
+    limits = {name: summary.limits.get(name, value) for name, value in _USUAL.items()}
+    limits |= {name: _USUAL[name] for name, value in _USUAL_ONCE.items() if limits[name] == value}
+    summary = replace(summary, limits=limits)
+    if not summary.decode.bytes and summary.decode.packets:
+        summary = replace(summary, decode=replace(summary.decode, bytes=other.decode.bytes))
+    if not summary.tcp.spoken and summary.tcp.connections:
+        examples = {name: other.tcp.examples.get(name, summary.tcp.examples.get(name, [])) for name in other.tcp.examples}
+        summary = replace(summary, tcp=replace(summary.tcp, spoken=other.tcp.spoken, examples=examples), advice=other.advice)
+    return summary
+
+
+def of_baseline(summary: Summary) -> Summary:
+    """What a baseline holds of a summary: settled, without what memory took, and of the limits those that are not as usual."""
+    summary = settled(summary)
+    memory = replace(summary.memory, limit_bytes=0, peak_bytes=0, peak_at=None, components={})
+    return replace(summary, memory=memory, limits={name: value for name, value in summary.limits.items() if _USUAL.get(name) != value})
 
 
 def settled(summary: Summary) -> Summary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pcapflow.cli import errors
+from pcapflow.cli.check_text import Text
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.memory import fitting_processes
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
-from pcapflow.cli.output import Output, ReaderLeft, open_output, refuse_overwriting
+from pcapflow.cli.output import open_output, refuse_overwriting
 from pcapflow.cli.sinks import Place, place, refuse_one_place_twice
 from pcapflow.errors import CaptureError, OutputError, UsageError
 from pcapflow.files import is_file, is_folder, is_there
 from pcapflow.limits import MOST, Limits
-from pcapflow.terminal_text import brief, plain
+from pcapflow.terminal_text import brief
 
 if TYPE_CHECKING:
     from pcapflow.check.config import Config
@@ -48,8 +48,6 @@ _ORDER = (
     0,
 )
 """Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
-_RESULTS = {"ok": "ok     ", "failed": "FAILED ", "error": "ERROR  "}
-_COLOURS = {"ok": "green", "failed": "red", "error": "red"}
 _NOT_SETTINGS = ("quiet", "simulate")
 
 
@@ -82,6 +80,12 @@ _NOT_SETTINGS = ("quiet", "simulate")
     default=None,
     help="What the capture says, or its report field by field.  [default: as the baseline that is there; content]",
 )
+@click.option(
+    "--accept",
+    metavar="KINDS",
+    default=None,
+    help="With --update: only where all that differs is of these kinds: status, shape, headers, sizes, exchanges, ... (docs/ci.md).",
+)
 @click.option("--allow-empty", is_flag=True, help="Take a capture without a TCP connection too.")
 @click.option("--explain", is_flag=True, help="Say how much each rule of `ignore` left out.")
 @click.option("--junit", metavar="FILE", type=click.Path(), default=None, help="Write the result as JUnit XML too.")
@@ -99,6 +103,7 @@ def check(
     config: str | None,
     jobs: int | None,
     compare: str | None,
+    accept: str | None,
     allow_empty: bool,
     explain: bool,
     junit: str | None,
@@ -123,9 +128,9 @@ def check(
             + ("--no-baseline says that there are none" if no_baseline else f"{project.source} says that there are none")
         )
     project = replace(project, compare=compare or project.compare)
-    work = list(
-        _jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines, allow_empty=allow_empty)
-    )
+    accepted = _accepted(accept, update=update)
+    jobs_of = _jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines)
+    work = [replace(job, allow_empty=allow_empty, accept=accepted) for job in jobs_of]
     read = chain(captures, (str(job.baseline) for job in work if job.has_baseline), [project.source])
     refuse_overwriting(read, {"--junit": junit, "the result": "-"})
     refuse_one_place_twice({"the result": "-", "--junit": junit})
@@ -146,7 +151,7 @@ def _judged(work: list[Job], jobs: int, form: str, *, quiet: bool, junit: str | 
     verdicts: list[Verdict] = []
     with ExitStack() as stack:
         out = stack.enter_context(open_output(None))
-        text = _Text(out, form, quiet=quiet)
+        text = Text(out, form, quiet=quiet)
         cases = stack.enter_context(JUnit()) if junit is not None else None
         for verdict in verdicts_of(work, jobs):
             verdicts.append(verdict)
@@ -162,6 +167,21 @@ def _judged(work: list[Job], jobs: int, form: str, *, quiet: bool, junit: str | 
             with open_output(junit) as file:
                 cases.write(file.write)
     return verdicts
+
+
+def _accepted(accept: str | None, *, update: bool) -> tuple[str, ...]:
+    """The kinds of causes that --accept names."""
+    from pcapflow.check.causes import KINDS
+
+    if accept is None:
+        return ()
+    if not update:
+        raise UsageError("--accept goes with --update")
+    kinds = tuple(kind.strip() for kind in accept.split(","))
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UsageError(f"--accept: {kind!r} is none of {', '.join(KINDS)}")
+    return kinds
 
 
 def _say_what_was_ignored(verdicts: list[Verdict], project: Config, *, explain: bool) -> None:
@@ -197,7 +217,6 @@ def _jobs(
     *,
     update: bool,
     baselines: bool,
-    allow_empty: bool,
 ) -> Iterator[Job]:
     from pcapflow.check import baseline
     from pcapflow.check.verdicts import Job
@@ -218,10 +237,8 @@ def _jobs(
             fail_on,
             update,
             command,
-            True,
-            project.compare,
-            project.rules,
-            allow_empty,
+            compare=project.compare,
+            rules=project.rules,
         )
 
 
@@ -319,81 +336,3 @@ def _expanded(captures: tuple[str, ...]) -> Iterator[str]:
         if warning:
             errors.say(f"warning: {warning}")
         yield from found
-
-
-class _Text:
-    """Lines for a person, or for GitHub."""
-
-    def __init__(self, out: Output, form: str, *, quiet: bool) -> None:
-        self._out = out
-        self._form = form
-        self._quiet = quiet
-        self._left = False
-        self._color = out.is_terminal and not os.environ.get("NO_COLOR")
-
-    def _line(self, text: str, color: str | None = None) -> None:
-        if self._left:
-            return
-        shown = plain(text)
-        if color is not None and self._color:
-            shown = click.style(shown, fg=color)
-        try:
-            self._out.write(shown.encode("utf-8", "replace") + b"\n")
-            self._out.flush()
-        except ReaderLeft:
-            # whoever read has seen enough; the status is still for whoever asked
-            self._left = True
-            errors.nobody_reads()
-
-    def github(self, verdict: Verdict) -> None:
-        """Annotations."""
-        from pcapflow.check.exporters import github
-
-        for line in github(verdict):
-            self._line(line)
-
-    def verdict(self, verdict: Verdict) -> None:
-        """One capture, as it is done: a line where it is quiet, else what is wrong with it, if anything is; the table comes at the end."""
-        for warning in verdict.warnings:
-            errors.say(f"warning: {warning}")
-        n = len(verdict.problems) + verdict.more
-        counts = ([f"baseline {verdict.accepted}"] if verdict.accepted else []) + ([f"{n:,} problem{'s' if n > 1 else ''}"] if n else [])
-        if self._quiet or n or verdict.accepted in ("updated", "replaced"):
-            self._line(_RESULTS[verdict.result] + verdict.capture + (f": {', '.join(counts)}" if counts else ""), _COLOURS[verdict.result])
-        if not self._quiet:
-            self._details(verdict)
-
-    def _details(self, verdict: Verdict) -> None:
-        from pcapflow.check.exporters import rest, told
-
-        for line in (*(told(problem) for problem in verdict.problems), *rest(verdict)):
-            self._line("    " + line)
-        if verdict.accepted == "updated":
-            for problem in verdict.changes:
-                self._line("    accepted: " + told(problem))
-            if verdict.more_changes:
-                self._line(f"    and {verdict.more_changes:,} more")
-
-    def end(self, verdicts: list[Verdict]) -> None:
-        """The table, and the sum."""
-        if self._quiet:
-            return
-        if self._form == "text":
-            self._table(verdicts)
-        failed = sum(verdict.result != "ok" for verdict in verdicts)
-        accepted = sum(bool(verdict.accepted) for verdict in verdicts)
-        counts = (
-            [f"{len(verdicts) - failed:,} ok"]
-            + [f"{failed:,} failed"] * bool(failed)
-            + [f"{accepted:,} baselines written"] * bool(accepted)
-        )
-        self._line(f"{len(verdicts):,} captures: {', '.join(counts)}", "red" if failed else "green")
-
-    def _table(self, verdicts: list[Verdict]) -> None:
-        wide = max(7, *(len(plain(verdict.capture)) for verdict in verdicts))
-        self._line(f"{'result':<7}{'capture':<{wide}}  {'packets':>11}  {'problems':>8}  baseline")
-        for verdict in verdicts:
-            problems = len(verdict.problems) + verdict.more
-            name = plain(verdict.capture)
-            row = f"{_RESULTS[verdict.result]}{name:<{wide}}  {verdict.packets:>11,}  {problems or '':>8}  {verdict.accepted}"
-            self._line(row.rstrip(), _COLOURS[verdict.result])

@@ -134,7 +134,7 @@ def test_the_same_recorded_again_is_the_same_whatever_the_ports_times_and_order(
     (accepted / "a.pcap").write_bytes(capture(*talks()))
     exact = check(accepted, "--compare", "exact")
     assert exact.returncode == 1
-    assert ".client.port" in exact.stdout
+    assert ".first_ts" in exact.stdout
 
 
 @pytest.mark.parametrize("change", SAID)
@@ -212,7 +212,75 @@ def test_values_of_chosen_fields_and_sizes_are_compared_as_the_project_says(tmp_
     assert "GET /users: response header date: ago is new; response header date: now is gone" in done.stdout
 
 
+def test_an_update_takes_only_what_is_to_be_accepted(accepted: Path) -> None:
+    before = (accepted / "a.pcap.content.json").read_bytes()
+    (accepted / "a.pcap").write_bytes(capture(*talks(change="status")))
+    refused = check(accepted, "--update", "--accept", "shape,headers")
+    assert refused.returncode == 1
+    assert SAID["status"] in refused.stdout
+    assert (accepted / "a.pcap.content.json").read_bytes() == before
+    assert check(accepted, "--update", "--accept", "shape,status").returncode == 0
+    assert check(accepted).returncode == 0
+    assert "--accept goes with --update" in check(accepted, "--accept", "status").stderr
+    assert "'stat' is none of lost, drops" in check(accepted, "--update", "--accept", "stat").stderr
+
+
+def test_a_budget_of_an_endpoint_names_it_and_one_that_is_not_there_fails(accepted: Path) -> None:
+    def bounded(*lines: str) -> str:
+        (accepted / "pcapflow.toml").write_text("\n".join(['[expect."*"]', *lines]))
+        return check(accepted).stdout
+
+    assert "1 ok" in bounded("\"endpoints.'GET /users'.p95\" = {max = '200ms'}", '"network.stalled" = {max = 1}')
+    assert "endpoints.'GET /users'.p95 is " in bounded("\"endpoints.'GET /users'.p95\" = {max = '1us'}")
+    assert "1 ok" in bounded("\"endpoints.'GET example/users/{id}'.exchanges\" = 1")
+    assert "there is no such endpoint; did you mean GET /users?" in bounded("\"endpoints.'GET /user'.p95\" = {max = '200ms'}")
+    (accepted / "pcapflow.toml").write_text("[expect.'*']\n\"endpoints.'GET /users'.p9\" = 1")
+    assert check(accepted).returncode == 2
+
+
+def test_github_gets_an_annotation_a_cause_ten_at_most_and_a_summary_with_all(accepted: Path) -> None:
+    made = talks(change="another key")
+    for i in range(14):
+        t = Talk(sport=60_000 + i)
+        t.us = 10_000 + i
+        made.append(t.open().send(0, request(f"/new{chr(97 + i)}|<x>")).send(1, response(b"{}")).close())
+    (accepted / "a.pcap").write_bytes(capture(*made))
+    summary = accepted / "summary.md"
+    done = launch_text("check", "--format", "github", "a.pcap", cwd=accepted, env={"GITHUB_STEP_SUMMARY": str(summary)})
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("::error") for line in lines) == 10
+    assert lines[0].startswith("::error file=a.pcap,title=pcapflow exchanges::GET /newa|<x> is new (1 exchange) (connection ")
+    assert any("and 5 more, in the job's summary" in line for line in lines)
+    table = summary.read_text()
+    assert table.startswith("### a.pcap: failed\n")
+    assert table.count("| exchanges |") == 14
+    assert "| shape | GET /users: '[].name' is gone, '[].nome' is new (integer) | 1 | 4 |" in table
+    assert "GET /newa\\|&lt;x>" in table
+
+
 # --- baselines
+
+
+EARLIER = Path(__file__).parent / "baselines-28f0981"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EARLIER.iterdir()))
+def test_an_exact_baseline_of_an_earlier_version_still_holds(tmp_path: Path, name: str) -> None:
+    capture_name = name.removesuffix(".report.json")
+    for path in (EARLIER / name, Path(__file__).parents[2] / "samples" / capture_name):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    done = launch_text("check", capture_name, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_an_exact_baseline_has_the_limits_that_are_not_as_usual_and_nothing_that_memory_took(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    assert check(tmp_path, "-q", "--update", "--compare", "exact", "--ring-size", "1MiB").returncode == 0
+    found = json.loads((tmp_path / "a.pcap.report.json").read_bytes())
+    assert found["limits"] == {"ring_size": 1 << 20}
+    assert found["memory"]["components"] == {}
+    assert check(tmp_path, "--ring-size", "1MiB").returncode == 0
+    assert "made with another limit: .limits.ring_size: 1048576 -> 4194304" in check(tmp_path).stdout
 
 
 def test_a_capture_without_a_connection_is_refused_unless_that_is_asked_for(tmp_path: Path) -> None:
