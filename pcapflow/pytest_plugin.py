@@ -3,6 +3,10 @@
     def test_the_login(pcapflow):
         pcapflow.check("fixtures/login.pcap", expect={"http.by_status.500": 0}, fail_on=["gap", "drop"])
 
+    @pytest.mark.parametrize("path", captures_in("fixtures"))
+    def test_the_captures(pcapflow_capture, path):
+        assert pcapflow_capture(path).matches()
+
 Contract: settings are those of the project's pcapflow.toml (docs/ci.md), found from pytest's root. `pytest --pcapflow-update` accepts baselines. Nothing
 heavy is imported before a test asks for the fixture.
 """
@@ -10,7 +14,8 @@ heavy is imported before a test asks for the fixture.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +128,36 @@ class Captures:
 
     def _path(self, path: str | os.PathLike[str]) -> str:
         return str(self._folder / path)
+
+
+class Capture:
+    """One capture."""
+
+    def __init__(self, captures: Captures, path: str | os.PathLike[str]) -> None:
+        self._captures = captures
+        self.path = path
+
+    def matches(self, **more: Any) -> bool:
+        """Whether it is as it was accepted; else the test fails with what differs. more: as `Captures.check` has it."""
+        self._captures.check(self.path, **more)
+        return True
+
+    def __repr__(self) -> str:
+        return f"the capture {os.fspath(self.path)}"
+
+
+def captures_in(folder: str | os.PathLike[str]) -> list[str]:
+    """The captures in a folder and those below it, sorted: for `pytest.mark.parametrize`. Relative to the working folder, as absolute paths."""
+    from pcapflow.files import begins_as_capture, is_temporary
+
+    found = [path for path in sorted(Path(folder).resolve().rglob("*")) if not is_temporary(path.name) and begins_as_capture(path)]
+    return [str(path) for path in found]
+
+
+@pytest.fixture
+def pcapflow_capture(pcapflow: Captures) -> Callable[[str | os.PathLike[str]], Capture]:
+    """A capture by its path: `assert pcapflow_capture("a.pcap").matches()`."""
+    return partial(Capture, pcapflow)
 
 
 @pytest.fixture

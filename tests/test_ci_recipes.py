@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,3 +95,39 @@ def test_the_pre_commit_hook_stops_a_commit_with_a_regression(project: Path) -> 
     assert "FAILED fixtures/statuses.pcap" in broken.stdout
     run(project, "pcapflow check -q --update fixtures")
     assert run(project, "git add -A && pre-commit run").returncode == 0
+
+
+def test_the_action_s_own_step_goes_red_on_a_regression_and_writes_the_summary(project: Path) -> None:
+    action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+    inputs = {name: one["default"] for name, one in action["inputs"].items()}
+    step = action["runs"]["steps"][-1]
+    summary = project / "summary.md"
+
+    def go() -> subprocess.CompletedProcess[str]:
+        values = {name: value.replace("${{ inputs.", "").replace(" }}", "") for name, value in step["env"].items()}
+        env = {**ENV, **{name: inputs[value] for name, value in values.items()}, "GITHUB_STEP_SUMMARY": str(summary)}
+        command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
+        return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=300, env=env)
+
+    assert go().returncode == 0
+    plant(project)
+    done = go()
+    assert done.returncode == 1
+    assert "::error file=fixtures/statuses.pcap,title=pcapflow status::GET /missing: status 500, was status 404" in done.stdout
+    assert "| status | GET /missing: status 500, was status 404 | 13 | 22 |" in summary.read_text()
+    install = next(step["run"] for step in action["runs"]["steps"] if "pip install" in step.get("run", ""))
+    assert "github.action_path" in install
+
+
+def test_the_hook_that_others_can_use_takes_the_captures_of_a_commit(project: Path) -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert hook["language"] == "python"
+    files = [
+        name
+        for name in ("fixtures/a.pcap", "fixtures/b.pcapng.gz", "fixtures/a.pcap.content.json", "x.py")
+        if re.search(hook["files"], name)
+    ]
+    assert files == ["fixtures/a.pcap", "fixtures/b.pcapng.gz"]
+    assert run(project, f"{hook['entry']} fixtures/statuses.pcap fixtures/json-api.pcap").returncode == 0
+    plant(project)
+    assert run(project, f"{hook['entry']} fixtures/statuses.pcap").returncode == 1

@@ -99,7 +99,10 @@ MAY_IMPORT = {
     | {
         "capture.interrupt",
         "check.baseline",
+        "check.captures",
         "check.causes",
+        "check.content",
+        "check.ignoring",
         "check.checking",
         "check.comparing",
         "check.config",

@@ -1,4 +1,4 @@
-"""`pcapflow diff`: what changed between two reports."""
+"""`pcapflow diff`: what changed between two captures, or two reports."""
 
 from __future__ import annotations
 
@@ -9,38 +9,106 @@ import click
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command
 from pcapflow.cli.output import open_output, refuse_overwriting
+from pcapflow.terminal_text import plain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pcapflow.check.causes import Cause
     from pcapflow.check.comparing import Comparison
 
 _EXAMPLES = """\b
 Examples:
+  pcapflow diff monday.pcap tuesday.pcap
   pcapflow diff monday.json tuesday.json
   pcapflow diff --json a.ndjson b.ndjson | jq .endpoints
   pcapflow analyze --json a.pcap | pcapflow diff a.pcap.report.json /dev/stdin
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="What changed between two reports.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="What changed between two captures, or two reports.")
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
+@click.option(
+    "--compare",
+    type=click.Choice(["content", "exact"]),
+    default=None,
+    help="What captures say, or reports field by field.  [default: content for two captures, else exact]",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
 @click.option("-q", "--quiet", is_flag=True, help="Nothing but the exit status.")
 @click.option("--summary", "only_summary", is_flag=True, help="Compare summaries and endpoints, not record by record.")
 @click.option(
     "--most", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Differences shown, of each kind; all are counted."
 )
-def diff(old: str, new: str, *, as_json: bool, quiet: bool, only_summary: bool, most: int) -> None:
-    """Compare two reports of `pcapflow analyze` (--json, --ndjson, or a baseline). Status 1 where they differ.
+def diff(old: str, new: str, *, compare: str | None, as_json: bool, quiet: bool, only_summary: bool, most: int) -> None:
+    """Compare two captures, or two reports of `pcapflow analyze` (--json, --ndjson, or an exact baseline). Status 1 where they differ.
 
-    What may differ between two equal runs is left out: times of the run, the process's memory, the version, folders of paths.
+    Two captures are compared by what they say, as `pcapflow check` does it: endpoints, statuses, header fields, shapes of JSON, what was lost. Of reports, what may differ
+    between two equal runs is left out: times of the run, the process's memory, the version, folders of paths.
     """
-    from pcapflow.check.comparing import compare
-    from pcapflow.check.reports import read_report
+    from pcapflow.check.captures import report_at
+    from pcapflow.files import begins_as_capture
 
     if not quiet:
         refuse_overwriting((old, new), {"the result": "-"})
-    comparison = compare(read_report(old), read_report(new), most=most, records=not only_summary)
+    mode = compare or ("content" if begins_as_capture(old) and begins_as_capture(new) else "exact")
+    with report_at(old, content=mode == "content") as before, report_at(new, content=mode == "content") as after:
+        if mode == "content":
+            same = _by_content(before, after, as_json=as_json, quiet=quiet)
+        else:
+            same = _by_field(before, after, as_json=as_json, quiet=quiet, records=not only_summary, most=most)
+    if not same:
+        raise errors.Finished(errors.DIFFERENT)
+
+
+def _by_content(before: Path, after: Path, *, as_json: bool, quiet: bool) -> bool:
+    """What the captures say; whether that is the same."""
+    from pcapflow.check.causes import causes_of
+    from pcapflow.check.content import content_of
+    from pcapflow.check.ignoring import Rules
+    from pcapflow.check.reports import read_report
+
+    rules = Rules()
+    known, _ = content_of(read_report(before), rules)
+    content, seen = content_of(read_report(after), rules)
+    causes = causes_of(known, content, seen, rules.size_tolerance)
+    if not quiet:
+        with open_output(None) as out:
+            if as_json:
+                out.json()(_causes(causes))
+                return not causes
+            for cause in causes:
+                place = f" (connection {cause.place.connection}, packet {cause.place.packet})" if cause.place is not None else ""
+                out.write(f"{plain(cause.text)}{place}\n".encode("utf-8", "replace"))
+            if not causes:
+                out.write(b"no difference\n")
+    return not causes
+
+
+def _causes(causes: list[Cause]) -> bytes:
+    import msgspec
+
+    rows = [
+        {
+            "kind": cause.kind,
+            "endpoint": cause.endpoint or None,
+            "text": cause.text,
+            "connection": cause.place.connection if cause.place is not None else None,
+            "packet": cause.place.packet if cause.place is not None else None,
+            "followed": cause.followed,
+        }
+        for cause in causes
+    ]
+    return msgspec.json.encode({"same": not causes, "causes": rows}) + b"\n"
+
+
+def _by_field(before: Path, after: Path, *, as_json: bool, quiet: bool, records: bool, most: int) -> bool:
+    """Reports field by field; whether they are the same."""
+    from pcapflow.check.comparing import compare
+    from pcapflow.check.reports import read_report
+
+    comparison = compare(read_report(before), read_report(after), most=most, records=records)
     if not quiet:
         with open_output(None) as out:
             if as_json:
@@ -50,8 +118,7 @@ def diff(old: str, new: str, *, as_json: bool, quiet: bool, only_summary: bool, 
 
                 for text in render(comparison):
                     out.write(text.encode("utf-8", "replace"))
-    if not comparison.same:
-        raise errors.Finished(errors.DIFFERENT)
+    return comparison.same
 
 
 def _document(comparison: Comparison) -> bytes:

@@ -335,6 +335,29 @@ def test_a_baseline_whose_capture_is_gone_is_named(accepted: Path) -> None:
     assert "a.pcap" in done.stdout
 
 
+# --- diff
+
+
+def test_diff_of_two_captures_has_the_words_of_check(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    (tmp_path / "b.pcap").write_bytes(capture(*talks(port=50_000, at=3_000_000)))
+    (tmp_path / "c.pcap").write_bytes(capture(*talks(change="status")))
+
+    def diff(*options: str) -> subprocess.CompletedProcess[str]:
+        return launch_text("diff", *options, cwd=tmp_path, env={"COLUMNS": "100"})
+
+    same = diff("a.pcap", "b.pcap")
+    assert (same.returncode, same.stdout, same.stderr) == (0, "no difference\n", "")
+    other = diff("a.pcap", "c.pcap")
+    assert (other.returncode, other.stdout) == (1, f"{SAID['status']} (connection 1, packet 4)\n")
+    found = json.loads(diff("--json", "a.pcap", "c.pcap").stdout)
+    assert [(one["kind"], one["endpoint"], one["packet"]) for one in found["causes"]] == [("status", "GET /users", 4)]
+    assert diff("-q", "--compare", "exact", "a.pcap", "b.pcap").returncode == 1
+    assert diff("-q", "--compare", "exact", "a.pcap", "a.pcap").returncode == 0
+    (tmp_path / "d.pcap").write_bytes(capture(*talks())[:600] + b"\xff" * 300)
+    assert "d.pcap: cannot be read to its end" in diff("a.pcap", "d.pcap").stderr
+
+
 # --- the comparison itself
 
 shapes = st.none() | st.lists(st.sampled_from(["a: integer", "a: string", "b?: null", "c[]: number"]), max_size=3).map(

@@ -62,3 +62,35 @@ def test_the_project_s_settings_hold_here_too(tmp_path: Path) -> None:
 def test_the_plugin_loads_nothing_heavy_before_it_is_asked() -> None:
     code = "import sys, pcapflow.pytest_plugin; print(sorted({'numpy', 'rich', 'ijson', 'dpkt', 'msgspec'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+EACH = """
+import pytest
+from pcapflow.pytest_plugin import captures_in
+
+@pytest.mark.parametrize("path", captures_in("."))
+def test_each(pcapflow_capture, path):
+    assert pcapflow_capture(path).matches()
+"""
+
+
+def test_a_folder_of_captures_is_a_test_each_and_a_failure_names_the_cause(tmp_path: Path) -> None:
+    def ran(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "COLUMNS": "160"}
+        )
+
+    (tmp_path / "deep").mkdir()
+    for name in ("statuses.pcap", "deep/vlan.pcap"):
+        shutil.copy(SAMPLES / Path(name).name, tmp_path / name)
+    (tmp_path / "test_each.py").write_text(EACH)
+    assert "2 passed" in ran("--pcapflow-update").stdout
+    assert (tmp_path / "deep" / "vlan.pcap.content.json").exists()
+    assert "2 passed" in ran().stdout
+    capture = tmp_path / "statuses.pcap"
+    capture.write_bytes(capture.read_bytes().replace(b"HTTP/1.1 404", b"HTTP/1.1 500"))
+    said = ran().stdout
+    assert "1 failed, 1 passed" in said
+    assert "GET /missing: status 500, was status 404 (connection 13, packet 22)" in said
+    assert "pytest_plugin.py" not in said

@@ -271,7 +271,9 @@ def test_diff_tells_counts_endpoints_drops_and_memory_that_changed(pcapflow: Pca
 
 def test_diff_refuses_what_is_no_report(pcapflow: Pcapflow, project: Path) -> None:
     old = report(pcapflow, project, "old.json", "--json", "fixtures/statuses.pcap")
-    ran = pcapflow("diff", old, "fixtures/statuses.pcap")
+    assert pcapflow("diff", old, "fixtures/statuses.pcap").returncode == 0
+    (project / "text").write_text("none")
+    ran = pcapflow("diff", old, "text")
     assert ran.returncode == 3
     assert ran.stderr.count("\n") == 1
     assert pcapflow("diff", old, "nowhere.json").returncode == 3
@@ -581,16 +583,13 @@ class _Parent:
 # --- what a new user stumbled over
 
 
-def test_a_capture_where_a_report_should_be_is_told_as_one(pcapflow: Pcapflow, project: Path) -> None:
-    for name in ("statuses.pcap", "ng.pcapng", "packed.pcap.gz"):
-        capture = project / "fixtures" / name
-        if name == "ng.pcapng":
-            capture.write_bytes(b"\n\r\r\n" + bytes(60))
-        elif name.endswith("gz"):
-            capture.write_bytes(__import__("gzip").compress(b"x"))
-        ran = pcapflow("diff", str(capture), str(capture))
+def test_a_capture_that_is_to_be_compared_and_cannot_be_read_is_one_line(pcapflow: Pcapflow, project: Path) -> None:
+    for name, data in (("ng.pcapng", b"\n\r\r\n" + bytes(60)), ("packed.pcap.gz", __import__("gzip").compress(b"x"))):
+        (project / name).write_bytes(data)
+        ran = pcapflow("diff", "fixtures/statuses.pcap", name)
         assert ran.returncode == 3
-        assert "is a capture, not a report; make one first: pcapflow analyze --json" in ran.stderr
+        assert ran.stderr.startswith(f"pcapflow: {name}: ")
+        assert ran.stderr.count("\n") == 1
 
 
 def test_another_limit_is_one_difference_and_what_is_expected_stands_first(pcapflow: Pcapflow, project: Path) -> None:
