@@ -9,21 +9,24 @@ EXTRAS = {"br": "brotli"}
 class Looking:
     """Each of these costs time. A plain class: the command line imports it, and is to answer at once."""
 
-    __slots__ = ("duplicate_keys", "hashes", "shapes", "sniff")
+    __slots__ = ("duplicate_keys", "hashes", "shapes", "sniff", "values")
 
-    def __init__(self, *, sniff: bool = False, hashes: bool = False, duplicate_keys: bool = False, shapes: bool = False) -> None:
+    def __init__(
+        self, *, sniff: bool = False, hashes: bool = False, duplicate_keys: bool = False, shapes: bool = False, values: tuple[str, ...] = ()
+    ) -> None:
         """sniff: JSON in bodies that say something else or nothing; hashes: the SHA-256 of every body; duplicate_keys: how many keys their object had
-        already; shapes: which paths there are, and of which types.
+        already; shapes: which paths there are, and of which types; values: paths whose values are recorded.
         """
         self.sniff = sniff
         self.hashes = hashes
         self.duplicate_keys = duplicate_keys
         self.shapes = shapes
+        self.values = values
 
     @property
     def nothing(self) -> bool:
         """Whether no more is looked for."""
-        return not (self.sniff or self.hashes or self.duplicate_keys or self.shapes)
+        return not (self.sniff or self.hashes or self.duplicate_keys or self.shapes or self.values)
 
     @property
     def at_all(self) -> bool:

@@ -50,10 +50,18 @@ BROKEN = counts("Documents given up while others could be read (NDJSON, JSON tex
 PASSED = counts("Events or texts that are no JSON.")
 DUPLICATES = msgspec.Meta(description="Keys that their object had already; null where nobody counted (`--duplicate-keys`).")
 ERROR = says("The first error.")
+VALUES = says("Values at the paths that `check` is to compare; null where nobody asked.")
 SHAPE = says(
     "The paths in it and their types, `items[].id: integer`; null where nobody asked (`--shapes`), and where not all of it is there ([how it is written](json.md))."
 )
 JSON_DROP = says_or_null("Why it was dropped.", *REASONS)
+
+
+class JsonValues(msgspec.Struct):
+    """Values at a path of a body."""
+
+    path: Annotated[str, says("The path that was asked for.")]
+    values: Annotated[list[str], says("The first of them, as the text that was sent.")]
 
 
 class JsonBody(msgspec.Struct):
@@ -75,6 +83,7 @@ class JsonBody(msgspec.Struct):
     error: Annotated[JsonError | None, ERROR] = None
     drop_reason: Annotated[str | None, JSON_DROP] = None
     shape: Annotated[list[str] | None, SHAPE] = None
+    values: Annotated[list[JsonValues] | None, VALUES] = None
 
 
 class Body(msgspec.Struct):

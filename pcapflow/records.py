@@ -32,7 +32,9 @@ from pcapflow.messages import (
     PREFIX,
     SHAPE,
     TOP,
+    VALUES,
     JsonError,
+    JsonValues,
     Request,
     Response,
 )
@@ -230,6 +232,7 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
     error: Annotated[JsonError | None, ERROR]
     drop_reason: Annotated[str | None, JSON_DROP]
     shape: Annotated[list[str] | None, SHAPE] = None
+    values: Annotated[list[JsonValues] | None, VALUES] = None
 
 
 class LimitValue(msgspec.Struct):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pcapflow.check.content import Content, Counted, Message, Outcome, Place, Seen, sorting
 
-KINDS = ("lost", "drops", "exchanges", "status", "cut", "json", "type", "shape", "headers", "sizes", "counts")
+KINDS = ("lost", "drops", "exchanges", "status", "cut", "json", "type", "shape", "values", "headers", "sizes", "counts")
 """What a cause is about, most telling first."""
 PAIRS = 10_000
 """Of one endpoint that are looked at for the nearest; beyond, outcomes are paired in their order."""
@@ -207,6 +207,9 @@ def _message(side: str, a: Message, b: Message, *, lost: bool) -> Iterator[tuple
             yield "json", f"the {side}'s JSON is {b.json or 'complete'}, was {a.json or 'complete'}"
     elif a.shape != b.shape and a.type == b.type:
         yield "shape", _shape(side, a.shape or (), b.shape or ())
+    if a.values != b.values and a.shape == b.shape:
+        old, new = (", ".join(sorted(set(one) - set(other))) for one, other in ((a.values, b.values), (b.values, a.values)))
+        yield "values", f"the {side} has {new or 'other values'}, had {old or 'others'}"
     if a.headers != b.headers:
         yield from (("headers", text) for text in _headers(side, set(a.headers), set(b.headers)))
 

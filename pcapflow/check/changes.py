@@ -39,14 +39,16 @@ class Change:
 class Changes:
     """Collects them, `most` at most; the rest are counted."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, hides: Callable[[str], bool] | None = None) -> None:
+        """hides: whether what differs at a path is left out; None for nothing."""
+        self._hides = hides
         self.found: list[Change] = []
         self.count = 0
         self._most = most
 
     def __call__(self, path: str, old: Any, new: Any) -> None:
         """A leaf."""
-        if old == new:
+        if old == new or (self._hides is not None and self._hides(path)):
             return
         self.count += 1
         if len(self.found) < self._most:

@@ -8,6 +8,7 @@ to its end, and the account balances.
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import signal
@@ -152,7 +153,11 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
             verdict.fail(Problem("baseline", f"has no baseline; accept the report as it is now: {job.update_command}"))
         return "created" if job.update else ""
     try:
-        comparison = compare(read_report(place), read_report(report), with_endpoints=False)
+        rules = copy.deepcopy(job.rules)
+        comparison = compare(
+            read_report(place), read_report(report), with_endpoints=False, hides=rules.hides_change if rules.used else None
+        )
+        verdict.ignored = rules.used
     except ReportError as e:
         if job.update and not is_folder(place) and not begins_as_capture(place):
             return "replaced"

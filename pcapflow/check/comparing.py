@@ -9,7 +9,7 @@ different for records in order, and what differs is never called equal. `most` d
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -65,6 +65,9 @@ class Comparison:
         return not self.differences
 
 
+Hides = Callable[[str], bool] | None
+
+
 class _Waiting:
     """Records of one side whose like the other side has not shown yet."""
 
@@ -112,9 +115,10 @@ class _Waiting:
 class _Comparing:
     """Records of two reports, taken by turns."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, hides: Hides) -> None:
         self.result = Comparison()
         self._most = most
+        self._hides = hides
         self._sides = (_Waiting(), _Waiting())
         self._shown = 0
         """Bytes of what is told."""
@@ -140,7 +144,7 @@ class _Comparing:
     def _pair(self, a: AnyRecord, b: AnyRecord) -> None:
         if a == b:
             return
-        changes = Changes(self._most)
+        changes = Changes(self._most, self._hides)
         walk(a, b, changes)
         if not changes.count:
             return  # but for what an earlier version did not count
@@ -165,12 +169,18 @@ class _Comparing:
 
 
 def compare(
-    old: Iterator[AnyRecord], new: Iterator[AnyRecord], *, most: int = MOST, records: bool = True, with_endpoints: bool = True
+    old: Iterator[AnyRecord],
+    new: Iterator[AnyRecord],
+    *,
+    most: int = MOST,
+    records: bool = True,
+    with_endpoints: bool = True,
+    hides: Hides = None,
 ) -> Comparison:
     """Where two reports differ; what may differ between two equal runs is left out. most: differences that are told, as far as they take no more than
-    some megabytes. records: False looks at summaries and endpoints alone.
+    some megabytes. records: False looks at summaries and endpoints alone; hides: whether what differs at a path is left out.
     """
-    comparing = _Comparing(most)
+    comparing = _Comparing(most, hides)
     endpoints = (Endpoints(), Endpoints())
     summaries: list[Summary | None] = [None, None]
     left = {0: old, 1: new}
@@ -192,7 +202,7 @@ def compare(
     before, after = summaries
     assert before is not None
     assert after is not None
-    changes = Changes(most)
+    changes = Changes(most, hides)
     walk_summary("", *comparable(before, after), changes)
     result = comparing.result
     result.summary, result.summary_changes = changes.found, changes.count

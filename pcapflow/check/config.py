@@ -25,7 +25,7 @@ NAME = "pcapflow.toml"
 _PERCENT = re.compile(r"([0-9]{1,6})%")
 FAIL_ON = ("gap", "drop", "unread", "truncated", "invalid-json", "anomaly", "unanswered", "5xx")
 _TABLES = ("options", "check", "expect")
-_CHECK = ("fail-on", "baselines", "compare", "ignore", "header-values", "size-tolerance")
+_CHECK = ("fail-on", "baselines", "compare", "ignore", "header-values", "values", "size-tolerance")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def load(path: Path | None) -> Config:
 
 def _rules(path: Path, check: dict[str, Any]) -> Rules:
     lists = []
-    for name in ("ignore", "header-values"):
+    for name in ("ignore", "header-values", "values"):
         value = check.get(name, [])
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise UsageError(f"{path}: check.{name}: write a list of strings")
@@ -140,7 +140,7 @@ def _rules(path: Path, check: dict[str, Any]) -> Rules:
     if match is None:
         raise UsageError(f"{path}: check.size-tolerance: write it as 50%")
     try:
-        return Rules.parse(lists[0], lists[1], int(match[1]) / 100)
+        return Rules.parse(lists[0], lists[1], lists[2], int(match[1]) / 100)
     except UsageError as e:
         raise UsageError(f"{path}: check.{e}") from None
 

@@ -44,6 +44,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
     json: str | None = None
     """How its JSON ended; None for none, and for JSON that is complete and has a shape."""
     shape: tuple[str, ...] | None = None
+    values: tuple[str, ...] = ()
+    """Of the paths whose values are compared, `path: value`."""
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
@@ -156,7 +158,8 @@ def _message(endpoint: str, side: str, message: Request | Response | None, rules
     shape = tuple(rules.shape(json.shape)) if json is not None and json.shape is not None else None
     status = json.status if json is not None and shape is None else None
     kind = (body.content_type or "").partition(";")[0].strip().lower() or None
-    return Message(message.version, tuple(sorted(names)), kind, body.content_encoding, body.status, status, shape)
+    values = [f"{one.path}: {value}" for one in (json.values or () if json is not None else ()) for value in one.values]
+    return Message(message.version, tuple(sorted(names)), kind, body.content_encoding, body.status, status, shape, tuple(values))
 
 
 def _field(header: Header, rules: Rules) -> str:

@@ -31,7 +31,9 @@ def options_of(job: Job) -> pipeline.Options:
     return msgspec.structs.replace(
         job.options,
         headers=Headers("all" if job.rules.header_values else "names", secrets=job.options.headers.secrets),
-        looking=Looking(sniff=looking.sniff, hashes=looking.hashes, duplicate_keys=looking.duplicate_keys, shapes=True),
+        looking=Looking(
+            sniff=looking.sniff, hashes=looking.hashes, duplicate_keys=looking.duplicate_keys, shapes=True, values=job.rules.values
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from pcapflow.paths import show_path
 _ENDPOINT = re.compile(r"(?P<endpoint>[A-Z]{1,20} \S{1,400})(?: (?P<what>body|headers\.(?P<name>[A-Za-z0-9_-]{1,100})))?")
 _HEADER = re.compile(r"\.?headers\.(?P<name>[A-Za-z0-9_-]{1,100})")
 _ANYWHERE = re.compile(r"\.\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
+_POSITION = re.compile(r"\[[0-9]+\]")
 _KEYS = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|([^.\[\]]+)')
 _LINE = re.compile(r"(?P<path>.*?)\??: [a-z.|]+", re.DOTALL)
 
@@ -26,6 +27,8 @@ class Rules:
 
     header_values: frozenset[str] = frozenset()
     """Fields whose values are compared too, small letters."""
+    values: tuple[str, ...] = ()
+    """Paths in JSON bodies whose values are compared too."""
     size_tolerance: float = 0.5
     """By how much sizes of bodies may differ, as a part of what they were."""
     endpoints: dict[str, str] = field(default_factory=dict)
@@ -38,9 +41,14 @@ class Rules:
     used: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, ignore: list[str], header_values: list[str], size_tolerance: float = 0.5) -> Rules:
-        """The settings `ignore`, `header-values` and `size-tolerance`."""
-        rules = cls(frozenset(name.lower() for name in header_values), size_tolerance)
+    def parse(cls, ignore: list[str], header_values: list[str], values: list[str], size_tolerance: float = 0.5) -> Rules:
+        """The settings `ignore`, `header-values`, `values` and `size-tolerance`."""
+        for text in values:
+            try:
+                parse_path(text)
+            except ValueError as e:
+                raise UsageError(f"values: {e}") from None
+        rules = cls(frozenset(name.lower() for name in header_values), tuple(values), size_tolerance)
         for text in ignore:
             rules._add(text)
         rules.used = dict.fromkeys(ignore, 0)
@@ -89,13 +97,19 @@ class Rules:
         name = name.lower()
         return self._uses(self.headers.get(("", name), self.headers.get((endpoint, name))))
 
+    def hides_change(self, path: str) -> bool:
+        """Whether what differs at a path of a report is left out, in exact mode."""
+        return self._hides_path(_POSITION.sub("[]", path.removeprefix(".")))
+
     def shape(self, lines: list[str]) -> list[str]:
         """A shape without what is left out of it."""
         return [line for line in lines if not self._hides_line(line)] if self.paths or self.keys else lines
 
     def _hides_line(self, line: str) -> bool:
         match = _LINE.fullmatch(line)
-        path = match["path"] if match is not None else line
+        return self._hides_path(match["path"] if match is not None else line)
+
+    def _hides_path(self, path: str) -> bool:
         for begin, rule in self.paths.items():
             if path == begin or path.startswith((f"{begin}.", f"{begin}[")):
                 return self._uses(rule)

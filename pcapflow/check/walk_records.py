@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from pcapflow.check.changes import Out, perhaps, perhaps_each
+from pcapflow.check.changes import Out, each, perhaps, perhaps_each
 from pcapflow.check.changes import key_of as quoted
 from pcapflow.check.walk_connection import connection, endpoint
-from pcapflow.messages import Body, Header, JsonBody, JsonError, Request, Response
+from pcapflow.messages import Body, Header, JsonBody, JsonError, JsonValues, Request, Response
 from pcapflow.records import (
     AnyRecord,
     Conflict,
@@ -64,6 +64,7 @@ def json_body(at: str, a: JsonBody, b: JsonBody, out: Out) -> None:
     perhaps(f"{at}.error", a.error, b.error, out, json_error)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
     shape(f"{at}.shape", a.shape, b.shape, out)
+    values(f"{at}.values", a.values, b.values, out)
 
 
 def body(at: str, a: Body, b: Body, out: Out) -> None:
@@ -168,12 +169,25 @@ def json(at: str, a: Json, b: Json, out: Out) -> None:
     perhaps(f"{at}.error", a.error, b.error, out, json_error)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
     shape(f"{at}.shape", a.shape, b.shape, out)
+    values(f"{at}.values", a.values, b.values, out)
 
 
 def shape(at: str, a: list[str] | None, b: list[str] | None, out: Out) -> None:
     """Walks the shape of JSON: a report that was made without shapes differs in none."""
     if a is not None and b is not None:
         out(at, a, b)
+
+
+def values(at: str, a: list[JsonValues] | None, b: list[JsonValues] | None, out: Out) -> None:
+    """Walks values of JSON, likewise."""
+    if a is not None and b is not None:
+        each(at, a, b, out, json_values)
+
+
+def json_values(at: str, a: JsonValues, b: JsonValues, out: Out) -> None:
+    """Walks `JsonValues`."""
+    out(f"{at}.path", a.path, b.path)
+    out(f"{at}.values", a.values, b.values)
 
 
 def file_name(path: str | None) -> str | None:

@@ -26,6 +26,8 @@ from pcapflow.payload.tap import Both, Tap
 if TYPE_CHECKING:
     import hashlib
 
+    from pcapflow.payload.body_values import BodyValues
+
 
 _GZIP = b"\x1f\x8b\x08"
 """What a gzip member begins with (RFC 1952 section 2.3.1): no text of JSON does."""
@@ -37,7 +39,7 @@ class BodyReader:
     """One body."""
 
     __slots__ = (
-        "_begin", "_decoder", "_duplicates", "_first", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_shapes", "_shut", "_tap", "_text",
+        "_begin", "_decoder", "_duplicates", "_first", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_shapes", "_shut", "_tap", "_text", "_values",
         "decoded_bytes", "drop", "json", "sha256",
     )  # fmt: skip
 
@@ -59,7 +61,9 @@ class BodyReader:
         self._hash = _sha256() if looking.hashes else None
         self._duplicates = DuplicateKeys(limits, ledger.json) if looking.duplicate_keys and tap is None else None
         self._shapes = Shapes(ledger.json) if looking.shapes and tap is None else None
-        self._tap = tap or (Both(self._duplicates, self._shapes) if self._duplicates and self._shapes else self._duplicates or self._shapes)
+        self._values = _values_of(looking.values, limits, ledger) if looking.values and tap is None else None
+        taps = [one for one in (tap, self._duplicates, self._shapes, self._values) if one is not None]
+        self._tap = taps[0] if len(taps) == 1 else Both(*taps) if taps else None
         self._form = form
         self._begin: bytes = b""
         """The first bytes of a body that does not say what it is."""
@@ -186,7 +190,7 @@ class BodyReader:
         if self._tap is not None:
             self._tap.close()
         # whoever listens may know whose body this is, and so this: nothing here is freed but by its count
-        self._tap = self._text = self._duplicates = self._shapes = None
+        self._tap = self._text = self._duplicates = self._shapes = self._values = None
         self._ledger.json.release(self._reserved)
         self._reserved = 0
 
@@ -210,6 +214,8 @@ class BodyReader:
             found.duplicate_keys = self._duplicates.count
         if self._shapes is not None and found.status == "complete" and not found.broken:
             found.shape = self._shapes.lines()
+        if self._values is not None and found.status == "complete" and not found.broken:
+            found.values = self._values.found
         return found
 
     def _decoded(self, data: bytes) -> None:
@@ -243,6 +249,12 @@ class BodyReader:
     def _dropped(self, drop: Drop) -> None:
         if self.drop is None:
             self.drop = drop
+
+
+def _values_of(paths: tuple[str, ...], limits: Limits, ledger: Ledger) -> BodyValues:
+    from pcapflow.payload.body_values import BodyValues  # few runs compare values
+
+    return BodyValues(paths, limits, ledger.json)
 
 
 def _sha256() -> hashlib._Hash:

@@ -258,6 +258,21 @@ def test_github_gets_an_annotation_a_cause_ten_at_most_and_a_summary_with_all(ac
     assert "GET /newa\\|&lt;x>" in table
 
 
+def test_values_of_bodies_are_compared_where_the_project_asks(tmp_path: Path) -> None:
+    (tmp_path / "pcapflow.toml").write_text('[check]\nvalues = [".name", "[].tags[]"]\n')
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    assert check(tmp_path, "-q", "--update").returncode == 0
+    (tmp_path / "a.pcap").write_bytes(capture(*talks(at=50)))
+    assert check(tmp_path).returncode == 0
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()).replace(b"ann", b"eve"))
+    done = check(tmp_path)
+    assert 'GET /users/{id}: the response has .name: "eve", had .name: "ann"' in done.stdout
+    assert "GET /users:" not in done.stdout
+    assert 'POST /users: the request has .name: "eve", had .name: "ann"' in done.stdout
+    (tmp_path / "pcapflow.toml").write_text('[check]\nvalues = ["a b"]\n')
+    assert "check.values: a b is no path" in check(tmp_path).stderr
+
+
 # --- baselines
 
 
@@ -308,6 +323,19 @@ def test_a_baseline_is_small_sorted_and_read_back_as_it_was(accepted: Path) -> N
     (accepted / "a.pcap").write_bytes(shop.read_bytes())
     assert check(accepted, "-q", "--update").returncode == 0
     assert (accepted / "a.pcap.content.json").stat().st_size < 10_000 < shop.stat().st_size
+
+
+def test_what_is_ignored_is_left_out_of_exact_mode_too(tmp_path: Path) -> None:
+    (tmp_path / "pcapflow.toml").write_text(
+        '[check]\ncompare = "exact"\nignore = ["..status", "http.by_status", "endpoints", "problems", "..no_such"]\n'
+    )
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()))
+    assert check(tmp_path, "-q", "--update").returncode == 0
+    (tmp_path / "a.pcap").write_bytes(capture(*talks()).replace(b"404 Not", b"410 Not"))
+    done = check(tmp_path, "--explain")
+    assert (done.returncode, done.stdout.count("FAILED")) == (0, 0), done.stdout
+    assert "ignore '..status': left out 1\n" in done.stderr
+    assert "ignore '..no_such': left out 0\n" in done.stderr
 
 
 def test_an_exact_baseline_that_is_there_stays_exact_and_one_that_is_none_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""The values at some paths of a body, for whoever compares them.
+
+Contract: a `Tap`; `found` has, path by path, the first VALUES values that came, as the text that was sent, each up to VALUE_BYTES. Invariant: what is kept is bounded by these, and
+reserved in the `json` account; where that refuses, or a value is larger, it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+from pcapflow.budget import Account
+from pcapflow.drops import Drop
+from pcapflow.limits import Limits
+from pcapflow.messages import JsonValues
+from pcapflow.payload.extract import Values
+from pcapflow.payload.path import Event
+from pcapflow.payload.wanted import wanted
+
+VALUES = 16
+"""Of one path and body: what is compared is a version, a code, a flag."""
+VALUE_BYTES = 200
+_KEPT_BYTES = 400
+"""Reserved for each that is kept."""
+
+Keep = Callable[[bytes], None]
+_wanted = cache(wanted)
+
+
+class BodyValues:
+    """One body's."""
+
+    __slots__ = ("_account", "_reserved", "_taps", "found")
+
+    def __init__(self, paths: tuple[str, ...], limits: Limits, account: Account) -> None:
+        """paths: as `wanted` takes them."""
+        self._account = account
+        self._reserved = 0
+        self.found = [JsonValues(path, []) for path in paths]
+        limits = replace(limits, extract_value_max_bytes=VALUE_BYTES)
+        self._taps = [Values(_wanted(one.path), limits, account, self._keeper(one.values), _nobody) for one in self.found]
+
+    def _keeper(self, values: list[str]) -> Keep:
+        def keep(text: bytes) -> None:
+            if len(values) < VALUES and self._account.reserve(_KEPT_BYTES):
+                self._reserved += _KEPT_BYTES
+                values.append(text.decode("utf-8", "replace"))
+
+        return keep
+
+    def begin(self) -> None:
+        """A text begins."""
+        for tap in self._taps:
+            tap.begin()
+
+    def take(self, data: bytes, events: list[Event], *, broken: bool = False) -> Drop | None:
+        """The next events."""
+        for tap in self._taps:
+            tap.take(data, events, broken=broken)
+        return None
+
+    def close(self) -> None:
+        """The body is over."""
+        for tap in self._taps:
+            tap.close()
+        self._account.release(self._reserved)
+        self._reserved = 0
+
+
+def _nobody(drop: Drop) -> None:
+    """A value that is too large is compared by nobody."""
