@@ -39,9 +39,9 @@ class _Pair(NamedTuple):
     n: int
 
 
-def causes_of(old: Content, new: Content, seen: Seen, size_tolerance: float) -> list[Cause]:
-    """What differs between a baseline and a capture. size_tolerance: see `Rules`."""
-    lost = old.gaps != new.gaps or old.missing_bytes != new.missing_bytes
+def causes_of(old: Content, new: Content, seen: Seen, size_tolerance: float, *, everything: bool = False) -> list[Cause]:
+    """What differs between a baseline and a capture. size_tolerance: see `Rules`; everything: what follows from a cause is told too."""
+    lost = not everything and (old.gaps != new.gaps or old.missing_bytes != new.missing_bytes)
     first = [*_lost(old, new, seen), *_drops(old, new, seen)]
     found: list[Cause] = []
     for endpoint in sorted(old.endpoints.keys() | new.endpoints.keys()):
@@ -52,9 +52,9 @@ def causes_of(old: Content, new: Content, seen: Seen, size_tolerance: float) -> 
             place = seen.places.get((endpoint, now[0].outcome)) if now else None
             found.append(Cause("exchanges", endpoint, f"{endpoint} {word} ({_exchanges(n)})", place))
             continue
-        found += _endpoint(endpoint, before, now, seen, lost=lost)
+        found += _endpoint(endpoint, before, now, seen, lost=lost, everything=everything)
         found += _sizes(endpoint, before, now, seen, size_tolerance)
-    holed = {gap.connection for gap in seen.gaps} if new.gaps > old.gaps else set()
+    holed = {gap.connection for gap in seen.gaps} if new.gaps > old.gaps and not everything else set()
     follows = [cause for cause in found if cause.place is not None and cause.place.connection in holed]
     if follows:
         found = [cause for cause in found if cause not in follows]
@@ -106,12 +106,12 @@ def _counts(old: Content, new: Content, *, lost: bool) -> Iterator[Cause]:
 # --- outcomes
 
 
-def _endpoint(endpoint: str, before: list[Counted], now: list[Counted], seen: Seen, *, lost: bool) -> Iterator[Cause]:
+def _endpoint(endpoint: str, before: list[Counted], now: list[Counted], seen: Seen, *, lost: bool, everything: bool) -> Iterator[Cause]:
     """Outcomes of one endpoint: equal ones cancel, the nearest are paired."""
     left_old, left_new = _rest(before, now), _rest(now, before)
     pairs = list(_paired(left_old, left_new))
     for pair in pairs:
-        cause = _changed(endpoint, pair, seen, lost=lost)
+        cause = _changed(endpoint, pair, seen, lost=lost, everything=everything)
         if cause is not None:
             yield cause
     for word, rest in (("gone", left_old), ("new", left_new)):
@@ -168,7 +168,7 @@ def _distance(a: Outcome, b: Outcome) -> int:
     return d
 
 
-def _changed(endpoint: str, pair: _Pair, seen: Seen, *, lost: bool) -> Cause | None:
+def _changed(endpoint: str, pair: _Pair, seen: Seen, *, lost: bool, everything: bool) -> Cause | None:
     """What differs in a pair: the first that tells most, and how much beside it."""
     old, new = pair.old.outcome, pair.new.outcome
     found: list[tuple[str, str]] = []
@@ -185,7 +185,7 @@ def _changed(endpoint: str, pair: _Pair, seen: Seen, *, lost: bool) -> Cause | N
     found.sort(key=lambda one: KINDS.index(one[0]))
     kind, text = found[0]
     # what comes with another status is another answer: the rest follows from it
-    beside = [one for one in found[1:] if KINDS.index(kind) > KINDS.index("json") or one[0] == kind]
+    beside = [one for one in found[1:] if everything or KINDS.index(kind) > KINDS.index("json") or one[0] == kind]
     words = "; ".join([text, *(one[1] for one in beside)])
     times = f" ({pair.n:,} times)" if pair.n > 1 else ""
     return Cause(kind, endpoint, f"{endpoint}: {words}{times}", seen.places.get((endpoint, new)), len(found) - 1 - len(beside))

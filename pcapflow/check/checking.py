@@ -138,7 +138,7 @@ def _judge(job: Job, report: Path, summary: Summary, verdict: Verdict) -> None:
     if job.baseline is None:
         return
     if job.mode == "content":
-        content_mode.judge(job, job.baseline, report, verdict)
+        content_mode.judge(job, job.baseline, report, summary, verdict)
         return
     accepted = _against_baseline(job, job.baseline, report, verdict)
     if accepted:

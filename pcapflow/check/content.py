@@ -77,6 +77,8 @@ class Content(msgspec.Struct):
     drops: dict[str, int] = {}
     unread: dict[str, int] = {}
     """Bytes by reason."""
+    budgets: dict[str, float] = {}
+    """What is bounded relative to the baseline, by path."""
     connections: bool = False
     """Whether there are any."""
 
@@ -228,6 +230,7 @@ class _File(msgspec.Struct):
     missing_bytes: int = 0
     drops: dict[str, int] = {}
     unread: dict[str, int] = {}
+    budgets: dict[str, float] = {}
     connections: bool = True
 
 
@@ -246,4 +249,6 @@ def read_content(path: Path) -> Content:
         raise ReportError(f"{path}: is no baseline of content mode: {e}") from None
     if found.schema != SCHEMA:
         raise ReportError(f"{path}: is of schema {found.schema:.60}, not {SCHEMA}")
-    return Content(found.endpoints, found.spoken, found.gaps, found.missing_bytes, found.drops, found.unread, found.connections)
+    return Content(
+        found.endpoints, found.spoken, found.gaps, found.missing_bytes, found.drops, found.unread, found.budgets, found.connections
+    )

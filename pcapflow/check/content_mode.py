@@ -10,6 +10,9 @@ import copy
 import os
 import shlex
 import tempfile
+from collections.abc import Iterator
+from difflib import unified_diff
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -18,11 +21,16 @@ from pcapflow import pipeline
 from pcapflow.body_options import Looking
 from pcapflow.check.causes import Cause, causes_of
 from pcapflow.check.content import Content, content_of, read_content, written
+from pcapflow.check.expectations import Expectation
 from pcapflow.check.reports import read_report
 from pcapflow.check.verdicts import MOST, Job, Problem, Verdict
 from pcapflow.errors import OutputError, ReportError
 from pcapflow.files import begins_as_capture, discard, is_folder, place_of, put_in_place, temporary
 from pcapflow.header_options import Headers
+from pcapflow.summary import Summary
+
+_DIFF_LINES = 400
+"""Of one baseline."""
 
 
 def options_of(job: Job) -> pipeline.Options:
@@ -37,23 +45,27 @@ def options_of(job: Job) -> pipeline.Options:
     )
 
 
-def judge(job: Job, place: Path, report: Path, verdict: Verdict) -> None:
-    """Hold a report against the baseline that lies there, or make it the baseline."""
+def judge(job: Job, place: Path, report: Path, summary: Summary, verdict: Verdict) -> None:
+    """Hold a report, and its summary as it was found, against the baseline that lies there, or make it the baseline."""
     rules = copy.deepcopy(job.rules)
     content, seen = content_of(read_report(report), rules)
     verdict.ignored = rules.used
+    budgets = [one for one in job.expectations if one.relative is not None]
+    values = msgspec.to_builtins(summary) if budgets else {}
+    measured = {one.path: one.measured(values) for one in budgets}
+    content.budgets = {path: value for path, value in sorted(measured.items()) if value is not None}
     known = _known(job, place)
     if not content.connections and not job.allow_empty and (known is None or known.connections):
         verdict.fail(Problem("empty", "has no TCP connection, so there is nothing to compare; --allow-empty accepts that"))
         return
     if known is None:
         if job.update:
+            verdict.accepted = "replaced" if os.path.lexists(place) else "created"
             _put(content, place)
-            verdict.accepted = "replaced" if os.path.lexists(place) and place.stat().st_size == 0 else "created"
         else:
             verdict.fail(Problem("baseline", f"has no baseline; accept what it says now: {job.update_command}"))
         return
-    causes = causes_of(known, content, seen, rules.size_tolerance)
+    causes = causes_of(known, content, seen, rules.size_tolerance, everything=job.everything)
     problems = [_problem(cause) for cause in causes]
     refused = [problem for problem, cause in zip(problems, causes, strict=True) if job.accept and cause.kind not in job.accept]
     if job.update and not refused:
@@ -62,14 +74,38 @@ def judge(job: Job, place: Path, report: Path, verdict: Verdict) -> None:
             _put(content, place)
             verdict.accepted = "updated" if problems else ""
         return
+    for text in _over(budgets, known, content):
+        verdict.fail(Problem("budget", text))
     for problem in refused or problems:
         verdict.fail(problem)
+    if job.shows_diff:
+        verdict.diff = _diff(place.name, known, content)
     if problems:
         verdict.accept = job.update_command
         verdict.followed = sum(cause.followed for cause in causes)
         packet = next((problem.packet for problem in problems if problem.packet is not None), None)
         if packet is not None:
             verdict.show = shlex.join(["pcapflow", "follow", job.capture, "--packet", str(packet)])
+
+
+def _diff(name: str, known: Content, content: Content) -> list[str]:
+    old, new = (written(one).decode("utf-8", "replace").splitlines() for one in (known, content))
+    found = list(islice(unified_diff(old, new, name, "now", lineterm="", n=1), _DIFF_LINES + 1))
+    return found if len(found) <= _DIFF_LINES else [*found[:_DIFF_LINES], "..."]
+
+
+def _over(budgets: list[Expectation], known: Content, content: Content) -> Iterator[str]:
+    """What is more than its baseline allows, or cannot be held against it."""
+    for one in budgets:
+        before, now = known.budgets.get(one.path), content.budgets.get(one.path)
+        if now is None:
+            yield f"{one.path}: there is no such value in the report"
+        elif before is None:
+            yield f"{one.path} has no value in the baseline; --update stores it"
+        else:
+            said = one.over(now, before)
+            if said is not None:
+                yield said
 
 
 def _known(job: Job, place: Path) -> Content | None:

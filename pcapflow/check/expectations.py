@@ -7,6 +7,7 @@ always holds. `violations` takes the report's values. A key that a map does not 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from pcapflow.sizes import duration, size
 from pcapflow.suggestions import did_you_mean
 
 _BIGGEST = 1 << 63
+_RELATIVE = re.compile(r"baseline(?:\+([0-9]{1,6})%)?")
 _TIMES = ("p50", "p95", "max")
 """Of an endpoint, for short: those of its `duration`."""
 _BOUNDS = ("min", "max", "equals", "one_of")
@@ -49,6 +51,8 @@ class Expectation:
     one_of: tuple[Any, ...] | None = None
     endpoint: str | None = None
     """The endpoint that it is about, by its name with the host or without."""
+    relative: float | None = None
+    """By what part it may be more than it was in the baseline; None for a bound that is a value."""
 
     @classmethod
     def parse(cls, path: str, bound: Any) -> Expectation:
@@ -65,6 +69,11 @@ class Expectation:
             return cls(shown, steps, one_of=(_value(path, bound, kinds),), endpoint=endpoint)
         if not bound or not bound.keys() <= set(_BOUNDS):
             raise UsageError(f"{path}: write a value, or a table of {', '.join(_BOUNDS)}; not {', '.join(bound) or 'an empty one'}")
+        relative = _RELATIVE.fullmatch(str(bound.get("max", "")))
+        if relative is not None:
+            if len(bound) > 1 or steps[0] == "records":
+                raise UsageError(f"{path}: a bound relative to the baseline stands alone, and is for a single value")
+            return cls(shown, steps, endpoint=endpoint, relative=int(relative[1] or 0) / 100)
         least, most = (_number(path, bound[name], kinds) if name in bound else None for name in ("min", "max"))
         one_of = None
         if "equals" in bound and "one_of" in bound:
@@ -98,7 +107,9 @@ class Expectation:
         return ", ".join(filter(None, parts))
 
     def violations(self, report: dict[str, Any]) -> list[Violation]:
-        """In the summary's values; for a path into `records[]`, in one record's."""
+        """In the summary's values; for a path into `records[]`, in one record's. A relative bound has none here."""
+        if self.relative is not None:
+            return []
         if self.endpoint is not None:
             found = [one for one in report["endpoints"] if self.endpoint in (one["name"], _without_host(one["name"]))]
             if not found:
@@ -116,6 +127,24 @@ class Expectation:
         return [
             Violation(self.path, value, self.bound, report if self.into_records else None) for value in values if not self._holds(value)
         ]
+
+    def measured(self, report: dict[str, Any]) -> float | None:
+        """The greatest of its numbers in the summary's values; None where there is none."""
+        within = [report]
+        if self.endpoint is not None:
+            within = [one for one in report["endpoints"] if self.endpoint in (one["name"], _without_host(one["name"]))]
+        values = [value for one in within for value in _reached(one, self.steps)]
+        return max((value for value in values if isinstance(value, int | float)), default=None)
+
+    def over(self, value: float, before: float) -> str | None:
+        """What to say of a value that is more than the baseline's by more than it may be."""
+        assert self.relative is not None
+        most = before * (1 + self.relative)
+        return (
+            f"{self.path} is {value:.6g}, expected at most {most:.6g}: {before:.6g} in the baseline, and {self.relative:.0%}"
+            if value > most
+            else None
+        )
 
     def _holds(self, value: Any) -> bool:
         if self.one_of is not None and not any(_same(value, wanted) for wanted in self.one_of):

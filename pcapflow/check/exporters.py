@@ -32,6 +32,7 @@ def rest(verdict: Verdict) -> list[str]:
     more = [f"and {verdict.more:,} more"] if verdict.more else []
     if verdict.followed:
         more.append(f"and {verdict.followed:,} differences that follow from these")
+    more += verdict.diff
     if verdict.show:
         more.append(f"look at the first: {verdict.show}")
     return [*more, f"if that is as it should be: {verdict.accept}"] if verdict.accept else more

@@ -40,6 +40,10 @@ class Job:
     """What content mode leaves out and compares beside."""
     accept: tuple[str, ...] = ()
     """Kinds of causes that an update takes; none for all."""
+    everything: bool = False
+    """What follows from a cause is told too."""
+    shows_diff: bool = False
+    """How the baseline would change is shown."""
     allow_empty: bool = False
     """A capture in which there is no connection is one too."""
 
@@ -95,6 +99,8 @@ class Verdict:
     warnings: list[str] = field(default_factory=list)
     followed: int = 0
     """Differences that follow from the problems."""
+    diff: list[str] = field(default_factory=list)
+    """Of the baseline, as `diff -u` has it."""
     show: str = ""
     """The command that shows the first problem."""
     ignored: dict[str, int] = field(default_factory=dict)
@@ -106,6 +112,7 @@ class Verdict:
         """It was shown: from here on only counts are kept."""
         self.more += len(self.problems)
         self.problems, self.changes, self.warnings, self.accept, self.show = [], [], [], "", ""
+        self.diff = []
 
     def fail(self, problem: Problem, *, status: int = DIFFERENT) -> None:
         """Add a problem."""

@@ -86,6 +86,8 @@ _NOT_SETTINGS = ("quiet", "simulate")
     default=None,
     help="With --update: only where all that differs is of these kinds: status, shape, headers, sizes, exchanges, ... (docs/ci.md).",
 )
+@click.option("--all", "everything", is_flag=True, help="Tell what follows from a cause too.")
+@click.option("--diff", "shows_diff", is_flag=True, help="Show how the baseline would change, as `diff -u` has it.")
 @click.option("--allow-empty", is_flag=True, help="Take a capture without a TCP connection too.")
 @click.option("--explain", is_flag=True, help="Say how much each rule of `ignore` left out.")
 @click.option("--junit", metavar="FILE", type=click.Path(), default=None, help="Write the result as JUnit XML too.")
@@ -104,6 +106,8 @@ def check(
     jobs: int | None,
     compare: str | None,
     accept: str | None,
+    everything: bool,
+    shows_diff: bool,
     allow_empty: bool,
     explain: bool,
     junit: str | None,
@@ -130,7 +134,7 @@ def check(
     project = replace(project, compare=compare or project.compare)
     accepted = _accepted(accept, update=update)
     jobs_of = _jobs(click.get_current_context(), project, run, captures, kinds, update=update, baselines=baselines)
-    work = [replace(job, allow_empty=allow_empty, accept=accepted) for job in jobs_of]
+    work = [replace(job, allow_empty=allow_empty, accept=accepted, everything=everything, shows_diff=shows_diff) for job in jobs_of]
     read = chain(captures, (str(job.baseline) for job in work if job.has_baseline), [project.source])
     refuse_overwriting(read, {"--junit": junit, "the result": "-"})
     refuse_one_place_twice({"the result": "-", "--junit": junit})

@@ -273,6 +273,55 @@ def test_values_of_bodies_are_compared_where_the_project_asks(tmp_path: Path) ->
     assert "check.values: a b is no path" in check(tmp_path).stderr
 
 
+def test_a_slower_endpoint_is_a_failure_where_a_budget_says_so_and_nothing_else_is(tmp_path: Path) -> None:
+    def slower(us: int) -> bytes:
+        made = talks()
+        made[0].frames = [(at + (us if i >= 4 else 0), frame) for i, (at, frame) in enumerate(made[0].frames)]
+        return capture(*made)
+
+    (tmp_path / "pcapflow.toml").write_text("[expect.'*']\n\"endpoints.'GET /users'.p95\" = {max = 'baseline+20%'}\n")
+    (tmp_path / "a.pcap").write_bytes(slower(1_000_000))
+    assert check(tmp_path, "-q", "--update").returncode == 0
+    assert list(json.loads((tmp_path / "a.pcap.content.json").read_bytes())["budgets"]) == ["endpoints.'GET /users'.p95"]
+    assert check(tmp_path).returncode == 0
+    (tmp_path / "a.pcap").write_bytes(slower(1_500_000))
+    lines = check(tmp_path).stdout.splitlines()
+    assert lines[0] == "FAILED a.pcap: 1 problem"
+    assert lines[1].strip().startswith("endpoints.'GET /users'.p95 is 1.5")
+    assert lines[1].endswith("in the baseline, and 20%")
+    assert check(tmp_path, "--update").returncode == 0
+    assert check(tmp_path).returncode == 0
+    (tmp_path / "pcapflow.toml").write_text(
+        "[expect.'*']\n\"endpoints.'GET /users'.p50\" = {max = 'baseline'}\n\"endpoints.'GET /x'.p50\" = {max = 'baseline'}\n"
+    )
+    said = check(tmp_path).stdout
+    assert "endpoints.'GET /users'.p50 has no value in the baseline; --update stores it" in said
+    assert "endpoints.'GET /x'.p50: there is no such value in the report" in said
+    (tmp_path / "pcapflow.toml").write_text("[expect.'*']\n\"records[].duration\" = {max = 'baseline+5%'}\n")
+    assert "is for a single value" in check(tmp_path).stderr
+
+
+def test_what_follows_from_a_cause_is_counted_and_told_where_somebody_asks(accepted: Path) -> None:
+    answer = response(b"<p>", status="503 Busy", kind="text/html", fields="Retry-After: 1\r\n")
+    made = talks()
+    t = Talk()
+    made[0] = t.open().send(0, request("/users")).send(1, answer).close()
+    (accepted / "a.pcap").write_bytes(capture(*made))
+    done = check(accepted)
+    assert "and 3 differences that follow from these" in done.stdout
+    assert "retry-after" not in done.stdout
+    said = check(accepted, "--all").stdout
+    assert "GET /users: status 503, was status 200; the response's media type is text/html, was application/json; " in said
+    assert "response header retry-after is new; response header date is gone" in said
+    diff = check(accepted, "--diff").stdout
+    assert "    --- a.pcap.content.json\n    +++ now\n" in diff
+    assert (
+        sum(line.startswith('    -{"count"') for line in diff.splitlines())
+        == sum(line.startswith('    +{"count"') for line in diff.splitlines())
+        == 1
+    )
+
+
 # --- baselines
 
 
