@@ -50,25 +50,8 @@ GROUPS = {
 }
 """Headings of options that several commands have."""
 RARE = frozenset(
-    (
-        "verify_checksums",
-        "tunnels",
-        "vlan_key",
-        "sniff_json",
-        "hash_bodies",
-        "duplicate_keys",
-        "shapes",
-        "process_limit",
-        "ring_size",
-        "ring_ranges",
-        "max_connections",
-        "gap_timeout",
-        "idle_timeout",
-        "block_size",
-        "overload",
-        "overlap",
-    )
-)
+    ("verify_checksums", "tunnels", "vlan_key", "sniff_json", "hash_bodies", "duplicate_keys", "shapes", *GROUPS["Memory and limits"])
+) - {"memory_limit"}
 """What `--help` leaves out: what those need who have read docs/memory.md, docs/captures.md or docs/overlaps.md."""
 _ALL = "pcapflow.help_all"
 REST = "Options"
