@@ -32,7 +32,7 @@ _STRAY = 64
 _SACK_OPTION = 10
 """Bytes of a SACK option with one block."""
 
-CONNECTION_BYTES = 3840
+CONNECTION_BYTES = 4032
 """Reserved for each tracked connection in the `connections` account: its objects and its place in the table, as
 tests/reassembly/test_connection_memory.py measures it."""
 
