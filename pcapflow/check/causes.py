@@ -8,11 +8,12 @@ endpoint; the same two contents give the same causes. Work is bounded by PAIRS p
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from pcapflow.check.content import Content, Counted, Message, Outcome, Place, Seen, sorting
 
-KINDS = ("lost", "drops", "exchanges", "status", "cut", "json", "type", "shape", "values", "headers", "sizes", "counts")
+KINDS = ("lost", "drops", "exchanges", "status", "cut", "json", "type", "shape", "values", "headers", "sizes", "counts", "budget")
 """What a cause is about, most telling first."""
 PAIRS = 10_000
 """Of one endpoint that are looked at for the nearest; beyond, outcomes are paired in their order."""
@@ -31,6 +32,8 @@ class Cause(NamedTuple):
     place: Place | None = None
     followed: int = 0
     """Differences that follow from it."""
+    kinds: tuple[str, ...] = ()
+    """Of all that it tells, where that is more than one."""
 
 
 class _Pair(NamedTuple):
@@ -54,12 +57,16 @@ def causes_of(old: Content, new: Content, seen: Seen, size_tolerance: float, *, 
             continue
         found += _endpoint(endpoint, before, now, seen, lost=lost, everything=everything)
         found += _sizes(endpoint, before, now, seen, size_tolerance)
-    holed = {gap.connection for gap in seen.gaps} if new.gaps > old.gaps and not everything else set()
-    follows = [cause for cause in found if cause.place is not None and cause.place.connection in holed]
-    if follows:
-        found = [cause for cause in found if cause not in follows]
-        first[0] = first[0]._replace(followed=len(follows))
+    if new.gaps > old.gaps and not everything:
+        left = [cause for cause in found if not _follows_from_loss(cause, seen)]
+        first[0] = first[0]._replace(followed=len(found) - len(left))
+        found = left
     return sorted([*first, *found, *_counts(old, new, lost=lost)], key=lambda cause: (KINDS.index(cause.kind), cause.endpoint, cause.text))
+
+
+def _follows_from_loss(cause: Cause, seen: Seen) -> bool:
+    """Whether a connection lost bytes, and this may be for that: an answer that came is none."""
+    return cause.kind != "status" and cause.place is not None and cause.place.connection in seen.holed
 
 
 def _exchanges(n: int) -> str:
@@ -173,7 +180,7 @@ def _changed(endpoint: str, pair: _Pair, seen: Seen, *, lost: bool, everything: 
     old, new = pair.old.outcome, pair.new.outcome
     found: list[tuple[str, str]] = []
     if old.status != new.status:
-        found.append(("status", f"{_status(new)}, was {_status(old)}"))
+        found.append(("status" if new.status else "exchanges", f"{_status(new)}, was {_status(old)}"))
     for side, a, b in (("request", old.request, new.request), ("response", old.response, new.response)):
         if a is not None and b is not None:
             found += _message(side, a, b, lost=lost)
@@ -188,7 +195,8 @@ def _changed(endpoint: str, pair: _Pair, seen: Seen, *, lost: bool, everything: 
     beside = [one for one in found[1:] if everything or KINDS.index(kind) > KINDS.index("json") or one[0] == kind]
     words = "; ".join([text, *(one[1] for one in beside)])
     times = f" ({pair.n:,} times)" if pair.n > 1 else ""
-    return Cause(kind, endpoint, f"{endpoint}: {words}{times}", seen.places.get((endpoint, new)), len(found) - 1 - len(beside))
+    kinds = tuple(dict.fromkeys((kind, *(one[0] for one in beside))))
+    return Cause(kind, endpoint, f"{endpoint}: {words}{times}", seen.places.get((endpoint, new)), len(found) - 1 - len(beside), kinds)
 
 
 def _message(side: str, a: Message, b: Message, *, lost: bool) -> Iterator[tuple[str, str]]:
@@ -219,13 +227,17 @@ def _headers(side: str, old: set[str], new: set[str]) -> Iterator[str]:
         f"{side} header {name} is gone" for name in sorted(old - new)
     ]
     yield from changed[:_SHOWN]
+    if len(changed) > _SHOWN:
+        yield f"and {len(changed) - _SHOWN:,} more {side} headers"
 
 
 def _shape(side: str, old: tuple[str, ...], new: tuple[str, ...]) -> str:
     """Paths that are gone, new, or of other types."""
-    before, now = dict(map(_line, old)), dict(map(_line, new))
-    words = [f"`{path}` is gone" for path in sorted(before.keys() - now.keys())]
-    words += [f"`{path}` is new ({now[path][1]})" for path in sorted(now.keys() - before.keys())]
+    before, now = _paths(old), _paths(new)
+    gone, come = before.keys() - now.keys(), now.keys() - before.keys()
+    others = {path for path in before.keys() & now.keys() if before[path][1] != now[path][1]}
+    words = [f"`{path}` is gone" for path in sorted(gone) if not _inside(path, gone | others)]
+    words += [f"`{path}` is new ({now[path][1]})" for path in sorted(come) if not _inside(path, come | others)]
     for path in sorted(before.keys() & now.keys()):
         (optional_then, types_then), (optional, types) = before[path], now[path]
         if types != types_then:
@@ -234,6 +246,31 @@ def _shape(side: str, old: tuple[str, ...], new: tuple[str, ...]) -> str:
             words.append(f"`{path}` is {'not always' if optional else 'always'} there")
     more = f" and {len(words) - _SHOWN:,} more" if len(words) > _SHOWN else ""
     return ("in the request, " if side == "request" else "") + ", ".join(words[:_SHOWN]) + more
+
+
+def _paths(lines: tuple[str, ...]) -> dict[str, tuple[bool, str]]:
+    """Of a shape: whether a path is optional, and its types. Containers, which have no line where nothing is to be said of them, too."""
+    found = dict(map(_line, lines))
+    for path in list(found):
+        for at in _containers(path):
+            found.setdefault(path[:at] or ".", (False, "array" if path.startswith("[]", at) else "object"))
+    return found
+
+
+def _containers(path: str) -> list[int]:
+    """Where the paths end of what is around a path."""
+    found, quoted = [0] if path != "." else [], False
+    for at, c in enumerate(path):
+        if c == '"' and path[at - 1 : at] != "\\":
+            quoted = not quoted
+        elif c in ".[" and not quoted and at:
+            found.append(at)
+    return found
+
+
+def _inside(path: str, others: AbstractSet[str]) -> bool:
+    """Whether something around a path is one of the others."""
+    return any((path[:at] or ".") in others for at in _containers(path))
 
 
 def _line(line: str) -> tuple[str, tuple[bool, str]]:

@@ -135,6 +135,10 @@ def _whole(result: pipeline.Result, verdict: Verdict) -> bool:
 def _judge(job: Job, report: Path, summary: Summary, verdict: Verdict) -> None:
     for problem in chain(_fail_on(job.fail_on, report), _expected(job.expectations, report, summary)):
         verdict.fail(problem)
+    if job.baseline is None or job.mode == "exact":
+        for expectation in job.expectations:
+            if expectation.relative is not None:
+                verdict.fail(Problem("expectation", f"{expectation.path}: a bound relative to the baseline needs one of content mode"))
     if job.baseline is None:
         return
     if job.mode == "content":
@@ -162,6 +166,9 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
         if job.update and not is_folder(place) and not begins_as_capture(place):
             return "replaced"
         raise ReportError(f"{e}; accept the report as it is now: {job.update_command}") from None
+    if job.update and job.accept and not comparison.same:
+        verdict.fail(Problem("baseline", "differs, and --accept is for baselines of content mode; update it without"))
+        return ""
     if job.update:
         verdict.changes = differences(comparison)[:MOST]
         verdict.more_changes = comparison.differences - len(verdict.changes)

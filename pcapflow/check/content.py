@@ -24,11 +24,12 @@ from pcapflow.summary import Summary
 
 SCHEMA = "pcapflow.baseline/1"
 SUFFIX = ".content.json"
-OUTCOMES = 2_000
+OUTCOMES = 5_000
 """Different outcomes of one capture that are told apart."""
 _GAPS = 10
 """Gaps that are told one by one."""
-_MOST_BYTES = 8 << 20
+MOST_BYTES = 8 << 20
+"""Of a baseline."""
 NO_REQUEST = "(no request)"
 
 
@@ -99,6 +100,10 @@ class Seen:
     gaps: list[Gap] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
     broken: dict[tuple[int, str], str] = field(default_factory=dict)
+    holed: set[int] = field(default_factory=set)
+    """Connections that lost something."""
+    beyond: int = 0
+    """Exchanges whose outcome is told by its status alone."""
 
 
 def content_of(records: Iterator[AnyRecord], rules: Rules) -> tuple[Content, Seen]:
@@ -115,16 +120,21 @@ def content_of(records: Iterator[AnyRecord], rules: Rules) -> tuple[Content, See
             outcome = _outcome(endpoint, record, rules)
             if outcomes >= OUTCOMES and outcome not in found.get(endpoint, ()):
                 outcome = Outcome(outcome.status)
+                seen.beyond += 1
             outcomes += outcome not in found.setdefault(endpoint, {})
-            _count(found[endpoint], outcome, record)
+            _count(found[endpoint], outcome, record, sized=endpoint not in rules.bodies)
             _place(seen, endpoint, outcome, record)
         elif isinstance(record, Gap):
+            seen.holed.add(record.connection)
             seen.gaps += [record] if len(seen.gaps) < _GAPS else []
         elif isinstance(record, Drop):
             seen.drops += [record] if len(seen.drops) < _GAPS else []
         elif isinstance(record, Summary):
             _totals(content, record)
     for endpoint in sorted(found):
+        if rules.hides_count(endpoint):
+            for one in found[endpoint].values():
+                one.count = 1
         content.endpoints[endpoint] = sorted(found[endpoint].values(), key=sorting)
     return content, seen
 
@@ -154,13 +164,14 @@ def _message(endpoint: str, side: str, message: Request | Response | None, rules
         return None
     body = message.body
     names = {_field(header, rules) for header in message.headers or () if not rules.hides_header(endpoint, side, header.name)}
-    if body.framing == "none" or rules.hides_body(endpoint, side):
+    if rules.hides_body(endpoint, side):
         return Message(message.version, tuple(sorted(names)))
     json = body.json
     shape = tuple(rules.shape(json.shape)) if json is not None and json.shape is not None else None
     status = json.status if json is not None and shape is None else None
     kind = (body.content_type or "").partition(";")[0].strip().lower() or None
-    values = [f"{one.path}: {value}" for one in (json.values or () if json is not None else ()) for value in one.values]
+    wanted = [one for one in (json.values or () if json is not None else ()) if not rules.hides_path(one.path.removeprefix("."))]
+    values = [f"{one.path}: {value}" for one in wanted for value in one.values]
     return Message(message.version, tuple(sorted(names)), kind, body.content_encoding, body.status, status, shape, tuple(values))
 
 
@@ -173,13 +184,13 @@ def _size(body: Body) -> int | None:
     return (body.decoded_bytes if body.decoded_bytes is not None else body.bytes) if body.status == "complete" else None
 
 
-def _count(found: dict[Outcome, Counted], outcome: Outcome, record: Http) -> None:
+def _count(found: dict[Outcome, Counted], outcome: Outcome, record: Http, *, sized: bool) -> None:
     one = found.get(outcome)
     if one is None:
         one = found[outcome] = Counted(0, outcome)
     one.count += 1
     for name, message in (("request_bytes", record.request), ("response_bytes", record.response)):
-        size = _size(message.body) if message is not None and message.body.framing != "none" else None
+        size = _size(message.body) if sized and message is not None and message.body.framing != "none" else None
         if size is not None:
             known = getattr(one, name) or (size, size)
             setattr(one, name, (min(known[0], size), max(known[1], size)))
@@ -230,11 +241,11 @@ def read_content(path: Path) -> Content:
     """A baseline. Raises `ReportError`."""
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+            data = file.read(MOST_BYTES + 1)
     except OSError as e:
         raise ReportError(f"{path}: cannot be opened: {e.strerror or e}") from None
-    if len(data) > _MOST_BYTES:
-        raise ReportError(f"{path}: is larger than any baseline, {_MOST_BYTES} bytes")
+    if len(data) > MOST_BYTES:
+        raise ReportError(f"{path}: is larger than any baseline, {MOST_BYTES} bytes")
     try:
         schema = msgspec.json.decode(data, type=_Schema).schema
         content = msgspec.json.decode(data, type=Content) if schema == SCHEMA else None

@@ -20,7 +20,7 @@ import msgspec
 from pcapflow import pipeline
 from pcapflow.body_options import Looking
 from pcapflow.check.causes import Cause, causes_of
-from pcapflow.check.content import Content, content_of, read_content, written
+from pcapflow.check.content import MOST_BYTES, OUTCOMES, Content, content_of, read_content, written
 from pcapflow.check.expectations import Expectation
 from pcapflow.check.reports import read_report
 from pcapflow.check.verdicts import MOST, Job, Problem, Verdict
@@ -50,42 +50,62 @@ def judge(job: Job, place: Path, report: Path, summary: Summary, verdict: Verdic
     rules = copy.deepcopy(job.rules)
     content, seen = content_of(read_report(report), rules)
     verdict.ignored = rules.used
+    if seen.beyond:
+        verdict.warnings.append(
+            f"{job.capture}: more than {OUTCOMES:,} different outcomes; {seen.beyond:,} exchanges are told by their status alone, which depends on their order"
+        )
     budgets = [one for one in job.expectations if one.relative is not None]
     values = msgspec.to_builtins(summary) if budgets else {}
     measured = {one.path: one.measured(values) for one in budgets}
     content.budgets = {path: value for path, value in sorted(measured.items()) if value is not None}
+    for path in measured.keys() - content.budgets.keys():
+        verdict.fail(Problem("budget", f"{path}: there is no such value in the report"))
     known = _known(job, place)
     if not content.connections and not job.allow_empty and (known is None or known.connections):
         verdict.fail(Problem("empty", "has no TCP connection, so there is nothing to compare; --allow-empty accepts that"))
-        return
-    if known is None:
+    elif known is not None:
+        causes = causes_of(known, content, seen, rules.size_tolerance, everything=job.everything)
+        told = [(_problem(cause), cause.kinds or (cause.kind,)) for cause in causes]
+        told += [(Problem("budget", text), ("budget",)) for text in _over(budgets, known, content)]
         if job.update:
-            verdict.accepted = "replaced" if os.path.lexists(place) else "created"
-            _put(content, place)
+            _update(job, place, known, content, told, verdict)
         else:
-            verdict.fail(Problem("baseline", f"has no baseline; accept what it says now: {job.update_command}"))
-        return
-    causes = causes_of(known, content, seen, rules.size_tolerance, everything=job.everything)
-    problems = [_problem(cause) for cause in causes]
-    refused = [problem for problem, cause in zip(problems, causes, strict=True) if job.accept and cause.kind not in job.accept]
-    if job.update and not refused:
-        verdict.changes, verdict.more_changes = problems[:MOST], max(0, len(problems) - MOST)
-        if problems or written(known) != written(content):
-            _put(content, place)
-            verdict.accepted = "updated" if problems else ""
-        return
-    for text in _over(budgets, known, content):
-        verdict.fail(Problem("budget", text))
-    for problem in refused or problems:
+            _fail(job, [problem for problem, _ in told], verdict)
+        if job.shows_diff and verdict.problems:
+            verdict.diff = _diff(place.name, known, content)
+        verdict.followed = sum(cause.followed for cause in causes) if verdict.problems else 0
+    elif job.update:
+        accepted = "replaced" if os.path.lexists(place) else "created"
+        if _put(content, place, verdict):
+            verdict.accepted = accepted
+    else:
+        verdict.fail(Problem("baseline", f"has no baseline; accept what it says now: {job.update_command}"))
+
+
+def _fail(job: Job, problems: list[Problem], verdict: Verdict) -> None:
+    for problem in problems:
         verdict.fail(problem)
-    if job.shows_diff:
-        verdict.diff = _diff(place.name, known, content)
     if problems:
         verdict.accept = job.update_command
-        verdict.followed = sum(cause.followed for cause in causes)
         packet = next((problem.packet for problem in problems if problem.packet is not None), None)
         if packet is not None:
-            verdict.show = shlex.join(["pcapflow", "follow", job.capture, "--packet", str(packet)])
+            path = ["--", job.capture] if job.capture.startswith("-") else [job.capture]
+            verdict.show = shlex.join(["pcapflow", "follow", "--packet", str(packet), *path])
+
+
+def _update(job: Job, place: Path, known: Content, content: Content, told: list[tuple[Problem, tuple[str, ...]]], verdict: Verdict) -> None:
+    """What differs becomes the baseline, where all of it is to be accepted. Where nothing does the baseline stays: sizes and budgets do not creep."""
+    refused = [problem for problem, kinds in told if job.accept and not set(kinds) <= set(job.accept)]
+    if refused:
+        _fail(job, refused, verdict)
+        return
+    problems = [problem for problem, _ in told]
+    if not problems and known.budgets.keys() != content.budgets.keys():
+        problems = [Problem("budget", f"values are stored for {', '.join(content.budgets) or 'no budget'}")]
+        content = msgspec.structs.replace(known, budgets={path: known.budgets.get(path, n) for path, n in content.budgets.items()})
+    if problems and _put(content, place, verdict):
+        verdict.changes, verdict.more_changes = problems[:MOST], max(0, len(problems) - MOST)
+        verdict.accepted = "updated"
 
 
 def _diff(name: str, known: Content, content: Content) -> list[str]:
@@ -99,8 +119,8 @@ def _over(budgets: list[Expectation], known: Content, content: Content) -> Itera
     for one in budgets:
         before, now = known.budgets.get(one.path), content.budgets.get(one.path)
         if now is None:
-            yield f"{one.path}: there is no such value in the report"
-        elif before is None:
+            continue  # that is said already
+        if before is None:
             yield f"{one.path} has no value in the baseline; --update stores it"
         else:
             said = one.over(now, before)
@@ -120,7 +140,13 @@ def _known(job: Job, place: Path) -> Content | None:
         raise ReportError(f"{e}; accept what the capture says now: {job.update_command}") from None
 
 
-def _put(content: Content, place: Path) -> None:
+def _put(content: Content, place: Path, verdict: Verdict) -> bool:
+    """Write the baseline; False where it would be larger than what is read."""
+    data = written(content)
+    if len(data) > MOST_BYTES:
+        text = f"says too much for a baseline: {len(data):,} bytes, {MOST_BYTES:,} at the most; leave some of it out (ignore), or cut the capture"
+        verdict.fail(Problem("baseline", text))
+        return False
     place = place_of(place)
     try:
         fd, beside = temporary(place.parent)
@@ -128,11 +154,12 @@ def _put(content: Content, place: Path) -> None:
         raise OutputError(f"no file can be written in {place.parent or tempfile.gettempdir()}: {e.strerror}") from None
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(written(content))
+            file.write(data)
     except OSError as e:
         discard(beside)
         raise OutputError(f"{place}: cannot be written: {e.strerror}") from None
     put_in_place(beside, place)
+    return True
 
 
 def _problem(cause: Cause) -> Problem:

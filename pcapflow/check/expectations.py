@@ -170,7 +170,7 @@ def _same(value: Any, wanted: Any) -> bool:
 
 def _shown(value: Any) -> str:
     return (
-        f"{value:.17g}"
+        repr(value)
         if isinstance(value, float)
         else str(value).lower()
         if isinstance(value, bool)

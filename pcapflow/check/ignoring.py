@@ -1,6 +1,6 @@
 """What a project leaves out of a comparison, and what more it compares.
 
-Contract: `Rules.parse` takes the settings and raises `UsageError` for what is no rule. A rule is `GET /uuid` (an endpoint), `GET /uuid body` (its bodies), `headers.date` or `GET /x headers.etag`
+Contract: `Rules.parse` takes the settings and raises `UsageError` for what is no rule. A rule is `GET /uuid` (an endpoint, with `*` for any), `GET /uuid body` (its bodies), `GET /uuid count` (how often), `headers.date` or `GET /x headers.etag`
 (a field, by name), or a path into JSON bodies: `.items[].id`, `..ts` (the key wherever it is). `used` has the rules that left something out.
 """
 
@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from pcapflow.errors import UsageError
 from pcapflow.path_syntax import parse_path
 from pcapflow.paths import show_path
 
-_ENDPOINT = re.compile(r"(?P<endpoint>[A-Z]{1,20} \S{1,400})(?: (?P<what>body|headers\.(?P<name>[A-Za-z0-9_-]{1,100})))?")
+_ENDPOINT = re.compile(r"(?P<endpoint>[A-Z][A-Z-]{0,19} \S{1,400})(?: (?P<what>body|count|headers\.(?P<name>[A-Za-z0-9_-]{1,100})))?")
 _HEADER = re.compile(r"\.?headers\.(?P<name>[A-Za-z0-9_-]{1,100})")
 _ANYWHERE = re.compile(r"\.\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
 _POSITION = re.compile(r"\[[0-9]+\]")
+_WILD = re.compile(r"[A-Za-z0-9_.*\[\]-]{1,200}")
+"""A path with `*`, as a shape writes the keys of a map."""
 _KEYS = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|([^.\[\]]+)')
 _LINE = re.compile(r"(?P<path>.*?)\??: [a-z.|]+", re.DOTALL)
 
@@ -34,6 +37,8 @@ class Rules:
     endpoints: dict[str, str] = field(default_factory=dict)
     """To the rule that says so; likewise below."""
     bodies: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, str] = field(default_factory=dict)
+    """Endpoints of which it does not matter how often an outcome came."""
     headers: dict[tuple[str, str], str] = field(default_factory=dict)
     """By endpoint, or nothing for all, and name."""
     paths: dict[str, str] = field(default_factory=dict)
@@ -62,6 +67,8 @@ class Rules:
             name = endpoint["endpoint"]
             if endpoint["what"] is None:
                 self.endpoints[name] = text
+            elif endpoint["what"] == "count":
+                self.counts[name] = text
             elif endpoint["name"] is None:
                 self.bodies[name] = text
             else:
@@ -74,8 +81,11 @@ class Rules:
             try:
                 self.paths[show_path(parse_path(text))] = text
             except ValueError:
+                if "*" in text and _WILD.fullmatch(text):
+                    self.paths[text.removeprefix(".")] = text
+                    return
                 raise UsageError(
-                    f"ignore: {text!r} is no rule: write `GET /path`, `GET /path body`, `headers.name`, `.path.in.bodies` or `..key`"
+                    f"ignore: {text!r} is no rule: write `GET /path`, `GET /path body`, `GET /path count`, `headers.name`, `.path.in.bodies` or `..key`"
                 ) from None
 
     def _uses(self, rule: str | None) -> bool:
@@ -86,7 +96,14 @@ class Rules:
 
     def hides_endpoint(self, endpoint: str) -> bool:
         """Whether exchanges of an endpoint are left out."""
-        return self._uses(self.endpoints.get(endpoint))
+        found = self.endpoints.get(endpoint)
+        if found is None:
+            found = next((rule for name, rule in self.endpoints.items() if "*" in name and fnmatchcase(endpoint, name)), None)
+        return self._uses(found)
+
+    def hides_count(self, endpoint: str) -> bool:
+        """Whether it does not matter how often its outcomes came."""
+        return self._uses(self.counts.get(endpoint))
 
     def hides_body(self, endpoint: str, side: str) -> bool:
         """Whether its bodies are."""
@@ -99,7 +116,7 @@ class Rules:
 
     def hides_change(self, path: str) -> bool:
         """Whether what differs at a path of a report is left out, in exact mode."""
-        return self._hides_path(_POSITION.sub("[]", path.removeprefix(".")))
+        return self.hides_path(_POSITION.sub("[]", path.removeprefix(".")))
 
     def shape(self, lines: list[str]) -> list[str]:
         """A shape without what is left out of it."""
@@ -107,9 +124,10 @@ class Rules:
 
     def _hides_line(self, line: str) -> bool:
         match = _LINE.fullmatch(line)
-        return self._hides_path(match["path"] if match is not None else line)
+        return self.hides_path(match["path"] if match is not None else line)
 
-    def _hides_path(self, path: str) -> bool:
+    def hides_path(self, path: str) -> bool:
+        """Whether a path is, or lies within one that is."""
         for begin, rule in self.paths.items():
             if path == begin or path.startswith((f"{begin}.", f"{begin}[")):
                 return self._uses(rule)

@@ -18,7 +18,6 @@ NOW = {
     "tcp.unanswered_connections": "tcp.half_open_connections",
     "tcp.examples.one_sided": "tcp.examples.one_directional",
     "limits.max_unanswered": "limits.max_half_open",
-    "network.stall_seconds": "network.stalled",
 }
 """Of the summary: paths then and now. Both lie in the same object."""
 _STREAM = {"reads_differently": "ambiguous_under"}

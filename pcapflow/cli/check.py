@@ -114,7 +114,7 @@ def check(
     form: str,
     **run: Any,
 ) -> None:
-    """Analyse each CAPTURE by itself and hold it against its baseline (CAPTURE.report.json) and what the project expects.
+    """Analyse each CAPTURE by itself and hold it against its baseline (CAPTURE.content.json) and what the project expects.
 
     A directory stands for the captures in it. Status 1 where something differs. docs/ci.md has settings and CI recipes.
     """

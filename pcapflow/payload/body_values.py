@@ -21,6 +21,8 @@ from pcapflow.payload.wanted import wanted
 VALUES = 16
 """Of one path and body: what is compared is a version, a code, a flag."""
 VALUE_BYTES = 200
+"""Of a longer one the beginning and its SHA-256 are kept."""
+_LONGEST = 64 << 10
 _KEPT_BYTES = 400
 """Reserved for each that is kept."""
 
@@ -38,16 +40,22 @@ class BodyValues:
         self._account = account
         self._reserved = 0
         self.found = [JsonValues(path, []) for path in paths]
-        limits = replace(limits, extract_value_max_bytes=VALUE_BYTES)
-        self._taps = [Values(_wanted(one.path), limits, account, self._keeper(one.values), _nobody) for one in self.found]
+        limits = replace(limits, extract_value_max_bytes=_LONGEST)
+        self._taps = [
+            Values(_wanted(one.path), limits, account, self._keeper(one.values), self._too_large(one.values)) for one in self.found
+        ]
 
     def _keeper(self, values: list[str]) -> Keep:
         def keep(text: bytes) -> None:
             if len(values) < VALUES and self._account.reserve(_KEPT_BYTES):
                 self._reserved += _KEPT_BYTES
-                values.append(text.decode("utf-8", "replace"))
+                values.append(_short(text).decode("utf-8", "replace"))
 
         return keep
+
+    def _too_large(self, values: list[str]) -> Callable[[Drop], None]:
+        keep = self._keeper(values)
+        return lambda _: keep(b"(more than %d bytes)" % _LONGEST)
 
     def begin(self) -> None:
         """A text begins."""
@@ -68,5 +76,9 @@ class BodyValues:
         self._reserved = 0
 
 
-def _nobody(drop: Drop) -> None:
-    """A value that is too large is compared by nobody."""
+def _short(text: bytes) -> bytes:
+    if len(text) <= VALUE_BYTES:
+        return text
+    from hashlib import sha256  # noqa: PLC0415 - it brings OpenSSL, 5 MB
+
+    return text[: VALUE_BYTES // 2] + b"... sha256:" + sha256(text).hexdigest()[:16].encode()

@@ -23,6 +23,8 @@ NODES = 500
 """Paths of one shape: of 1,310 captures no body of an interface had more than 300."""
 NODE_BYTES = 480
 """Reserved for each path, beside its key (tests/payload/test_shape.py measures it)."""
+_GROWN = 16
+"""Times NODES that are kept while a body is read: what becomes a map may have KEYS objects before it is one."""
 _KEY_CHARS = 100
 """Of a key; a longer one is an id."""
 
@@ -206,7 +208,7 @@ class Shapes:
             return False
         self._reserved += n
         self._nodes += 1
-        if self._nodes > 2 * NODES:
+        if self._nodes > _GROWN * NODES:
             self.shape.bounded()
             self._nodes, cost = _kept(self.shape)
             self._account.release(self._reserved - cost)

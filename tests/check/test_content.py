@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 from pcapflow import pipeline
 from pcapflow.body_options import Looking
 from pcapflow.check import content as content_module
+from pcapflow.check import content_mode
 from pcapflow.check.baseline import Baseline
 from pcapflow.check.causes import causes_of
+from pcapflow.check.checking import check as check_one
 from pcapflow.check.content import Content, Counted, Message, Outcome, Seen, content_of, read_content, written
 from pcapflow.check.ignoring import Rules
 from pcapflow.check.reports import read_report
+from pcapflow.check.verdicts import Job
 from pcapflow.header_options import Headers
+from pcapflow.limits import Limits
 from tests.craft import Talk, pcap, request, response, tcp_frame
 from tests.launcher import launch_text
 
@@ -149,7 +153,7 @@ def test_a_planted_change_is_the_first_line_and_the_only_problem(accepted: Path,
         sum(line.startswith("    ") and "if that is" not in line and "look at" not in line and "that follow" not in line for line in lines)
         == 1
     )
-    assert ("look at the first: pcapflow follow a.pcap --packet" in done.stdout) == (change != "gone")
+    assert ("look at the first: pcapflow follow --packet" in done.stdout) == (change != "gone")
     update = check(accepted, "--update")
     assert update.returncode == 0
     assert f"accepted: {SAID[change]}" in update.stdout
@@ -320,6 +324,135 @@ def test_what_follows_from_a_cause_is_counted_and_told_where_somebody_asks(accep
         == sum(line.startswith('    +{"count"') for line in diff.splitlines())
         == 1
     )
+
+
+# --- what a reviewer found
+
+
+def one(body: bytes, *, fields: str = "", status: str = "200 OK", kind: str = "application/json", target: str = "/x") -> bytes:
+    """A capture of one exchange."""
+    return Talk().open().send(0, request(target)).send(1, response(body, fields=fields, status=status, kind=kind)).close().bytes()
+
+
+def compared(folder: Path, old: bytes, new: bytes, *options: str, settings: str = "") -> subprocess.CompletedProcess[str]:
+    (folder / "pcapflow.toml").write_text(settings)
+    (folder / "a.pcap").write_bytes(old)
+    assert check(folder, "-q", "--update").returncode == 0
+    (folder / "a.pcap").write_bytes(new)
+    return check(folder, *options)
+
+
+def test_what_a_cause_tells_beside_has_to_be_accepted_too(tmp_path: Path) -> None:
+    done = compared(tmp_path, one(b'{"a": 1}'), one(b'{"b": 1}', fields="X-N: 1\r\n"), "--update", "--accept", "shape")
+    assert done.returncode == 1
+    assert check(tmp_path, "--update", "--accept", "shape,headers").returncode == 0
+    assert check(tmp_path, "-q", "--update", "--compare", "exact").returncode == 0
+    (tmp_path / "a.pcap").write_bytes(one(b'{"a": 1}', status="500 Oh"))
+    refused = check(tmp_path, "--update", "--compare", "exact", "--accept", "sizes")
+    assert refused.returncode == 1
+    assert "--accept is for baselines of content mode" in refused.stdout
+
+
+def test_an_answer_before_a_loss_is_told_beside_it(tmp_path: Path) -> None:
+    def talk(status: str, keep: bool) -> bytes:
+        t = Talk().open().send(0, request("/a")).send(1, response(b"{}", status=status)).send(0, request("/b"))
+        body = response(json.dumps({"k": "v" * 500}).encode())
+        t.send(1, body[:200]).send(1, body[200:300], keep=keep).acknowledge(0).send(1, body[300:]).acknowledge(0).close()
+        return pcap([*t.frames, *((t.us + i * 1000, tcp_frame("10.9.9.9", 9, "10.9.9.8", 9, 1, 1, 0x10)) for i in range(90))])
+
+    said = compared(tmp_path, talk("200 OK", True), talk("500 Oh", False)).stdout
+    assert "lost 100 bytes" in said
+    assert "GET /a: status 500, was status 200" in said
+    assert "GET /b" in said.splitlines()[1]
+
+
+def test_an_update_of_what_is_equal_moves_no_size(tmp_path: Path) -> None:
+    def text(n: int) -> bytes:
+        return one(b"t" * n, kind="text/plain")
+
+    assert compared(tmp_path, text(1000), text(1400), "--update").returncode == 0
+    (tmp_path / "a.pcap").write_bytes(text(2000))
+    assert "response bodies of 2,000 bytes, were 1,000" in check(tmp_path).stdout
+
+
+@pytest.mark.parametrize(("keys", "fields"), [(70, 16), (70, 40), (65, 3)])
+def test_a_type_within_a_map_of_many_objects_is_compared(tmp_path: Path, keys: int, fields: int) -> None:
+    def body(value: Any) -> bytes:
+        return one(json.dumps({f"k{i}": {f"f{j}": value if j == 2 else 1 for j in range(fields)} for i in range(keys)}).encode())
+
+    assert "`*.f2` is string, was integer" in compared(tmp_path, body(1), body("s")).stdout
+
+
+def test_a_long_value_is_compared_to_its_end(tmp_path: Path) -> None:
+    settings = '[check]\nvalues = [".v"]\n'
+    for n in (100, 201, 5000):
+        old, new = (json.dumps({"v": "a" * n + end}).encode() for end in "xy")
+        assert compared(tmp_path, one(old), one(new), settings=settings).returncode == 1
+        assert compared(tmp_path, one(old), one(old), settings=settings).returncode == 0
+    assert compared(tmp_path, one(old), one(new), settings='[check]\nvalues = [".v"]\nignore = ["..v"]\n').returncode == 0
+
+
+def test_sizes_and_counts_and_keys_of_maps_can_be_left_out(tmp_path: Path) -> None:
+    text = one(b"t" * 100, kind="text/plain"), one(b"t" * 9000, kind="text/plain")
+    assert compared(tmp_path, *text).returncode == 1
+    assert compared(tmp_path, *text, settings='[check]\nignore = ["GET /x body"]\n').returncode == 0
+    assert compared(tmp_path, *text, settings='[check]\nignore = ["GET /*"]\n').returncode == 0
+
+    def polled(n: int) -> bytes:
+        t = Talk().open()
+        for _ in range(n):
+            t.send(0, request("/x")).send(1, response(b"{}", status="202 Accepted"))
+        return t.close().bytes()
+
+    assert compared(tmp_path, polled(2), polled(4)).returncode == 1
+    assert compared(tmp_path, polled(2), polled(4), settings='[check]\nignore = ["GET /x count"]\n').returncode == 0
+    maps = (
+        one(json.dumps({"u": {f"i{i}": 1 for i in range(70)}}).encode()),
+        one(json.dumps({"u": {f"i{i}": "s" for i in range(70)}}).encode()),
+    )
+    assert "`u.*` is string, was integer" in compared(tmp_path, *maps).stdout
+    assert compared(tmp_path, *maps, settings='[check]\nignore = [".u.*"]\n').returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ([{"a": {"x": 1}}], [{"a": {"x": 1}}, {}], "`[].a` is not always there"),
+        ({"b": {"x": 1}}, {"b": None}, "`b` is null, was object"),
+        ({"a": [1]}, {"a": []}, "`a[]` is gone"),
+        ({"a": 1}, {"a": 1, "b": {"x": 1, "y": [2]}}, "`b` is new (object)"),
+        ({"a.b": {"c": 1}}, {"a.b": {"c": "s"}}, '`["a.b"].c` is string, was integer'),
+    ],
+)
+def test_containers_have_the_right_words(tmp_path: Path, old: Any, new: Any, said: str) -> None:
+    line = compared(tmp_path, one(json.dumps(old).encode()), one(json.dumps(new).encode())).stdout.splitlines()[1]
+    assert line.strip().startswith(f"GET /x: {said}")
+    assert " is new" not in line or "is new" in said
+
+
+def test_more_fields_than_are_told_are_counted(tmp_path: Path) -> None:
+    new = one(b"{}", fields="".join(f"X-{chr(97 + i)}: 1\r\n" for i in range(12)))
+    assert "and 4 more response headers" in compared(tmp_path, one(b"{}"), new).stdout
+
+
+def test_a_relative_budget_without_a_baseline_that_can_hold_it_is_a_failure(tmp_path: Path) -> None:
+    settings = "[expect.'*']\n\"endpoints.'GET /x'.p95\" = {max = 'baseline+20%'}\n"
+    assert compared(tmp_path, one(b"{}"), one(b"{}"), settings=settings).returncode == 0
+    for options in (["--no-baseline"], ["--compare", "exact", "--update"]):
+        done = check(tmp_path, *options)
+        assert done.returncode == 1
+        assert "a bound relative to the baseline needs one of content mode" in done.stdout
+    (tmp_path / "pcapflow.toml").write_text(settings.replace("/x", "/typo"))
+    assert "endpoints.'GET /typo'.p95: there is no such value in the report" in check(tmp_path, "--update").stdout
+
+
+def test_a_baseline_that_could_not_be_read_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content_mode, "MOST_BYTES", 100)
+    path = tmp_path / "a.pcap"
+    path.write_bytes(one(b"{}"))
+    verdict = check_one(Job(str(path), Limits(), pipeline.Options(), True, update=True))
+    assert [problem.message.partition(":")[0] for problem in verdict.problems] == ["says too much for a baseline"]
+    assert not (tmp_path / "a.pcap.content.json").exists()
 
 
 # --- baselines
