@@ -61,7 +61,10 @@ def causes_of(old: Content, new: Content, seen: Seen, size_tolerance: float, *, 
         left = [cause for cause in found if not _follows_from_loss(cause, seen)]
         first[0] = first[0]._replace(followed=len(found) - len(left))
         found = left
-    return sorted([*first, *found, *_counts(old, new, lost=lost)], key=lambda cause: (KINDS.index(cause.kind), cause.endpoint, cause.text))
+    return sorted(
+        [*first, *found, *_counts(old, new, size_tolerance, lost=lost)],
+        key=lambda cause: (KINDS.index(cause.kind), cause.endpoint, cause.text),
+    )
 
 
 def _follows_from_loss(cause: Cause, seen: Seen) -> bool:
@@ -98,15 +101,17 @@ def _drops(old: Content, new: Content, seen: Seen) -> Iterator[Cause]:
             yield Cause("drops", "", f"{now:,} drops for {reason}, were {before:,}", place)
 
 
-def _counts(old: Content, new: Content, *, lost: bool) -> Iterator[Cause]:
+def _counts(old: Content, new: Content, tolerance: float, *, lost: bool) -> Iterator[Cause]:
     gone, come = sorted(set(old.spoken) - set(new.spoken)), sorted(set(new.spoken) - set(old.spoken))
     for words, names in (("is not spoken any more", gone), ("is spoken, and was not", come)):
         for name in names:
             yield Cause("counts", "", f"{name} {words}")
     if lost:
         return
-    for reason in sorted(old.unread.keys() ^ new.unread.keys()):
+    for reason in sorted(old.unread.keys() | new.unread.keys()):
         before, now = old.unread.get(reason, 0), new.unread.get(reason, 0)
+        if (before > 0) == (now > 0) and _near(before, now, tolerance):
+            continue
         yield Cause("counts", "", f"{now:,} bytes are unread ({reason}), were {before:,}")
 
 

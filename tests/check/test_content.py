@@ -366,6 +366,17 @@ def test_an_answer_before_a_loss_is_told_beside_it(tmp_path: Path) -> None:
     assert "GET /b" in said.splitlines()[1]
 
 
+def test_bytes_that_nobody_reads_are_compared_by_reason_and_amount(tmp_path: Path) -> None:
+    def opaque(n: int) -> bytes:
+        return Talk(dport=9999).open().send(0, b"\x01\xfe" * n).send(1, b"\x02\xff" * n).close().bytes()
+
+    assert compared(tmp_path, opaque(1000), opaque(1200)).returncode == 0
+    said = compared(tmp_path, opaque(1000), opaque(4000)).stdout
+    assert "16,000 bytes are unread (unknown_protocol), were 4,000" in said
+    both = Talk().open().send(0, request("/x")).send(1, response(b"{}")).close()
+    assert "4,000 bytes are unread (unknown_protocol), were 0" in compared(tmp_path, both.bytes(), opaque(1000)).stdout
+
+
 def test_an_update_of_what_is_equal_moves_no_size(tmp_path: Path) -> None:
     def text(n: int) -> bytes:
         return one(b"t" * n, kind="text/plain")
