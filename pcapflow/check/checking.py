@@ -8,7 +8,6 @@ to its end, and the account balances.
 
 from __future__ import annotations
 
-import copy
 import multiprocessing
 import os
 import signal
@@ -157,7 +156,7 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
             verdict.fail(Problem("baseline", f"has no baseline; accept the report as it is now: {job.update_command}"))
         return "created" if job.update else ""
     try:
-        rules = copy.deepcopy(job.rules)
+        rules = job.rules.fresh()
         comparison = compare(
             read_report(place), read_report(report), with_endpoints=False, hides=rules.hides_change if rules.used else None
         )

@@ -153,18 +153,18 @@ def _outcome(endpoint: str, record: Http, rules: Rules) -> Outcome:
     response = record.response
     return Outcome(
         0 if response is None else response.status,
-        _message(endpoint, "request", record.request, rules),
-        _message(endpoint, "response", response, rules),
+        _message(endpoint, record.request, rules),
+        _message(endpoint, response, rules),
         tuple(sorted(record.anomalies)),
     )
 
 
-def _message(endpoint: str, side: str, message: Request | Response | None, rules: Rules) -> Message | None:
+def _message(endpoint: str, message: Request | Response | None, rules: Rules) -> Message | None:
     if message is None:
         return None
     body = message.body
-    names = {_field(header, rules) for header in message.headers or () if not rules.hides_header(endpoint, side, header.name)}
-    if rules.hides_body(endpoint, side):
+    names = {_field(header, rules) for header in message.headers or () if not rules.hides_header(endpoint, header.name)}
+    if rules.hides_body(endpoint):
         return Message(message.version, tuple(sorted(names)))
     json = body.json
     shape = tuple(rules.shape(json.shape)) if json is not None and json.shape is not None else None

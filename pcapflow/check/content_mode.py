@@ -6,10 +6,8 @@ the baseline. A capture without a connection says nothing: it is refused unless 
 
 from __future__ import annotations
 
-import copy
 import os
 import shlex
-import tempfile
 from collections.abc import Iterator
 from difflib import unified_diff
 from itertools import islice
@@ -47,7 +45,7 @@ def options_of(job: Job) -> pipeline.Options:
 
 def judge(job: Job, place: Path, report: Path, summary: Summary, verdict: Verdict) -> None:
     """Hold a report, and its summary as it was found, against the baseline that lies there, or make it the baseline."""
-    rules = copy.deepcopy(job.rules)
+    rules = job.rules.fresh()
     content, seen = content_of(read_report(report), rules)
     verdict.ignored = rules.used
     if seen.beyond:
@@ -151,7 +149,7 @@ def _put(content: Content, place: Path, verdict: Verdict) -> bool:
     try:
         fd, beside = temporary(place.parent)
     except OSError as e:
-        raise OutputError(f"no file can be written in {place.parent or tempfile.gettempdir()}: {e.strerror}") from None
+        raise OutputError(f"no file can be written in {place.parent}: {e.strerror}") from None
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(data)

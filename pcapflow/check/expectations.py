@@ -111,7 +111,7 @@ class Expectation:
         if self.relative is not None:
             return []
         if self.endpoint is not None:
-            found = [one for one in report["endpoints"] if self.endpoint in (one["name"], _without_host(one["name"]))]
+            found = self._endpoints(report)
             if not found:
                 return [
                     Violation(
@@ -128,12 +128,13 @@ class Expectation:
             Violation(self.path, value, self.bound, report if self.into_records else None) for value in values if not self._holds(value)
         ]
 
+    def _endpoints(self, report: dict[str, Any]) -> list[dict[str, Any]]:
+        """Those of the summary that it is about."""
+        return [one for one in report["endpoints"] if self.endpoint in (one["name"], _without_host(one["name"]))]
+
     def measured(self, report: dict[str, Any]) -> float | None:
         """The greatest of its numbers in the summary's values; None where there is none."""
-        within = [report]
-        if self.endpoint is not None:
-            within = [one for one in report["endpoints"] if self.endpoint in (one["name"], _without_host(one["name"]))]
-        values = [value for one in within for value in _reached(one, self.steps)]
+        values = [value for one in ([report] if self.endpoint is None else self._endpoints(report)) for value in _reached(one, self.steps)]
         return max((value for value in values if isinstance(value, int | float)), default=None)
 
     def over(self, value: float, before: float) -> str | None:

@@ -7,7 +7,7 @@ Contract: `Rules.parse` takes the settings and raises `UsageError` for what is n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from pcapflow.errors import UsageError
@@ -59,6 +59,10 @@ class Rules:
         rules.used = dict.fromkeys(ignore, 0)
         return rules
 
+    def fresh(self) -> Rules:
+        """The same, of which nothing was used yet: for one more capture."""
+        return replace(self, used=dict.fromkeys(self.used, 0))
+
     def _add(self, text: str) -> None:
         endpoint = _ENDPOINT.fullmatch(text)
         header = _HEADER.fullmatch(text)
@@ -105,11 +109,11 @@ class Rules:
         """Whether it does not matter how often its outcomes came."""
         return self._uses(self.counts.get(endpoint))
 
-    def hides_body(self, endpoint: str, side: str) -> bool:
+    def hides_body(self, endpoint: str) -> bool:
         """Whether its bodies are."""
         return self._uses(self.bodies.get(endpoint))
 
-    def hides_header(self, endpoint: str, side: str, name: str) -> bool:
+    def hides_header(self, endpoint: str, name: str) -> bool:
         """Whether a field is."""
         name = name.lower()
         return self._uses(self.headers.get(("", name), self.headers.get((endpoint, name))))

@@ -1,7 +1,7 @@
 """The values at some paths of a body, for whoever compares them.
 
-Contract: a `Tap`; `found` has, path by path, the first VALUES values that came, as the text that was sent, each up to VALUE_BYTES. Invariant: what is kept is bounded by these, and
-reserved in the `json` account; where that refuses, or a value is larger, it is left out.
+Contract: a `Tap`; `found` has, path by path, the first VALUES values that came, as the text that was sent; of one longer than VALUE_BYTES the beginning and a hash, of one longer than _LONGEST
+that it is. Invariant: what is kept is bounded by these, and reserved in the `json` account; where that refuses, a value is left out.
 """
 
 from __future__ import annotations

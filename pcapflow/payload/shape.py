@@ -3,7 +3,7 @@
 Contract: `Shapes` is a `Tap` that takes the events of one body and has the shape of all its documents; `Shape.merge` makes one shape of two, `lines` writes it: a path a line
 (`items[].name?: string|null`), sorted. Of an object, a key that not all of its like had is optional (`?`); an object with more than KEYS keys is a map (`prices.*`).
 
-Invariant: merging is associative and does not depend on order. What is kept is at most NODES paths: where there are more, the deepest levels are left out (`...`); NODE_BYTES and
+Invariant: merging is associative and does not depend on order. A shape has at most NODES paths, and _GROWN times as many while a body is read: where there are more, the deepest levels are left out (`...`); NODE_BYTES and
 the keys are reserved for them in the `json` account, and where that refuses there is no shape.
 """
 
@@ -20,7 +20,7 @@ from pcapflow.payload.path import Event
 KEYS = 64
 """Keys of one object: an interface rarely has as many, an object by ids soon does."""
 NODES = 500
-"""Paths of one shape: of 1,310 captures no body of an interface had more than 300."""
+"""Paths of one shape: what a person reads in a baseline, and what a line of it may take."""
 NODE_BYTES = 480
 """Reserved for each path, beside its key (tests/payload/test_shape.py measures it)."""
 _GROWN = 16

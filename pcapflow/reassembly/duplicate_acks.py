@@ -49,7 +49,7 @@ class Repeats:
         self.firsts: dict[int, int] = {}
         """By sender, what its first acknowledgement says, where it is one if the last of the blocks before says the same."""
         self.last: Any = np.full(groups * 2, NOTHING_HEARD)
-        """By sender, what it said last; a list in the end."""
+        """By sender, what it said last; a list once `look` has looked."""
 
     def look(self, s: Any, acks: npt.NDArray[np.bool_], maybe: _I64, reached: list[_I64]) -> None:
         """The acknowledgements of a block. s: `Sorted`; acks: bool (n,), which rows are some; maybe: int64, those that have no data while something of the other side's is under
@@ -65,6 +65,7 @@ class Repeats:
             if len(maybe):
                 here = maybe[s.direction[maybe] == side]
                 self._count(s, side, np.flatnonzero(acks & (s.direction == side)), here[difference(s.seq[here], reached[side][here]) >= 0])
+        self.last = self.last.tolist()
 
     def _count(self, s: Any, side: int, rows: _I64, maybe: _I64) -> None:
         at = np.searchsorted(rows, maybe)
@@ -88,7 +89,3 @@ class Repeats:
                 streams[d].heard = heard
             if group * 2 + d in self.counts:
                 streams[d].on_path(ctx).duplicate_acks += self.counts[group * 2 + d]
-
-    def whole(self) -> None:
-        """Both sides were looked at."""
-        self.last = self.last.tolist()

@@ -228,7 +228,6 @@ class Runs:
             behind |= tells & (beyond < 0)
             self._ahead.append(np.maximum.reduceat(np.where(tells, difference(s.ack, have), _NOTHING), s.starts).tolist())
         self.repeats.look(s, acks, np.flatnonzero(behind & (s.n == 0)), reached)
-        self.repeats.whole()
 
     def acked(self, g: int, direction: int) -> int:
         """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; far below for not at all."""
