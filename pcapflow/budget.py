@@ -60,6 +60,11 @@ class Account:
         """Whether n bytes could be reserved; asking is no request, and leaves no mark."""
         return self.used + n <= self.limit and self._ledger.used + n <= self._ledger.limit
 
+    def is_half_free(self, n: int) -> bool:
+        """Whether with n bytes more at least half of the account and of the whole were free still: for what can do without, and is not to be why others are refused."""
+        ledger = self._ledger
+        return 2 * (self.used + n) <= self.limit and 2 * (ledger.used + n) <= ledger.limit
+
     def refusal(self) -> tuple[str, int]:
         """The limit that refused the last reservation that was refused, and its value."""
         ledger = self._ledger
@@ -95,6 +100,10 @@ class RefusingAccount(Account):
 
     def has_room(self, n: int) -> bool:
         """Never sure: so each request is made on its own, and counted."""
+        return False
+
+    def is_half_free(self, n: int) -> bool:
+        """As `has_room`."""
         return False
 
 

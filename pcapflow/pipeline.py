@@ -37,7 +37,7 @@ from pcapflow.findings.listening import Listener, Who
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload import registry as payloads
-from pcapflow.process_memory import HardLimit, resident_bytes
+from pcapflow.process_memory import HardLimit, keep_freed_memory, resident_bytes
 from pcapflow.protocols import registry as protocols
 from pcapflow.records import seconds
 from pcapflow.report.sinks.base import Sink, Writer, kinds_wanted, to_each
@@ -111,7 +111,7 @@ def run(
     shard = Shard(limits, options, ledger, collector)
     with Interrupt() as interrupt:
         with ExitStack() as stack:
-            stack.enter_context(_without_cycle_search())
+            stack.enter_context(_memory_at_hand())
             stack.enter_context(_known_digits())
             hard_limit = stack.enter_context(HardLimit(options.process_limit))
             trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
@@ -167,10 +167,11 @@ def _fail_on_purpose(options: Options, block: int) -> None:
 
 
 @contextmanager
-def _without_cycle_search() -> Iterator[None]:
-    """Objects here are freed by their count: connections leave no circles behind (tests hold it). Python's search for circles
-    would go over every live connection again and again and find nothing.
+def _memory_at_hand() -> Iterator[None]:
+    """What a block frees is there for the next one. Objects here are freed by their count: connections leave no circles behind (tests hold it). Python's
+    search for circles would go over every live connection again and again and find nothing.
     """
+    keep_freed_memory()
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -87,9 +87,12 @@ def values(path: str, limits: Limits) -> tuple[list[bytes], list[bytes]]:
 
 
 def blocks_of(rng: random.Random) -> Limits:
-    """Blocks of any size."""
+    """Blocks of any size, and texts of JSON that are kept whole up to any."""
     return replace(
-        Limits(), block_size=rng.choice([4 * KIB, 5 * KIB, 64 * KIB, 2 * MIB, 4 * MIB]), block_packets=rng.choice([1, 2, 3, 7, 50, 8192])
+        Limits(),
+        block_size=rng.choice([4 * KIB, 5 * KIB, 64 * KIB, 2 * MIB, 4 * MIB]),
+        block_packets=rng.choice([1, 2, 3, 7, 50, 8192]),
+        json_whole_max_bytes=rng.choice([1, 30, KIB, MIB]),
     )
 
 

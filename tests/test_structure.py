@@ -75,6 +75,7 @@ MAY_IMPORT = {
         "protocols.follower",
         "protocols.host",
         "protocols.http.cache",
+        "protocols.http.plain_run",
         "protocols.http.exchange",
         "protocols.http.message",
         "protocols.http1.head",

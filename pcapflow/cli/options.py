@@ -69,6 +69,13 @@ _OPTIONS = (
         help="Only segments captured at that time or later: 2026-11-24T12:00:00Z, 12:00:00 within a capture of one day, or seconds.",
     ),
     click.option("--to", "end", type=Moment(), default=None, help="Only segments captured before that time."),
+    click.option(
+        "--json-parser",
+        type=click.Choice(["auto", "ijson"]),
+        default="auto",
+        show_default=True,
+        help="What reads JSON: a text that is whole at once, and ijson the rest; or ijson all of it. Changes nothing but memory and speed.",
+    ),
     click.option("--packets", type=click.IntRange(1), default=None, help="Read no more than that many packets."),
     click.option("--verify-checksums", is_flag=True, help="Drop segments whose TCP checksum is wrong."),
     click.option(
@@ -154,6 +161,8 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
         _DEFAULTS.with_memory(memory_limit(given["memory_limit"], given["process_limit"], ARROW_BYTES if given.get("parquet") else 0)),
         **{name: value for name, value in given.items() if name in names and name != "memory_limit" and value is not None},
     )
+    if given["json_parser"] == "ijson":
+        bounds = replace(bounds, json_whole_max_bytes=1)
     from pcapflow import pipeline
 
     return bounds, pipeline.Options(

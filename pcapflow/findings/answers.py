@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from pcapflow.budget import Ledger, Share
 from pcapflow.endpoint_names import url_of
 from pcapflow.findings.bounded import Bounded
@@ -17,6 +19,7 @@ from pcapflow.findings.names import REST
 from pcapflow.limits import Limits
 from pcapflow.messages import JsonError
 from pcapflow.protocols.http.exchange import Exchange, Places
+from pcapflow.protocols.http.plain_run import PlainRun
 from pcapflow.records import seconds
 from pcapflow.streams.conversation import Conversation
 from pcapflow.tables import PROBLEMS, ExchangePlace, HttpEndpoint, Latency, Parts, Problem
@@ -150,6 +153,28 @@ class Answers:
             parts[2] += round_trip + exchange.stalled
             parts[3] += max(0, exchange.done_ts - exchange.response_ts - exchange.stalled_response)
             found.timed += 1
+
+    def add_run(self, conversation: Conversation, run: PlainRun, places: Places) -> None:
+        """Many exchanges that differ in nothing but when and where they were."""
+        if self._share is None:
+            self._begin()
+        number, took = conversation.number, run.answered_ts - run.asked_ts
+        found = self._endpoints.of(run.request.endpoint)
+        found.exchanges += len(took)
+        found.bytes += len(took) * run.size
+        found.times.add_all(took)
+        i = int(took.argmax())
+        packet, index = int(run.asked[i]), int(run.numbers[i])
+        slowest = -int(took[i]), _Place(packet, number, index, None, None, None)
+        if found.slowest is None or slowest < found.slowest:
+            url = url_of(run.request.host, run.request.target)
+            found.slowest = slowest[0], _Place(packet, number, index, url, *places.of(packet))
+        known = run.answered_ts >= conversation.round_trip_ts
+        if conversation.round_trip >= 0 and known.any():
+            waits = took[known]
+            found.parts[1] += int(np.maximum(waits - conversation.round_trip, 0).sum())
+            found.parts[2] += conversation.round_trip * len(waits)
+            found.timed += len(waits)
 
     def _wrong(
         self,

@@ -16,6 +16,23 @@ from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
+from pcapflow.summary import JsonSummary
+
+
+def count_json(total: JsonSummary, json: JsonBody, times: int) -> None:
+    """Count a body of JSON that came so many times."""
+    total.bodies += times
+    total.documents += json.documents * times
+    total.events += json.events * times
+    total.keys += json.keys * times
+    total.broken += json.broken * times
+    total.duplicate_keys += (json.duplicate_keys or 0) * times
+    total.bytes += json.bytes * times
+    status = json.status
+    if status == "complete":
+        total.complete += times
+    else:
+        setattr(total, status, getattr(total, status) + times)
 
 
 class Bodies:

@@ -19,7 +19,7 @@ from pcapflow.capture.places import Places
 from pcapflow.drops import Drop, DropReason, GapCause
 from pcapflow.entries import OWNED_JSON, takes
 from pcapflow.findings.answers import Answers
-from pcapflow.findings.bodies import Bodies
+from pcapflow.findings.bodies import Bodies, count_json
 from pcapflow.findings.ends import LatestEnds
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.losses import conflict_record, gap_record
@@ -39,6 +39,7 @@ from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.cache import Answer, Heads
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head, HeadRules
+from pcapflow.protocols.http.plain_run import PlainRun, http_lines, json_lines
 from pcapflow.protocols.registry import forms, own_forms
 from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
@@ -293,6 +294,23 @@ class Collector:
         """See `Host`."""
         self.answers.add(conversation, exchange, self.places)
 
+    def exchanges(self, conversation: Conversation, run: PlainRun) -> None:
+        """See `Host`."""
+        times = len(run.numbers)
+        self.http_summary.requests += times
+        self.http_summary.responses += times
+        self._methods.count(run.request.method, times)
+        self._statuses.count(run.response.status_text, times)
+        run.answer.uses += times
+        self.answers.add_run(conversation, run, self.places)
+        number = conversation.number
+        if self._takes_http:
+            for packet, exchange, line in http_lines(number, self.ends(conversation), run, self.places):
+                self._add(packet, number, "http", line, _HTTP, exchange)
+        if self.json_alone and run.answer.json is not None:
+            for packet, line in json_lines(number, run.answer.json, run):
+                self._add(packet, number, OWNED_JSON, line, _JSON + 1)
+
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Host`."""
         for one in self._listeners:
@@ -308,19 +326,7 @@ class Collector:
 
     def json_body(self, json: JsonBody, times: int = 1) -> None:
         """See `Host`."""
-        total = self.json_summary
-        total.bodies += times
-        total.documents += json.documents * times
-        total.events += json.events * times
-        total.keys += json.keys * times
-        total.broken += json.broken * times
-        total.duplicate_keys += (json.duplicate_keys or 0) * times
-        total.bytes += json.bytes * times
-        status = json.status
-        if status == "complete":
-            total.complete += times
-        else:
-            setattr(total, status, getattr(total, status) + 1)
+        count_json(self.json_summary, json, times)
 
     def not_looked_at(self) -> None:
         """See `Host`."""
@@ -360,12 +366,7 @@ class Collector:
 
     def gap(self, conversation: Conversation, direction: int, gap: StreamGap) -> None:
         """See `Host`."""
-        causes = self.tcp.gaps_by_cause
-        causes[gap.cause] = causes.get(gap.cause, 0) + 1
-        if gap.cause is GapCause.ACKNOWLEDGED:
-            self.tcp.acknowledged_missing_bytes += gap.length
-        elif gap.cause is GapCause.SNAPPED:
-            self.tcp.snapped_missing_bytes += gap.length
+        self._counts.gap(gap)
         if self._wants("gap"):
             name = conversation.stream_name(direction)
             record = gap_record(conversation, direction, gap, self._limit(gap.limit) if gap.limit else None, self.places)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from array import array
 
+import numpy as np
+import numpy.typing as npt
+
 _BITS = 4
 STEPS = 1 << _BITS
 ERROR = 1 / (2 * STEPS)
@@ -49,6 +52,15 @@ class Histogram:
         self._counts[_bucket(min(ns, MOST - 1))] += 1
         self.count += 1
         self.most = max(self.most, ns)
+
+    def add_all(self, ns: npt.NDArray[np.int64]) -> None:
+        """Many more: int64 (n,), n above 0."""
+        some = np.minimum(ns, MOST - 1)
+        shift = np.maximum(np.frexp(some.astype(np.float64))[1] - _BITS - 1, 0)  # a float has all bits of such a number
+        buckets = np.bincount((shift << _BITS) + (some >> shift), minlength=_BUCKETS)
+        np.frombuffer(self._counts, dtype=np.uint32)[:] += buckets.astype(np.uint32)
+        self.count += len(ns)
+        self.most = max(self.most, int(ns.max()))
 
     def merge(self, other: Histogram) -> None:
         """Those of another too."""

@@ -44,12 +44,12 @@ class NamedCounts:
         self._registered = dict.fromkeys(registered, 0)
         self._others = Bounded(most, _Count)
 
-    def count(self, name: str) -> None:
-        """One more."""
+    def count(self, name: str, times: int = 1) -> None:
+        """So many more."""
         if name in self._registered:
-            self._registered[name] += 1
+            self._registered[name] += times
         else:
-            self._others.of(name).n += 1
+            self._others.of(name).n += times
 
     def named(self) -> dict[str, int]:
         """The counts by name."""

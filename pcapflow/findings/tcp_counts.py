@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pcapflow.drops import GapCause
 from pcapflow.findings.streams import outside, protocol_of
 from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
+from pcapflow.streams.events import StreamGap
 from pcapflow.summary import EXAMPLES, Drops, Spoken, Tcp, UnreadBytes
 from pcapflow.unread import Reading, UnreadReason
 
@@ -58,6 +60,15 @@ class TcpCounts:
             spoken = self.tcp.spoken[protocol] = Spoken()
         spoken.connections += connections
         spoken.delivered_bytes += delivered
+
+    def gap(self, gap: StreamGap) -> None:
+        """Bytes of a stream are missing."""
+        causes = self.tcp.gaps_by_cause
+        causes[gap.cause] = causes.get(gap.cause, 0) + 1
+        if gap.cause is GapCause.ACKNOWLEDGED:
+            self.tcp.acknowledged_missing_bytes += gap.length
+        elif gap.cause is GapCause.SNAPPED:
+            self.tcp.snapped_missing_bytes += gap.length
 
     def close(self) -> None:
         """The run is over: in an order that does not depend on which connection ended first."""

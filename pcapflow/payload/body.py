@@ -18,6 +18,7 @@ from pcapflow.payload.at_once import SMALL, parse_at_once
 from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.content import Decoder, missing
 from pcapflow.payload.duplicates import DuplicateKeys
+from pcapflow.payload.json_counts import counts
 from pcapflow.payload.json_formats import open_text, seems_json
 from pcapflow.payload.json_texts import Text
 from pcapflow.payload.shape import Shapes
@@ -266,10 +267,11 @@ def _sha256() -> hashlib._Hash:
 def read_whole(
     data: bytes, codings: tuple[str, ...], form: str, limits: Limits, ledger: Ledger, looking: Looking = NOTHING_MORE
 ) -> BodyReader | JsonBody:
-    """A body that is whole at once: its JSON where it is small and plain, else its finished reader."""
-    plain = form == "json" and not codings and looking.nothing
-    if plain and len(data) <= SMALL and limits.json_max_depth >= SMALL and limits.json_scalar_max_bytes >= SMALL:
-        json = parse_at_once(data)
+    """A body that is whole at once: its JSON where it is plain, else its finished reader."""
+    if form == "json" and not codings and looking.nothing:
+        json = counts(data, limits)
+        if json is None and len(data) <= SMALL and limits.json_max_depth >= SMALL and limits.json_scalar_max_bytes >= SMALL:
+            json = parse_at_once(data)
         if json is not None:
             return json
     reader = BodyReader(codings, form, limits, ledger, looking)

@@ -20,6 +20,8 @@ from pcapflow.limits import Limits
 from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import counted, events_at_once, top_level_with
 from pcapflow.payload.json_body import JsonParser
+from pcapflow.payload.json_counts import counts
+from pcapflow.payload.json_kept import Parser, open_parser
 from pcapflow.payload.json_outline import Outline
 from pcapflow.payload.tap import Tap
 
@@ -55,7 +57,7 @@ class Whole:
 
     def __init__(self, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         self._limits, self._account, self._tap = limits, account, tap
-        self._parser = JsonParser(limits, account, tap)
+        self._parser = open_parser(limits, account, tap)
         self._new_lines = 0
         self._before: JsonBody | None = None
         """What was found before the first hole."""
@@ -115,6 +117,7 @@ class Separated:
 
     __slots__ = (
         "_account",
+        "_as_lines",
         "_buffer",
         "_bytes",
         "_held",
@@ -130,11 +133,13 @@ class Separated:
 
     def __init__(self, separator: bytes, limits: Limits, account: Account, tap: Tap | None = None) -> None:
         self._separator = separator
+        self._as_lines = None if separator == NEW_LINE else bytes.maketrans(separator + NEW_LINE, NEW_LINE + b"\t")
+        """Makes a line of each text: in no string of JSON is a line feed or a tab."""
         self._limits = limits
         self._account = account
         self._tap = tap
         self._buffer = bytearray()
-        self._long: JsonParser | None = None
+        self._long: Parser | None = None
         """Reads a text that is longer than a slice."""
         self._skipping = False
         """The text at hand is given up."""
@@ -179,7 +184,7 @@ class Separated:
                 if self.tentative:
                     self.tentative, self._skipping = False, True
                     continue
-                self._long = JsonParser(self._limits, self._account, self._tap)
+                self._long = open_parser(self._limits, self._account, self._tap)
                 self._long.feed(begin)
                 if self._long.error is not None or self._long.drop is not None:
                     self._end_long(whole=False)
@@ -265,6 +270,8 @@ class Separated:
                 self._at_once(first)
             if not more:
                 return
+        if self._tap is None and self._counted(data.translate(self._as_lines), lines=True):
+            return
         texts = data.split(self._separator)
         if self._limits.json_scalar_max_bytes >= self._limits.json_slice:
             together = b"\n".join(texts)
@@ -292,6 +299,8 @@ class Separated:
 
     def _at_once(self, text: bytes) -> bool:
         """Parse a text in one go; False, with nothing changed, where it is not valid."""
+        if self._tap is None and self._counted(text):
+            return True
         events = events_at_once(text)
         if events is None:
             return False
@@ -303,6 +312,13 @@ class Separated:
         if drop is not None:
             self._dropped(drop)
         return True
+
+    def _counted(self, text: bytes, *, lines: bool = False) -> bool:
+        """The same without events, which nobody wants."""
+        found = counts(text, self._limits, lines=lines)
+        if found is not None:
+            self._add(found)
+        return found is not None
 
     def _passes_no_limit(self, text: bytes) -> bool:
         """Whether a text of at most a slice may be parsed in one go."""

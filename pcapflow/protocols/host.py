@@ -12,6 +12,7 @@ from pcapflow.messages import JsonBody
 from pcapflow.protocols.http.cache import Heads
 from pcapflow.protocols.http.exchange import Exchange, Places
 from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
+from pcapflow.protocols.http.plain_run import PlainRun
 from pcapflow.records import Http, Json
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import StreamData, StreamGap, Where
@@ -168,6 +169,10 @@ class Host(Protocol):
 
     def exchange(self, conversation: Conversation, exchange: Exchange) -> None:
         """Nothing more comes of an exchange."""
+        ...
+
+    def exchanges(self, conversation: Conversation, run: PlainRun) -> None:
+        """The same of many, their heads, bodies and records included; nothing else is told of them."""
         ...
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import ijson
@@ -21,14 +22,16 @@ from ijson.utils import sendable_list
 
 from pcapflow import pipeline
 from pcapflow.limits import Limits
-from pcapflow.payload import body, json_texts
+from pcapflow.payload import body, json_kept
+
+BY_IJSON = replace(Limits(), json_whole_max_bytes=1)
 
 
 def collect(path: str, out: BinaryIO) -> list[int]:
     """Writes every JSON body of the capture to out; their lengths."""
     lengths: list[int] = []
 
-    class Recorder(json_texts.JsonParser):
+    class Recorder(json_kept.JsonParser):
         def __init__(self, *args: object) -> None:
             super().__init__(*args)  # type: ignore[arg-type]
             lengths.append(0)
@@ -45,12 +48,12 @@ def collect(path: str, out: BinaryIO) -> list[int]:
             return super().finish(whole=False, gapped=gapped)
 
     finished: list[int] = []
-    original, small = json_texts.JsonParser, body.SMALL
-    json_texts.JsonParser, body.SMALL = Recorder, -1  # type: ignore[misc, assignment]
+    original, small = json_kept.JsonParser, body.SMALL
+    json_kept.JsonParser, body.SMALL = Recorder, -1  # type: ignore[misc, assignment]
     try:
-        pipeline.run([path])
+        pipeline.run([path], BY_IJSON)
     finally:
-        json_texts.JsonParser, body.SMALL = original, small  # type: ignore[misc]
+        json_kept.JsonParser, body.SMALL = original, small  # type: ignore[misc]
     return finished
 
 

@@ -17,6 +17,7 @@ from pcapflow.limits import Limits
 from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_body import JsonParser
+from pcapflow.payload.json_kept import KeptText
 from pcapflow.payload.json_outline import Outline
 from tests.work import ends
 
@@ -26,15 +27,21 @@ TINY = replace(Limits(), json_slice=16)
 def parse(
     data: bytes, cuts: list[int] | None = None, limits: Limits = TINY, *, whole: bool = True, gapped: bool = False
 ) -> tuple[JsonBody, JsonParser]:
+    """By ijson; and the same comes out where it is kept until it is whole."""
     ledger = Ledger(limits)
     parser = JsonParser(limits, ledger.json)
+    kept = KeptText(limits, ledger.json)
     at = 0
     for cut in sorted(cuts or []):
         if at < cut < len(data):
             parser.feed(data[at:cut])
+            kept.feed(data[at:cut])
             at = cut
     parser.feed(data[at:])
+    kept.feed(data[at:])
     body = parser.finish(whole=whole, gapped=gapped)
+    again = kept.finish(whole=whole, gapped=gapped)
+    assert (again, kept.drop, kept.error) == (body, parser.drop, parser.error)
     assert ledger.json.used == 0
     return body, parser
 

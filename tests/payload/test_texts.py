@@ -27,7 +27,13 @@ TINY = replace(Limits(), json_slice=16)
 
 
 def read(form: str, pieces: list[bytes | None], limits: Limits = TINY, *, whole: bool = True) -> JsonBody | None:
-    """What a text holds that comes in these pieces; None among them is a gap."""
+    """What a text holds that comes in these pieces, by whichever parser; None among them is a gap."""
+    found = read_by(form, pieces, limits, whole=whole)
+    assert read_by(form, pieces, replace(limits, json_whole_max_bytes=1), whole=whole) == found
+    return found
+
+
+def read_by(form: str, pieces: list[bytes | None], limits: Limits, *, whole: bool) -> JsonBody | None:
     ledger = Ledger(limits)
     text = open_text(form, limits, ledger.json)
     gapped = False

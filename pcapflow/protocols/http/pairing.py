@@ -157,6 +157,15 @@ class Pairs:
                 self._give_up(self.expecting.pop(0)[1], packet)
         return exchange
 
+    def is_quiet(self) -> bool:
+        """Whether nothing is known of but requests that wait."""
+        return not (self.expecting or self._foreseen or self._abandoned) and self.lost_from is None
+
+    def passed(self, n: int, end: int) -> None:
+        """So many exchanges came and went, one behind the other; end: client offset at which the last request ends."""
+        self.begun += n
+        self._known_to = max(self._known_to, end)
+
     def caught_up(self) -> None:
         """Both directions are up to the same packet: nothing is foreseen, and nothing of that is kept until the next events."""
         if self._foreseen:

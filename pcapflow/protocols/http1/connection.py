@@ -17,6 +17,7 @@ from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble
 from pcapflow.protocols.http.flow import Flow
 from pcapflow.protocols.http.message import HeadRead, RequestHead, ResponseHead
 from pcapflow.protocols.http.pairing import Pairs
+from pcapflow.protocols.http1 import plain
 from pcapflow.protocols.http1.events import (
     BodyBegins,
     BodyBytes,
@@ -59,30 +60,30 @@ class HttpConnection:
 
     __slots__ = (
         "_behind",
-        "_conversation",
-        "_flow",
-        "_pairs",
         "_pause_for",
-        "_services",
         "blind",
         "client",
+        "conversation",
+        "flow",
+        "pairs",
         "server",
+        "services",
         "switched_to",
         "tunnel",
     )
 
     def __init__(self, services: Host, conversation: Conversation, *, begun: int, search_client: bool, search_server: bool) -> None:
         """begun: exchanges of the connection that began before; search: whether a side begins in the middle."""
-        self._services = services
-        self._conversation = conversation
+        self.services = services
+        self.conversation = conversation
         readings, client = conversation.readings, conversation.client
         self.client = Framer(services, "client", readings[client], search=search_client)
         self.server = Framer(services, "server", readings[1 - client], search=search_server)
-        self._flow = Flow(services, conversation)
-        self._pairs = Pairs(services.limits, services.ledger.http, services.heads, conversation, self._flow.tell, self._flow.refused)
-        self._pairs.begun = begun
+        self.flow = Flow(services, conversation)
+        self.pairs = Pairs(services.limits, services.ledger.http, services.heads, conversation, self.flow.tell, self.flow.refused)
+        self.pairs.begun = begun
         if not conversation.began(1 - conversation.client):
-            self._pairs.lost_from = _BEFORE_ALL  # whatever was answered before the capture began
+            self.pairs.lost_from = _BEFORE_ALL  # whatever was answered before the capture began
         self._pause_for: Exchange | None = None
         """The CONNECT or Upgrade whose answer says what the client's next bytes are."""
         self.blind = False
@@ -97,7 +98,7 @@ class HttpConnection:
     @property
     def begun(self) -> int:
         """Exchanges that began."""
-        return self._pairs.begun
+        return self.pairs.begun
 
     def behind_switch(self) -> tuple[list[StreamEvent], list[StreamEvent]]:
         """What came behind the switch since the last time, of the client and the server."""
@@ -113,17 +114,19 @@ class HttpConnection:
 
     def run(self, client_events: list[StreamEvent], server_events: list[StreamEvent]) -> None:
         """The events of both directions up to the same packet."""
+        if client_events and server_events:
+            client_events, server_events = plain.take(self, client_events, server_events)
         server = Cursor(server_events)
-        client, flow = self.client, self._flow
+        client, flow = self.client, self.flow
         for event in client_events:
             if isinstance(event, StreamData):
-                self._read(client, event, 0)
+                self.read(client, event, 0)
                 while client.position < event.length:
                     packet = event.packet(event.piece(client.position))
                     self._run_server(server, packet)
                     flow.settled(packet)
                     self._resume(packet)
-                    self._read(client, event, client.position)
+                    self.read(client, event, client.position)
                 continue
             if client.stash.data or client.paused or client.paused_body:
                 self._run_server(server, event.packet)
@@ -133,7 +136,7 @@ class HttpConnection:
         self._run_server(server, NEVER)
         if flow.later:
             flow.settled(NEVER)
-        pairs = self._pairs
+        pairs = self.pairs
         pairs.caught_up()
         if pairs.waiting or pairs.expecting or flow.asking is not None or flow.answering is not None:
             self._settle()
@@ -147,7 +150,7 @@ class HttpConnection:
             if isinstance(event, StreamData):
                 stop = event.length if before == NEVER else stop_before(event, before)
                 if stop > cursor.position:
-                    self._read(server, event, cursor.position, stop)
+                    self.read(server, event, cursor.position, stop)
                     cursor.position = server.position
                 if cursor.position < event.length:
                     return
@@ -158,11 +161,11 @@ class HttpConnection:
             cursor.index += 1
             cursor.position = 0
 
-    def _read(self, framer: Framer, data: StreamData, position: int, stop: int | None = None) -> None:
+    def read(self, framer: Framer, data: StreamData, position: int, stop: int | None = None) -> None:
         """Data of a direction from a position on, up to stop where not to its end, or to where the framer pauses."""
         side = int(framer is self.server)
         if data.stall is not None and not position:
-            self._flow.stalls(side, data.stall)
+            self.flow.stalls(side, data.stall)
         if side and framer.simple_from != NEVER:
             framer.simple_from = self._simple_from()
         for event in framer.read(data, position, stop):
@@ -170,9 +173,9 @@ class HttpConnection:
             if type(event) is HeadRead:
                 framer.follows = self._response(event) if side else self._request(event)
             elif type(event) is BodyRead:
-                self._flow.body_whole(side, event.message, event.data, event.packet, event.ts)
+                self.flow.body_whole(side, event.message, event.data, event.packet, event.ts)
             elif type(event) is BodyBytes:
-                self._flow.body_bytes(side, event.n, event.data, event.packet)
+                self.flow.body_bytes(side, event.n, event.data, event.packet)
             else:
                 self._found(side, event)
         if framer.state is State.OPAQUE and framer.position < data.length:
@@ -189,7 +192,7 @@ class HttpConnection:
 
     def _simple_from(self) -> int:
         """The packet of the oldest request that waits, if that is one of HTTP/0.9."""
-        oldest = self._pairs.waiting[0] if self._pairs.waiting else None
+        oldest = self.pairs.waiting[0] if self.pairs.waiting else None
         return oldest.packet if oldest is not None and oldest.head is not None and oldest.head.version == "0.9" else NEVER
 
     def _other(self, framer: Framer, event: StreamGap | StreamEnd) -> None:
@@ -224,25 +227,25 @@ class HttpConnection:
                 self.tunnel = self.tunnel or "opaque"
             asked.went_on = not self.tunnel
             return
-        self._pairs.make_room(packet)
+        self.pairs.make_room(packet)
 
     def _settle(self) -> None:
         """Reserve what stays: exchanges that wait, and those whose bodies are under way. Where there is no room for one of these, its body is given up."""
-        self._pairs.settle()
+        self.pairs.settle()
         for framer in (self.client, self.server):
-            exchange = self._flow.answering if framer is self.server else self._flow.asking
+            exchange = self.flow.answering if framer is self.server else self.flow.asking
             if exchange is not None and not self._reserve(exchange):
                 self.take(framer, framer.give_up(WAITING_BYTES))
 
     def _reserve(self, exchange: Exchange) -> bool:
-        return exchange.reserve(self._services.ledger.http, self._services.heads)
+        return exchange.reserve(self.services.ledger.http, self.services.heads)
 
     def finish(self, packet: int) -> None:
         """The connection is over."""
         self.client.opaque()
         self.server.opaque()
-        self._pairs.finish(packet)
-        del self._pairs, self._flow  # which know the conversation, and so this
+        self.pairs.finish(packet)
+        del self.pairs, self.flow  # which know the conversation, and so this
 
     # --- what the framers find
 
@@ -253,7 +256,7 @@ class HttpConnection:
             self._found(side, event)
 
     def _found(self, side: int, event: Event) -> None:
-        flow = self._flow
+        flow = self.flow
         if isinstance(event, BodyBegins):
             flow.body_begins(side, event.message, event.framing)
         elif isinstance(event, BodyEnds):
@@ -271,20 +274,20 @@ class HttpConnection:
         elif isinstance(event, GivenUp):
             flow.given_up(side, event.drop, event.packet, event.ts, event.offset, event.held)
         elif isinstance(event, Unread):
-            client = self._conversation.client
-            self._services.unread(self._conversation, 1 - client if side else client, event)
-        elif isinstance(event, HeadsLost) and side and self._pairs.lost_from is None:
-            self._pairs.lost_from = event.offset
+            client = self.conversation.client
+            self.services.unread(self.conversation, 1 - client if side else client, event)
+        elif isinstance(event, HeadsLost) and side and self.pairs.lost_from is None:
+            self.pairs.lost_from = event.offset
 
     def _request(self, read: HeadRead) -> str:
         """A request head; what follows it (`Framer.follows`)."""
         head, offset, last_packet = read.head, read.offset, read.last_packet
         assert type(head) is RequestHead
-        pairs = self._pairs
+        pairs = self.pairs
         exchange = pairs.ask(head, read.size, offset, last_packet, read.ts, read.ack)
         framer = self.client
         exchange.request_packet, exchange.request_end = read.packet, read.last_ts
-        self._services.request(head.method)
+        self.services.request(head.method)
         if head.anomalies:
             exchange.add_anomalies(head.anomalies)
         if framer.resynchronised:
@@ -300,14 +303,14 @@ class HttpConnection:
             else:
                 exchange.request = head.with_body(head.body_of("dropped", DropReason.HTTP_AMBIGUOUS_LENGTH.value))
                 exchange.troubles += (Trouble(0, "dropped"),)
-                self._services.body("dropped")
+                self.services.body("dropped")
             if exchange.response_done:
-                self._flow.tell(exchange)
+                self.flow.tell(exchange)
         else:
             exchange.request_done = False
-            self._flow.asking = exchange
+            self.flow.asking = exchange
             # with values to be put into order, the server first: it settles the exchange's index
-            framer.paused_body = head.expects or self._services.by_packet
+            framer.paused_body = head.expects or self.services.by_packet
         if head.connect or head.upgrade or framer.paused_body:
             framer.paused = head.connect or head.upgrade
             self._pause_for = exchange
@@ -321,11 +324,11 @@ class HttpConnection:
         """The same for a response head."""
         head, last_packet, last_ts = read.head, read.last_packet, read.last_ts
         assert type(head) is ResponseHead
-        framer, flow = self.server, self._flow
-        self._services.response(head.status_text)
+        framer, flow = self.server, self.flow
+        self.services.response(head.status_text)
         status = head.status
         final = not 100 <= status < 200 or status == 101
-        exchange = self._pairs.answer(read.offset, last_packet, read.ts, read.ack, final)
+        exchange = self.pairs.answer(read.offset, last_packet, read.ts, read.ack, final)
         if head.anomalies and exchange is not None:
             exchange.add_anomalies(head.anomalies)
         if not final or exchange is None:
@@ -338,7 +341,7 @@ class HttpConnection:
         flow.answering = exchange
         exchange.response_head = head
         if head.cost > _LARGE_HEAD and not self._reserve(exchange):
-            self._services.body("dropped")
+            self.services.body("dropped")
             exchange.troubles += (Trouble(1, "dropped"),)
             exchange.response_head = None
             flow.answered(exchange, head.with_body(head.body_of("dropped", DropReason.HTTP_MEMORY.value)), last_packet, last_ts)
@@ -362,10 +365,10 @@ class HttpConnection:
     def _cut_head(self, cut: HeadCut) -> None:
         head, where, packet, ts = cut.head, cut.where, cut.packet, cut.ts
         body = head.body_of("truncated")
-        services = self._services
+        services = self.services
         if type(head) is RequestHead:
             services.request(head.method)
-            exchange = self._pairs.ask(head, 0, where.offset, packet, where.ts, where.ack)
+            exchange = self.pairs.ask(head, 0, where.offset, packet, where.ts, where.ack)
             exchange.request_packet, exchange.request_end = where.origin, ts
             services.body("truncated")
             exchange.troubles += (Trouble(0, "truncated"),)
@@ -377,7 +380,7 @@ class HttpConnection:
             services.response(head.status_text)
             if head.status < 200 and head.status != 101:
                 return
-            found = self._pairs.answer(where.offset, packet, where.ts, where.ack, final=True)
+            found = self.pairs.answer(where.offset, packet, where.ts, where.ack, final=True)
             assert found is not None
             exchange = found
             exchange.response_packet, exchange.response_ts = where.origin, where.ts
@@ -390,6 +393,6 @@ class HttpConnection:
             if not bodiless:
                 services.body("truncated")
                 exchange.troubles += (Trouble(1, "truncated"),)
-            self._flow.answered(exchange, head.bodiless if bodiless else head.with_body(body), packet, ts)
+            self.flow.answered(exchange, head.bodiless if bodiless else head.with_body(body), packet, ts)
         elif exchange.response_done:
-            self._flow.tell(exchange)
+            self.flow.tell(exchange)

@@ -60,7 +60,7 @@ class Framer:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "_begun_at", "_cache", "_first", "_found", "_hole", "_kept_at", "_peeks", "_refused", "_seen", "_waited", "_window", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
+        "_begun_at", "_cache", "_found", "_hole", "_kept_at", "_peeks", "_refused", "_seen", "_waited", "_window", "first", "follows", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "position", "reading", "remaining",
         "resynchronised", "searches_for", "services", "side", "simple_from", "skip_until", "stash", "state", "surplus", "until_close", "wanted",
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ class Framer:
         """It goes no further than to the body."""
         self.may_be_unsent = False
         """The body may never come: a message where it should begin means that."""
-        self._first = not search
+        self.first = not search
         """Nothing came before the message at hand."""
         self.resynchronised = False
         """The next message was found by a search that passed something over."""
@@ -304,7 +304,7 @@ class Framer:
         self.searches_for = reason
         self.state = State.SEARCH
         self.resynchronised = True
-        self._first = False
+        self.first = False
         self.add(HeadsLost(offset))
 
     # --- what came before it was known that this is HTTP
@@ -393,7 +393,7 @@ class Framer:
                 stop = view.find(b"\r\n\r\n", at, at + CACHED_HEAD_BYTES) + 4
                 head = known(view[at:stop]) if stop > 3 else None
                 if head is None:
-                    if self._first and self.side == "server" and self._begins_simply(data, base + at, view, at):
+                    if self.first and self.side == "server" and self._begins_simply(data, base + at, view, at):
                         stop, head = at, simple_response()
                     else:
                         while view.startswith((b"\n", b"\r\n"), at):
@@ -401,7 +401,7 @@ class Framer:
                         stop, head = self._unknown_head(data, base + at, view, at)
                     if head is None:
                         return stop
-                self._first = False
+                self.first = False
                 position = base + at
                 if position >= 0:
                     while ends[piece] <= position:
@@ -541,7 +541,7 @@ class Framer:
         stash, client = self.stash, self.side == "client"
         # what was kept from before is not looked at again; an end may begin in its last bytes
         searched = max(at, stash.searched - _END_BYTES) if base < 0 else at
-        simple = client and self._first and stands_alone(data, base, view, at)
+        simple = client and self.first and stands_alone(data, base, view, at)
         found = read_head(view, at, searched, client=client, simple=simple, services=self.services)
         if found.head is not None:
             return found.stop, found.head

@@ -1,0 +1,141 @@
+"""Exchanges that are taken many at a time, against the same ones read one by one."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcapflow.limits import Limits
+from pcapflow.protocols.http1 import plain
+from pcapflow.protocols.http1.framer import Framer
+from tests.conftest import CASES, Ran, Run
+from tests.craft import Talk, chunked, request, response
+
+MAY_DIFFER = ("run", "memory", "limits", "advice")
+ODD = [
+    (request("/h", method="HEAD"), response(b'{"a":1}').partition(b"{")[0]),
+    (request("/none"), b"HTTP/1.1 204 No Content\r\n\r\n"),
+    (request("/same"), b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
+    (request("/x"), response(b"{}", status="404 Not Found")),
+    (request("/x"), response(b"{}", status="500 Oh")),
+    (request("/x"), response(b"{}") + b"more"),
+    (request("/x") + b"more", response(b"{}")),
+    (request("/x"), response(b"[" + b"1," * 100 + b"1]")),
+    (request("/x"), chunked(b'{"a":[1,2]}', [3, 8])),
+    (request("/x"), response(b'{"a":')),
+    (request("/x"), response(b"", kind="text/plain")),
+    (request("/x"), response(b'{"a":1}', kind="text/plain")),
+    (request("/post", method="POST", body=b'{"b":2}'), response(b"{}")),
+    (request("/old").replace(b"HTTP/1.1", b"HTTP/1.0"), response(b"{}").replace(b"HTTP/1.1", b"HTTP/1.0")),
+    (request("/expect", method="POST", body=b"{}", fields="Expect: 100-continue\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n" + response(b"{}")),
+    (request("/up", fields="Upgrade: websocket\r\nConnection: Upgrade\r\n"), response(b"{}")),
+    (b"\r\n" + request("/blank"), b"\r\n" + response(b"{}")),
+    (request("/odd", fields="Bad header\r\n"), response(b"{}", fields="Bad header\r\n")),
+    (b"GET /nine\r\n", b"bare"),
+    (request("/cut")[:-2], b""),
+    (b"", response(b"{}")),
+]
+USUAL = [(request(target), response(body)) for target in ("/a", "/b?x=%41", "/c/7") for body in (b'{"ok":true}', b"[1,2]", b"")]
+
+
+def talk(seed: int) -> bytes:
+    """A connection of mostly usual exchanges, with something odd between them."""
+    rng = random.Random(seed)
+    t = Talk()
+    if rng.random() < 0.8:
+        t.open()
+    some = rng.sample(USUAL, rng.choice([1, 1, 2, 4]))
+    for _ in range(rng.choice([3, 10, 30, 80])):
+        kind = rng.random()
+        ask, answer = rng.choice(some) if kind > 0.08 else rng.choice(ODD)
+        size = 1448 if rng.random() < 0.97 else rng.choice([1, 20, 60])
+        t.idle(rng.choice([0, 1, 50, 3_000, 200_000]))
+        if rng.random() < 0.02:
+            more = rng.choice(some)
+            t.send(0, ask + more[0], size=size).send(1, answer, size=size).send(1, more[1], size=size)
+            continue
+        t.send(0, ask, size=size, keep=rng.random() < 0.99)
+        if rng.random() < 0.1:
+            t.acknowledge(1)
+        t.idle(rng.choice([0, 7, 100]))
+        t.send(1, answer, size=size, keep=rng.random() < 0.99)
+        if rng.random() < 0.3:
+            t.acknowledge(0)
+        if rng.random() < 0.02:
+            t.idle(400_000_000)
+    if rng.random() < 0.7:
+        t.close()
+    return t.bytes()
+
+
+def told(ran: Ran) -> tuple[list[bytes], Any]:
+    summary = msgspec.to_builtins(ran.summary)
+    return ran.lines, {name: value for name, value in summary.items() if name not in MAY_DIFFER}
+
+
+@pytest.mark.parametrize("least", [1, 8])
+@given(seed=st.integers(0, 1 << 40), packets=st.sampled_from([1, 7, 50, 8192]))
+def test_what_is_taken_many_at_a_time_is_told_as_what_is_read_one_by_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, least: int, seed: int, packets: int
+) -> None:
+    for i in range(CASES):
+        data = talk(seed + i)
+        limits = replace(Limits(), block_packets=packets)
+        monkeypatch.setattr(plain, "LEAST", 1 << 60)
+        expected = told(run(data, limits))
+        monkeypatch.setattr(plain, "LEAST", least)
+        assert told(run(data, limits)) == expected
+
+
+def usual(n: int) -> bytes:
+    t = Talk().open()
+    for i in range(n):
+        t.send(0, request("/a")).send(1, response(b'{"n":%d}' % (i % 3)))
+    return t.close().bytes()
+
+
+def test_usual_exchanges_are_hardly_ever_read_one_by_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = 0
+    read = Framer.read
+
+    def counted(self: Framer, *args: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return read(self, *args)
+
+    monkeypatch.setattr(Framer, "read", counted)
+    ran = run(usual(1000))
+    assert len(ran.of("http")) == 1000
+    assert reads <= 20
+
+
+def test_exchanges_that_are_all_others_are_read_at_the_cost_of_one_reading(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes = 0
+    taken = plain._Taking._known
+
+    def counted(self: Any, *args: Any) -> int:
+        nonlocal takes
+        takes += 1
+        return taken(self, *args)
+
+    monkeypatch.setattr(plain._Taking, "_known", counted)
+    t = Talk().open()
+    for i in range(500):
+        t.send(0, request(f"/{i}")).send(1, response(b'{"n":%d}' % i))
+    ran = run(t.close().bytes())
+    assert [r["request"]["target"] for r in ran.of("http")] == [f"/{i}" for i in range(500)]
+    assert takes <= 5
+
+
+def test_broken_json_that_comes_again_and_again_is_counted_each_time(run: Run) -> None:
+    t = Talk().open()
+    for _ in range(20):
+        t.send(0, request("/a")).send(1, response(b'{"a":'))
+    json = run(t.close().bytes()).summary.json
+    assert (json.bodies, json.invalid, json.complete) == (20, 20, 0)
