@@ -1,7 +1,8 @@
-"""Exchanges that are taken many at a time, against the same ones read one by one."""
+"""Exchanges that are taken many at a time, and conversations that are read without framers, against the same ones read one by one."""
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1 import plain
+from pcapflow.protocols.http1 import plain, short
 from pcapflow.protocols.http1.framer import Framer
 from tests.conftest import CASES, Ran, Run
 from tests.craft import Talk, chunked, request, response
@@ -51,7 +52,7 @@ def talk(seed: int) -> bytes:
     if rng.random() < 0.8:
         t.open()
     some = rng.sample(USUAL, rng.choice([1, 1, 2, 4]))
-    for _ in range(rng.choice([3, 10, 30, 80])):
+    for _ in range(rng.choice([1, 1, 2, 3, 10, 30, 80])):
         kind = rng.random()
         ask, answer = rng.choice(some) if kind > 0.08 else rng.choice(ODD)
         size = 1448 if rng.random() < 0.97 else rng.choice([1, 20, 60])
@@ -88,8 +89,10 @@ def test_what_is_taken_many_at_a_time_is_told_as_what_is_read_one_by_one(
         data = talk(seed + i)
         limits = replace(Limits(), block_packets=packets)
         monkeypatch.setattr(plain, "LEAST", 1 << 60)
+        monkeypatch.setattr(short, "MOST", 0)
         expected = told(run(data, limits))
         monkeypatch.setattr(plain, "LEAST", least)
+        monkeypatch.setattr(short, "MOST", 1 << 60)
         assert told(run(data, limits)) == expected
 
 
@@ -133,9 +136,20 @@ def test_exchanges_that_are_all_others_are_read_at_the_cost_of_one_reading(run: 
     assert takes <= 5
 
 
+def test_a_short_conversation_is_read_without_a_framer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Framer, "read", never)
+    answer = response(json.dumps([1.5, None] * 2000).encode())
+    t = Talk().open().send(0, request("/a")).send(1, answer).acknowledge(0).send(0, request("/b")).send(1, response(b"{}")).close()
+    ran = run(t.bytes())
+    assert [(r["request"]["target"], r["response"]["body"]["json"]["events"]) for r in ran.of("http")] == [("/a", 4002), ("/b", 2)]
+
+
 def test_broken_json_that_comes_again_and_again_is_counted_each_time(run: Run) -> None:
     t = Talk().open()
     for _ in range(20):
         t.send(0, request("/a")).send(1, response(b'{"a":'))
-    json = run(t.close().bytes()).summary.json
-    assert (json.bodies, json.invalid, json.complete) == (20, 20, 0)
+    found = run(t.close().bytes()).summary.json
+    assert (found.bodies, found.invalid, found.complete) == (20, 20, 0)

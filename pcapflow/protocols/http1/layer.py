@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from pcapflow.protocols.host import Host
+from pcapflow.protocols.http1 import short
 from pcapflow.protocols.http1.connection import HttpConnection
 from pcapflow.protocols.http1.events import Event
 from pcapflow.protocols.http1.first_line import MAY_BEGIN, METHOD, begins_request, begins_response
@@ -26,18 +27,20 @@ _UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/[^\n]*+)\Z
 class Http1Layer:
     """One conversation."""
 
-    __slots__ = ("_client", "_conversation", "_http", "_services")
+    __slots__ = ("_begun", "_client", "_conversation", "_http", "_services")
 
-    def __init__(self, services: Host, conversation: Conversation, http: HttpConnection) -> None:
+    def __init__(self, services: Host, conversation: Conversation, http: HttpConnection | None, begun: int = 0) -> None:
+        """http: None where nothing came yet; begun: exchanges of the connection that began before."""
         self._services = services
         self._conversation = conversation
         self._http = http
+        self._begun = begun
         self._client = conversation.client
 
     @property
     def protocol(self) -> str:
         """See `Layer`."""
-        return "websocket" if self._http.switched_to == "websocket" else "http"
+        return "websocket" if self._http is not None and self._http.switched_to == "websocket" else "http"
 
     def begin(self, found: Found) -> Switch | None:
         """See `Layer`."""
@@ -46,12 +49,18 @@ class Http1Layer:
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""
         http = self._http
+        if http is None:
+            if not self._begun and short.take(self._services, self._conversation, events):
+                return None
+            http = HttpConnection(self._services, self._conversation, begun=self._begun, search_client=False, search_server=False)
+            self._http = http
         http.run(events[self._client], events[1 - self._client])
         return self._switch() if http.switched_to or http.tunnel else None
 
     def _switch(self) -> Switch | None:
         """What came behind the switch; nothing where nobody can say what the client's bytes are."""
         http = self._http
+        assert http is not None
         client, server = http.behind_switch()
         rest = (client, server) if self._client == 0 else (server, client)
         if http.blind:
@@ -67,7 +76,8 @@ class Http1Layer:
 
     def finish(self, packet: int) -> None:
         """See `Layer`."""
-        self._http.finish(packet)
+        if self._http is not None:
+            self._http.finish(packet)
 
 
 class Http1:
@@ -98,8 +108,7 @@ class Http1:
     def open(self, services: Host, conversation: Conversation, found: Found | None, begun: int) -> Http1Layer:
         """See `LayerFactory`."""
         if found is None:
-            http = HttpConnection(services, conversation, begun=begun, search_client=False, search_server=False)
-            return Http1Layer(services, conversation, http)
+            return Http1Layer(services, conversation, None, begun)
         first = found.direction
         conversation.claim_client(first if found.form == REQUEST else 1 - first, "content")
         client = conversation.client

@@ -1,0 +1,147 @@
+"""A conversation that is whole and plain, read without a framer for each direction.
+
+Contract: `take` reads a conversation from its first byte to both ends, if it is requests in one segment each, without bodies, and the answer to each, of known length, before the next one;
+and nothing about them is odd. Else it reads nothing, and `HttpConnection` does, which is the meaning of it: tests hold both against each other.
+"""
+
+from __future__ import annotations
+
+from pcapflow.protocols.host import Host
+from pcapflow.protocols.http.exchange import Exchange
+from pcapflow.protocols.http.flow import Flow
+from pcapflow.protocols.http.message import HeadRead, RequestHead, ResponseHead
+from pcapflow.protocols.http1.head import read_head
+from pcapflow.streams.conversation import Conversation, Events
+from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent
+
+MOST = 16
+"""Exchanges; of more the columns are worth looking at (`plain`)."""
+_MOST_BYTES = 64 << 10
+"""Of answers, which are joined; longer ones are handed on in parts."""
+_LARGE_HEAD = 8 << 10
+_BODILESS = frozenset((204, 304))
+_ACKED = 1 << 30
+"""Bytes by which an acknowledgement may be beyond a request's beginning."""
+Plain = tuple[HeadRead, HeadRead, bytes, int, int]
+"""A request, its answer, the body of that, packet and time (ns) of its last byte."""
+
+
+def take(services: Host, conversation: Conversation, events: Events) -> bool:
+    """Read it; whether it could be."""
+    if services.by_packet or services.by_exchange:
+        return False
+    client = conversation.client
+    asks, answers = _whole(events[client]), _whole(events[1 - client])
+    if (
+        asks is None
+        or answers is None
+        or answers.length > _MOST_BYTES
+        or len(asks.piece_ends()) > MOST
+        or not conversation.began(1 - client)
+    ):
+        return False
+    found = _exchanges(services, conversation, asks, answers)
+    if found is None:
+        return False
+    flow = Flow(services, conversation)
+    for number, (ask, answer, body, packet, ts) in enumerate(found):
+        _tell(services, flow, number, ask, answer, body, packet, ts)
+    conversation.readings[client].read += asks.length
+    conversation.readings[1 - client].read += answers.length
+    return True
+
+
+def _whole(events: list[StreamEvent]) -> StreamData | None:
+    """All that a direction said, in order, from its first byte to its end."""
+    if len(events) != 2:
+        return None
+    data, end = events
+    if type(data) is not StreamData or type(end) is not StreamEnd or data.start or data.waited or data.stall is not None:
+        return None
+    return data
+
+
+def _exchanges(services: Host, conversation: Conversation, asks: StreamData, answers: StreamData) -> list[Plain] | None:
+    """What was said; None where that is for the framers to say."""
+    said = answers.take(0, answers.length)
+    packets, times, acks = asks.columns()
+    their_packets, their_times, their_acks = answers.columns()
+    ends = answers.piece_ends()
+    sequence = conversation.wire_sequence(conversation.client, 0)
+    found: list[Plain] = []
+    at = piece = begin = 0
+    """Position and piece of what is said, and position of what is asked."""
+    for i, (asked, raw) in enumerate(zip(asks.piece_ends(), asks.texts(0), strict=True)):
+        request = _plain_request(services, raw)
+        if request is None or piece == len(ends) or (piece and their_packets[piece - 1] >= packets[i]):
+            return None
+        first, ack = piece, their_acks[piece]
+        if their_packets[first] <= packets[i] or their_times[first] < times[i] or sequence is None:
+            return None
+        if ack >= 0 and not 0 < (ack - sequence - begin) & 0xFFFFFFFF < _ACKED:
+            return None
+        response = _plain_answer(services, said, at)
+        if response is None:
+            return None
+        stop = response[1]
+        end = stop + response[0].length
+        while piece < len(ends) and ends[piece] < stop:
+            piece += 1
+        last = piece
+        while piece < len(ends) and ends[piece] < end:
+            piece += 1
+        if piece == len(ends) or ends[piece] != end:
+            return None
+        ask = HeadRead(request, asked - begin, begin, packets[i], times[i], acks[i], packets[i], times[i])
+        answer = HeadRead(response[0], stop - at, at, their_packets[first], their_times[first], ack, their_packets[last], their_times[last])
+        found.append((ask, answer, said[stop:end], their_packets[piece], their_times[piece]))
+        at, begin = end, asked
+        piece += 1
+    return found if at == answers.length else None
+
+
+def _plain_request(services: Host, raw: bytes) -> RequestHead | None:
+    """The head that these bytes are, if nothing follows it and it is no odd one."""
+    head = services.heads.requests.get(raw)
+    if head is None:
+        if raw[:1].isspace():
+            return None
+        found = read_head(raw, 0, 0, client=True, simple=False, services=services)
+        if type(found.head) is not RequestHead or found.stop != len(raw):
+            return None
+        head = found.head
+    if head.framing != "none" or head.anomalies or head.connect or head.upgrade or head.expects or head.cost > _LARGE_HEAD:
+        return None
+    return head if head.version != "0.9" and head.method != "HEAD" else None
+
+
+def _plain_answer(services: Host, said: bytes, at: int) -> tuple[ResponseHead, int] | None:
+    """The head at a position, and where it ends, if nothing is odd about it."""
+    stop = said.find(b"\r\n\r\n", at) + 4
+    head = services.heads.responses.get(said[at:stop])
+    if head is None:
+        if said[at : at + 5] != b"HTTP/":
+            return None
+        found = read_head(said, at, at, client=False, simple=False, services=services)
+        if type(found.head) is not ResponseHead:
+            return None
+        head, stop = found.head, found.stop
+    if head.framing != "length" or head.anomalies or head.status < 200 or head.status in _BODILESS or head.cost > _LARGE_HEAD:
+        return None
+    return head, stop
+
+
+def _tell(services: Host, flow: Flow, number: int, ask: HeadRead, answer: HeadRead, body: bytes, packet: int, ts: int) -> None:
+    """Tell an exchange; packet and time (ns) of its last byte."""
+    request, response = ask.head, answer.head
+    assert type(request) is RequestHead
+    assert type(response) is ResponseHead
+    services.request(request.method)
+    services.response(response.status_text)
+    exchange = Exchange(number, ask.offset, ask.packet, ask.ts, ask.ack)
+    exchange.head, exchange.request = request, request.bodiless
+    exchange.request_packet, exchange.request_end = ask.packet, ask.ts
+    exchange.response_packet, exchange.response_ts, exchange.response_head = answer.packet, answer.ts, response
+    exchange.done_packet = ask.packet
+    flow.answering, flow.asked = exchange, request
+    flow.body_whole(1, answer, body, packet, ts)
