@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ from pcapflow.entries import Kinds
 from pcapflow.limits import Limits
 from pcapflow.report.schema import schema
 from pcapflow.summary import Summary
+
+# hundreds of processes are started: each compiles the package again where its bytecode may not be kept
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 CASES = int(os.environ.get("PCAPFLOW_CASES", "1"))
 """How many times as many cases hypothesis tries; `python -m tests.benchmarks.cases` sets it."""

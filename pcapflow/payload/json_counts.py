@@ -23,8 +23,8 @@ _NOT_BUILT = bytes(c for c in range(256) if c not in b'{}[]",:')
 _NOT_BUILT_NOR_LINES = _NOT_BUILT.replace(b"\n", b"")
 _QUOTE, _NEW_LINE = b'"\n'
 _BLANK = b" \t\r\n"
-_EXPONENT_DIGITS = 19
-"""One digit more than ijson takes in an exponent: Python's decimal refuses it."""
+_EXPONENT_DIGITS = 18
+"""Digits of an exponent that Python's decimal, which ijson makes of such a number, may refuse: it adds to it how long the number is."""
 _INTEGER_DIGITS = 608
 """Digits of an integer that Python may not convert: 4,300 at most, or from 640 on where the environment says so."""
 _NUMBERS = bytes(ord("0") if c in b"0123456789" else ord("e") if c in b"eE" else ord(" ") for c in range(256))

@@ -8,7 +8,9 @@ in the `http` account.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
@@ -22,6 +24,8 @@ NOTHING = ""
 """The form of a stream that is of no known protocol."""
 MOST_BYTES = 64 << 10
 """A first line that is longer than this is none."""
+_PIECE_BYTES = 48
+"""Kept of each segment beside its bytes."""
 _SHORT = 256
 _BLANK = b" \t\r\n"
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
@@ -124,6 +128,7 @@ class _Side:
         "lead",
         "messages",
         "packet",
+        "pieces",
         "reserved",
         "searching",
         "seen",
@@ -143,6 +148,8 @@ class _Side:
         self.first_line = FirstLine()
         self.stash = bytearray()
         """The first bytes; what is here stays, so that its length tells what was here before."""
+        self.pieces = array("q")
+        """Of the segments that brought them: where each ends, delivering packet, time (ns), acknowledgement number and carrying packet, one after the other."""
         self.where: Where | None = None
         self.begins: Where | None = None
         """The place of the first that is of no empty line: those before a message are none of it (RFC 9112 section 2.2). A CR may be, until what follows tells."""
@@ -159,11 +166,12 @@ class _Side:
 class _Before:
     """What was kept of a direction at some time. Nothing is copied before somebody asks."""
 
-    __slots__ = ("_begins", "_came", "_ends", "_length", "_messages", "_seen", "_side", "_stash", "_waited", "_where")
+    __slots__ = ("_begins", "_came", "_ends", "_length", "_messages", "_pieces", "_seen", "_side", "_stash", "_waited", "_where")
 
     def __init__(self, side: _Side) -> None:
         self._side = side
         self._stash, self._length = side.stash, len(side.stash)
+        self._pieces = side.pieces, len(side.pieces)
         self._where, self._begins, self._ends = side.where, side.begins, side.ends
         self._seen, self._waited = side.seen, side.waited
         self._messages = dict(side.messages)
@@ -172,8 +180,9 @@ class _Before:
     def opening(self, events: list[StreamEvent], told: int) -> Opening:
         """What was known then, and what follows. told: the packet at which it is found out; what came before it may have been decided on already."""
         side = self._side
+        pieces, kept = self._pieces
         return Opening(
-            bytes(self._stash[: self._length]), self._where, self._begins, self._ends, self._seen, self._waited, self._messages, events,
+            bytes(self._stash[: self._length]), pieces[:kept], self._where, self._begins, self._ends, self._seen, self._waited, self._messages, events,
             searching=side.searching < told, passed=side.form == NOTHING and side.packet < told, came=self._came,
         )  # fmt: skip
 
@@ -268,7 +277,7 @@ class Detection:
         """The stream's beginning was missed, as that packet told: something known may begin at any later segment."""
         if side.searching > packet:
             side.searching = packet
-        side.stash = bytearray()
+        side.stash, side.pieces = bytearray(), array("q")
         if side.reserved:
             self._account.release(side.reserved)
             side.reserved = 0
@@ -302,13 +311,14 @@ class Detection:
                 side.packet = NEVER
                 self._search(side, data, data.piece_ends()[piece - 1] if piece else 0)
             return
-        if not self._account.reserve(len(more)):
+        kept = len(more) + _PIECE_BYTES * (data.piece(len(more) - 1) + 1)
+        if not self._account.reserve(kept):
             held = len(side.stash) + len(more)
             drop = Drop(DropReason.HTTP_MEMORY, *self._account.refusal(), f"{held} bytes of a stream's first line")
             self._services.drop(conversation, direction, drop, data.packet(-1), data.time(-1), data.start, held)
             self._search_from_now(side, data.packet(-1))
             return
-        side.reserved += len(more)
+        side.reserved += kept
         self._keep(side, data, more, search=conversation.midstream)
 
     def _keep(self, side: _Side, data: StreamData, more: bytes, *, search: bool) -> None:
@@ -325,6 +335,8 @@ class Detection:
         else:
             side.seen = max(data.time(last), side.waited)
         before = len(side.stash)
+        for end, *told in islice(zip(data.piece_ends(), *data.columns(), data.origins(), strict=True), last + 1):
+            side.pieces.extend((before + min(end, len(more)), *told))
         side.stash += more
         lead = _EMPTY_LINES.match(side.stash, side.lead).end()  # type: ignore[union-attr]
         if lead == len(side.stash):

@@ -7,6 +7,7 @@ that they are TCP's, or lie in another layer, it does not know.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -56,6 +57,8 @@ class Opening(NamedTuple):
 
     stash: bytes
     """What came before `events` and was kept."""
+    pieces: array[int]
+    """Of the segments that brought it: where each ends in it, delivering packet, time (ns), acknowledgement number and carrying packet, one after the other."""
     where: Where | None
     """The place of the first byte of that; None for nothing."""
     begins: Where | None
@@ -76,6 +79,15 @@ class Opening(NamedTuple):
     """What came before was looked at and is of no protocol."""
     came: Came
     """All that came before `events`."""
+
+    def kept(self) -> list[StreamData]:
+        """What was kept, as the stream said it."""
+        if not self.stash or self.where is None:
+            return []
+        ends, packets, times, acks, origins = (self.pieces[k::5].tolist() for k in range(5))
+        waited = origins if origins != packets else None
+        begins = [0, *ends[:-1]]
+        return [StreamData(memoryview(self.stash), self.where.offset, len(self.stash), begins, ends, packets, times, acks, ends, waited)]
 
 
 class Found(NamedTuple):

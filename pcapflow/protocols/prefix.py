@@ -92,10 +92,8 @@ class Prefix:
             else:
                 skipped(services, conversation, found, d, len(opening.stash) if self._reserved else 0)
                 events[d] = opening.events
-                where = opening.where
-                if self._reserved and where is not None:
-                    for data in _as_event(opening.stash, where, where.packet):
-                        self._take(d, data, found.packet, rest)
+                for data in opening.kept() if self._reserved else ():
+                    self._take(d, data, found.packet, rest)
         return self.consume(([*rest[0], *events[0]], [*rest[1], *events[1]]))
 
     def consume(self, events: Events) -> Switch | None:

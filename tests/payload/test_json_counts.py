@@ -107,7 +107,8 @@ def test_what_is_read_at_once_is_what_ijson_makes_of_it(seed: int) -> None:
     [
         *(b"[" * n + b"]" * n for n in (1, 7, 8, 9, 511, 512, 998, 999, 1000, 1001)),
         *(b"[" + digits * n + b"]" for digits in (b"1", b"9") for n in (18, 19, 20, 607, 608, 640, 4299, 4300, 4301)),
-        *(b"[1e" + sign + b"1" * n + b"]" for sign in (b"", b"+", b"-") for n in (17, 18, 19, 20)),
+        *(b"[1e" + sign + b"1" * n + b"]" for sign in (b"", b"+", b"-") for n in (16, 17, 18, 19, 20)),
+        *(b"[" + digits + b"e" + sign + b"9" * n + b"]" for digits in (b"1", b"11", b"0.01") for sign in (b"", b"-") for n in (17, 18)),
         *(b"[" + b" " * (131072 + k) + b"1e" + b"1" * 19 + b"]" for k in range(-30, 30)),
         *(b'["' + b"\\" * n + b'"]' for n in range(1, 8)),
         *(b'["' + b"\\\\" * n + b'\\"", "]' for n in range(4)),

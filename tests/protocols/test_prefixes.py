@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pcapflow.limits import Limits
@@ -198,6 +198,9 @@ def test_without_memory_a_prefix_is_given_up_once_and_counted(run: Run) -> None:
     st.integers(1, 40),
     st.sets(st.integers(0, 10), max_size=2),
 )
+@example(
+    b"PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n", b"", 0, response(b"{}"), 2, {6}
+)  # the answer's first segments came before it was known
 def test_no_prefix_raises_or_loses_a_byte_and_blocks_change_nothing(
     run: Run, first: bytes, noise: bytes, at: int, answer: bytes, size: int, lost: set[int]
 ) -> None:
