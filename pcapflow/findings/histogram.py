@@ -49,9 +49,10 @@ class Histogram:
 
     def add(self, ns: int) -> None:
         """One more."""
-        self._counts[_bucket(min(ns, MOST - 1))] += 1
+        self._counts[_bucket(ns if ns < MOST else MOST - 1)] += 1
         self.count += 1
-        self.most = max(self.most, ns)
+        if ns > self.most:
+            self.most = ns
 
     def add_all(self, ns: npt.NDArray[np.int64]) -> None:
         """Many more: int64 (n,), n above 0."""

@@ -57,6 +57,8 @@ class Forms:
         self._failures = frozenset(factory.failed for factory in self.factories)
         self._probes = _by_first_byte(self.factories)
         self._midstream = _by_first_byte([factory for factory in self.factories if not factory.from_start])
+        self._known: tuple[bytes, str] = (b"", NOTHING)
+        """The last short beginning that a client asked with, and its form: conversations repeat."""
 
     def classify(self, first: bytes | bytearray, *, midstream: bool = False) -> str | None:
         """The form of the stream that begins with these bytes; `NOTHING`, or None where more are needed. midstream: they are no stream's first, and a
@@ -74,6 +76,17 @@ class Forms:
                 continue
             return form if form is not None or len(first) < MOST_BYTES else NOTHING
         return NOTHING if midstream else failed
+
+    def asked(self, first: bytes) -> str:
+        """The form with which a client asks whose first segment that is; `NOTHING` where it does not tell."""
+        known, form = self._known
+        if first != known:
+            form = self.classify(first) or NOTHING
+            if form and self.of[form].asks != form:
+                form = NOTHING
+            if len(first) <= _SHORT:
+                self._known = first, form
+        return form
 
     def telling_piece(self, stash: bytes, data: StreamData, *, midstream: bool = False) -> int:
         """The piece of data whose bytes, behind those that came before, tell what the stream is."""
@@ -221,8 +234,7 @@ class Detection:
             first = answered[0]
             if (first.packet(0) if type(first) is StreamData else first.packet) <= asked.packet(0):  # type: ignore[operator]
                 return NOTHING
-        form = self._forms.classify(asked.take(0, min(asked.piece_ends()[0], MOST_BYTES)))
-        return form if form and self._forms.of[form].asks == form else NOTHING
+        return self._forms.asked(asked.take(0, min(asked.piece_ends()[0], MOST_BYTES)))
 
     def consume(self, conversation: Conversation, events: Events) -> Found | None:
         """What the events show, if they do."""

@@ -109,6 +109,7 @@ class FlowTable:
         offers = (s.flags & MULTIPATH) != 0
         multipath = frozenset(np.flatnonzero(offers[np.minimum(starts + 1, ends)]).tolist() if offers.any() else ())
         firsts = s.packet[starts].tolist()
+        bases = runs.expected.tolist() if runs is not None else []
         began = list(zip(firsts, s.ts[starts].tolist(), s.clock[starts].tolist(), s.direction[starts].tolist(), strict=True))
         last = list(zip(s.packet[ends].tolist(), s.ts[ends].tolist(), s.clock[ends].tolist(), (ends - starts + 1).tolist(), strict=True))
         for g in sorted(groups, key=firsts.__getitem__):
@@ -135,7 +136,7 @@ class FlowTable:
                     self._observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
                     continue
                 connection = self._create(key, packet, ts, clock)
-                connection.begin(direction, runs.expected[g].tolist(), multipath=g in multipath)
+                connection.begin(direction, bases[g], multipath=g in multipath)
                 connection.shook_hands(*runs.handshakes[g])
             self._take(connection, s, runs, g, last[g])
             touched.append(key)
