@@ -228,6 +228,29 @@ def open_bodies(w: Wire, size: int) -> None:
         _send(w, c, 1, 1, there, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % _OPEN + b"t" * 70_000)
 
 
+def open_texts(w: Wire, size: int) -> None:
+    """So many answers of JSON, just short of a MiB, that never end: some of each comes in turn."""
+    there = [_ask(w, c) for c in range(size)]
+    said = [_send(w, c, 1, 1, there[c], _json(1_000_000) + b"[") for c in range(size)]
+    for _ in range(60):
+        for c in range(size):
+            said[c] = _send(w, c, 1, said[c], there[c], b'"key","' + b"v" * 15_980 + b'",1,')
+
+
+def whole_texts(w: Wire, size: int) -> None:
+    """So many answers of a MiB of JSON, each of what takes most to count."""
+    texts = (
+        b"[" + b"1," * 500_000 + b"1]",
+        b"[" * 400 + b"[]," * 330_000 + b"[]" + b"]" * 400,
+        b"[" + b'"[","\\"",' * 90_000 + b"[]]",
+        b'["' + b"\\n" * 500_000 + b'"]',
+    )
+    for c in range(size):
+        there = _ask(w, c)
+        body = texts[c % len(texts)]
+        _send(w, c, 1, 1, there, _json(len(body)) + body)
+
+
 def unanswered_values(w: Wire, size: int) -> None:
     """So many requests of 60 KB of JSON that nobody answers."""
     for c in range(size):
@@ -597,6 +620,8 @@ ATTACKS: dict[str, Attack] = {
     "datagrams": Attack(_wired(datagrams), 80, 800),
     "fragments": Attack(_wired(fragments), 8_000, 400_000),
     "open_bodies": Attack(_wired(open_bodies), 120, 2_000, ("analyze", "--har", "/dev/null")),
+    "open_texts": Attack(_wired(open_texts), 24, 300),
+    "whole_texts": Attack(_wired(whole_texts), 8, 400),
     "unanswered_values": Attack(_wired(unanswered_values), 120, 2_000, ("extract", "item", "--where", "status=200")),
     "long_records": Attack(_wired(long_records), 300, 10_000, ("analyze", "--ndjson")),
     "vlans": Attack(_wired(vlans), 8_000, 200_000),

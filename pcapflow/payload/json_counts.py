@@ -142,7 +142,13 @@ def _depth(steps: bytes | bytearray) -> int:
             depth += 1
         if not steps:
             return depth
-    return depth + int(np.add.accumulate(np.frombuffer(steps, dtype=np.int8), dtype=np.int32).max())
+    columns = np.frombuffer(steps, dtype=np.int8)
+    highest = level = 0
+    for at in range(0, len(steps), _PART):
+        levels = np.add.accumulate(columns[at : at + _PART], dtype=np.int32)
+        highest = max(highest, level + int(levels.max()))
+        level += int(levels[-1])
+    return depth + highest
 
 
 def _depth_of_lines(bare: bytes | bytearray) -> int:

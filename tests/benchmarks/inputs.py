@@ -1,9 +1,10 @@
 """Large captures for the benchmark, written from nothing: the same bytes for the same arguments, standard library only.
 
-    python -m tests.benchmarks.inputs opaque|json|small|ten|flood|vxlan OUT.pcap [SIZE]
+    python -m tests.benchmarks.inputs opaque|json|small|churn|ten|flood|vxlan OUT.pcap [SIZE]
 
 opaque: SIZE MB of random bytes over HTTP on 8 connections; json: SIZE MB of JSON answers of 0.6 to 284 kB on 32 connections;
-small: SIZE keep-alive exchanges of 11 bytes on 64 connections; ten: SIZE connections of ten packets and one such exchange each,
+small: SIZE keep-alive exchanges of 11 bytes on 64 connections; churn: SIZE connections of one exchange, every second answer 600 bytes of JSON;
+ten: SIZE connections of ten packets and one such exchange each,
 16 at a time; flood: SIZE unanswered SYNs; vxlan: `opaque` as a mirror in a cloud sends it.
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from tests.adversarial import MSS, Wire
 
-DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "ten": 500_000, "flood": 1_000_000, "vxlan": 500}
+DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "churn": 40_000, "ten": 500_000, "flood": 1_000_000, "vxlan": 500}
 
 
 class Tunnelled(Wire):
@@ -125,6 +126,14 @@ def make(kind: str, path: Path, size: int) -> None:
                              lambda c: c.packet(0, 16), Connection.close):  # fmt: skip
                     for c in some:
                         step(c)
+        elif kind == "churn":
+            answers = [answer(body, "application/json") for body in (documents(rng)[0], b'{"ok":true}')]
+            for at in range(size):
+                c = Connection(w, rng, at)
+                c.open()
+                for _ in c.exchange(get, answers[at % 2]):
+                    pass
+                c.close()
         elif kind == "flood":
             for _ in range(size):
                 w.tcp(rng.getrandbits(32), rng.randrange(1024, 65536), 0x0A000001, 8080, rng.getrandbits(32), 0, 2)
