@@ -687,8 +687,8 @@ class Framer:
     def _keep(self, data: StreamData, base: int, view: bytes) -> None:
         """Keep an unfinished line or head until more comes; where memory is short, give it up."""
         account = self.services.ledger.http
-        begin = data.piece_ends()[-2] if len(data.piece_ends()) > 1 else 0
-        last = place(data, max(begin, base))
+        piece = data.piece(base + len(view) - 1)  # which need not be the last of data
+        last = place(data, max(data.piece_ends()[piece - 1] if piece else 0, base))
         if not self.stash.keep(account, view, self._where(data, base) if base >= 0 else None, last):
             refusal = Refusal(DropReason.HTTP_MEMORY, *account.refusal(), len(view), f"{len(view)} bytes of a head")
             self._refuse(refusal, data, base, len(view))

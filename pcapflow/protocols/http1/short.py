@@ -40,7 +40,7 @@ def take(services: Host, conversation: Conversation, events: Events) -> bool:
         or not conversation.began(1 - client)
     ):
         return False
-    found = _exchanges(services, conversation, asks, answers)
+    found = (_one if len(asks.piece_ends()) == 1 else _exchanges)(services, conversation, asks, answers)
     if found is None:
         return False
     flow = Flow(services, conversation)
@@ -59,6 +59,27 @@ def _whole(events: list[StreamEvent]) -> StreamData | None:
     if type(data) is not StreamData or type(end) is not StreamEnd or data.start or data.waited or data.stall is not None:
         return None
     return data
+
+
+def _one(services: Host, conversation: Conversation, asks: StreamData, answers: StreamData) -> list[Plain] | None:
+    """The same as `_exchanges` says of a single one, which most conversations are."""
+    request = _plain_request(services, asks.take(0, asks.length))
+    packet, ts, ack = answers.packet(0), answers.time(0), answers.ack(0)
+    if request is None or packet <= asks.packet(0) or ts < asks.time(0):
+        return None
+    sequence = conversation.wire_sequence(conversation.client, 0)
+    if sequence is None or (ack >= 0 and not 0 < (ack - sequence) & 0xFFFFFFFF < _ACKED):
+        return None
+    said = answers.take(0, answers.length)
+    response = _plain_answer(services, said, 0)
+    if response is None or response[1] + response[0].length != answers.length:
+        return None
+    head, stop = response
+    asked, asked_ts = asks.packet(0), asks.time(0)
+    last = answers.piece(stop - 1)
+    ask = HeadRead(request, asks.length, 0, asked, asked_ts, asks.ack(0), asked, asked_ts)
+    answer = HeadRead(head, stop, 0, packet, ts, ack, answers.packet(last), answers.time(last))
+    return [(ask, answer, said[stop:], answers.packet(-1), answers.time(-1))]
 
 
 def _exchanges(services: Host, conversation: Conversation, asks: StreamData, answers: StreamData) -> list[Plain] | None:
