@@ -239,9 +239,9 @@ class Runs:
         if low == high:
             return None
         at, stops, packets, times, acks, begins, sums = self._columns
-        if high - low == 1:
-            begin, n = int(at[low]), int(sums[low] - begins[low])
-            return StreamData(view, start, n, [begin], [n], [int(packets[low])], [int(times[low])], [int(acks[low])], [begin + n])
+        if self._short and high - low == 1:
+            n = sums[low] - begins[low]
+            return StreamData(view, start, n, [at[low]], [n], [packets[low]], [times[low]], [acks[low]], [stops[low]])
         run = slice(low, high)
         before = begins[low]
         if self._short:
