@@ -364,3 +364,21 @@ def test_any_time_that_a_format_can_hold_gives_one_report(tmp_path: Path, seed: 
     expected = told(str(path), limits).comparable()
     for packets in (1, 3):
         assert told(str(path), replace(limits, block_packets=packets)).comparable() == expected
+
+
+@pytest.mark.parametrize("packets", [1, 100, 8192])
+def test_so_many_answers_wait_behind_a_hole_of_the_client_in_every_block(tmp_path: Path, packets: int) -> None:
+    talk = Talk()
+    talk.step = 1
+    talk.open().send(0, request("/a"), keep=False).send(1, response(b"{}"))
+    for _ in range(400):
+        talk.send(0, request("/a")).send(1, response(b"{}"))
+    path = talk.idle(5000).send(0, request("/a")).send(1, response(b"{}")).save(tmp_path / "x")
+    exchanges = [r for r in map(json.loads, told(path, replace(Limits(), block_packets=packets)).lines) if r["record"] == "http"]
+    assert (len(exchanges), sum(r["request"] is None for r in exchanges), sum(r["response"] is None for r in exchanges)) == (546, 145, 144)
+
+
+@pytest.mark.parametrize("packets", [1, 8192])
+def test_json_behind_white_space_that_nobody_looked_at_is_counted_in_every_block(tmp_path: Path, packets: int) -> None:
+    talk = Talk().open().send(0, request("/a")).send(1, response(b' {"a":1}', kind="text/plain"), size=7).close()
+    assert told(talk.save(tmp_path / "x"), replace(Limits(), block_packets=packets)).summary["json"]["not_looked_at"] == 1

@@ -172,7 +172,7 @@ class Answers:
         known = run.answered_ts >= conversation.round_trip_ts
         if conversation.round_trip >= 0 and known.any():
             waits = took[known]
-            found.parts[1] += int(np.maximum(waits - conversation.round_trip, 0).sum())
+            found.parts[1] += sum(np.maximum(waits - conversation.round_trip, 0).tolist())  # numpy's sum has 63 bits
             found.parts[2] += conversation.round_trip * len(waits)
             found.timed += len(waits)
 

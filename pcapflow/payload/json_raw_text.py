@@ -76,7 +76,7 @@ class Raw:
     def _choose(self) -> None:
         begin, self._begin = self._begin, b""
         # the first of both that comes, so that it is the same however the stream was cut
-        first = _SEPARATOR.search(begin)
+        first = _SEPARATOR.search(begin, 0, self._limits.json_slice)
         separator = first[0] if first is not None else NEW_LINE
         line = begin.partition(separator)[0][: self._limits.json_slice]
         if Outline().scan(line).highest <= self._limits.json_max_depth and parse_at_once(line) is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from operator import sub
 from typing import Any, NamedTuple
 
 from pcapflow.drops import GapCause
@@ -104,12 +103,11 @@ class StreamData:
         pieces = [view[a:b] for a, b in zip(at[i + 1 : last], stops[i + 1 : last], strict=True)]
         return b"".join((view[begin : begin + room], *pieces, view[tail : tail + position + n - ends[last - 1]]))
 
-    def texts(self, first: int) -> Iterator[bytes]:
-        """The bytes of each piece from one on."""
+    def text(self, piece: int) -> bytes:
+        """The bytes of a piece."""
         ends = self.piece_ends()
-        view = self.view
-        for at, size in zip(self._at[first:], map(sub, ends[first:], (ends[first - 1] if first else 0, *ends[first:])), strict=False):
-            yield bytes(view[at : at + size])
+        at = self._at[piece]
+        return bytes(self.view[at : at + ends[piece] - (ends[piece - 1] if piece else 0)])
 
     def piece(self, position: int) -> int:
         """Index of the piece that holds the byte at a position counted from start."""

@@ -335,3 +335,10 @@ def test_lines_that_are_whole_only_together_are_broken() -> None:
 def test_a_media_type_says_by_rule_how_json_comes(form: str, content_types: list[str]) -> None:
     for content_type in content_types:
         assert Payloads().form_of(content_type) == form, content_type
+
+
+def test_what_parts_a_raw_stream_is_told_by_its_first_slice_however_it_is_cut() -> None:
+    data = b"[1]" + b" " * 16_400 + b"\0[2,\n3]\0[4]"
+    whole = read("raw", [data], Limits())
+    assert read("raw", [data[:16_390], data[16_390:]], Limits()) == whole
+    assert read("raw", [data[i : i + 1] for i in range(len(data))], Limits()) == whole

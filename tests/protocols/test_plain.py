@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from pcapflow.limits import Limits
 from pcapflow.protocols.http1 import plain, short
 from pcapflow.protocols.http1.framer import Framer
 from tests.conftest import CASES, Ran, Run
-from tests.craft import Talk, chunked, request, response
+from tests.craft import Talk, chunked, merge, request, response
 
 MAY_DIFFER = ("run", "memory", "limits", "advice")
 ODD = [
@@ -81,14 +82,16 @@ def told(ran: Ran) -> tuple[list[bytes], Any]:
 
 
 @pytest.mark.parametrize("least", [1, 8])
-@given(seed=st.integers(0, 1 << 40), packets=st.sampled_from([1, 7, 50, 8192]))
-@example(seed=500215, packets=8192)  # bytes that are of no message are the last that is read of a direction before the other one is
+@given(seed=st.integers(0, 1 << 40), packets=st.sampled_from([1, 7, 50, 8192]), pipeline=st.sampled_from([2, 4, 256]))
+@example(
+    seed=500215, packets=8192, pipeline=256
+)  # bytes that are of no message are the last that is read of a direction before the other one is
 def test_what_is_taken_many_at_a_time_is_told_as_what_is_read_one_by_one(
-    run: Run, monkeypatch: pytest.MonkeyPatch, least: int, seed: int, packets: int
+    run: Run, monkeypatch: pytest.MonkeyPatch, least: int, seed: int, packets: int, pipeline: int
 ) -> None:
     for i in range(CASES):
         data = talk(seed + i)
-        limits = replace(Limits(), block_packets=packets)
+        limits = replace(Limits(), block_packets=packets, http_pipeline_max=pipeline)
         monkeypatch.setattr(plain, "LEAST", 1 << 60)
         monkeypatch.setattr(short, "MOST", 0)
         expected = told(run(data, limits))
@@ -135,6 +138,55 @@ def test_exchanges_that_are_all_others_are_read_at_the_cost_of_one_reading(run: 
     ran = run(t.close().bytes())
     assert [r["request"]["target"] for r in ran.of("http")] == [f"/{i}" for i in range(500)]
     assert takes <= 5
+
+
+def test_usual_and_other_exchanges_in_turn_are_read_one_by_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes = 0
+    taken = plain._Taking._known
+
+    def counted(self: Any, *args: Any) -> int:
+        nonlocal takes
+        takes += 1
+        return taken(self, *args)
+
+    monkeypatch.setattr(plain._Taking, "_known", counted)
+    t = Talk().open()
+    for i in range(1000):
+        t.send(0, request("/a")).send(1, response(b'{"n":%d}' % (i if i % 2 else 0)))
+    assert len(run(t.close().bytes()).of("http")) == 1000
+    assert takes <= 5
+
+
+@pytest.mark.parametrize("packets", [1, 8192])
+@pytest.mark.parametrize("most", [0, 16])
+def test_a_request_of_http_0_9_is_one_where_it_stands_first_and_alone(
+    run: Run, monkeypatch: pytest.MonkeyPatch, packets: int, most: int
+) -> None:
+    monkeypatch.setattr(short, "MOST", most)
+    limits = replace(Limits(), block_packets=packets)
+    bare = b"GET /x\r\n\r\n"
+    t = Talk().open().send(0, bare).send(1, response(b"{}")).close()
+    assert [r["request"]["version"] for r in run(t.bytes(), limits).of("http")] == ["0.9"]
+    first = Talk(sport=40002).idle(10_000).open().send(0, bare).send(1, response(b"{}")).close()
+    later = Talk(sport=40001).open().send(0, request("/a")).send(1, response(b"{}")).idle(100_000).send(0, bare).send(1, response(b"{}"))
+    found = run(merge(first, later.close()), limits).of("http")
+    assert [r["request"]["version"] for r in found] == ["1.1", "0.9", ""]
+
+
+def test_waits_of_years_add_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    t = Talk().open()
+    for _ in range(40):
+        t.send(0, request("/a")).send(1, response(b'{"n":0}'))
+    records = []
+    for i, (_, frame) in enumerate(t.close().frames):
+        seconds = 4_000_000_000 if i > 2 and frame[34:36] == b"\0\x50" else 10
+        records.append(struct.pack("<IIII", seconds, 0, len(frame), len(frame)) + frame)
+    data = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1) + b"".join(records)
+    found = run(data).summary.endpoints[0].parts
+    monkeypatch.setattr(plain, "LEAST", 1 << 60)
+    assert run(data).summary.endpoints[0].parts == found
+    assert found is not None
+    assert found.server == 40 * 3_999_999_990.0
 
 
 def test_a_short_conversation_is_read_without_a_framer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

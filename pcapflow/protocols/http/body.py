@@ -13,6 +13,8 @@ BEGINS_BYTES = 16
 """What of a body that says something else tells whether it begins like JSON."""
 TRAILER_BYTES = 4 << 10
 """Lines of a trailer beyond that are read and not recorded."""
+MAY_BEGIN_JSON = frozenset((b"{", b"[", b" ", b"\t", b"\r", b"\n"))
+"""First bytes of what `begins_json` looks at."""
 _JSON = re.compile(rb'[ \t\r\n]*+(?:\{[ \t\r\n]*+["}]|\[[ \t\r\n]*+[\[{"\]])')
 
 

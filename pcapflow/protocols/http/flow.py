@@ -16,7 +16,7 @@ from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.messages import Body, JsonBody, Response
 from pcapflow.protocols.host import BodySink, Host
-from pcapflow.protocols.http.body import BEGINS_BYTES, TRAILER_BYTES, BodyState, begins_json
+from pcapflow.protocols.http.body import BEGINS_BYTES, MAY_BEGIN_JSON, TRAILER_BYTES, BodyState, begins_json
 from pcapflow.protocols.http.cache import SMALL_ANSWER, small_answer
 from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble, http_record, is_broken
 from pcapflow.protocols.http.message import NO_BODY, HeadRead, RequestHead, ResponseHead
@@ -27,7 +27,6 @@ from pcapflow.streams.events import Stall
 _packet = itemgetter(0)
 _PARTIAL_CONTENT = 206
 _EARLY = [Anomaly.ANSWERED_EARLY.value]
-_BRACKETS = (b"{", b"[")
 
 
 class BodyEnd(Protocol):
@@ -137,7 +136,12 @@ class Flow:
         """The whole body of a message; packet and time (ns) of its last byte."""
         services = self._services
         head = message.head
-        if type(head) is not ResponseHead or len(data) > SMALL_ANSWER or services.by_exchange or (data[:1] in _BRACKETS and not head.form):
+        if (
+            type(head) is not ResponseHead
+            or len(data) > SMALL_ANSWER
+            or services.by_exchange
+            or (data[:1] in MAY_BEGIN_JSON and not head.form)
+        ):
             state = self._body(side, message, "length")
             state.bytes, state.packet = len(data), packet
             if not (head.form or head.codings or services.sniffs):

@@ -128,8 +128,8 @@ class HttpConnection:
                     self._resume(packet)
                     self.read(client, event, client.position)
                 continue
-            if client.stash.data or client.paused or client.paused_body:
-                self._run_server(server, event.packet)
+            # what waited behind a hole was not known to the server's answers before that packet
+            self._run_server(server, event.packet)
             if (client.paused and client.state in BETWEEN) or client.paused_body:
                 self._resume(event.packet)
             self._other(client, event)

@@ -76,7 +76,8 @@ def read_head(view: bytes, at: int, searched: int, *, client: bool, simple: bool
     head = (parse_request if client else parse_response)(raw, heads.rules)
     if head is None:
         return HeadFound(stop, None, Refusal(DropReason.HTTP_MALFORMED_HEAD, "", 0, len(raw), repr(raw[:40])))
-    heads.keep(raw, head)
+    if not (client and SIMPLE_REQUEST_LINE.match(raw)):  # what that is depends on where it stands, so it is read again each time
+        heads.keep(raw, head)
     return HeadFound(stop, head)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pcapflow.protocols.http.body import MAY_BEGIN_JSON
 from pcapflow.protocols.http.cache import SMALL_ANSWER, Answer, Heads
 from pcapflow.protocols.http.exchange import is_broken
 from pcapflow.protocols.http.message import RequestHead, ResponseHead
@@ -30,10 +31,9 @@ _I64 = npt.NDArray[np.int64]
 LEAST = 8
 """Exchanges, of which fewer cost more by columns than one by one."""
 _MOST_UNKNOWN = 4
-"""Exchanges in a row that are read one by one before all that is left is."""
+"""Times in a row that fewer than LEAST were known, before all that is left is read one by one."""
 _LATEST = 1 << 53
 """Times (ns) from there on are left to Python's integers."""
-_BRACKETS = (b"{", b"[")
 Answered = tuple[ResponseHead, Answer, int]
 """A response, what its body holds, and the bytes of that."""
 
@@ -119,7 +119,7 @@ class _Taking:
         while at < n and unknown < _MOST_UNKNOWN:
             found = self._known(first, at, good) if n - at >= LEAST else 0
             at += found
-            unknown = 0 if found else unknown + 1
+            unknown = 0 if found >= LEAST else unknown + 1
             if at < n and not (good[at] and self._one(asked[at], answered[at + first])):
                 return
             at += 1
@@ -162,9 +162,8 @@ class _Taking:
         responses: dict[bytes, Answered | None] = {}
         kinds: dict[tuple[RequestHead, ResponseHead, Answer], tuple[int, list[int]]] = {}
         i = at
-        for ask, answer in zip(self._asks.texts(at), self._answers.texts(at + first), strict=False):
-            if i == len(good) or not good[i]:
-                break
+        while i < len(good) and good[i]:
+            ask, answer = self._asks.text(i), self._answers.text(first + i)
             request = requests[ask] if ask in requests else requests.setdefault(ask, _plain_request(heads, ask))
             response = responses[answer] if answer in responses else responses.setdefault(answer, _plain_answer(heads, answer))
             if request is None or response is None:
@@ -214,7 +213,7 @@ def _plain_answer(heads: Heads, raw: bytes) -> Answered | None:
     if head is None or head.framing != "length" or head.anomalies or not 200 <= head.status < 400 or head.status in (204, 304):
         return None
     body = raw[stop:]
-    if len(body) != head.length or len(body) > SMALL_ANSWER or (body[:1] in _BRACKETS and not head.form):
+    if len(body) != head.length or len(body) > SMALL_ANSWER or (body[:1] in MAY_BEGIN_JSON and not head.form):
         return None
     answer = heads.answers.get((head, body))
     if answer is None or (answer.json is not None and is_broken(answer.json)):

@@ -92,8 +92,8 @@ def _exchanges(services: Host, conversation: Conversation, asks: StreamData, ans
     found: list[Plain] = []
     at = piece = begin = 0
     """Position and piece of what is said, and position of what is asked."""
-    for i, (asked, raw) in enumerate(zip(asks.piece_ends(), asks.texts(0), strict=True)):
-        request = _plain_request(services, raw)
+    for i, asked in enumerate(asks.piece_ends()):
+        request = _plain_request(services, asks.text(i))
         if request is None or piece == len(ends) or (piece and their_packets[piece - 1] >= packets[i]):
             return None
         first, ack = piece, their_acks[piece]
