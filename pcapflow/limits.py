@@ -296,7 +296,7 @@ class Limits:
         1 * MIB,
         "bytes",
         "the text goes to ijson, from its first byte on",
-        "a text that is kept until it is whole is read ten times as fast as by ijson; with half of the account `json` seven of the largest fit at one time",
+        "a text that is kept until it is whole is read 2 to 11 times as fast as by ijson; with half of the account `json` seven of the largest fit at one time",
     )
     json_max_depth: int = _limit(512, "levels", "drop `json_too_deep`", "nesting; other parsers stop between 100 and 1,000")
     json_document_max_events: int = _limit(
