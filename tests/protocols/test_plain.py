@@ -122,25 +122,10 @@ def test_usual_exchanges_are_hardly_ever_read_one_by_one(run: Run, monkeypatch: 
     assert reads <= 20
 
 
-def test_exchanges_that_are_all_others_are_read_at_the_cost_of_one_reading(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    takes = 0
-    taken = plain._Taking._known
-
-    def counted(self: Any, *args: Any) -> int:
-        nonlocal takes
-        takes += 1
-        return taken(self, *args)
-
-    monkeypatch.setattr(plain._Taking, "_known", counted)
-    t = Talk().open()
-    for i in range(500):
-        t.send(0, request(f"/{i}")).send(1, response(b'{"n":%d}' % i))
-    ran = run(t.close().bytes())
-    assert [r["request"]["target"] for r in ran.of("http")] == [f"/{i}" for i in range(500)]
-    assert takes <= 5
-
-
-def test_usual_and_other_exchanges_in_turn_are_read_one_by_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("every", [1, 2])
+def test_where_every_one_or_every_second_exchange_is_another_they_are_read_one_by_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
     takes = 0
     taken = plain._Taking._known
 
@@ -152,7 +137,8 @@ def test_usual_and_other_exchanges_in_turn_are_read_one_by_one(run: Run, monkeyp
     monkeypatch.setattr(plain._Taking, "_known", counted)
     t = Talk().open()
     for i in range(1000):
-        t.send(0, request("/a")).send(1, response(b'{"n":%d}' % (i if i % 2 else 0)))
+        other = i if i % every == 0 else 0
+        t.send(0, request("/a")).send(1, response(b'{"n":%d}' % other))
     assert len(run(t.close().bytes()).of("http")) == 1000
     assert takes <= 5
 
