@@ -35,6 +35,8 @@ _INNERMOST = bytes((_BEGIN, _END))
 _FEW = 1 << 11
 """Bytes up to which Python's own ways cost less than calls of numpy's."""
 _SHALLOW = 8
+_MOST_LINES_BYTES = 64 << 10
+"""Of lines at one time: each document is an object here, of 64 bytes."""
 _PART = 128 << 10
 _ZERO, _TEN, _SMALL_LETTER, _E, _BEGINS, _ENDS, _COLON, _COMMA = map(
     np.uint8, (ord("0"), 10, 32, ord("e"), ord("{"), ord("}"), ord(":"), ord(","))
@@ -44,8 +46,17 @@ _KINDS = {ord("{"): "object", ord("["): "array", ord('"'): "string", ord("t"): "
 
 def counts(data: bytes | bytearray, limits: Limits, *, lines: bool = False) -> JsonBody | None:
     """What a text holds. lines: each line is a text by itself, blank or documents in a row."""
-    if len(data) > min(limits.json_whole_max_bytes, limits.json_scalar_max_bytes):
+    if len(data) > min(
+        limits.json_whole_max_bytes, limits.json_scalar_max_bytes, _MOST_LINES_BYTES if lines else limits.json_whole_max_bytes
+    ):
         return None
+    try:
+        return _counts(data, limits, lines=lines)
+    except MemoryError:
+        return None  # a limit on the process, within which ijson may have room
+
+
+def _counts(data: bytes | bytearray, limits: Limits, *, lines: bool) -> JsonBody | None:
     try:
         if not data.isascii():
             data.decode()

@@ -157,6 +157,20 @@ def test_a_text_that_passes_a_limit_is_left_to_ijson(limit: str) -> None:
     assert counts(data, replace(LIMITS, **{limit: 2})) is None
 
 
+def test_without_memory_a_text_is_left_to_ijson(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(json_counts, "_pieces", none_left)
+    assert counts(b"[1]", LIMITS) is None
+    assert kept(LIMITS, Ledger(LIMITS), [b"[1]"])[0] == parse(b"[1]")[0]
+
+
+def test_no_more_lines_are_read_at_once_than_some_thousand() -> None:
+    assert counts(b"1\n" * 30_000, LIMITS, lines=True) is not None
+    assert counts(b"1\n" * 40_000, LIMITS, lines=True) is None
+
+
 def kept(limits: Limits, ledger: Ledger, pieces: list[bytes]) -> tuple[JsonBody, int]:
     """What is found in a text that comes in pieces, and how much of it was kept at the most."""
     text = KeptText(limits, ledger.json)
