@@ -83,9 +83,10 @@ class Interrupt:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """A read that may wait for long goes on inside."""
+        """A read that may wait for long goes on inside; it does not begin where the user asked before."""
         self._waits = True
         try:
+            self.check()
             yield
         finally:
             self._waits = False

@@ -121,7 +121,7 @@ class Source:
     def _raw_into(self, room: memoryview) -> int:
         """One read of the input; waits for some of it. 0 at its end."""
         try:
-            if self._waits and _ASKS:
+            if self._waits and _ASKS and not self._ready():
                 with self._interrupt.waiting():
                     select.select([self._fd], [], [])
             n = _read_into(self._fd, room)

@@ -85,15 +85,6 @@ class TcpCounts:
         """One of its streams."""
         stream = connection.streams[direction]
         tcp, total = self.tcp, self.tcp.payload_bytes
-        reading, n = connection.readings[direction], stream.captured
-        if n == stream.delivered == stream.next == reading.read and not (
-            stream.held or stream.out_of_order or stream.filled or stream.differs or stream.gaps or reading.unread or stream.drop_reason
-        ):
-            # all that came was next, and was read: of no other bucket is anything to be told
-            total.captured += n
-            total.delivered += n
-            tcp.read_bytes += n
-            return
         total.captured += stream.captured
         total.delivered += stream.delivered
         total.retransmitted += stream.retransmitted
@@ -112,6 +103,7 @@ class TcpCounts:
         if stream.out_of_window and outside(stream):
             tcp.streams_out_of_window += 1
             self._example("out_of_window", connection.number)
+        reading = connection.readings[direction]
         tcp.read_bytes += reading.read
         read = reading.read
         if reading.unread is not None:

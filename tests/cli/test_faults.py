@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from pcapflow import pipeline
+from pcapflow.capture.interrupt import Interrupt
+from pcapflow.capture.source import open_source
 from pcapflow.check.reports import read_report
 from pcapflow.errors import ReportError, UsageError
 from pcapflow.files import is_temporary, temporary
@@ -357,6 +359,25 @@ def test_a_pipe_that_nobody_writes_to_obeys_an_interrupt(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe")
     assert _interrupted(["analyze", "-q", tmp_path / "pipe"], 1.5) == (130, "")
     assert _interrupted(["analyze", "-q", tmp_path / "pipe"], 1.5, signal.SIGTERM) == (143, "")
+
+
+def test_what_may_wait_for_long_does_not_begin_behind_an_interrupt(tmp_path: Path) -> None:
+    """It came after the handler was there, and before the wait."""
+    asked = Interrupt()
+    asked.asked = True
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(KeyboardInterrupt):
+        open_source(str(tmp_path / "pipe"), asked)
+    keeps = os.open(tmp_path / "pipe", os.O_RDWR)  # a writer, so that opening does not wait, who writes nothing
+    early = Interrupt()
+    source = open_source(str(tmp_path / "pipe"), early)
+    early.asked = True
+    with pytest.raises(KeyboardInterrupt):
+        source.peek(4)
+    os.write(keeps, b"what")
+    assert source.peek(4) == b"what"
+    source.close()
+    os.close(keeps)
 
 
 def test_an_interrupt_while_the_program_is_loaded_ends_without_a_traceback_of_ours() -> None:
