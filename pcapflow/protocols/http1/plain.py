@@ -32,8 +32,8 @@ LEAST = 8
 """Exchanges, of which fewer cost more by columns than one by one."""
 _MOST_UNKNOWN = 4
 """Times in a row that fewer than LEAST were known, before all that is left is read one by one."""
-_LATEST = 1 << 53
-"""Times (ns) from there on are left to Python's integers."""
+_LATEST = 1000 << 53
+"""Later times (ns) are read one by one: their microseconds are no exact number of floating point."""
 Answered = tuple[ResponseHead, Answer, int]
 """A response, what its body holds, and the bytes of that."""
 
@@ -145,7 +145,7 @@ class _Taking:
         later, answer_times, acks = (np.array(column[first : first + n], dtype=np.int64) for column in answers.columns())
         next_ones = np.append(packets[1 : n + 1], np.full(n + 1 - len(packets[: n + 1]), np.iinfo(np.int64).max))
         good = (packets[:n] < later) & (later < next_ones)
-        good &= (times[:n] <= answer_times) & (times[:n] >= 0) & (answer_times < _LATEST << 10)
+        good &= (times[:n] <= answer_times) & (times[:n] >= 0) & (answer_times < _LATEST)
         begins = np.array((0, *asks.piece_ends()[: n - 1]), dtype=np.int64)
         sequence = conversation.wire_sequence(conversation.client, asks.start)
         if sequence is None:
