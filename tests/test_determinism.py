@@ -382,3 +382,15 @@ def test_so_many_answers_wait_behind_a_hole_of_the_client_in_every_block(tmp_pat
 def test_json_behind_white_space_that_nobody_looked_at_is_counted_in_every_block(tmp_path: Path, packets: int) -> None:
     talk = Talk().open().send(0, request("/a")).send(1, response(b' {"a":1}', kind="text/plain"), size=7).close()
     assert told(talk.save(tmp_path / "x"), replace(Limits(), block_packets=packets)).summary["json"]["not_looked_at"] == 1
+
+
+@pytest.mark.parametrize(
+    "first", [b"PRI * HTTP/2.0\r\n", b"\r\n\r\nGE", b"GET / HTTP/9.9\r\nHost", b"\x00\x01", b"{", b"GET /x HTTP/1.1\r\nHost: a\r\n"]
+)
+def test_what_came_before_the_protocol_was_known_is_read_as_what_comes_after(tmp_path: Path, first: bytes) -> None:
+    """The client's first bytes do not tell; the server's do."""
+    talk = Talk().open().send(0, first, size=3).send(1, response(b"{}"), size=9).send(0, b"\r\n" + request("/b"), keep=False)
+    path = talk.idle(200).send(0, request("/c")).send(1, response(b"[1]")).close().save(tmp_path / "x")
+    whole = told(path, Limits()).comparable()
+    for packets in (1, 2, 3, 5, 9):
+        assert told(path, replace(Limits(), block_packets=packets)).comparable() == whole

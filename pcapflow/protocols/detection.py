@@ -7,7 +7,6 @@ in the `http` account.
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
@@ -15,7 +14,6 @@ from itertools import islice
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.http1.head import HEAD_END
 from pcapflow.protocols.layer import Came, Found, LayerFactory, Opening
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap, Where, place
@@ -28,7 +26,6 @@ _PIECE_BYTES = 48
 """Kept of each segment beside its bytes."""
 _SHORT = 256
 _BLANK = b" \t\r\n"
-_EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
 
 
 _Probe = tuple[Callable[[bytes | bytearray], str | None], bool]
@@ -132,13 +129,10 @@ class _Side:
     """What is known of one direction."""
 
     __slots__ = (
-        "begins",
         "came",
-        "ends",
         "first_line",
         "form",
         "found",
-        "lead",
         "messages",
         "packet",
         "pieces",
@@ -157,17 +151,12 @@ class _Side:
         """The packet that brought the form."""
         self.found = 0
         """The stream offset at which a search found it."""
-        self.ends: Where | None = None
         self.first_line = FirstLine()
         self.stash = bytearray()
         """The first bytes; what is here stays, so that its length tells what was here before."""
         self.pieces = array("q")
         """Of the segments that brought them: where each ends, delivering packet, time (ns), acknowledgement number and carrying packet, one after the other."""
         self.where: Where | None = None
-        self.begins: Where | None = None
-        """The place of the first that is of no empty line: those before a message are none of it (RFC 9112 section 2.2). A CR may be, until what follows tells."""
-        self.lead = 0
-        """How many of the first bytes are empty lines."""
         self.seen = 0
         self.waited = 0
         self.messages: dict[str, tuple[int, Where]] = {}
@@ -179,13 +168,13 @@ class _Side:
 class _Before:
     """What was kept of a direction at some time. Nothing is copied before somebody asks."""
 
-    __slots__ = ("_begins", "_came", "_ends", "_length", "_messages", "_pieces", "_seen", "_side", "_stash", "_waited", "_where")
+    __slots__ = ("_came", "_length", "_messages", "_pieces", "_seen", "_side", "_stash", "_waited", "_where")
 
     def __init__(self, side: _Side) -> None:
         self._side = side
         self._stash, self._length = side.stash, len(side.stash)
         self._pieces = side.pieces, len(side.pieces)
-        self._where, self._begins, self._ends = side.where, side.begins, side.ends
+        self._where = side.where
         self._seen, self._waited = side.seen, side.waited
         self._messages = dict(side.messages)
         self._came = side.came
@@ -195,7 +184,7 @@ class _Before:
         side = self._side
         pieces, kept = self._pieces
         return Opening(
-            bytes(self._stash[: self._length]), pieces[:kept], self._where, self._begins, self._ends, self._seen, self._waited, self._messages, events,
+            bytes(self._stash[: self._length]), pieces[:kept], self._where, self._seen, self._waited, self._messages, events,
             searching=side.searching < told, passed=side.form == NOTHING and side.packet < told, came=self._came,
         )  # fmt: skip
 
@@ -350,13 +339,3 @@ class Detection:
         for end, *told in islice(zip(data.piece_ends(), *data.columns(), data.origins(), strict=True), last + 1):
             side.pieces.extend((before + min(end, len(more)), *told))
         side.stash += more
-        lead = _EMPTY_LINES.match(side.stash, side.lead).end()  # type: ignore[union-attr]
-        if lead == len(side.stash):
-            side.begins = None
-        elif side.begins is None or lead > side.lead:
-            side.begins = place(data, lead - before)
-        side.lead = lead
-        if side.begins is not None and side.ends is None and b"\n" in more:
-            head = HEAD_END.search(side.stash, max(side.begins.offset - side.where.offset, before - 3))
-            if head is not None:
-                side.ends = place(data, head.end() - 1 - before)

@@ -61,10 +61,6 @@ class Opening(NamedTuple):
     """Of the segments that brought it: where each ends in it, delivering packet, time (ns), acknowledgement number and carrying packet, one after the other."""
     where: Where | None
     """The place of the first byte of that; None for nothing."""
-    begins: Where | None
-    """The place of the first that is of no empty line."""
-    ends: Where | None
-    """The place of the byte that ends a whole head which begins there."""
     seen: int
     """When the kept bytes had come (ns)."""
     waited: int

@@ -313,17 +313,10 @@ class Framer:
         """When those bytes had come, and when the latest of them that waited behind a hole; 0 for none."""
         self._seen, self._waited = seen, waited
 
-    def prepend(self, stash: bytes, where: Where, ends: Where | None = None) -> Sequence[Event]:
-        """Bytes of a message that begins there. ends: the place of the last byte of a whole head in them, which is none: else they had told."""
+    def prepend(self, stash: bytes, where: Where) -> Sequence[Event]:
+        """Bytes of a message that a search found there."""
         self.state = State.HEAD
-        nothing = stash[0] not in MAY_BEGIN[self.side]
-        if nothing or ends is not None:
-            told, raw = (where, stash[:1]) if nothing or ends is None else (ends, stash[: ends.offset + 1 - where.offset])
-            drop = Drop(DropReason.HTTP_MALFORMED_HEAD, "", 0, repr(raw[:40]))
-            self.add(GivenUp(drop, max(told.packet, self.known_at), told.ts, where.offset, len(raw)))
-            self.add(Unread(UnreadReason.MALFORMED.value, None, len(stash), where.offset, where.packet))
-            self.lose(where.offset, UnreadReason.MALFORMED)
-        elif not self.stash.keep(self.services.ledger.http, stash, where):
+        if not self.stash.keep(self.services.ledger.http, stash, where):
             self.add(Unread(UnreadReason.LIMIT_REACHED.value, None, len(stash), where.offset, where.packet))
             self.lose(where.offset, UnreadReason.LIMIT_REACHED)
         return self.take_found()

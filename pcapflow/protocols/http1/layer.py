@@ -27,7 +27,7 @@ _UNFINISHED_STATUS = re.compile(rb"(?:\r?\n)*\r?(?:H|HT|HTT|HTTP|HTTP/[^\n]*+)\Z
 class Http1Layer:
     """One conversation."""
 
-    __slots__ = ("_begun", "_client", "_conversation", "_http", "_services")
+    __slots__ = ("_begun", "_client", "_conversation", "_http", "_kept", "_services")
 
     def __init__(self, services: Host, conversation: Conversation, http: HttpConnection | None, begun: int = 0) -> None:
         """http: None where nothing came yet; begun: exchanges of the connection that began before."""
@@ -36,6 +36,8 @@ class Http1Layer:
         self._http = http
         self._begun = begun
         self._client = conversation.client
+        self._kept: Events = ([], [])
+        """What came before it was known that this is HTTP, as the streams said it; valid until `begin`."""
 
     @property
     def protocol(self) -> str:
@@ -44,7 +46,8 @@ class Http1Layer:
 
     def begin(self, found: Found) -> Switch | None:
         """See `Layer`."""
-        return self.consume((found.openings[0].events, found.openings[1].events))
+        kept, self._kept = self._kept, ([], [])
+        return self.consume(([*kept[0], *found.openings[0].events], [*kept[1], *found.openings[1].events]))
 
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""
@@ -118,6 +121,7 @@ class Http1:
         if found.form != expected:
             searches[first] = True  # the SYN said that the other side is the client
         http = HttpConnection(services, conversation, begun=begun, search_client=searches[client], search_server=searches[1 - client])
+        layer = Http1Layer(services, conversation, http)
         for d, framer in ((client, http.client), (1 - client, http.server)):
             framer.known_at = found.packet
             if passed[d]:
@@ -126,22 +130,19 @@ class Http1:
             framer.resynchronised = passed[d]
             skipped(services, conversation, found, d, 0 if passed[d] else len(found.openings[d].stash))
             if not passed[d] and found.openings[d].stash:
-                http.take(framer, _take_up(framer, found.openings[d], search=searches[d]))
-        return Http1Layer(services, conversation, http)
+                if searches[d]:
+                    http.take(framer, _take_up(framer, found.openings[d]))
+                else:
+                    layer._kept[d].extend(found.openings[d].kept())  # noqa: SLF001 - of this module
+        return layer
 
 
-def _take_up(framer: Framer, opening: Opening, *, search: bool) -> Sequence[Event]:
-    """Give a framer what was kept before it was known that this is HTTP; what it finds."""
+def _take_up(framer: Framer, opening: Opening) -> Sequence[Event]:
+    """Give a framer that searches what was kept before it was known that this is HTTP: what a search of these segments would have found."""
     framer.saw(opening.seen, opening.waited)
     stash, first = opening.stash, opening.where
     assert first is not None
-    if search:
-        # what a search of these segments would have found
-        at, where = opening.messages.get(FORM_OF[framer.side], (len(stash), None))
-        framer.resynchronised = framer.resynchronised or at > 0
-        passed = [Unread(UnreadReason.BEFORE_PROTOCOL.value, None, at, first.offset, first.packet)] if at else []
-        return [*passed, *(framer.prepend(stash[at:], where) if where is not None else ())]
-    # empty lines before a message are none of it (RFC 9112 section 2.2)
-    lead = opening.begins.offset - first.offset if opening.begins is not None else len(stash)
-    framer.reading.read += lead
-    return framer.prepend(stash[lead:], opening.begins, opening.ends) if opening.begins is not None else ()
+    at, where = opening.messages.get(FORM_OF[framer.side], (len(stash), None))
+    framer.resynchronised = framer.resynchronised or at > 0
+    passed = [Unread(UnreadReason.BEFORE_PROTOCOL.value, None, at, first.offset, first.packet)] if at else []
+    return [*passed, *(framer.prepend(stash[at:], where) if where is not None else ())]
