@@ -29,15 +29,17 @@ class Http1Layer:
 
     __slots__ = ("_begun", "_client", "_conversation", "_http", "_kept", "_services")
 
-    def __init__(self, services: Host, conversation: Conversation, http: HttpConnection | None, begun: int = 0) -> None:
-        """http: None where nothing came yet; begun: exchanges of the connection that began before."""
+    def __init__(
+        self, services: Host, conversation: Conversation, http: HttpConnection | None, begun: int = 0, kept: Events | None = None
+    ) -> None:
+        """http: None where nothing came yet; begun: exchanges of the connection that began before; kept: what came before it was known that this is HTTP."""
         self._services = services
         self._conversation = conversation
         self._http = http
         self._begun = begun
         self._client = conversation.client
-        self._kept: Events = ([], [])
-        """What came before it was known that this is HTTP, as the streams said it; valid until `begin`."""
+        self._kept = kept
+        """Until `begin`."""
 
     @property
     def protocol(self) -> str:
@@ -46,7 +48,7 @@ class Http1Layer:
 
     def begin(self, found: Found) -> Switch | None:
         """See `Layer`."""
-        kept, self._kept = self._kept, ([], [])
+        kept, self._kept = self._kept or ([], []), None
         return self.consume(([*kept[0], *found.openings[0].events], [*kept[1], *found.openings[1].events]))
 
     def consume(self, events: Events) -> Switch | None:
@@ -121,7 +123,7 @@ class Http1:
         if found.form != expected:
             searches[first] = True  # the SYN said that the other side is the client
         http = HttpConnection(services, conversation, begun=begun, search_client=searches[client], search_server=searches[1 - client])
-        layer = Http1Layer(services, conversation, http)
+        kept: Events = ([], [])
         for d, framer in ((client, http.client), (1 - client, http.server)):
             framer.known_at = found.packet
             if passed[d]:
@@ -133,8 +135,8 @@ class Http1:
                 if searches[d]:
                     http.take(framer, _take_up(framer, found.openings[d]))
                 else:
-                    layer._kept[d].extend(found.openings[d].kept())  # noqa: SLF001 - of this module
-        return layer
+                    kept[d].extend(found.openings[d].kept())
+        return Http1Layer(services, conversation, http, kept=kept if kept[0] or kept[1] else None)
 
 
 def _take_up(framer: Framer, opening: Opening) -> Sequence[Event]:
