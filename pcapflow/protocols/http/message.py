@@ -25,6 +25,10 @@ FOLD = re.compile(rb"\r?\n[ \t]+")
 _OBJECT_BYTES = 520
 """A head's object, its record where it has no body, and the lists of both, beside their texts."""
 
+LARGE_HEAD = 8 << 10
+"""Bytes that a head takes for which there must be room at once, and not at the end of a block."""
+BODILESS = frozenset((204, 304))
+"""Statuses of answers that have no body, whatever their fields say (RFC 9112 section 6.3, rule 1)."""
 NOTHING: list[str] = []
 """No anomalies: one list for all, never changed."""
 

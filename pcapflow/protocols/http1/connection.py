@@ -15,7 +15,7 @@ from pcapflow.drops import DropReason
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble
 from pcapflow.protocols.http.flow import Flow
-from pcapflow.protocols.http.message import HeadRead, RequestHead, ResponseHead
+from pcapflow.protocols.http.message import BODILESS, LARGE_HEAD, HeadRead, RequestHead, ResponseHead
 from pcapflow.protocols.http.pairing import Pairs
 from pcapflow.protocols.http1 import plain
 from pcapflow.protocols.http1.events import (
@@ -38,10 +38,7 @@ from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, StreamGap
 from pcapflow.unread import Unread, UnreadReason
 
-_LARGE_HEAD = 8 << 10
-"""Bytes that a head takes for which there must be room at once, and not at the end of a block."""
 _BEFORE_ALL = -(1 << 62)
-_BODILESS = frozenset((204, 304))
 
 
 class Cursor:
@@ -316,7 +313,7 @@ class HttpConnection:
             self._pause_for = exchange
         elif len(pairs.waiting) >= pairs.most:
             framer.paused = True
-        if head.cost > _LARGE_HEAD:
+        if head.cost > LARGE_HEAD:
             pairs.settle()
         return head.framing
 
@@ -340,7 +337,7 @@ class HttpConnection:
             framer.resynchronised = False
         flow.answering = exchange
         exchange.response_head = head
-        if head.cost > _LARGE_HEAD and not self._reserve(exchange):
+        if head.cost > LARGE_HEAD and not self._reserve(exchange):
             self.services.body("dropped")
             exchange.troubles += (Trouble(1, "dropped"),)
             exchange.response_head = None
@@ -354,7 +351,7 @@ class HttpConnection:
                 self.tunnel = kind
             flow.answered(exchange, head.bodiless, last_packet, last_ts)
             return "opaque"
-        if status in _BODILESS or (request is not None and request.method == "HEAD"):
+        if status in BODILESS or (request is not None and request.method == "HEAD"):
             if framer.surplus:
                 exchange.add_anomalies([Anomaly.MORE_THAN_LENGTH.value])
             flow.answered(exchange, head.bodiless, last_packet, last_ts)
@@ -389,7 +386,7 @@ class HttpConnection:
             exchange.resynchronised = True
         if type(head) is ResponseHead:
             request = exchange.head if exchange.packet < packet else None  # a later request says nothing of what this is
-            bodiless = head.status in _BODILESS or (request is not None and request.method == "HEAD")
+            bodiless = head.status in BODILESS or (request is not None and request.method == "HEAD")
             if not bodiless:
                 services.body("truncated")
                 exchange.troubles += (Trouble(1, "truncated"),)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pcapflow.protocols.http.body import MAY_BEGIN_JSON
 from pcapflow.protocols.http.cache import SMALL_ANSWER, Answer, Heads
 from pcapflow.protocols.http.exchange import is_broken
-from pcapflow.protocols.http.message import RequestHead, ResponseHead
+from pcapflow.protocols.http.message import BODILESS, LARGE_HEAD, RequestHead, ResponseHead
 from pcapflow.protocols.http.plain_run import PlainRun
 from pcapflow.protocols.http1.state import State
 from pcapflow.streams.events import NEVER, StreamData, StreamEvent
@@ -34,6 +34,8 @@ _MOST_UNKNOWN = 4
 """Times in a row that fewer than LEAST were known, before all that is left is read one by one."""
 _LATEST = 1000 << 53
 """Later times (ns) are read one by one: their microseconds are no exact number of floating point."""
+_CLIENT_ERROR = 400
+"""Such answers are problems, each with a place of its own."""
 Answered = tuple[ResponseHead, Answer, int]
 """A response, what its body holds, and the bytes of that."""
 
@@ -198,19 +200,31 @@ class _Taking:
         self.client_at, self.server_at = client_at, server_at
 
 
+def is_usual_request(head: RequestHead) -> bool:
+    """Whether nothing is odd about a request, and it has no body."""
+    if head.framing != "none" or head.anomalies or head.connect or head.upgrade or head.expects or head.cost > LARGE_HEAD:
+        return False
+    return head.version != "0.9" and head.method != "HEAD"
+
+
+def is_usual_answer(head: ResponseHead) -> bool:
+    """Whether nothing is odd about a final answer, and it has a body whose length it says."""
+    if head.framing != "length" or head.anomalies or head.cost > LARGE_HEAD:
+        return False
+    return head.status >= 200 and head.status not in BODILESS
+
+
 def _plain_request(heads: Heads, raw: bytes) -> RequestHead | None:
     """The known head that these bytes are, if nothing follows it and it is no odd one."""
     head = heads.requests.get(raw)
-    if head is None or head.framing != "none" or head.anomalies or head.connect or head.upgrade or head.expects:
-        return None
-    return head if head.version != "0.9" and head.method != "HEAD" else None
+    return head if head is not None and is_usual_request(head) else None
 
 
 def _plain_answer(heads: Heads, raw: bytes) -> Answered | None:
     """The known head and small body that these bytes are, if nothing about them is odd."""
     stop = raw.find(b"\r\n\r\n") + 4
     head = heads.responses.get(raw[:stop])
-    if head is None or head.framing != "length" or head.anomalies or not 200 <= head.status < 400 or head.status in (204, 304):
+    if head is None or not is_usual_answer(head) or head.status >= _CLIENT_ERROR:
         return None
     body = raw[stop:]
     if len(body) != head.length or len(body) > SMALL_ANSWER or (body[:1] in MAY_BEGIN_JSON and not head.form):

@@ -11,6 +11,7 @@ from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.flow import Flow
 from pcapflow.protocols.http.message import HeadRead, RequestHead, ResponseHead
 from pcapflow.protocols.http1.head import read_head
+from pcapflow.protocols.http1.plain import is_usual_answer, is_usual_request
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import StreamData, StreamEnd, StreamEvent
 
@@ -18,8 +19,6 @@ MOST = 16
 """Exchanges; of more the columns are worth looking at (`plain`)."""
 _MOST_BYTES = 64 << 10
 """Of answers, which are joined; longer ones are handed on in parts."""
-_LARGE_HEAD = 8 << 10
-_BODILESS = frozenset((204, 304))
 _ACKED = 1 << 30
 """Bytes by which an acknowledgement may be beyond a request's beginning."""
 Plain = tuple[HeadRead, HeadRead, bytes, int, int]
@@ -131,9 +130,7 @@ def _plain_request(services: Host, raw: bytes) -> RequestHead | None:
         if type(found.head) is not RequestHead or found.stop != len(raw):
             return None
         head = found.head
-    if head.framing != "none" or head.anomalies or head.connect or head.upgrade or head.expects or head.cost > _LARGE_HEAD:
-        return None
-    return head if head.version != "0.9" and head.method != "HEAD" else None
+    return head if is_usual_request(head) else None
 
 
 def _plain_answer(services: Host, said: bytes, at: int) -> tuple[ResponseHead, int] | None:
@@ -147,9 +144,7 @@ def _plain_answer(services: Host, said: bytes, at: int) -> tuple[ResponseHead, i
         if type(found.head) is not ResponseHead:
             return None
         head, stop = found.head, found.stop
-    if head.framing != "length" or head.anomalies or head.status < 200 or head.status in _BODILESS or head.cost > _LARGE_HEAD:
-        return None
-    return head, stop
+    return (head, stop) if is_usual_answer(head) else None
 
 
 def _tell(services: Host, flow: Flow, number: int, ask: HeadRead, answer: HeadRead, body: bytes, packet: int, ts: int) -> None:
