@@ -301,7 +301,13 @@ def _no_first_line_and_too_many_fields(t: Talk, _: Talk) -> None:
     t.send(0, request("/b", fields="".join(f"X-{i}: 1\r\n" for i in range(300))), size=9000).send(0, request("/c"))
 
 
+def _http_before_the_greeting(t: Talk, _: Talk) -> None:
+    """The server's first bytes are HTTP's and do not tell yet; then the client begins in TLS, and goes on as nothing."""
+    t.send(1, b"HTTP/1.1 200 OK").send(0, b"\x16\3\1\0\5\1\0\0\1\0").send(0, b"x").send(1, b"\r\nContent-Length: 0\r\n\r\n")
+
+
 SAID = [
+    _http_before_the_greeting,
     _refused_chunks_and_another_answer,
     _refused_chunks_and_a_drop_before_the_next_answer,
     _handshake_behind_its_exchange,

@@ -53,6 +53,7 @@ class Handshake:
         "_account",
         "_clear",
         "_conversation",
+        "_greeted",
         "_kept",
         "_limit",
         "_look_at",
@@ -70,6 +71,8 @@ class Handshake:
         self._records = (Records(), Records())
         self._clear = -1
         """The direction of a server that answered in HTTP."""
+        self._greeted = 0
+        """The packet that greeted, where something was said before it: that is no answer."""
         self._kept: list[bytes | None] = [b"", b""]
         """What came so far of each direction's first message; None when nothing more is wanted."""
         self._look_at = [0, 0]
@@ -84,6 +87,7 @@ class Handshake:
     def begin(self, found: Found) -> Switch | None:
         """See `Layer`."""
         services, conversation = self._services, self._conversation
+        self._greeted = found.packet
         events: list[list[StreamEvent]] = [[], []]
         for direction in (found.direction, 1 - found.direction):
             opening = found.openings[direction]
@@ -113,6 +117,8 @@ class Handshake:
         conversation = self._conversation
         first = events[0] if events else None
         if type(first) is not StreamData or first.start or conversation.midstream or direction == conversation.client:
+            return False
+        if first.packet(0) <= self._greeted:
             return False
         return first.take(0, min(first.piece_ends()[0], len(_HTTP))) == _HTTP
 
