@@ -133,13 +133,14 @@ def run(
                 no_memory = True
                 hard_limit.lift()
             shard.finish(no_memory=no_memory)
+            shard.conclude()
             for sink in sinks:
                 sink.finish()
         summary = _summary(shard, trace, began, start_rss, interrupted=interrupt.asked)
         summary.advice = advise(summary, shard.needs)
         for sink in sinks:
             sink.summary(summary)
-    result = _result(summary, trace, collector.unbalanced)
+    result = _result(summary, trace, collector.totals.unbalanced)
     result.out_of_memory, result.asked_to_stop = no_memory, interrupt.asked
     return result
 
@@ -194,7 +195,7 @@ def _known_digits() -> Iterator[None]:
 
 def _summary(shard: Shard, trace: Trace, began: float, start_rss: int, *, interrupted: bool) -> Summary:
     """What was found. began: when, of `time.perf_counter`; start_rss: bytes that were resident then."""
-    collector, decode = shard.collector, shard.decode()
+    totals, decode = shard.collector.totals, shard.decode()
     elapsed = time.perf_counter() - began
     bytes_read = sum(info.bytes for info in trace.infos)
     return Summary(
@@ -203,19 +204,19 @@ def _summary(shard: Shard, trace: Trace, began: float, start_rss: int, *, interr
         interrupted=interrupted,
         captures=[_capture(info) for info in trace.infos],
         decode=decode,
-        tcp=collector.tcp,
-        http=collector.http_summary,
-        json=collector.json_summary,
-        drops=collector.drops,
+        tcp=totals.tcp,
+        http=totals.http,
+        json=totals.json,
+        drops=totals.drops,
         memory=_memory(shard.ledger, start_rss),
         advice=[],
         limits=shard.limits.as_dict(),
         run=Run(round(elapsed, 6), int(decode.packets / elapsed), int(bytes_read / elapsed), 1),
-        worst_streams=collector.worst.streams(),
-        network=collector.network.summary(),
-        endpoints=collector.answers.endpoints(),
-        problems=collector.answers.problems(),
-        plugins=dict(sorted(collector.plugins.items())),
+        worst_streams=totals.worst.streams(),
+        network=totals.network.summary(),
+        endpoints=totals.answers.endpoints(),
+        problems=totals.answers.problems(),
+        plugins=dict(sorted(totals.plugins.items())),
     )
 
 

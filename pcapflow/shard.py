@@ -1,4 +1,4 @@
-"""One worker's part of a run: blocks of packets in, findings out. decode -> reassembly -> protocols -> payload.
+"""One worker's part of a run, all of it or that of some connections: blocks of packets in, findings out. decode -> reassembly -> protocols -> payload.
 
 Contract: `take` takes one block after another, `finish` comes once, and what was found is in the collector. Invariant: as many bytes are accounted for as
 were decoded, or `unbalanced` says so.
@@ -7,8 +7,10 @@ were decoded, or `unbalanced` says so.
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
@@ -18,27 +20,54 @@ from pcapflow.decode.copies import Copies
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts, SegmentColumns
 from pcapflow.decode.selection import Selection
+from pcapflow.decode.shares import Shares
 from pcapflow.findings.collector import Collector
+from pcapflow.findings.totals import Totals
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.reassembly.sizing import Needs
-from pcapflow.summary import Decode, DuplicatedByPlace, NotRead
+from pcapflow.reassembly.skews import Skews
+from pcapflow.summary import Decode, DuplicatedByPlace, Memory, NotRead
+
+
+class Part(NamedTuple):
+    """Which part of the work a shard is."""
+
+    number: int
+    """The first, 0, counts what belongs to no connection."""
+    of: int
+    sampled: npt.NDArray[np.int64] | None = None
+    """See `Shares`."""
+
+
+WHOLE = Part(0, 1)
+
+
+class Partial(NamedTuple):
+    """What a shard found; it can cross a process."""
+
+    totals: Totals
+    needs: Needs
+    skews: Skews
+    memory: Memory
 
 
 class Shard:
     """The table of connections, what reads them, and what they said."""
 
-    def __init__(self, limits: Limits, options: Options, ledger: Ledger, collector: Collector) -> None:
-        """Raises `UsageError` for a filter that is none."""
+    def __init__(self, limits: Limits, options: Options, ledger: Ledger, collector: Collector, part: Part = WHOLE) -> None:
+        """part: which connections are this shard's. Raises `UsageError` for a filter that is none."""
         self.limits = limits
         self.ledger = ledger
         self.collector = collector
         self._options = options
         self._selection = Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
         self._ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
-        self._table = FlowTable(self._ctx, collector, walk_all=options.walk_all, vlan_key=options.vlan_key)
+        self._shares = Shares(part.of, part.sampled) if part.of > 1 else None
+        self._number = part.number
+        self._table = FlowTable(self._ctx, collector, self._own, walk_all=options.walk_all, vlan_key=options.vlan_key)
         self._counts, self._watch = DecodeCounts(), Watch()
         self._fragments, self._copies = Fragments(limits, ledger), Copies(limits, ledger)
         self._captured = 0
@@ -70,12 +99,19 @@ class Shard:
         self._watch.look(block, segments)
         if self._selection.asked:
             segments, refused = self._selection.take(block, segments)
-            self._captured += sum(n for *_, n in refused)
-            self.collector.refused(refused)
+            if not self._number:
+                self._captured += sum(n for *_, n in refused)
+                self.collector.refused(refused)
         if self._options.looks_for is not None:
             segments = segments.take(segments.packet <= self._options.looks_for)
         else:
             segments = self._copies.leave_out(block, segments)
+        return segments
+
+    def _own(self, segments: SegmentColumns) -> SegmentColumns:
+        """Those that are this shard's."""
+        if self._shares is not None:
+            segments = segments.take(self._shares.of(segments) == self._number)
         self._captured += int(segments.payload_len.sum())
         return segments
 
@@ -93,12 +129,11 @@ class Shard:
             collector.close()
         tcp.early_acknowledgements = self._ctx.early_acks
         tcp.resets_ignored = self._ctx.resets_ignored
-        tcp.clock_skew = self._ctx.clock_skew
         if no_memory:
             tcp.payload_bytes.balanced = False
         elif self._captured != tcp.payload_bytes.captured:
             tcp.payload_bytes.balanced = False
-            collector.unbalanced.append(f"the whole: {self._captured} bytes decoded, {tcp.payload_bytes.captured} accounted for")
+            collector.totals.unbalanced.append(f"the whole: {self._captured} bytes decoded, {tcp.payload_bytes.captured} accounted for")
 
     def decode(self) -> Decode:
         """What the packets were."""
@@ -131,3 +166,18 @@ class Shard:
             checksums_checked=self._watch.checksums,
             checksums_wrong=self._watch.wrong_checksums,
         )
+
+    def partial(self, memory: Memory) -> Partial:
+        """What a finished shard found, but for entries."""
+        return Partial(self.collector.totals, self._ctx.needs, self._ctx.skews, memory)
+
+    def add(self, partial: Partial) -> None:
+        """What another shard of the run found, when both are finished."""
+        self.collector.totals.add(partial.totals)
+        self._ctx.needs.add(partial.needs)
+        self._ctx.skews.merge(partial.skews)
+
+    def conclude(self) -> None:
+        """Everything was added."""
+        self.collector.tcp.clock_skew = self._ctx.skews.seconds()
+        self.collector.totals.finish()

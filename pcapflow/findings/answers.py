@@ -1,7 +1,7 @@
 """What people come for: endpoints with their times, and what went wrong where. Gathered exchange by exchange.
 
-Contract: `add` takes an exchange when nothing more comes of it; `endpoints` and `problems` give the tables. Invariant: what is kept is bounded by
-`table_rows`, in a share of the `output` account; nothing depends on the order in which exchanges are told, so tables of two runs could be merged.
+Contract: `add` takes an exchange when nothing more comes of it; `merge` another shard's tables; `endpoints` and `problems` give them. Invariant: what is kept is bounded by
+`table_rows` and reserved in the `output` account; nothing depends on the order in which exchanges are told, or tables merged.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pcapflow.budget import Ledger, Share
+from pcapflow.budget import Account, Ledger
 from pcapflow.endpoint_names import url_of
 from pcapflow.findings.bounded import Bounded
 from pcapflow.findings.ends import addresses
@@ -88,27 +88,48 @@ class _Problem:
     def merge(self, other: _Problem) -> None:
         """See `Merged`."""
         self.count += other.count
+        self.what = self.what or other.what
+        if other.first is not None and (self.first is None or other.first[:3] < self.first[:3]):
+            self.first, self.place = other.first, other.place
+
+
+def table_bytes(limits: Limits) -> int:
+    """What both tables may take of the `output` account: an eighth."""
+    return min(limits.output_total, limits.memory_limit) // 8
 
 
 class Answers:
     """One run's."""
 
-    def __init__(self, limits: Limits, ledger: Ledger) -> None:
-        self._limits, self._ledger = limits, ledger
-        self._share: Share | None = None
+    def __init__(self, limits: Limits, ledger: Ledger, most: int) -> None:
+        """most: bytes of both tables."""
+        self._rows = min(limits.table_rows, most // _ROW_BYTES)
+        self._account: Account | None = ledger.output
+        self._reserved = -1
+        """Bytes; -1 before the first exchange."""
         self._endpoints, self._problems = Bounded(0, _Endpoint), Bounded(0, _Problem)
 
-    def _begin(self) -> None:
+    def _begin(self, account: Account) -> None:
         """The first exchange comes."""
-        rows = self._limits.table_rows
-        self._share = Share(self._ledger, rows * _ROW_BYTES)
-        rows = min(rows, self._share.limit // _ROW_BYTES)
+        rows = self._rows
+        while rows and not account.reserve(rows * _ROW_BYTES):
+            rows //= 2
+        self._reserved = rows * _ROW_BYTES
         self._endpoints, self._problems = Bounded(rows, _Endpoint), Bounded(rows, _Problem)
+
+    def merge(self, other: Answers) -> None:
+        """Those of another shard too, when both are over."""
+        if self._reserved < 0:
+            self._reserved = 0
+            self._endpoints, self._problems = Bounded(self._rows, _Endpoint), Bounded(self._rows, _Problem)
+        self._endpoints.merge(other._endpoints)
+        self._problems.merge(other._problems)
 
     def add(self, conversation: Conversation, exchange: Exchange, places: Places) -> None:
         """An exchange of that connection; places: where packets lie."""
-        if self._share is None:
-            self._begin()
+        if self._reserved < 0:
+            assert self._account is not None
+            self._begin(self._account)
         number = conversation.number
         head, response = exchange.head, exchange.response_head
         name = head.endpoint if head is not None else None
@@ -156,8 +177,9 @@ class Answers:
 
     def add_run(self, conversation: Conversation, run: PlainRun, places: Places) -> None:
         """Many exchanges that differ in nothing but when and where they were."""
-        if self._share is None:
-            self._begin()
+        if self._reserved < 0:
+            assert self._account is not None
+            self._begin(self._account)
         number, took = conversation.number, run.answered_ts - run.asked_ts
         found = self._endpoints.of(run.request.endpoint)
         found.exchanges += len(took)
@@ -214,9 +236,10 @@ class Answers:
         return [*rows, *([Problem("other", None, "", None, None, rest.count, None, None)] if rest is not None else [])]
 
     def close(self) -> None:
-        """The run is over."""
-        if self._share is not None:
-            self._share.close()
+        """No exchange comes any more. What is left crosses processes."""
+        if self._account is not None and self._reserved > 0:
+            self._account.release(self._reserved)
+        self._account = None
 
 
 def _round_trip(conversation: Conversation, exchange: Exchange) -> int:

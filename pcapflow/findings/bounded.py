@@ -57,6 +57,13 @@ class Bounded(Generic[T]):
             self.rest = self._make()
         return self.rest
 
+    def merge(self, other: Bounded[T]) -> None:
+        """What another table has too, of as many names at the most."""
+        for name, found in other.items():
+            self.of(name).merge(found)
+        if other.rest is not None:
+            self._shared().merge(other.rest)
+
     def items(self) -> Iterator[tuple[str, T]]:
         """The names that are kept, and what they have."""
         yield from self._kept.items()

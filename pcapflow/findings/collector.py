@@ -12,27 +12,23 @@ from typing import Any
 import msgspec
 
 from pcapflow import records
-from pcapflow.anomalies import Anomaly
-from pcapflow.body_options import EXTRAS, NOTHING_MORE, Looking
+from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
-from pcapflow.drops import Drop, DropReason, GapCause
+from pcapflow.drops import Drop, DropReason
 from pcapflow.entries import OWNED_JSON, takes
-from pcapflow.findings.answers import Answers
+from pcapflow.findings.answers import table_bytes
 from pcapflow.findings.bodies import Bodies, count_json
 from pcapflow.findings.ends import LatestEnds
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.losses import conflict_record, gap_record
-from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
-from pcapflow.findings.network import NetworkCounts
 from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
-from pcapflow.findings.streams import Worst, connection_record, half_open_record
-from pcapflow.findings.tcp_counts import TcpCounts
+from pcapflow.findings.streams import connection_record, half_open_record
+from pcapflow.findings.totals import Totals
 from pcapflow.header_options import NO_HEADERS, Headers
 from pcapflow.limits import Limits
 from pcapflow.messages import JsonBody
-from pcapflow.payload.at_once import backend
 from pcapflow.payload.body import BodyReader
 from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
@@ -49,7 +45,7 @@ from pcapflow.reassembly.keys import endpoints
 from pcapflow.records import kind_of, seconds
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
-from pcapflow.summary import EXAMPLES, DropCount, Drops, HttpSummary, JsonSummary
+from pcapflow.summary import DropCount
 from pcapflow.unread import Unread
 
 _CONFLICT, _GAP, _DROP, _JSON, _HTTP, _CONNECTION = 0, 2, 4, 6, 8, 9
@@ -76,8 +72,9 @@ class Collector:
         looking: Looking = NOTHING_MORE,
         who: Who = NOBODY_MORE,
         headers: Headers = NO_HEADERS,
+        tables: int | None = None,
     ) -> None:
-        """take takes the records, in order; None where nobody wants any. looking: what for in bodies. who: wants more than the report."""
+        """tables: bytes for the tables of endpoints and problems, where the limits are a shard's; take takes the records, in order; None where nobody wants any. looking: what for in bodies. who: wants more than the report."""
         self.limits = limits
         self.ledger = ledger
         self._kinds = who.kinds
@@ -93,27 +90,17 @@ class Collector:
             self._wants, ("connection", "http", "json", OWNED_JSON)
         )
         self._encode = msgspec.json.Encoder().encode
-        self.drops = Drops()
-        self._counts = TcpCounts(self.drops)
-        self.tcp = self._counts.tcp
-        self.unbalanced = self._counts.unbalanced
-        self.http_summary = HttpSummary()
-        self.json_summary = JsonSummary()
-        self.plugins: dict[str, int] = {}
-        """What each plug-in found."""
+        self.totals = totals = Totals(limits, ledger, table_bytes(limits) if tables is None else tables)
+        self._drops, self._counts, self.tcp, self._http, self._json = totals.drops, totals.counts, totals.tcp, totals.http, totals.json
         self.heads = Heads(
             ledger.http, self._forgotten, HeadRules(payloads().form_of, headers, keep_raw=any(one.keeps_heads for one in who.listeners))
         )
         self.forms = own_forms()
         self.sniffs = looking.sniff
         self.looks_at_all = looking.at_all or any(one.looks_at_all for one in who.listeners)
-        self.worst = Worst(limits)
         self.places = Places()
         self.ends = LatestEnds()
-        self.answers, self.network = Answers(limits, ledger), NetworkCounts()
-        self._methods = NamedCounts(limits.map_keys, METHODS)
-        self._statuses = NamedCounts(limits.map_keys, STATUSES)
-        self._codings_missing = NamedCounts(limits.map_keys, EXTRAS)
+        self._answers = totals.answers
         for one in self._listeners:
             one.begin(self)
         if who.follow is not None:
@@ -125,9 +112,8 @@ class Collector:
             self._sorter.flush()
 
     def close(self) -> None:
-        """The run is over."""
+        """No connection is left: what was counted is in `totals`."""
         self.heads.close()
-        self.answers.close()
         if self._follow is not None:
             self._follow.close()
         for one in self._listeners:
@@ -135,16 +121,7 @@ class Collector:
         if self._sorter is not None:
             self._sorter.flush()
             self._sorter.close()
-        self._counts.close()
-        self.json_summary.backend = backend()
-        self.tcp.gaps_by_cause = {cause.value: self.tcp.gaps_by_cause[cause] for cause in GapCause if cause in self.tcp.gaps_by_cause}
-        http = self.http_summary
-        http.by_method, http.by_status, http.codings_missing = self._methods.named(), self._statuses.named(), self._codings_missing.named()
-        anomalies = http.anomalies
-        http.anomalies = {name.value: anomalies[name] for name in Anomaly if name in anomalies}
-        self.tcp.examples = {name: self.tcp.examples[name] for name in EXAMPLES if name in self.tcp.examples}
-        by_reason = self.drops.by_reason
-        self.drops.by_reason = {reason.value: by_reason[reason] for reason in DropReason if reason in by_reason}
+        self.totals.release()
 
     def entry(self, packet: int, connection: int, kind: str, line: bytes, rank: int, order: int = -1) -> None:
         """A line of that kind, which packet completed; see `RecordSorter.add`."""
@@ -174,10 +151,10 @@ class Collector:
         self._counts.connection(connection)
         if self._follow is not None:
             self._follow.gone(connection)
-        self.network.add(connection)
+        self.totals.network.add(connection)
         for direction in (0, 1):
             self._counts.stream(connection, direction)
-        self.worst.add(connection)
+        self.totals.worst.add(connection)
         if self._takes_connections:
             self._add(packet, connection.number, "connection", self._encode(connection_record(connection)), _CONNECTION)
         for reading in connection.readings:
@@ -201,7 +178,7 @@ class Collector:
     ) -> None:
         """See `StreamObserver`."""
         drop = Drop(reason, why.limit, getattr(self.limits, why.limit), f"{held} bytes were held behind a hole")
-        self.drops.streams += 1
+        self._drops.streams += 1
         self._count_drop(conversation, direction, drop, packet, ts, offset, held, why.requested_by)
 
     def conflict(self, conversation: Conversation, direction: int, conflict: Conflict) -> None:
@@ -214,7 +191,7 @@ class Collector:
 
     def untracked(self, packet: int, ts: int, captured: int) -> None:
         """Segments of a connection for which there was no room."""
-        self.drops.streams += 1
+        self._drops.streams += 1
         self._never_tracked(DropReason.CONNECTION_MEMORY, packet, ts, captured, self._limit(self.ledger.refused))
 
     def repeated(self, segments: int, captured: int) -> None:
@@ -234,7 +211,7 @@ class Collector:
         total = self.tcp.payload_bytes
         total.captured += n
         total.dropped += n
-        self.drops.bytes += n
+        self._drops.bytes += n
         self.count_drop(reason, n)
         if self._wants("drop"):
             resumes = reason.layer != "reassembly"
@@ -245,7 +222,7 @@ class Collector:
 
     def count_drop(self, reason: DropReason, n: int) -> None:
         """Something was given up of which n bytes were held."""
-        count = self.drops.by_reason.setdefault(reason, DropCount())
+        count = self._drops.by_reason.setdefault(reason, DropCount())
         count.count += 1
         count.bytes += n
 
@@ -276,33 +253,33 @@ class Collector:
 
     def request(self, method: str) -> None:
         """See `Host`."""
-        self.http_summary.requests += 1
-        self._methods.count(method)
+        self._http.requests += 1
+        self.totals.methods.count(method)
 
     def response(self, status: str) -> None:
         """See `Host`."""
-        self.http_summary.responses += 1
-        self._statuses.count(status)
+        self._http.responses += 1
+        self.totals.statuses.count(status)
 
     def anomalies(self, names: list[str]) -> None:
         """See `Host`."""
-        counts = self.http_summary.anomalies
+        counts = self._http.anomalies
         for name in names:
             counts[name] = counts.get(name, 0) + 1
 
     def exchange(self, conversation: Conversation, exchange: Exchange) -> None:
         """See `Host`."""
-        self.answers.add(conversation, exchange, self.places)
+        self._answers.add(conversation, exchange, self.places)
 
     def exchanges(self, conversation: Conversation, run: PlainRun) -> None:
         """See `Host`."""
         times = len(run.numbers)
-        self.http_summary.requests += times
-        self.http_summary.responses += times
-        self._methods.count(run.request.method, times)
-        self._statuses.count(run.response.status_text, times)
+        self._http.requests += times
+        self._http.responses += times
+        self.totals.methods.count(run.request.method, times)
+        self.totals.statuses.count(run.response.status_text, times)
         run.answer.uses += times
-        self.answers.add_run(conversation, run, self.places)
+        self._answers.add_run(conversation, run, self.places)
         number = conversation.number
         if self._takes_http:
             for packet, exchange, line in http_lines(number, self.ends(conversation), run, self.places):
@@ -318,7 +295,7 @@ class Collector:
 
     def body(self, status: str) -> None:
         """See `Host`."""
-        bodies = self.http_summary.bodies
+        bodies = self._http.bodies
         if status == "complete":
             bodies.complete += 1
         else:
@@ -326,15 +303,15 @@ class Collector:
 
     def json_body(self, json: JsonBody, times: int = 1) -> None:
         """See `Host`."""
-        count_json(self.json_summary, json, times)
+        count_json(self._json, json, times)
 
     def not_looked_at(self) -> None:
         """See `Host`."""
-        self.json_summary.not_looked_at += 1
+        self._json.not_looked_at += 1
 
     def _forgotten(self, answer: Answer) -> None:
         """An answer leaves the cache: its uses count as bodies."""
-        self.http_summary.bodies.complete += answer.uses
+        self._http.bodies.complete += answer.uses
         if answer.json is not None:
             self.json_body(answer.json, answer.uses)
 
@@ -356,7 +333,8 @@ class Collector:
     def found_by_plugin(self, connection: int, stream: str, name: str, exchange: int | None, fields: bytes, at: Where, packet: int) -> None:
         """What a plug-in found, which begins at that place and which that packet completed; fields: a JSON object."""
         kind = f"plugin.{name}"
-        self.plugins[name] = self.plugins.get(name, 0) + 1
+        plugins = self.totals.plugins
+        plugins[name] = plugins.get(name, 0) + 1
         if self._wants(kind):
             said: Any = msgspec.Raw(fields)
             record = records.Plugin(
@@ -379,9 +357,9 @@ class Collector:
     def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """See `Host`."""
         if drop.reason is DropReason.CONTENT_UNSUPPORTED:
-            self._codings_missing.count(drop.subject)
+            self.totals.codings_missing.count(drop.subject)
         if drop.reason.layer in ("http", "plugin") and conversation.given_up(direction, drop.reason):
-            self.drops.streams += 1
+            self._drops.streams += 1
         self._count_drop(conversation, direction, drop, packet, ts, offset, held)
 
     def _count_drop(

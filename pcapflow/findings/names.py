@@ -51,6 +51,12 @@ class NamedCounts:
         else:
             self._others.of(name).n += times
 
+    def merge(self, other: NamedCounts) -> None:
+        """The counts of another map of the same names."""
+        for name, n in other._registered.items():
+            self._registered[name] += n
+        self._others.merge(other._others)
+
     def named(self) -> dict[str, int]:
         """The counts by name."""
         others = self._others

@@ -43,6 +43,20 @@ class NetworkCounts:
         self._stalled += stalled
         self._stalled_connections += stalled > 0
 
+    def merge(self, other: NetworkCounts) -> None:
+        """Those of another shard too."""
+        self._server.merge(other._server)
+        self._client.merge(other._client)
+        self._retransmitted += other._retransmitted
+        self._lost += other._lost
+        self._lost_segments += other._lost_segments
+        self._reordered += other._reordered
+        self._stalled += other._stalled
+        self._stalled_connections += other._stalled_connections
+        self._zero_windows += other._zero_windows
+        self._closed += other._closed
+        self._duplicate_acks += other._duplicate_acks
+
     def summary(self) -> NetworkSummary:
         """What it comes to."""
         return NetworkSummary(

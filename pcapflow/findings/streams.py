@@ -191,7 +191,15 @@ class Worst:
                     record.gaps,
                 ),
             )
-            (heapq.heappush if len(self._heap) < self._most else heapq.heappushpop)(self._heap, entry)
+            self._keep(entry)
+
+    def _keep(self, entry: tuple[int, int, int, LossyStream]) -> None:
+        (heapq.heappush if len(self._heap) < self._most else heapq.heappushpop)(self._heap, entry)
+
+    def merge(self, other: Worst) -> None:
+        """Those of another shard too."""
+        for entry in other._heap:
+            self._keep(entry)
 
     def streams(self) -> list[LossyStream]:
         """Worst first; of equals, the earlier connection, its client's stream before its server's."""

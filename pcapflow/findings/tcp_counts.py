@@ -1,7 +1,7 @@
 """What the summary says of TCP: connections and streams that are over, added up.
 
 Contract: `TcpCounts` takes each connection once, when it is over, and both of its streams. Invariant: the conservation law is checked for each stream; of those that break
-it, `_UNBALANCED_MAX` are named.
+it, `UNBALANCED_MAX` are named.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pcapflow.drops import GapCause
+from pcapflow.findings.adding import EXAMPLES_MAX
 from pcapflow.findings.streams import outside, protocol_of
 from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly.beliefs import Syn
@@ -17,8 +18,7 @@ from pcapflow.streams.events import StreamGap
 from pcapflow.summary import EXAMPLES, Drops, Spoken, Tcp, UnreadBytes
 from pcapflow.unread import Reading, UnreadReason
 
-_EXAMPLES = 3
-_UNBALANCED_MAX = 100
+UNBALANCED_MAX = 100
 """Streams whose account does not balance that are named: a defect of ours, which may be in each."""
 
 
@@ -111,7 +111,7 @@ class TcpCounts:
             read = reading.total()
         if not stream.balanced() or stream.held or (stream.delivered != read and isinstance(connection.consumer, Stack)):
             total.balanced = False
-            if len(self.unbalanced) < _UNBALANCED_MAX:
+            if len(self.unbalanced) < UNBALANCED_MAX:
                 self.unbalanced.append(f"connection {connection.number}, {connection.stream_name(direction)}")
 
     def _unread(self, connection: Connection, reading: Reading) -> None:
@@ -146,4 +146,4 @@ class TcpCounts:
         if connection not in numbers:
             numbers.append(connection)
             numbers.sort()
-            del numbers[_EXAMPLES:]
+            del numbers[EXAMPLES_MAX:]

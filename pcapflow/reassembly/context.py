@@ -18,10 +18,8 @@ from pcapflow.reassembly.clock import BlockClock
 from pcapflow.reassembly.observer import StreamObserver
 from pcapflow.reassembly.pressure import Holder, Pressure
 from pcapflow.reassembly.sizing import Needs
+from pcapflow.reassembly.skews import Skews
 from pcapflow.streams.conversation import Conversation
-
-_ALIKE = 3
-"""Acknowledgements that were early by about as much, from which on a difference of clocks is believed."""
 
 
 class Owner(Conversation, Protocol):
@@ -94,7 +92,7 @@ class Context:
     """One run's shared state."""
 
     __slots__ = (
-        "_skews", "armed", "block", "closed", "drops_streams", "early_acks", "here", "ident", "ledger", "limits", "needs", "observer", "overlap", "pressure", "reach", "resets_ignored",
+        "armed", "block", "closed", "drops_streams", "early_acks", "here", "ident", "ledger", "limits", "needs", "observer", "overlap", "pressure", "reach", "resets_ignored", "skews",
     )  # fmt: skip
 
     def __init__(
@@ -112,8 +110,8 @@ class Context:
         self.pressure: Pressure[Victim] = Pressure(ledger.rings, limits.soft_percent)
         self.early_acks = 0
         """Acknowledgements that were captured before the data they acknowledge."""
-        self._skews: dict[int, tuple[int, int]] = {}
-        """Those of them that were earlier by more than `ack_grace`: how many, and the most (ns), by the power of two that is next above."""
+        self.skews = Skews()
+        """Those of them that were earlier by more than `ack_grace`."""
         self.resets_ignored = 0
         """RSTs that ended nothing."""
         self.ident = 0
@@ -142,19 +140,7 @@ class Context:
         """Data was captured so long (ns) after an acknowledgement of it."""
         self.early_acks += 1
         if delay > self.limits.ack_grace:
-            count, most = self._skews.get(delay.bit_length(), (0, 0))
-            self._skews[delay.bit_length()] = count + 1, max(most, delay)
-
-    @property
-    def clock_skew(self) -> float | None:
-        """Seconds by which the clocks of two capture points differ: the most by which acknowledgements were early, of those that were by about as much,
-        where they are several and more than the others together.
-        """
-        if not self._skews:
-            return None
-        count, most = max(self._skews.values())
-        alike = count >= _ALIKE and 2 * count > sum(n for n, _ in self._skews.values())
-        return round(most / 1e9, 6) if alike else None
+            self.skews.add(delay)
 
     # --- when memory is short
 

@@ -11,7 +11,7 @@ Everything else is walked, row by row (`Connection.walk`), which is the meaning 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -31,11 +31,25 @@ from pcapflow.reassembly.table_observer import TableObserver
 from pcapflow.reassembly.vlans import Vlans
 
 
+def _all(columns: SegmentColumns) -> SegmentColumns:
+    return columns
+
+
 class FlowTable:
     """Every connection that is tracked."""
 
-    def __init__(self, ctx: Context, observer: TableObserver, *, walk_all: bool = False, vlan_key: VlanKey = VlanKey.AUTO) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        observer: TableObserver,
+        own: Callable[[SegmentColumns], SegmentColumns] = _all,
+        *,
+        walk_all: bool = False,
+        vlan_key: VlanKey = VlanKey.AUTO,
+    ) -> None:
+        """own: of the segments those whose connections this table has, both directions of each."""
         self.ctx = ctx
+        self._own = own
         self._observer = observer
         self._walk_all = walk_all
         self._table: dict[bytes, Connection] = {}
@@ -72,6 +86,9 @@ class FlowTable:
             connection.arm(ctx)
         self._victims = None
         touched: list[bytes] = []
+        if len(columns):
+            self._vlans.see(columns)
+            columns = self._own(columns)
         if len(columns):
             resolved = self._vlans.resolve(columns)
             touched = self._segments(Sorted(resolved, block, clock, None if resolved is columns else columns.tag))

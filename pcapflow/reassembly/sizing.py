@@ -49,6 +49,17 @@ class Needs:
         self.half_open = 0
         """Those of which only a SYN was seen that left for others."""
 
+    def add(self, other: Needs) -> None:
+        """What another shard needed: at one time no more than both at their greatest."""
+        self.ring_size = max(self.ring_size, other.ring_size)
+        self.ring_ranges = max(self.ring_ranges, other.ring_ranges)
+        self.rings += other.rings
+        self.shadowed += other.shadowed
+        self.unknown += other.unknown
+        self.unseen += other.unseen
+        self.evicted += other.evicted
+        self.half_open += other.half_open
+
     def weigh(self, rings_used: int) -> None:
         """All rings together hold so many bytes."""
         self.rings = max(self.rings, self.now + rings_used)

@@ -216,13 +216,16 @@ class Vlans:
             return columns
         if self._mode is VlanKey.OFF:
             return replace(columns, tag=columns.tag & np.uint64(IPV6_TAG))
-        if self._one is not None:
+        return columns if self._one is not None else self._several(columns)
+
+    def see(self, columns: SegmentColumns) -> None:
+        """These rows come, those of other shards too: a second tag in any of them is one for all."""
+        if self._mode is VlanKey.AUTO and self._one is not None:
             ids = int(columns.tag[0]) >> 1
-            if self._one in (-1, ids):
+            if self._one not in (-1, ids):
+                self._begin()
+            else:
                 self._one = ids  # of all rows: see first_other
-                return columns
-            self._begin()
-        return self._several(columns)
 
     def _begin(self) -> None:
         """A second tag comes: from here on the pairs of ends are kept, first those that are known."""

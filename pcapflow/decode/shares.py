@@ -1,0 +1,104 @@
+"""Which worker's a segment is: by its connection, so that each worker sees all of those that are its own, and every worker decides alike.
+
+Contract: `Shares.of` gives the worker of each row; it takes all rows of all blocks, in order, in every worker. Connections are put into BUCKETS by a hash of their addresses and ports alone, which
+are the same for both directions, with any VLAN tag and in any tunnel; a bucket belongs to one worker from its first row on. Invariant: whose a bucket is depends on the rows before it, never on how they
+were cut into blocks: a new one goes to the worker that has least so far, counted up to the last WINDOW of packets, and what was sampled of a capture before (`cost_of`) counts from its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pcapflow.decode.segments import SegmentColumns
+
+I64 = npt.NDArray[np.int64]
+_BITS = 14
+BUCKETS = 1 << _BITS
+WINDOW = 4096
+"""Packets after which what each worker has is counted anew."""
+SEGMENT_COST, BYTE_COST = 1000, 1
+"""What a segment and a byte of payload cost, about: JSON is read at a nanosecond a byte, a segment takes a microsecond."""
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+"""Knuth's multiplicative hash: 2^64 divided by the golden ratio."""
+_MORE = np.uint64(0xD6E8FEB86659FD93)
+
+
+def buckets_of(c: SegmentColumns) -> I64:
+    """int64 (n,): the bucket of each row, the same for both directions."""
+    one = _mixed(c.src_hi, c.src_lo, c.sport)
+    other = _mixed(c.dst_hi, c.dst_lo, c.dport)
+    return (((one + other) * _MORE) >> np.uint64(64 - _BITS)).astype(np.int64)
+
+
+def _mixed(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], port: I64) -> npt.NDArray[np.uint64]:
+    mixed = (low * _ODD ^ high) * _MORE + port.astype(np.uint64)
+    mixed = (mixed ^ mixed >> np.uint64(29)) * _ODD
+    return mixed ^ mixed >> np.uint64(32)
+
+
+def costs_of(c: SegmentColumns) -> I64:
+    """int64 (n,): what each row costs, about."""
+    return SEGMENT_COST + BYTE_COST * c.payload_len
+
+
+class Shares:
+    """One run's, as every worker keeps it."""
+
+    def __init__(self, workers: int, sampled: I64 | None = None) -> None:
+        """sampled: int64 (BUCKETS,), what the connections of each bucket cost in a sample of the captures; None for no sample."""
+        self.workers = workers
+        self._owner = np.full(BUCKETS, -1, dtype=np.int64)
+        self._load = np.zeros(workers, dtype=np.int64)
+        """What each worker has so far, up to the last window."""
+        self._since = np.zeros(workers, dtype=np.int64)
+        """What came since then."""
+        self._given = [0] * workers
+        """Buckets that are each one's."""
+        self._window = 0
+        if sampled is not None:
+            self._deal(sampled)
+
+    def _deal(self, sampled: I64) -> None:
+        """The heaviest first, each to the one that has least."""
+        load = [0] * self.workers
+        for bucket in np.argsort(-sampled, kind="stable")[: np.count_nonzero(sampled)].tolist():
+            worker = min(range(self.workers), key=lambda w: (load[w], w))
+            load[worker] += int(sampled[bucket])
+            self._owner[bucket] = worker
+
+    def of(self, columns: SegmentColumns) -> I64:
+        """int64 (n,): the worker of each row."""
+        buckets, costs = buckets_of(columns), costs_of(columns)
+        windows = columns.packet // WINDOW
+        found = np.empty(len(columns), dtype=np.int64)
+        at = 0
+        while at < len(columns):
+            window = int(windows[at])
+            end = int(np.searchsorted(windows, window, side="right"))
+            if window != self._window:
+                self._window = window
+                self._load += self._since
+                self._since[:] = 0
+                self._given = [0] * self.workers
+            some = buckets[at:end]
+            owners = self._owner[some]
+            if (owners < 0).any():
+                self._give_out(some[owners < 0])
+                owners = self._owner[some]
+            self._since += np.bincount(owners, weights=costs[at:end], minlength=self.workers).astype(np.int64)
+            found[at:end] = owners
+            at = end
+        return found
+
+    def _give_out(self, buckets: I64) -> None:
+        """New buckets, in the order of their first rows: of those of one window each worker gets as many as makes what it has even."""
+        fresh, first = np.unique(buckets, return_index=True)
+        load: Sequence[int] = self._load.tolist()
+        expected = max(1, sum(load) // max(1, int(np.count_nonzero(self._owner >= 0))))
+        for bucket in fresh[np.argsort(first)].tolist():
+            worker = min(range(self.workers), key=lambda w: (load[w] + self._given[w] * expected, w))
+            self._given[worker] += 1
+            self._owner[bucket] = worker
