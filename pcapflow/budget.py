@@ -153,6 +153,15 @@ class Ledger:
         """The accounts in the order of the report."""
         return [getattr(self, name) for name in self.NAMES]
 
+    def leave(self, limits: Limits) -> None:
+        """Beside what is used already each account, and all together, may take what those limits say, and no more."""
+        bounds = limits.as_dict()
+        for account in self.accounts():
+            account.limit = min(
+                account.limit, account.used + min(bounds.get(f"{account.name}_total", limits.memory_limit), limits.memory_limit)
+            )
+        self.limit = min(self.limit, self.used + limits.memory_limit)
+
     def at(self, packet: int, ts: int) -> None:
         """The packet number and time (ns) that further high-water marks are put down to."""
         self.packet = packet

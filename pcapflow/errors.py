@@ -5,6 +5,7 @@
     |-- CaptureError          an input that cannot be opened or is no capture     status 3
     |-- ReportError           a report that cannot be read, or is none         status 3
     |-- OutputError           a report that cannot be written                     status 73
+    |-- WorkerError           a process that shares the run is gone              status 71
     `-- AccountError          an account that does not balance: a defect of ours  status 70
 
 Each carries the exit status that the command line returns (docs/exit-status.md). A stream that is given up is no
@@ -58,6 +59,14 @@ class OutputError(PcapflowError):
     """A report that could not be written. 73 is EX_CANTCREAT of sysexits.h."""
 
     exit_status = 73
+
+
+class WorkerError(PcapflowError):
+    """A process that shares the run failed, was killed, or could not be started."""
+
+    def __init__(self, problem: str, exit_status: int = OUT_OF_MEMORY) -> None:
+        super().__init__(problem)
+        self.exit_status = exit_status
 
 
 class AccountError(PcapflowError):

@@ -13,6 +13,8 @@ LEAST_MEMORY = 1 * _MIB
 """The least memory limit that works: a quarter of it, the account of decompressors, has room for the largest one, zstd's."""
 _BLOCKS_SCALE, _COPIES_SCALE = 24 * _MIB, 16 * _MIB
 """Memory limits below which blocks, and the memory for copies, are smaller: blocks take a quarter of the limit at the most, copies an eighth."""
+LEAST_SHARE = 8 * _MIB
+"""Of the memory limit, for each worker: a block, the memory for copies, and half of it for the rest."""
 _SMALLEST_BLOCK, _FEWEST_PACKETS, _FEWEST_COPIES = 4 * _KIB, 16, 256
 
 
@@ -28,6 +30,19 @@ def bounds_under(memory_limit: int, usual: Mapping[str, int]) -> dict[str, int]:
     if memory_limit < _COPIES_SCALE:
         slots = usual["copies_window"] * memory_limit // _COPIES_SCALE
         bounds["copies_window"] = min(usual["copies_window"], max(_FEWEST_COPIES, 1 << max(0, slots.bit_length() - 1)))
+    return bounds
+
+
+def shares_of(limits: Mapping[str, int], room: int, workers: int) -> dict[str, int]:
+    """What changes of the limits of a run, by name, for each of so many workers that divide so many bytes: blocks are smaller, and each has its part of the accounts and of the
+    tables. What stays makes one report of any number of workers: the window of copies, and the account of what is put out.
+    """
+    share = room // workers
+    bounds = bounds_under(share, limits)
+    bounds["copies_window"] = limits["copies_window"]
+    bounds["output_total"] = min(limits["output_total"], share // 2)
+    for name in ("max_connections", "max_half_open", "max_finals", "max_vlan_pairs"):
+        bounds[name] = -(-limits[name] // workers)
     return bounds
 
 

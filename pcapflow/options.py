@@ -44,5 +44,7 @@ class Options(msgspec.Struct, frozen=True):
     """
     looks_for: int | None = None
     """A packet whose connection is looked for: copies of packets are segments like others, since it may be one, and what lies behind it counts for the clock alone."""
+    workers: int | None = 1
+    """Processes that share the run; None for as many as there are processors, where that is worth it."""
     walk_all: bool = False
     """Take every segment row by row; the column path is tested against it."""

@@ -12,11 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import msgspec
 
 from pcapflow import __version__, records
-from pcapflow.budget import Account, Ledger
+from pcapflow.budget import Ledger
 from pcapflow.capture import linktypes
 from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.clock import timed
@@ -28,7 +29,6 @@ from pcapflow.capture.trace import Trace
 from pcapflow.decode import dpkt_path
 from pcapflow.entries import Kinds
 from pcapflow.errors import AccountError
-from pcapflow.fields import PacketTime
 from pcapflow.findings.advice import advise
 from pcapflow.findings.collector import Collector
 from pcapflow.findings.exchanges import Exchanges
@@ -41,8 +41,12 @@ from pcapflow.process_memory import HardLimit, keep_freed_memory, resident_bytes
 from pcapflow.protocols import registry as protocols
 from pcapflow.records import seconds
 from pcapflow.report.sinks.base import Sink, Writer, kinds_wanted, to_each
-from pcapflow.shard import Shard
-from pcapflow.summary import SCHEMA, Capture, Component, Memory, Process, Run, Summary
+from pcapflow.shard import Partial, Shard, together
+from pcapflow.summary import SCHEMA, Capture, Memory, Run, Summary
+from pcapflow.workers.division import divide
+from pcapflow.workers.gate import through
+from pcapflow.workers.job import Job, Link
+from pcapflow.workers.team import Team
 
 __all__ = ["Options", "Progress", "Result", "run"]
 _WARNINGS_MAX = 100
@@ -87,15 +91,16 @@ def run(
     limits: Limits | None = None,
     options: Options | None = None,
     *,
-    write: Callable[[list[bytes]], object] | None = None,
+    write: Callable[[list[Any]], object] | None = None,
     kinds: Kinds = None,
     flush: Callable[[], object] | None = None,
     progress: Callable[[Progress], object] | None = None,
     sinks: Sequence[Sink] = (),
     listeners: Sequence[Listener] = (),
     follow: Picking | None = None,
+    separator: bytes | None = None,
 ) -> Result:
-    """Analyse captures as one trace. write takes each record's JSON, of those kinds (`entries.takes`); flush is called when a block's records are written; sinks get
+    """Analyse captures as one trace. write takes each record's JSON, of those kinds (`entries.takes`), or several with that separator between in one piece; flush is called when a block's records are written; sinks get
     what is found too (`report.sinks`), listeners what bodies hold (`findings.listening`); follow: picks the one connection that is read.
     """
     limits = limits or Limits()
@@ -105,61 +110,144 @@ def run(
     ledger = Ledger(limits, options.simulate)
     for sink in sinks:
         sink.begin(ledger)
-    writer = Writer(write, kinds) if write is not None else None
+    writer = Writer(write, kinds, separator) if write is not None else None
     who = Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks, options)), follow)
-    collector = Collector(limits, ledger, to_each(writer, sinks), options.looking, who, options.headers)
-    shard = Shard(limits, options, ledger, collector)
-    with Interrupt() as interrupt:
-        with ExitStack() as stack:
-            stack.enter_context(_memory_at_hand())
-            stack.enter_context(_known_digits())
-            hard_limit = stack.enter_context(HardLimit(options.process_limit))
-            trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
-            collector.places = Places([records.text(os.fsencode(info.path)) for info in trace.infos])
-            no_memory = False
-            try:
-                for number, block in enumerate(timed(_until_asked(trace.blocks(options.packets), interrupt), ledger), 1):
-                    hard_limit.check()
-                    _fail_on_purpose(options, number)
-                    shard.take(block)
-                    collector.flush()
-                    if flush is not None:
-                        flush()
-                    for sink in sinks:
-                        sink.block(block.ts, block.wirelen)
-                    if progress is not None:
-                        progress(Progress(shard.last_packet, trace.position, trace.size, ledger.used, ledger.limit))
-            except MemoryError:
-                no_memory = True
-                hard_limit.lift()
-            shard.finish(no_memory=no_memory)
-            shard.conclude()
-            for sink in sinks:
-                sink.finish()
-        summary = _summary(shard, trace, began, start_rss, interrupted=interrupt.asked)
-        summary.advice = advise(summary, shard.needs)
+    take = to_each(writer, sinks)
+    with Interrupt() as interrupt, ExitStack() as stack:
+        stack.enter_context(_memory_at_hand())
+        stack.enter_context(_known_digits())
+        hard_limit = stack.enter_context(HardLimit(options.process_limit))
+        trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
+        division = divide(limits, options, trace, ledger, alone=follow is not None)
+        trace.read_in(division.limits)
+        team = None
+        if division.workers > 1:
+            whole = writer is None or writer.separator is None or len(who.kinds) > 1 or bool(who.listeners)
+            jobs = division.jobs(paths, options, who, writer.separator if writer is not None else None, takes=take is not None)
+            out = take if whole or writer is None else writer.write
+            team = stack.enter_context(Team(jobs, out, whole=whole))
+            interrupt.patient = True
+        collector = Collector(
+            division.limits,
+            ledger,
+            take if team is None or take is None else team.take,
+            options.looking,
+            who,
+            options.headers,
+            division.table_bytes,
+        )
+        shard = Shard(division.limits, options, ledger, collector, division.part)
+        collector.places = _places(trace)
+        course = _Course(interrupt, team)
+        no_memory = False
+        try:
+            for number, block in enumerate(timed(course.blocks(trace.blocks(options.packets)), ledger), 1):
+                hard_limit.check()
+                _fail_on_purpose(options, number)
+                shard.take(block)
+                collector.flush()
+                if team is not None:
+                    team.advance(shard.last_packet)
+                if flush is not None:
+                    flush()
+                for sink in sinks:
+                    sink.block(block.ts, block.wirelen)
+                if progress is not None:
+                    progress(Progress(shard.last_packet, trace.position, trace.size, ledger.used, ledger.limit))
+        except MemoryError:
+            no_memory = True
+            hard_limit.lift()
+        if team is not None:
+            team.end()
+        shard.finish(no_memory=no_memory)
+        partials = team.results() if team is not None else []
+        for partial in partials:
+            shard.add(partial)
+            no_memory |= partial.no_memory
+        shard.conclude()
         for sink in sinks:
-            sink.summary(summary)
+            sink.finish()
+        division.release()
+    memory = together([shard.memory(start_rss), *(partial.memory for partial in partials)])
+    summary = _summary(shard, trace, limits, memory, began, interrupted=course.asked)
+    summary.run.workers = division.workers
+    summary.advice = advise(summary, shard.needs)
+    for sink in sinks:
+        sink.summary(summary)
     result = _result(summary, trace, collector.totals.unbalanced)
-    result.out_of_memory, result.asked_to_stop = no_memory, interrupt.asked
+    result.out_of_memory, result.asked_to_stop = no_memory, course.asked
     return result
+
+
+def work(job: Job, link: Link) -> Partial:
+    """What a worker does: its part of a run. Called by `workers.worker` in a process of its own."""
+    start_rss = resident_bytes()[1]
+    limits, options = job.limits, job.options
+    ledger = Ledger(limits)
+    with ExitStack() as stack:
+        stack.enter_context(_memory_at_hand())
+        stack.enter_context(_known_digits())
+        trace = stack.enter_context(Trace(job.paths, limits, ledger, Interrupt()))
+        take = link.take if job.takes else None
+        collector = Collector(limits, ledger, take, options.looking, job.who, options.headers, job.table_bytes)
+        shard = Shard(limits, options, ledger, collector, job.part)
+        collector.places = _places(trace)
+        no_memory = False
+        try:
+            for block in timed(through(trace.blocks(options.packets), link.ask), ledger):
+                shard.take(block)
+                collector.flush()
+                link.reached(shard.last_packet)
+        except MemoryError:
+            no_memory = True
+        link.end()
+        shard.finish(no_memory=no_memory)
+    return shard.partial(start_rss, no_memory=no_memory)
+
+
+def _places(trace: Trace) -> Places:
+    return Places([records.text(os.fsencode(info.path)) for info in trace.infos])
+
+
+class _Course:
+    """How far a run goes: to the end, or to where the user asked to stop. What was read by then is still to be analysed, and every shard reads as far."""
+
+    def __init__(self, interrupt: Interrupt, team: Team | None) -> None:
+        self._interrupt = interrupt
+        self._team = team
+        self._until: int | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the user asked to stop, perhaps when all was read already."""
+        return self._interrupt.asked or self._interrupt.requested
+
+    def blocks(self, blocks: Iterator[PacketBlock]) -> Iterator[PacketBlock]:
+        """The blocks up to there."""
+        if self._team is not None:
+            yield from through(blocks, self._ask)
+            return
+        with suppress(KeyboardInterrupt):
+            for block in blocks:
+                yield block
+                if self._interrupt.asked:
+                    return
+            return
+        self._interrupt.asked = True
+
+    def _ask(self, taken: int) -> int | None:
+        """See `gate.Ask`."""
+        self._interrupt.check()
+        if self._until is None and self._interrupt.requested:
+            assert self._team is not None
+            self._until = self._team.stop(taken)
+        return self._until
 
 
 def _exchanges(sinks: Sequence[Sink], options: Options) -> list[Listener]:
     """Who keeps exchanges whole, where a sink wants that."""
-    makers = {sink.own: sink.exchange for sink in sinks if sink.wants_exchanges}
+    makers = {sink.own: maker for sink in sinks if (maker := sink.maker()) is not None}
     return [Exchanges(makers, options.headers)] if makers else []
-
-
-def _until_asked(blocks: Iterator[PacketBlock], interrupt: Interrupt) -> Iterator[PacketBlock]:
-    """The blocks up to where the user asked to stop: what was read by then is still to be analysed."""
-    with suppress(KeyboardInterrupt):
-        for block in blocks:
-            yield block
-            if interrupt.asked:
-                return
-        return
-    interrupt.asked = True
 
 
 def _fail_on_purpose(options: Options, block: int) -> None:
@@ -193,8 +281,8 @@ def _known_digits() -> Iterator[None]:
         sys.set_int_max_str_digits(before)
 
 
-def _summary(shard: Shard, trace: Trace, began: float, start_rss: int, *, interrupted: bool) -> Summary:
-    """What was found. began: when, of `time.perf_counter`; start_rss: bytes that were resident then."""
+def _summary(shard: Shard, trace: Trace, limits: Limits, memory: Memory, began: float, *, interrupted: bool) -> Summary:
+    """What was found. began: when, of `time.perf_counter`."""
     totals, decode = shard.collector.totals, shard.decode()
     elapsed = time.perf_counter() - began
     bytes_read = sum(info.bytes for info in trace.infos)
@@ -208,9 +296,9 @@ def _summary(shard: Shard, trace: Trace, began: float, start_rss: int, *, interr
         http=totals.http,
         json=totals.json,
         drops=totals.drops,
-        memory=_memory(shard.ledger, start_rss),
+        memory=memory,
         advice=[],
-        limits=shard.limits.as_dict(),
+        limits=limits.as_dict(),
         run=Run(round(elapsed, 6), int(decode.packets / elapsed), int(bytes_read / elapsed), 1),
         worst_streams=totals.worst.streams(),
         network=totals.network.summary(),
@@ -237,14 +325,6 @@ def _capture(info: CaptureInfo) -> Capture:
         skipped_bytes=info.skipped_bytes,
         decryption_secrets=info.decryption_secrets,
     )
-
-
-def _memory(ledger: Ledger, start_rss: int) -> Memory:
-    def reached(peak: Account | Ledger) -> PacketTime | None:
-        return PacketTime(seconds(peak.peak_ts), peak.peak_packet) if peak.peak else None
-
-    components = {a.name: Component(a.peak, a.limit, a.used, reached(a)) for a in ledger.accounts()}
-    return Memory(ledger.limit, ledger.peak, reached(ledger), ledger.pressure, components, Process(resident_bytes()[0], start_rss))
 
 
 def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:

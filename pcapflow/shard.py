@@ -6,13 +6,14 @@ were decoded, or `unbalanced` says so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.budget import Ledger
+from pcapflow.budget import Account, Ledger
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode import columns
 from pcapflow.decode.capture_health import Watch
@@ -21,15 +22,18 @@ from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts, SegmentColumns
 from pcapflow.decode.selection import Selection
 from pcapflow.decode.shares import Shares
+from pcapflow.fields import PacketTime
 from pcapflow.findings.collector import Collector
 from pcapflow.findings.totals import Totals
 from pcapflow.limits import Limits
 from pcapflow.options import Options
+from pcapflow.process_memory import resident_bytes
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.flow_table import FlowTable
 from pcapflow.reassembly.sizing import Needs
 from pcapflow.reassembly.skews import Skews
-from pcapflow.summary import Decode, DuplicatedByPlace, Memory, NotRead
+from pcapflow.records import seconds
+from pcapflow.summary import Component, Decode, DuplicatedByPlace, Memory, NotRead, Process
 
 
 class Part(NamedTuple):
@@ -52,6 +56,8 @@ class Partial(NamedTuple):
     needs: Needs
     skews: Skews
     memory: Memory
+    no_memory: bool
+    """An allocation failed."""
 
 
 class Shard:
@@ -167,9 +173,9 @@ class Shard:
             checksums_wrong=self._watch.wrong_checksums,
         )
 
-    def partial(self, memory: Memory) -> Partial:
-        """What a finished shard found, but for entries."""
-        return Partial(self.collector.totals, self._ctx.needs, self._ctx.skews, memory)
+    def partial(self, start_rss: int, *, no_memory: bool) -> Partial:
+        """What a finished shard found, but for entries; start_rss: see `memory`."""
+        return Partial(self.collector.totals, self._ctx.needs, self._ctx.skews, self.memory(start_rss), no_memory)
 
     def add(self, partial: Partial) -> None:
         """What another shard of the run found, when both are finished."""
@@ -181,3 +187,37 @@ class Shard:
         """Everything was added."""
         self.collector.tcp.clock_skew = self._ctx.skews.seconds()
         self.collector.totals.finish()
+
+    def memory(self, start_rss: int) -> Memory:
+        """What the shard took; start_rss: bytes that its process took before."""
+        ledger = self.ledger
+        components = {a.name: Component(a.peak, a.limit, a.used, _reached(a)) for a in ledger.accounts()}
+        return Memory(ledger.limit, ledger.peak, _reached(ledger), ledger.pressure, components, Process(resident_bytes()[0], start_rss))
+
+
+def _reached(peak: Account | Ledger) -> PacketTime | None:
+    return PacketTime(seconds(peak.peak_ts), peak.peak_packet) if peak.peak else None
+
+
+def together(memories: Sequence[Memory]) -> Memory:
+    """What all shards took: no more than all of them at their highest. Where that was reached is said of the highest."""
+    highest = max(memories, key=lambda one: one.peak_bytes)
+    components = {}
+    for name in highest.components:
+        of_each = [one.components[name] for one in memories]
+        most = max(of_each, key=lambda one: one.peak_bytes)
+        components[name] = Component(
+            sum(one.peak_bytes for one in of_each),
+            sum(one.limit_bytes for one in of_each),
+            sum(one.at_end_bytes for one in of_each),
+            most.peak_at,
+        )
+    process = Process(sum(one.process.peak_rss_bytes for one in memories), sum(one.process.start_rss_bytes for one in memories))
+    return Memory(
+        sum(one.limit_bytes for one in memories),
+        sum(one.peak_bytes for one in memories),
+        highest.peak_at,
+        any(one.pressure for one in memories),
+        components,
+        process,
+    )

@@ -66,6 +66,9 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
+        self.patient = False
+        """The first signal only makes `requested` true: whoever set this stops at its own time."""
+        self.requested = False
         self._waits = False
         self._replaced: dict[int, Any] = {}
 
@@ -93,6 +96,9 @@ class Interrupt:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         _seen.add(number)
+        if self.patient and not self.requested:
+            self.requested = True
+            return
         self.asked = True
         if self._waits:
             raise KeyboardInterrupt

@@ -251,6 +251,10 @@ class Trace:
 
     # --- what a run asks for
 
+    def read_in(self, limits: Limits) -> None:
+        """How large blocks are, from here on."""
+        self._limits = limits
+
     @property
     def infos(self) -> list[CaptureInfo]:
         """Of each capture, in the order in which they are taken."""

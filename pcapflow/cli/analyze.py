@@ -10,7 +10,7 @@ import click
 from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
-from pcapflow.cli.options import finish, looking, looking_options, run_options, settings
+from pcapflow.cli.options import finish, looking, looking_options, run_options, settings, workers_option
 from pcapflow.cli.output import Output, ReaderLeft, open_output
 from pcapflow.cli.sinks import load_sinks, open_sinks, refuse_clashes, sink_options
 from pcapflow.cli.values import SECTIONS, RecordTypes, Sections
@@ -50,6 +50,7 @@ Examples:
 @click.option("--memory", is_flag=True, help="The high-water mark of every account, whether or not its limit was near.")
 @sink_options
 @looking_options
+@workers_option
 @run_options
 def analyze(
     captures: tuple[str, ...],
@@ -131,7 +132,8 @@ class _Job:
         self.kinds = kinds
         self.quiet = quiet
 
-    def run(self, write: Any) -> Result:
+    def run(self, write: Any, separator: bytes | None = None) -> Result:
+        """write, separator: see `pipeline.run`."""
         from pcapflow import pipeline
         from pcapflow.cli.progress import progress_bar
 
@@ -145,6 +147,7 @@ class _Job:
                 flush=self.out.flush,
                 progress=progress,
                 sinks=self.beside,
+                separator=separator,
             )
         self.ending.begin()
         return result
@@ -156,7 +159,7 @@ def _ndjson(job: _Job) -> Result:
     from pcapflow.report.documents import NdjsonWriter
 
     writer = NdjsonWriter(job.out.json())
-    result = job.run(writer.records)
+    result = job.run(writer.records, writer.separator)
     writer.records([msgspec.json.encode(result.summary)])
     return result
 
@@ -165,7 +168,7 @@ def _document(job: _Job, *, records: bool) -> Result:
     from pcapflow.report.documents import DocumentWriter
 
     writer = DocumentWriter(job.out.json(), with_records=records)
-    result = job.run(writer.records if records else None)
+    result = job.run(writer.records if records else None, writer.separator)
     writer.summary(result.summary)
     return result
 

@@ -11,7 +11,7 @@ from pcapflow.body_options import Looking
 from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
-from pcapflow.cli.options import finish, run_options, settings
+from pcapflow.cli.options import finish, run_options, settings, workers_option
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.cli.sinks import refuse_one_place_twice
 
@@ -42,6 +42,7 @@ Examples:
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the values to FILE, which appears when it is whole."
 )
+@workers_option
 @run_options
 def extract(
     path: str,

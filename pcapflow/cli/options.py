@@ -137,6 +137,16 @@ def looking(given: Mapping[str, Any]) -> Looking:
     return Looking(sniff=given["sniff_json"], hashes=given["hash_bodies"], duplicate_keys=given["duplicate_keys"], shapes=given["shapes"])
 
 
+def workers_option(command: _Command) -> _Command:
+    """Adds how many processes share a run, for commands whose runs can be shared."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(1),
+        default=None,
+        help="Processes that share the work, each with its own connections; changes nothing but memory and speed.  [default: the processors, fewer for small captures]",
+    )(command)
+
+
 def run_options(command: _Command) -> _Command:
     """Adds them to a command."""
     for option in reversed(_OPTIONS):
@@ -179,6 +189,7 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
         packets=given["packets"],
         process_limit=given["process_limit"],
         simulate=dict(given["simulate"]),
+        workers=given.get("workers", 1),
     )
 
 

@@ -55,7 +55,7 @@ def _slow(s: Summary) -> list[str]:
     for row in s.endpoints:
         if row.duration is None or row.duration.p95 < _STALLED or row.parts is None or row.slowest is None:
             continue
-        name, share = shares(row.parts)[0]
+        name, share = next(iter(shares(row.parts)), ("", 0.0))  # none where all that was taken apart took no time
         if share >= _MOSTLY:
             lines.append(f"{share:.0%} of the time of {row.name} was {_PARTS[name]}{_command(s, row.slowest.connection)}")
         break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,22 +15,29 @@ Out = Callable[[bytes], object]
 class NdjsonWriter:
     """One record a line."""
 
+    separator = b"\n"
+    """Between records: pieces of several are as good as each by itself."""
+
     def __init__(self, out: Out) -> None:
         self._out = out
 
-    def records(self, lines: list[bytes]) -> None:
+    def records(self, lines: Sequence[bytes | memoryview]) -> None:
         """Encoded records, in order."""
-        self._out(b"\n".join(lines) + b"\n")
+        self._out(self.separator.join((*lines, b"")))
 
 
 class DocumentWriter:
     """One document: `schema`, then `records`, then what the summary says. The array is open while the capture is read."""
 
+    separator = b",\n"
+    """See `NdjsonWriter`."""
+
     def __init__(self, out: Out, *, with_records: bool) -> None:
         self._out = out
         self._with_records = with_records
         self._begun = False
-        self._separator = b"\n"
+        self._before = b"\n"
+        """What comes before the next record."""
 
     def _begin(self) -> None:
         if not self._begun:
@@ -39,11 +46,11 @@ class DocumentWriter:
             if self._with_records:
                 self._out(b',"records":[')
 
-    def records(self, lines: list[bytes]) -> None:
+    def records(self, lines: Sequence[bytes | memoryview]) -> None:
         """Encoded records, in order."""
         self._begin()
-        self._out(self._separator + b",\n".join(lines))
-        self._separator = b",\n"
+        self._out(self._before + self.separator.join(lines))
+        self._before = self.separator
 
     def summary(self, summary: Summary) -> None:
         """The rest of the document."""

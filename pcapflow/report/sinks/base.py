@@ -8,7 +8,7 @@ it was given, which wait where their reader is slow, and raise `OutputError` whe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pcapflow.budget import Ledger
 from pcapflow.entries import Entry, Kinds, takes
@@ -29,8 +29,6 @@ class Sink:
     """See `entries.takes`."""
     own = ""
     """The kind of entries that are made for this sink, and that no other gets; empty for none."""
-    wants_exchanges = False
-    """Whether it makes entries of its own kind of the HTTP exchanges."""
 
     def begin(self, ledger: Ledger) -> None:
         """The run begins."""
@@ -38,9 +36,9 @@ class Sink:
     def entries(self, some: list[Entry]) -> None:
         """Records, or what is this sink's own, in order."""
 
-    def exchange(self, found: ExchangeFound) -> bytes:
-        """An entry's line of an exchange, where `wants_exchanges`."""
-        return b""
+    def maker(self) -> Callable[[ExchangeFound], bytes] | None:
+        """What makes a line of an HTTP exchange, which comes back as an entry of this sink's own kind: a function of a module, since a worker may call it. None where it wants none."""
+        return None
 
     def block(self, ts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:
         """A block of packets was worked on: their times (ns since the epoch) and bytes on the wire, both int64 of shape (packets,)."""
@@ -55,8 +53,10 @@ class Sink:
 class Writer(NamedTuple):
     """Takes the lines of records of some kinds."""
 
-    write: Callable[[list[bytes]], object]
+    write: Callable[[list[Any]], object]
     kinds: Kinds
+    separator: bytes | None = None
+    """What it puts between lines: pieces of several with that between are as good; None for a line by itself alone."""
 
 
 def kinds_wanted(writer: Writer | None, sinks: Sequence[Sink]) -> tuple[Kinds, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import codecs
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -27,12 +28,15 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _NOT_SEEN = "not in the capture"
 
 
+def _line(exchange: ExchangeFound) -> bytes:
+    return msgspec.json.encode(_entry(exchange))
+
+
 class Har(Sink):
     """Writes the file around the entries."""
 
     kinds = frozenset()
     own = "har"
-    wants_exchanges = True
 
     def __init__(self, out: Out) -> None:
         self._out = out
@@ -46,9 +50,9 @@ class Har(Sink):
             self._out(entry.line)
             self._separator = b",\n"
 
-    def exchange(self, found: ExchangeFound) -> bytes:
+    def maker(self) -> Callable[[ExchangeFound], bytes]:
         """See `Sink`."""
-        return msgspec.json.encode(_entry(found))
+        return _line
 
     def finish(self) -> None:
         """Close the array."""

@@ -1,0 +1,1 @@
+"""Several processes that read one trace, each its own connections."""

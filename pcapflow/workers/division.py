@@ -1,0 +1,157 @@
+"""How a run is divided: into how many parts, and what each has of its limits.
+
+Contract: `divide` decides when the captures are open and the sinks have what they need, and gives a `Division`. Invariant: what all parts may take together, and what waits between them, is
+within the run's memory limit; one worker has the limits of the run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pcapflow.budget import Ledger
+from pcapflow.capture.interrupt import Interrupt
+from pcapflow.capture.trace import Trace
+from pcapflow.decode import columns
+from pcapflow.decode.segments import DecodeCounts
+from pcapflow.decode.shares import BUCKETS, buckets_of, costs_of
+from pcapflow.errors import PcapflowError
+from pcapflow.findings.answers import table_bytes
+from pcapflow.findings.listening import Who
+from pcapflow.limits import Limits
+from pcapflow.memory_scale import LEAST_SHARE, shares_of
+from pcapflow.options import Options
+from pcapflow.shard import WHOLE, Part
+from pcapflow.workers.job import Job
+
+QUEUE_BYTES = 4 << 20
+"""Of each worker: a few blocks' records."""
+_WORTH = 24 << 20
+"""Bytes of captures for each worker, from which on the quarter of a second that starting it takes is less than what it saves."""
+_SAMPLE = 8 << 20
+"""Bytes of the captures that are looked at before, to tell how much each connection is of the whole."""
+
+
+class Division:
+    """One run's."""
+
+    def __init__(self, workers: int, limits: Limits, whole: Limits, ledger: Ledger, sampled: npt.NDArray[np.int64] | None = None) -> None:
+        """limits: of each part; whole: of the run."""
+        self.workers = workers
+        self.limits = limits
+        self.table_bytes = table_bytes(whole)
+        self.queue = 0
+        """Bytes of entries of each part that may wait for others."""
+        self._ledger = ledger
+        self._sampled = sampled
+        self.part = WHOLE if workers == 1 else Part(0, workers, sampled)
+
+    def jobs(self, paths: Sequence[str], options: Options, who: Who, separator: bytes | None, *, takes: bool) -> list[Job]:
+        """Of all parts but the first."""
+        return [
+            Job(
+                list(paths),
+                self.limits,
+                options,
+                Part(number, self.workers, self._sampled),
+                who,
+                self.table_bytes,
+                takes,
+                separator or b"\n",
+                self.queue,
+            )
+            for number in range(1, self.workers)
+        ]
+
+    def release(self) -> None:
+        """Nothing waits any more."""
+        self._ledger.output.release(self.workers * self.queue)
+
+
+def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, alone: bool) -> Division:
+    """For captures that are open; ledger: of the run, which is the first part's from here on. alone: the run cannot be divided."""
+    workers = 1 if alone else _workers(limits, options, trace, ledger)
+    if workers == 1:
+        return Division(1, limits, limits, ledger)
+    queue = min(QUEUE_BYTES, limits.memory_limit // (8 * workers))
+    if not ledger.output.reserve(workers * queue):
+        return Division(1, limits, limits, ledger)
+    part = replace(limits, **shares_of(limits.as_dict(), limits.memory_limit - ledger.used, workers))
+    division = Division(workers, part, limits, ledger, _sampled([info.path for info in trace.infos], limits))
+    division.queue = queue
+    ledger.leave(part)
+    return division
+
+
+def _workers(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int:
+    """How many processes share the run. One where they would have to share what can be read once, or what fails on purpose."""
+    if options.workers == 1 or options.simulate or options.process_limit is not None or options.looks_for is not None:
+        return 1
+    size = trace.size
+    if size is None:
+        return 1
+    wanted = options.workers or min(processors(), max(1, size // _WORTH))
+    return max(1, min(wanted, (limits.memory_limit - ledger.used) // LEAST_SHARE))
+
+
+def processors() -> int:
+    """Those that this process may use: the fewest of the system's, those that it is bound to, and its control group's share of their time."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return bound if quota is None else max(1, min(bound, int(quota)))
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Processors that the control groups of this process leave it; None for no bound. Both versions of control groups: `cpu.max` (cgroup-v2.rst of the kernel), and
+    `cpu.cfs_quota_us` (sched-bwc.rst).
+    """
+    found: list[float] = []
+    for folder, name in _groups(root):
+        try:
+            if name == "cpu.max":
+                quota, period = (folder / name).read_text(encoding="ascii").split()[:2]
+            else:
+                quota, period = ((folder / one).read_text(encoding="ascii") for one in (name, "cpu.cfs_period_us"))
+            if quota.strip() not in ("max", "-1"):
+                found.append(int(quota) / int(period))
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return min(found, default=None)
+
+
+def _groups(root: Path) -> list[tuple[Path, str]]:
+    """Folders of the control groups of this process and those above it, and the file that has the quota."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        base, name = (root / "sys/fs/cgroup/cpu", "cpu.cfs_quota_us") if controllers else (root / "sys/fs/cgroup", "cpu.max")
+        parts = [part for part in path.split("/") if part and part != ".."]
+        found += [(base.joinpath(*parts[:depth]), name) for depth in range(len(parts) + 1)]
+    return found
+
+
+def _sampled(paths: Sequence[str], limits: Limits) -> npt.NDArray[np.int64] | None:
+    """What the connections at the beginning of the captures cost, by bucket."""
+    costs = np.zeros(BUCKETS, dtype=np.int64)
+    ledger = Ledger(limits)
+    try:
+        with Trace(paths[:1], limits, ledger, Interrupt()) as trace:
+            for block in trace.blocks():
+                segments = columns.decode(block, DecodeCounts())
+                costs += np.bincount(buckets_of(segments), weights=costs_of(segments), minlength=BUCKETS).astype(np.int64)
+                if trace.position >= _SAMPLE:
+                    break
+    except PcapflowError:
+        return None
+    return costs

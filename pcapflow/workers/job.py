@@ -1,0 +1,52 @@
+"""What a worker is told to do. Values; they cross a process."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from pcapflow.entries import Entry
+from pcapflow.findings.listening import Who
+from pcapflow.limits import Limits
+from pcapflow.options import Options
+from pcapflow.shard import Part
+
+
+class Job(NamedTuple):
+    """One shard of a run."""
+
+    paths: list[str]
+    limits: Limits
+    """The shard's: its part of the run's memory."""
+    options: Options
+    part: Part
+    who: Who
+    table_bytes: int
+    """See `Collector`."""
+    takes: bool
+    """Whether somebody takes entries."""
+    separator: bytes
+    """What stands between lines as they are written."""
+    shared_bytes: int
+    """Of the memory that entries go through."""
+    shared: int = -1
+    """Its descriptor, which the process inherits."""
+
+
+class Link(Protocol):
+    """Whoever wanted the job, as it sees that."""
+
+    def ask(self, taken: int) -> int | None:
+        """See `gate.Ask`."""
+        ...
+
+    def take(self, some: list[Entry]) -> object:
+        """Entries, in order."""
+        ...
+
+    def reached(self, packet: int) -> None:
+        """All that packets up to that one completed was given."""
+        ...
+
+    def end(self) -> None:
+        """No block comes any more."""
+        ...

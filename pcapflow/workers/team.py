@@ -1,0 +1,248 @@
+"""The processes that share a run, as the one that started them sees them.
+
+Contract: `Team` starts a process for each part but the first, which is its own; `advance` hands on what is in order of all that came, `stop` lets all end behind the same packet, `results` waits for
+what they counted. Invariant: of each part at most `queue` bytes of entries wait for those of others, those of the workers in memory that they share with this process: then the part waits
+itself. A worker that is gone before its result ends the run with `WorkerError`; on leaving the context no process is left.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Any, Self
+
+from pcapflow.entries import Entry
+from pcapflow.errors import WorkerError
+from pcapflow.shard import Partial
+from pcapflow.workers.frames import Frame, place_of
+from pcapflow.workers.job import Job
+from pcapflow.workers.link import ENTRIES, FAILED, GONE, JOB, PAUSE, PAUSED, PIECE, REACHED, RESULT, SHARED, UNTIL, Inbox, Message, message
+from pcapflow.workers.merge import BEYOND, Merge
+from pcapflow.workers.ring import mapped, shared
+
+_STEP = 256 << 10
+_LOOKS = 0.5
+"""Seconds between two looks at signals while others are waited for."""
+_START = "import sys; sys.path[:] = {path!r}; from pcapflow.workers import worker; worker.get_ready(); from pcapflow.pipeline import work; worker.main(work)"
+
+
+class _Worker:
+    """One process."""
+
+    def __init__(self, job: Job) -> None:
+        """Raises OSError where it cannot be started."""
+        self.number = job.part.number
+        self.paused: int | None = None
+        """Behind which packet it waits."""
+        self.result: Partial | None = None
+        self.failed: tuple[int, str] | None = None
+        fd = shared(job.shared_bytes) if job.takes else -1
+        try:
+            self._memory = memoryview(mapped(fd, job.shared_bytes)) if job.takes else memoryview(b"")
+            self.process = subprocess.Popen(  # noqa: S603 - this interpreter
+                [sys.executable, "-c", _START.format(path=sys.path)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[fd] if job.takes else [],
+            )  # fmt: skip
+        finally:
+            if job.takes:
+                os.close(fd)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self._orders = self.process.stdin.fileno()
+        os.set_blocking(self._orders, False)
+        self._unsent = bytearray()
+        self.answers = self.process.stdout.fileno()
+        self.inbox = Inbox(self.answers)
+        self.pieces: deque[bool] = deque()
+        """Of each frame that waits to be merged, whether it lies in the shared memory."""
+        self.order(JOB, pickle.dumps(job._replace(shared=fd), pickle.HIGHEST_PROTOCOL))
+
+    def order(self, kind: bytes, body: bytes = b"") -> None:
+        """Tell it something; what does not go at once goes later (`push`)."""
+        self._unsent += message(kind, body)
+        self.push()
+
+    def push(self) -> None:
+        """Send what is to be sent, as far as it goes."""
+        with suppress(OSError):  # it waits, or it is gone, which whoever reads its answers sees
+            while self._unsent:
+                del self._unsent[: os.write(self._orders, self._unsent)]
+
+    def frame(self, told: Message) -> Frame:
+        """The entries of a message."""
+        in_memory = told.kind == SHARED
+        self.pieces.append(in_memory)
+        if not in_memory:
+            return Frame.unpacked(told.body)
+        at, n = PIECE.unpack(told.body)
+        return Frame.unpacked(self._memory[at : at + n])
+
+    def gone(self, frames: int) -> None:
+        """So many of its frames are written."""
+        n = sum(self.pieces.popleft() for _ in range(frames))
+        if n:
+            self.order(GONE, b"%d" % n)
+
+    def end(self) -> None:
+        """It is not needed any more."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+
+
+class Team:
+    """One run's."""
+
+    def __init__(self, jobs: Sequence[Job], out: Callable[[list[Any]], object] | None, *, whole: bool) -> None:
+        """jobs: of the parts from 1 on. out: takes what is in order: entries where whole, else lines in pieces."""
+        self._merge = Merge(len(jobs) + 1)
+        self._out = out
+        self._whole = whole
+        self._separator, self._queue = jobs[0].separator, jobs[0].shared_bytes
+        self._ended = False
+        self._selector = selectors.DefaultSelector()
+        self._workers: list[_Worker] = []
+        try:
+            with _signals_wait():
+                for job in jobs:
+                    self._workers.append(_Worker(job))
+        except OSError as e:
+            self._close()
+            raise WorkerError(f"a worker cannot be started: {e.strerror}") from None
+        for worker in self._workers:
+            self._selector.register(worker.answers, selectors.EVENT_READ, worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """No process is left."""
+        self._selector.close()
+        for worker in self._workers:
+            worker.end()
+
+    # --- what the workers say
+
+    def _look(self, seconds: float | None) -> None:
+        """Take what they said, and wait for something where nothing is there; None for not at all. Raises `WorkerError` where one failed."""
+        for key, _ in self._selector.select(seconds if seconds is not None else 0):
+            worker: _Worker = key.data
+            worker.inbox.fill()
+            for told in worker.inbox.messages():
+                self._hear(worker, told)
+            if worker.inbox.ended:
+                self._selector.unregister(worker.answers)
+                if worker.result is None and worker.failed is None:
+                    worker.failed = _how_it_ended(worker.process)
+        for worker in self._workers:
+            worker.push()
+            if worker.failed is not None:
+                status, problem = worker.failed
+                name = f"worker {worker.number + 1} of {len(self._workers) + 1} (process {worker.process.pid})"
+                raise WorkerError(f"{name} {problem}: its connections were not read to the end", status)
+
+    def _hear(self, worker: _Worker, told: Message) -> None:
+        merge, number = self._merge, worker.number
+        if told.kind in (ENTRIES, SHARED):
+            merge.put(number, worker.frame(told))
+        elif told.kind == REACHED:
+            merge.reached(number, (int(told.body), BEYOND))
+        elif told.kind == PAUSED:
+            worker.paused = int(told.body)
+        elif told.kind == RESULT:
+            worker.result = pickle.loads(told.body)  # noqa: S301 - from a process of ours
+            merge.reached(number, (BEYOND, BEYOND))
+        elif told.kind == FAILED:
+            status, problem = pickle.loads(told.body)  # noqa: S301 - from a process of ours
+            worker.failed = status, f"failed ({problem})"
+
+    # --- what the first part does
+
+    def take(self, some: list[Entry]) -> None:
+        """The first part's own entries, in order."""
+        self._merge.put(0, Frame.of(some, self._separator, at_the_end=self._ended))
+        if self._merge.held[0] <= self._queue:
+            return
+        self._hand_on()
+        while self._merge.held[0] > self._queue:  # it waits for the others
+            self._hand_on(_LOOKS)
+
+    def advance(self, packet: int) -> None:
+        """The first part's entries up to that packet were taken: hand on what is in order."""
+        self._merge.reached(0, (place_of(packet, at_the_end=False), BEYOND))
+        self._hand_on()
+
+    def _hand_on(self, seconds: float | None = None) -> None:
+        """Everything that is in order now, or, where nothing came, in so many seconds."""
+        self._look(seconds)
+        ready = self._merge.ready()
+        if self._out is not None:
+            for some in (ready.entries if self._whole else ready.pieces)(_STEP):
+                self._out(some)
+        for worker in self._workers:
+            frames = self._merge.done(worker.number)
+            if frames:
+                worker.gone(frames)
+
+    def stop(self, taken: int) -> int:
+        """The first part took packets up to that one, and is to end: up to which packet all go on."""
+        for worker in self._workers:
+            worker.order(PAUSE)
+        while any(worker.paused is None and worker.result is None for worker in self._workers):
+            self._hand_on(_LOOKS)
+        until = max(taken, *(worker.paused or 0 for worker in self._workers))
+        for worker in self._workers:
+            worker.order(UNTIL, b"%d" % until)
+        return until
+
+    def end(self) -> None:
+        """No block comes any more: what the first part still finds stands behind its last packet."""
+        self._ended = True
+
+    def results(self) -> list[Partial]:
+        """What the others counted. All entries are handed on then."""
+        self._merge.reached(0, (BEYOND, BEYOND))
+        self._hand_on()
+        while any(worker.result is None for worker in self._workers):
+            self._hand_on(_LOOKS)
+        return [worker.result for worker in self._workers if worker.result is not None]
+
+
+def _how_it_ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """The status and what is said of a process that gave no result."""
+    code = process.wait()
+    return WorkerError("").exit_status, f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Processes that begin in here see none of the signals that ask a run to stop, until they say so; this one sees them behind."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,129 @@
+"""The process of a worker: reads the same captures as all others, and works on its own connections.
+
+Contract: `main` takes what does the work, and one job from standard input, puts entries into shared memory as they are found, and sends what it counted at the end to what was standard output.
+Invariant: it ends when whoever started it is gone, and it takes no signal that is meant for that: SIGINT and SIGTERM go to a whole group of processes.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+
+from pcapflow.entries import Entry
+from pcapflow.errors import OUT_OF_MEMORY, PcapflowError
+from pcapflow.shard import Partial
+from pcapflow.workers.frames import packed, place_of
+from pcapflow.workers.job import Job, Link
+from pcapflow.workers.link import ENTRIES, FAILED, GONE, JOB, PAUSE, PAUSED, PIECE, REACHED, RESULT, SHARED, UNTIL, message, receive
+from pcapflow.workers.ring import Room, mapped
+
+
+class _Link:
+    """The worker's side."""
+
+    def __init__(self, answers: int, job: Job) -> None:
+        self._answers = answers
+        self._separator = job.separator
+        self._room = Room(job.shared_bytes)
+        self._memory = mapped(job.shared, job.shared_bytes) if job.takes else None
+        self._changed = threading.Condition()
+        self._paused = False
+        self._told = False
+        self._until: int | None = None
+        self._at_the_end = False
+
+    def listen(self) -> None:
+        """Takes orders, in a thread of its own."""
+        while (order := receive(sys.stdin.buffer)) is not None:
+            with self._changed:
+                if order.kind == PAUSE:
+                    self._paused = True
+                elif order.kind == UNTIL:
+                    self._until = int(order.body)
+                    self._paused = self._told = True
+                elif order.kind == GONE:
+                    self._room.gone(int(order.body))
+                self._changed.notify_all()
+        os._exit(OUT_OF_MEMORY)  # whoever wanted this is gone
+
+    def ask(self, taken: int) -> int | None:
+        """See `gate.Ask`."""
+        if self._paused:
+            with self._changed:
+                if not self._told:
+                    self._send(PAUSED, b"%d" % taken)
+                while not self._told:
+                    self._changed.wait()
+        return self._until
+
+    def take(self, some: list[Entry]) -> None:
+        """Entries, in order."""
+        piece = packed(some, self._separator, at_the_end=self._at_the_end)
+        if self._memory is None or not self._room.fits(len(piece)):
+            self._send(ENTRIES, piece)
+            return
+        with self._changed:
+            while (at := self._room.place(len(piece))) is None:
+                self._changed.wait()
+        self._memory[at : at + len(piece)] = piece
+        self._send(SHARED, PIECE.pack(at, len(piece)))
+
+    def reached(self, packet: int) -> None:
+        """All that packets up to that one completed was given."""
+        self._send(REACHED, b"%d" % place_of(packet, at_the_end=False))
+
+    def end(self) -> None:
+        """What comes now stands behind the last packet."""
+        self._at_the_end = True
+
+    def answer(self, kind: bytes, value: object) -> None:
+        """The last message."""
+        self._send(kind, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+
+    def _send(self, kind: bytes, body: bytes | bytearray) -> None:
+        left = memoryview(message(kind, body))
+        while left:
+            left = left[os.write(self._answers, left) :]
+
+
+def get_ready() -> None:
+    """Before anything is imported that takes long."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+
+
+def main(work: Callable[[Job, Link], Partial]) -> None:
+    """Until the job is done."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what anybody prints is no message
+    order = receive(sys.stdin.buffer)
+    if order is None or order.kind != JOB:
+        return
+    job: Job = pickle.loads(order.body)  # noqa: S301 - from whoever started this process
+    with suppress(BrokenPipeError):
+        _answer(work, job, _Link(answers, job))
+    os._exit(0)
+
+
+def _answer(work: Callable[[Job, Link], Partial], job: Job, link: _Link) -> None:
+    threading.Thread(target=link.listen, daemon=True).start()
+    try:
+        found = work(job, link)
+    except BrokenPipeError:
+        raise
+    except PcapflowError as e:
+        link.answer(FAILED, (e.exit_status, str(e)))
+    except MemoryError:
+        link.answer(FAILED, (OUT_OF_MEMORY, "out of memory"))
+    except BaseException:  # noqa: BLE001 - said by who started this process
+        link.answer(FAILED, (70, f"internal error: {traceback.format_exc(limit=-3)}"))
+    else:
+        link.answer(RESULT, found)
