@@ -157,9 +157,7 @@ class Ledger:
         """Beside what is used already each account, and all together, may take what those limits say, and no more."""
         bounds = limits.as_dict()
         for account in self.accounts():
-            account.limit = min(
-                account.limit, account.used + min(bounds.get(f"{account.name}_total", limits.memory_limit), limits.memory_limit)
-            )
+            account.limit = account.used + min(bounds.get(f"{account.name}_total", limits.memory_limit), limits.memory_limit)
         self.limit = min(self.limit, self.used + limits.memory_limit)
 
     def at(self, packet: int, ts: int) -> None:

@@ -24,7 +24,7 @@ def place_of(packet: int, *, at_the_end: bool) -> int:
     return 2 * packet + at_the_end
 
 
-def _columns(entries: Sequence[Entry], at_the_end: bool) -> tuple[I64, npt.NDArray[np.uint16], tuple[str, ...], tuple[bytes, ...]]:
+def _columns(entries: Sequence[Entry], *, at_the_end: bool) -> tuple[I64, npt.NDArray[np.uint16], tuple[str, ...], tuple[bytes, ...]]:
     """int64 (3, n): places, connections and lengths of the lines; uint16 (n,): of their kinds; these; the lines."""
     packets, connections, _, _, _, kinds, lines = zip(*entries, strict=True)
     named = {kind: i for i, kind in enumerate(dict.fromkeys(kinds))}
@@ -39,7 +39,7 @@ def _columns(entries: Sequence[Entry], at_the_end: bool) -> tuple[I64, npt.NDArr
 
 def packed(entries: Sequence[Entry], separator: bytes, *, at_the_end: bool = False) -> bytearray:
     """Some entries, in order; at least one."""
-    columns, codes, kinds, lines = _columns(entries, at_the_end)
+    columns, codes, kinds, lines = _columns(entries, at_the_end=at_the_end)
     names = "\n".join(kinds).encode()
     data = bytearray(_HEADER.pack(len(entries), len(names), len(separator)))
     for part in (names, columns.tobytes(), codes.tobytes(), separator.join(lines)):
@@ -64,7 +64,7 @@ class Frame(NamedTuple):
     @classmethod
     def of(cls, entries: Sequence[Entry], separator: bytes, *, at_the_end: bool = False) -> Self:
         """What `packed` would make, without the way there."""
-        columns, codes, kinds, lines = _columns(entries, at_the_end)
+        columns, codes, kinds, lines = _columns(entries, at_the_end=at_the_end)
         return cls._of(columns, codes, kinds, memoryview(separator.join(lines)), len(separator))
 
     @classmethod

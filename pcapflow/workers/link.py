@@ -16,8 +16,8 @@ MESSAGE_MAX = 1 << 31
 """Bytes of one message: a block's entries come in steps, and a line is never so long."""
 _AT_ONCE = 1 << 16
 
-JOB, PAUSE, UNTIL, GONE = b"J", b"P", b"U", b"G"
-"""To a worker: what to do; stop before the next block, and say where that is; go on up to that packet, and end; so many pieces were taken out of the shared memory."""
+PAUSE, UNTIL, GONE = b"P", b"U", b"G"
+"""To a worker: stop before the next block, and say where that is; go on up to that packet, and end; so many pieces were taken out of the shared memory."""
 ENTRIES, SHARED, REACHED, PAUSED, RESULT, FAILED = b"E", b"S", b"R", b"B", b"D", b"X"
 """From a worker: entries in order; the same, in the shared memory; no entry comes any more that a packet completes up to that one; where it stopped; what it found; why it failed."""
 PIECE = struct.Struct("<QQ")

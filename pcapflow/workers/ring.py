@@ -24,6 +24,16 @@ def shared(size: int) -> int:
     return fd
 
 
+def filled(data: bytes) -> int:
+    """A descriptor from which a child process can read those bytes. Raises OSError."""
+    fd = shared(len(data))
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 def mapped(fd: int, size: int) -> mmap.mmap:
     """That memory."""
     return mmap.mmap(fd, size)

@@ -24,14 +24,14 @@ from pcapflow.errors import WorkerError
 from pcapflow.shard import Partial
 from pcapflow.workers.frames import Frame, place_of
 from pcapflow.workers.job import Job
-from pcapflow.workers.link import ENTRIES, FAILED, GONE, JOB, PAUSE, PAUSED, PIECE, REACHED, RESULT, SHARED, UNTIL, Inbox, Message, message
+from pcapflow.workers.link import ENTRIES, FAILED, GONE, PAUSE, PAUSED, PIECE, REACHED, RESULT, SHARED, UNTIL, Inbox, Message, message
 from pcapflow.workers.merge import BEYOND, Merge
-from pcapflow.workers.ring import mapped, shared
+from pcapflow.workers.ring import filled, mapped, shared
 
 _STEP = 256 << 10
 _LOOKS = 0.5
 """Seconds between two looks at signals while others are waited for."""
-_START = "import sys; sys.path[:] = {path!r}; from pcapflow.workers import worker; worker.get_ready(); from pcapflow.pipeline import work; worker.main(work)"
+_START = "import sys; sys.path[:] = {path!r}; from pcapflow.workers import worker; worker.get_ready(); from pcapflow.pipeline import work; worker.main(work, {order})"
 
 
 class _Worker:
@@ -44,37 +44,29 @@ class _Worker:
         """Behind which packet it waits."""
         self.result: Partial | None = None
         self.failed: tuple[int, str] | None = None
-        fd = shared(job.shared_bytes) if job.takes else -1
+        given = [shared(job.shared_bytes)] if job.takes else []
         try:
-            self._memory = memoryview(mapped(fd, job.shared_bytes)) if job.takes else memoryview(b"")
+            self._memory = memoryview(mapped(given[0], job.shared_bytes)) if job.takes else memoryview(b"")
+            given.append(filled(pickle.dumps(job._replace(shared=given[0] if job.takes else -1), pickle.HIGHEST_PROTOCOL)))
+            program = _START.format(path=sys.path, order=given[-1])
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-c", _START.format(path=sys.path)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[fd] if job.takes else [],
-            )  # fmt: skip
+                [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=given
+            )
         finally:
-            if job.takes:
+            for fd in given:
                 os.close(fd)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._orders = self.process.stdin.fileno()
-        os.set_blocking(self._orders, False)
-        self._unsent = bytearray()
         self.answers = self.process.stdout.fileno()
         self.inbox = Inbox(self.answers)
         self.pieces: deque[bool] = deque()
         """Of each frame that waits to be merged, whether it lies in the shared memory."""
-        self.order(JOB, pickle.dumps(job._replace(shared=fd), pickle.HIGHEST_PROTOCOL))
 
     def order(self, kind: bytes, body: bytes = b"") -> None:
-        """Tell it something; what does not go at once goes later (`push`)."""
-        self._unsent += message(kind, body)
-        self.push()
-
-    def push(self) -> None:
-        """Send what is to be sent, as far as it goes."""
-        with suppress(OSError):  # it waits, or it is gone, which whoever reads its answers sees
-            while self._unsent:
-                del self._unsent[: os.write(self._orders, self._unsent)]
+        """Tell it something; it always listens."""
+        with suppress(OSError):  # it is gone, which whoever reads its answers sees
+            os.write(self._orders, message(kind, body))
 
     def frame(self, told: Message) -> Frame:
         """The entries of a message."""
@@ -149,7 +141,6 @@ class Team:
                 if worker.result is None and worker.failed is None:
                     worker.failed = _how_it_ended(worker.process)
         for worker in self._workers:
-            worker.push()
             if worker.failed is not None:
                 status, problem = worker.failed
                 name = f"worker {worker.number + 1} of {len(self._workers) + 1} (process {worker.process.pid})"

@@ -1,6 +1,6 @@
 """The process of a worker: reads the same captures as all others, and works on its own connections.
 
-Contract: `main` takes what does the work, and one job from standard input, puts entries into shared memory as they are found, and sends what it counted at the end to what was standard output.
+Contract: `main` takes what does the work, and one job from an inherited descriptor, puts entries into shared memory as they are found, and sends what it counted at the end to what was standard output.
 Invariant: it ends when whoever started it is gone, and it takes no signal that is meant for that: SIGINT and SIGTERM go to a whole group of processes.
 """
 
@@ -20,7 +20,7 @@ from pcapflow.errors import OUT_OF_MEMORY, PcapflowError
 from pcapflow.shard import Partial
 from pcapflow.workers.frames import packed, place_of
 from pcapflow.workers.job import Job, Link
-from pcapflow.workers.link import ENTRIES, FAILED, GONE, JOB, PAUSE, PAUSED, PIECE, REACHED, RESULT, SHARED, UNTIL, message, receive
+from pcapflow.workers.link import ENTRIES, FAILED, GONE, PAUSE, PAUSED, PIECE, REACHED, RESULT, SHARED, UNTIL, message, receive
 from pcapflow.workers.ring import Room, mapped
 
 
@@ -100,14 +100,12 @@ def get_ready() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
-def main(work: Callable[[Job, Link], Partial]) -> None:
-    """Until the job is done."""
+def main(work: Callable[[Job, Link], Partial], order: int) -> None:
+    """Until the job is done; order: the descriptor from which it is read."""
     answers = os.dup(1)
     os.dup2(2, 1)  # what anybody prints is no message
-    order = receive(sys.stdin.buffer)
-    if order is None or order.kind != JOB:
-        return
-    job: Job = pickle.loads(order.body)  # noqa: S301 - from whoever started this process
+    with os.fdopen(order, "rb") as file:
+        job: Job = pickle.load(file)  # noqa: S301 - from whoever started this process
     with suppress(BrokenPipeError):
         _answer(work, job, _Link(answers, job))
     os._exit(0)
