@@ -63,7 +63,7 @@ class Account:
     def is_half_free(self, n: int) -> bool:
         """Whether with n bytes more at least half of the account and of the whole were free still: for what can do without, and is not to be why others are refused."""
         ledger = self._ledger
-        return 2 * (self.used + n) <= self.limit and 2 * (ledger.used + n) <= ledger.limit
+        return 2 * (self.used + n) <= self.limit and 2 * (ledger.used + n) <= ledger.limit + ledger.aside
 
     def refusal(self) -> tuple[str, int]:
         """The limit that refused the last reservation that was refused, and its value."""
@@ -111,7 +111,7 @@ class Ledger:
     """All accounts of one run under one limit."""
 
     __slots__ = (
-        "blocks", "connections", "content", "fragments", "history", "http", "json", "limit", "output",
+        "aside", "blocks", "connections", "content", "fragments", "history", "http", "json", "limit", "output",
         "packet", "peak", "peak_packet", "peak_ts", "plugins", "pressure", "refused", "rings", "ts", "used",
     )  # fmt: skip
 
@@ -124,6 +124,8 @@ class Ledger:
         self.peak = 0
         self.peak_packet = 0
         self.peak_ts = 0
+        self.aside = 0
+        """Bytes that were used when the rest was divided (`leave`): of the rest a half is free, or not."""
         self.pressure = False
         self.refused = "memory_limit"
         """The limit that refused the last reservation that was refused."""
@@ -159,6 +161,7 @@ class Ledger:
         for account in self.accounts():
             account.limit = account.used + min(bounds.get(f"{account.name}_total", limits.memory_limit), limits.memory_limit)
         self.limit = min(self.limit, self.used + limits.memory_limit)
+        self.aside = self.used
 
     def at(self, packet: int, ts: int) -> None:
         """The packet number and time (ns) that further high-water marks are put down to."""

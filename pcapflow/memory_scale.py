@@ -40,7 +40,8 @@ def shares_of(limits: Mapping[str, int], room: int, workers: int) -> dict[str, i
     share = room // workers
     bounds = bounds_under(share, limits)
     bounds["copies_window"] = limits["copies_window"]
-    bounds["output_total"] = min(limits["output_total"], share // 2)
+    for name in ("output_total", "json_total"):
+        bounds[name] = min(limits[name], share // 2)
     for name in ("max_connections", "max_half_open", "max_finals", "max_vlan_pairs"):
         bounds[name] = -(-limits[name] // workers)
     return bounds
