@@ -118,7 +118,7 @@ def run(
         stack.enter_context(_known_digits())
         hard_limit = stack.enter_context(HardLimit(options.process_limit))
         trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
-        division = divide(limits, options, trace, ledger, alone=follow is not None)
+        division = divide(limits, options, trace, ledger, alone=follow is not None, takes=take is not None)
         trace.read_in(division.limits)
         team = None
         if division.workers > 1:

@@ -43,6 +43,7 @@ class Part(NamedTuple):
     """The first, 0, counts what belongs to no connection."""
     of: int
     sampled: npt.NDArray[np.int64] | None = None
+    merges: bool = False
     """See `Shares`."""
 
 
@@ -71,7 +72,7 @@ class Shard:
         self._options = options
         self._selection = Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
         self._ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
-        self._shares = Shares(part.of, part.sampled) if part.of > 1 else None
+        self._shares = Shares(part.of, part.sampled, merges=part.merges) if part.of > 1 else None
         self._number = part.number
         self._table = FlowTable(self._ctx, collector, self._own, walk_all=options.walk_all, vlan_key=options.vlan_key)
         self._counts, self._watch = DecodeCounts(), Watch()

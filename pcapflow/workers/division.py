@@ -40,52 +40,37 @@ _SAMPLE = 8 << 20
 class Division:
     """One run's."""
 
-    def __init__(self, workers: int, limits: Limits, whole: Limits, ledger: Ledger, sampled: npt.NDArray[np.int64] | None = None) -> None:
-        """limits: of each part; whole: of the run."""
-        self.workers = workers
+    def __init__(self, parts: list[Part], limits: Limits, whole: Limits, ledger: Ledger, queue: int = 0) -> None:
+        """limits: of each part; whole: of the run; queue: bytes of entries of each part that may wait for others, which are reserved."""
+        self.workers = len(parts)
+        self.part = parts[0]
         self.limits = limits
         self.table_bytes = table_bytes(whole)
-        self.queue = 0
-        """Bytes of entries of each part that may wait for others."""
+        self._others = parts[1:]
         self._ledger = ledger
-        self._sampled = sampled
-        self.part = WHOLE if workers == 1 else Part(0, workers, sampled)
+        self._queue = queue
 
     def jobs(self, paths: Sequence[str], options: Options, who: Who, separator: bytes | None, *, takes: bool) -> list[Job]:
-        """Of all parts but the first."""
-        return [
-            Job(
-                list(paths),
-                self.limits,
-                options,
-                Part(number, self.workers, self._sampled),
-                who,
-                self.table_bytes,
-                takes,
-                separator or b"\n",
-                self.queue,
-            )
-            for number in range(1, self.workers)
-        ]
+        """Of all parts but the first. takes: whether somebody takes entries; separator: what stands between them."""
+        between = separator or b"\n"
+        return [Job(list(paths), self.limits, options, part, who, self.table_bytes, takes, between, self._queue) for part in self._others]
 
     def release(self) -> None:
         """Nothing waits any more."""
-        self._ledger.output.release(self.workers * self.queue)
+        self._ledger.output.release(self.workers * self._queue)
 
 
-def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, alone: bool) -> Division:
-    """For captures that are open; ledger: of the run, which is the first part's from here on. alone: the run cannot be divided."""
+def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, alone: bool, takes: bool) -> Division:
+    """For captures that are open; ledger: of the run, which is the first part's from here on. alone: the run cannot be divided; takes: somebody takes entries."""
     workers = 1 if alone else _workers(limits, options, trace, ledger)
-    if workers == 1:
-        return Division(1, limits, limits, ledger)
-    queue = min(QUEUE_BYTES, limits.memory_limit // (8 * workers))
-    if not ledger.output.reserve(workers * queue):
-        return Division(1, limits, limits, ledger)
-    part = replace(limits, **shares_of(limits.as_dict(), limits.memory_limit - ledger.used, workers))
-    division = Division(workers, part, limits, ledger, _sampled([info.path for info in trace.infos], limits))
-    division.queue = queue
-    ledger.leave(part)
-    return division
+    queue = min(QUEUE_BYTES, limits.memory_limit // (8 * workers)) if takes else 0
+    if workers == 1 or not ledger.output.reserve(workers * queue):
+        return Division([WHOLE], limits, limits, ledger)
+    bounds = replace(limits, **shares_of(limits.as_dict(), limits.memory_limit - ledger.used, workers))
+    sampled = _sampled([info.path for info in trace.infos], limits, trace.size or 0)
+    parts = [Part(number, workers, sampled, takes) for number in range(workers)]
+    ledger.leave(bounds)
+    return Division(parts, bounds, limits, ledger, queue)
 
 
 def _workers(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int:
@@ -141,17 +126,18 @@ def _groups(root: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def _sampled(paths: Sequence[str], limits: Limits) -> npt.NDArray[np.int64] | None:
-    """What the connections at the beginning of the captures cost, by bucket."""
+def _sampled(paths: Sequence[str], limits: Limits, size: int) -> npt.NDArray[np.int64] | None:
+    """What the connections at the beginning of the captures cost, by bucket, if all of them go on so for so many bytes; None where nothing can be read."""
     costs = np.zeros(BUCKETS, dtype=np.int64)
-    ledger = Ledger(limits)
+    seen = 0
     try:
-        with Trace(paths[:1], limits, ledger, Interrupt()) as trace:
+        with Trace(paths[:1], limits, Ledger(limits), Interrupt()) as trace:
             for block in trace.blocks():
                 segments = columns.decode(block, DecodeCounts())
                 costs += np.bincount(buckets_of(segments), weights=costs_of(segments), minlength=BUCKETS).astype(np.int64)
-                if trace.position >= _SAMPLE:
+                seen = trace.position
+                if seen >= _SAMPLE:
                     break
     except PcapflowError:
         return None
-    return costs
+    return costs * max(1, size // seen) if seen else None
