@@ -7,8 +7,6 @@ were cut into blocks: a new one goes to the worker that has least so far, counte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -22,7 +20,7 @@ WINDOW = 4096
 SEGMENT_COST, BYTE_COST, SYN_COST = 1000, 3, 35_000
 """What a segment and a byte of payload cost, and each of the two SYNs that begin a connection beside that, about, in nanoseconds (measured on captures of JSON)."""
 START_COST = 150_000_000
-"""What a worker does before it begins, when the first one has begun."""
+"""What a worker does before it begins, when the first one has begun; less where all there is costs little."""
 _EVEN, _MERGING = 16, 20
 """What is a cost of 16 for others is one of 20 for who puts entries in order."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -45,7 +43,8 @@ def _mixed(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], port: I64)
 
 def costs_of(c: SegmentColumns) -> I64:
     """int64 (n,): what each row costs, about."""
-    return SEGMENT_COST + BYTE_COST * c.payload_len + SYN_COST * ((c.flags & SYN) != 0)
+    costs: I64 = SEGMENT_COST + BYTE_COST * c.payload_len + SYN_COST * ((c.flags & SYN) != 0)
+    return costs
 
 
 class Shares:
@@ -61,15 +60,17 @@ class Shares:
         if merges:
             self._slowness[0] = _MERGING
         self._owner = np.full(BUCKETS, -1, dtype=np.int64)
-        self._load = np.full(workers, START_COST, dtype=np.int64)
-        self._load[0] = 0
+        self._load = np.zeros(workers, dtype=np.int64)
         """What each worker has so far, up to the last window."""
         self._since = np.zeros(workers, dtype=np.int64)
         """What came since then."""
         self._given = [0] * workers
         """Buckets that are each one's."""
+        self._expected = 1
+        """What a new bucket will cost, as those before it did."""
         self._window = 0
         if sampled is not None:
+            self._load[1:] = min(START_COST, int(sampled.sum()) // (2 * workers))
             self._deal(sampled)
 
     def _deal(self, sampled: I64) -> None:
@@ -94,6 +95,7 @@ class Shares:
                 self._load += self._since * self._slowness // _EVEN
                 self._since[:] = 0
                 self._given = [0] * self.workers
+                self._expected = max(1, int(self._load.sum()) // max(1, int(np.count_nonzero(self._owner >= 0))))
             some = buckets[at:end]
             owners = self._owner[some]
             if (owners < 0).any():
@@ -107,8 +109,7 @@ class Shares:
     def _give_out(self, buckets: I64) -> None:
         """New buckets, in the order of their first rows: of those of one window each worker gets as many as makes what it has even."""
         fresh, first = np.unique(buckets, return_index=True)
-        load: Sequence[int] = self._load.tolist()
-        expected = max(1, sum(load) // max(1, int(np.count_nonzero(self._owner >= 0))))
+        load, expected = self._load.tolist(), self._expected
         for bucket in fresh[np.argsort(first)].tolist():
             worker = min(range(self.workers), key=lambda w: (load[w] + self._given[w] * expected, w))
             self._given[worker] += 1

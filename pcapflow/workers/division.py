@@ -10,16 +10,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pcapflow.budget import Ledger
+from pcapflow.capture.block import gather
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
 from pcapflow.decode import columns
 from pcapflow.decode.segments import DecodeCounts
-from pcapflow.decode.shares import BUCKETS, buckets_of, costs_of
+from pcapflow.decode.shares import BUCKETS, BYTE_COST, buckets_of, costs_of
 from pcapflow.errors import PcapflowError
 from pcapflow.findings.answers import table_bytes
 from pcapflow.findings.listening import Who
@@ -31,10 +33,20 @@ from pcapflow.workers.job import Job
 
 QUEUE_BYTES = 4 << 20
 """Of each worker: a few blocks' records."""
-_WORTH = 24 << 20
-"""Bytes of captures for each worker, from which on the quarter of a second that starting it takes is less than what it saves."""
+_SMALL = 8 << 20
+"""Captures of fewer bytes for each worker are not looked at: starting one takes a quarter of a second."""
+_WORTH = 500_000_000
+"""Nanoseconds of work for each worker, from which on starting it, and decoding the packets once more, takes less than it saves."""
 _SAMPLE = 8 << 20
 """Bytes of the captures that are looked at before, to tell how much each connection is of the whole."""
+
+
+_FIRST = np.dtype("<u4")
+_PARSED = np.array(
+    [int.from_bytes(word, "little") for word in (b"HTTP", b"GET ", b"POST", b"PUT ", b"HEAD", b"DELE", b"PATC", b"OPTI")], dtype=_FIRST
+)
+_JSON = np.array([int.from_bytes(word, "little") for word in (b'{"', b"[{", b'["')], dtype=_FIRST)
+"""What segments of traffic that is parsed begin with, some of them."""
 
 
 class Division:
@@ -62,25 +74,24 @@ class Division:
 
 def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, alone: bool, takes: bool) -> Division:
     """For captures that are open; ledger: of the run, which is the first part's from here on. alone: the run cannot be divided; takes: somebody takes entries."""
-    workers = 1 if alone else _workers(limits, options, trace, ledger)
+    most = 1 if alone else _most(limits, options, trace, ledger)
+    sampled = _sampled([info.path for info in trace.infos], limits, trace.size or 0) if most > 1 else None
+    workers = options.workers or 1 if sampled is None else options.workers or max(1, sampled.cost // _WORTH)
+    workers = min(workers, most)
     queue = min(QUEUE_BYTES, limits.memory_limit // (8 * workers)) if takes else 0
     if workers == 1 or not ledger.output.reserve(workers * queue):
         return Division([WHOLE], limits, limits, ledger)
     bounds = replace(limits, **shares_of(limits.as_dict(), limits.memory_limit - ledger.used, workers))
-    sampled = _sampled([info.path for info in trace.infos], limits, trace.size or 0)
-    parts = [Part(number, workers, sampled, takes) for number in range(workers)]
+    parts = [Part(number, workers, sampled.costs if sampled is not None else None, takes) for number in range(workers)]
     ledger.leave(bounds)
     return Division(parts, bounds, limits, ledger, queue)
 
 
-def _workers(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int:
-    """How many processes share the run. One where they would have to share what can be read once, or what fails on purpose."""
-    if options.workers == 1 or options.simulate or options.process_limit is not None or options.looks_for is not None:
+def _most(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int:
+    """How many processes may share the run at the most. One where they would have to share what can be read once, or what fails on purpose."""
+    if options.workers == 1 or options.simulate or options.process_limit is not None or options.looks_for is not None or trace.size is None:
         return 1
-    size = trace.size
-    if size is None:
-        return 1
-    wanted = options.workers or min(processors(), max(1, size // _WORTH))
+    wanted = options.workers or min(processors(), trace.size // _SMALL)
     return max(1, min(wanted, (limits.memory_limit - ledger.used) // LEAST_SHARE))
 
 
@@ -126,18 +137,34 @@ def _groups(root: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def _sampled(paths: Sequence[str], limits: Limits, size: int) -> npt.NDArray[np.int64] | None:
-    """What the connections at the beginning of the captures cost, by bucket, if all of them go on so for so many bytes; None where nothing can be read."""
+class _Sample(NamedTuple):
+    """What a run will cost, if the captures go on as they begin."""
+
+    costs: npt.NDArray[np.int64]
+    """int64 (BUCKETS,), of the connections of each."""
+    cost: int
+    """Of all together, in nanoseconds, about; bytes that nobody parses cost nothing."""
+
+
+def _sampled(paths: Sequence[str], limits: Limits, size: int) -> _Sample | None:
+    """The beginning of captures of so many bytes; None where nothing can be read."""
     costs = np.zeros(BUCKETS, dtype=np.int64)
-    seen = 0
+    payload = seen = 0
+    parsed = False
     try:
         with Trace(paths[:1], limits, Ledger(limits), Interrupt()) as trace:
             for block in trace.blocks():
                 segments = columns.decode(block, DecodeCounts())
                 costs += np.bincount(buckets_of(segments), weights=costs_of(segments), minlength=BUCKETS).astype(np.int64)
+                payload += int(segments.payload_len.sum())
+                firsts = gather(block.buffer, segments.payload_at[segments.payload_len >= _FIRST.itemsize], _FIRST)
+                parsed = parsed or bool(np.isin(firsts, _PARSED).any() or np.isin(firsts & 0xFFFF, _JSON).any())
                 seen = trace.position
                 if seen >= _SAMPLE:
                     break
     except PcapflowError:
         return None
-    return costs * max(1, size // seen) if seen else None
+    if not seen:
+        return None
+    times = max(1, size // seen)
+    return _Sample(costs * times, (int(costs.sum()) - (0 if parsed else BYTE_COST * payload)) * times)
