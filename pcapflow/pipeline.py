@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,7 @@ from pcapflow.findings.collector import Collector
 from pcapflow.findings.exchanges import Exchanges
 from pcapflow.findings.follow import Picking
 from pcapflow.findings.listening import Listener, Who
+from pcapflow.findings.ordering import Take
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload import registry as payloads
@@ -119,52 +120,25 @@ def run(
         hard_limit = stack.enter_context(HardLimit(options.process_limit))
         trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
         division = divide(limits, options, trace, ledger, alone=follow is not None, takes=take is not None)
-        trace.read_in(division.limits)
-        team = None
-        if division.workers > 1:
-            whole = writer is None or writer.separator is None or len(who.kinds) > 1 or bool(who.listeners)
-            jobs = division.jobs(paths, options, who, writer.separator if writer is not None else None, takes=take is not None)
-            out = take if whole or writer is None else writer.write
-            team = stack.enter_context(Team(jobs, out, whole=whole))
-            interrupt.patient = True
-        collector = Collector(
-            division.limits,
-            ledger,
-            take if team is None or take is None else team.take,
-            options.looking,
-            who,
-            options.headers,
-            division.table_bytes,
-        )
+        trace.limits = division.limits
+        jobs = division.jobs(paths, options, who, separator, takes=take is not None)
+        team = _team(stack, interrupt, jobs, writer if len(who.kinds) == 1 and not who.listeners else None, take)
+        take = team.take if team is not None and take is not None else take
+        collector = Collector(division.limits, ledger, take, options.looking, who, options.headers, division.table_bytes)
         shard = Shard(division.limits, options, ledger, collector, division.part)
         collector.places = _places(trace)
         course = _Course(interrupt, team)
-        no_memory = False
-        try:
-            for number, block in enumerate(timed(course.blocks(trace.blocks(options.packets)), ledger), 1):
-                hard_limit.check()
-                _fail_on_purpose(options, number)
-                shard.take(block)
-                collector.flush()
-                if team is not None:
-                    team.advance(shard.last_packet)
-                if flush is not None:
-                    flush()
-                for sink in sinks:
-                    sink.block(block.ts, block.wirelen)
-                if progress is not None:
-                    progress(Progress(shard.last_packet, trace.position, trace.size, ledger.used, ledger.limit))
-        except MemoryError:
-            no_memory = True
+        watchers = _Watchers(flush, progress, sinks, trace, team)
+
+        def ready(number: int) -> None:
+            hard_limit.check()
+            _fail_on_purpose(options, number)
+
+        blocks = course.blocks(trace.blocks(options.packets))
+        no_memory = _take_all(shard, blocks, ready, lambda block: watchers.done(shard, block))
+        if no_memory:
             hard_limit.lift()
-        if team is not None:
-            team.end()
-        shard.finish(no_memory=no_memory)
-        partials = team.results() if team is not None else []
-        for partial in partials:
-            shard.add(partial)
-            no_memory |= partial.no_memory
-        shard.conclude()
+        partials = _conclude(shard, team, no_memory=no_memory)
         for sink in sinks:
             sink.finish()
         division.release()
@@ -175,7 +149,7 @@ def run(
     for sink in sinks:
         sink.summary(summary)
     result = _result(summary, trace, collector.totals.unbalanced)
-    result.out_of_memory, result.asked_to_stop = no_memory, course.asked
+    result.out_of_memory, result.asked_to_stop = no_memory or any(partial.no_memory for partial in partials), course.asked
     return result
 
 
@@ -192,21 +166,73 @@ def work(job: Job, link: Link) -> Partial:
         collector = Collector(limits, ledger, take, options.looking, job.who, options.headers, job.table_bytes)
         shard = Shard(limits, options, ledger, collector, job.part)
         collector.places = _places(trace)
-        no_memory = False
-        try:
-            for block in timed(through(trace.blocks(options.packets), link.ask), ledger):
-                shard.take(block)
-                collector.flush()
-                link.reached(shard.last_packet)
-        except MemoryError:
-            no_memory = True
+
+        blocks = through(trace.blocks(options.packets), link.ask)
+        no_memory = _take_all(shard, blocks, lambda _: None, lambda _: link.reached(shard.last_packet))
         link.end()
         shard.finish(no_memory=no_memory)
     return shard.partial(start_rss, no_memory=no_memory)
 
 
+def _take_all(shard: Shard, blocks: Iterator[PacketBlock], ready: Callable[[int], None], done: Callable[[PacketBlock], None]) -> bool:
+    """Let a shard take blocks; ready is called before each, with its number from 1, and done after it. Whether the process had no memory left for more."""
+    try:
+        for number, block in enumerate(timed(blocks, shard.ledger), 1):
+            ready(number)
+            shard.take(block)
+            shard.collector.flush()
+            done(block)
+    except MemoryError:
+        return True
+    return False
+
+
+def _team(stack: ExitStack, interrupt: Interrupt, jobs: list[Job], writer: Writer | None, take: Take | None) -> Team | None:
+    """Who shares the run; None for nobody. writer: where it takes all lines alone: they are written as they come; else entries are made of them."""
+    if not jobs:
+        return None
+    interrupt.patient = True
+    if writer is not None and writer.separator is not None:
+        return stack.enter_context(Team(jobs, writer.write, whole=False))
+    return stack.enter_context(Team(jobs, take, whole=True))
+
+
+def _conclude(shard: Shard, team: Team | None, *, no_memory: bool) -> list[Partial]:
+    """No block comes any more: what the others found comes to what the first shard did."""
+    if team is not None:
+        team.end()
+    shard.finish(no_memory=no_memory)
+    partials = team.results() if team is not None else []
+    for partial in partials:
+        shard.add(partial)
+    shard.conclude()
+    return partials
+
+
 def _places(trace: Trace) -> Places:
     return Places([records.text(os.fsencode(info.path)) for info in trace.infos])
+
+
+class _Watchers(NamedTuple):
+    """Who is told of each block that was taken."""
+
+    flush: Callable[[], object] | None
+    progress: Callable[[Progress], object] | None
+    sinks: Sequence[Sink]
+    trace: Trace
+    team: Team | None
+
+    def done(self, shard: Shard, block: PacketBlock) -> None:
+        """The block was."""
+        if self.team is not None:
+            self.team.advance(shard.last_packet)
+        if self.flush is not None:
+            self.flush()
+        for sink in self.sinks:
+            sink.block(block.ts, block.wirelen)
+        if self.progress is not None:
+            ledger = shard.ledger
+            self.progress(Progress(shard.last_packet, self.trace.position, self.trace.size, ledger.used, ledger.limit))
 
 
 class _Course:

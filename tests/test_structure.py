@@ -94,6 +94,9 @@ MAY_IMPORT = {
         "reassembly.sizing",
     },
     "report": VOCABULARY,
+    "workers": VOCABULARY
+    | {"shard", "capture.block", "capture.interrupt", "capture.trace", "decode.columns", "decode.segments", "decode.shares"}
+    | {"findings.answers", "findings.listening"},
     "check": VOCABULARY
     | {"pipeline", "report.console", "report.documents", "report.schema", "capture.folders", "capture.trace", "capture.interrupt"},
     "cli": VOCABULARY

@@ -169,7 +169,7 @@ class Trace:
     """The captures of one run. A context: on leaving it everything is closed."""
 
     def __init__(self, paths: Sequence[str], limits: Limits, ledger: Ledger, interrupt: Interrupt) -> None:
-        self._limits = limits
+        self.limits = limits
         self._ledger = ledger
         self._interrupt = interrupt
         self.skipped: list[str] = []
@@ -196,7 +196,7 @@ class Trace:
 
     def _look_at(self, paths: Sequence[str]) -> None:
         """Look at each capture's first packet."""
-        small = replace(self._limits, block_size=min(_PROBE, self._limits.block_size), block_packets=1)
+        small = replace(self.limits, block_size=min(_PROBE, self.limits.block_size), block_packets=1)
         for place, path in enumerate(paths):
             found = len(self._inputs)
             folder = path != STDIN and is_folder(path)
@@ -238,7 +238,7 @@ class Trace:
         pipes = [one for one in self._inputs if one.size is None]
         for one in pipes:
             # its first block waits until its turn comes
-            one.start(self._side_by_side(len(pipes)) if len(pipes) > 1 else self._limits)
+            one.start(self._side_by_side(len(pipes)) if len(pipes) > 1 else self.limits)
             one.first_ts = int(one.order[0]) if one.block is not None else -1
         for one in self._inputs:
             if one.size is not None:
@@ -250,10 +250,6 @@ class Trace:
                 one.block.file = place
 
     # --- what a run asks for
-
-    def read_in(self, limits: Limits) -> None:
-        """How large blocks are, from here on."""
-        self._limits = limits
 
     @property
     def infos(self) -> list[CaptureInfo]:
@@ -301,7 +297,7 @@ class Trace:
             one.close()
             one.again()
             if not share:
-                one.open(self._limits, self._ledger, self._interrupt)  # for its header
+                one.open(self.limits, self._ledger, self._interrupt)  # for its header
                 one.close()
         return shares.tolist()
 
@@ -313,7 +309,7 @@ class Trace:
         ready: list[tuple[int, int, _Input]] = []
         ends: list[tuple[int, int, _Input]] = []
         merge = Merge(
-            self._limits, self._ledger.blocks, may_wait=len(self._inputs) > 1 and all(one.size is not None for one in self._inputs)
+            self.limits, self._ledger.blocks, may_wait=len(self._inputs) > 1 and all(one.size is not None for one in self._inputs)
         )
 
         def enter(one: _Input) -> None:
@@ -355,20 +351,20 @@ class Trace:
         """The limits of each of so many captures that overlap in time."""
         share = max(_SIDE_BY_SIDE, inputs)
         return replace(
-            self._limits,
-            block_size=max(_SMALLEST_BLOCK, self._limits.block_size // share),
-            block_packets=max(min(_FEWEST_PACKETS, self._limits.block_packets), self._limits.block_packets // share),
+            self.limits,
+            block_size=max(_SMALLEST_BLOCK, self.limits.block_size // share),
+            block_packets=max(min(_FEWEST_PACKETS, self.limits.block_packets), self.limits.block_packets // share),
         )
 
     def _begin(self, one: _Input) -> None:
         others = len(self._active)
         most = None if self._most is None else self._most[one.place]
-        limits = self._side_by_side(others + 1) if others else self._limits
+        limits = self._side_by_side(others + 1) if others else self.limits
         column_bytes = _MERGED_COLUMN_BYTES if others else COLUMN_BYTES_PER_PACKET
         if not self._purse and len(self._inputs) > 1 and self._ledger.blocks.reserve(_PURSE):
             self._purse = _PURSE
         try:
-            one.open(self._limits, self._ledger, self._interrupt)
+            one.open(self.limits, self._ledger, self._interrupt)
             if not one.begun:
                 try:
                     one.start(limits, column_bytes, most)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 
 import numpy as np
 
@@ -30,22 +31,15 @@ from pcapflow.reassembly.seqspace import wrap
 from pcapflow.reassembly.table_observer import TableObserver
 from pcapflow.reassembly.vlans import Vlans
 
-
-def _all(columns: SegmentColumns) -> SegmentColumns:
-    return columns
+_Own = Callable[[SegmentColumns], SegmentColumns]
+_number, _last_clock = attrgetter("number"), attrgetter("last_clock")
 
 
 class FlowTable:
     """Every connection that is tracked."""
 
     def __init__(
-        self,
-        ctx: Context,
-        observer: TableObserver,
-        own: Callable[[SegmentColumns], SegmentColumns] = _all,
-        *,
-        walk_all: bool = False,
-        vlan_key: VlanKey = VlanKey.AUTO,
+        self, ctx: Context, observer: TableObserver, own: _Own = lambda c: c, *, walk_all: bool = False, vlan_key: VlanKey = VlanKey.AUTO
     ) -> None:
         """own: of the segments those whose connections this table has, both directions of each."""
         self.ctx = ctx
@@ -402,11 +396,3 @@ def _expected(connection: Connection | None) -> tuple[int, int]:
         return (-1, -1)
     a, b = connection.streams
     return (wrap(a.next, a.base) if a.base >= 0 else -1, wrap(b.next, b.base) if b.base >= 0 else -1)
-
-
-def _number(connection: Connection) -> int:
-    return connection.number
-
-
-def _last_clock(connection: Connection) -> int:
-    return connection.last_clock

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pcapflow.budget import Ledger
-from pcapflow.capture.block import gather
+from pcapflow.capture.block import PacketBlock, gather
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
 from pcapflow.decode import columns
-from pcapflow.decode.segments import DecodeCounts
+from pcapflow.decode.segments import DecodeCounts, SegmentColumns
 from pcapflow.decode.shares import BUCKETS, BYTE_COST, buckets_of, costs_of
 from pcapflow.errors import PcapflowError
 from pcapflow.findings.answers import table_bytes
@@ -28,6 +28,7 @@ from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_SHARE, shares_of
 from pcapflow.options import Options
+from pcapflow.process_memory import FIXED_BYTES, container_limit
 from pcapflow.shard import WHOLE, Part
 from pcapflow.workers.job import Job
 
@@ -42,11 +43,10 @@ _SAMPLE = 8 << 20
 
 
 _FIRST = np.dtype("<u4")
-_PARSED = np.array(
-    [int.from_bytes(word, "little") for word in (b"HTTP", b"GET ", b"POST", b"PUT ", b"HEAD", b"DELE", b"PATC", b"OPTI")], dtype=_FIRST
-)
-_JSON = np.array([int.from_bytes(word, "little") for word in (b'{"', b"[{", b'["')], dtype=_FIRST)
-"""What segments of traffic that is parsed begin with, some of them."""
+_ANSWER = np.frombuffer(b"HTTP", dtype=_FIRST)[0]
+_JSON = np.frombuffer(b'{"[{["', dtype="<u2")
+"""What segments begin with whose bytes are parsed, some of them."""
+_HEAD_BYTES, _HEADS = 512, 64
 
 
 class Division:
@@ -91,8 +91,13 @@ def _most(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int
     """How many processes may share the run at the most. One where they would have to share what can be read once, or what fails on purpose."""
     if options.workers == 1 or options.simulate or options.process_limit is not None or options.looks_for is not None or trace.size is None:
         return 1
-    wanted = options.workers or min(processors(), trace.size // _SMALL)
+    wanted = options.workers or min(processors(), trace.size // _SMALL, _fitting(limits, container_limit()))
     return max(1, min(wanted, (limits.memory_limit - ledger.used) // LEAST_SHARE))
+
+
+def _fitting(limits: Limits, container: int | None) -> int:
+    """How many processes the memory of a control group holds, each with what Python and the libraries take."""
+    return 1 << 20 if container is None else 1 + max(0, container - limits.memory_limit - FIXED_BYTES) // FIXED_BYTES
 
 
 def processors() -> int:
@@ -157,8 +162,7 @@ def _sampled(paths: Sequence[str], limits: Limits, size: int) -> _Sample | None:
                 segments = columns.decode(block, DecodeCounts())
                 costs += np.bincount(buckets_of(segments), weights=costs_of(segments), minlength=BUCKETS).astype(np.int64)
                 payload += int(segments.payload_len.sum())
-                firsts = gather(block.buffer, segments.payload_at[segments.payload_len >= _FIRST.itemsize], _FIRST)
-                parsed = parsed or bool(np.isin(firsts, _PARSED).any() or np.isin(firsts & 0xFFFF, _JSON).any())
+                parsed = parsed or _holds_json(block, segments)
                 seen = trace.position
                 if seen >= _SAMPLE:
                     break
@@ -168,3 +172,11 @@ def _sampled(paths: Sequence[str], limits: Limits, size: int) -> _Sample | None:
         return None
     times = max(1, size // seen)
     return _Sample(costs * times, (int(costs.sum()) - (0 if parsed else BYTE_COST * payload)) * times)
+
+
+def _holds_json(block: PacketBlock, segments: SegmentColumns) -> bool:
+    """Whether some segment begins as JSON, or as the head of an answer that says that it holds some."""
+    at = segments.payload_at[segments.payload_len >= _FIRST.itemsize]
+    firsts = gather(block.buffer, at, _FIRST)
+    heads = at[firsts == _ANSWER][:_HEADS].tolist()
+    return bool(np.isin(firsts & 0xFFFF, _JSON).any()) or any(b"json" in block.buffer[i : i + _HEAD_BYTES].lower() for i in heads)
