@@ -128,14 +128,9 @@ def run(
         shard = Shard(division.limits, options, ledger, collector, division.part)
         collector.places = _places(trace)
         course = _Course(interrupt, team)
-        watchers = _Watchers(flush, progress, sinks, trace, team)
-
-        def ready(number: int) -> None:
-            hard_limit.check()
-            _fail_on_purpose(options, number)
-
+        watchers = _Watchers(flush, progress, sinks, trace, team, hard_limit, options.simulate.get("process", 0))
         blocks = course.blocks(trace.blocks(options.packets))
-        no_memory = _take_all(shard, blocks, ready, lambda block: watchers.done(shard, block))
+        no_memory = _take_all(shard, blocks, watchers.ready, lambda block: watchers.done(shard, block))
         if no_memory:
             hard_limit.lift()
         partials = _conclude(shard, team, no_memory=no_memory)
@@ -221,6 +216,15 @@ class _Watchers(NamedTuple):
     sinks: Sequence[Sink]
     trace: Trace
     team: Team | None
+    hard_limit: HardLimit
+    fails_at: int
+    """The block before which the process has no memory on purpose; 0 for none."""
+
+    def ready(self, number: int) -> None:
+        """The next block is taken, of that number, from 1. Raises MemoryError where too little is left for one."""
+        self.hard_limit.check()
+        if number == self.fails_at:
+            raise MemoryError
 
     def done(self, shard: Shard, block: PacketBlock) -> None:
         """The block was."""
@@ -274,11 +278,6 @@ def _exchanges(sinks: Sequence[Sink], options: Options) -> list[Listener]:
     """Who keeps exchanges whole, where a sink wants that."""
     makers = {sink.own: maker for sink in sinks if (maker := sink.maker()) is not None}
     return [Exchanges(makers, options.headers)] if makers else []
-
-
-def _fail_on_purpose(options: Options, block: int) -> None:
-    if block == options.simulate.get("process"):
-        raise MemoryError
 
 
 @contextmanager
