@@ -44,6 +44,7 @@ GROUPS = {
         "gap_timeout",
         "idle_timeout",
         "block_size",
+        "workers",
         "json_parser",
         "overload",
         "overlap",

@@ -30,8 +30,8 @@ def tools(capture: Path, scratch: Path, go: Path | None = None) -> dict[str, lis
     """Command lines by name, of those that are installed."""
     python = sys.executable
     found = {
-        "pcapflow --json --no-records": [python, "-m", "pcapflow", "analyze", "--json", "--no-records", str(capture)],
-        "pcapflow --ndjson": [python, "-m", "pcapflow", "analyze", "--ndjson", str(capture)],
+        "pcapflow --json --no-records": [python, "-m", "pcapflow", "analyze", "--workers", "1", "--json", "--no-records", str(capture)],
+        "pcapflow --ndjson": [python, "-m", "pcapflow", "analyze", "--workers", "1", "--ndjson", str(capture)],
         "cat": ["cat", str(capture)],
         "tcpflow (writes the streams)": ["tcpflow", "-q", "-r", str(capture), "-o", str(scratch)],
         "tcptrace": ["tcptrace", "-n", str(capture)],

@@ -41,7 +41,7 @@ def instructions(*command: str) -> int:
 
 def pcapflow_on(capture: Path) -> int:
     """Of a run."""
-    return instructions("-m", "pcapflow", "analyze", "--json", "--no-records", str(capture))
+    return instructions("-m", "pcapflow", "analyze", "--workers", "1", "--json", "--no-records", str(capture))
 
 
 def dpkt_on(capture: Path) -> int:

@@ -18,7 +18,9 @@ from typing import Any
 
 def run(path: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "pcapflow", "analyze", "-q", "--json", "--no-records", path], capture_output=True, check=True
+        [sys.executable, "-m", "pcapflow", "analyze", "-q", "--workers", "1", "--json", "--no-records", path],
+        capture_output=True,
+        check=True,
     )
     report: dict[str, Any] = json.loads(done.stdout)
     return report
