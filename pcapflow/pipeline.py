@@ -114,35 +114,36 @@ def run(
     writer = Writer(write, kinds, separator) if write is not None else None
     who = Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks, options)), follow)
     take = to_each(writer, sinks)
-    with Interrupt() as interrupt, ExitStack() as stack:
-        stack.enter_context(_memory_at_hand())
-        stack.enter_context(_known_digits())
-        hard_limit = stack.enter_context(HardLimit(options.process_limit))
-        trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
-        division = divide(limits, options, trace, ledger, alone=follow is not None, takes=take is not None)
-        trace.limits = division.limits
-        jobs = division.jobs(paths, options, who, separator, takes=take is not None)
-        team = _team(stack, interrupt, jobs, writer if len(who.kinds) == 1 and not who.listeners else None, take)
-        take = team.take if team is not None and take is not None else take
-        collector = Collector(division.limits, ledger, take, options.looking, who, options.headers, division.table_bytes)
-        shard = Shard(division.limits, options, ledger, collector, division.part)
-        collector.places = _places(trace)
-        course = _Course(interrupt, team)
-        watchers = _Watchers(flush, progress, sinks, trace, team, hard_limit, options.simulate.get("process", 0))
-        blocks = course.blocks(trace.blocks(options.packets))
-        no_memory = _take_all(shard, blocks, watchers.ready, lambda block: watchers.done(shard, block))
-        if no_memory:
-            hard_limit.lift()
-        partials = _conclude(shard, team, no_memory=no_memory)
+    with Interrupt() as interrupt:
+        with ExitStack() as stack:
+            stack.enter_context(_memory_at_hand())
+            stack.enter_context(_known_digits())
+            hard_limit = stack.enter_context(HardLimit(options.process_limit))
+            trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
+            division = divide(limits, options, trace, ledger, alone=follow is not None, takes=take is not None)
+            trace.limits = division.limits
+            jobs = division.jobs(paths, options, who, separator, takes=take is not None)
+            team = _team(stack, interrupt, jobs, writer if len(who.kinds) == 1 and not who.listeners else None, take)
+            take = team.take if team is not None and take is not None else take
+            collector = Collector(division.limits, ledger, take, options.looking, who, options.headers, division.table_bytes)
+            shard = Shard(division.limits, options, ledger, collector, division.part)
+            collector.places = _places(trace)
+            course = _Course(interrupt, team)
+            watchers = _Watchers(flush, progress, sinks, trace, team, hard_limit, options.simulate.get("process", 0))
+            blocks = course.blocks(trace.blocks(options.packets))
+            no_memory = _take_all(shard, blocks, watchers.ready, lambda block: watchers.done(shard, block))
+            if no_memory:
+                hard_limit.lift()
+            partials = _conclude(shard, team, no_memory=no_memory)
+            for sink in sinks:
+                sink.finish()
+            division.release()
+        memory = together([shard.memory(start_rss), *(partial.memory for partial in partials)])
+        summary = _summary(shard, trace, limits, memory, began, interrupted=course.asked)
+        summary.run.workers = division.workers
+        summary.advice = advise(summary, shard.needs)
         for sink in sinks:
-            sink.finish()
-        division.release()
-    memory = together([shard.memory(start_rss), *(partial.memory for partial in partials)])
-    summary = _summary(shard, trace, limits, memory, began, interrupted=course.asked)
-    summary.run.workers = division.workers
-    summary.advice = advise(summary, shard.needs)
-    for sink in sinks:
-        sink.summary(summary)
+            sink.summary(summary)
     result = _result(summary, trace, collector.totals.unbalanced)
     result.out_of_memory, result.asked_to_stop = no_memory or any(partial.no_memory for partial in partials), course.asked
     return result

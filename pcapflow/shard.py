@@ -61,6 +61,23 @@ class Partial(NamedTuple):
     """An allocation failed."""
 
 
+class _Own:
+    """Which segments are a shard's."""
+
+    def __init__(self, part: Part) -> None:
+        self._shares = Shares(part.of, part.sampled, merges=part.merges) if part.of > 1 else None
+        self._number = part.number
+        self.captured = 0
+        """Bytes of their payload."""
+
+    def of(self, segments: SegmentColumns) -> SegmentColumns:
+        """Those of a block."""
+        if self._shares is not None:
+            segments = segments.take(self._shares.of(segments) == self._number)
+        self.captured += int(segments.payload_len.sum())
+        return segments
+
+
 class Shard:
     """The table of connections, what reads them, and what they said."""
 
@@ -72,13 +89,11 @@ class Shard:
         self._options = options
         self._selection = Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
         self._ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
-        self._shares = Shares(part.of, part.sampled, merges=part.merges) if part.of > 1 else None
+        self._own = _Own(part)
         self._number = part.number
-        self._table = FlowTable(self._ctx, collector, self._own, walk_all=options.walk_all, vlan_key=options.vlan_key)
+        self._table = FlowTable(self._ctx, collector, self._own.of, walk_all=options.walk_all, vlan_key=options.vlan_key)
         self._counts, self._watch = DecodeCounts(), Watch()
         self._fragments, self._copies = Fragments(limits, ledger), Copies(limits, ledger)
-        self._captured = 0
-        """Bytes of payload that were decoded."""
         self.last_packet = self._last_ts = 0
 
     @property
@@ -107,19 +122,12 @@ class Shard:
         if self._selection.asked:
             segments, refused = self._selection.take(block, segments)
             if not self._number:
-                self._captured += sum(n for *_, n in refused)
+                self._own.captured += sum(n for *_, n in refused)
                 self.collector.refused(refused)
         if self._options.looks_for is not None:
             segments = segments.take(segments.packet <= self._options.looks_for)
         else:
             segments = self._copies.leave_out(block, segments)
-        return segments
-
-    def _own(self, segments: SegmentColumns) -> SegmentColumns:
-        """Those that are this shard's."""
-        if self._shares is not None:
-            segments = segments.take(self._shares.of(segments) == self._number)
-        self._captured += int(segments.payload_len.sum())
         return segments
 
     def finish(self, *, no_memory: bool) -> None:
@@ -138,9 +146,9 @@ class Shard:
         tcp.resets_ignored = self._ctx.resets_ignored
         if no_memory:
             tcp.payload_bytes.balanced = False
-        elif self._captured != tcp.payload_bytes.captured:
+        elif self._own.captured != tcp.payload_bytes.captured:
             tcp.payload_bytes.balanced = False
-            collector.totals.unbalanced.append(f"the whole: {self._captured} bytes decoded, {tcp.payload_bytes.captured} accounted for")
+            collector.totals.unbalanced.append(f"the whole: {self._own.captured} bytes decoded, {tcp.payload_bytes.captured} accounted for")
 
     def decode(self) -> Decode:
         """What the packets were."""
