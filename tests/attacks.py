@@ -603,6 +603,27 @@ def overlapping(path: Path, size: int) -> None:
 
 
 EXTRACT = ("extract", "item")
+
+
+def _behind_hole(unit: bytes) -> Callable[[Path, int], None]:
+    """So many requests of one client that come at once, when the hole before them is filled."""
+
+    @_wired
+    def write(w: Wire, size: int) -> None:
+        w.open(1)
+        said = b"".join(unit % i for i in range(size))
+        first, data = said[:1], said[1:]
+        _send(w, 1, 0, 2, 1, data, 60_000)
+        w.packet(1, 0, 1, 1, ACK | PSH, first)
+
+    return write
+
+
+upgrades_behind_hole = _behind_hole(b"GET /%06d HTTP/1.1\nUpgrade:x\nConnection:upgrade\n\n")
+expectations_behind_hole = _behind_hole(b"P /%06d HTTP/1.1\nExpect:100-continue\nContent-Length:1\n\nx")
+bodies_behind_hole = _behind_hole(b"P /%06d HTTP/1.0\nContent-Length:1\n\n{")
+
+
 ATTACKS: dict[str, Attack] = {
     "answers": Attack(_wired(answers), 60, 512),
     "waiting": Attack(_wired(waiting), 8, 90),
@@ -666,6 +687,9 @@ ATTACKS: dict[str, Attack] = {
     "pipelined_bodies": Attack(_wired(pipelined_bodies), 10_000, 300_000, ("analyze", "--ndjson")),
     "markup": Attack(_wired(markup), 160, 2_000, ("analyze", "--html", "/dev/null")),
     "held_bodies": Attack(_wired(held_bodies), 6_000, 57_000, ("analyze", "--ndjson")),
+    "upgrades_behind_hole": Attack(upgrades_behind_hole, 40_000, 75_000),
+    "expectations_behind_hole": Attack(expectations_behind_hole, 40_000, 70_000),
+    "bodies_behind_hole": Attack(bodies_behind_hole, 40_000, 90_000, ("extract", "")),
     "held_values": Attack(_wired(held_bodies), 5_000, 50_000, ("extract", "x")),
     "framed_piece": Attack(_wired(framed_piece), 1_000_000, 4_180_000),
     "framed_values": Attack(_wired(framed_piece), 500_000, 4_180_000, ("extract", "x")),

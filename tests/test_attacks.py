@@ -33,7 +33,6 @@ NAMED: dict[str, tuple[int, set[str]]] = {
     "zstd_bodies": (0, {"content_memory"}),
     "unanswered_values": (0, {"json_memory"}),
     "long_urls": (0, {"http_memory"}),
-    "held_values": (0, {"http_memory"}),
     "folded_lines": (0, {"http_head_too_large"}),
     "damage": (4, set()),
     "plausible": (4, set()),

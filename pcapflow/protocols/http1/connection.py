@@ -208,23 +208,26 @@ class HttpConnection:
         asked = self._pause_for
         self._pause_for = None
         if asked is not None:
-            head = asked.head
-            assert head is not None
-            if not asked.request_done and client.state in BODY_BEGINS:
-                # a final answer before the body: the client may do without sending it (RFC 9110 section 10.1.1)
-                client.may_be_unsent = head.expects and asked.response is not None
-                if head.upgrade or head.connect:
-                    client.paused = True
-                    self._pause_for = asked
-                return
-            if self.tunnel or (head.connect and asked.response is None):
-                # switched, or a CONNECT whose client does not wait for the answer
-                client.opaque()
-                self.blind = not self.tunnel
-                self.tunnel = self.tunnel or "opaque"
-            asked.went_on = not self.tunnel
-            return
+            self._go_on(asked)
         self.pairs.make_room(packet)
+
+    def _go_on(self, asked: Exchange) -> None:
+        """The server is up to the packet at which the client goes on behind that request."""
+        client, head = self.client, asked.head
+        assert head is not None
+        if not asked.request_done and client.state in BODY_BEGINS:
+            # a final answer before the body: the client may do without sending it (RFC 9110 section 10.1.1)
+            client.may_be_unsent = head.expects and asked.response is not None
+            if head.upgrade or head.connect:
+                client.paused = True
+                self._pause_for = asked
+            return
+        if self.tunnel or (head.connect and asked.response is None):
+            # switched, or a CONNECT whose client does not wait for the answer
+            client.opaque()
+            self.blind = not self.tunnel
+            self.tunnel = self.tunnel or "opaque"
+        asked.went_on = not self.tunnel
 
     def _settle(self) -> None:
         """Reserve what stays: exchanges that wait, and those whose bodies are under way. Where there is no room for one of these, its body is given up."""
