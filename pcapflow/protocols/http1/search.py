@@ -64,7 +64,7 @@ def stands_alone(data: StreamData, base: int, view: bytes, at: int) -> bool:
     line = SIMPLE_REQUEST_LINE.match(view, at)
     end = base + line.end() - at if line is not None else 0
     if end <= 0:
-        return line is not None
+        return False  # it came before, and was none: a field began in its segment
     segment = data.piece_ends()[data.piece(end - 1)]
     return segment == end or FIELD.match(data.take(end, min(_LINE_BYTES, segment - end))) is None
 
