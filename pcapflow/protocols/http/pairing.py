@@ -139,9 +139,7 @@ class Pairs:
             if self._acked(ack, found.offset) > found.offset:
                 self.waiting.remove(found)
                 found.done_packet = max(found.done_packet, found.packet)
-                if self._foreseen and self._foreseen[-1][0] == found.packet:
-                    self._foreseen.pop()
-                self._foreseen.append((found.packet, found.offset))
+                self._foresee(found.packet, found.offset)
                 return found
             shows = found.packet
         for e in later:
@@ -171,6 +169,14 @@ class Pairs:
         if self._foreseen:
             self._reach(NEVER)
 
+    def _foresee(self, packet: int, offset: int) -> None:
+        """A request at that client offset has its answer, which is known from that packet on."""
+        at = bisect_left(self._foreseen, packet, key=itemgetter(0))
+        if at < len(self._foreseen) and self._foreseen[at][0] == packet:
+            self._foreseen[at] = packet, max(offset, self._foreseen[at][1])
+        else:
+            self._foreseen.insert(at, (packet, offset))
+
     def _reach(self, packet: int) -> None:
         """The server is up to that packet: what was foreseen up to there is known."""
         passed = bisect_right(self._foreseen, packet, key=itemgetter(0))
@@ -191,7 +197,7 @@ class Pairs:
             if self._acked(ack, offset) > offset:
                 exchange.expected = False
                 exchange.done_packet = max(exchange.done_packet, packet)
-                self._known_to = max(self._known_to, offset)
+                self._foresee(packet, offset)
                 for gone in [one for one in self.expecting if self._acked(one[0], offset) <= offset]:
                     self.expecting.remove(gone)
                     self._give_up(gone[1], packet)
