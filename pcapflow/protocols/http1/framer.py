@@ -468,7 +468,7 @@ class Framer:
                         self._hole.search(self, data.start + max(base + begin, 0))
                         return begin
                     if self.remaining < 0 and self.side == "server":
-                        self._refuse_chunks(step.refusal, data, base + begin)
+                        self._refuse_chunks(step.refusal, data, base, begin)
                         return begin
                     self._refuse(step.refusal, data, base + begin, at - begin)
                     return at
@@ -635,14 +635,16 @@ class Framer:
             self.add(Unread(self.searches_for.value, None, len(self.stash.data), where.offset, where.packet))
             self.stash.clear(self.services.ledger.http)
 
-    def _refuse_chunks(self, refusal: Refusal, data: StreamData, position: int) -> None:
-        """An answer's first chunk has no line that can be read, from a position of data on: its bytes are counted up to the next message, or until close."""
+    def _refuse_chunks(self, refusal: Refusal, data: StreamData, base: int, begin: int) -> None:
+        """An answer's first chunk has no line that can be read, from that byte on of what has the position base: its bytes are counted up to the next message, or until close."""
+        position = base + begin
         told = self._where(data, max(position + refusal.n - 1, 0))
         self._give_up(refusal, data.start + position, told)
         self._refused = refusal.reason
         self.searches_for = _why_unread(refusal)
-        if position < 0:
-            self.add(BodyBytes(-position, b"", told.packet))
+        kept = len(self.stash.data) - begin
+        if kept > 0:
+            self.add(BodyBytes(kept, b"", told.packet))
         self.state = State.REFUSED
 
     def _refused_body(self, data: StreamData, position: int, stop: int) -> int:
