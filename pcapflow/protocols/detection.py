@@ -16,7 +16,7 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.layer import Came, Found, LayerFactory, Opening
 from pcapflow.streams.conversation import Conversation, Events
-from pcapflow.streams.events import NEVER, StreamData, StreamEvent, StreamGap, Where, place
+from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, StreamGap, Where, place
 
 NOTHING = ""
 """The form of a stream that is of no known protocol."""
@@ -189,6 +189,11 @@ class _Before:
         )  # fmt: skip
 
 
+def _open_at(events: list[StreamEvent], told: int) -> list[StreamEvent]:
+    """The events of a direction but its end, where it ended before that packet: what begins then never hears of that, as it would not by events before these."""
+    return [event for event in events if type(event) is not StreamEnd or event.packet > told]
+
+
 class Detection:
     """One conversation's."""
 
@@ -260,7 +265,7 @@ class Detection:
         if not form:
             return None
         # of the other direction what came before these events is known; it is looked at from there, as far as it was not skipped
-        openings = [until[d].opening(rest[d], NEVER) if d == first else before[d].opening(events[d], told) for d in (0, 1)]
+        openings = [until[d].opening(rest[d], NEVER) if d == first else before[d].opening(_open_at(events[d], told), told) for d in (0, 1)]
         return Found(form, first, told, sides[first].found, (openings[0], openings[1]))
 
     def close(self) -> None:
