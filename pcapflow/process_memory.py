@@ -48,14 +48,20 @@ def _status() -> dict[str, int]:
     return {name: int(kilobytes) * 1024 for name, kilobytes in _FIELD.findall(text)}
 
 
-def can_load_libraries() -> bool:
-    """Whether a limit on this process's address space leaves enough for numpy, whose libraries end the process where it does not."""
+def address_limit() -> int | None:
+    """Bytes of addresses that this process may have, and each that it starts (`ulimit -v`); None for no limit."""
     try:
         import resource
     except ImportError:
-        return True
+        return None
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return limit == resource.RLIM_INFINITY or limit - _status().get("VmSize", 0) > _LIBRARIES_BYTES
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def can_load_libraries() -> bool:
+    """Whether a limit on this process's address space leaves enough for numpy, whose libraries end the process where it does not."""
+    limit = address_limit()
+    return limit is None or limit - _status().get("VmSize", 0) > _LIBRARIES_BYTES
 
 
 _LIBRARIES_BYTES = 76 << 20

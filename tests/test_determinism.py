@@ -26,7 +26,7 @@ from pcapflow.report.sinks.html import Page
 from pcapflow.report.sinks.values import ValueLines
 from tests.captures import capture_of, stamped
 from tests.conftest import CASES
-from tests.craft import ACK, PSH, SYN, Talk, filler, pcap, request, response
+from tests.craft import ACK, FIN, PSH, SYN, Talk, filler, pcap, request, response
 
 MAY_DIFFER = ("run", "memory", "limits", "advice")
 """docs/report.md; `advice` names limits."""
@@ -306,7 +306,44 @@ def _http_before_the_greeting(t: Talk, _: Talk) -> None:
     t.send(1, b"HTTP/1.1 200 OK").send(0, b"\x16\3\1\0\5\1\0\0\1\0").send(0, b"x").send(1, b"\r\nContent-Length: 0\r\n\r\n")
 
 
+def _line_without_a_version(t: Talk, _: Talk) -> None:
+    """A request of HTTP/0.9 but for the field that begins behind it in its segment."""
+    t.send(0, b"GET /a \r\nHost: ").send(0, b"a\r\n\r\n").send(1, response(b"{}"))
+
+
+def _socks_whose_server_leaves(t: Talk, _: Talk) -> None:
+    """The server's FIN is captured before the client's request."""
+    t.send(0, b"\x05\x02\x00\x02").send(1, b"\x05\x00")
+    t.packet(1, FIN | ACK)
+    t.send(0, b"\x05\x01\x00\x01\x01\x02\x03\x04\x00P")
+
+
+def _refused_connect_with_refused_chunks(t: Talk, _: Talk) -> None:
+    """The line of the first chunk is none, and unfinished in its segment, while the client waits."""
+    t.send(0, b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n").send(1, b"HTTP/1.1 407 P\r\nTransfer-Encoding: chunked\r\n\r\nzzzz")
+    t.send(0, request("/b")).send(1, response(b"{}"))
+
+
+def _answer_claimed_before_another_one(t: Talk, _: Talk) -> None:
+    """Answers whose requests come later: one claims an answer, and so says of another that its request will not come."""
+    t.frames.clear()
+    begin = t.seq[0]
+    t.seq[0] += len(request("/u"))
+    t.send(1, response(b"[1]")).packet(1, ACK | PSH, response(b"[22]"), ack=begin)
+    t.packet(0, ACK | PSH, request("/u"), seq=begin)
+
+
+def _long_line_behind_a_return(t: Talk, _: Talk) -> None:
+    """A line that is longer than a head may be, behind a byte that begins nothing."""
+    t.send(0, request("/a")).send(1, response(b"{}")).send(0, b"\r\x16" + b"x" * 66_000 + b"\r\n" + request("/b"), size=1400)
+
+
 SAID = [
+    _line_without_a_version,
+    _socks_whose_server_leaves,
+    _refused_connect_with_refused_chunks,
+    _answer_claimed_before_another_one,
+    _long_line_behind_a_return,
     _http_before_the_greeting,
     _refused_chunks_and_another_answer,
     _refused_chunks_and_a_drop_before_the_next_answer,

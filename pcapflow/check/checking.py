@@ -14,12 +14,12 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import chain
 from multiprocessing import connection
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -73,7 +73,7 @@ def _check(job: Job, verdict: Verdict) -> None:
     except OSError as e:
         raise OutputError(f"no file can be written in {folder or 'a temporary folder'}: {e.strerror}") from None
     try:
-        with os.fdopen(fd, "wb") as file:
+        with _closing(os.fdopen(fd, "wb")) as file:
             try:
                 writer = baseline.Baseline(file.write)
                 options = content_mode.options_of(job) if job.mode == "content" else job.options
@@ -88,6 +88,16 @@ def _check(job: Job, verdict: Verdict) -> None:
     finally:
         discard(report)
         _under_way.discard(report)
+
+
+@contextmanager
+def _closing(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Closes it. What it still holds then was refused before, by a flush that said so: a full disk is one error, not two."""
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
 
 
 def in_a_worker(stop: Event) -> None:

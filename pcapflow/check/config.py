@@ -56,7 +56,7 @@ def matches(glob: str, path: str, root: Path) -> bool:
     if "/" not in glob:
         return fnmatchcase(Path(path).name, glob)
     # links are not followed: a capture is called what it is called, wherever its bytes lie
-    relative = os.path.relpath(path, root).replace(os.sep, "/")
+    relative = os.path.relpath(path or os.curdir, root).replace(os.sep, "/")
     return _parts_match(glob.removeprefix("./").removeprefix("/").split("/"), relative.split("/"))
 
 
@@ -145,14 +145,16 @@ def _rules(path: Path, check: dict[str, Any]) -> Rules:
         raise UsageError(f"{path}: check.{e}") from None
 
 
-def _flat(bounds: dict[str, Any], before: str = "") -> dict[str, Any]:
+def _flat(bounds: dict[str, Any]) -> dict[str, Any]:
     """`drops.streams = 0` without quotes is a table in a table: the same path."""
     found: dict[str, Any] = {}
-    for name, value in bounds.items():
+    waiting = list(reversed(bounds.items()))
+    while waiting:
+        name, value = waiting.pop()
         if isinstance(value, dict) and not value.keys() & {"min", "max", "equals", "one_of"} and value:
-            found.update(_flat(value, f"{before}{name}."))
+            waiting += [(f"{name}.{inner}", of_it) for inner, of_it in reversed(value.items())]
         else:
-            found[before + name] = value
+            found[name] = value
     return found
 
 

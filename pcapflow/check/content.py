@@ -4,7 +4,7 @@ Contract: `content_of` takes a report's records and makes its `Content`, and `Se
 `NAME.content.json`: keys sorted, one outcome a line. An outcome is what one exchange came to, by endpoint (method and path, ids folded): status, version, names of header fields,
 media type, coding, how its bodies ended, and the shape of their JSON. Times, ports, addresses, packet numbers, memory, file names and order are in none.
 
-Invariant: what is kept is one outcome of each kind, OUTCOMES at the most; those beyond are told by their status alone. A body that did not come whole has no shape and no size.
+Invariant: what is kept is one outcome of each kind, OUTCOMES and OUTCOME_BYTES at the most; those beyond are told by their status alone, and of no endpoint where these are too many. A body that did not come whole has no shape and no size.
 """
 
 from __future__ import annotations
@@ -26,10 +26,16 @@ SCHEMA = "pcapflow.baseline/1"
 SUFFIX = ".content.json"
 OUTCOMES = 5_000
 """Different outcomes of one capture that are told apart."""
+OUTCOME_BYTES = 3 << 19
+"""The same in bytes, as JSON, with the names of their endpoints; as objects they take ten times as much."""
+REST = "..."
+"""The endpoint of what is told of no endpoint, since there are too many."""
+_BROKEN = 10_000
+"""Bodies that did not come whole, and connections that lost something, that are told one by one."""
 _GAPS = 10
 """Gaps that are told one by one."""
-MOST_BYTES = 8 << 20
-"""Of a baseline."""
+MOST_BYTES = 2 << 20
+"""Of a baseline; as objects it takes up to forty times as much."""
 NO_REQUEST = "(no request)"
 
 
@@ -106,26 +112,48 @@ class Seen:
     """Exchanges whose outcome is told by its status alone."""
 
 
+class _Kinds:
+    """The outcomes of one capture, by endpoint: as many as are told apart, and what the others are told by."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[Outcome, Counted]] = {}
+        self._outcomes = self._bytes = self._statuses = 0
+
+    def of(self, endpoint: str, outcome: Outcome) -> tuple[str, Outcome]:
+        """What an outcome is told by: itself, its status alone, or that of no endpoint."""
+        for name, kind in ((endpoint, outcome), (endpoint, Outcome(outcome.status)), (REST, Outcome(outcome.status))):
+            if kind in self.found.get(name, ()):
+                return name, kind
+            size = len(msgspec.json.encode(kind)) + (0 if name in self.found else len(name))
+            if self._outcomes < OUTCOMES and self._bytes + size <= OUTCOME_BYTES:
+                self._outcomes += 1
+                self._bytes += size
+                break
+            if name in self.found and name == endpoint and kind is not outcome and self._statuses < OUTCOMES:
+                self._statuses += 1
+                break
+        self.found.setdefault(name, {})
+        return name, kind
+
+
 def content_of(records: Iterator[AnyRecord], rules: Rules) -> tuple[Content, Seen]:
     """A report's content. rules: what is left out of it, and what more is compared."""
-    found: dict[str, dict[Outcome, Counted]] = {}
-    seen = Seen()
-    outcomes = 0
+    kinds = _Kinds()
+    found, seen = kinds.found, Seen()
     content = Content({}, [])
     for record in records:
         if isinstance(record, Http):
             endpoint = _endpoint(record)
             if rules.hides_endpoint(endpoint):
                 continue
-            outcome = _outcome(endpoint, record, rules)
-            if outcomes >= OUTCOMES and outcome not in found.get(endpoint, ()):
-                outcome = Outcome(outcome.status)
-                seen.beyond += 1
-            outcomes += outcome not in found.setdefault(endpoint, {})
+            given = endpoint, _outcome(endpoint, record, rules)
+            endpoint, outcome = kinds.of(*given)
+            seen.beyond += (endpoint, outcome) != given
             _count(found[endpoint], outcome, record, sized=endpoint not in rules.bodies)
             _place(seen, endpoint, outcome, record)
         elif isinstance(record, Gap):
-            seen.holed.add(record.connection)
+            if len(seen.holed) < _BROKEN:
+                seen.holed.add(record.connection)
             seen.gaps += [record] if len(seen.gaps) < _GAPS else []
         elif isinstance(record, Drop):
             seen.drops += [record] if len(seen.drops) < _GAPS else []
@@ -200,7 +228,7 @@ def _place(seen: Seen, endpoint: str, outcome: Outcome, record: Http) -> None:
     packets = [message.packet for message in (record.request, record.response) if message is not None and message.packet is not None]
     seen.places.setdefault((endpoint, outcome), Place(record.connection, packets[0] if packets else record.connection))
     for side, message in (("client", record.request), ("server", record.response)):
-        if message is not None and message.body.status != "complete":
+        if message is not None and message.body.status != "complete" and len(seen.broken) < _BROKEN:
             seen.broken.setdefault((record.connection, side), endpoint)
 
 

@@ -20,6 +20,7 @@ from pcapflow.check.checking import check as check_one
 from pcapflow.check.checking import in_a_worker
 from pcapflow.check.verdicts import Job, Verdict, interrupted, lost
 from pcapflow.errors import INTERRUPTED
+from pcapflow.process_memory import address_limit
 
 _GRACE = 0.5
 """Seconds for a process to go, more than it takes to look whether it should."""
@@ -34,7 +35,8 @@ def processors() -> int:
 
 def verdicts_of(work: list[Job], jobs: int) -> Iterator[Verdict]:
     """In the order of the command line, whichever is done first, so many at one time. After Ctrl-C those that are left are `interrupted`."""
-    workers = min(jobs, len(work))
+    # a pool has threads, each of which takes addresses: where these are few it may wait for ever for one that could not be started
+    workers = min(jobs, len(work)) if address_limit() is None else 1
     given = map(check_one, work) if workers <= 1 else _in_processes(work, workers)
     stopped = False
     done = 0
@@ -69,7 +71,7 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
     try:
         given = iter(enumerate(work))
         for index, job in enumerate(work):
-            with suppress(BrokenProcessPool):
+            with suppress(BrokenProcessPool, RuntimeError):  # or no thread can be started
                 for ahead, one in islice(given, _AHEAD * workers - len(futures)):
                     futures[ahead] = submit(together, one)
             try:
@@ -78,11 +80,11 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
                 verdict = None
             if verdict is None:
                 # a process that is killed takes the pool with it: each of the others gets a process of its own
-                with pool(1) as alone:
-                    try:
+                try:
+                    with pool(1) as alone:
                         verdict = submit(alone, job).result()
-                    except BrokenProcessPool:
-                        verdict = lost(job)
+                except (BrokenProcessPool, RuntimeError):
+                    verdict = lost(job)
             yield verdict
     except KeyboardInterrupt:
         stop.set()

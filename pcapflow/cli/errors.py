@@ -51,6 +51,7 @@ def nobody_reads() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+_COMPLETION = "_PCAPFLOW_COMPLETE"
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
 _NO_MEMORY = ("failed to map segment", "annot allocate memory", "cannot create shared object")
 """What the system's loader says where memory is short."""
@@ -62,7 +63,7 @@ def exit_with(command: click.Command) -> None:
     signal.signal(signal.SIGINT, interrupt)
     # a CI job that is out of time: as Ctrl-C
     signal.signal(signal.SIGTERM, terminate)
-    status = _status_of(lambda: command.main(standalone_mode=False))
+    status = _status_of(lambda: _run(command))
     if status in (0, DIFFERENT):
         # what is still to be written may be refused too
         flushed = _status_of(lambda: sys.stdout.flush() if sys.stdout is not None else None)
@@ -72,6 +73,18 @@ def exit_with(command: click.Command) -> None:
     if status == INTERRUPTED and was_terminated():
         status = TERMINATED
     sys.exit(status)
+
+
+def _run(command: click.Command) -> Any:
+    try:
+        return command.main(standalone_mode=False)
+    except SystemExit:
+        # click's own, where what it prints, such as --help, has no reader any more
+        raise ReaderLeft from None
+    except (KeyError, ValueError) as e:
+        if _COMPLETION not in os.environ:
+            raise
+        raise click.UsageError(f"completion: {e}: the shell sets {_COMPLETION}, COMP_WORDS and COMP_CWORD") from None
 
 
 def _status_of(run: Callable[[], Any]) -> int:

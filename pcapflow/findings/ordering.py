@@ -125,14 +125,14 @@ class RecordSorter:
 
 
 def _in_steps(entries: Iterable[_Kept], file: IO[bytes] | None) -> Iterator[list[Entry]]:
-    """Some STEP bytes of entries at a time: whoever writes them joins them."""
+    """Entries that take some STEP bytes at a time: whoever writes them joins them."""
     whole: list[Entry] = []
     size = 0
     for entry in entries:
         if type(entry) is not Entry:
             entry = Entry(*entry[:6], _line_of(entry, file))
         whole.append(entry)
-        size += len(entry.line)
+        size += len(entry.line) + OVERHEAD
         if size >= STEP:
             yield whole
             whole, size = [], 0

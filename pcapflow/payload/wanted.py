@@ -14,6 +14,8 @@ from pcapflow.path_syntax import parse_path
 NOWHERE = -1
 """The state of a value that leads to none that is wanted."""
 _ELEMENT = "item"
+DOTS_MAX = 64
+"""Keys of a prefix: any dot may be in a key, so that what is kept grows with their square."""
 
 
 class Wanted(NamedTuple):
@@ -56,6 +58,8 @@ def _of_path(path: str) -> Wanted:
 def _of_prefix(prefix: str) -> Wanted:
     """State p + 1: the prefix is behind us up to p. State 0 is the top, which no dot parts from its keys."""
     ends = [i for i, c in enumerate(prefix) if c == "."] + [len(prefix)]
+    if len(ends) > DOTS_MAX:
+        raise ValueError(f"a path of more than {DOTS_MAX} keys: write it with a dot before the first, .a.b, so that no key has a dot in it")
 
     def keys(begin: int) -> dict[object, int]:
         return {prefix[begin:end]: end + 1 for end in ends if end >= begin}

@@ -28,7 +28,7 @@ from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_SHARE, shares_of
 from pcapflow.options import Options
-from pcapflow.process_memory import FIXED_BYTES, container_limit
+from pcapflow.process_memory import FIXED_BYTES, address_limit, container_limit
 from pcapflow.shard import WHOLE, Part
 from pcapflow.workers.job import Job
 
@@ -89,7 +89,14 @@ def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, al
 
 def _most(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int:
     """How many processes may share the run at the most. One where they would have to share what can be read once, or what fails on purpose."""
-    if options.workers == 1 or options.simulate or options.process_limit is not None or options.looks_for is not None or trace.size is None:
+    if (
+        options.workers == 1
+        or options.simulate
+        or options.process_limit is not None
+        or options.looks_for is not None
+        or trace.size is None
+        or address_limit() is not None
+    ):
         return 1
     wanted = options.workers or min(processors(), trace.size // _SMALL, _fitting(limits, container_limit()))
     return max(1, min(wanted, (limits.memory_limit - ledger.used) // LEAST_SHARE))

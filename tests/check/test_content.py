@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from pcapflow.check.content import Content, Counted, Message, Outcome, Seen, con
 from pcapflow.check.ignoring import Rules
 from pcapflow.check.reports import read_report
 from pcapflow.check.verdicts import Job
+from pcapflow.errors import ReportError
 from pcapflow.header_options import Headers
 from pcapflow.limits import Limits
 from tests.craft import Talk, pcap, request, response, tcp_frame
@@ -642,3 +644,31 @@ def test_of_more_outcomes_than_are_told_apart_the_rest_is_told_by_status(monkeyp
     (counted,) = content_of(read_report(report), Rules())[0].endpoints.values()
     assert sorted(one.count for one in counted) == [1, 1, 1, 1, 1, 15]
     assert [one.outcome for one in counted if one.count == 15] == [Outcome(200)]
+
+
+def test_what_is_kept_of_many_endpoints_and_of_large_outcomes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what is told apart an outcome is told by its status, and of no endpoint where it has none yet."""
+    monkeypatch.setattr(content_module, "OUTCOMES", 50)
+    monkeypatch.setattr(content_module, "OUTCOME_BYTES", 4000)
+    kinds = content_module._Kinds()
+    large = Outcome(200, response=Message(headers=tuple(f"x-{i}" for i in range(100))))
+    assert kinds.of("GET /large", large) == ("GET /large", large)
+    kinds.found["GET /large"][large] = Counted(1, large)
+    for i in range(500):
+        endpoint, outcome = kinds.of(f"GET /{i}", Outcome(200 + i, response=large.response))
+        kinds.found[endpoint].setdefault(outcome, Counted(1, outcome))
+    assert kinds.of("GET /large", large) == ("GET /large", large)
+    assert kinds.of("GET /large", Outcome(404)) == ("GET /large", Outcome(404))
+    assert kinds.of("GET /new", large) == (content_module.REST, Outcome(200))
+    held = [one for counted in kinds.found.values() for one in counted]
+    assert sum(len(msgspec.json.encode(one)) for one in held if one.response is not None) < 4000
+    assert len(kinds.found) < 50
+
+
+def test_a_baseline_that_is_larger_than_one_that_can_be_written_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.content.json"
+    path.write_bytes(
+        b'{"schema":"pcapflow.baseline/1","compare":"content","spoken":[' + b'"",' * (content_module.MOST_BYTES // 3) + b'""]}'
+    )
+    with pytest.raises(ReportError, match="larger than any baseline"):
+        read_content(path)

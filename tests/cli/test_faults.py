@@ -744,3 +744,56 @@ def test_an_interrupt_when_all_was_read_leaves_whole_outputs(tmp_path: Path, mom
     assert (tmp_path / "page").stat().st_size > 1000
     assert len(list(tables.glob("*.parquet"))) == 7
     assert not any(is_temporary(path.name) for folder in (tmp_path, tables) for path in folder.iterdir())
+
+
+def test_an_empty_name_beside_a_glob_with_a_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pcapflow.toml").write_text('[expect."a/*.pcap"]\n"tcp.connections" = 1\n')
+    done = launch_text("check", "--no-baseline", "", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "internal error" not in done.stdout + done.stderr
+
+
+def test_settings_that_are_nested_without_end_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.toml").write_text('[expect."*.pcap"]\n' + ".".join(["a"] * 3000) + " = 1\n")
+    done = launch_text("check", "-q", "--no-baseline", "--config", tmp_path / "deep.toml", SAMPLE)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"pcapflow: {tmp_path / 'deep.toml'}: expect.'*.pcap': a.a.")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_report_of_check_that_is_too_large_for_its_file_is_status_73(jobs: str) -> None:
+    command = f"ulimit -f 1; '{sys.executable}' -m pcapflow check -j {jobs} --no-baseline samples/lossy.pcap samples/shop.pcap"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 73
+    assert "internal error" not in done.stdout + done.stderr
+    assert done.stdout.count("cannot be written: File too large") == 2
+
+
+def test_a_check_within_few_addresses_is_done_by_one_process(tmp_path: Path) -> None:
+    command = f"ulimit -v 400000; '{sys.executable}' -m pcapflow check -q -j 2 --no-baseline samples/lossy.pcap samples/shop.pcap"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", [{}, {"COMP_WORDS": "pcapflow", "COMP_CWORD": "x"}])
+def test_completion_that_no_shell_asked_for_is_a_wrong_use(words: dict[str, str]) -> None:
+    environment = {**os.environ, "_PCAPFLOW_COMPLETE": "bash_complete", **words}
+    done = subprocess.run([Path(sys.executable).with_name("pcapflow")], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "COMP_WORDS" in done.stderr
+
+
+@pytest.mark.parametrize("args", ["--help", "analyze --help-all", "--version"])
+def test_help_whose_reader_left_is_no_error(args: str) -> None:
+    command = f"'{sys.executable}' -m pcapflow {args} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_long_path_of_extract_is_read_one_way_or_refused() -> None:
+    done = launch_text("extract", "-q", ".".join(["a"] * 65), SAMPLE)
+    assert done.returncode == 2
+    assert (
+        done.stderr == "pcapflow: a path of more than 64 keys: write it with a dot before the first, .a.b, so that no key has a dot in it\n"
+    )
+    assert launch_text("extract", "-q", "." + ".".join(["a"] * 3000), SAMPLE).returncode == 0

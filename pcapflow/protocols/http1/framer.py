@@ -538,7 +538,9 @@ class Framer:
         found = read_head(view, at, searched, client=client, simple=simple, services=self.services)
         if found.head is not None:
             return found.stop, found.head
-        line = view.find(b"\n", at, at + self.services.limits.http_head_max_bytes) + 1  # of whatever is refused: where it comes alone, no more is known
+        line = (
+            view.find(b"\n", at, at + self.services.limits.http_head_max_bytes) + 1
+        )  # of whatever is refused: where it comes alone, no more is known
         if line > max(at, at + stash.searched if base < 0 else at) and (request_line if client else status_line)(view[at:line]) is None:
             return at + self._no_message(data, base, base + line - 1 - at, view[at:line]), None
         if found.refusal is not None:
