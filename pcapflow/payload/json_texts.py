@@ -272,18 +272,26 @@ class Separated:
                 return
         if self._tap is None and self._counted(data.translate(self._as_lines), lines=True):
             return
-        texts = data.split(self._separator)
-        if self._limits.json_scalar_max_bytes >= self._limits.json_slice:
-            together = b"\n".join(texts)
-            if (
-                all(map(_stands_alone, texts))
-                and Outline().scan(together).highest <= self._limits.json_max_depth
-                and self._at_once(together)
-            ):
-                return
-        for text in texts:
-            if text and not text.isspace():
-                self._one(text)
+        tries = _TRIES if self._limits.json_scalar_max_bytes >= self._limits.json_slice else 0
+        waiting = [data.split(self._separator)]
+        while waiting:
+            texts = waiting.pop()
+            if len(texts) > 1 and tries:
+                tries -= 1
+                if not self._together(texts):
+                    # the one that is not good is in one of the halves
+                    waiting += [texts[len(texts) // 2 :], texts[: len(texts) // 2]]
+                continue
+            for text in texts:
+                if text and not text.isspace():
+                    self._one(text)
+
+    def _together(self, texts: list[bytes]) -> bool:
+        """Parse texts in one go; False, with nothing changed, where they are not all good."""
+        together = b"\n".join(texts)
+        return (
+            all(map(_stands_alone, texts)) and Outline().scan(together).highest <= self._limits.json_max_depth and self._at_once(together)
+        )
 
     def _one(self, text: bytes) -> None:
         if self._passes_no_limit(text):
@@ -347,6 +355,8 @@ class Separated:
             found.status = "invalid"
 
 
+_TRIES = 24
+"""Times that some texts of a slice are parsed in one go: enough to find one that is not good among thousands, and few beside as many that are not."""
 _SCALAR = re.compile(rb'-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null|"[^"\\\x00-\x1f]*+"')
 
 
