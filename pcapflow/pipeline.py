@@ -123,7 +123,7 @@ def run(
             division = divide(limits, options, trace, ledger, alone=follow is not None, takes=take is not None)
             trace.limits = division.limits
             jobs = division.jobs(paths, options, who, separator, takes=take is not None)
-            team = _team(stack, interrupt, jobs, writer if len(who.kinds) == 1 and not who.listeners else None, take)
+            team = _team(stack, trace, interrupt, jobs, writer if len(who.kinds) == 1 and not who.listeners else None, take)
             take = team.take if team is not None and take is not None else take
             collector = Collector(division.limits, ledger, take, options.looking, who, options.headers, division.table_bytes)
             shard = Shard(division.limits, options, ledger, collector, division.part)
@@ -157,7 +157,7 @@ def work(job: Job, link: Link) -> Partial:
     with ExitStack() as stack:
         stack.enter_context(_memory_at_hand())
         stack.enter_context(_known_digits())
-        trace = stack.enter_context(Trace(job.paths, limits, ledger, Interrupt()))
+        trace = stack.enter_context(Trace(job.paths, limits, ledger, Interrupt(), link.source))
         take = link.take if job.takes else None
         collector = Collector(limits, ledger, take, options.looking, job.who, options.headers, job.table_bytes)
         shard = Shard(limits, options, ledger, collector, job.part)
@@ -183,14 +183,16 @@ def _take_all(shard: Shard, blocks: Iterator[PacketBlock], ready: Callable[[int]
     return False
 
 
-def _team(stack: ExitStack, interrupt: Interrupt, jobs: list[Job], writer: Writer | None, take: Take | None) -> Team | None:
+def _team(stack: ExitStack, trace: Trace, interrupt: Interrupt, jobs: list[Job], writer: Writer | None, take: Take | None) -> Team | None:
     """Who shares the run; None for nobody. writer: where it takes all lines alone: they are written as they come; else entries are made of them."""
     if not jobs:
         return None
-    interrupt.patient = True
-    if writer is not None and writer.separator is not None:
-        return stack.enter_context(Team(jobs, writer.write, whole=False))
-    return stack.enter_context(Team(jobs, take, whole=True))
+    interrupt.patient = not trace.is_read_once  # a file never keeps a read waiting
+    alone = writer is not None and writer.separator is not None
+    team = stack.enter_context(Team(jobs, writer.write if writer is not None and alone else take, whole=not alone))
+    if team.feed is not None:
+        trace.share(team.feed.write)
+    return team
 
 
 def _conclude(shard: Shard, team: Team | None, *, no_memory: bool) -> list[Partial]:
@@ -247,6 +249,7 @@ class _Course:
         self._interrupt = interrupt
         self._team = team
         self._until: int | None = None
+        self._taken = 0
 
     @property
     def asked(self) -> bool:
@@ -256,7 +259,10 @@ class _Course:
     def blocks(self, blocks: Iterator[PacketBlock]) -> Iterator[PacketBlock]:
         """The blocks up to there."""
         if self._team is not None:
-            yield from through(blocks, self._ask)
+            try:
+                yield from through(blocks, self._ask)
+            except KeyboardInterrupt:  # while the first shard waited for bytes: the others have no more
+                self._until = self._team.stop(self._taken)
             return
         with suppress(KeyboardInterrupt):
             for block in blocks:
@@ -268,10 +274,12 @@ class _Course:
 
     def _ask(self, taken: int) -> int | None:
         """See `gate.Ask`."""
-        self._interrupt.check()
-        if self._until is None and self._interrupt.requested:
-            assert self._team is not None
+        assert self._team is not None
+        self._taken = taken
+        if self._until is None and self.asked:
             self._until = self._team.stop(taken)
+        if self._until is None and self._team.feed is not None:
+            self._team.feed.tell()
         return self._until
 
 

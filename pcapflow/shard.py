@@ -44,6 +44,7 @@ class Part(NamedTuple):
     of: int
     sampled: npt.NDArray[np.int64] | None = None
     merges: bool = False
+    reads: bool = False
     """See `Shares`."""
 
 
@@ -65,7 +66,7 @@ class _Own:
     """Which segments are a shard's."""
 
     def __init__(self, part: Part) -> None:
-        self._shares = Shares(part.of, part.sampled, merges=part.merges) if part.of > 1 else None
+        self._shares = Shares(part.of, part.sampled, merges=part.merges, reads=part.reads) if part.of > 1 else None
         self._number = part.number
         self.captured = 0
         """Bytes of their payload."""

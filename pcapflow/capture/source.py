@@ -1,7 +1,7 @@
 """Where the bytes come from: a file by its path, or standard input as `-`.
 
 Contract: `open_source` gives a `Source` or raises `CaptureError` with one clear sentence. `Source.fill` reads until the
-room given is full, the input ends, or, on a pipe that has something already, until the next read would block: a slow
+room given is full, the input ends, or, on a pipe that has something already, until nothing comes for a moment: a slow
 pipe does not hold back its last megabyte. `peek` looks ahead; after `decompress` the bytes are those that a decompressor makes of the input.
 """
 
@@ -20,8 +20,13 @@ from pcapflow.limits import Limits
 
 STDIN = "-"
 _OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_PATIENCE = 0.005
+"""Seconds that a block which has something waits for more: who writes to a pipe writes a part of a block at a time."""
 _ASKS = os.name == "posix"
 """Whether the system can be asked if a pipe has something; elsewhere a read takes what there is, and no more is tried."""
+
+
+Tee = Callable[[memoryview], object]
 
 
 def _read_into(fd: int, room: memoryview) -> int:
@@ -57,6 +62,8 @@ class Source:
         """What is wrong with the compressed data; it ends there."""
         self.truncated = False
         """The compressed data ends early."""
+        self.tee: Tee | None = None
+        """Gets the bytes too, as they are handed out."""
         self.on_close: Callable[[], object] | None = None
         """Called once, when the source is closed."""
         self._ahead = b""
@@ -68,9 +75,15 @@ class Source:
 
     def fill(self, room: memoryview, *, at_least: int = 1) -> int:
         """Read into room; the count of bytes read. Fewer than at_least only where the input ended."""
+        got = self._fill(room, at_least)
+        if self.tee is not None and got:
+            self.tee(room[:got])
+        return got
+
+    def _fill(self, room: memoryview, at_least: int) -> int:
         got = self._take_ahead(room)
         while got < len(room) and not self.ended:
-            if self._waits and got >= at_least and not self._ready():
+            if self._waits and got >= at_least and not self._ready(_PATIENCE):
                 break
             n = self._raw_into(room[got:]) if self._decompressor is None else self._decompressed_into(room[got:], self._decompressor)
             self.ended = n == 0
@@ -86,7 +99,7 @@ class Source:
     def peek(self, n: int) -> bytes:
         """The next n bytes, fewer where the input ends before; they are still to be read."""
         room = bytearray(n)
-        got = self.fill(memoryview(room), at_least=n)
+        got = self._fill(memoryview(room), n)
         self.position -= got
         self._ahead = bytes(room[:got])
         if got:
@@ -115,8 +128,9 @@ class Source:
             self._ahead = self._ahead[n:]
         return n
 
-    def _ready(self) -> bool:
-        return _ASKS and bool(select.select([self._fd], [], [], 0)[0])
+    def _ready(self, seconds: float = 0) -> bool:
+        """Whether there is something, or will be in so many seconds."""
+        return _ASKS and bool(select.select([self._fd], [], [], seconds)[0])
 
     def _raw_into(self, room: memoryview) -> int:
         """One read of the input; waits for some of it. 0 at its end."""

@@ -24,11 +24,11 @@ from msgspec import structs
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.folders import files_in, path_cost
-from pcapflow.capture.formats import open_capture
+from pcapflow.capture.input import Input
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.merge import Merge
-from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
-from pcapflow.capture.source import STDIN, Source, open_source
+from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo
+from pcapflow.capture.source import STDIN, Source, Tee
 from pcapflow.errors import CaptureError
 from pcapflow.files import is_folder
 from pcapflow.limits import Limits
@@ -51,107 +51,12 @@ _NEVER = (1 << 63) - 1
 _place = attrgetter("place")
 
 
-class _Input:
-    """One capture, and where its reading is."""
-
-    __slots__ = (
-        "at",
-        "begun",
-        "block",
-        "blocks",
-        "first_ts",
-        "info",
-        "latest",
-        "number",
-        "order",
-        "path",
-        "place",
-        "reader",
-        "size",
-        "source",
-    )
-
-    def __init__(self, path: str, number: int) -> None:
-        self.path = path
-        self.number = number
-        """Its place on the command line."""
-        self.place = 0
-        """Its place in the trace."""
-        self.first_ts = -1
-        self.info = CaptureInfo(path)
-        self.size: int | None = None
-        self.source: Source | None = None
-        self.reader: CaptureReader | None = None
-        self.blocks: Iterator[PacketBlock] = iter(())
-        self.block: PacketBlock | None = None
-        self.at = 0
-        """Rows of the block that are taken."""
-        self.order = _NO_ROWS
-        """The greatest time up to each row, which is what is merged by."""
-        self.latest = -1
-        self.begun = False
-        """Its first block was asked for; where there is none, it is over."""
-
-    def open(self, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> None:
-        """Find out what it is."""
-        if self.source is None:
-            self.source = open_source(self.path, interrupt)
-            self.size = self.source.size
-            self.reader = open_capture(self.source, limits, ledger)
-            self.info = self.reader.info
-
-    def start(self, limits: Limits, column_bytes: int = COLUMN_BYTES_PER_PACKET, packets: int | None = None) -> None:
-        """Read its first block. packets: how many are read at the most."""
-        assert self.reader is not None
-        self.blocks = self.reader.blocks(1, limits, column_bytes=column_bytes, packets=packets)
-        self.begun = True
-        self.advance()
-
-    def advance(self) -> None:
-        """The next block; None at the end."""
-        self.block = next(self.blocks, None)
-        self.at = 0
-        self.order = _NO_ROWS
-        if self.block is not None:
-            self.block.file = self.place
-            self.order = np.maximum(np.maximum.accumulate(self.block.ts), self.latest)
-            self.latest = int(self.order[-1])
-
-    def probe(self, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> None:
-        """Look at its first packet, and leave it as it was; a pipe cannot be read twice, and stays open. limits: of a block that is only to tell a first time."""
-        self.open(limits, ledger, interrupt)
-        if self.size is not None:
-            self.start(limits)
-            if self.block is not None:
-                self.first_ts = int(self.order[0])
-            self.close()
-
-    def close(self) -> None:
-        """Done with it."""
-        self.blocks = iter(())
-        self.block = None
-        self.order = _NO_ROWS
-        self.reader = None
-        if self.source is not None:
-            self.source.close()
-
-    def again(self) -> None:
-        """To be read from its beginning."""
-        self.source = None
-        self.latest = -1
-        self.begun = False
-        self.info = CaptureInfo(self.path)
-
-
-_NO_ROWS = np.zeros(0, dtype=np.int64)
-
-
 def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrupt) -> tuple[list[str], list[str]]:
     """The captures in a directory, by name, and its other files."""
     captures: list[str] = []
     others: list[str] = []
     for path in files_in(folder, ledger.blocks.reserve):
-        probe = _Input(path, 0)
+        probe = Input(path, 0)
         try:
             probe.open(limits, ledger, interrupt)
         except CaptureError as e:
@@ -168,7 +73,8 @@ def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrup
 class Trace:
     """The captures of one run. A context: on leaving it everything is closed."""
 
-    def __init__(self, paths: Sequence[str], limits: Limits, ledger: Ledger, interrupt: Interrupt) -> None:
+    def __init__(self, paths: Sequence[str], limits: Limits, ledger: Ledger, interrupt: Interrupt, source: Source | None = None) -> None:
+        """source: where the bytes of the only capture come from, if not from its path."""
         self.limits = limits
         self._ledger = ledger
         self._interrupt = interrupt
@@ -176,17 +82,19 @@ class Trace:
         """Files of directories that are no captures."""
         self._taken = 0
         """Bytes of inputs that are done."""
-        self._active: dict[int, _Input] = {}
+        self._active: dict[int, Input] = {}
         """Those that are open, by their places."""
         self._reserved = 0
         self._purse = 0
+        self._begun = bytearray()
+        """What was read of the only capture to find out what it is."""
         self._most: list[int] | None = None
         """Packets that are read of each at the most, by their places."""
-        self._inputs: list[_Input] = []
+        self._inputs: list[Input] = []
         try:
             if len(paths) == 1 and not is_folder(paths[0]):
-                self._inputs.append(_Input(paths[0], 0))
-                self._inputs[0].open(limits, ledger, interrupt)
+                self._inputs.append(Input(paths[0], 0))
+                self._inputs[0].open(limits, ledger, interrupt, source, self._begun.extend)
             else:
                 self._look_at(paths)
                 self._put_in_order()
@@ -203,7 +111,7 @@ class Trace:
             names = files_in(path, self._keep) if folder else [path]
             for at, name in enumerate(names):
                 self._interrupt.check()
-                one = _Input(name, len(self._inputs))
+                one = Input(name, len(self._inputs))
                 if not self._keep(INPUT_BYTES + (0 if folder else path_cost(name))):
                     left = len(names) - at + len(paths) - place - 1
                     needed = self._ledger.used + left * INPUT_BYTES + sum(map(path_cost, paths[place:]))
@@ -252,6 +160,20 @@ class Trace:
     # --- what a run asks for
 
     @property
+    def is_read_once(self) -> bool:
+        """Whether there is one capture, of which no other process can read the bytes, or not without undoing its compression too."""
+        return len(self._inputs) == 1 and (self.size is None or self._inputs[0].info.compression is not None)
+
+    def share(self, tee: Tee | None) -> None:
+        """Whoever gets the bytes of the only capture too, from the first one on; None for nobody."""
+        source = self._inputs[0].source
+        if source is not None:
+            source.tee = tee
+        if tee is not None:
+            tee(memoryview(self._begun))
+        self._begun = bytearray()
+
+    @property
     def infos(self) -> list[CaptureInfo]:
         """Of each capture, in the order in which they are taken."""
         return [one.info for one in self._inputs]
@@ -269,6 +191,8 @@ class Trace:
 
     def blocks(self, most: int | None = None) -> Iterator[PacketBlock]:
         """All packets of all captures, or the first so many."""
+        if self._begun:
+            self.share(None)
         number = 1
         last = _NEVER if most is None else most
         if most is not None:
@@ -306,13 +230,13 @@ class Trace:
         block, up to the first of which the order is known.
         """
         waiting = [one for one in reversed(self._inputs) if self._most is None or self._most[one.place]]
-        ready: list[tuple[int, int, _Input]] = []
-        ends: list[tuple[int, int, _Input]] = []
+        ready: list[tuple[int, int, Input]] = []
+        ends: list[tuple[int, int, Input]] = []
         merge = Merge(
             self.limits, self._ledger.blocks, may_wait=len(self._inputs) > 1 and all(one.size is not None for one in self._inputs)
         )
 
-        def enter(one: _Input) -> None:
+        def enter(one: Input) -> None:
             if one.block is not None:
                 heappush(ready, (int(one.order[0]), one.place, one))
                 heappush(ends, (one.latest, one.place, one))
@@ -356,7 +280,7 @@ class Trace:
             block_packets=max(min(_FEWEST_PACKETS, self.limits.block_packets), self.limits.block_packets // share),
         )
 
-    def _begin(self, one: _Input) -> None:
+    def _begin(self, one: Input) -> None:
         others = len(self._active)
         most = None if self._most is None else self._most[one.place]
         limits = self._side_by_side(others + 1) if others else self.limits

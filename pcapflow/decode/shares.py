@@ -23,6 +23,8 @@ START_COST = 150_000_000
 """What a worker does before it begins, when the first one has begun; less where all there is costs little."""
 _EVEN, _MERGING = 16, 20
 """What is a cost of 16 for others is one of 20 for who puts entries in order."""
+READING_COST = 2
+"""What a byte costs whoever undoes a compression."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 """Knuth's multiplicative hash: 2^64 divided by the golden ratio."""
 _MORE = np.uint64(0xD6E8FEB86659FD93)
@@ -50,11 +52,12 @@ def costs_of(c: SegmentColumns) -> I64:
 class Shares:
     """One run's, as every worker keeps it."""
 
-    def __init__(self, workers: int, sampled: I64 | None = None, *, merges: bool = False) -> None:
+    def __init__(self, workers: int, sampled: I64 | None = None, *, merges: bool = False, reads: bool = False) -> None:
         """sampled: int64 (BUCKETS,), what the connections of each bucket cost in a sample of the captures; None for no sample. merges: the first worker puts the others' entries
-        in order too.
+        in order too; reads: and reads the capture, or undoes its compression, for all.
         """
         self.workers = workers
+        self._reads = reads
         self._slowness = np.full(workers, _EVEN, dtype=np.int64)
         """What the same cost is for each."""
         if merges:
@@ -102,6 +105,8 @@ class Shares:
                 self._give_out(some[owners < 0])
                 owners = self._owner[some]
             self._since += np.bincount(owners, weights=costs[at:end], minlength=self.workers).astype(np.int64)
+            if self._reads:
+                self._since[0] += READING_COST * int(columns.payload_len[at:end].sum())
             found[at:end] = owners
             at = end
         return found

@@ -34,6 +34,8 @@ from pcapflow.workers.job import Job
 
 QUEUE_BYTES = 4 << 20
 """Of each worker: a few blocks' records."""
+_COMPRESSED = 4
+"""Times that a capture which is compressed is larger, about."""
 _SMALL = 8 << 20
 """Captures of fewer bytes for each worker are not looked at: starting one takes a quarter of a second."""
 _WORTH = 500_000_000
@@ -52,53 +54,58 @@ _HEAD_BYTES, _HEADS = 512, 64
 class Division:
     """One run's."""
 
-    def __init__(self, parts: list[Part], limits: Limits, whole: Limits, ledger: Ledger, queue: int = 0) -> None:
-        """limits: of each part; whole: of the run; queue: bytes of entries of each part that may wait for others, which are reserved."""
+    def __init__(self, parts: list[Part], limits: Limits, whole: Limits, ledger: Ledger, queue: int = 0, fed: int = 0) -> None:
+        """limits: of each part; whole: of the run; queue: bytes of entries of each part that may wait for others; fed: bytes of the capture that may wait for the slowest, 0 where each reads it
+        itself. Both are reserved.
+        """
         self.workers = len(parts)
         self.part = parts[0]
         self.limits = limits
         self.table_bytes = table_bytes(whole)
         self._others = parts[1:]
         self._ledger = ledger
-        self._queue = queue
+        self._queue, self._fed = queue, fed
 
     def jobs(self, paths: Sequence[str], options: Options, who: Who, separator: bytes | None, *, takes: bool) -> list[Job]:
         """Of all parts but the first. takes: whether somebody takes entries; separator: what stands between them."""
         between = separator or b"\n"
-        return [Job(list(paths), self.limits, options, part, who, self.table_bytes, takes, between, self._queue) for part in self._others]
+        return [
+            Job(list(paths), self.limits, options, part, who, self.table_bytes, takes, between, self._queue, fed_bytes=self._fed)
+            for part in self._others
+        ]
 
     def release(self) -> None:
         """Nothing waits any more."""
         self._ledger.output.release(self.workers * self._queue)
+        self._ledger.blocks.release(self._fed)
 
 
 def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, alone: bool, takes: bool) -> Division:
     """For captures that are open; ledger: of the run, which is the first part's from here on. alone: the run cannot be divided; takes: somebody takes entries."""
     most = 1 if alone else _most(limits, options, trace, ledger)
-    sampled = _sampled([info.path for info in trace.infos], limits, trace.size or 0) if most > 1 else None
+    sampled = _sampled([info.path for info in trace.infos], limits, trace.size) if most > 1 and trace.size is not None else None
     workers = options.workers or 1 if sampled is None else options.workers or max(1, sampled.cost // _WORTH)
     workers = min(workers, most)
     queue = min(QUEUE_BYTES, limits.memory_limit // (8 * workers)) if takes else 0
-    if workers == 1 or not ledger.output.reserve(workers * queue):
+    fed = 2 * (limits.block_size + limits.record_max_bytes) if trace.is_read_once else 0
+    if workers == 1 or not ledger.output.has_room(workers * queue + fed) or not ledger.blocks.reserve(fed):
         return Division([WHOLE], limits, limits, ledger)
+    ledger.output.reserve(workers * queue)
     bounds = replace(limits, **shares_of(limits.as_dict(), limits.memory_limit - ledger.used, workers))
-    parts = [Part(number, workers, sampled.costs if sampled is not None else None, takes) for number in range(workers)]
+    costs = sampled.costs if sampled is not None else None
+    parts = [Part(number, workers, costs, takes, trace.is_read_once) for number in range(workers)]
     ledger.leave(bounds)
-    return Division(parts, bounds, limits, ledger, queue)
+    return Division(parts, bounds, limits, ledger, queue, fed)
 
 
 def _most(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int:
     """How many processes may share the run at the most. One where they would have to share what can be read once, or what fails on purpose."""
-    if (
-        options.workers == 1
-        or options.simulate
-        or options.process_limit is not None
-        or options.looks_for is not None
-        or trace.size is None
-        or address_limit() is not None
-    ):
+    fails = options.simulate or options.process_limit is not None or address_limit() is not None
+    size = trace.size
+    if options.workers == 1 or fails or options.looks_for is not None or (size is None and not (options.workers and trace.is_read_once)):
         return 1
-    wanted = options.workers or min(processors(), trace.size // _SMALL, _fitting(limits, container_limit()))
+    larger = _COMPRESSED if trace.is_read_once else 1
+    wanted = options.workers or min(processors(), (size or 0) * larger // _SMALL, _fitting(limits, container_limit()))
     return max(1, min(wanted, (limits.memory_limit - ledger.used) // LEAST_SHARE))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from pcapflow.capture.source import Source
 from pcapflow.entries import Entry
 from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
@@ -30,10 +31,19 @@ class Job(NamedTuple):
     """Of the memory that entries go through."""
     shared: int = -1
     """Its descriptor, which the process inherits."""
+    fed_bytes: int = 0
+    """Of the memory through which the bytes of the capture come; 0 where the process reads it itself."""
+    fed: int = -1
+    """Its descriptor."""
 
 
 class Link(Protocol):
     """Whoever wanted the job, as it sees that."""
+
+    @property
+    def source(self) -> Source | None:
+        """Where the bytes of the capture come from; None where they are to be read."""
+        ...
 
     def ask(self, taken: int) -> int | None:
         """See `gate.Ask`."""

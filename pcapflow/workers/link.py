@@ -16,10 +16,12 @@ MESSAGE_MAX = 1 << 31
 """Bytes of one message: a block's entries come in steps, and a line is never so long."""
 _AT_ONCE = 1 << 16
 
-PAUSE, UNTIL, GONE = b"P", b"U", b"G"
-"""To a worker: stop before the next block, and say where that is; go on up to that packet, and end; so many pieces were taken out of the shared memory."""
-ENTRIES, SHARED, REACHED, PAUSED, RESULT, FAILED = b"E", b"S", b"R", b"B", b"D", b"X"
-"""From a worker: entries in order; the same, in the shared memory; no entry comes any more that a packet completes up to that one; where it stopped; what it found; why it failed."""
+PAUSE, UNTIL, GONE, BYTES, LAST = b"P", b"U", b"G", b"Y", b"Z"
+"""To a worker: stop before the next block, and say where that is; go on up to that packet, and end; so many pieces were taken out of the shared memory; the
+bytes of the capture may be read up to that one; that was the last."""
+ENTRIES, SHARED, REACHED, PAUSED, READ, RESULT, FAILED = b"E", b"S", b"R", b"B", b"C", b"D", b"X"
+"""From a worker: entries in order; the same, in the shared memory; no entry comes any more that a packet completes up to that one; where it stopped; up to which byte it read the
+capture; what it found; why it failed."""
 PIECE = struct.Struct("<QQ")
 """Of SHARED: where it stands, and how long it is."""
 

@@ -22,9 +22,27 @@ from typing import Any, Self
 from pcapflow.entries import Entry
 from pcapflow.errors import WorkerError
 from pcapflow.shard import Partial
+from pcapflow.workers.feed import Feed
 from pcapflow.workers.frames import Frame, place_of
 from pcapflow.workers.job import Job
-from pcapflow.workers.link import ENTRIES, FAILED, GONE, PAUSE, PAUSED, PIECE, REACHED, RESULT, SHARED, UNTIL, Inbox, Message, message
+from pcapflow.workers.link import (
+    BYTES,
+    ENTRIES,
+    FAILED,
+    GONE,
+    LAST,
+    PAUSE,
+    PAUSED,
+    PIECE,
+    REACHED,
+    READ,
+    RESULT,
+    SHARED,
+    UNTIL,
+    Inbox,
+    Message,
+    message,
+)
 from pcapflow.workers.merge import BEYOND, Merge
 from pcapflow.workers.ring import filled, mapped, shared
 
@@ -37,7 +55,7 @@ _START = "import sys; sys.path[:] = {path!r}; from pcapflow.workers import worke
 class _Worker:
     """One process."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, feed: Feed | None) -> None:
         """Raises OSError where it cannot be started."""
         self.number = job.part.number
         self.paused: int | None = None
@@ -47,10 +65,14 @@ class _Worker:
         given = [shared(job.shared_bytes)] if job.takes else []
         try:
             self._memory = memoryview(mapped(given[0], job.shared_bytes)) if job.takes else memoryview(b"")
-            given.append(filled(pickle.dumps(job._replace(shared=given[0] if job.takes else -1), pickle.HIGHEST_PROTOCOL)))
+            job = job._replace(shared=given[0] if job.takes else -1, fed=feed.fd if feed is not None else -1)
+            given.append(filled(pickle.dumps(job, pickle.HIGHEST_PROTOCOL)))
             program = _START.format(path=sys.path, order=given[-1])
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=given
+                [sys.executable, "-c", program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=[*given, *([feed.fd] if feed is not None else [])],
             )
         finally:
             for fd in given:
@@ -105,13 +127,19 @@ class Team:
         self._ended = False
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker] = []
+        self.feed: Feed | None = None
+        """Who gives the bytes of the capture to the others; None where each reads it itself."""
         try:
+            if jobs[0].fed_bytes:
+                self.feed = Feed(jobs[0].fed_bytes, len(jobs), self._tell_bytes, self._tell_last, lambda: self._hand_on(_LOOKS))
             with _signals_wait():
                 for job in jobs:
-                    self._workers.append(_Worker(job))
+                    self._workers.append(_Worker(job, self.feed))
         except OSError as e:
             self._close()
             raise WorkerError(f"a worker cannot be started: {e.strerror}") from None
+        if self.feed is not None:
+            self.feed.close()
         for worker in self._workers:
             self._selector.register(worker.answers, selectors.EVENT_READ, worker)
 
@@ -154,9 +182,13 @@ class Team:
             merge.reached(number, (int(told.body), BEYOND))
         elif told.kind == PAUSED:
             worker.paused = int(told.body)
+        elif told.kind == READ and self.feed is not None:
+            self.feed.read[number - 1] = int(told.body)
         elif told.kind == RESULT:
             worker.result = pickle.loads(told.body)  # noqa: S301 - from a process of ours
             merge.reached(number, (BEYOND, BEYOND))
+            if self.feed is not None:
+                self.feed.read[number - 1] = BEYOND  # it needs no more
         elif told.kind == FAILED:
             status, problem = pickle.loads(told.body)  # noqa: S301 - from a process of ours
             worker.failed = status, f"failed ({problem})"
@@ -189,13 +221,23 @@ class Team:
             if frames:
                 worker.gone(frames)
 
-    def stop(self, taken: int) -> int:
-        """The first part took packets up to that one, and is to end: up to which packet all go on."""
+    def _tell_bytes(self, until: int) -> None:
         for worker in self._workers:
-            worker.order(PAUSE)
-        while any(worker.paused is None and worker.result is None for worker in self._workers):
-            self._hand_on(_LOOKS)
-        until = max(taken, *(worker.paused or 0 for worker in self._workers))
+            worker.order(BYTES, b"%d" % until)
+
+    def _tell_last(self) -> None:
+        for worker in self._workers:
+            worker.order(LAST)
+
+    def stop(self, taken: int) -> int:
+        """The first part took packets up to that one, and is to end: up to which packet all go on. Those who are fed cannot be beyond it, and may wait for bytes that never come."""
+        until = taken
+        if self.feed is None:
+            for worker in self._workers:
+                worker.order(PAUSE)
+            while any(worker.paused is None and worker.result is None for worker in self._workers):
+                self._hand_on(_LOOKS)
+            until = max(taken, *(worker.paused or 0 for worker in self._workers))
         for worker in self._workers:
             worker.order(UNTIL, b"%d" % until)
         return until
@@ -203,6 +245,8 @@ class Team:
     def end(self) -> None:
         """No block comes any more: what the first part still finds stands behind its last packet."""
         self._ended = True
+        if self.feed is not None:
+            self.feed.end()
 
     def results(self) -> list[Partial]:
         """What the others counted. All entries are handed on then."""

@@ -18,9 +18,26 @@ from contextlib import suppress
 from pcapflow.entries import Entry
 from pcapflow.errors import OUT_OF_MEMORY, PcapflowError
 from pcapflow.shard import Partial
+from pcapflow.workers.feed import Fed
 from pcapflow.workers.frames import packed, place_of
 from pcapflow.workers.job import Job, Link
-from pcapflow.workers.link import ENTRIES, FAILED, GONE, PAUSE, PAUSED, PIECE, REACHED, RESULT, SHARED, UNTIL, message, receive
+from pcapflow.workers.link import (
+    BYTES,
+    ENTRIES,
+    FAILED,
+    GONE,
+    LAST,
+    PAUSE,
+    PAUSED,
+    PIECE,
+    REACHED,
+    READ,
+    RESULT,
+    SHARED,
+    UNTIL,
+    message,
+    receive,
+)
 from pcapflow.workers.ring import Room, mapped
 
 
@@ -37,6 +54,8 @@ class _Link:
         self._told = False
         self._until: int | None = None
         self._at_the_end = False
+        self.source = Fed(job.paths[0], job.fed, job.fed_bytes, self._has_read) if job.fed_bytes else None
+        """See `Link`."""
 
     def listen(self) -> None:
         """Takes orders, in a thread of its own."""
@@ -49,6 +68,10 @@ class _Link:
                     self._paused = self._told = True
                 elif order.kind == GONE:
                     self._room.gone(int(order.body))
+                elif order.kind == BYTES and self.source is not None:
+                    self.source.may_read(int(order.body))
+                elif order.kind == LAST and self.source is not None:
+                    self.source.no_more()
                 self._changed.notify_all()
         os._exit(OUT_OF_MEMORY)  # whoever wanted this is gone
 
@@ -77,6 +100,9 @@ class _Link:
     def reached(self, packet: int) -> None:
         """All that packets up to that one completed was given."""
         self._send(REACHED, b"%d" % place_of(packet, at_the_end=False))
+
+    def _has_read(self, until: int) -> None:
+        self._send(READ, b"%d" % until)
 
     def end(self) -> None:
         """What comes now stands behind the last packet."""
