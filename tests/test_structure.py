@@ -95,7 +95,16 @@ MAY_IMPORT = {
     },
     "report": VOCABULARY,
     "workers": VOCABULARY
-    | {"shard", "capture.block", "capture.interrupt", "capture.trace", "decode.columns", "decode.segments", "decode.shares"}
+    | {
+        "shard",
+        "capture.block",
+        "capture.interrupt",
+        "capture.source",
+        "capture.trace",
+        "decode.columns",
+        "decode.segments",
+        "decode.shares",
+    }
     | {"findings.answers", "findings.listening"},
     "check": VOCABULARY
     | {"pipeline", "report.console", "report.documents", "report.schema", "capture.folders", "capture.trace", "capture.interrupt"},
