@@ -115,6 +115,10 @@ class HttpConnection:
             client_events, server_events = plain.take(self, client_events, server_events)
         server = Cursor(server_events)
         client, flow = self.client, self.flow
+        if self.pairs.expecting or (client_events and server_events and not self.pairs.waiting):
+            # answers that nobody asked for yet: as many as came before what the client says next
+            first = client_events[0] if client_events else None
+            self._run_server(server, first.packet(0) if isinstance(first, StreamData) else first.packet if first is not None else NEVER)
         for event in client_events:
             if isinstance(event, StreamData):
                 self.read(client, event, 0)
