@@ -70,6 +70,13 @@ class Account:
         ledger = self._ledger
         return ledger.refused, self.limit if ledger.refused == self.limit_name else ledger.limit
 
+    def move(self, ledger: Ledger) -> None:
+        """Count under another ledger, what is used too."""
+        self._ledger.used -= self.used
+        ledger.used += self.used
+        ledger.peak = max(ledger.peak, ledger.used)
+        self._ledger = ledger
+
     def release(self, n: int) -> None:
         """Give n bytes back."""
         self.used -= n
@@ -111,7 +118,7 @@ class Ledger:
     """All accounts of one run under one limit."""
 
     __slots__ = (
-        "aside", "blocks", "connections", "content", "fragments", "history", "http", "json", "limit", "output",
+        "apart", "aside", "blocks", "connections", "content", "fragments", "history", "http", "json", "limit", "output",
         "packet", "peak", "peak_packet", "peak_ts", "plugins", "pressure", "refused", "rings", "ts", "used",
     )  # fmt: skip
 
@@ -124,6 +131,8 @@ class Ledger:
         self.peak = 0
         self.peak_packet = 0
         self.peak_ts = 0
+        self.apart: Ledger | None = None
+        """That of the accounts which have their room for themselves (`leave`)."""
         self.aside = 0
         """Bytes that were used when the rest was divided (`leave`): of the rest a half is free, or not."""
         self.pressure = False
@@ -155,18 +164,29 @@ class Ledger:
         """The accounts in the order of the report."""
         return [getattr(self, name) for name in self.NAMES]
 
-    def leave(self, limits: Limits) -> None:
-        """Beside what is used already each account, and all together, may take what those limits say, and no more."""
+    def leave(self, limits: Limits, blocks: int, fragments: int) -> None:
+        """Beside what is used already each account, and all together, may take what those limits say, and no more. What is read and put together before connections are told
+        apart has so many bytes of that for itself: processes that share a run each do it alone, and must come to the same.
+        """
         bounds = limits.as_dict()
+        self.apart = apart = Ledger(limits)
+        for account, most in ((self.blocks, blocks), (self.fragments, fragments)):
+            account.limit = account.used + most
+            account.move(apart)
+        apart.limit = self.blocks.limit + self.fragments.limit
         for account in self.accounts():
-            account.limit = account.used + min(bounds.get(f"{account.name}_total", limits.memory_limit), limits.memory_limit)
-        self.limit = min(self.limit, self.used + limits.memory_limit)
+            if account not in (self.blocks, self.fragments):
+                own = bounds.get(f"{account.name}_total", limits.memory_limit)
+                account.limit = account.used + min(own, limits.memory_limit)
         self.aside = self.used
+        self.limit = self.used + limits.memory_limit - blocks - fragments
 
     def at(self, packet: int, ts: int) -> None:
         """The packet number and time (ns) that further high-water marks are put down to."""
         self.packet = packet
         self.ts = ts
+        if self.apart is not None:
+            self.apart.at(packet, ts)
 
 
 class Share:

@@ -47,6 +47,11 @@ def shares_of(limits: Mapping[str, int], room: int, workers: int) -> dict[str, i
     return bounds
 
 
+def common_of(share: int) -> tuple[int, int]:
+    """Of the bytes that one of several workers has: what it has for blocks and all that is done before connections are told apart, and for fragments."""
+    return 11 * _MIB // 4 + share * 5 // 16, share // 16
+
+
 def memory_for(n: int) -> int:
     """A memory limit, in whole MiB, under which n bytes can be kept beside a block and the memory for copies."""
     return max(LEAST_MEMORY, -(-min(n * 8 // 5, n + 8 * _MIB) // _MIB) * _MIB)

@@ -36,6 +36,7 @@ from pcapflow.findings.follow import Picking
 from pcapflow.findings.listening import Listener, Who
 from pcapflow.findings.ordering import Take
 from pcapflow.limits import Limits
+from pcapflow.memory_scale import common_of
 from pcapflow.options import Options
 from pcapflow.payload import registry as payloads
 from pcapflow.process_memory import HardLimit, keep_freed_memory, resident_bytes
@@ -153,11 +154,12 @@ def work(job: Job, link: Link) -> Partial:
     """What a worker does: its part of a run. Called by `workers.worker` in a process of its own."""
     start_rss = resident_bytes()[1]
     limits, options = job.limits, job.options
-    ledger = Ledger(limits)
+    ledger = Ledger(job.whole)
     with ExitStack() as stack:
         stack.enter_context(_memory_at_hand())
         stack.enter_context(_known_digits())
         trace = stack.enter_context(Trace(job.paths, limits, ledger, Interrupt(), link.source))
+        ledger.leave(limits, *common_of(limits.memory_limit))
         take = link.take if job.takes else None
         collector = Collector(limits, ledger, take, options.looking, job.who, options.headers, job.table_bytes)
         shard = Shard(limits, options, ledger, collector, job.part)
@@ -189,7 +191,7 @@ def _team(stack: ExitStack, trace: Trace, interrupt: Interrupt, jobs: list[Job],
         return None
     interrupt.patient = not trace.is_read_once  # a file never keeps a read waiting
     alone = writer is not None and writer.separator is not None
-    team = stack.enter_context(Team(jobs, writer.write if writer is not None and alone else take, whole=not alone))
+    team = stack.enter_context(Team(jobs, writer.write if writer is not None and alone else take, interrupt, whole=not alone))
     if team.feed is not None:
         trace.share(team.feed.write)
     return team

@@ -70,11 +70,18 @@ class _Own:
         self._number = part.number
         self.captured = 0
         """Bytes of their payload."""
+        self.decoded = 0
+        """The same of everybody's."""
 
     def of(self, segments: SegmentColumns) -> SegmentColumns:
         """Those of a block."""
-        if self._shares is not None:
-            segments = segments.take(self._shares.of(segments) == self._number)
+        if self._shares is None:
+            n = int(segments.payload_len.sum())
+            self.captured += n
+            self.decoded += n
+            return segments
+        self.decoded += int(segments.payload_len.sum())
+        segments = segments.take(self._shares.of(segments) == self._number)
         self.captured += int(segments.payload_len.sum())
         return segments
 
@@ -123,7 +130,9 @@ class Shard:
         if self._selection.asked:
             segments, refused = self._selection.take(block, segments)
             if not self._number:
-                self._own.captured += sum(n for *_, n in refused)
+                n = sum(n for *_, n in refused)
+                self._own.captured += n
+                self._own.decoded += n
                 self.collector.refused(refused)
         if self._options.looks_for is not None:
             segments = segments.take(segments.packet <= self._options.looks_for)
@@ -194,7 +203,12 @@ class Shard:
         self._ctx.skews.merge(partial.skews)
 
     def conclude(self) -> None:
-        """Everything was added."""
+        """Everything was added: what all shards account for together is what one of them decoded, or they did not agree on whose a connection is."""
+        totals = self.collector.totals
+        captured = totals.tcp.payload_bytes.captured
+        if captured != self._own.decoded and totals.tcp.payload_bytes.balanced:
+            totals.tcp.payload_bytes.balanced = False
+            totals.unbalanced.append(f"all workers: {self._own.decoded} bytes decoded, {captured} accounted for")
         self.collector.tcp.clock_skew = self._ctx.skews.seconds()
         self.collector.totals.finish()
 
@@ -202,7 +216,12 @@ class Shard:
         """What the shard took; start_rss: bytes that its process took before."""
         ledger = self.ledger
         components = {a.name: Component(a.peak, a.limit, a.used, _reached(a)) for a in ledger.accounts()}
-        return Memory(ledger.limit, ledger.peak, _reached(ledger), ledger.pressure, components, Process(resident_bytes()[0], start_rss))
+        process = Process(resident_bytes()[0], start_rss)
+        apart = ledger.apart
+        if apart is None:
+            return Memory(ledger.limit, ledger.peak, _reached(ledger), ledger.pressure, components, process)
+        pressure = ledger.pressure or apart.pressure
+        return Memory(ledger.limit + apart.limit, ledger.peak + apart.peak, _reached(ledger), pressure, components, process)
 
 
 def _reached(peak: Account | Ledger) -> PacketTime | None:

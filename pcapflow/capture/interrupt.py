@@ -69,6 +69,8 @@ class Interrupt:
         self.patient = False
         """The first signal only makes `requested` true: whoever set this stops at its own time."""
         self.requested = False
+        self.signals = 0
+        """How many came."""
         self._waits = False
         self._replaced: dict[int, Any] = {}
 
@@ -96,6 +98,7 @@ class Interrupt:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         _seen.add(number)
+        self.signals += 1
         if self.patient and not self.requested:
             self.requested = True
             return

@@ -26,7 +26,7 @@ from pcapflow.errors import PcapflowError
 from pcapflow.findings.answers import table_bytes
 from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
-from pcapflow.memory_scale import LEAST_SHARE, shares_of
+from pcapflow.memory_scale import LEAST_SHARE, common_of, shares_of
 from pcapflow.options import Options
 from pcapflow.process_memory import FIXED_BYTES, address_limit, container_limit
 from pcapflow.shard import WHOLE, Part
@@ -62,6 +62,7 @@ class Division:
         self.part = parts[0]
         self.limits = limits
         self.table_bytes = table_bytes(whole)
+        self._whole = whole
         self._others = parts[1:]
         self._ledger = ledger
         self._queue, self._fed = queue, fed
@@ -70,7 +71,19 @@ class Division:
         """Of all parts but the first. takes: whether somebody takes entries; separator: what stands between them."""
         between = separator or b"\n"
         return [
-            Job(list(paths), self.limits, options, part, who, self.table_bytes, takes, between, self._queue, fed_bytes=self._fed)
+            Job(
+                list(paths),
+                self.limits,
+                self._whole,
+                options,
+                part,
+                who,
+                self.table_bytes,
+                takes,
+                between,
+                self._queue,
+                fed_bytes=self._fed,
+            )
             for part in self._others
         ]
 
@@ -94,7 +107,7 @@ def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, al
     bounds = replace(limits, **shares_of(limits.as_dict(), limits.memory_limit - ledger.used, workers))
     costs = sampled.costs if sampled is not None else None
     parts = [Part(number, workers, costs, takes, trace.is_read_once) for number in range(workers)]
-    ledger.leave(bounds)
+    ledger.leave(bounds, *common_of(bounds.memory_limit))
     return Division(parts, bounds, limits, ledger, queue, fed)
 
 

@@ -18,6 +18,8 @@ class Job(NamedTuple):
     paths: list[str]
     limits: Limits
     """The shard's: its part of the run's memory."""
+    whole: Limits
+    """The run's."""
     options: Options
     part: Part
     who: Who

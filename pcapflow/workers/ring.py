@@ -67,6 +67,15 @@ class Room:
         self._next = at + n
         return at
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every piece is gone."""
+        return not self._taken
+
+    def pass_by(self) -> None:
+        """A piece goes another way: it is gone in its turn all the same."""
+        self._taken.append(0)
+
     def gone(self, pieces: int) -> None:
         """So many of the oldest are."""
         for _ in range(pieces):

@@ -13,12 +13,12 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
+from pcapflow.capture.interrupt import Interrupt
 from pcapflow.entries import Entry
 from pcapflow.errors import WorkerError
 from pcapflow.shard import Partial
@@ -82,8 +82,6 @@ class _Worker:
         self._orders = self.process.stdin.fileno()
         self.answers = self.process.stdout.fileno()
         self.inbox = Inbox(self.answers)
-        self.pieces: deque[bool] = deque()
-        """Of each frame that waits to be merged, whether it lies in the shared memory."""
 
     def order(self, kind: bytes, body: bytes = b"") -> None:
         """Tell it something; it always listens."""
@@ -92,18 +90,15 @@ class _Worker:
 
     def frame(self, told: Message) -> Frame:
         """The entries of a message."""
-        in_memory = told.kind == SHARED
-        self.pieces.append(in_memory)
-        if not in_memory:
+        if told.kind != SHARED:
             return Frame.unpacked(told.body)
         at, n = PIECE.unpack(told.body)
         return Frame.unpacked(self._memory[at : at + n])
 
     def gone(self, frames: int) -> None:
         """So many of its frames are written."""
-        n = sum(self.pieces.popleft() for _ in range(frames))
-        if n:
-            self.order(GONE, b"%d" % n)
+        if frames:
+            self.order(GONE, b"%d" % frames)
 
     def end(self) -> None:
         """It is not needed any more."""
@@ -118,8 +113,9 @@ class _Worker:
 class Team:
     """One run's."""
 
-    def __init__(self, jobs: Sequence[Job], out: Callable[[list[Any]], object] | None, *, whole: bool) -> None:
-        """jobs: of the parts from 1 on. out: takes what is in order: entries where whole, else lines in pieces."""
+    def __init__(self, jobs: Sequence[Job], out: Callable[[list[Any]], object] | None, interrupt: Interrupt, *, whole: bool) -> None:
+        """jobs: of the parts from 1 on. out: takes what is in order: entries where whole, else lines in pieces. interrupt: a second signal ends what waits."""
+        self._interrupt = interrupt
         self._merge = Merge(len(jobs) + 1)
         self._out = out
         self._whole = whole
@@ -159,6 +155,8 @@ class Team:
 
     def _look(self, seconds: float | None) -> None:
         """Take what they said, and wait for something where nothing is there; None for not at all. Raises `WorkerError` where one failed."""
+        if self._interrupt.signals > 1:
+            raise KeyboardInterrupt
         for key, _ in self._selector.select(seconds if seconds is not None else 0):
             worker: _Worker = key.data
             worker.inbox.fill()
@@ -217,9 +215,7 @@ class Team:
             for some in (ready.entries if self._whole else ready.pieces)(_STEP):
                 self._out(some)
         for worker in self._workers:
-            frames = self._merge.done(worker.number)
-            if frames:
-                worker.gone(frames)
+            worker.gone(self._merge.done(worker.number))
 
     def _tell_bytes(self, until: int) -> None:
         for worker in self._workers:
@@ -235,7 +231,7 @@ class Team:
         if self.feed is None:
             for worker in self._workers:
                 worker.order(PAUSE)
-            while any(worker.paused is None and worker.result is None for worker in self._workers):
+            while any(worker.paused is None for worker in self._workers):
                 self._hand_on(_LOOKS)
             until = max(taken, *(worker.paused or 0 for worker in self._workers))
         for worker in self._workers:

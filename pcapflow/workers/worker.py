@@ -50,8 +50,8 @@ class _Link:
         self._room = Room(job.shared_bytes)
         self._memory = mapped(job.shared, job.shared_bytes) if job.takes else None
         self._changed = threading.Condition()
-        self._paused = False
-        self._told = False
+        self._asked = self._told = False
+        self._last = 0
         self._until: int | None = None
         self._at_the_end = False
         self.source = Fed(job.paths[0], job.fed, job.fed_bytes, self._has_read) if job.fed_bytes else None
@@ -62,10 +62,10 @@ class _Link:
         while (order := receive(sys.stdin.buffer)) is not None:
             with self._changed:
                 if order.kind == PAUSE:
-                    self._paused = True
+                    self._asked = True
                 elif order.kind == UNTIL:
                     self._until = int(order.body)
-                    self._paused = self._told = True
+                    self._told = True
                 elif order.kind == GONE:
                     self._room.gone(int(order.body))
                 elif order.kind == BYTES and self.source is not None:
@@ -77,36 +77,44 @@ class _Link:
 
     def ask(self, taken: int) -> int | None:
         """See `gate.Ask`."""
-        if self._paused:
+        if self._is_asked():
+            self._send(PAUSED, b"%d" % taken)
             with self._changed:
-                if not self._told:
-                    self._send(PAUSED, b"%d" % taken)
-                while not self._told:
-                    self._changed.wait()
+                self._changed.wait_for(lambda: self._told)
         return self._until
 
     def take(self, some: list[Entry]) -> None:
         """Entries, in order."""
         piece = packed(some, self._separator, at_the_end=self._at_the_end)
-        if self._memory is None or not self._room.fits(len(piece)):
+        room, small = self._room, self._room.fits(len(piece))
+        with self._changed:
+            # one that is too large goes through the pipe, when nothing else waits; whoever is asked where it is waits for nothing
+            while (at := room.place(len(piece)) if small else None) is None and not room.is_empty and not self._is_asked():
+                self._changed.wait()
+            if at is None:
+                room.pass_by()
+        if at is None or self._memory is None:
             self._send(ENTRIES, piece)
             return
-        with self._changed:
-            while (at := self._room.place(len(piece))) is None:
-                self._changed.wait()
         self._memory[at : at + len(piece)] = piece
         self._send(SHARED, PIECE.pack(at, len(piece)))
 
+    def _is_asked(self) -> bool:
+        """Whether all others wait to be told where this one is."""
+        return self._asked and not self._told
+
     def reached(self, packet: int) -> None:
         """All that packets up to that one completed was given."""
+        self._last = packet
         self._send(REACHED, b"%d" % place_of(packet, at_the_end=False))
 
     def _has_read(self, until: int) -> None:
         self._send(READ, b"%d" % until)
 
     def end(self) -> None:
-        """What comes now stands behind the last packet."""
+        """What comes now stands behind the last packet, which is said to whoever asks, or will."""
         self._at_the_end = True
+        self._send(PAUSED, b"%d" % self._last)
 
     def answer(self, kind: bytes, value: object) -> None:
         """The last message."""
