@@ -191,7 +191,7 @@ class _Before:
 
 def _open_at(events: list[StreamEvent], told: int) -> list[StreamEvent]:
     """The events of a direction but its end, where it ended before that packet: what begins then never hears of that, as it would not by events before these."""
-    return [event for event in events if type(event) is not StreamEnd or event.packet > told]
+    return [event for event in events if type(event) is not StreamEnd or event.packet >= told]
 
 
 class Detection:

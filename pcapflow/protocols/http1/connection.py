@@ -115,10 +115,10 @@ class HttpConnection:
             client_events, server_events = plain.take(self, client_events, server_events)
         server = Cursor(server_events)
         client, flow = self.client, self.flow
-        if self.pairs.expecting or (client_events and server_events and not self.pairs.waiting):
+        if client_events and server_events and (self.pairs.expecting or not self.pairs.waiting):
             # answers that nobody asked for yet: as many as came before what the client says next
-            first = client_events[0] if client_events else None
-            self._run_server(server, first.packet(0) if isinstance(first, StreamData) else first.packet if first is not None else NEVER)
+            first = client_events[0]
+            self._run_server(server, first.packet(0) if isinstance(first, StreamData) else first.packet)
         for event in client_events:
             if isinstance(event, StreamData):
                 self.read(client, event, 0)
@@ -238,11 +238,8 @@ class HttpConnection:
         self.pairs.settle()
         for framer in (self.client, self.server):
             exchange = self.flow.answering if framer is self.server else self.flow.asking
-            if exchange is not None and not self._reserve(exchange):
+            if exchange is not None and not exchange.reserve(self.services.ledger.http, self.services.heads):
                 self.take(framer, framer.give_up(WAITING_BYTES))
-
-    def _reserve(self, exchange: Exchange) -> bool:
-        return exchange.reserve(self.services.ledger.http, self.services.heads)
 
     def finish(self, packet: int) -> None:
         """The connection is over."""
@@ -344,7 +341,7 @@ class HttpConnection:
             framer.resynchronised = False
         flow.answering = exchange
         exchange.response_head = head
-        if head.cost > LARGE_HEAD and not self._reserve(exchange):
+        if head.cost > LARGE_HEAD and not exchange.reserve(self.services.ledger.http, self.services.heads):
             self.services.body("dropped")
             exchange.troubles += (Trouble(1, "dropped"),)
             exchange.response_head = None
