@@ -37,14 +37,36 @@ class Output:
     def __init__(self, name: str, stream: BinaryIO) -> None:
         self._name = name
         self._stream = stream
+        try:
+            stream.flush()
+            self._fd: int | None = stream.fileno()
+        except (OSError, ValueError, AttributeError):
+            self._fd = None  # a stream that is none of the system's
+        self._pending = bytearray()
 
     def write(self, data: bytes | memoryview) -> None:
+        """What Python's own buffer would write loses bytes where a signal comes while a reader is slow: it is written here, until all of it is."""
         try:
-            self._stream.write(data)
+            if self._fd is None:
+                self._stream.write(data)
+                return
+            if len(self._pending) + len(data) >= _AT_ONCE:
+                self._write_out(self._fd, self._pending)
+                self._pending = bytearray()
+            if len(data) >= _AT_ONCE:
+                self._write_out(self._fd, data)
+            else:
+                self._pending += data
         except BrokenPipeError:
             raise ReaderLeft from None
         except OSError as e:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
+
+    @staticmethod
+    def _write_out(fd: int, data: bytes | bytearray | memoryview) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(fd, left) :]
 
     def json(self) -> Callable[[bytes | memoryview], None]:
         """What writes JSON: to a terminal with nothing in its strings that a terminal would obey, else as it is."""
@@ -69,7 +91,11 @@ class Output:
 
     def flush(self) -> None:
         try:
-            self._stream.flush()
+            if self._fd is None:
+                self._stream.flush()
+            else:
+                self._write_out(self._fd, self._pending)
+                self._pending = bytearray()
         except BrokenPipeError:
             raise ReaderLeft from None
         except OSError as e:
