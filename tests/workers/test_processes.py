@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pcapflow.report.documents import NdjsonWriter
 from pcapflow.report.sinks.har import Har
 from pcapflow.report.sinks.values import ValueLines
 from pcapflow.workers.division import cpu_quota, divide, processors
+from pcapflow.workers.team import Team
 from tests.craft import Talk, merge, request, response
 from tests.launcher import launch_text
 
@@ -262,3 +264,119 @@ def test_the_share_of_time_of_the_first_version_of_control_groups_is_read_too(tm
     assert cpu_quota(root) == 2.5
     (root / "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us").write_text("-1\n")
     assert cpu_quota(root) is None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("command", [("analyze", "--ndjson"), ("extract", "--with-source", "items[]")])
+def test_a_signal_beside_a_slow_reader_ends_the_run_and_loses_nothing_of_what_is_written(
+    tmp_path: Path, workers: int, command: tuple[str, ...]
+) -> None:
+    """The reader stops until the pipe, and what waits for others, is full; then the run is asked to stop."""
+    path = busy(tmp_path / "x.pcap", connections=60, exchanges=60)
+    program = [
+        sys.executable,
+        "-m",
+        "pcapflow",
+        command[0],
+        "-q",
+        *command[1:],
+        "--workers",
+        str(workers),
+        "--block-size",
+        "64KiB",
+        str(path),
+    ]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(2)
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.2)
+        said, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, b"")
+    lines = said.splitlines()
+    assert len(lines) > 100
+    assert all(json.loads(line) for line in lines)
+
+
+def test_workers_that_were_done_when_the_run_was_asked_to_stop_count_for_where_it_ends(tmp_path: Path) -> None:
+    path = busy(tmp_path / "x.pcap")
+    blocks = 0
+
+    def ask(_: pipeline.Progress) -> None:
+        nonlocal blocks
+        blocks += 1
+        if blocks == 2:
+            time.sleep(2)  # the others come to the end meanwhile
+            os.kill(os.getpid(), signal.SIGINT)
+
+    _, summary, _ = report(path, 2, progress=ask)
+    _, whole, _ = report(path, 1, options={"packets": summary["decode"]["packets"]})
+    assert summary["interrupted"]
+    for name in ("interrupted", "captures"):
+        del summary[name], whole[name]
+    assert summary == whole
+
+
+def test_two_signals_end_a_run_that_waits_without_a_report(tmp_path: Path) -> None:
+    path = busy(tmp_path / "x.pcap")
+
+    def ask(_: pipeline.Progress) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = set(_children())
+    with pytest.raises(KeyboardInterrupt):
+        report(path, 2, progress=ask)
+    assert set(_children()) <= before
+
+
+def test_entries_too_large_for_what_is_shared_are_passed_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 0
+    hear = Team._hear
+
+    def heard(self: Team, worker: Any, told: Any) -> None:
+        nonlocal most
+        hear(self, worker, told)
+        most = max(most, *self._merge.held[1:])
+
+    monkeypatch.setattr(Team, "_hear", heard)
+    talks = []
+    for i in range(8):
+        talk = Talk(sport=30_000 + i)
+        talk.us, talk.step = i * 1_000_000, 50
+        talk.open()
+        for k in range(4):
+            talk.send(0, request(f"/{k}")).send(1, response(b'{"a":"' + b"x" * 3_000_000 + b'"}'), size=60_000)
+        talks.append(talk.close())
+    path = tmp_path / "x.pcap"
+    path.write_bytes(merge(*talks))
+    said = []
+    for workers in (1, 2):
+        lines: list[bytes] = []
+        pipeline.run(
+            [str(path)], replace(Limits(), json_scalar_max_bytes=4 * MIB), pipeline.Options(workers=workers),
+            sinks=[ValueLines(VALUE, lines.extend, [].extend)], listeners=[Extraction("a", Conditions(), with_source=False)],
+        )  # fmt: skip
+        said.append([(len(line), line[:20]) for line in lines])
+    assert len(said[0]) == 32
+    assert said[0] == said[1]
+    assert 0 < most < 8_000_000
+
+
+def test_what_is_done_before_connections_are_told_apart_has_memory_of_its_own() -> None:
+    """Whatever a worker's connections hold: all workers decode alike."""
+    limits = Limits().with_memory(16 * MIB)
+    ledger = Ledger(Limits())
+    assert ledger.blocks.reserve(1000)
+    assert ledger.output.reserve(5000)
+    ledger.leave(limits, 6 * MIB, MIB)
+    assert ledger.rings.reserve(ledger.rings.limit)
+    assert ledger.json.reserve(2 * MIB) or True
+    while ledger.connections.reserve(100_000):
+        pass
+    assert ledger.pressure
+    assert ledger.apart is not None
+    assert ledger.blocks.reserve(6 * MIB)
+    assert not ledger.blocks.reserve(1)
+    assert ledger.fragments.reserve(MIB)
+    assert not ledger.fragments.has_room(1)
+    assert ledger.used + ledger.apart.used <= 16 * MIB + 6000
