@@ -49,7 +49,7 @@ def shares_of(limits: Mapping[str, int], room: int, workers: int) -> dict[str, i
 
 def common_of(share: int) -> tuple[int, int]:
     """Of the bytes that one of several workers has: what it has for blocks and all that is done before connections are told apart, and for fragments."""
-    return 11 * _MIB // 4 + share * 5 // 16, share // 16
+    return min(10 * _MIB, 7 * _MIB // 4 + share * 5 // 16), share // 16
 
 
 def memory_for(n: int) -> int:

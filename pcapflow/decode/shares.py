@@ -1,7 +1,7 @@
 """Which worker's a segment is: by its connection, so that each worker sees all of those that are its own, and every worker decides alike.
 
 Contract: `Shares.of` gives the worker of each row; it takes all rows of all blocks, in order, in every worker. Connections are put into BUCKETS by a hash of their addresses and ports alone, which
-are the same for both directions, with any VLAN tag and in any tunnel; a bucket belongs to one worker from its first row on. Invariant: whose a bucket is depends on the rows before it, never on how they
+are the same for both directions, with any VLAN tag and in any tunnel; a bucket belongs to one worker from its first row on. Invariant: whose a bucket is depends on the rows before it, which are the same in every worker (`Ledger.leave`), never on how they
 were cut into blocks: a new one goes to the worker that has least so far, counted up to the last WINDOW of packets, and what was sampled of a capture before (`cost_of`) counts from its start.
 """
 
@@ -15,7 +15,7 @@ from pcapflow.decode.segments import SYN, SegmentColumns
 I64 = npt.NDArray[np.int64]
 _BITS = 14
 BUCKETS = 1 << _BITS
-WINDOW = 4096
+WINDOW = 1024
 """Packets after which what each worker has is counted anew."""
 SEGMENT_COST, BYTE_COST, SYN_COST = 1000, 3, 35_000
 """What a segment and a byte of payload cost, and each of the two SYNs that begin a connection beside that, about, in nanoseconds (measured on captures of JSON)."""
@@ -70,14 +70,14 @@ class Shares:
         self._given = [0] * workers
         """Buckets that are each one's."""
         self._expected = 1
-        """What a new bucket will cost, as those before it did."""
+        """What a new bucket will cost: what all cost up to the window, by bucket."""
         self._window = 0
         if sampled is not None:
             self._load[1:] = min(START_COST, int(sampled.sum()) // (2 * workers))
             self._deal(sampled)
 
     def _deal(self, sampled: I64) -> None:
-        """The heaviest first, each to the one that has least."""
+        """The heaviest first, each to the one that would have least. What is dealt out counts as load when it comes, not before."""
         load = self._load.tolist()
         for bucket in np.argsort(-sampled, kind="stable")[: np.count_nonzero(sampled)].tolist():
             worker = min(range(self.workers), key=lambda w: (load[w], w))

@@ -1,8 +1,8 @@
 """The processes that share a run, as the one that started them sees them.
 
 Contract: `Team` starts a process for each part but the first, which is its own; `advance` hands on what is in order of all that came, `stop` lets all end behind the same packet, `results` waits for
-what they counted. Invariant: of each part at most `queue` bytes of entries wait for those of others, those of the workers in memory that they share with this process: then the part waits
-itself. A worker that is gone before its result ends the run with `WorkerError`; on leaving the context no process is left.
+what they counted. Invariant: of each part at most `queue` bytes of entries wait for those of others, in memory that a worker shares with this process, or one step of entries that has no place there: then the part
+waits itself. A worker that is gone before its result ends the run with `WorkerError`; on leaving the context no process is left.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from pcapflow.workers.ring import filled, mapped, shared
 
 _STEP = 256 << 10
 _LOOKS = 0.5
-"""Seconds between two looks at signals while others are waited for."""
+"""Seconds between two looks at whether a second signal came, while others are waited for."""
 _START = "import sys; sys.path[:] = {path!r}; from pcapflow.workers import worker; worker.get_ready(); from pcapflow.pipeline import work; worker.main(work, {order})"
 
 
