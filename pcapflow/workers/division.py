@@ -32,7 +32,7 @@ from pcapflow.process_memory import FIXED_BYTES, address_limit, container_limit
 from pcapflow.shard import WHOLE, Part
 from pcapflow.workers.job import Job
 
-QUEUE_BYTES = 4 << 20
+QUEUE_BYTES = 2 << 20
 """Of each worker: a few blocks' records."""
 _COMPRESSED = 4
 """Times that a capture which is compressed is larger, about."""
