@@ -72,25 +72,25 @@ def container_limit(root: Path = Path("/")) -> int | None:
     """The least memory limit, in bytes, of the control group of this process and those above it; None where there is none.
     Both versions of control groups (cgroup-v2.rst of the kernel, `memory.max`; version 1, `memory.limit_in_bytes`).
     """
+    found = [_number(folder / name) for folder, name in control_groups(root, "memory", "memory.max", "memory.limit_in_bytes")]
+    return min((limit for limit in found if limit is not None), default=None)
+
+
+def control_groups(root: Path, controller: str, name: str, older: str) -> list[tuple[Path, str]]:
+    """Folders of the control groups of this process and of those above it, each with the file that has a controller's bound: of the second version, and of the first (`older`)."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return None
-    found: list[int] = []
+        return []
+    found: list[tuple[Path, str]] = []
     for line in lines:
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers == "":
-            base, name = root / "sys/fs/cgroup", "memory.max"
-        elif "memory" in controllers.split(","):
-            base, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
-        else:
+        if controllers and controller not in controllers.split(","):
             continue
+        base, file = (root / "sys/fs/cgroup" / controller, older) if controllers else (root / "sys/fs/cgroup", name)
         parts = [part for part in path.split("/") if part and part != ".."]
-        for depth in range(len(parts) + 1):
-            limit = _number(base.joinpath(*parts[:depth], name))
-            if limit is not None:
-                found.append(limit)
-    return min(found, default=None)
+        found += [(base.joinpath(*parts[:depth]), file) for depth in range(len(parts) + 1)]
+    return found
 
 
 _UNLIMITED = 1 << 60

@@ -28,7 +28,7 @@ from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_SHARE, common_of, shares_of
 from pcapflow.options import Options
-from pcapflow.process_memory import FIXED_BYTES, address_limit, container_limit
+from pcapflow.process_memory import FIXED_BYTES, address_limit, container_limit, control_groups
 from pcapflow.shard import WHOLE, Part
 from pcapflow.workers.job import Job
 
@@ -139,7 +139,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     `cpu.cfs_quota_us` (sched-bwc.rst).
     """
     found: list[float] = []
-    for folder, name in _groups(root):
+    for folder, name in control_groups(root, "cpu", "cpu.max", "cpu.cfs_quota_us"):
         try:
             if name == "cpu.max":
                 quota, period = (folder / name).read_text(encoding="ascii").split()[:2]
@@ -150,23 +150,6 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
         except (OSError, ValueError, ZeroDivisionError):
             continue
     return min(found, default=None)
-
-
-def _groups(root: Path) -> list[tuple[Path, str]]:
-    """Folders of the control groups of this process and those above it, and the file that has the quota."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        base, name = (root / "sys/fs/cgroup/cpu", "cpu.cfs_quota_us") if controllers else (root / "sys/fs/cgroup", "cpu.max")
-        parts = [part for part in path.split("/") if part and part != ".."]
-        found += [(base.joinpath(*parts[:depth]), name) for depth in range(len(parts) + 1)]
-    return found
 
 
 class _Sample(NamedTuple):
