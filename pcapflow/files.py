@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from pcapflow.errors import OutputError
 
@@ -134,3 +135,20 @@ def put_in_place(beside: Path, place: Path) -> None:
     except OSError as e:
         raise OutputError(f"{place}: cannot be written: {e.strerror}") from None
     _unlock(beside)
+
+
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
+    """Write until all of it is: a write may be cut short, by a signal or a pipe that is full."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(fd, left) :]
+
+
+@contextmanager
+def closing(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Closes it. What it still holds then was refused before, by a flush that said so: a full disk is one error, not two."""
+    try:
+        yield stream
+    finally:
+        with suppress(OSError):
+            stream.close()

@@ -30,6 +30,7 @@ from pcapflow.decode import dpkt_path
 from pcapflow.entries import Kinds
 from pcapflow.errors import AccountError
 from pcapflow.findings.advice import advise
+from pcapflow.findings.answers import table_bytes
 from pcapflow.findings.collector import Collector
 from pcapflow.findings.exchanges import Exchanges
 from pcapflow.findings.follow import Picking
@@ -126,7 +127,7 @@ def run(
             jobs = division.jobs(paths, options, who, separator, takes=take is not None)
             team = _team(stack, trace, interrupt, jobs, writer if len(who.kinds) == 1 and not who.listeners else None, take)
             take = team.take if team is not None and take is not None else take
-            collector = Collector(division.limits, ledger, take, options.looking, who, options.headers, division.table_bytes)
+            collector = Collector(division.limits, ledger, take, options.looking, who, options.headers, table_bytes(limits))
             shard = Shard(division.limits, options, ledger, collector, division.part)
             collector.places = _places(trace)
             course = _Course(interrupt, team)
@@ -161,7 +162,7 @@ def work(job: Job, link: Link) -> Partial:
         trace = stack.enter_context(Trace(job.paths, limits, ledger, Interrupt(), link.source))
         ledger.leave(limits, *common_of(limits.memory_limit))
         take = link.take if job.takes else None
-        collector = Collector(limits, ledger, take, options.looking, job.who, options.headers, job.table_bytes)
+        collector = Collector(limits, ledger, take, options.looking, job.who, options.headers, table_bytes(job.whole))
         shard = Shard(limits, options, ledger, collector, job.part)
         collector.places = _places(trace)
 
@@ -256,7 +257,7 @@ class _Course:
     @property
     def asked(self) -> bool:
         """Whether the user asked to stop, perhaps when all was read already."""
-        return self._interrupt.asked or self._interrupt.requested
+        return self._interrupt.asked or self._interrupt.signals > 0
 
     def blocks(self, blocks: Iterator[PacketBlock]) -> Iterator[PacketBlock]:
         """The blocks up to there."""

@@ -75,14 +75,12 @@ class _Own:
 
     def of(self, segments: SegmentColumns) -> SegmentColumns:
         """Those of a block."""
-        if self._shares is None:
+        n = int(segments.payload_len.sum())
+        self.decoded += n
+        if self._shares is not None:
+            segments = segments.take(self._shares.of(segments) == self._number)
             n = int(segments.payload_len.sum())
-            self.captured += n
-            self.decoded += n
-            return segments
-        self.decoded += int(segments.payload_len.sum())
-        segments = segments.take(self._shares.of(segments) == self._number)
-        self.captured += int(segments.payload_len.sum())
+        self.captured += n
         return segments
 
 

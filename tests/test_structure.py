@@ -105,7 +105,7 @@ MAY_IMPORT = {
         "decode.segments",
         "decode.shares",
     }
-    | {"findings.answers", "findings.listening"},
+    | {"findings.listening"},
     "check": VOCABULARY
     | {"pipeline", "report.console", "report.documents", "report.schema", "capture.folders", "capture.trace", "capture.interrupt"},
     "cli": VOCABULARY

@@ -61,14 +61,26 @@ def _give_back(replaced: dict[int, Any]) -> None:
     replaced.clear()
 
 
+@contextmanager
+def held_back(*numbers: int) -> Iterator[None]:
+    """Processes that begin in here never see those signals, until they say so; this one sees them behind."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Interrupt:
     """Whether the user asked to stop."""
 
     def __init__(self) -> None:
         self.asked = False
         self.patient = False
-        """The first signal only makes `requested` true: whoever set this stops at its own time."""
-        self.requested = False
+        """The first signal is only counted: whoever set this looks at `signals`, and stops at its own time."""
         self.signals = 0
         """How many came."""
         self._waits = False
@@ -99,8 +111,7 @@ class Interrupt:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         _seen.add(number)
         self.signals += 1
-        if self.patient and not self.requested:
-            self.requested = True
+        if self.patient and self.signals == 1:
             return
         self.asked = True
         if self._waits:

@@ -14,12 +14,12 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import chain
 from multiprocessing import connection
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -35,7 +35,7 @@ from pcapflow.check.reports import read_report
 from pcapflow.check.verdicts import MOST, Job, Problem, Verdict
 from pcapflow.check.walk_records import name_of, packet_of
 from pcapflow.errors import DAMAGED, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
-from pcapflow.files import begins_as_capture, discard, is_folder, place_of, put_in_place, temporary
+from pcapflow.files import begins_as_capture, closing, discard, is_folder, place_of, put_in_place, temporary
 from pcapflow.limits import Limits
 from pcapflow.messages import JsonBody, JsonError
 from pcapflow.records import AnyRecord, Connection, Drop, Gap, Http, Json, Streams
@@ -73,7 +73,7 @@ def _check(job: Job, verdict: Verdict) -> None:
     except OSError as e:
         raise OutputError(f"no file can be written in {folder or 'a temporary folder'}: {e.strerror}") from None
     try:
-        with _closing(os.fdopen(fd, "wb")) as file:
+        with closing(os.fdopen(fd, "wb")) as file:
             try:
                 writer = baseline.Baseline(file.write)
                 options = content_mode.options_of(job) if job.mode == "content" else job.options
@@ -88,16 +88,6 @@ def _check(job: Job, verdict: Verdict) -> None:
     finally:
         discard(report)
         _under_way.discard(report)
-
-
-@contextmanager
-def _closing(file: BinaryIO) -> Iterator[BinaryIO]:
-    """Closes it. What it still holds then was refused before, by a flush that said so: a full disk is one error, not two."""
-    try:
-        yield file
-    finally:
-        with suppress(OSError):
-            file.close()
 
 
 def in_a_worker(stop: Event) -> None:

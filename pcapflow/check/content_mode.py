@@ -18,7 +18,7 @@ import msgspec
 from pcapflow import pipeline
 from pcapflow.body_options import Looking
 from pcapflow.check.causes import Cause, causes_of
-from pcapflow.check.content import MOST_BYTES, OUTCOMES, Content, content_of, read_content, written
+from pcapflow.check.content import MOST_BYTES, OUTCOME_BYTES, OUTCOMES, Content, content_of, read_content, written
 from pcapflow.check.expectations import Expectation
 from pcapflow.check.reports import read_report
 from pcapflow.check.verdicts import MOST, Job, Problem, Verdict
@@ -50,7 +50,7 @@ def judge(job: Job, place: Path, report: Path, summary: Summary, verdict: Verdic
     verdict.ignored = rules.used
     if seen.beyond:
         verdict.warnings.append(
-            f"{job.capture}: more than {OUTCOMES:,} different outcomes; {seen.beyond:,} exchanges are told by their status alone, which depends on their order"
+            f"{job.capture}: more different outcomes than are told apart ({OUTCOMES:,}, or {OUTCOME_BYTES >> 10:,} KiB of them); {seen.beyond:,} exchanges are told by their status alone, which depends on their order"
         )
     budgets = [one for one in job.expectations if one.relative is not None]
     values = msgspec.to_builtins(summary) if budgets else {}

@@ -12,10 +12,11 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from pcapflow.capture.interrupt import held_back
 from pcapflow.check.checking import check as check_one
 from pcapflow.check.checking import in_a_worker
 from pcapflow.check.verdicts import Job, Verdict, interrupted, lost
@@ -59,7 +60,7 @@ def _in_processes(work: list[Job], workers: int) -> Iterator[Verdict]:
 
     def submit(to: ProcessPoolExecutor, job: Job) -> Future[Verdict]:
         # Ctrl-C is for this process: in one that is just being loaded it would end in a traceback
-        with _without_interrupts():
+        with held_back(signal.SIGINT):
             return to.submit(check_one, job)
 
     def pool(n: int) -> ProcessPoolExecutor:
@@ -101,16 +102,3 @@ def _end(processes: list[Any]) -> None:
         if process.is_alive():
             process.kill()
             process.join()
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Processes that begin in here never see SIGINT; this one sees it behind."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

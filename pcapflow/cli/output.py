@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pcapflow.errors import OutputError, UsageError
-from pcapflow.files import begins_as_capture, discard, is_file, is_folder, is_there, place_of, put_in_place, temporary
+from pcapflow.files import begins_as_capture, closing, discard, is_file, is_folder, is_there, place_of, put_in_place, temporary, write_all
 from pcapflow.terminal_text import harmless_json
 
 _AT_ONCE = 64 << 10
@@ -51,22 +51,16 @@ class Output:
                 self._stream.write(data)
                 return
             if len(self._pending) + len(data) >= _AT_ONCE:
-                self._write_out(self._fd, self._pending)
+                write_all(self._fd, self._pending)
                 self._pending = bytearray()
             if len(data) >= _AT_ONCE:
-                self._write_out(self._fd, data)
+                write_all(self._fd, data)
             else:
                 self._pending += data
         except BrokenPipeError:
             raise ReaderLeft from None
         except OSError as e:
             raise OutputError(f"{self._name}: cannot be written: {e.strerror}") from None
-
-    @staticmethod
-    def _write_out(fd: int, data: bytes | bytearray | memoryview) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(fd, left) :]
 
     def json(self) -> Callable[[bytes | memoryview], None]:
         """What writes JSON: to a terminal with nothing in its strings that a terminal would obey, else as it is."""
@@ -94,7 +88,7 @@ class Output:
             if self._fd is None:
                 self._stream.flush()
             else:
-                self._write_out(self._fd, self._pending)
+                write_all(self._fd, self._pending)
                 self._pending = bytearray()
         except BrokenPipeError:
             raise ReaderLeft from None
@@ -192,13 +186,13 @@ def open_output(path: str | None) -> Iterator[Output]:
         raise OutputError(f"{path}: cannot be written: {e.strerror}") from None
     if special is not None:
         # a device, a named pipe or a descriptor cannot be replaced
-        with _closing(special):
+        with closing(special):
             output = Output(path, special)
             yield output
             output.flush()
         return
     try:
-        with _closing(os.fdopen(fd, "wb")) as stream:
+        with closing(os.fdopen(fd, "wb")) as stream:
             output = Output(path, stream)
             yield output
             output.flush()
@@ -206,16 +200,6 @@ def open_output(path: str | None) -> Iterator[Output]:
     except BaseException:
         discard(beside)
         raise
-
-
-@contextmanager
-def _closing(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Closes it. What it still holds then was refused before, by a flush that said so: a full disk is one error, not two."""
-    try:
-        yield stream
-    finally:
-        with suppress(OSError):
-            stream.close()
 
 
 def _remove_later_files(folder: Path, made: set[str]) -> None:

@@ -1,8 +1,8 @@
 """Which worker's a segment is: by its connection, so that each worker sees all of those that are its own, and every worker decides alike.
 
 Contract: `Shares.of` gives the worker of each row; it takes all rows of all blocks, in order, in every worker. Connections are put into BUCKETS by a hash of their addresses and ports alone, which
-are the same for both directions, with any VLAN tag and in any tunnel; a bucket belongs to one worker from its first row on. Invariant: whose a bucket is depends on the rows before it, which are the same in every worker (`Ledger.leave`), never on how they
-were cut into blocks: a new one goes to the worker that has least so far, counted up to the last WINDOW of packets, and what was sampled of a capture before (`cost_of`) counts from its start.
+are the same for both directions, with any VLAN tag and in any tunnel; a bucket is one worker's to the end. Invariant: whose a bucket is depends on the rows before it, which are the same in every worker (`Ledger.leave`), never on how they
+were cut into blocks: a new one goes to the worker that has least so far, counted up to the last WINDOW of packets, and what was sampled of a capture before (`costs_of`) counts from its start.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from pcapflow.decode import columns
 from pcapflow.decode.segments import DecodeCounts, SegmentColumns
 from pcapflow.decode.shares import BUCKETS, BYTE_COST, buckets_of, costs_of
 from pcapflow.errors import PcapflowError
-from pcapflow.findings.answers import table_bytes
 from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_SHARE, common_of, shares_of
@@ -61,7 +60,6 @@ class Division:
         self.workers = len(parts)
         self.part = parts[0]
         self.limits = limits
-        self.table_bytes = table_bytes(whole)
         self._whole = whole
         self._others = parts[1:]
         self._ledger = ledger
@@ -78,7 +76,6 @@ class Division:
                 options,
                 part,
                 who,
-                self.table_bytes,
                 takes,
                 between,
                 self._queue,

@@ -84,9 +84,6 @@ class Frame(NamedTuple):
         codes = np.frombuffer(data, dtype=np.uint16, count=n, offset=at)
         return cls._of(columns, codes, kinds, memoryview(data)[at + 2 * n :], separator)
 
-    def __len__(self) -> int:
-        return len(self.place)
-
     @property
     def last(self) -> tuple[int, int]:
         """The place and connection of the last entry."""

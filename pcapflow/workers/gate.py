@@ -1,6 +1,6 @@
 """Where shards that read the same packets stop together.
 
-Contract: `Gate.through` gives a shard's blocks, cut where the run is to end. Invariant: all shards of a run end behind the same packet: the last that any of them had taken when it was chosen, or ended with.
+Contract: `through` gives a shard's blocks, cut where the run is to end. Invariant: all shards of a run end behind the same packet: the last that any of them had taken when it was chosen, or ended with.
 """
 
 from __future__ import annotations

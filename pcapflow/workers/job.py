@@ -23,8 +23,6 @@ class Job(NamedTuple):
     options: Options
     part: Part
     who: Who
-    table_bytes: int
-    """See `Collector`."""
     takes: bool
     """Whether somebody takes entries."""
     separator: bytes

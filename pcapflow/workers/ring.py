@@ -11,6 +11,8 @@ import os
 import tempfile
 from collections import deque
 
+from pcapflow.files import write_all
+
 
 def shared(size: int) -> int:
     """A descriptor of so many bytes of memory, which a child process inherits. Raises OSError."""
@@ -27,9 +29,7 @@ def shared(size: int) -> int:
 def filled(data: bytes) -> int:
     """A descriptor from which a child process can read those bytes. Raises OSError."""
     fd = shared(len(data))
-    left = memoryview(data)
-    while left:
-        left = left[os.write(fd, left) :]
+    write_all(fd, data)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 

@@ -13,12 +13,12 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from pcapflow.capture.interrupt import Interrupt
+from pcapflow.capture.interrupt import Interrupt, held_back
 from pcapflow.entries import Entry
 from pcapflow.errors import WorkerError
 from pcapflow.shard import Partial
@@ -128,7 +128,7 @@ class Team:
         try:
             if jobs[0].fed_bytes:
                 self.feed = Feed(jobs[0].fed_bytes, len(jobs), self._tell_bytes, self._tell_last, lambda: self._hand_on(_LOOKS))
-            with _signals_wait():
+            with held_back(signal.SIGINT, signal.SIGTERM):
                 for job in jobs:
                     self._workers.append(_Worker(job, self.feed))
         except OSError as e:
@@ -257,19 +257,6 @@ def _how_it_ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     """The status and what is said of a process that gave no result."""
     code = process.wait()
     return WorkerError("").exit_status, f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
-
-
-@contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Processes that begin in here see none of the signals that ask a run to stop, until they say so; this one sees them behind."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _signal_name(number: int) -> str:

@@ -17,6 +17,7 @@ from contextlib import suppress
 
 from pcapflow.entries import Entry
 from pcapflow.errors import OUT_OF_MEMORY, PcapflowError
+from pcapflow.files import write_all
 from pcapflow.shard import Partial
 from pcapflow.workers.feed import Fed
 from pcapflow.workers.frames import packed, place_of
@@ -121,9 +122,7 @@ class _Link:
         self._send(kind, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
     def _send(self, kind: bytes, body: bytes | bytearray) -> None:
-        left = memoryview(message(kind, body))
-        while left:
-            left = left[os.write(self._answers, left) :]
+        write_all(self._answers, message(kind, body))
 
 
 def get_ready() -> None:
