@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,8 @@ CAPTURES = (
     b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18",
 )  # fmt: skip
 """How captures begin, and what they are compressed with."""
+_making = threading.Lock()
+"""Held while one is made: whoever holds it knows all."""
 _locks: dict[Path, int] = {}
 """Descriptors of this process's temporaries: each is locked until it has taken its place or is discarded, whoever closes it before."""
 
@@ -38,21 +41,39 @@ def temporary(folder: str | Path) -> tuple[int, Path]:
     """A file in a folder for what is to take a place there when it is whole: open for reading and writing, and its path, for `put_in_place` or `discard`.
     Removes what killed runs left. Raises OSError.
     """
-    while True:
-        fd, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
-        if fcntl is None:
-            return fd, Path(name)
-        # whoever finds one that is not locked takes it for left over
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        if os.path.exists(name):  # noqa: PTH110 - see above
-            break
-        os.close(fd)
+    with _making:
+        while True:
+            fd, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
+            if fcntl is None:
+                _locks[Path(name)] = os.dup(fd)
+                return fd, Path(name)
+            # whoever finds one that is not locked takes it for left over
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.path.exists(name):  # noqa: PTH110 - see above
+                break
+            os.close(fd)
+        _locks[Path(name)] = os.dup(fd)
+    remove_what_is_left(folder)
+    return fd, Path(name)
+
+
+def remove_what_is_left(folder: str | Path) -> None:
+    """The temporaries in a folder of processes that are gone."""
+    if fcntl is None:
+        return
+    ours = {path.name for path in list(_locks)}
     with suppress(OSError):
         for entry in os.scandir(folder):
-            if is_temporary(entry.name) and os.path.basename(name) != entry.name:  # noqa: PTH119 - see above
+            if is_temporary(entry.name) and entry.name not in ours:
                 _remove_what_is_left(entry.path)
-    _locks[Path(name)] = os.dup(fd)
-    return fd, Path(name)
+
+
+def discard_all() -> None:
+    """Every temporary of this process, which is about to end, and makes no other: called from any thread."""
+    _making.acquire()
+    for beside in list(_locks):
+        with suppress(OSError):
+            beside.unlink()
 
 
 def discard(beside: Path) -> None:

@@ -38,6 +38,7 @@ VOCABULARY = {
     "tables",
     "records",
     "process_memory",
+    "processors",
     "terminal_text",
     "policy",
     "anomalies",
@@ -107,7 +108,8 @@ MAY_IMPORT = {
     }
     | {"findings.listening"},
     "check": VOCABULARY
-    | {"pipeline", "report.console", "report.documents", "report.schema", "capture.folders", "capture.trace", "capture.interrupt"},
+    | {"pipeline", "report.console", "report.documents", "report.schema", "capture.folders", "capture.trace", "capture.interrupt"}
+    | {"workers.link", "workers.process"},
     "cli": VOCABULARY
     | {
         "capture.interrupt",

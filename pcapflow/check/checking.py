@@ -8,16 +8,10 @@ to its end, and the account balances.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import chain
-from multiprocessing import connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +36,6 @@ from pcapflow.records import AnyRecord, Connection, Drop, Gap, Http, Json, Strea
 from pcapflow.summary import Summary
 from pcapflow.unread import Unread
 
-_under_way: set[Path] = set()
-"""Temporary files of this process, for `in_a_worker`."""
-_making = threading.Lock()
-"""Held while one is made: whoever holds it knows all."""
-_LOOKS = 0.2
-"""Seconds between two looks at whether to go."""
-
 
 def check(job: Job) -> Verdict:
     """Analyse a capture and hold it against what is expected of it."""
@@ -64,12 +51,15 @@ def check(job: Job) -> Verdict:
     return verdict
 
 
+def folder_of(job: Job) -> Path | None:
+    """Where its report is written, to become the baseline; None where it is to become none: in the system's folder for what is temporary."""
+    return place_of(job.baseline).parent if job.update and job.baseline is not None else None
+
+
 def _check(job: Job, verdict: Verdict) -> None:
-    folder = place_of(job.baseline).parent if job.update and job.baseline is not None else None
+    folder = folder_of(job)
     try:
-        with _making:
-            fd, report = temporary(folder if folder is not None else tempfile.gettempdir())
-            _under_way.add(report)
+        fd, report = temporary(folder if folder is not None else tempfile.gettempdir())
     except OSError as e:
         raise OutputError(f"no file can be written in {folder or 'a temporary folder'}: {e.strerror}") from None
     try:
@@ -87,32 +77,6 @@ def _check(job: Job, verdict: Verdict) -> None:
                 _judge(job, report, result.summary, verdict)
     finally:
         discard(report)
-        _under_way.discard(report)
-
-
-def in_a_worker(stop: Event) -> None:
-    """Makes the process one that goes when it is told to, or when the one that asked is gone: it would check on, and hold its output open, for nobody.
-    Ctrl-C is for the parent, which tells all of them; a SIGTERM comes from the pool, when another of its processes is gone. Each leaves nothing behind.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: _go())
-
-    def wait() -> None:
-        while not stop.wait(_LOOKS) and not connection.wait([parent.sentinel], 0):
-            pass
-        with _making:
-            _go()
-
-    threading.Thread(target=wait, name="goes when it is told to", daemon=True).start()
-
-
-def _go() -> None:
-    for path in list(_under_way):  # another thread may be at its end with one
-        with suppress(OSError):
-            path.unlink()
-    os._exit(INTERRUPTED)
 
 
 def _whole(result: pipeline.Result, verdict: Verdict) -> bool:

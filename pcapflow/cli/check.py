@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -157,7 +157,7 @@ def _judged(work: list[Job], jobs: int, form: str, *, quiet: bool, junit: str | 
         out = stack.enter_context(open_output(None))
         text = Text(out, form, quiet=quiet)
         cases = stack.enter_context(JUnit()) if junit is not None else None
-        for verdict in verdicts_of(work, jobs):
+        for verdict in stack.enter_context(closing(verdicts_of(work, jobs))):
             verdicts.append(verdict)
             if form == "github":
                 text.github(verdict)
@@ -248,7 +248,7 @@ def _jobs(
 
 def _usual_jobs(work: list[Job]) -> int:
     """How many captures are checked at one time where nobody says: a process for each processor, as far as the container has memory for them."""
-    from pcapflow.check.workers import processors
+    from pcapflow.processors import processors
 
     wanted = min(processors(), len(work)) or 1
     room = fitting_processes(work[0].limits.memory_limit) if work else None

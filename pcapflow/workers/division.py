@@ -6,10 +6,8 @@ within the run's memory limit; one worker has the limits of the run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +25,8 @@ from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_SHARE, common_of, shares_of
 from pcapflow.options import Options
-from pcapflow.process_memory import FIXED_BYTES, address_limit, container_limit, control_groups
+from pcapflow.process_memory import FIXED_BYTES, address_limit, container_limit
+from pcapflow.processors import processors
 from pcapflow.shard import WHOLE, Part
 from pcapflow.workers.job import Job
 
@@ -122,31 +121,6 @@ def _most(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int
 def _fitting(limits: Limits, container: int | None) -> int:
     """How many processes the memory of a control group holds, each with what Python and the libraries take."""
     return 1 << 20 if container is None else 1 + max(0, container - limits.memory_limit - FIXED_BYTES) // FIXED_BYTES
-
-
-def processors() -> int:
-    """Those that this process may use: the fewest of the system's, those that it is bound to, and its control group's share of their time."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cpu_quota()
-    return bound if quota is None else max(1, min(bound, int(quota)))
-
-
-def cpu_quota(root: Path = Path("/")) -> float | None:
-    """Processors that the control groups of this process leave it; None for no bound. Both versions of control groups: `cpu.max` (cgroup-v2.rst of the kernel), and
-    `cpu.cfs_quota_us` (sched-bwc.rst).
-    """
-    found: list[float] = []
-    for folder, name in control_groups(root, "cpu", "cpu.max", "cpu.cfs_quota_us"):
-        try:
-            if name == "cpu.max":
-                quota, period = (folder / name).read_text(encoding="ascii").split()[:2]
-            else:
-                quota, period = ((folder / one).read_text(encoding="ascii") for one in (name, "cpu.cfs_period_us"))
-            if quota.strip() not in ("max", "-1"):
-                found.append(int(quota) / int(period))
-        except (OSError, ValueError, ZeroDivisionError):
-            continue
-    return min(found, default=None)
 
 
 class _Sample(NamedTuple):

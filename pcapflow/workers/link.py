@@ -22,6 +22,8 @@ bytes of the capture may be read up to that one; that was the last."""
 ENTRIES, SHARED, REACHED, PAUSED, READ, RESULT, FAILED = b"E", b"S", b"R", b"B", b"C", b"D", b"X"
 """From a worker: entries in order; the same, in the shared memory; no entry comes any more that a packet completes up to that one; where it stopped; up to which byte it read the
 capture; what it found; why it failed."""
+TASK, DONE = b"T", b"V"
+"""To one that does many: a task; from it: what came of that."""
 PIECE = struct.Struct("<QQ")
 """Of SHARED: where it stands, and how long it is."""
 

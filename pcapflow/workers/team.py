@@ -11,10 +11,7 @@ import os
 import pickle
 import selectors
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,20 +36,19 @@ from pcapflow.workers.link import (
     RESULT,
     SHARED,
     UNTIL,
-    Inbox,
     Message,
-    message,
 )
 from pcapflow.workers.merge import BEYOND, Merge
+from pcapflow.workers.process import Process
 from pcapflow.workers.ring import filled, mapped, shared
 
 _STEP = 256 << 10
 _LOOKS = 0.5
 """Seconds between two looks at whether a second signal came, while others are waited for."""
-_START = "import sys; sys.path[:] = {path!r}; from pcapflow.workers import worker; worker.get_ready(); from pcapflow.pipeline import work; worker.main(work, {order})"
+_THEN = "from pcapflow.workers import worker; from pcapflow.pipeline import work; worker.main(work, {order})"
 
 
-class _Worker:
+class _Worker(Process):
     """One process."""
 
     def __init__(self, job: Job, feed: Feed | None) -> None:
@@ -67,26 +63,10 @@ class _Worker:
             self._memory = memoryview(mapped(given[0], job.shared_bytes)) if job.takes else memoryview(b"")
             job = job._replace(shared=given[0] if job.takes else -1, fed=feed.fd if feed is not None else -1)
             given.append(filled(pickle.dumps(job, pickle.HIGHEST_PROTOCOL)))
-            program = _START.format(path=sys.path, order=given[-1])
-            self.process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-c", program],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=[*given, *([feed.fd] if feed is not None else [])],
-            )
+            super().__init__(_THEN.format(order=given[-1]), [*given, *([feed.fd] if feed is not None else [])])
         finally:
             for fd in given:
                 os.close(fd)
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self._orders = self.process.stdin.fileno()
-        self.answers = self.process.stdout.fileno()
-        self.inbox = Inbox(self.answers)
-
-    def order(self, kind: bytes, body: bytes = b"") -> None:
-        """Tell it something; it always listens."""
-        with suppress(OSError):  # it is gone, which whoever reads its answers sees
-            os.write(self._orders, message(kind, body))
 
     def frame(self, told: Message) -> Frame:
         """The entries of a message."""
@@ -99,15 +79,6 @@ class _Worker:
         """So many of its frames are written."""
         if frames:
             self.order(GONE, b"%d" % frames)
-
-    def end(self) -> None:
-        """It is not needed any more."""
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            with suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
 
 
 class Team:
@@ -128,7 +99,7 @@ class Team:
         try:
             if jobs[0].fed_bytes:
                 self.feed = Feed(jobs[0].fed_bytes, len(jobs), self._tell_bytes, self._tell_last, lambda: self._hand_on(_LOOKS))
-            with held_back(signal.SIGINT, signal.SIGTERM):
+            with held_back(signal.SIGINT, signal.SIGTERM):  # until they are known to be there
                 for job in jobs:
                     self._workers.append(_Worker(job, self.feed))
         except OSError as e:
@@ -165,11 +136,11 @@ class Team:
             if worker.inbox.ended:
                 self._selector.unregister(worker.answers)
                 if worker.result is None and worker.failed is None:
-                    worker.failed = _how_it_ended(worker.process)
+                    worker.failed = worker.how_it_ended()
         for worker in self._workers:
             if worker.failed is not None:
                 status, problem = worker.failed
-                name = f"worker {worker.number + 1} of {len(self._workers) + 1} (process {worker.process.pid})"
+                name = f"worker {worker.number + 1} of {len(self._workers) + 1} (process {worker.pid})"
                 raise WorkerError(f"{name} {problem}: its connections were not read to the end", status)
 
     def _hear(self, worker: _Worker, told: Message) -> None:
@@ -251,16 +222,3 @@ class Team:
         while any(worker.result is None for worker in self._workers):
             self._hand_on(_LOOKS)
         return [worker.result for worker in self._workers if worker.result is not None]
-
-
-def _how_it_ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
-    """The status and what is said of a process that gave no result."""
-    code = process.wait()
-    return WorkerError("").exit_status, f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -1,14 +1,13 @@
 """The process of a worker: reads the same captures as all others, and works on its own connections.
 
 Contract: `main` takes what does the work, and one job from an inherited descriptor, puts entries into shared memory as they are found, and sends what it counted at the end to what was standard output.
-Invariant: it ends when whoever started it is gone, and it takes no signal that is meant for that: SIGINT and SIGTERM go to a whole group of processes.
+Invariant: it ends when whoever started it is gone.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-import signal
 import sys
 import threading
 import traceback
@@ -39,6 +38,7 @@ from pcapflow.workers.link import (
     message,
     receive,
 )
+from pcapflow.workers.process import answers
 from pcapflow.workers.ring import Room, mapped
 
 
@@ -125,22 +125,13 @@ class _Link:
         write_all(self._answers, message(kind, body))
 
 
-def get_ready() -> None:
-    """Before anything is imported that takes long."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-
-
 def main(work: Callable[[Job, Link], Partial], order: int) -> None:
     """Until the job is done; order: the descriptor from which it is read."""
-    answers = os.dup(1)
-    os.dup2(2, 1)  # what anybody prints is no message
+    out = answers()
     with os.fdopen(order, "rb") as file:
         job: Job = pickle.load(file)  # noqa: S301 - from whoever started this process
     with suppress(BrokenPipeError):
-        _answer(work, job, _Link(answers, job))
+        _answer(work, job, _Link(out, job))
     os._exit(0)
 
 

@@ -342,9 +342,20 @@ def test_too_few_open_files_are_one_line_and_status_3(tmp_path: Path) -> None:
     done = run("analyze", "-q", "--block-size", "4KiB", *captures, preexec_fn=few)
     assert done.returncode == 3
     assert "Too many open files" in one_line(done)
-    done = run("check", "--no-baseline", *captures, preexec_fn=few)
-    assert done.returncode == 3
-    assert "Too many open files: allow more of them (ulimit -n)" in one_line(done)
+
+
+@pytest.mark.parametrize("files", [8, 9, 12, 16])
+def test_where_few_files_may_be_open_captures_are_checked_all_the_same(tmp_path: Path, files: int) -> None:
+    """A process of its own for each takes three: without, this one does it."""
+    for i in range(4):
+        shutil.copy(SAMPLE, tmp_path / f"{i}.pcap")
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    done = run("check", "--no-baseline", "-j", "3", tmp_path, preexec_fn=few)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("4 captures: 4 ok\n")
 
 
 def _interrupted(args: list[str | Path], after: float, number: int = signal.SIGINT) -> tuple[int, str]:
@@ -390,8 +401,10 @@ def test_an_interrupt_while_the_program_is_loaded_ends_without_a_traceback_of_ou
     assert started.returncode == -signal.SIGINT
 
 
-def test_a_check_that_is_interrupted_leaves_nothing_and_its_processes_say_nothing(tmp_path: Path) -> None:
-    for i in range(4):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after", [0.15, 0.3, 0.5, 0.8, 1.2])
+def test_a_check_that_is_interrupted_leaves_nothing_and_its_processes_say_nothing(tmp_path: Path, after: float, number: int) -> None:
+    for i in range(8):
         shutil.copy(SAMPLE, tmp_path / f"{i}.pcap")
     started = subprocess.Popen(
         [*PROGRAM, "check", "--update", "-j", "2", str(tmp_path)],
@@ -401,11 +414,46 @@ def test_a_check_that_is_interrupted_leaves_nothing_and_its_processes_say_nothin
         cwd=ROOT,
         start_new_session=True,
     )
-    time.sleep(0.7)
-    os.killpg(started.pid, signal.SIGINT)  # as a terminal does
+    time.sleep(after)
+    os.killpg(started.pid, number)  # as a terminal does
     _, said = started.communicate(timeout=30)
-    assert "Traceback" not in said
+    if started.returncode not in (-number, 0) or said:  # else Python itself was still being started, or all was done
+        assert said.strip() in ("", "pcapflow: interrupted")
+        assert started.returncode == 128 + number
     assert not any(is_temporary(path.name) for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_what_processes_of_check_had_under_way_is_removed_when_it_ends(tmp_path: Path, number: int) -> None:
+    """By whoever asked them, and by themselves where nobody is left who did."""
+    for name in ("a", "b"):
+        os.mkfifo(tmp_path / f"{name}.pcap")
+    keeps = [os.open(tmp_path / f"{name}.pcap", os.O_RDWR) for name in ("a", "b")]
+    for fd in keeps:
+        os.write(fd, Path(SAMPLE).read_bytes()[:4000])
+    code = (
+        "import sys; from pcapflow.check.workers import verdicts_of; from pcapflow.check.verdicts import Job; from pcapflow.limits import Limits; from pcapflow.pipeline import Options\n"
+        "print([v.exit_status for v in verdicts_of([Job(p, Limits(), Options(), True, update=True, compare='content') for p in sys.argv[1:]], 2)])"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path / "a.pcap", tmp_path / "b.pcap"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        _until(lambda: sum(is_temporary(path.name) for path in tmp_path.iterdir()) == 2)
+        started.send_signal(number)
+        started.communicate(timeout=30)
+        _until(lambda: not any(is_temporary(path.name) for path in tmp_path.iterdir()))
+    finally:
+        started.kill()
+        for fd in keeps:
+            os.close(fd)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_what_a_killed_run_left_is_no_capture_and_no_baseline_and_the_next_run_removes_it(tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ from pcapflow.capture.trace import Trace
 from pcapflow.errors import OUT_OF_MEMORY, WorkerError
 from pcapflow.findings.extract import VALUE, Conditions, Extraction
 from pcapflow.limits import MIB, Limits
+from pcapflow.processors import cpu_quota, processors
 from pcapflow.report.documents import NdjsonWriter
 from pcapflow.report.sinks.har import Har
 from pcapflow.report.sinks.values import ValueLines
-from pcapflow.workers.division import cpu_quota, divide, processors
+from pcapflow.workers.division import divide
 from pcapflow.workers.team import Team
 from tests.craft import Talk, merge, request, response
 from tests.launcher import launch_text
