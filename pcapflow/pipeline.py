@@ -25,7 +25,7 @@ from pcapflow.capture.folders import skipped_files
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.places import Places
 from pcapflow.capture.reader import CaptureInfo
-from pcapflow.capture.trace import Trace
+from pcapflow.capture.trace import Reading, Trace
 from pcapflow.decode import dpkt_path
 from pcapflow.entries import Kinds
 from pcapflow.errors import AccountError
@@ -44,8 +44,8 @@ from pcapflow.process_memory import HardLimit, keep_freed_memory, resident_bytes
 from pcapflow.protocols import registry as protocols
 from pcapflow.records import seconds
 from pcapflow.report.sinks.base import Sink, Writer, kinds_wanted, to_each
-from pcapflow.shard import Partial, Shard, together
-from pcapflow.summary import SCHEMA, Capture, Memory, Run, Summary
+from pcapflow.shard import Partial, Shard, merged
+from pcapflow.summary import SCHEMA, Capture, Run, Summary
 from pcapflow.workers.division import divide
 from pcapflow.workers.gate import through
 from pcapflow.workers.job import Job, Link
@@ -136,18 +136,15 @@ def run(
             no_memory = _take_all(shard, blocks, watchers.ready, lambda block: watchers.done(shard, block))
             if no_memory:
                 hard_limit.lift()
-            partials = _conclude(shard, team, no_memory=no_memory)
+            others = _finish(shard, team, no_memory=no_memory)
             for sink in sinks:
                 sink.finish()
             division.release()
-        memory = together([shard.memory(start_rss), *(partial.memory for partial in partials)])
-        summary = _summary(shard, trace, limits, memory, began, interrupted=course.asked)
-        summary.run.workers = division.workers
-        summary.advice = advise(summary, shard.needs)
+        found = merged([shard.partial(start_rss, trace.reading, no_memory=no_memory), *others])
+        result = result_of(found, limits, time.perf_counter() - began, interrupted=course.asked)
+        result.summary.run.workers = division.workers
         for sink in sinks:
-            sink.summary(summary)
-    result = _result(summary, trace, collector.totals.unbalanced)
-    result.out_of_memory, result.asked_to_stop = no_memory or any(partial.no_memory for partial in partials), course.asked
+            sink.summary(result.summary)
     return result
 
 
@@ -170,7 +167,7 @@ def work(job: Job, link: Link) -> Partial:
         no_memory = _take_all(shard, blocks, lambda _: None, lambda _: link.reached(shard.last_packet))
         link.end()
         shard.finish(no_memory=no_memory)
-    return shard.partial(start_rss, no_memory=no_memory)
+    return shard.partial(start_rss, trace.reading, no_memory=no_memory)
 
 
 def _take_all(shard: Shard, blocks: Iterator[PacketBlock], ready: Callable[[int], None], done: Callable[[PacketBlock], None]) -> bool:
@@ -198,16 +195,12 @@ def _team(stack: ExitStack, trace: Trace, interrupt: Interrupt, jobs: list[Job],
     return team
 
 
-def _conclude(shard: Shard, team: Team | None, *, no_memory: bool) -> list[Partial]:
-    """No block comes any more: what the others found comes to what the first shard did."""
+def _finish(shard: Shard, team: Team | None, *, no_memory: bool) -> list[Partial]:
+    """No block comes any more: what the others found, when their entries are written too."""
     if team is not None:
         team.end()
     shard.finish(no_memory=no_memory)
-    partials = team.results() if team is not None else []
-    for partial in partials:
-        shard.add(partial)
-    shard.conclude()
-    return partials
+    return team.results() if team is not None else []
 
 
 def _places(trace: Trace) -> Places:
@@ -318,22 +311,21 @@ def _known_digits() -> Iterator[None]:
         sys.set_int_max_str_digits(before)
 
 
-def _summary(shard: Shard, trace: Trace, limits: Limits, memory: Memory, began: float, *, interrupted: bool) -> Summary:
-    """What was found. began: when, of `time.perf_counter`."""
-    totals, decode = shard.collector.totals, shard.decode()
-    elapsed = time.perf_counter() - began
-    bytes_read = sum(info.bytes for info in trace.infos)
-    return Summary(
+def result_of(found: Partial, limits: Limits, elapsed: float, *, interrupted: bool) -> Result:
+    """What a run leaves whose shards found all that together. elapsed: in seconds."""
+    totals, decode, infos = found.totals, found.decode, found.read.infos
+    bytes_read = sum(info.bytes for info in infos)
+    summary = Summary(
         schema=SCHEMA,
         pcapflow=__version__,
         interrupted=interrupted,
-        captures=[_capture(info) for info in trace.infos],
+        captures=[_capture(info) for info in infos],
         decode=decode,
         tcp=totals.tcp,
         http=totals.http,
         json=totals.json,
         drops=totals.drops,
-        memory=memory,
+        memory=found.memory,
         advice=[],
         limits=limits.as_dict(),
         run=Run(round(elapsed, 6), int(decode.packets / elapsed), int(bytes_read / elapsed), 1),
@@ -343,6 +335,10 @@ def _summary(shard: Shard, trace: Trace, limits: Limits, memory: Memory, began: 
         problems=totals.answers.problems(),
         plugins=dict(sorted(totals.plugins.items())),
     )
+    summary.advice = advise(summary, found.needs)
+    result = Result(summary, unbalanced=totals.unbalanced, out_of_memory=found.no_memory, asked_to_stop=interrupted)
+    _warn(result, found.read)
+    return result
 
 
 def _capture(info: CaptureInfo) -> Capture:
@@ -364,10 +360,10 @@ def _capture(info: CaptureInfo) -> Capture:
     )
 
 
-def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
-    result = Result(summary, unbalanced=unbalanced)
+def _warn(result: Result, read: Reading) -> None:
+    """What is to be said of the captures."""
     say = result.warnings.append
-    for info in trace.infos:
+    for info in read.infos:
         result.damaged |= info.damaged_at is not None
         if len(result.warnings) > 2 * _WARNINGS_MAX:
             continue
@@ -381,14 +377,13 @@ def _result(summary: Summary, trace: Trace, unbalanced: list[str]) -> Result:
                 say(
                     f"{info.path}: link type {linktypes.name(link_type)} is not supported; its {info.by_link_type[link_type]:,} packets were counted, not decoded"
                 )
-    if trace.skipped:
-        say(skipped_files(trace.skipped))
+    if read.skipped:
+        say(skipped_files(read.skipped))
     for point in (*protocols.plugged(), *payloads.plugged()):
         if point.problem:
             say(f"the plug-in {point.name} of {point.package} is not used: {point.problem}")
-    seen = [link_type for info in trace.infos for link_type in info.link_types]
+    seen = [link_type for info in read.infos for link_type in info.link_types]
     more = len(result.warnings) - _WARNINGS_MAX
     if more > 0:
         result.warnings[_WARNINGS_MAX:] = [f"and {more:,} more warnings"]
     result.nothing_decoded = bool(seen) and not any(link_type in dpkt_path.SUPPORTED_LINK_TYPES for link_type in seen)
-    return result

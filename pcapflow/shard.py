@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pcapflow.budget import Account, Ledger
 from pcapflow.capture.block import PacketBlock
+from pcapflow.capture.trace import Reading
 from pcapflow.decode import columns
 from pcapflow.decode.capture_health import Watch
 from pcapflow.decode.copies import Copies
@@ -60,6 +61,12 @@ class Partial(NamedTuple):
     memory: Memory
     no_memory: bool
     """An allocation failed."""
+    read: Reading
+    """What every shard of a run reads."""
+    decode: Decode
+    """What the packets were, as the first shard counts them."""
+    decoded: int
+    """Bytes of payload, of everybody's connections."""
 
 
 class _Own:
@@ -101,11 +108,6 @@ class Shard:
         self._counts, self._watch = DecodeCounts(), Watch()
         self._fragments, self._copies = Fragments(limits, ledger), Copies(limits, ledger)
         self.last_packet = self._last_ts = 0
-
-    @property
-    def needs(self) -> Needs:
-        """What would have been enough."""
-        return self._ctx.needs
 
     def take(self, block: PacketBlock) -> None:
         """The next packets."""
@@ -190,25 +192,11 @@ class Shard:
             checksums_wrong=self._watch.wrong_checksums,
         )
 
-    def partial(self, start_rss: int, *, no_memory: bool) -> Partial:
+    def partial(self, start_rss: int, read: Reading, *, no_memory: bool) -> Partial:
         """What a finished shard found, but for entries; start_rss: see `memory`."""
-        return Partial(self.collector.totals, self._ctx.needs, self._ctx.skews, self.memory(start_rss), no_memory)
-
-    def add(self, partial: Partial) -> None:
-        """What another shard of the run found, when both are finished."""
-        self.collector.totals.add(partial.totals)
-        self._ctx.needs.add(partial.needs)
-        self._ctx.skews.merge(partial.skews)
-
-    def conclude(self) -> None:
-        """Everything was added: what all shards account for together is what one of them decoded, or they did not agree on whose a connection is."""
-        totals = self.collector.totals
-        captured = totals.tcp.payload_bytes.captured
-        if captured != self._own.decoded and totals.tcp.payload_bytes.balanced:
-            totals.tcp.payload_bytes.balanced = False
-            totals.unbalanced.append(f"all workers: {self._own.decoded} bytes decoded, {captured} accounted for")
-        self.collector.tcp.clock_skew = self._ctx.skews.seconds()
-        self.collector.totals.finish()
+        ctx = self._ctx
+        memory = self.memory(start_rss)
+        return Partial(self.collector.totals, ctx.needs, ctx.skews, memory, no_memory, read, self.decode(), self._own.decoded)
 
     def memory(self, start_rss: int) -> Memory:
         """What the shard took; start_rss: bytes that its process took before."""
@@ -226,7 +214,24 @@ def _reached(peak: Account | Ledger) -> PacketTime | None:
     return PacketTime(seconds(peak.peak_ts), peak.peak_packet) if peak.peak else None
 
 
-def together(memories: Sequence[Memory]) -> Memory:
+def merged(partials: Sequence[Partial]) -> Partial:
+    """What all shards of a run found, the first of which comes first; it is changed. What they account for together is what one of them decoded, or they did not agree on whose a connection is."""
+    first = partials[0]
+    totals = first.totals
+    for partial in partials[1:]:
+        totals.add(partial.totals)
+        first.needs.add(partial.needs)
+        first.skews.merge(partial.skews)
+    captured = totals.tcp.payload_bytes.captured
+    if captured != first.decoded and totals.tcp.payload_bytes.balanced:
+        totals.tcp.payload_bytes.balanced = False
+        totals.unbalanced.append(f"all workers: {first.decoded} bytes decoded, {captured} accounted for")
+    totals.tcp.clock_skew = first.skews.seconds()
+    totals.finish()
+    return first._replace(memory=_together([one.memory for one in partials]), no_memory=any(one.no_memory for one in partials))
+
+
+def _together(memories: Sequence[Memory]) -> Memory:
     """What all shards took: no more than all of them at their highest. Where that was reached is said of the highest."""
     highest = max(memories, key=lambda one: one.peak_bytes)
     components = {}

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from operator import attrgetter
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from msgspec import structs
@@ -68,6 +68,15 @@ def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrup
         finally:
             probe.close()
     return captures, others
+
+
+class Reading(NamedTuple):
+    """What a run read; it can cross a process."""
+
+    infos: list[CaptureInfo]
+    """Of each capture, in the order in which they are taken."""
+    skipped: list[str]
+    """Files of directories that are no captures."""
 
 
 class Trace:
@@ -177,6 +186,11 @@ class Trace:
     def infos(self) -> list[CaptureInfo]:
         """Of each capture, in the order in which they are taken."""
         return [one.info for one in self._inputs]
+
+    @property
+    def reading(self) -> Reading:
+        """What was read so far."""
+        return Reading(self.infos, self.skipped)
 
     @property
     def size(self) -> int | None:

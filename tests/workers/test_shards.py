@@ -26,7 +26,7 @@ from pcapflow.findings.collector import Collector
 from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
 from pcapflow.policy import VlanKey
-from pcapflow.shard import Part, Shard
+from pcapflow.shard import Part, Partial, Shard, merged
 from pcapflow.workers.frames import place_of
 from tests.adversarial import KINDS, make
 from tests.captures import capture_of, stamped
@@ -53,7 +53,8 @@ def counted(summary: Any) -> Any:
 def by_shards(path: str, n: int, limits: Limits, options: pipeline.Options) -> tuple[list[bytes], Any, bool]:
     """The same by n shards."""
     entries: list[tuple[int, int, bytes]] = []
-    shards: list[tuple[Shard, bool]] = []
+    partials: list[Partial] = []
+    pressure = False
     for number in range(n):
         ledger = Ledger(limits)
         found: list[Entry] = []
@@ -69,20 +70,18 @@ def by_shards(path: str, n: int, limits: Limits, options: pipeline.Options) -> t
         shard.finish(no_memory=False)
         assert ledger.used == 0
         entries += [(place_of(e.packet, at_the_end=i >= before), e.connection, e.line) for i, e in enumerate(found)]
-        shards.append((shard, ledger.pressure))
-    first = shards[0][0]
-    for shard, _ in shards[1:]:
-        first.add(pickle.loads(pickle.dumps(shard.partial(0, no_memory=False))))
-    first.conclude()
-    assert first.collector.totals.unbalanced == []
+        partials.append(pickle.loads(pickle.dumps(shard.partial(0, trace.reading, no_memory=False))))
+        pressure = pressure or ledger.pressure
+    whole = merged(partials)
+    assert whole.totals.unbalanced == []
     entries.sort(key=lambda entry: entry[:2])
-    totals, decode = first.collector.totals, first.decode()
+    totals, decode = whole.totals, whole.decode
     summary = {
         "decode": decode, "tcp": totals.tcp, "http": totals.http, "json": totals.json, "drops": totals.drops, "worst_streams": totals.worst.streams(),
         "network": totals.network.summary(), "endpoints": totals.answers.endpoints(), "problems": totals.answers.problems(),
         "plugins": dict(sorted(totals.plugins.items())),
     }  # fmt: skip
-    return [line for *_, line in entries], msgspec.to_builtins(summary), any(pressure for _, pressure in shards)
+    return [line for *_, line in entries], msgspec.to_builtins(summary), pressure
 
 
 def agree(path: Path, numbers: Sequence[int], limits: Limits | None = None, options: pipeline.Options | None = None) -> int:
