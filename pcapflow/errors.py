@@ -14,6 +14,8 @@ exception: it is a `pcapflow.drops.Drop`, and the run goes on.
 
 from __future__ import annotations
 
+from typing import Any
+
 DIFFERENT = 1
 NOT_A_CAPTURE = 3
 DAMAGED = 4
@@ -48,6 +50,14 @@ class CaptureError(PcapflowError):
         self.problem = problem
         self.unreadable = unreadable
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It can cross a process."""
+        return _capture_error, (self.path, self.problem, self.unreadable)
+
+
+def _capture_error(path: str, problem: str, unreadable: bool) -> CaptureError:  # noqa: FBT001 - of a pickle
+    return CaptureError(path, problem, unreadable=unreadable)
+
 
 class ReportError(PcapflowError):
     """A report that could not be read, or is no report."""
@@ -65,8 +75,11 @@ class WorkerError(PcapflowError):
     """A process that shares the run failed, was killed, or could not be started."""
 
     def __init__(self, problem: str, exit_status: int = OUT_OF_MEMORY) -> None:
-        super().__init__(problem)
+        super().__init__(problem, exit_status)
         self.exit_status = exit_status
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class AccountError(PcapflowError):

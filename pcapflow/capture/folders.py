@@ -11,14 +11,22 @@ from collections.abc import Sequence
 from sys import getsizeof
 
 from pcapflow.capture.reader import Keep
+from pcapflow.capture.remote import is_url, objects_in
 from pcapflow.errors import CaptureError
-from pcapflow.files import is_temporary
+from pcapflow.files import is_folder, is_temporary
 
 _PATHS, _SHORT_PATH = 4, 160
 
 
+def is_set(path: str) -> bool:
+    """Whether a path stands for the captures under it: a directory, or a URL that ends with a slash."""
+    return path.endswith("/") if is_url(path) else is_folder(path)
+
+
 def files_in(folder: str, keep: Keep) -> list[str]:
     """The files in a directory, by name. keep: asked whether there is room for so many bytes that are kept of one."""
+    if is_url(folder):
+        return objects_in(folder, keep, path_cost)
     found: list[str] = []
     try:
         with os.scandir(folder) as entries:

@@ -14,6 +14,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
+from pcapflow.capture.remote import Remote, is_url
 from pcapflow.capture.source import Source, Tee, open_source
 from pcapflow.limits import Limits
 
@@ -38,6 +39,7 @@ class Input:
         "reader",
         "size",
         "source",
+        "version",
     )
 
     def __init__(self, path: str, number: int) -> None:
@@ -49,6 +51,7 @@ class Input:
         self.first_ts = -1
         self.info = CaptureInfo(path)
         self.size: int | None = None
+        self.version = ""
         self.source: Source | None = None
         self.reader: CaptureReader | None = None
         self.blocks: Iterator[PacketBlock] = iter(())
@@ -64,9 +67,16 @@ class Input:
     def open(self, limits: Limits, ledger: Ledger, interrupt: Interrupt, source: Source | None = None, tee: Tee | None = None) -> None:
         """Find out what it is. source: where its bytes come from, if not from its path; tee: gets them too, as they are read."""
         if self.source is None:
-            self.source = source if source is not None else open_source(self.path, interrupt)
+            if source is None:
+                source = (
+                    Remote(self.path, interrupt, ledger.blocks, limits.memory_limit)
+                    if is_url(self.path)
+                    else open_source(self.path, interrupt)
+                )
+            self.source = source
             self.source.tee = tee
             self.size = self.source.size
+            self.version = self.source.version
             self.reader = open_capture(self.source, limits, ledger)
             self.info = self.reader.info
 

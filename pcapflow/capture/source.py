@@ -53,6 +53,8 @@ class Source:
         self.path = path
         self.size = size
         """Of the input, None where it is not known."""
+        self.version = ""
+        """What tells this input from another one of the same name; empty where nothing does."""
         self.position = 0
         """Bytes handed out."""
         self.taken = 0
@@ -188,4 +190,6 @@ def open_source(path: str, interrupt: Interrupt | None = None) -> Source:
     if stat.S_ISDIR(info.st_mode):
         os.close(fd)
         raise CaptureError(path, "is a directory, not a capture")
-    return Source(path, fd, info.st_size if stat.S_ISREG(info.st_mode) else None, interrupt, owned=True)
+    source = Source(path, fd, info.st_size if stat.S_ISREG(info.st_mode) else None, interrupt, owned=True)
+    source.version = f"{info.st_size} bytes, mtime {info.st_mtime_ns}" if source.size is not None else ""
+    return source

@@ -23,14 +23,14 @@ from msgspec import structs
 
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
-from pcapflow.capture.folders import files_in, path_cost
+from pcapflow.capture.folders import files_in, is_set, path_cost
 from pcapflow.capture.input import Input
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.merge import Merge
 from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo
+from pcapflow.capture.remote import is_url
 from pcapflow.capture.source import STDIN, Source, Tee
 from pcapflow.errors import CaptureError
-from pcapflow.files import is_folder
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import memory_for
 from pcapflow.sizes import typed_size
@@ -77,6 +77,8 @@ class Reading(NamedTuple):
     """Of each capture, in the order in which they are taken."""
     skipped: list[str]
     """Files of directories that are no captures."""
+    versions: list[str]
+    """See `Source.version`."""
 
 
 class Trace:
@@ -101,7 +103,7 @@ class Trace:
         """Packets that are read of each at the most, by their places."""
         self._inputs: list[Input] = []
         try:
-            if len(paths) == 1 and not is_folder(paths[0]):
+            if len(paths) == 1 and not is_set(paths[0]):
                 self._inputs.append(Input(paths[0], 0))
                 self._inputs[0].open(limits, ledger, interrupt, source, self._begun.extend)
             else:
@@ -116,7 +118,7 @@ class Trace:
         small = replace(self.limits, block_size=min(_PROBE, self.limits.block_size), block_packets=1)
         for place, path in enumerate(paths):
             found = len(self._inputs)
-            folder = path != STDIN and is_folder(path)
+            folder = path != STDIN and is_set(path)
             names = files_in(path, self._keep) if folder else [path]
             for at, name in enumerate(names):
                 self._interrupt.check()
@@ -170,8 +172,10 @@ class Trace:
 
     @property
     def is_read_once(self) -> bool:
-        """Whether there is one capture, of which no other process can read the bytes, or not without undoing its compression too."""
-        return len(self._inputs) == 1 and (self.size is None or self._inputs[0].info.compression is not None)
+        """Whether there is one capture, of which no other process can read the bytes, or not without undoing its compression too, or fetching it once more."""
+        return len(self._inputs) == 1 and (
+            self.size is None or self._inputs[0].info.compression is not None or is_url(self._inputs[0].path)
+        )
 
     def share(self, tee: Tee | None) -> None:
         """Whoever gets the bytes of the only capture too, from the first one on; None for nobody."""
@@ -190,7 +194,7 @@ class Trace:
     @property
     def reading(self) -> Reading:
         """What was read so far."""
-        return Reading(self.infos, self.skipped)
+        return Reading(self.infos, self.skipped, [one.version for one in self._inputs])
 
     @property
     def size(self) -> int | None:
