@@ -6,7 +6,8 @@ The command line's work, for Python:
     report = pcapflow.analyze("trace.pcap")
     report.tcp.missing_bytes
 
-`analyze` returns the typed summary; `iter_records` yields every record as it completes. Both take the same `Limits`.
+`analyze` returns the typed summary; `iter_records` yields every record as it completes. `shards`, `analyze_shard` and `merge` are the same run in tasks
+that any executor takes. All take the same `Limits`.
 """
 
 from __future__ import annotations
@@ -16,18 +17,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pcapflow.api import analyze, iter_records
-    from pcapflow.errors import AccountError, CaptureError, PcapflowError
+    from pcapflow.api import analyze, analyze_shard, iter_records, merge, shards
+    from pcapflow.errors import AccountError, CaptureError, PcapflowError, WorkerError
     from pcapflow.limits import Limits
 
-__all__ = ["AccountError", "CaptureError", "Limits", "PcapflowError", "__version__", "analyze", "iter_records"]
+__all__ = [
+    "AccountError",
+    "CaptureError",
+    "Limits",
+    "PcapflowError",
+    "WorkerError",
+    "__version__",
+    "analyze",
+    "analyze_shard",
+    "iter_records",
+    "merge",
+    "shards",
+]
 
 _HOMES = {
     "analyze": "pcapflow.api",
+    "analyze_shard": "pcapflow.api",
     "iter_records": "pcapflow.api",
+    "merge": "pcapflow.api",
+    "shards": "pcapflow.api",
     "AccountError": "pcapflow.errors",
     "CaptureError": "pcapflow.errors",
     "PcapflowError": "pcapflow.errors",
+    "WorkerError": "pcapflow.errors",
     "Limits": "pcapflow.limits",
 }
 

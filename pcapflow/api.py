@@ -10,12 +10,20 @@ import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
 
 import msgspec
 
-from pcapflow import pipeline, records
+from pcapflow import pipeline
+from pcapflow import records as record_types
+from pcapflow.cluster.merging import gather
+from pcapflow.cluster.tasks import ShardResult, Task, analyze_shard, plan
+from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
+from pcapflow.report.documents import NdjsonWriter
 from pcapflow.summary import Summary
+
+__all__ = ["analyze", "analyze_shard", "iter_records", "merge", "shards"]
 
 Path = str | os.PathLike[str]
 
@@ -37,7 +45,7 @@ def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Sum
 
 def iter_records(
     path: Path | Sequence[Path], *, limits: Limits | None = None, kinds: Iterable[str] | None = None
-) -> Iterator[records.AnyRecord]:
+) -> Iterator[record_types.AnyRecord]:
     """Every record as it completes, the summary last. kinds: types of records; `json` then gives each body of JSON as a record of its own, which stands in its exchange else. A reader that stops early stops the run."""
     lines: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE_RECORDS)
     stopped = threading.Event()
@@ -74,10 +82,40 @@ def iter_records(
                 return
             if isinstance(item, BaseException):
                 raise item
-            yield records.decode(item)
+            yield record_types.decode(item)
     finally:
         stopped.set()
         worker.join()
+
+
+def shards(
+    path: Path | Sequence[Path],
+    n: int,
+    *,
+    limits: Limits | None = None,
+    kinds: Iterable[str] | None = None,
+    records: bool = True,
+    spill: str = "",
+) -> list[Task]:
+    """The run of `analyze` and `iter_records` as n tasks for `analyze_shard`: values that can be pickled. Each reads all captures, and takes its own connections. kinds: types of records; records: whether there are
+    any; spill: a URL, or a path that all machines share, for records that are too many for results (64 MiB of all shards together, compressed).
+    """
+    who = Who((frozenset(kinds) if kinds is not None else None,) if records else (), ())
+    return plan(_paths(path), n, limits or Limits(), pipeline.Options(), who, NdjsonWriter.separator, takes=records, spill=spill)
+
+
+def merge(results: Iterable[ShardResult], *, ndjson: IO[bytes] | None = None) -> Summary:
+    """The summary of a run, of what `analyze_shard` gave for each of its tasks, in any order. ndjson: takes the records, one a line and in order, and the summary last. Raises `WorkerError` for results that are not all
+    those of one run.
+    """
+    writer = NdjsonWriter(ndjson.write) if ndjson is not None else None
+    result = gather(list(results), write=writer.records if writer is not None else None)
+    error = result.account_error()
+    if error is not None:
+        raise error
+    if writer is not None:
+        writer.records([msgspec.json.encode(result.summary)])
+    return result.summary
 
 
 class _Stopped(Exception):

@@ -114,7 +114,7 @@ def run(
     for sink in sinks:
         sink.begin(ledger)
     writer = Writer(write, kinds, separator) if write is not None else None
-    who = Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks, options)), follow)
+    who = wanted(writer, sinks, options, listeners, follow)
     take = to_each(writer, sinks)
     with Interrupt() as interrupt:
         with ExitStack() as stack:
@@ -125,7 +125,7 @@ def run(
             division = divide(limits, options, trace, ledger, alone=follow is not None, takes=take is not None)
             trace.limits = division.limits
             jobs = division.jobs(paths, options, who, separator, takes=take is not None)
-            team = _team(stack, trace, interrupt, jobs, writer if len(who.kinds) == 1 and not who.listeners else None, take)
+            team = _team(stack, trace, interrupt, jobs, writer if writer is not None and is_alone(writer, who) else None, take)
             take = team.take if team is not None and take is not None else take
             collector = Collector(division.limits, ledger, take, options.looking, who, options.headers, table_bytes(limits))
             shard = Shard(division.limits, options, ledger, collector, division.part)
@@ -157,7 +157,8 @@ def work(job: Job, link: Link) -> Partial:
         stack.enter_context(_memory_at_hand())
         stack.enter_context(_known_digits())
         trace = stack.enter_context(Trace(job.paths, limits, ledger, Interrupt(), link.source))
-        ledger.leave(limits, *common_of(limits.memory_limit))
+        if limits != job.whole:  # others divide them
+            ledger.leave(limits, *common_of(limits.memory_limit))
         take = link.take if job.takes else None
         collector = Collector(limits, ledger, take, options.looking, job.who, options.headers, table_bytes(job.whole))
         shard = Shard(limits, options, ledger, collector, job.part)
@@ -188,8 +189,7 @@ def _team(stack: ExitStack, trace: Trace, interrupt: Interrupt, jobs: list[Job],
     if not jobs:
         return None
     interrupt.patient = not trace.is_read_once  # a file never keeps a read waiting
-    alone = writer is not None and writer.separator is not None
-    team = stack.enter_context(Team(jobs, writer.write if writer is not None and alone else take, interrupt, whole=not alone))
+    team = stack.enter_context(Team(jobs, writer.write if writer is not None else take, interrupt, whole=writer is None))
     if team.feed is not None:
         trace.share(team.feed.write)
     return team
@@ -277,6 +277,18 @@ class _Course:
         if self._until is None and self._team.feed is not None:
             self._team.feed.tell()
         return self._until
+
+
+def wanted(
+    writer: Writer | None, sinks: Sequence[Sink], options: Options, listeners: Sequence[Listener] = (), follow: Picking | None = None
+) -> Who:
+    """Who wants what of a run."""
+    return Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks, options)), follow)
+
+
+def is_alone(writer: Writer, who: Who) -> bool:
+    """Whether a writer takes all lines, and may have several in one piece: no entries are made of them."""
+    return len(who.kinds) == 1 and not who.listeners and writer.separator is not None
 
 
 def _exchanges(sinks: Sequence[Sink], options: Options) -> list[Listener]:

@@ -92,8 +92,8 @@ class Division:
 def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, alone: bool, takes: bool) -> Division:
     """For captures that are open; ledger: of the run, which is the first part's from here on. alone: the run cannot be divided; takes: somebody takes entries."""
     most = 1 if alone else _most(limits, options, trace, ledger)
-    sampled = _sampled([info.path for info in trace.infos], limits, trace.size) if most > 1 and trace.size is not None else None
-    workers = options.workers or 1 if sampled is None else options.workers or max(1, sampled.cost // _WORTH)
+    found = sampled([info.path for info in trace.infos], limits, trace.size) if most > 1 and trace.size is not None else None
+    workers = options.workers or 1 if found is None else options.workers or max(1, found.cost // _WORTH)
     workers = min(workers, most)
     queue = min(QUEUE_BYTES, limits.memory_limit // (8 * workers)) if takes else 0
     fed = 2 * (limits.block_size + limits.record_max_bytes) if trace.is_read_once else 0
@@ -101,7 +101,7 @@ def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, al
         return Division([WHOLE], limits, limits, ledger)
     ledger.output.reserve(workers * queue)
     bounds = replace(limits, **shares_of(limits.as_dict(), limits.memory_limit - ledger.used, workers))
-    costs = sampled.costs if sampled is not None else None
+    costs = found.costs if found is not None else None
     parts = [Part(number, workers, costs, takes, trace.is_read_once) for number in range(workers)]
     ledger.leave(bounds, *common_of(bounds.memory_limit))
     return Division(parts, bounds, limits, ledger, queue, fed)
@@ -132,7 +132,7 @@ class _Sample(NamedTuple):
     """Of all together, in nanoseconds, about; bytes that nobody parses cost nothing."""
 
 
-def _sampled(paths: Sequence[str], limits: Limits, size: int) -> _Sample | None:
+def sampled(paths: Sequence[str], limits: Limits, size: int) -> _Sample | None:
     """The beginning of captures of so many bytes; None where nothing can be read."""
     costs = np.zeros(BUCKETS, dtype=np.int64)
     payload = seen = 0

@@ -1,0 +1,115 @@
+"""A run as tasks: each reads the same captures, takes its own connections, and gives a value.
+
+Contract: `shards` says what is to be done, `analyze_shard` does one part of it, anywhere where the captures can be read. Both are plain functions; what they take and give can be pickled. Raises `PcapflowError`.
+Invariant: a task is pure: done again it gives the same, and `merging.merge` makes of all of them the report that one process would have made.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pcapflow import __version__, pipeline
+from pcapflow.budget import Ledger
+from pcapflow.capture.interrupt import Interrupt
+from pcapflow.capture.trace import Trace
+from pcapflow.cluster.kept import Keeper, Kept
+from pcapflow.errors import UsageError, WorkerError
+from pcapflow.findings.listening import Who
+from pcapflow.limits import Limits
+from pcapflow.options import Options
+from pcapflow.process_memory import FIXED_BYTES
+from pcapflow.shard import Part, Partial
+from pcapflow.sizes import typed_size
+from pcapflow.workers.division import sampled
+from pcapflow.workers.job import Job
+
+RESULT_BYTES = 64 << 20
+"""Of the records of all shards together, compressed, that results hold: whoever merges them has them in memory. More goes to a place that all reach."""
+MOST = 1024
+"""Shards of one run: each decodes all packets, and whoever merges reads a piece of each at one time."""
+
+
+class Task(NamedTuple):
+    """One shard of a run. A value, for `analyze_shard`."""
+
+    job: Job
+    run: str
+    """The run's name, which no other has."""
+    spill: str
+    """Where records go that are too many for the result; empty for nowhere."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"shard {self.job.part.number + 1} of {self.job.part.of}"
+
+
+class ShardResult(NamedTuple):
+    """What a shard found. A value, for `merge`."""
+
+    run: str
+    part: tuple[int, int]
+    """Which shard, from 0, of how many."""
+    limits: Limits
+    partial: Partial
+    kept: Kept
+    seconds: float
+    version: str
+    """Of pcapflow."""
+
+
+def plan(
+    paths: Sequence[str], n: int, limits: Limits, options: Options, who: Who, separator: bytes, *, takes: bool, spill: str = ""
+) -> list[Task]:
+    """The tasks of a run. n: shards; takes: whether somebody takes entries; separator: what stands between them. Raises `PcapflowError`: for captures too that cannot be read from here."""
+    if not 1 <= n <= MOST:
+        raise UsageError(f"{n} shards: give 1 to {MOST}")
+    ledger = Ledger(limits)
+    with Trace(paths, limits, ledger, Interrupt()) as trace:
+        size = trace.size
+        names = [info.path for info in trace.infos]
+    if size is None:
+        raise UsageError(f"{next(iter(paths))}: can be read once: shards read it each by itself")
+    costs = found.costs if n > 1 and (found := sampled(names, limits, size)) is not None else None
+    run = uuid.uuid4().hex
+    return [
+        Task(Job(list(paths), limits, limits, options, Part(i, n, costs), who, takes, separator, 0), run, spill.rstrip("/"))
+        for i in range(n)
+    ]
+
+
+def analyze_shard(task: Task) -> ShardResult:
+    """Do one. Raises `PcapflowError`: a capture that cannot be read; records that have no place; less memory here than the limits need."""
+    began = time.perf_counter()
+    job = task.job
+    _look_at_memory(job.limits.memory_limit)
+    number, n = job.part.number, job.part.of
+    url = f"{task.spill}/{task.run}-{number + 1}-of-{n}.entries" if task.spill else ""
+    keeper = Keeper(job.separator, RESULT_BYTES // n, url)
+    try:
+        partial = pipeline.work(job, keeper)
+        kept = keeper.kept()
+    finally:
+        keeper.close()
+    return ShardResult(task.run, (number, n), job.whole, partial, kept, time.perf_counter() - began, __version__)
+
+
+def _look_at_memory(memory_limit: int) -> None:
+    """A worker of Dask is killed that takes more than it may: our own limit is to be reached before."""
+    if "distributed" not in sys.modules:
+        return
+    from distributed import get_worker  # noqa: PLC0415 - there already
+
+    try:
+        has = get_worker().memory_manager.memory_limit
+    except (ValueError, AttributeError):  # not in a task of Dask's
+        return
+    needed = memory_limit + FIXED_BYTES
+    if has and has < needed:
+        raise WorkerError(
+            f"its worker may take {typed_size(has)}, and a shard takes up to {typed_size(needed)}: give workers more (dask worker --memory-limit), or a smaller --memory-limit"
+        )
