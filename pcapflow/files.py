@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ CAPTURES = (
     b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18",
 )  # fmt: skip
 """How captures begin, and what they are compressed with."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(::[A-Za-z0-9+.\-]+)*://")
 _making = threading.Lock()
 """Held while one is made: whoever holds it knows all."""
 _locks: dict[Path, int] = {}
@@ -119,6 +121,11 @@ def spool() -> IO[bytes]:
         return tempfile.TemporaryFile(prefix=_PREFIX)
     except OSError as e:
         raise OutputError(f"no temporary file can be made: {e.strerror}") from None
+
+
+def is_url(path: str) -> bool:
+    """Whether it is the name of something on another machine, as fsspec has them: `s3://bucket/key`, also with another before: `simplecache::s3://bucket/key`."""
+    return _URL.match(path) is not None
 
 
 def is_folder(path: str | Path) -> bool:

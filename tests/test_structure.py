@@ -110,8 +110,24 @@ MAY_IMPORT = {
     "check": VOCABULARY
     | {"pipeline", "report.console", "report.documents", "report.schema", "capture.folders", "capture.trace", "capture.interrupt"}
     | {"workers.link", "workers.process"},
+    "cluster": VOCABULARY
+    | {
+        "pipeline",
+        "shard",
+        "capture.interrupt",
+        "capture.remote",
+        "capture.trace",
+        "findings.listening",
+        "findings.ordering",
+        "report.sinks.base",
+        "workers.division",
+        "workers.frames",
+        "workers.job",
+        "workers.merge",
+    },
     "cli": VOCABULARY
     | {
+        "cluster.executing",
         "capture.interrupt",
         "check.baseline",
         "check.captures",

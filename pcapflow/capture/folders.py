@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from sys import getsizeof
 
 from pcapflow.capture.reader import Keep
-from pcapflow.capture.remote import is_url, objects_in
+from pcapflow.capture.remote import objects_in
 from pcapflow.errors import CaptureError
-from pcapflow.files import is_folder, is_temporary
+from pcapflow.files import is_folder, is_temporary, is_url
 
 _PATHS, _SHORT_PATH = 4, 160
 

@@ -14,8 +14,9 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
-from pcapflow.capture.remote import Remote, is_url
+from pcapflow.capture.remote import Remote
 from pcapflow.capture.source import Source, Tee, open_source
+from pcapflow.files import is_url
 from pcapflow.limits import Limits
 
 _NO_ROWS = np.zeros(0, dtype=np.int64)

@@ -7,9 +7,9 @@ when it was opened (ETag, else size and time of change) is an error, found befor
 
 from __future__ import annotations
 
-import re
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pcapflow.budget import Account
@@ -18,7 +18,6 @@ from pcapflow.capture.reader import Keep
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+(::[A-Za-z0-9+.\-]+)*://")
 _FIRST, _LEAST, _MOST = 256 << 10, 64 << 10, 8 << 20
 """Bytes of a range: the first is small, since a capture's beginning may be all that is wanted; each is twice the one before, up to a part of the memory limit between the others."""
 _PART = 32
@@ -28,13 +27,13 @@ _PAUSE = 0.1
 """Seconds before a range is asked for again, twice as many each time."""
 _LOOKS_EVERY = 16
 """Ranges between two looks at whether the object is the same."""
-_VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "updated", "mtime")
+_FINAL = (FileNotFoundError, PermissionError, ValueError)
+"""What a second try would not mend."""
+_NO_RANGES = "cannot be read in ranges: the server does not offer them; fetch it first"
+Read = Callable[[int, int], bytes]
+"""Reads the bytes from one place up to another."""
+_VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "Last-Modified", "last_modified", "updated", "mtime")
 """What says which version of an object it is, in the words of file systems: the first that is there, beside its size."""
-
-
-def is_url(path: str) -> bool:
-    """Whether it is the name of something on another machine."""
-    return _URL.match(path) is not None
 
 
 def _opened(url: str) -> tuple[Any, str]:
@@ -94,24 +93,42 @@ def objects_in(url: str, keep: Keep, cost: Any) -> list[str]:
     return sorted(found)
 
 
+def _reader(fs: Any, path: str) -> Read:
+    """What reads a range of an object."""
+    if not _is_web(path):
+        return lambda begin, end: fs.cat_file(path, start=begin, end=end)
+    file = fs.open(path, "rb", cache_type="none")  # which looks at what the server answers: it may send all of it, whatever is asked for
+
+    def read(begin: int, end: int) -> bytes:
+        file.seek(begin)
+        data: bytes = file.read(end - begin)
+        return data
+
+    return read
+
+
+def _is_web(path: str) -> bool:
+    return path.startswith(("http://", "https://"))
+
+
 class _Range:
     """Some bytes of an object, which a thread fetches."""
 
-    def __init__(self, fs: Any, path: str, begin: int, end: int) -> None:
+    def __init__(self, read: Read, begin: int, end: int) -> None:
         self.size = end - begin
         self.data = b""
         self.problem: Exception | None = None
         self._done = threading.Event()
         # whoever is interrupted does not wait for it
-        threading.Thread(target=self._fetch, args=(fs, path, begin, end), daemon=True).start()
+        threading.Thread(target=self._fetch, args=(read, begin, end), daemon=True).start()
 
-    def _fetch(self, fs: Any, path: str, begin: int, end: int) -> None:
+    def _fetch(self, read: Read, begin: int, end: int) -> None:
         for again in range(_TRIES):
             if again:
                 time.sleep(_PAUSE * 2 ** (again - 1))
             try:
-                data = fs.cat_file(path, start=begin, end=end)
-            except (FileNotFoundError, PermissionError) as e:
+                data = read(begin, end)
+            except _FINAL as e:
                 self.problem = e
                 break
             except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
@@ -141,10 +158,11 @@ class Remote(Source):
         info = _info(self._fs, self._path, url)
         if info.get("type") == "directory":
             raise CaptureError(url, "is no object; a prefix that ends with / stands for the captures under it", unreadable=True)
-        if info.get("size") is None or (self._path.startswith("http") and not info.get("partial")):
-            raise CaptureError(url, "cannot be read in ranges: the server does not offer them; fetch it first", unreadable=True)
+        if info.get("size") is None or info.get("partial") is False:
+            raise CaptureError(url, _NO_RANGES, unreadable=True)
         super().__init__(url, -1, int(info["size"]), interrupt, owned=False)
         self.version = _version(info)
+        self._read = _reader(self._fs, self._path)
         self._account = account
         self._most = max(_LEAST, min(_MOST, memory_limit // _PART))
         while self._most > _LEAST and not account.is_half_free(2 * self._most):
@@ -162,7 +180,7 @@ class Remote(Source):
         """For the next range, where there is one."""
         assert self.size is not None
         n = min(self._step, self.size - self._asked)
-        self._coming = _Range(self._fs, self._path, self._asked, self._asked + n) if n else None
+        self._coming = _Range(self._read, self._asked, self._asked + n) if n else None
         self._asked += n
         self._step = min(2 * self._step, self._most)
 
@@ -187,7 +205,10 @@ class Remote(Source):
             data = self._coming.wait(self._interrupt)
         except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
             self._same_as_before()
-            raise CaptureError(self.path, f"cannot be read: {_said(e)} (tried {_TRIES} times)", unreadable=True) from None
+            if _is_web(self._path) and isinstance(e, ValueError):
+                raise CaptureError(self.path, _NO_RANGES, unreadable=True) from None
+            again = "" if isinstance(e, _FINAL) else f" (tried {_TRIES} times)"
+            raise CaptureError(self.path, f"cannot be read: {_said(e)}{again}", unreadable=True) from None
         self._fetched += 1
         if self._asked == self.size or self._fetched % _LOOKS_EVERY == 0:
             self._same_as_before()

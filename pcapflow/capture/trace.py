@@ -28,9 +28,9 @@ from pcapflow.capture.input import Input
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.merge import Merge
 from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo
-from pcapflow.capture.remote import is_url
 from pcapflow.capture.source import STDIN, Source, Tee
 from pcapflow.errors import CaptureError
+from pcapflow.files import is_url
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import memory_for
 from pcapflow.sizes import typed_size

@@ -9,6 +9,7 @@ import click
 
 from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
+from pcapflow.cli.cluster import Cluster, cluster_options
 from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, looking, looking_options, run_options, settings, workers_option
 from pcapflow.cli.output import Output, ReaderLeft, open_output
@@ -51,6 +52,7 @@ Examples:
 @sink_options
 @looking_options
 @workers_option
+@cluster_options
 @run_options
 def analyze(
     captures: tuple[str, ...],
@@ -78,12 +80,13 @@ def analyze(
     if (as_json or ndjson) and (top is not None or sections is not None or memory):
         raise click.UsageError("--top, --section and --memory are for the summary at a terminal: not with --json or --ndjson")
     refuse_clashes(captures, output, run)
+    cluster = Cluster(run)
     bounds, options = settings(run, looking(run))
     loaded = load_sinks(run)
     _import_all(to_terminal=not (as_json or ndjson))
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
-        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack), ending, kinds, quiet=run["quiet"])
+        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack), ending, kinds, cluster, quiet=run["quiet"])
         try:
             if ndjson:
                 result = _ndjson(job)
@@ -120,6 +123,7 @@ class _Job:
         beside: list[Sink],
         ending: Ending,
         kinds: Kinds,
+        cluster: Cluster,
         *,
         quiet: bool,
     ) -> None:
@@ -130,10 +134,24 @@ class _Job:
         self.beside = beside
         self.ending = ending
         self.kinds = kinds
+        self.cluster = cluster
         self.quiet = quiet
 
     def run(self, write: Any, separator: bytes | None = None) -> Result:
         """write, separator: see `pipeline.run`."""
+        if self.cluster.address is not None:
+            result = self.cluster.run(
+                self.captures,
+                self.bounds,
+                self.options,
+                write=write,
+                kinds=self.kinds,
+                sinks=self.beside,
+                separator=separator,
+                quiet=self.quiet,
+            )
+            self.ending.begin()
+            return result
         from pcapflow import pipeline
         from pcapflow.cli.progress import progress_bar
 

@@ -20,7 +20,7 @@ from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run
 from pcapflow.cli.output import open_output, refuse_overwriting
 from pcapflow.cli.sinks import Place, place, refuse_one_place_twice
 from pcapflow.errors import CaptureError, OutputError, UsageError
-from pcapflow.files import is_file, is_folder, is_there
+from pcapflow.files import is_file, is_folder, is_there, is_url
 from pcapflow.limits import MOST, Limits
 from pcapflow.terminal_text import brief
 
@@ -230,7 +230,7 @@ def _jobs(
     for capture in dict.fromkeys(_expanded(captures)):
         place = baseline.place_of_baseline(capture, project.compare)[0] if baselines else None
         beside = is_file(capture) and not capture.startswith(("/dev/", "/proc/"))
-        if place is not None and is_there(capture) and not beside:
+        if place is not None and (is_url(capture) or (is_there(capture) and not beside)):
             raise UsageError(f"{capture}: is no file that a baseline can lie beside; use analyze, or --no-baseline")
         yield Job(
             capture,

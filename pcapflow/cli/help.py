@@ -49,10 +49,21 @@ GROUPS = {
         "overload",
         "overlap",
     ),
+    "Cluster": ("cluster", "shards", "spill"),
 }
 """Headings of options that several commands have."""
 RARE = frozenset(
-    ("verify_checksums", "tunnels", "vlan_key", "sniff_json", "hash_bodies", "duplicate_keys", "shapes", *GROUPS["Memory and limits"])
+    (
+        "verify_checksums",
+        "tunnels",
+        "vlan_key",
+        "sniff_json",
+        "hash_bodies",
+        "duplicate_keys",
+        "shapes",
+        *GROUPS["Memory and limits"],
+        *GROUPS["Cluster"],
+    )
 ) - {"memory_limit"}
 """What `--help` leaves out: what those need who have read docs/memory.md, docs/captures.md or docs/overlaps.md."""
 _ALL = "pcapflow.help_all"

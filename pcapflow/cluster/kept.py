@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import IO, Any, NamedTuple
 
-from pcapflow.capture.remote import is_url
 from pcapflow.entries import Entry
 from pcapflow.errors import OutputError, ReportError, WorkerError
-from pcapflow.files import spool
+from pcapflow.files import is_url, spool
 from pcapflow.sizes import typed_size
 from pcapflow.workers.frames import Frame, packed
 from pcapflow.zstd import zstd_compressed, zstd_decompressed
