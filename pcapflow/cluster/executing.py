@@ -23,6 +23,8 @@ from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.report.sinks.base import Sink, Writer, to_each
 
+_ANSWERS = 10
+"""Seconds in which a scheduler does."""
 Progress = Callable[[int, int], object]
 """Takes how many tasks are done, and of how many."""
 _T = TypeVar("_T")
@@ -125,7 +127,7 @@ def dask_executor(address: str) -> Iterator[Cluster]:
     logger.setLevel(logging.CRITICAL)  # what fails is said by whoever asked for it
     try:
         try:
-            client: Any = cast("Any", Client)(address, set_as_default=False)
+            client: Any = cast("Any", Client)(address, timeout=_ANSWERS, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as e:
             said = str(e).strip().splitlines()
             raise WorkerError(f"--cluster {address}: no scheduler answers there: {said[0] if said else type(e).__name__}") from None
