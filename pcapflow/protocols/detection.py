@@ -14,7 +14,7 @@ from itertools import islice
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.layer import Came, Found, LayerFactory, Opening
+from pcapflow.protocols.layer import Came, Found, LayerFactory, Opening, before, behind
 from pcapflow.streams.conversation import Conversation, Events
 from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, StreamGap, Where, place
 
@@ -110,6 +110,12 @@ class FirstLine:
         self._blank: bool | None = None
         """Whether what is there is blank, or opens a container and is blank from there on; None where nobody looked."""
 
+    def copy(self) -> FirstLine:
+        """Another one that knows the same."""
+        other = FirstLine()
+        other._blank = self._blank
+        return other
+
     def may_tell(self, stash: bytes | bytearray, more: bytes) -> bool:
         """stash: what told nothing; more: what follows it."""
         if len(stash) < _SHORT or len(stash) + len(more) >= MOST_BYTES:
@@ -130,6 +136,7 @@ class _Side:
 
     __slots__ = (
         "came",
+        "end",
         "first_line",
         "form",
         "found",
@@ -146,6 +153,7 @@ class _Side:
 
     def __init__(self) -> None:
         self.came = _NOTHING_CAME
+        self.end: StreamEnd | None = None
         self.form: str | None = None
         self.packet = NEVER
         """The packet that brought the form."""
@@ -168,7 +176,23 @@ class _Side:
 class _Before:
     """What was kept of a direction at some time. Nothing is copied before somebody asks."""
 
-    __slots__ = ("_came", "_length", "_messages", "_pieces", "_seen", "_side", "_stash", "_waited", "_where")
+    __slots__ = (
+        "_came",
+        "_end",
+        "_first_line",
+        "_form",
+        "_length",
+        "_messages",
+        "_packet",
+        "_pieces",
+        "_reserved",
+        "_searching",
+        "_seen",
+        "_side",
+        "_stash",
+        "_waited",
+        "_where",
+    )
 
     def __init__(self, side: _Side) -> None:
         self._side = side
@@ -178,6 +202,9 @@ class _Before:
         self._seen, self._waited = side.seen, side.waited
         self._messages = dict(side.messages)
         self._came = side.came
+        self._form, self._packet, self._searching, self._reserved = side.form, side.packet, side.searching, side.reserved
+        self._first_line = side.first_line.copy()
+        self._end = side.end
 
     def opening(self, events: list[StreamEvent], told: int) -> Opening:
         """What was known then, and what follows. told: the packet at which it is found out; what came before it may have been decided on already."""
@@ -188,10 +215,16 @@ class _Before:
             searching=side.searching < told, passed=side.form == NOTHING and side.packet < told, came=self._came,
         )  # fmt: skip
 
-
-def _open_at(events: list[StreamEvent], told: int) -> list[StreamEvent]:
-    """The events of a direction but its end, where it ended before that packet: what begins then never hears of that, as it would not by events before these."""
-    return [event for event in events if type(event) is not StreamEnd or event.packet >= told]
+    def restore(self, account: Account) -> None:
+        """Nothing came since."""
+        side = self._side
+        side.stash, side.pieces = self._stash[: self._length], self._pieces[0][: self._pieces[1]]
+        side.where, side.seen, side.waited, side.messages, side.came = self._where, self._seen, self._waited, self._messages, self._came
+        side.form, side.packet, side.searching = self._form, self._packet, self._searching
+        side.first_line, side.end = self._first_line, self._end
+        if side.reserved > self._reserved:
+            account.release(side.reserved - self._reserved)
+            side.reserved = self._reserved
 
 
 class Detection:
@@ -236,27 +269,17 @@ class Detection:
             self._both = (_Side(), _Side())
         sides = self._both
         rest: list[list[StreamEvent]] = [[], []]
-        before = (_Before(sides[0]), _Before(sides[1]))
-        until = list(before)
+        before_these = (_Before(sides[0]), _Before(sides[1]))
+        until = list(before_these)
         for d in (0, 1):
             side = sides[d]
             for i, event in enumerate(events[d]):
-                if side.form is None:
-                    if isinstance(event, StreamData):
-                        self.untouched = False
-                        self._look(conversation, d, side, event)
-                    elif isinstance(event, StreamGap):
-                        self._search_from_now(side, event.packet)
-                    if side.form is not None:
-                        rest[d] = events[d][i:]
-                        until[d] = _Before(sides[d])
-                if isinstance(event, StreamData):
-                    self.untouched = False
-                    side.came = (
-                        Came(side.came.bytes + event.length, *side.came[1:])
-                        if side.came.bytes
-                        else Came(event.length, event.start, event.packet(0))
-                    )
+                told_before = side.form is not None
+                self._take(conversation, d, side, event)
+                if side.form is not None and not told_before:
+                    rest[d] = events[d][i:]
+                    until[d] = _Before(side)
+                self._count(side, event)
         first = min((0, 1), key=lambda d: (sides[d].packet if sides[d].form else NEVER, d))
         form = sides[first].form
         told = sides[first].packet if form else NEVER
@@ -264,9 +287,39 @@ class Detection:
             conversation.fix_roles()  # a gap is reported for the client's stream or the server's
         if not form:
             return None
-        # of the other direction what came before these events is known; it is looked at from there, as far as it was not skipped
-        openings = [until[d].opening(rest[d], NEVER) if d == first else before[d].opening(_open_at(events[d], told), told) for d in (0, 1)]
+        other = 1 - first
+        openings = [until[first].opening(rest[first], NEVER)] * 2
+        openings[other] = self._opened_at(told, conversation, other, sides[other], before_these[other], events[other])
         return Found(form, first, told, sides[first].found, (openings[0], openings[1]))
+
+    def _opened_at(
+        self, told: int, conversation: Conversation, direction: int, side: _Side, known: _Before, events: list[StreamEvent]
+    ) -> Opening:
+        """The other direction as it was when the packet came that told: what came later in these events is as if nobody had looked at it. An end before that is heard at that packet."""
+        known.restore(self._account)
+        for event in before(events, told):
+            self._take(conversation, direction, side, event)
+            self._count(side, event)
+        ended = [side.end._replace(packet=told)] if side.end is not None else []
+        return _Before(side).opening([*ended, *behind(events, told - 1)], told)
+
+    def _take(self, conversation: Conversation, direction: int, side: _Side, event: StreamEvent) -> None:
+        """Look at what came of a direction, where it is not known what that is."""
+        if type(event) is StreamData:
+            self.untouched = False
+            if side.form is None:
+                self._look(conversation, direction, side, event)
+        elif type(event) is StreamGap and side.form is None:
+            self._search_from_now(side, event.packet)
+
+    @staticmethod
+    def _count(side: _Side, event: StreamEvent) -> None:
+        """It came."""
+        if type(event) is StreamEnd:
+            side.end = event
+        elif type(event) is StreamData:
+            came = side.came
+            side.came = Came(came.bytes + event.length, *came[1:]) if came.bytes else Came(event.length, event.start, event.packet(0))
 
     def close(self) -> None:
         """It is decided, or never will be."""

@@ -8,7 +8,7 @@ that they are TCP's, or lie in another layer, it does not know.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -27,6 +27,19 @@ def behind(events: list[StreamEvent], packet: int) -> list[StreamEvent]:
             if i < len(event.piece_ends()):
                 found.append(event.after(event.piece_ends()[i - 1] if i else 0))
         elif event.packet > packet:
+            found.append(event)
+    return found
+
+
+def before(events: list[StreamEvent], packet: int) -> list[StreamEvent]:
+    """What of the events came in earlier packets."""
+    found: list[StreamEvent] = []
+    for event in events:
+        if isinstance(event, StreamData):
+            i = bisect_left(event.columns()[0], packet)
+            if i:
+                found.append(event.until(event.piece_ends()[i - 1]))
+        elif event.packet < packet:
             found.append(event)
     return found
 

@@ -129,6 +129,27 @@ class StreamData:
             self.view, self.start + position, self.length - position, at, left, packets[i:], times[i:], acks[i:], stops, origins, self.stall
         )
 
+    def until(self, position: int) -> StreamData:
+        """The same without what comes from a position on, at which a piece ends."""
+        if position == self.length:
+            return self
+        n = self.piece(position - 1) + 1
+        packets, times, acks = self.columns()
+        origins = None if self._origins is None else self._origins[:n]
+        return StreamData(
+            self.view,
+            self.start,
+            position,
+            self._at[:n],
+            self.piece_ends()[:n],
+            packets[:n],
+            times[:n],
+            acks[:n],
+            None,
+            origins,
+            self.stall,
+        )
+
     def pieces(self) -> Iterator[StreamData]:
         """Each piece by itself."""
         ends = self.piece_ends()
