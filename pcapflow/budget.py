@@ -56,6 +56,17 @@ class Account:
             ledger.peak_ts = ledger.ts
         return True
 
+    def reserve_or_borrow(self, n: int) -> bool:
+        """The same for what nobody can do without: in an account that is apart (`Ledger.leave`) it may have room of the others, where that is free."""
+        ledger = self._ledger
+        lender = ledger.lender
+        more = max(self.used + n - self.limit, ledger.used + n - ledger.limit)
+        if lender is not None and 0 < more <= lender.limit - lender.used:
+            lender.limit -= more
+            ledger.limit += more
+            self.limit += more
+        return self.reserve(n)
+
     def has_room(self, n: int) -> bool:
         """Whether n bytes could be reserved; asking is no request, and leaves no mark."""
         return self.used + n <= self.limit and self._ledger.used + n <= self._ledger.limit
@@ -118,7 +129,7 @@ class Ledger:
     """All accounts of one run under one limit."""
 
     __slots__ = (
-        "apart", "aside", "blocks", "connections", "content", "fragments", "history", "http", "json", "limit", "output",
+        "apart", "aside", "blocks", "connections", "content", "fragments", "history", "http", "json", "lender", "limit", "output",
         "packet", "peak", "peak_packet", "peak_ts", "plugins", "pressure", "refused", "rings", "ts", "used",
     )  # fmt: skip
 
@@ -133,6 +144,8 @@ class Ledger:
         self.peak_ts = 0
         self.apart: Ledger | None = None
         """That of the accounts which have their room for themselves (`leave`)."""
+        self.lender: Ledger | None = None
+        """Of one that is apart: see `Account.reserve_or_borrow`."""
         self.aside = 0
         """Bytes that were used when the rest was divided (`leave`): of the rest a half is free, or not."""
         self.pressure = False
@@ -170,6 +183,7 @@ class Ledger:
         """
         bounds = limits.as_dict()
         self.apart = apart = Ledger(limits)
+        apart.lender = self
         for account, most in ((self.blocks, blocks), (self.fragments, fragments)):
             account.limit = account.used + most
             account.move(apart)

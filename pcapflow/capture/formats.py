@@ -32,7 +32,7 @@ def open_capture(source: Source, limits: Limits, ledger: Ledger) -> CaptureReade
     info.compression = next((name for magic, name in compression.MAGIC.items() if head.startswith(magic)), None)
     if info.compression is not None:
         memory = source.decompress(info.compression, limits)
-        if not ledger.blocks.reserve(memory):
+        if not ledger.blocks.reserve_or_borrow(memory):
             raise CaptureError(
                 source.path,
                 f"is compressed with {info.compression}, which takes {memory:,} bytes, more than the memory limit leaves; the least that works is "

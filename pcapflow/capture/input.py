@@ -30,6 +30,7 @@ class Input:
         "begun",
         "block",
         "blocks",
+        "compressed",
         "first_ts",
         "info",
         "latest",
@@ -53,6 +54,7 @@ class Input:
         self.info = CaptureInfo(path)
         self.size: int | None = None
         self.version = ""
+        self.compressed = False
         self.source: Source | None = None
         self.reader: CaptureReader | None = None
         self.blocks: Iterator[PacketBlock] = iter(())
@@ -80,6 +82,7 @@ class Input:
             self.version = self.source.version
             self.reader = open_capture(self.source, limits, ledger)
             self.info = self.reader.info
+            self.compressed = self.info.compression is not None
 
     def start(self, limits: Limits, column_bytes: int = COLUMN_BYTES_PER_PACKET, packets: int | None = None) -> None:
         """Read its first block. packets: how many are read at the most."""

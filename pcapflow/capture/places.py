@@ -1,8 +1,8 @@
 """Where a packet of the trace lies: in which capture, and which of its packets it is.
 
 Contract: `Places.enter` takes each block as it comes, `of` gives capture and number of a packet, where the trace has several captures, `ts` its time
-while its block is at hand. Invariant: what is kept are runs of packets that follow one another in one capture, at most RUNS_MAX of them, the latest;
-a packet of an older one has no place any more, which only a trace of captures that overlap in time ever comes to.
+while its block is at hand. Invariant: what is kept are runs of packets that follow one another in one capture, those of the block and at most RUNS_MAX before it;
+a packet that is so many runs before the one at which it is told has no place any more, whatever the blocks, which only a trace of captures that overlap in time ever comes to.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from pcapflow.capture.block import PacketBlock
 
 RUNS_MAX = 16_384
-"""Some 1.5 MB; two blocks of packets that alternate between captures have as many."""
+"""Some 1.5 MB, beside those of a block; two blocks of packets that alternate between captures have as many."""
 
 
 class Place(NamedTuple):
@@ -60,13 +60,14 @@ class Places:
             file, frame = self._runs[-1]
             if found[0] == (file, frame + starts[0] - self._starts[-1]):
                 del found[0], starts[0]
-        self._runs = (self._runs + found)[-RUNS_MAX:]
-        self._starts = (self._starts + starts)[-RUNS_MAX:]
+        self._runs = self._runs[-RUNS_MAX:] + found
+        self._starts = self._starts[-RUNS_MAX:] + starts
 
-    def of(self, packet: int) -> Place:
-        """Where a packet lies."""
-        i = bisect_right(self._starts, packet) - 1
-        if i < 0:
+    def of(self, packet: int, told: int | None = None) -> Place:
+        """Where a packet lies. told: the packet at which that is told, where it is another."""
+        starts = self._starts
+        i = bisect_right(starts, packet) - 1
+        if i < 0 or (told is not None and len(starts) > RUNS_MAX and bisect_right(starts, told) - 1 - i >= RUNS_MAX):
             return NOWHERE
         file, frame = self._runs[i]
         return Place(self._paths[file], frame + packet - self._starts[i])

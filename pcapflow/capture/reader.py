@@ -164,7 +164,7 @@ class CaptureReader:
         room = max(limits.block_size, 1 << 12)
         reserved = room + limits.block_packets * column_bytes
         account = self._ledger.blocks
-        if not account.reserve(reserved):
+        if not account.reserve_or_borrow(reserved):
             raise CaptureError(
                 self._source.path,
                 f"one block needs {reserved:,} bytes, more than the memory limit leaves; the least that works is "

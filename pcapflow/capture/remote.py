@@ -168,7 +168,7 @@ class Remote(Source):
         while self._most > _LEAST and not account.is_half_free(2 * self._most):
             self._most = max(_LEAST, self._most // 2)
         self._reserved = min(2 * self._most, self.size or 0)
-        if not account.reserve(self._reserved):
+        if not account.reserve_or_borrow(self._reserved):
             raise CaptureError(url, "cannot be read: the memory limit has no room for ranges of it", unreadable=True)
         self._step = min(_FIRST, self._most)
         self._asked = self._fetched = 0

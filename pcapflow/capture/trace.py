@@ -177,6 +177,11 @@ class Trace:
             self.size is None or self._inputs[0].info.compression is not None or is_url(self._inputs[0].path)
         )
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether some capture is."""
+        return any(one.compressed for one in self._inputs)
+
     def share(self, tee: Tee | None) -> None:
         """Whoever gets the bytes of the only capture too, from the first one on; None for nobody."""
         source = self._inputs[0].source

@@ -190,8 +190,8 @@ class Answers:
         slowest = -int(took[i]), _Place(packet, number, index, None, None, None)
         if found.slowest is None or slowest < found.slowest:
             url = url_of(run.request.host, run.request.target)
-            found.slowest = slowest[0], _Place(packet, number, index, url, *places.of(packet))
-        known = run.answered_ts >= conversation.round_trip_ts
+            found.slowest = slowest[0], _Place(packet, number, index, url, *places.of(packet, int(run.answered[i])))
+        known = run.answered >= conversation.round_trip_packet
         if conversation.round_trip >= 0 and known.any():
             waits = took[known]
             found.parts[1] += sum(np.maximum(waits - conversation.round_trip, 0).tolist())  # numpy's sum has 63 bits
@@ -244,14 +244,14 @@ class Answers:
 
 def _round_trip(conversation: Conversation, exchange: Exchange) -> int:
     """Of the handshake (ns), where that was captured before the exchange was over: later packets may be known already, or not."""
-    return conversation.round_trip if conversation.round_trip_ts <= exchange.done_ts else -1
+    return conversation.round_trip if conversation.round_trip_packet <= exchange.done_packet else -1
 
 
 def _place(number: int, exchange: Exchange, places: Places) -> _Place:
     head = exchange.head
     url = url_of(head.host, head.target) if head is not None else None
     packet = exchange.request_packet or exchange.response_packet
-    return _Place(packet, number, exchange.index, url, *places.of(packet))
+    return _Place(packet, number, exchange.index, url, *places.of(packet, exchange.done_packet))
 
 
 def latency(times: Histogram) -> Latency | None:

@@ -63,5 +63,5 @@ class NamedCounts:
         counts = {name: n for name, n in self._registered.items() if n} | {name: count.n for name, count in others.items()}
         found = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
         if others.rest is not None:
-            found[REST] = others.rest.n
+            found[REST] = found.get(REST, 0) + others.rest.n  # a name may be that too
         return found

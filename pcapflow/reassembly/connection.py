@@ -257,7 +257,7 @@ class Connection(Sides):
             stream.begin(syn.base, syn=True)
         if not self.packets:
             self.start = "syn"
-        self.synchronised(syn.last_ts, answer=answer)
+        self.synchronised(syn.last_ts, syn.last_packet, answer=answer)
         self.claim_client(1 - syn.direction if answer else syn.direction, "synack" if answer else "syn")
         if answer or not self.streams[1 - syn.direction].syn:
             self.multipath = syn.multipath or (repeated and self.multipath)

@@ -291,7 +291,7 @@ class FlowTable:
         connection = self._create(key, syn.number, syn.first_ts, syn.last_clock)
         client = None if syn.ack < 0 else 1 - syn.direction
         connection.begin(syn.direction, [syn.base, -1] if syn.direction == 0 else [-1, syn.base], client=client, multipath=syn.multipath)
-        connection.synchronised(syn.last_ts, answer=syn.ack >= 0)
+        connection.synchronised(syn.last_ts, syn.last_packet, answer=syn.ack >= 0)
         connection.packets, connection.last_packet, connection.last_ts = syn.packets, syn.last_packet, syn.last_ts
         connection.saw_tag(syn.direction, syn.tag)
         return connection

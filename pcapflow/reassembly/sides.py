@@ -32,7 +32,7 @@ class Sides(Timed):
         "readings",
         "roles",
         "round_trip",
-        "round_trip_ts",
+        "round_trip_packet",
         "seen",
         "start",
     )
@@ -49,7 +49,7 @@ class Sides(Timed):
         self.roles = ""
         self.asked_ts = self.answered = -1
         """When the latest SYN was captured, and the latest SYN-ACK until the client's answer to it comes (ns); -1 for none."""
-        self.round_trip_ts = 0
+        self.round_trip_packet = 0
         self.round_trip = self.client_round_trip = -1
         """From SYN to SYN-ACK, and from there to the client's acknowledgement (ns); -1 where that was not seen. Both together are the way there and back."""
         self.start = "midstream"
@@ -83,20 +83,20 @@ class Sides(Timed):
         stream = self.streams[self.streams[0].base >= 0]
         stream.expected = Expected(first, clock, last) if stream.expected is None else stream.expected._replace(last=last)
 
-    def synchronised(self, ts: int, *, answer: bool) -> None:
-        """A SYN was captured at that time (ns), or the answer to it."""
+    def synchronised(self, ts: int, packet: int, *, answer: bool) -> None:
+        """A SYN was captured at that time (ns), or the answer to it, as that packet."""
         if not answer:
             self.asked_ts = ts
             return
         if self.asked_ts >= 0 > self.round_trip:
-            self.round_trip, self.round_trip_ts = max(0, ts - self.asked_ts), ts
+            self.round_trip, self.round_trip_packet = max(0, ts - self.asked_ts), packet
         if self.client_round_trip < 0:
             self.answered = ts
 
     def shook_hands(self, asked: int, answered: int, confirmed: int) -> None:
         """All of the handshake came at once: SYN, SYN-ACK and, where that is not -1, the acknowledgement, at those times (ns)."""
         self.asked_ts = asked
-        self.synchronised(answered, answer=True)
+        self.synchronised(answered, 0, answer=True)  # before anything was said
         if confirmed >= 0:
             self.confirmed(confirmed)
 

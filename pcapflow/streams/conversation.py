@@ -56,8 +56,8 @@ class Conversation(Protocol):
         ...
 
     @property
-    def round_trip_ts(self) -> int:
-        """When that was known (ns since the epoch)."""
+    def round_trip_packet(self) -> int:
+        """The packet that told."""
         ...
 
     @property

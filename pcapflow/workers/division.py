@@ -111,6 +111,8 @@ def _most(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int
     """How many processes may share the run at the most. One where they would have to share what can be read once, or what fails on purpose."""
     fails = options.simulate or options.process_limit is not None or address_limit() is not None
     size = trace.size
+    # of several, each process would undo the compression, with memory of its share alone
+    fails = fails or (len(trace.infos) > 1 and trace.is_compressed)
     if options.workers == 1 or fails or options.looks_for is not None or (size is None and not (options.workers and trace.is_read_once)):
         return 1
     larger = _COMPRESSED if trace.is_read_once else 1

@@ -29,7 +29,7 @@ from pcapflow.report.sinks.har import Har
 from pcapflow.report.sinks.values import ValueLines
 from pcapflow.workers.division import divide
 from pcapflow.workers.team import Team
-from tests.craft import Talk, merge, request, response
+from tests.craft import Talk, merge, pcap, request, response
 from tests.launcher import launch_text
 
 ROOT = Path(__file__).parents[2]
@@ -378,6 +378,39 @@ def test_what_is_done_before_connections_are_told_apart_has_memory_of_its_own() 
     assert ledger.apart is not None
     assert ledger.blocks.reserve(6 * MIB)
     assert not ledger.blocks.reserve(1)
+    assert not ledger.blocks.reserve_or_borrow(200_000)
+    ledger.connections.release(1_000_000)
+    before = ledger.limit
+    assert ledger.blocks.reserve_or_borrow(200_000)  # a reader of a capture, which nobody could do without
+    assert ledger.limit == before - 200_000
+    assert not ledger.blocks.reserve(1)
     assert ledger.fragments.reserve(MIB)
     assert not ledger.fragments.has_room(1)
     assert ledger.used + ledger.apart.used <= 16 * MIB + 6000
+
+
+def test_several_captures_of_which_one_is_compressed_are_one_processs(tmp_path: Path) -> None:
+    """Each would undo the compression, with memory of its share alone."""
+    import lzma
+
+    data = busy(tmp_path / "a.pcap").read_bytes()
+    (tmp_path / "b.pcap.xz").write_bytes(lzma.compress(data))
+    result = pipeline.run([str(tmp_path)], options=pipeline.Options(workers=3))
+    assert result.summary.run.workers == 1
+    assert result.summary.decode.packets == 2 * pipeline.run([str(tmp_path / "a.pcap")]).summary.decode.packets
+
+
+def test_many_captures_side_by_side_are_read_by_any_number_of_workers(tmp_path: Path) -> None:
+    """What their readers take is more than a share has for one."""
+    talks = []
+    for i in range(1500):
+        talk = Talk(sport=20_000 + i)
+        talk.us = i * 50
+        talks.append(talk.open().send(0, request(f"/{i}")).send(1, response(b"[" + b"1," * 600 + b"1]")).close())
+    frames = sorted((frame for talk in talks for frame in talk.frames), key=lambda frame: frame[0])
+    for i in range(24):
+        (tmp_path / f"{i:02}.pcap").write_bytes(pcap(frames[i::24]))
+    limits = Limits().with_memory(24 * MIB)
+    one, two = (pipeline.run([str(tmp_path)], limits, pipeline.Options(workers=n)).summary for n in (1, 2))
+    assert (one.run.workers, two.run.workers) == (1, 2)
+    assert one.decode == two.decode

@@ -31,7 +31,7 @@ _IN_ORDER = {name.value: i for i, name in enumerate(Anomaly)}
 class Places(Protocol):
     """Where the trace's packets lie."""
 
-    def of(self, packet: int) -> tuple[str | None, int | None]:
+    def of(self, packet: int, told: int | None = None) -> tuple[str | None, int | None]:
         """The capture that has a packet, and its number there; None where the trace is one capture."""
         ...
 
@@ -167,9 +167,9 @@ def http_record(connection: int, exchange: Exchange, ends: Ends, places: Places)
         duration = max(0, (exchange.done_ts + 500) // 1000 - begun) / 1_000_000
         wait = max(0, (exchange.response_ts + 500) // 1000 - (exchange.request_end + 500) // 1000) / 1_000_000
     if request is not None:
-        request = _placed(request, exchange.request_packet, exchange.ts, exchange.request_end, places)
+        request = _placed(request, exchange, exchange.request_packet, exchange.ts, exchange.request_end, places)
     if response is not None:
-        response = _placed(response, exchange.response_packet, exchange.response_ts, exchange.done_ts, places)
+        response = _placed(response, exchange, exchange.response_packet, exchange.response_ts, exchange.done_ts, places)
     return Http(
         connection,
         exchange.index,
@@ -187,9 +187,9 @@ def http_record(connection: int, exchange: Exchange, ends: Ends, places: Places)
     )
 
 
-def _placed(message: M, packet: int, ts: int, end_ts: int, places: Places) -> M:
+def _placed(message: M, exchange: Exchange, packet: int, ts: int, end_ts: int, places: Places) -> M:
     """A message with where and when it was captured; ts, end_ts: ns."""
-    place = MessagePlace(packet, *places.of(packet), seconds(ts), seconds(end_ts))
+    place = MessagePlace(packet, *places.of(packet, exchange.done_packet), seconds(ts), seconds(end_ts))
     if isinstance(message, msgspec.Raw):
         # encoded already, see `message.encoded`: these are its last fields
         raw: Any = msgspec.Raw(b"".join((memoryview(message)[:-1], b",", memoryview(_encode(place))[1:])))

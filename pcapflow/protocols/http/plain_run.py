@@ -56,7 +56,7 @@ def http_lines(connection: int, ends: Ends, run: PlainRun, places: Places) -> It
         lines = map(line.__mod__, zip(numbers, begin, took, asked, begin, begin, answered, end, end, took, strict=True))
     else:
         line = _http_line(connection, ends, run, _hole)
-        whose, where = _of_places(run.asked, places), _of_places(run.answered, places)
+        whose, where = _of_places(run.asked, run.answered, places), _of_places(run.answered, run.answered, places)
         lines = map(line.__mod__, zip(numbers, begin, took, asked, *whose, begin, begin, answered, *where, end, end, took, strict=True))
     return zip(run.answered.tolist(), run.numbers.tolist(), lines, strict=True)
 
@@ -76,9 +76,9 @@ def _with_places(line: bytes) -> bytes:
     return line.replace(b"%", b"%%").replace(_HOLE, b"%b")
 
 
-def _of_places(packets: _I64, places: Places) -> tuple[list[bytes], list[bytes]]:
-    """The capture that has each packet, and its number there, encoded."""
-    found = [places.of(packet) for packet in packets.tolist()]
+def _of_places(packets: _I64, told: _I64, places: Places) -> tuple[list[bytes], list[bytes]]:
+    """The capture that has each packet, and its number there, encoded. told: the packets at which that is told."""
+    found = list(map(places.of, packets.tolist(), told.tolist()))
     return [_encode(file) for file, _ in found], [_encode(frame) for _, frame in found]
 
 

@@ -18,6 +18,7 @@ from pcapflow.protocols.http.flow import Flow
 from pcapflow.protocols.http.message import BODILESS, LARGE_HEAD, HeadRead, RequestHead, ResponseHead
 from pcapflow.protocols.http.pairing import Pairs
 from pcapflow.protocols.http1 import plain
+from pcapflow.protocols.http1.cursor import Cursor
 from pcapflow.protocols.http1.events import (
     BodyBegins,
     BodyBytes,
@@ -39,17 +40,6 @@ from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, S
 from pcapflow.unread import Unread, UnreadReason
 
 _BEFORE_ALL = -(1 << 62)
-
-
-class Cursor:
-    """How far the server's events were consumed."""
-
-    __slots__ = ("events", "index", "position")
-
-    def __init__(self, events: list[StreamEvent]) -> None:
-        self.events = events
-        self.index = 0
-        self.position = 0
 
 
 class HttpConnection:
@@ -115,19 +105,9 @@ class HttpConnection:
             client_events, server_events = plain.take(self, client_events, server_events)
         server = Cursor(server_events)
         client, flow = self.client, self.flow
-        if client_events and server_events and (self.pairs.expecting or not self.pairs.waiting):
-            # answers that nobody asked for yet: as many as came before what the client says next
-            first = client_events[0]
-            self._run_server(server, first.packet(0) if isinstance(first, StreamData) else first.packet)
         for event in client_events:
             if isinstance(event, StreamData):
-                self.read(client, event, 0)
-                while client.position < event.length:
-                    packet = event.packet(event.piece(client.position))
-                    self._run_server(server, packet)
-                    flow.settled(packet)
-                    self._resume(packet)
-                    self.read(client, event, client.position)
+                self._run_client(event, server)
                 continue
             # what waited behind a hole was not known to the server's answers before that packet
             self._run_server(server, event.packet)
@@ -141,6 +121,24 @@ class HttpConnection:
         pairs.caught_up()
         if pairs.waiting or pairs.expecting or flow.asking is not None or flow.answering is not None:
             self._settle()
+
+    def _run_client(self, event: StreamData, server: Cursor) -> None:
+        """What the client said. It is read on to where it waits for the server; but answers that nobody asked for are read as they came between its segments."""
+        client, pairs = self.client, self.pairs
+        position = 0
+        while position < event.length:
+            stop = event.length
+            if pairs.expecting or not pairs.waiting:
+                self._run_server(server, event.packet(event.piece(position)))
+                if server.packet < event.packet(-1):
+                    stop = stop_before(event, server.packet + 1)
+            self.read(client, event, position, stop)
+            position = client.position
+            if position < stop or (position < event.length and (client.paused or client.paused_body)):
+                packet = event.packet(event.piece(position))
+                self._run_server(server, packet)
+                self.flow.settled(packet)
+                self._resume(packet)
 
     def _run_server(self, cursor: Cursor, before: int) -> None:
         """The server's events of packets before that one."""

@@ -135,9 +135,10 @@ class Framer:
         """What is found in data from a position on, up to stop where not to its end."""
         n = data.length if stop is None else stop
         if self.skip_until:
-            if position == 0:
-                position = min(self._skip(data), n)
-                self._not_read(UnreadReason.BEFORE_PROTOCOL, position, data, 0)
+            until = min(self._skip(data), n)
+            if until > position:
+                self._not_read(UnreadReason.BEFORE_PROTOCOL, until - position, data, position)
+                position = until
             if position >= n:
                 self.position = n
                 return
@@ -468,8 +469,7 @@ class Framer:
                         self._hole.search(self, data.start + max(base + begin, 0))
                         return begin
                     if self.remaining < 0 and self.side == "server":
-                        self._refuse_chunks(step.refusal, data, base, begin)
-                        return begin
+                        return begin + self._refuse_chunks(step.refusal, data, base + begin)
                     self._refuse(step.refusal, data, base + begin, at - begin)
                     return at
                 if step.state is None:
@@ -637,17 +637,20 @@ class Framer:
             self.add(Unread(self.searches_for.value, None, len(self.stash.data), where.offset, where.packet))
             self.stash.clear(self.services.ledger.http)
 
-    def _refuse_chunks(self, refusal: Refusal, data: StreamData, base: int, begin: int) -> None:
-        """An answer's first chunk has no line that can be read, from that byte on of what has the position base: its bytes are counted up to the next message, or until close."""
-        position = base + begin
-        told = self._where(data, max(position + refusal.n - 1, 0))
+    def _refuse_chunks(self, refusal: Refusal, data: StreamData, position: int) -> int:
+        """An answer's first chunk, at a position, has no line that can be read: its bytes are counted up to the next message, which is looked for from the segment on that told. Returns how many come before."""
+        at = position + refusal.n - 1
+        told, piece = self._where(data, max(at, 0)), data.piece(max(at, 0))
+        passed = max(data.piece_ends()[piece - 1] if piece else 0, position) - position
         self._give_up(refusal, data.start + position, told)
         self._refused = refusal.reason
         self.searches_for = _why_unread(refusal)
-        kept = len(self.stash.data) - begin
-        if kept > 0:
-            self.add(BodyBytes(kept, b"", told.packet))
         self.state = State.REFUSED
+        if passed:
+            self.reading.read -= passed
+            self._not_read(self.searches_for, passed, data, position)
+            self.add(BodyBytes(passed, b"", told.packet))
+        return passed
 
     def _refused_body(self, data: StreamData, position: int, stop: int) -> int:
         """Bytes of such an answer, from a position up to stop. Returns where it is then."""
