@@ -6,6 +6,9 @@ EXTRAS = {"br": "brotli"}
 """Content codings that an optional library undoes, which an extra of the coding's name installs."""
 
 
+_HASH_BYTES, _TAP_BYTES, _VALUES_BYTES = 400, 600, 2000
+
+
 class Looking:
     """Each of these costs time. A plain class: the command line imports it, and is to answer at once."""
 
@@ -27,6 +30,17 @@ class Looking:
     def nothing(self) -> bool:
         """Whether no more is looked for."""
         return not (self.sniff or self.hashes or self.duplicate_keys or self.shapes or self.values)
+
+    @property
+    def bytes(self) -> int:
+        """What these take of each body, before anything is found (tests/payload/test_reader_memory.py measures it)."""
+        of_each = (
+            (self.hashes, _HASH_BYTES),
+            (self.duplicate_keys, _TAP_BYTES),
+            (self.shapes, _TAP_BYTES),
+            (self.values, _VALUES_BYTES * len(self.values)),
+        )
+        return sum(n for asked, n in of_each if asked)
 
     @property
     def at_all(self) -> bool:

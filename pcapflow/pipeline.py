@@ -6,7 +6,6 @@ Contract: `run` takes capture paths and limits, gives records to a writer as the
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import time
@@ -40,7 +39,7 @@ from pcapflow.limits import Limits
 from pcapflow.memory_scale import common_of
 from pcapflow.options import Options
 from pcapflow.payload import registry as payloads
-from pcapflow.process_memory import HardLimit, keep_freed_memory, resident_bytes
+from pcapflow.process_memory import HardLimit, memory_at_hand, resident_bytes
 from pcapflow.protocols import registry as protocols
 from pcapflow.records import seconds
 from pcapflow.report.sinks.base import Sink, Writer, kinds_wanted, to_each
@@ -118,7 +117,7 @@ def run(
     take = to_each(writer, sinks)
     with Interrupt() as interrupt:
         with ExitStack() as stack:
-            stack.enter_context(_memory_at_hand())
+            stack.enter_context(memory_at_hand())
             stack.enter_context(_known_digits())
             hard_limit = stack.enter_context(HardLimit(options.process_limit))
             trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
@@ -143,6 +142,7 @@ def run(
         found = merged([shard.partial(start_rss, trace.reading, no_memory=no_memory), *others])
         result = result_of(found, limits, time.perf_counter() - began, interrupted=course.asked)
         result.summary.run.workers = division.workers
+        result.asked_to_stop = course.asked  # meanwhile too
         for sink in sinks:
             sink.summary(result.summary)
     return result
@@ -154,7 +154,7 @@ def work(job: Job, link: Link) -> Partial:
     limits, options = job.limits, job.options
     ledger = Ledger(job.whole)
     with ExitStack() as stack:
-        stack.enter_context(_memory_at_hand())
+        stack.enter_context(memory_at_hand())
         stack.enter_context(_known_digits())
         trace = stack.enter_context(Trace(job.paths, limits, ledger, Interrupt(), link.source))
         if limits != job.whole:  # others divide them
@@ -295,21 +295,6 @@ def _exchanges(sinks: Sequence[Sink], options: Options) -> list[Listener]:
     """Who keeps exchanges whole, where a sink wants that."""
     makers = {sink.own: maker for sink in sinks if (maker := sink.maker()) is not None}
     return [Exchanges(makers, options.headers)] if makers else []
-
-
-@contextmanager
-def _memory_at_hand() -> Iterator[None]:
-    """What a block frees is there for the next one. Objects here are freed by their count: connections leave no circles behind (tests hold it). Python's
-    search for circles would go over every live connection again and again and find nothing.
-    """
-    keep_freed_memory()
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @contextmanager

@@ -261,6 +261,64 @@ def unanswered_values(w: Wire, size: int) -> None:
         )
 
 
+def _post(body: bytes, fields: bytes = b"") -> bytes:
+    return b"POST / HTTP/1.1\r\nHost: a\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (fields, len(body)) + body
+
+
+def _deep(key: bytes, levels: int, inside: bytes) -> bytes:
+    return (b'{"' + key + b'":') * levels + inside + b"}" * levels
+
+
+def unanswered_shapes(w: Wire, size: int) -> None:
+    """So many requests that nobody answers, of JSON 200 objects deep with 256 leaves."""
+    leaves = b"{" + b",".join(b'"%d":{%s}' % (i, b",".join(b'"%d%s":1' % (k, b"k" * 97) for k in range(16))) for i in range(16)) + b"}"
+    for c in range(size):
+        w.open(c)
+        _send(w, c, 0, 1, 1, _post(_deep(b"k" * 99, 200, leaves)))
+
+
+def deep_shape(w: Wire, size: int) -> None:
+    """One request of JSON so many objects deep, each key a wide character and 100 others."""
+    w.open(0)
+    _send(w, 0, 0, 1, 1, _post(_deep("\U0001f600".encode() + b"k" * 100, size, b'{"a":1}')))
+
+
+def open_keys(w: Wire, size: int) -> None:
+    """JSON that never ends, 450 objects deep, each key so many characters, one of them wide."""
+    there = _ask(w, 0)
+    key = "\U0001f600".encode() + b"k" * size
+    _send(w, 0, 1, 1, there, _json(_OPEN * 100) + b"".join(b'{"%d%b":' % (i, key) for i in range(450)))
+
+
+def unanswered_trailers(w: Wire, size: int) -> None:
+    """So many connections with 100 requests each that nobody answers, with trailers of 4,000 control characters."""
+    one = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\na:" + b"\x01" * 4000 + b"\r\n\r\n"
+    for c in range(size):
+        w.open(c)
+        _send(w, c, 0, 1, 1, one * 100)
+
+
+def unanswered_broken(w: Wire, size: int) -> None:
+    """So many requests that nobody answers, whose JSON breaks under a key of 1,000 wide characters."""
+    for c in range(size):
+        w.open(c)
+        _send(w, c, 0, 1, 1, _post(b'{"' + "\U0001f600".encode() * 1000 + b'":x}'))
+
+
+def recorded_fields(w: Wire, size: int) -> None:
+    """So many requests that nobody answers, no two alike, with a field of 8,000 characters."""
+    for c in range(size):
+        w.open(c)
+        _send(w, c, 0, 1, 1, b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (c, b"x" * 8000))
+
+
+def open_events(w: Wire, size: int) -> None:
+    """So many answers of server-sent events that never end, each with an event under way."""
+    for c in range(size):
+        there = _ask(w, c)
+        _send(w, c, 1, 1, there, b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\ndata: {\n" % _OPEN)
+
+
 def long_records(w: Wire, size: int) -> None:
     """So many requests with targets of 8,000 bytes, whose records wait for the end of their block, and bodies that break under long keys."""
     for c in range(size):
@@ -696,6 +754,13 @@ ATTACKS: dict[str, Attack] = {
     "shown_piece": Attack(_wired(shown_piece), 1_500_000, 4_100_000, ("follow", "--connection", "1")),
     "shown_in_hex": Attack(_wired(shown_piece), 1_500_000, 4_100_000, ("follow", "--hex", "--connection", "1")),
     "swapped_lines": Attack(_wired(swapped_lines), 8_000, 80_000),
+    "unanswered_shapes": Attack(_wired(unanswered_shapes), 16, 500, ("analyze", "--ndjson", "--shapes")),
+    "deep_shape": Attack(_wired(deep_shape), 480, 480, ("analyze", "--ndjson", "--shapes")),
+    "open_keys": Attack(_wired(open_keys), 8_000, 100_000, ("analyze", "--shapes")),
+    "unanswered_trailers": Attack(_wired(unanswered_trailers), 8, 200, ("analyze", "--ndjson", "--headers", "all")),
+    "unanswered_broken": Attack(_wired(unanswered_broken), 1_500, 30_000),
+    "recorded_fields": Attack(_wired(recorded_fields), 600, 20_000, ("analyze", "--ndjson", "--headers", "all")),
+    "open_events": Attack(_wired(open_events), 1_200, 20_000, ("analyze", "--ndjson", "--hash-bodies", "--shapes", "--duplicate-keys")),
 }
 """Kind to how it is made, its sizes, and what is run."""
 

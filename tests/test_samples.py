@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pcapflow import pipeline
+from pcapflow.body_options import Looking
 from pcapflow.findings.extract import VALUE, Conditions, Extraction
 from pcapflow.limits import Limits
 from pcapflow.report.sinks.values import ValueLines
@@ -172,6 +173,18 @@ def test_connections_leave_no_circles_behind(run: Run) -> None:
     run(SAMPLES / "keepalive.pcap")
     gc.collect()
     run(SAMPLES / "keepalive.pcap")
+    assert gc.collect() < 95  # those of the run itself; a connection would add dozens
+
+
+def test_bodies_of_which_all_is_looked_for_leave_no_circles_behind() -> None:
+    looking = Looking(sniff=True, hashes=True, duplicate_keys=True, shapes=True, values=("[].id", "name"))
+
+    def looked_at() -> None:
+        pipeline.run([str(SAMPLES / "keepalive.pcap")], options=pipeline.Options(looking=looking), write=lambda _: None)
+
+    looked_at()
+    gc.collect()
+    looked_at()
     assert gc.collect() < 95  # those of the run itself; a connection would add dozens
 
 

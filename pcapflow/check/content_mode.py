@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from difflib import unified_diff
 from itertools import islice
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pcapflow.body_options import Looking
 from pcapflow.check.causes import Cause, causes_of
 from pcapflow.check.content import MOST_BYTES, OUTCOME_BYTES, OUTCOMES, Content, content_of, read_content, written
 from pcapflow.check.expectations import Expectation
+from pcapflow.check.line_diff import unified
 from pcapflow.check.reports import read_report
 from pcapflow.check.verdicts import MOST, Job, Problem, Verdict
 from pcapflow.errors import OutputError, ReportError
@@ -108,7 +108,7 @@ def _update(job: Job, place: Path, known: Content, content: Content, told: list[
 
 def _diff(name: str, known: Content, content: Content) -> list[str]:
     old, new = (written(one).decode("utf-8", "replace").splitlines() for one in (known, content))
-    found = list(islice(unified_diff(old, new, name, "now", lineterm="", n=1), _DIFF_LINES + 1))
+    found = list(islice(unified(old, new, name, "now"), _DIFF_LINES + 1))
     return found if len(found) <= _DIFF_LINES else [*found[:_DIFF_LINES], "..."]
 
 

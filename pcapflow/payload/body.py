@@ -70,7 +70,8 @@ class BodyReader:
         """The first bytes of a body that does not say what it is."""
         self._looks = bool(form) or looking.sniff
         self._listeners = listeners
-        self._reserved = READER_BYTES if ledger.json.reserve(READER_BYTES) else 0
+        takes = READER_BYTES + looking.bytes
+        self._reserved = takes if ledger.json.reserve(takes) else 0
         self._text: Text | None = open_text(form, limits, ledger.json, self._tap) if form and self._reserved else None
         self._decoder: Decoder | None = None
         self._first: bytes | None = b"" if form and not codings else None

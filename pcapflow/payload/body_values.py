@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from sys import getsizeof
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop
@@ -23,8 +24,8 @@ VALUES = 16
 VALUE_BYTES = 200
 """Of a longer one the beginning and its SHA-256 are kept."""
 _LONGEST = 64 << 10
-_KEPT_BYTES = 400
-"""Reserved for each that is kept."""
+_KEPT_BYTES = 16
+"""Reserved for each that is kept, beside the text."""
 
 Keep = Callable[[bytes], None]
 _wanted = cache(wanted)
@@ -47,9 +48,13 @@ class BodyValues:
 
     def _keeper(self, values: list[str]) -> Keep:
         def keep(text: bytes) -> None:
-            if len(values) < VALUES and self._account.reserve(_KEPT_BYTES):
-                self._reserved += _KEPT_BYTES
-                values.append(_short(text).decode("utf-8", "replace"))
+            if len(values) == VALUES:
+                return
+            value = _short(text).decode("utf-8", "replace")
+            n = _KEPT_BYTES + getsizeof(value)
+            if self._account.reserve(n):
+                self._reserved += n
+                values.append(value)
 
         return keep
 
@@ -72,6 +77,7 @@ class BodyValues:
         """The body is over."""
         for tap in self._taps:
             tap.close()
+        self._taps = []  # which know this: nobody looks for circles
         self._account.release(self._reserved)
         self._reserved = 0
 

@@ -25,6 +25,8 @@ NODE_BYTES = 480
 """Reserved for each path, beside its key (tests/payload/test_shape.py measures it)."""
 _GROWN = 16
 """Times NODES that are kept while a body is read: what becomes a map may have KEYS objects before it is one."""
+TEXT = 32 << 10
+"""Characters of the lines of one shape, about; each line has its whole path, so that few deep ones take as much as many."""
 _KEY_CHARS = 100
 """Of a key; a longer one is an id."""
 
@@ -112,36 +114,52 @@ class Shape:
         return [*self.keys.values(), *(one for one in (self.any, self.items) if one is not None)]
 
     def bounded(self) -> Shape:
-        """The same without its deepest levels, where it has more paths than NODES."""
-        levels = [[self]]
-        n = 1
-        while levels[-1]:
-            n += len(levels[-1])
-            if len(levels) > 1 and (n > NODES or any(one.types & DEEPER for one in levels[-2])):
-                for one in levels[-2]:
+        """The same without its deepest levels, where it has more paths than NODES, or its lines more characters than TEXT."""
+        level = [(self, 0, False)]
+        before = [self]
+        n, text = 1, 0
+        """Of the lines above the level at hand: their characters."""
+        while level:
+            n += len(level)
+            all_of_it = sum(path for _, path, _ in level)
+            if before[0] is not level[0][0] and (n > NODES or text + all_of_it > TEXT or any(one.types & DEEPER for one in before)):
+                for one in before:
                     if one.inside():
                         one.types |= DEEPER
                         one.keys, one.any, one.items = {}, None, None
                 break
-            levels.append([inner for one in levels[-1] for inner in one.inside()])
+            text += sum(path for one, path, optional in level if optional or not one.inside() or one.types & (one.types - 1))
+            before = [one for one, _, _ in level]
+            level = [inner for one, path, _ in level for inner in one.steps(path)]
         return self
+
+    def steps(self, path: int) -> list[tuple[Shape, int, bool]]:
+        """The shapes one level deeper; how long the path of each is, about, and whether it is optional. path: of this one's."""
+        found = [(one, path + len(name) + 1, one.seen < self.objects) for name, one in self.keys.items()]
+        return [*found, *((one, path + 2, False) for one in (self.any, self.items) if one is not None)]
 
     def lines(self) -> list[str]:
         """A path a line, sorted."""
-        return sorted(_written(self, "", optional=False))
+        return sorted(_written(self))
 
 
-def _written(shape: Shape, path: str, *, optional: bool) -> Iterator[str]:
-    names = [name for bit, name in _NAMES.items() if shape.types & bit]
-    if optional or not shape.inside() or len(names) > 1:
-        yield f"{path.removeprefix('.') or '.'}{'?' * optional}: {'|'.join(names)}"
-    for name, one in shape.keys.items():
-        step = show_path((name,))
-        yield from _written(one, f"{path}{step if step.startswith('[') else '.' + step}", optional=one.seen < shape.objects)
-    if shape.any is not None:
-        yield from _written(shape.any, f"{path}.*", optional=False)
-    if shape.items is not None:
-        yield from _written(shape.items, f"{path}[]", optional=False)
+def _written(whole: Shape) -> Iterator[str]:
+    left: list[tuple[int, Shape, str, bool]] = [(0, whole, "", False)]
+    """What is still to be written: how many steps lead to where it is, the shape, the last step, and whether it is optional."""
+    path: list[str] = []
+    while left:
+        depth, shape, step, optional = left.pop()
+        path[depth:] = [step]
+        names = [name for bit, name in _NAMES.items() if shape.types & bit]
+        if optional or not shape.inside() or len(names) > 1:
+            yield f"{''.join(path).removeprefix('.') or '.'}{'?' * optional}: {'|'.join(names)}"
+        for name, one in shape.keys.items():
+            key = show_path((name,))
+            left.append((depth + 1, one, key if key.startswith("[") else "." + key, one.seen < shape.objects))
+        if shape.any is not None:
+            left.append((depth + 1, shape.any, ".*", False))
+        if shape.items is not None:
+            left.append((depth + 1, shape.items, "[]", False))
 
 
 class Shapes:
@@ -167,7 +185,8 @@ class Shapes:
         opened = self._open
         for name, value in events:
             if name == "map_key":
-                opened[-1] = (opened[-1][0], str(value))
+                key = str(value)
+                opened[-1] = (opened[-1][0], key if len(key) <= _KEY_CHARS else key[:_KEY_CHARS] + "...")
             elif name == "end_map" or name == "end_array":
                 opened.pop()
             elif name == "start_map" or name == "start_array":
@@ -193,7 +212,6 @@ class Shapes:
             if around.items is None and not self._keep(0):
                 return None
             return around.element()
-        key = key if len(key) <= _KEY_CHARS else key[:_KEY_CHARS] + "..."
         if around.any is None and key not in around.keys and not self._keep(getsizeof(key)):
             return None
         found = around.key(key)

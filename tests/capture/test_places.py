@@ -63,4 +63,8 @@ def test_what_is_kept_is_bounded() -> None:
         none = np.zeros(n, dtype=np.int64)
         places.enter(PacketBlock(bytearray(), none, none, none, none, first, 1, files=files, frames=(np.arange(n) + first - 1) // 2 + 1))
     assert places.of(2 * n) == Place("b", n)
+    assert places.of(n, 2 * n) == places.of(1, 2 * n) == Place(None, None)
+    assert places.of(n, n + 1) == Place("b", n // 2)
+    places.enter(PacketBlock(bytearray(), none, none, none, none, 2 * n + 1, 1, files=files, frames=(np.arange(n) + 2 * n) // 2 + 1))
+    assert len(places._runs) == 2 * RUNS_MAX
     assert places.of(1) == Place(None, None)

@@ -22,7 +22,10 @@ from pcapflow.streams.events import Stall
 WAITING_BYTES = 700
 """Reserved for each exchange that waits, beside its heads and what is known of its bodies."""
 _BODY_BYTES = 900
-"""A record of one side with a body and what its JSON held, beside the texts of an error."""
+"""A record of one side with a body and what its JSON held, beside the texts that it has (tests/test_attacks.py holds it)."""
+_TROUBLE_BYTES = 200
+"""One of `Exchange.troubles`, beside the texts of its error."""
+_LIST_BYTES = 150
 _encode = msgspec.json.Encoder().encode
 M = TypeVar("M", Request, Response)
 _IN_ORDER = {name.value: i for i, name in enumerate(Anomaly)}
@@ -76,6 +79,9 @@ class Exchange:
     done_ts = 0
     reserved = 0
     """Bytes reserved for it beside its heads; 0 for one that nobody waits for yet."""
+    _size = WAITING_BYTES
+    _measured: tuple[Request | None, Response | None, tuple[Trouble, ...]] = (None, None, ())
+    """Of what that is the size."""
     held: tuple[Head, ...] = ()
     """Its heads that are held in the run's `Heads`."""
 
@@ -122,12 +128,7 @@ class Exchange:
 
     def reserve(self, account: Account, heads: Heads) -> bool:
         """Reserve what it keeps; whether there was room. What was reserved stays so until `release`."""
-        needed = (
-            WAITING_BYTES
-            + len(self.troubles) * _BODY_BYTES
-            + _record_bytes(self.request, self.head)
-            + _record_bytes(self.response, self.response_head)
-        )
+        needed = self._bytes()
         if needed > self.reserved:
             if not account.reserve(needed - self.reserved):
                 return False
@@ -138,6 +139,19 @@ class Exchange:
                     return False
                 self.held = (*self.held, head)
         return True
+
+    def _bytes(self) -> int:
+        """What it takes beside its heads; looked at again where something came to it."""
+        request, response, troubles = self._measured
+        if request is not self.request or response is not self.response or troubles is not self.troubles:
+            self._measured = self.request, self.response, self.troubles
+            self._size = (
+                WAITING_BYTES
+                + sum(_TROUBLE_BYTES + _error_bytes(trouble.error) for trouble in self.troubles)
+                + _record_bytes(self.request, self.head)
+                + _record_bytes(self.response, self.response_head)
+            )
+        return self._size
 
     def release(self, account: Account, heads: Heads) -> None:
         """It is over."""
@@ -154,8 +168,17 @@ def _record_bytes(record: Request | Response | None, head: RequestHead | Respons
         return 0
     if isinstance(record, msgspec.Raw):
         return 100 + memoryview(record).nbytes  # encoded already, see `message.encoded`
-    error = record.body.json.error if record.body.json is not None else None
-    return _BODY_BYTES + (sum(map(getsizeof, (error.message, error.path, error.location))) if error is not None else 0)
+    trailers: Any = record.trailers
+    n = _BODY_BYTES + (memoryview(trailers).nbytes if trailers is not None else 0)
+    json = record.body.json
+    if json is None:
+        return n
+    texts = [*(json.shape or ()), *(text for values in json.values or () for text in values.values)]
+    return n + _error_bytes(json.error) + 8 * len(texts) + sum(map(getsizeof, texts)) + _LIST_BYTES * len(json.values or ())
+
+
+def _error_bytes(error: JsonError | None) -> int:
+    return sum(map(getsizeof, (error.message, error.path, error.location))) if error is not None else 0
 
 
 def http_record(connection: int, exchange: Exchange, ends: Ends, places: Places) -> Http:

@@ -206,7 +206,7 @@ def finished(result: _H, anomalies: list[str], first: str, second: str, third: s
     result.cached, result.holders = False, 0
     codings = result.codings
     result.cost = (
-        _OBJECT_BYTES + memoryview(bodiless).nbytes + (getsizeof(result.endpoint) if isinstance(result, RequestHead) else 0) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
+        _OBJECT_BYTES + memoryview(bodiless).nbytes + (memoryview(result.headers).nbytes if result.headers is not None else 0) + (getsizeof(result.endpoint) if isinstance(result, RequestHead) else 0) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
         + getsizeof(result.content_type) + getsizeof(result.content_encoding) + getsizeof(result.raw) + 60 * len(result.anomalies)
         + (getsizeof(codings) + sum(map(getsizeof, codings)) if codings else 0)
     )  # fmt: skip
