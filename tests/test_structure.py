@@ -109,7 +109,7 @@ MAY_IMPORT = {
     | {"findings.listening"},
     "check": VOCABULARY
     | {"pipeline", "report.console", "report.documents", "report.schema", "capture.folders", "capture.trace", "capture.interrupt"}
-    | {"workers.link", "workers.process"},
+    | {"workers.pool"},
     "cluster": VOCABULARY
     | {
         "pipeline",

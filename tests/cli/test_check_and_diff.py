@@ -553,16 +553,17 @@ def test_a_killed_worker_costs_its_own_capture_alone(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from pcapflow.check import checking
-    from pcapflow.check.workers import _in_processes
+    from pcapflow.check.workers import _CHECKS
     from pcapflow.limits import Limits
     from pcapflow.pipeline import Options
+    from pcapflow.workers.pool import results
 
     jobs = [
         checking.Job(str(project / "fixtures" / name), Limits(), Options(), False)
         for name in ("lossy.pcap", "json-api.pcap", "statuses.pcap")
     ]
     deadly = checking.Job(jobs[1].capture, _Deadly(), Options(), False)
-    verdicts = list(_in_processes([jobs[0], deadly, jobs[2]], 2))
+    verdicts = list(results(_CHECKS, [jobs[0], deadly, jobs[2]], 2))
     assert [verdict.exit_status for verdict in verdicts] == [0, 71, 0]
 
 
