@@ -115,8 +115,11 @@ MAY_IMPORT = {
         "pipeline",
         "shard",
         "capture.interrupt",
-        "capture.remote",
+        "capture.folders",
+        "capture.source",
         "capture.trace",
+        "report.documents",
+        "report.sinks.parquet",
         "findings.listening",
         "findings.ordering",
         "report.sinks.base",
@@ -128,6 +131,8 @@ MAY_IMPORT = {
     "cli": VOCABULARY
     | {
         "cluster.executing",
+        "cluster.separate",
+        "workers.pool",
         "capture.interrupt",
         "check.baseline",
         "check.captures",

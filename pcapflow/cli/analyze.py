@@ -75,12 +75,18 @@ def analyze(
         raise click.UsageError("--json and --ndjson exclude each other")
     if no_records and not as_json:
         raise click.UsageError("--no-records goes with --json")
-    if kinds is not None and (no_records or not (as_json or ndjson)):
+    if kinds is not None and (no_records or not (as_json or ndjson or run["separate"])):
         raise click.UsageError("--records goes with --json or --ndjson, and not with --no-records")
     if (as_json or ndjson) and (top is not None or sections is not None or memory):
         raise click.UsageError("--top, --section and --memory are for the summary at a terminal: not with --json or --ndjson")
+    cluster = Cluster(
+        {**run, "output": output, "as_json": as_json, "no_records": no_records, "top": top, "sections": sections, "memory": memory}
+    )
+    if cluster.separate:
+        raise errors.Finished(
+            errors.first_of(cluster.run_separately(captures, *settings(run, looking(run)), kinds, {**run, "output": output}))
+        )
     refuse_clashes(captures, output, run)
-    cluster = Cluster(run)
     bounds, options = settings(run, looking(run))
     loaded = load_sinks(run)
     _import_all(to_terminal=not (as_json or ndjson))

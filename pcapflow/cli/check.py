@@ -19,7 +19,7 @@ from pcapflow.cli.memory import fitting_processes
 from pcapflow.cli.options import OPTIONS_OF_A_RUN, looking, looking_options, run_options, settings
 from pcapflow.cli.output import open_output, refuse_overwriting
 from pcapflow.cli.sinks import Place, place, refuse_one_place_twice
-from pcapflow.errors import CaptureError, OutputError, UsageError
+from pcapflow.errors import CaptureError, UsageError
 from pcapflow.files import is_file, is_folder, is_there, is_url
 from pcapflow.limits import MOST, Limits
 from pcapflow.terminal_text import brief
@@ -36,18 +36,6 @@ Examples:
   pcapflow check --no-baseline --fail-on gap,drop fixtures
   pcapflow check --junit report.xml --format github fixtures/*.pcap
 """
-_ORDER = (
-    errors.INTERNAL,
-    UsageError.exit_status,
-    errors.NOT_A_CAPTURE,
-    OutputError.exit_status,
-    errors.INTERRUPTED,
-    errors.OUT_OF_MEMORY,
-    errors.DAMAGED,
-    errors.DIFFERENT,
-    0,
-)
-"""Of several captures' statuses, the first of these is the command's (docs/exit-status.md)."""
 _NOT_SETTINGS = ("quiet", "simulate")
 
 
@@ -144,7 +132,7 @@ def check(
     verdicts = _judged(work, jobs or _usual_jobs(work), form, quiet=run["quiet"], junit=junit)
     _say_what_was_ignored(verdicts, project, explain=explain)
     statuses = {verdict.exit_status for verdict in verdicts}
-    raise errors.Finished(next(status for status in _ORDER if status in statuses))
+    raise errors.Finished(errors.first_of(statuses))
 
 
 def _judged(work: list[Job], jobs: int, form: str, *, quiet: bool, junit: str | None) -> list[Verdict]:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from pcapflow.cli import errors
+from pcapflow.cli.memory import fitting_processes
+from pcapflow.cli.output import open_output, refuse_overwriting
 from pcapflow.errors import UsageError
+from pcapflow.files import is_url
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
+    from pcapflow.cluster.separate import Outcome, Separate
     from pcapflow.entries import Kinds
     from pcapflow.pipeline import Options, Result
     from pcapflow.report.sinks.base import Sink
 
+T = TypeVar("T")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _OPTIONS = (
     click.option("--cluster", metavar="ADDRESS", default=None, help="Share the work among the workers of a scheduler of Dask's, such as tcp://host:8786 (pcapflow[dask])."),
     click.option("--shards", type=click.IntRange(1, 1024), default=None, help="With --cluster: tasks that the work is divided into.  [default: the workers' threads]"),
+    click.option("--separate", is_flag=True, help="One report a capture, in the folder or at the URL of -o (NAME.ndjson) and of --parquet (NAME/*.parquet); several at one time."),
     click.option("--spill", metavar="URL", default=None, help="With --cluster: where workers put records that are too many for results, such as s3://bucket/tmp; removed behind it."),
 )  # fmt: skip
 
@@ -41,6 +48,10 @@ class Cluster:
         self.address: str | None = given["cluster"]
         self.shards: int | None = given["shards"]
         self.spill: str = given["spill"] or ""
+        self.separate: bool = given["separate"]
+        self._workers: int | None = given["workers"]
+        if self.separate:
+            _refuse_with_separate(given)
         if self.address is None:
             for name in ("shards", "spill"):
                 if given[name] is not None:
@@ -86,6 +97,73 @@ class Cluster:
                 spill=self.spill,
                 progress=progress,
             )
+
+    def run_separately(self, captures: Sequence[str], bounds: Limits, options: Options, kinds: Kinds, given: Mapping[str, Any]) -> set[int]:
+        """One report a capture. given: where they go. Returns the statuses."""
+        from pcapflow.cluster import separate
+
+        tasks = separate.plan(captures, bounds, options, kinds, given["output"] or "", given["parquet"] or "")
+        refuse_overwriting(captures, {f"-o {task.ndjson}:": task.ndjson for task in tasks if task.ndjson and not is_url(task.ndjson)})
+        statuses: set[int] = set()
+        with ExitStack() as stack:
+            out = stack.enter_context(open_output(None))
+            for outcome in self._outcomes(tasks, stack):
+                statuses.add(outcome.status)
+                for warning in outcome.warnings:
+                    errors.say(f"warning: {warning}")
+                if outcome.said:
+                    errors.say(outcome.said)
+                else:
+                    out.write(_line(outcome).encode("utf-8", "replace"))
+                    out.flush()
+        return statuses
+
+    def _outcomes(self, tasks: list[Separate], stack: ExitStack) -> Iterator[Outcome]:
+        """In the order of the tasks."""
+        from pcapflow.cluster import separate
+
+        if self.address is not None:
+            from pcapflow.cluster.executing import dask_executor, done
+
+            executor = stack.enter_context(dask_executor(self.address)).executor
+            yield from in_order(done(executor, separate.analyze_one, tasks, lambda task: task.path))
+            return
+        from pcapflow.processors import processors
+        from pcapflow.workers.pool import Kind, results
+
+        workers = min(self._workers or min(processors(), fitting_processes(tasks[0].limits.memory_limit) or len(tasks)), len(tasks))
+        kind = Kind(separate.analyze_one, separate.lost, separate.clean_up_after)
+        if workers == 1:
+            yield from map(separate.analyze_one, tasks)
+        else:
+            yield from stack.enter_context(closing(results(kind, tasks, workers)))
+
+
+def in_order(some: Iterable[tuple[int, T]]) -> Iterator[T]:
+    """What comes with its place, from 0 on, in any order."""
+    waiting: dict[int, T] = {}
+    n = 0
+    for place, one in some:
+        waiting[place] = one
+        while n in waiting:
+            yield waiting.pop(n)
+            n += 1
+
+
+def _refuse_with_separate(given: Mapping[str, Any]) -> None:
+    if given["output"] is None and given["parquet"] is None:
+        raise UsageError("--separate needs a place for the reports: -o DIR, --parquet DIR, or both")
+    for name in ("as_json", "html", "har", "prometheus", "shards", "spill", "top", "sections", "memory", "no_records"):
+        if given[name] not in (None, False):
+            raise UsageError(
+                f"--{name.removeprefix('as_').replace('_', '-')} does not go with --separate, which writes a report of NDJSON, or tables, for each capture"
+            )
+
+
+def _line(outcome: Outcome) -> str:
+    counted = ((outcome.packets, "packet"), (outcome.connections, "connection"), (outcome.requests, "request"), (outcome.drops, "drop"))
+    said = ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for n, what in counted)
+    return f"{'damaged' if outcome.status else 'ok':8}{outcome.path}: {said}\n"
 
 
 @contextmanager

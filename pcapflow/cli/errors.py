@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,18 @@ import click
 
 from pcapflow.capture.interrupt import interrupt, terminate, was_terminated
 from pcapflow.cli.output import ReaderLeft
-from pcapflow.errors import DAMAGED, DIFFERENT, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, TERMINATED, OutputError, PcapflowError
+from pcapflow.errors import (
+    DAMAGED,
+    DIFFERENT,
+    INTERNAL,
+    INTERRUPTED,
+    NOT_A_CAPTURE,
+    OUT_OF_MEMORY,
+    TERMINATED,
+    OutputError,
+    PcapflowError,
+    UsageError,
+)
 from pcapflow.terminal_text import plain
 
 __all__ = [
@@ -56,6 +67,14 @@ _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO))
 _NO_MEMORY = ("failed to map segment", "annot allocate memory", "cannot create shared object")
 """What the system's loader says where memory is short."""
 _NO_FILES = frozenset((errno.EMFILE, errno.ENFILE))
+
+
+_WORST_FIRST = (INTERNAL, UsageError.exit_status, NOT_A_CAPTURE, OutputError.exit_status, INTERRUPTED, OUT_OF_MEMORY, DAMAGED, DIFFERENT, 0)
+
+
+def first_of(statuses: Collection[int]) -> int:
+    """Of several captures' statuses that of the command (docs/exit-status.md)."""
+    return next(status for status in _WORST_FIRST if status in statuses)
 
 
 def exit_with(command: click.Command) -> None:

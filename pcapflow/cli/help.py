@@ -49,7 +49,7 @@ GROUPS = {
         "overload",
         "overlap",
     ),
-    "Cluster": ("cluster", "shards", "spill"),
+    "Many captures, many machines": ("separate", "cluster", "shards", "spill"),
 }
 """Headings of options that several commands have."""
 RARE = frozenset(
@@ -62,7 +62,7 @@ RARE = frozenset(
         "duplicate_keys",
         "shapes",
         *GROUPS["Memory and limits"],
-        *GROUPS["Cluster"],
+        *GROUPS["Many captures, many machines"],
     )
 ) - {"memory_limit"}
 """What `--help` leaves out: what those need who have read docs/memory.md, docs/captures.md or docs/overlaps.md."""

@@ -6,15 +6,15 @@ piece at a time. Invariant: the same entries give the same bytes; what is in the
 
 from __future__ import annotations
 
-import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import closing
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
+from pcapflow.cluster.placed import file_system, upload
 from pcapflow.entries import Entry
 from pcapflow.errors import OutputError, ReportError, WorkerError
-from pcapflow.files import is_url, spool
+from pcapflow.files import spool
 from pcapflow.sizes import typed_size
 from pcapflow.workers.frames import Frame, packed
 from pcapflow.zstd import zstd_compressed, zstd_decompressed
@@ -24,7 +24,6 @@ PIECE = 512 << 10
 _HEAD = struct.Struct("<II")
 """Of a piece: its bytes as they are kept, and without compression."""
 _READ_AHEAD = 1 << 20
-_WRITE_AT_ONCE = 8 << 20
 
 
 class Kept(NamedTuple):
@@ -94,7 +93,7 @@ class Keeper:
             raise WorkerError(
                 f"its records take {typed_size(size)}, and a result has room for {typed_size(self._most)}: give --spill URL (spill=), a place that all reach, or ask for fewer records"
             )
-        _write(self._file, self._url)
+        upload(self._file, self._url)
         return Kept(b"", self._url, size)
 
     def close(self) -> None:
@@ -102,30 +101,9 @@ class Keeper:
         self._file.close()
 
 
-def _write(file: IO[bytes], url: str) -> None:
-    fs, path = _file_system(url)
-    try:
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with fs.open(path, "wb", block_size=_WRITE_AT_ONCE) as out:
-            shutil.copyfileobj(file, out, _WRITE_AT_ONCE)
-    except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
-        raise OutputError(f"{url}: cannot be written: {e}") from None
-
-
-def _file_system(url: str) -> tuple[Any, str]:
-    """Of a URL, or of a path that all machines share."""
-    try:
-        import fsspec  # noqa: PLC0415 - an extra
-
-        fs, path = fsspec.core.url_to_fs(url if is_url(url) else f"file://{url}")
-    except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
-        raise OutputError(f"{url}: cannot be reached: {e}") from None
-    return fs, path
-
-
 def remove(url: str) -> None:
     """What was written to a place, or to those that begin with it where it ends with a star; whether or not there is something."""
-    fs, path = _file_system(url)
+    fs, path = file_system(url)
     try:
         for name in fs.glob(path):
             fs.rm_file(name)
@@ -138,7 +116,7 @@ def frames(kept: Kept) -> Iterator[Frame]:
     if not kept.url:
         yield from _of_bytes(kept.data)
         return
-    fs, path = _file_system(kept.url)
+    fs, path = file_system(kept.url)
     try:
         file = fs.open(path, "rb", block_size=_READ_AHEAD, cache_type="readahead")
     except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
