@@ -14,7 +14,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET, CaptureInfo, CaptureReader
-from pcapflow.capture.remote import Remote
+from pcapflow.capture.remote import Remote, same
 from pcapflow.capture.source import Source, Tee, open_source
 from pcapflow.files import is_url
 from pcapflow.limits import Limits
@@ -79,7 +79,9 @@ class Input:
             self.source = source
             self.source.tee = tee
             self.size = self.source.size
-            self.version = self.source.version
+            if isinstance(source, Remote) and self.version:
+                same(self.path, self.version, source.version)
+            self.version = source.version
             self.reader = open_capture(self.source, limits, ledger)
             self.info = self.reader.info
             self.compressed = self.info.compression is not None

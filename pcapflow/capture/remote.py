@@ -72,6 +72,12 @@ def _version(info: dict[str, Any]) -> str:
     return f"{info.get('size')} bytes, {known}" if known else f"{info.get('size')} bytes"
 
 
+def same(url: str, before: str, now: str) -> None:
+    """Raises `CaptureError` where an object is another one than it was."""
+    if before != now:
+        raise CaptureError(url, f"changed while it was read: it was {before}, and is {now}", unreadable=True)
+
+
 def objects_in(url: str, keep: Keep, cost: Any) -> list[str]:
     """The objects under a prefix, which ends with a slash, by name. keep: asked whether there is room for so many bytes; cost: what a name takes."""
     fs, path = _opened(url)
@@ -210,15 +216,13 @@ class Remote(Source):
             again = "" if isinstance(e, _FINAL) else f" (tried {_TRIES} times)"
             raise CaptureError(self.path, f"cannot be read: {_said(e)}{again}", unreadable=True) from None
         self._fetched += 1
-        if self._asked == self.size or self._fetched % _LOOKS_EVERY == 0:
+        if (self._asked == self.size and self._fetched > 1) or self._fetched % _LOOKS_EVERY == 0:  # one range is of one version
             self._same_as_before()
         self._now = memoryview(data)
         self._ask()
 
     def _same_as_before(self) -> None:
-        version = _version(_info(self._fs, self._path, self.path))
-        if version != self.version:
-            raise CaptureError(self.path, f"changed while it was read: it was {self.version}, and is {version}", unreadable=True)
+        same(self.path, self.version, _version(_info(self._fs, self._path, self.path)))
 
     def close(self) -> None:
         """Done with it."""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import pcapflow
+from pcapflow.cluster import executing
 from pcapflow.cluster import tasks as tasks_module
 from pcapflow.cluster.executing import dask_executor, done
 from pcapflow.cluster.tasks import ShardResult, Task
@@ -115,17 +116,20 @@ def _tasks_of(dask_scheduler: Any) -> list[str]:
     return [str(key) for key in dask_scheduler.tasks]
 
 
-def test_no_scheduler_and_no_workers_are_one_line(scheduler: Scheduler) -> None:
+def test_no_scheduler_and_no_workers_are_one_line(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = run("analyze", "-q", "--cluster", scheduler.address, SAMPLES / "lossy.pcap")
     assert ran.returncode == 71
     assert (
         ran.stderr
         == f"pcapflow: --cluster {scheduler.address}: the scheduler has no workers: start some (dask worker {scheduler.address} --nthreads 1)\n"
     )
-    ran = run("analyze", "-q", "--cluster", "tcp://127.0.0.1:1", SAMPLES / "lossy.pcap")
-    assert ran.returncode == 71
-    assert ran.stderr.startswith("pcapflow: --cluster tcp://127.0.0.1:1: no scheduler answers there: ")
-    assert ran.stderr.count("\n") == 1
+    monkeypatch.setattr(executing, "_ANSWERS", 1)
+    with (
+        pytest.raises(WorkerError, match=r"--cluster tcp://127\.0\.0\.1:1: no scheduler answers there: ") as raised,
+        dask_executor("tcp://127.0.0.1:1"),
+    ):
+        pass
+    assert (raised.value.exit_status, str(raised.value).count("\n")) == (71, 0)
 
 
 def test_ctrl_c_ends_it_at_once(cluster: tuple[str, Any], tmp_path: Path) -> None:
