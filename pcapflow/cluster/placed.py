@@ -35,7 +35,8 @@ def upload(file: IO[bytes], url: str) -> None:
     """What is in a file, to a URL or a path that all machines share. Raises `OutputError`."""
     fs, path = file_system(url)
     try:
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if "file" in fs.protocol:  # objects lie in no folder
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         with fs.open(path, "wb", block_size=_WRITE_AT_ONCE) as out:
             shutil.copyfileobj(file, out, _WRITE_AT_ONCE)
     except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
