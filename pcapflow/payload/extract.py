@@ -210,11 +210,15 @@ def _on_one_line(parts: list[bytes]) -> None:
         parts[i] = b"".join(kept)
 
 
+_FEW_BYTES = 128
+"""Below that numpy's calls take longer than a look at each token."""
+
+
 def _starts(data: bytes, count: int, *, broken: bool) -> list[int]:
     """Where each token begins that makes an event: brackets, strings, numbers and literals, in order. data begins and ends outside tokens; broken: the
     events are those of its first tokens, so that their number proves nothing.
     """
-    if broken:
+    if broken or len(data) < _FEW_BYTES:
         return _starts_one_by_one(data, count)
     plain = data
     if b"\\" in plain:

@@ -414,3 +414,18 @@ def test_many_captures_side_by_side_are_read_by_any_number_of_workers(tmp_path: 
     one, two = (pipeline.run([str(tmp_path)], limits, pipeline.Options(workers=n)).summary for n in (1, 2))
     assert (one.run.workers, two.run.workers) == (1, 2)
     assert one.decode == two.decode
+
+
+@pytest.mark.parametrize("how", ["standard input", "a notebook's cell", "a thread"])
+def test_workers_start_wherever_python_runs(tmp_path: Path, how: str) -> None:
+    """Where there is no program that a process could import again: nobody tries to."""
+    path = busy(tmp_path / "x.pcap")
+    code = (
+        "from pcapflow import pipeline\n"
+        f"run = lambda: print(pipeline.run([{str(path)!r}], options=pipeline.Options(workers=2)).summary.run.workers)\n"
+        + {"a thread": "import threading\nt = threading.Thread(target=run); t.start(); t.join()\n"}.get(how, "run()\n")
+    )
+    if how == "a notebook's cell":  # as IPython does: text, in the name space of a __main__ that is no file
+        code = f"import types, sys; sys.modules['__main__'] = m = types.ModuleType('__main__'); exec(compile({code!r}, '<ipython-input-1>', 'exec'), m.__dict__)"
+    done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
