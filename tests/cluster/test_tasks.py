@@ -269,3 +269,9 @@ def test_small_blocks_and_limits_change_nothing(tmp_path: Path) -> None:
     path = str(busy(tmp_path / "x.pcap"))
     limits = replace(Limits(), block_packets=64)
     assert by_tasks([path], 3, limits=limits) == by_one([path], limits)
+
+
+def test_a_task_is_small(tmp_path: Path) -> None:
+    """It is sent to a scheduler, which warns of large ones."""
+    tasks = pcapflow.shards(busy(tmp_path / "x.pcap", connections=100, exchanges=2), 64)
+    assert max(len(pickle.dumps(task)) for task in tasks) < 20_000
