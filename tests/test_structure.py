@@ -118,6 +118,7 @@ MAY_IMPORT = {
         "capture.folders",
         "capture.source",
         "capture.trace",
+        "decode.shares",
         "report.documents",
         "report.sinks.parquet",
         "findings.listening",

@@ -12,11 +12,14 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from pcapflow import __version__, pipeline
 from pcapflow.budget import Ledger
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
 from pcapflow.cluster.kept import Keeper, Kept
+from pcapflow.decode.shares import BUCKETS
 from pcapflow.errors import UsageError, WorkerError
 from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
@@ -26,6 +29,7 @@ from pcapflow.shard import Part, Partial
 from pcapflow.sizes import typed_size
 from pcapflow.workers.division import sampled
 from pcapflow.workers.job import Job
+from pcapflow.zstd import zstd_compressed, zstd_decompressed
 
 RESULT_BYTES = 64 << 20
 """Of the records of all shards together, compressed, that results hold: whoever merges them has them in memory. More goes to a place that all reach."""
@@ -37,6 +41,8 @@ class Task(NamedTuple):
     """One shard of a run. A value, for `analyze_shard`."""
 
     job: Job
+    costs: bytes
+    """int64, compressed: see `Part.sampled`, which the job's has not; empty for none."""
     run: str
     """The run's name, which no other has."""
     spill: str
@@ -76,16 +82,18 @@ def plan(
         raise UsageError(f"{next(iter(paths))}: can be read once: shards read it each by itself")
     costs = found.costs if n > 1 and (found := sampled(names, limits, size)) is not None else None
     run = uuid.uuid4().hex
-    return [
-        Task(Job(list(paths), limits, limits, options, Part(i, n, costs), who, takes, separator, 0), run, spill.rstrip("/"))
-        for i in range(n)
-    ]
+    packed = zstd_compressed(costs.tobytes()) if costs is not None else b""
+    jobs = [Job(list(paths), limits, limits, options, Part(i, n), who, takes, separator, 0) for i in range(n)]
+    return [Task(job, packed, run, spill.rstrip("/")) for job in jobs]
 
 
 def analyze_shard(task: Task) -> ShardResult:
     """Do one. Raises `PcapflowError`: a capture that cannot be read; records that have no place; less memory here than the limits need."""
     began = time.perf_counter()
     job = task.job
+    if task.costs:
+        costs = np.frombuffer(zstd_decompressed(task.costs, BUCKETS * np.dtype(np.int64).itemsize), dtype=np.int64)
+        job = job._replace(part=job.part._replace(sampled=costs))
     _look_at_memory(job.limits.memory_limit)
     number, n = job.part.number, job.part.of
     url = f"{task.spill}/{task.run}-{number + 1}-of-{n}.entries" if task.spill else ""
