@@ -18,6 +18,8 @@ from pcapflow import pipeline
 from pcapflow import records as record_types
 from pcapflow.cluster.merging import gather
 from pcapflow.cluster.tasks import ShardResult, Task, analyze_shard, plan
+from pcapflow.entries import RECORD_TYPES, Kinds
+from pcapflow.errors import UsageError
 from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
 from pcapflow.report.documents import NdjsonWriter
@@ -34,6 +36,17 @@ def _paths(path: Path | Sequence[Path]) -> list[str]:
     return [os.fspath(path)] if isinstance(path, str | os.PathLike) else [os.fspath(p) for p in path]
 
 
+def _kinds(kinds: Iterable[str] | None) -> Kinds:
+    """Raises `UsageError` for one that there is not."""
+    if kinds is None:
+        return None
+    found = frozenset((kinds,) if isinstance(kinds, str) else kinds)
+    for kind in sorted(found):
+        if kind not in RECORD_TYPES and not kind.startswith("plugin."):
+            raise UsageError(f"kinds: {kind!r} is no type of record: {', '.join(RECORD_TYPES)} or plugin.NAME")
+    return found
+
+
 def analyze(path: Path | Sequence[Path], *, limits: Limits | None = None) -> Summary:
     """The summary of a capture, or of several that are one trace."""
     result = pipeline.run(_paths(path), limits)
@@ -47,6 +60,7 @@ def iter_records(
     path: Path | Sequence[Path], *, limits: Limits | None = None, kinds: Iterable[str] | None = None
 ) -> Iterator[record_types.AnyRecord]:
     """Every record as it completes, the summary last. kinds: types of records; `json` then gives each body of JSON as a record of its own, which stands in its exchange else. A reader that stops early stops the run."""
+    wanted = _kinds(kinds)
     lines: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE_RECORDS)
     stopped = threading.Event()
 
@@ -65,7 +79,7 @@ def iter_records(
 
     def work() -> None:
         try:
-            result = pipeline.run(_paths(path), limits, write=put_all, kinds=frozenset(kinds) if kinds is not None else None)
+            result = pipeline.run(_paths(path), limits, write=put_all, kinds=wanted)
             put(msgspec.json.encode(result.summary))
             put(result.account_error())
         except _Stopped:
@@ -98,9 +112,9 @@ def shards(
     spill: str = "",
 ) -> list[Task]:
     """The run of `analyze` and `iter_records` as n tasks for `analyze_shard`: values that can be pickled. Each reads all captures, and takes its own connections. kinds: types of records; records: whether there are
-    any; spill: a URL, or a path that all machines share, for records that are too many for results (64 MiB of all shards together, compressed).
+    any; spill: a URL, or a path that all machines share, for records that are too many for results (64 MiB divided by n, each at the most, compressed); what is there stays, so that results can be merged again.
     """
-    who = Who((frozenset(kinds) if kinds is not None else None,) if records else (), ())
+    who = Who((_kinds(kinds),) if records else (), ())
     return plan(_paths(path), n, limits or Limits(), pipeline.Options(), who, NdjsonWriter.separator, takes=records, spill=spill)
 
 

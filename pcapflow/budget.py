@@ -57,7 +57,7 @@ class Account:
         return True
 
     def reserve_or_borrow(self, n: int) -> bool:
-        """The same for what nobody can do without: in an account that is apart (`Ledger.leave`) it may have room of the others, where that is free."""
+        """The same for what nobody can do without: in an account that is apart (`Ledger.leave`) it may have room of the others, where that is free, to the end of the run."""
         ledger = self._ledger
         lender = ledger.lender
         more = max(self.used + n - self.limit, ledger.used + n - ledger.limit)

@@ -26,6 +26,7 @@ from pcapflow.capture.places import Places
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Reading, Trace
 from pcapflow.decode import dpkt_path
+from pcapflow.decode.selection import Selection
 from pcapflow.entries import Kinds
 from pcapflow.errors import AccountError
 from pcapflow.findings.advice import advise
@@ -146,6 +147,11 @@ def run(
         for sink in sinks:
             sink.summary(result.summary)
     return result
+
+
+def check(options: Options) -> None:
+    """Raises `UsageError` for what a run would refuse, before it begins."""
+    Selection(options.begin, options.end, options.filter, verify_checksums=options.verify_checksums)
 
 
 def work(job: Job, link: Link) -> Partial:

@@ -132,6 +132,7 @@ MAY_IMPORT = {
     "cli": VOCABULARY
     | {
         "cluster.executing",
+        "cluster.tasks",
         "cluster.separate",
         "workers.pool",
         "capture.interrupt",

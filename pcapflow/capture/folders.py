@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from sys import getsizeof
 
+from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.reader import Keep
 from pcapflow.capture.remote import objects_in
 from pcapflow.errors import CaptureError
@@ -23,10 +24,10 @@ def is_set(path: str) -> bool:
     return path.endswith("/") if is_url(path) else is_folder(path)
 
 
-def files_in(folder: str, keep: Keep) -> list[str]:
+def files_in(folder: str, keep: Keep, interrupt: Interrupt) -> list[str]:
     """The files in a directory, by name. keep: asked whether there is room for so many bytes that are kept of one."""
     if is_url(folder):
-        return objects_in(folder, keep, path_cost)
+        return objects_in(folder, keep, path_cost, interrupt)
     found: list[str] = []
     try:
         with os.scandir(folder) as entries:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pcapflow.budget import Account
 from pcapflow.capture.interrupt import Interrupt
@@ -30,6 +30,7 @@ _LOOKS_EVERY = 16
 _FINAL = (FileNotFoundError, PermissionError, ValueError)
 """What a second try would not mend."""
 _NO_RANGES = "cannot be read in ranges: the server does not offer them; fetch it first"
+_T = TypeVar("_T")
 Read = Callable[[int, int], bytes]
 """Reads the bytes from one place up to another."""
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "Last-Modified", "last_modified", "updated", "mtime")
@@ -53,18 +54,40 @@ def _said(problem: Exception) -> str:
     """The first line of what a library says."""
     text = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
     if isinstance(problem, FileNotFoundError):
-        return "there is no such object"
+        cause = problem.__cause__  # fsspec says so too of a web server that cannot be reached
+        return str(cause).strip().splitlines()[0] if isinstance(cause, OSError) and str(cause) else "there is no such object"
     return str(text).strip().splitlines()[0].rstrip(".")
 
 
-def _info(fs: Any, path: str, url: str) -> dict[str, Any]:
+def _info(fs: Any, path: str, url: str, interrupt: Interrupt) -> dict[str, Any]:
     """What the file system says of an object now."""
-    try:
+
+    def ask() -> dict[str, Any]:
         fs.invalidate_cache()
         found: dict[str, Any] = fs.info(path)
+        return found
+
+    try:
+        with interrupt.waiting():
+            return _tried(ask)
     except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
         raise CaptureError(url, f"cannot be opened: {_said(e)}", unreadable=True) from None
-    return found
+
+
+def _tried(ask: Callable[[], _T]) -> _T:
+    """What is asked for, as often as it takes. Raises what the last try raised."""
+    for again in range(_TRIES):
+        if again:
+            time.sleep(_PAUSE * 2 ** (again - 1))
+        try:
+            return ask()
+        except _FINAL as e:
+            if not isinstance(e.__cause__, OSError):
+                raise
+            problem: Exception = e  # a server that cannot be reached
+        except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
+            problem = e
+    raise problem
 
 
 def _version(info: dict[str, Any]) -> str:
@@ -78,16 +101,17 @@ def same(url: str, before: str, now: str) -> None:
         raise CaptureError(url, f"changed while it was read: it was {before}, and is {now}", unreadable=True)
 
 
-def objects_in(url: str, keep: Keep, cost: Any) -> list[str]:
+def objects_in(url: str, keep: Keep, cost: Callable[[str], int], interrupt: Interrupt) -> list[str]:
     """The objects under a prefix, which ends with a slash, by name. keep: asked whether there is room for so many bytes; cost: what a name takes."""
     fs, path = _opened(url)
     try:
-        listed = fs.ls(path, detail=True)
+        with interrupt.waiting():
+            listed = _tried(lambda: fs.ls(path, detail=True))
     except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
         raise CaptureError(url, f"cannot be read: {_said(e)}", unreadable=True) from None
     found = []
     for entry in listed:
-        if entry.get("type") != "directory" and entry.get("size") != 0:
+        if (entry.get("type") == "file" or (entry.get("islink") and fs.isfile(entry["name"]))) and entry.get("size") != 0:
             name = fs.unstrip_protocol(entry["name"])
             if not keep(cost(name)):
                 raise CaptureError(
@@ -129,21 +153,16 @@ class _Range:
         threading.Thread(target=self._fetch, args=(read, begin, end), daemon=True).start()
 
     def _fetch(self, read: Read, begin: int, end: int) -> None:
-        for again in range(_TRIES):
-            if again:
-                time.sleep(_PAUSE * 2 ** (again - 1))
-            try:
-                data = read(begin, end)
-            except _FINAL as e:
-                self.problem = e
-                break
-            except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
-                self.problem = e
-                continue
-            if len(data) == end - begin:
-                self.data, self.problem = data, None
-                break
-            self.problem = OSError(f"{end - begin} bytes were asked for, {len(data)} came")
+        def ask() -> bytes:
+            data = read(begin, end)
+            if len(data) != end - begin:
+                raise OSError(f"{end - begin} bytes were asked for, {len(data)} came")
+            return data
+
+        try:
+            self.data = _tried(ask)
+        except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
+            self.problem = e
         self._done.set()
 
     def wait(self, interrupt: Interrupt) -> bytes:
@@ -161,14 +180,18 @@ class Remote(Source):
     def __init__(self, url: str, interrupt: Interrupt, account: Account, memory_limit: int) -> None:
         """account: of what is read; memory_limit: of the run."""
         self._fs, self._path = _opened(url)
-        info = _info(self._fs, self._path, url)
+        info = _info(self._fs, self._path, url, interrupt)
         if info.get("type") == "directory":
             raise CaptureError(url, "is no object; a prefix that ends with / stands for the captures under it", unreadable=True)
         if info.get("size") is None or info.get("partial") is False:
             raise CaptureError(url, _NO_RANGES, unreadable=True)
         super().__init__(url, -1, int(info["size"]), interrupt, owned=False)
         self.version = _version(info)
-        self._read = _reader(self._fs, self._path)
+        try:
+            with interrupt.waiting():
+                self._read = _tried(lambda: _reader(self._fs, self._path))
+        except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
+            raise CaptureError(url, f"cannot be opened: {_said(e)}", unreadable=True) from None
         self._account = account
         self._most = max(_LEAST, min(_MOST, memory_limit // _PART))
         while self._most > _LEAST and not account.is_half_free(2 * self._most):
@@ -222,7 +245,7 @@ class Remote(Source):
         self._ask()
 
     def _same_as_before(self) -> None:
-        same(self.path, self.version, _version(_info(self._fs, self._path, self.path)))
+        same(self.path, self.version, _version(_info(self._fs, self._path, self.path, self._interrupt)))
 
     def close(self) -> None:
         """Done with it."""

@@ -55,7 +55,7 @@ def captures_in(folder: str, limits: Limits, ledger: Ledger, interrupt: Interrup
     """The captures in a directory, by name, and its other files."""
     captures: list[str] = []
     others: list[str] = []
-    for path in files_in(folder, ledger.blocks.reserve):
+    for path in files_in(folder, ledger.blocks.reserve, interrupt):
         probe = Input(path, 0)
         try:
             probe.open(limits, ledger, interrupt)
@@ -119,7 +119,7 @@ class Trace:
         for place, path in enumerate(paths):
             found = len(self._inputs)
             folder = path != STDIN and is_set(path)
-            names = files_in(path, self._keep) if folder else [path]
+            names = files_in(path, self._keep, self._interrupt) if folder else [path]
             for at, name in enumerate(names):
                 self._interrupt.check()
                 one = Input(name, len(self._inputs))

@@ -83,6 +83,7 @@ def analyze(
         {**run, "output": output, "as_json": as_json, "no_records": no_records, "top": top, "sections": sections, "memory": memory}
     )
     if cluster.separate:
+        load_sinks(run)  # says what is not installed
         raise errors.Finished(
             errors.first_of(cluster.run_separately(captures, *settings(run, looking(run)), kinds, {**run, "output": output}))
         )

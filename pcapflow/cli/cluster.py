@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -15,6 +16,7 @@ from pcapflow.cli.output import open_output, refuse_overwriting
 from pcapflow.errors import UsageError
 from pcapflow.files import is_url
 from pcapflow.limits import Limits
+from pcapflow.process_memory import address_limit
 
 if TYPE_CHECKING:
     from pcapflow.cluster.separate import Outcome, Separate
@@ -47,7 +49,7 @@ class Cluster:
         """Raises `UsageError` for options that do not go together."""
         self.address: str | None = given["cluster"]
         self.shards: int | None = given["shards"]
-        self.spill: str = given["spill"] or ""
+        self.spill: str = absolute(given["spill"] or "")
         self.separate: bool = given["separate"]
         self._workers: int | None = given["workers"]
         if self.separate:
@@ -60,8 +62,9 @@ class Cluster:
         for name, why in (
             ("html", "the page shows packets, which only the workers see"),
             ("process_limit", "a worker's memory is for its own options (dask worker --memory-limit)"),
+            ("simulate", "nothing is refused on purpose there"),
         ):
-            if given[name] is not None:
+            if given[name] not in (None, ()):
                 raise UsageError(f"--{name.replace('_', '-')} does not go with --cluster: {why}")
         if given["workers"] is not None:
             raise UsageError("--workers is for this machine; with --cluster it is --shards")
@@ -80,10 +83,11 @@ class Cluster:
     ) -> Result:
         """See `pipeline.run`."""
         from pcapflow.cluster.executing import analyze_on, dask_executor
+        from pcapflow.cluster.tasks import MOST
 
         assert self.address is not None
         with dask_executor(self.address) as cluster, _shown(quiet=quiet) as progress:
-            shards = self.shards or cluster.threads
+            shards = self.shards or min(cluster.threads, MOST)
             return analyze_on(
                 cluster.executor,
                 captures,
@@ -102,8 +106,10 @@ class Cluster:
         """One report a capture. given: where they go. Returns the statuses."""
         from pcapflow.cluster import separate
 
-        tasks = separate.plan(captures, bounds, options, kinds, given["output"] or "", given["parquet"] or "")
-        refuse_overwriting(captures, {f"-o {task.ndjson}:": task.ndjson for task in tasks if task.ndjson and not is_url(task.ndjson)})
+        tasks = separate.plan(captures, bounds, options, kinds, absolute(given["output"] or ""), absolute(given["parquet"] or ""))
+        refuse_overwriting(
+            [task.path for task in tasks], {f"-o {task.ndjson}:": task.ndjson for task in tasks if task.ndjson and not is_url(task.ndjson)}
+        )
         statuses: set[int] = set()
         with ExitStack() as stack:
             out = stack.enter_context(open_output(None))
@@ -126,12 +132,16 @@ class Cluster:
             from pcapflow.cluster.executing import dask_executor, done
 
             executor = stack.enter_context(dask_executor(self.address)).executor
-            yield from in_order(done(executor, separate.analyze_one, tasks, lambda task: task.path))
+            yield from in_order(done(executor, separate.analyze_one, tasks, lambda task: task.path, separate.lost))
             return
         from pcapflow.processors import processors
         from pcapflow.workers.pool import Kind, results
 
-        workers = min(self._workers or min(processors(), fitting_processes(tasks[0].limits.memory_limit) or len(tasks)), len(tasks))
+        workers = (
+            1
+            if address_limit() is not None
+            else min(self._workers or min(processors(), fitting_processes(tasks[0].limits.memory_limit) or len(tasks)), len(tasks))
+        )
         kind = Kind(separate.analyze_one, separate.lost, separate.clean_up_after)
         if workers == 1:
             yield from map(separate.analyze_one, tasks)
@@ -150,8 +160,15 @@ def in_order(some: Iterable[tuple[int, T]]) -> Iterator[T]:
             n += 1
 
 
+def absolute(path: str) -> str:
+    """A path that means the same in other folders; a URL, and nothing, as it is."""
+    return path if not path or is_url(path) else os.path.abspath(path)  # noqa: PTH100 - a path that ends with a slash, or is none
+
+
 def _refuse_with_separate(given: Mapping[str, Any]) -> None:
-    if given["output"] is None and given["parquet"] is None:
+    if given["output"] == "-" or given["parquet"] == "-":
+        raise UsageError("--separate writes a file for each capture: give a folder or a URL, not standard output")
+    if not (given["output"] or given["parquet"]) or "" in (given["output"], given["parquet"]):
         raise UsageError("--separate needs a place for the reports: -o DIR, --parquet DIR, or both")
     for name in ("as_json", "html", "har", "prometheus", "shards", "spill", "top", "sections", "memory", "no_records"):
         if given[name] not in (None, False):

@@ -9,6 +9,7 @@ import click
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command
 from pcapflow.cli.output import open_output, refuse_overwriting
+from pcapflow.errors import UsageError
 from pcapflow.terminal_text import plain
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ def diff(old: str, new: str, *, compare: str | None, as_json: bool, quiet: bool,
     between two equal runs is left out: times of the run, the process's memory, the version, folders of paths.
     """
     from pcapflow.check.captures import report_at
-    from pcapflow.files import begins_as_capture
+    from pcapflow.files import begins_as_capture, is_url
+
+    for path in (old, new):
+        if is_url(path):
+            raise UsageError(f"{path}: diff reads files; make a report of the URL first (pcapflow analyze --ndjson -o FILE), or fetch it")
 
     if not quiet:
         refuse_overwriting((old, new), {"the result": "-"})

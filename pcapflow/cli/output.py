@@ -16,7 +16,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pcapflow.errors import OutputError, UsageError
-from pcapflow.files import begins_as_capture, closing, discard, is_file, is_folder, is_there, place_of, put_in_place, temporary, write_all
+from pcapflow.files import (
+    begins_as_capture,
+    closing,
+    discard,
+    is_file,
+    is_folder,
+    is_there,
+    is_url,
+    place_of,
+    put_in_place,
+    temporary,
+    write_all,
+)
 from pcapflow.terminal_text import harmless_json
 
 _AT_ONCE = 64 << 10
@@ -172,6 +184,8 @@ def open_output(path: str | None) -> Iterator[Output]:
         yield output
         output.flush()
         return
+    if is_url(path):
+        raise OutputError(f"{path}: cannot be written: reports go to a URL with --separate alone; write a file, and copy it")
     number = descriptor(path)
     target = place_of(path) if number is None else Path(path)
     try:

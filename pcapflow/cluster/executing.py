@@ -61,8 +61,8 @@ def analyze_on(
         found = _shards_done(executor, tasks, progress)
         return gather(found, write=write if alone else None, take=None if alone else take, sinks=sinks)
     finally:
-        if spill:
-            remove(f"{tasks[0].spill}/{tasks[0].run}-*")
+        for task in tasks if spill else ():
+            remove(task.url)
 
 
 def _shards_done(executor: Executor, tasks: list[Task], progress: Progress | None) -> list[ShardResult]:
@@ -74,8 +74,10 @@ def _shards_done(executor: Executor, tasks: list[Task], progress: Progress | Non
     return found
 
 
-def done(executor: Executor, do: Callable[[_T], _R], tasks: Sequence[_T], name_of: Callable[[_T], str]) -> Iterator[tuple[int, _R]]:
-    """What came of each task, as it is done, with its place. The first that fails ends it: the others are cancelled."""
+def done(
+    executor: Executor, do: Callable[[_T], _R], tasks: Sequence[_T], name_of: Callable[[_T], str], lost: Callable[[_T], _R] | None = None
+) -> Iterator[tuple[int, _R]]:
+    """What came of each task, as it is done, with its place. The first that fails ends it: the others are cancelled; unless somebody says what comes of one that is lost."""
     futures: dict[Future[_R], int] = {}
     try:
         for place, task in enumerate(tasks):
@@ -86,6 +88,9 @@ def done(executor: Executor, do: Callable[[_T], _R], tasks: Sequence[_T], name_o
             try:
                 result = future.result()
             except (Exception, CancelledError) as e:  # noqa: BLE001 - said, with the task's name
+                if lost is not None:
+                    yield place, lost(tasks[place])
+                    continue
                 raise _failed(name_of(tasks[place]), e) from None
             del future
             yield place, result
@@ -100,7 +105,7 @@ def _failed(name: str, problem: BaseException) -> WorkerError:
         return WorkerError(f"{name}: {problem}", problem.exit_status)
     kind = type(problem).__name__
     if kind == "KilledWorker":
-        return WorkerError(f"{name}: the worker was killed at it, and so was another that tried it again, most likely for want of memory")
+        return WorkerError(f"{name}: the worker was killed at it, and so was each that tried it again, most likely for want of memory")
     if kind in ("BrokenProcessPool", "CancelledError", "FutureCancelledError"):
         return WorkerError(f"{name}: its process is gone ({kind})")
     said = str(problem).strip().splitlines()

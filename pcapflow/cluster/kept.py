@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import IO, NamedTuple
 
 from pcapflow.cluster.placed import file_system, upload
@@ -86,7 +86,10 @@ class Keeper:
         """All of them. Raises `WorkerError` where they are too many for the result, and there is no other place."""
         self._put()
         size = self._file.tell()
-        self._file.seek(0)
+        try:
+            self._file.seek(0)  # which writes what is not written yet
+        except OSError as e:
+            raise OutputError(f"a temporary file cannot be written: {e.strerror}") from None
         if size <= self._most:
             return Kept(self._file.read())
         if not self._url:
@@ -102,13 +105,10 @@ class Keeper:
 
 
 def remove(url: str) -> None:
-    """What was written to a place, or to those that begin with it where it ends with a star; whether or not there is something."""
-    fs, path = file_system(url)
-    try:
-        for name in fs.glob(path):
-            fs.rm_file(name)
-    except Exception:  # noqa: BLE001, S110 - the report is whole without
-        pass
+    """What was written to a place, whether or not there is something."""
+    with suppress(Exception):  # the report is whole without
+        fs, path = file_system(url)
+        fs.rm_file(path)
 
 
 def frames(kept: Kept) -> Iterator[Frame]:

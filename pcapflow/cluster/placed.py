@@ -6,16 +6,16 @@ Invariant: on an error nothing is there that was not before.
 
 from __future__ import annotations
 
-import os
+import io
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from pcapflow.errors import OutputError
-from pcapflow.files import discard, is_folder, is_url, place_of, put_in_place, temporary
+from pcapflow.files import closing, discard, is_folder, is_url, place_of, put_in_place, temporary
 
 _WRITE_AT_ONCE = 8 << 20
 
@@ -25,7 +25,7 @@ def file_system(url: str) -> tuple[Any, str]:
     try:
         import fsspec  # noqa: PLC0415 - an extra
 
-        fs, path = fsspec.core.url_to_fs(url if is_url(url) else f"file://{Path(url).absolute()}")
+        fs, path = fsspec.core.url_to_fs(url) if is_url(url) else (fsspec.filesystem("file"), str(Path(url).absolute()))
     except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
         raise OutputError(f"{url}: cannot be reached: {e}") from None
     return fs, path
@@ -37,10 +37,23 @@ def upload(file: IO[bytes], url: str) -> None:
     try:
         if "file" in fs.protocol:  # objects lie in no folder
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with fs.open(path, "wb", block_size=_WRITE_AT_ONCE) as out:
-            shutil.copyfileobj(file, out, _WRITE_AT_ONCE)
+        _copy(file, fs.open(path, "wb", block_size=_WRITE_AT_ONCE, autocommit=False))
     except Exception as e:  # noqa: BLE001 - whatever a library of a file system raises
         raise OutputError(f"{url}: cannot be written: {getattr(e, 'strerror', None) or e}") from None
+
+
+def _copy(file: IO[bytes], out: Any) -> None:
+    """All of it takes its place, or nothing: a stream of fsspec's that is closed takes it else, whatever happened."""
+    try:
+        shutil.copyfileobj(file, out, _WRITE_AT_ONCE)
+        out.close()
+    except BaseException:
+        with suppress(Exception):
+            out.close()
+        with suppress(Exception):
+            out.discard()
+        raise
+    out.commit()
 
 
 def folder_at(path: str) -> None:
@@ -64,21 +77,40 @@ def placed(target: str) -> Iterator[IO[bytes]]:
         fd, beside = temporary(tempfile.gettempdir() if remote else place.parent)
     except OSError as e:
         raise OutputError(f"{target}: cannot be written: {e.strerror}") from None
+    stream = _Stream(fd, target)
     try:
-        stream = os.fdopen(fd, "wb")
-        try:
+        with closing(stream):
             yield stream
-        finally:
-            stream.close()
+            stream.end()
         if remote:
             with beside.open("rb") as file:
                 upload(file, target)
             discard(beside)
         else:
             put_in_place(beside, place)
-    except OSError as e:
-        discard(beside)
-        raise OutputError(f"{target}: cannot be written: {e.strerror}") from None
     except BaseException:
         discard(beside)
         raise
+
+
+class _Stream(io.BufferedWriter):
+    """What is written to it and refused is said with the place that it was for."""
+
+    def __init__(self, fd: int, target: str) -> None:
+        super().__init__(io.FileIO(fd, "wb"))
+        self._target = target
+
+    def write(self, data: Any) -> int:
+        """See `io.BufferedWriter`."""
+        try:
+            return super().write(data)
+        except OSError as e:
+            raise OutputError(f"{self._target}: cannot be written: {e.strerror}") from None
+
+    def end(self) -> None:
+        """Nothing more is written."""
+        if not self.closed:
+            try:
+                self.flush()
+            except OSError as e:
+                raise OutputError(f"{self._target}: cannot be written: {e.strerror}") from None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
@@ -22,8 +23,8 @@ from pcapflow.capture.source import STDIN
 from pcapflow.capture.trace import captures_in
 from pcapflow.cluster.placed import folder_at, placed
 from pcapflow.entries import Kinds
-from pcapflow.errors import DAMAGED, NOT_A_CAPTURE, OUT_OF_MEMORY, CaptureError, PcapflowError, UsageError
-from pcapflow.files import remove_what_is_left
+from pcapflow.errors import DAMAGED, INTERNAL, NOT_A_CAPTURE, OUT_OF_MEMORY, CaptureError, PcapflowError, UsageError
+from pcapflow.files import is_url, remove_what_is_left
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.report.documents import NdjsonWriter
@@ -59,9 +60,11 @@ class Outcome(NamedTuple):
 
 def plan(captures: Sequence[str], limits: Limits, options: Options, kinds: Kinds, ndjson: str, tables: str) -> list[Separate]:
     """ndjson, tables: folders, made where there are none, or URLs; of each one of them is given at the least. Raises `PcapflowError`."""
+    pipeline.check(options)
+    options = replace(options, workers=1)  # several tasks at one time are as many
     tasks: dict[str, Separate] = {}
     for path in _expanded(captures, limits):
-        name = path.rpartition("/")[2]
+        name = (path.partition("?")[0] if is_url(path) else path).rpartition("/")[2]
         if name in tasks:
             raise UsageError(f"{path}: its report would take the place of that of {tasks[name].path}: both are called {name}")
         report = f"{ndjson.rstrip('/')}/{name}.ndjson" if ndjson else ""
@@ -96,6 +99,8 @@ def analyze_one(task: Separate) -> Outcome:
         return Outcome(task.path, e.exit_status, str(e))
     except MemoryError:
         return Outcome(task.path, OUT_OF_MEMORY, f"{task.path}: the process ran out of memory")
+    except Exception as e:  # noqa: BLE001 - one capture's defect is not the others'
+        return Outcome(task.path, INTERNAL, f"{task.path}: internal error: {type(e).__name__}: {e}; please report it with the capture")
     summary = result.summary
     status = DAMAGED if result.damaged else NOT_A_CAPTURE if result.nothing_decoded else 0
     drops = sum(one.count for one in summary.drops.by_reason.values())
@@ -109,12 +114,24 @@ def _sinks(task: Separate, stack: ExitStack) -> list[Sink]:
         return []
     from pcapflow.report.sinks.parquet import ParquetTables  # noqa: PLC0415 - an extra
 
-    folder_at(task.tables)
+    made: set[str] = set()
 
     def create(name: str) -> IO[bytes]:
+        folder_at(task.tables)
+        made.add(name)
         return stack.enter_context(placed(f"{task.tables}/{name}"))
 
+    stack.push(lambda kind, *_: _remove_later_tables(task.tables, made) if kind is None else None)  # when all have taken their places
     return [ParquetTables(create)]
+
+
+def _remove_later_tables(folder: str, made: set[str]) -> None:
+    """Of an earlier run that had more rows: `http.1.parquet` beside a new `http.parquet`."""
+    tables = {name.partition(".")[0] for name in made}
+    for path in () if is_url(folder) else Path(folder).glob("*.parquet"):
+        if path.name not in made and path.name.partition(".")[0] in tables and path.name.split(".")[1].isdecimal():
+            with suppress(OSError):
+                path.unlink()
 
 
 def _analyzed(task: Separate, writer: NdjsonWriter | None, sinks: list[Sink]) -> pipeline.Result:

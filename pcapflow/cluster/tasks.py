@@ -33,6 +33,8 @@ from pcapflow.zstd import zstd_compressed, zstd_decompressed
 
 RESULT_BYTES = 64 << 20
 """Of the records of all shards together, compressed, that results hold: whoever merges them has them in memory. More goes to a place that all reach."""
+_KILLED_AT = 0.95
+"""Of its limit, from which on Dask kills a worker."""
 MOST = 1024
 """Shards of one run: each decodes all packets, and whoever merges reads a piece of each at one time."""
 
@@ -47,6 +49,12 @@ class Task(NamedTuple):
     """The run's name, which no other has."""
     spill: str
     """Where records go that are too many for the result; empty for nowhere."""
+
+    @property
+    def url(self) -> str:
+        """Where its records go then; empty for nowhere."""
+        part = self.job.part
+        return f"{self.spill}/{self.run}-{part.number + 1}-of-{part.of}.entries" if self.spill else ""
 
     @property
     def name(self) -> str:
@@ -74,6 +82,9 @@ def plan(
     """The tasks of a run. n: shards; takes: whether somebody takes entries; separator: what stands between them. Raises `PcapflowError`: for captures too that cannot be read from here."""
     if not 1 <= n <= MOST:
         raise UsageError(f"{n} shards: give 1 to {MOST}")
+    if not paths:
+        raise UsageError("no captures were given")
+    pipeline.check(options)
     ledger = Ledger(limits)
     with Trace(paths, limits, ledger, Interrupt()) as trace:
         size = trace.size
@@ -96,8 +107,7 @@ def analyze_shard(task: Task) -> ShardResult:
         job = job._replace(part=job.part._replace(sampled=costs))
     _look_at_memory(job.limits.memory_limit)
     number, n = job.part.number, job.part.of
-    url = f"{task.spill}/{task.run}-{number + 1}-of-{n}.entries" if task.spill else ""
-    keeper = Keeper(job.separator, RESULT_BYTES // n, url)
+    keeper = Keeper(job.separator, RESULT_BYTES // n, task.url)
     try:
         partial = pipeline.work(job, keeper)
         kept = keeper.kept()
@@ -113,11 +123,13 @@ def _look_at_memory(memory_limit: int) -> None:
     from distributed import get_worker  # noqa: PLC0415 - there already
 
     try:
-        has = get_worker().memory_manager.memory_limit
+        worker = get_worker()
+        has, threads = worker.memory_manager.memory_limit, worker.state.nthreads
     except (ValueError, AttributeError):  # not in a task of Dask's
         return
-    needed = memory_limit + FIXED_BYTES
-    if has and has < needed:
+    needed = threads * (memory_limit + FIXED_BYTES)
+    if has and has * _KILLED_AT < needed:
+        at_once = f", of which it does {threads} at one time" if threads > 1 else ""
         raise WorkerError(
-            f"its worker may take {typed_size(has)}, and a shard takes up to {typed_size(needed)}: give workers more (dask worker --memory-limit), or a smaller --memory-limit"
+            f"its worker may take {typed_size(has)}, and a shard{at_once} takes up to {typed_size(memory_limit + FIXED_BYTES)}: give workers more (dask worker --memory-limit), or a smaller --memory-limit"
         )

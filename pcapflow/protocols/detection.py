@@ -13,6 +13,7 @@ from itertools import islice
 
 from pcapflow.budget import Account
 from pcapflow.drops import Drop, DropReason
+from pcapflow.protocols.first_bytes import MOST_BYTES, SHORT, FirstLine
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.layer import Came, Found, LayerFactory, Opening, before, behind
 from pcapflow.streams.conversation import Conversation, Events
@@ -20,12 +21,8 @@ from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, S
 
 NOTHING = ""
 """The form of a stream that is of no known protocol."""
-MOST_BYTES = 64 << 10
-"""A first line that is longer than this is none."""
 _PIECE_BYTES = 48
 """Kept of each segment beside its bytes."""
-_SHORT = 256
-_BLANK = b" \t\r\n"
 
 
 _Probe = tuple[Callable[[bytes | bytearray], str | None], bool]
@@ -81,7 +78,7 @@ class Forms:
             form = self.classify(first) or NOTHING
             if form and self.of[form].asks != form:
                 form = NOTHING
-            if len(first) <= _SHORT:
+            if len(first) <= SHORT:
                 self._known = first, form
         return form
 
@@ -97,35 +94,6 @@ class Forms:
             else:
                 high = middle
         return low
-
-
-class FirstLine:
-    """Whether a stream whose first bytes told nothing may tell something with more of them: so that a line that comes byte by byte is not looked at
-    again for each. A long one goes on as it began until it is no longer blank, it ends, or it is too long.
-    """
-
-    __slots__ = ("_blank",)
-
-    def __init__(self) -> None:
-        self._blank: bool | None = None
-        """Whether what is there is blank, or opens a container and is blank from there on; None where nobody looked."""
-
-    def copy(self) -> FirstLine:
-        """Another one that knows the same."""
-        other = FirstLine()
-        other._blank = self._blank
-        return other
-
-    def may_tell(self, stash: bytes | bytearray, more: bytes) -> bool:
-        """stash: what told nothing; more: what follows it."""
-        if len(stash) < _SHORT or len(stash) + len(more) >= MOST_BYTES:
-            return True
-        if self._blank is None:
-            self._blank = stash.strip(_BLANK) in (b"", b"{", b"[")
-        telling = bool(more.strip(_BLANK)) if self._blank else b"\n" in more or b"\r" in more
-        if telling:
-            self._blank = None
-        return telling
 
 
 _NOTHING_CAME = Came(0, 0, 0)
@@ -230,13 +198,15 @@ class _Before:
 class Detection:
     """One conversation's."""
 
-    __slots__ = ("_both", "_forms", "_services", "untouched")
+    __slots__ = ("_again", "_both", "_forms", "_services", "untouched")
 
     def __init__(self, services: Host, forms: Forms) -> None:
         self._services = services
         self._forms = forms
         self._both: tuple[_Side, _Side] | None = None
         """What is known of each direction; None while nothing had to be kept, which is so for the plain case to its end."""
+        self._again = False
+        """Events are looked at that were before."""
         self.untouched = True
         """No byte came yet."""
 
@@ -297,9 +267,11 @@ class Detection:
     ) -> Opening:
         """The other direction as it was when the packet came that told: what came later in these events is as if nobody had looked at it. An end before that is heard at that packet."""
         known.restore(self._account)
+        self._again = True  # what was refused is said already
         for event in before(events, told):
             self._take(conversation, direction, side, event)
             self._count(side, event)
+        self._again = False
         ended = [side.end._replace(packet=told)] if side.end is not None else []
         return _Before(side).opening([*ended, *behind(events, told - 1)], told)
 
@@ -374,7 +346,8 @@ class Detection:
         if not self._account.reserve(kept):
             held = len(side.stash) + len(more)
             drop = Drop(DropReason.HTTP_MEMORY, *self._account.refusal(), f"{held} bytes of a stream's first line")
-            self._services.drop(conversation, direction, drop, data.packet(-1), data.time(-1), data.start, held)
+            if not self._again:
+                self._services.drop(conversation, direction, drop, data.packet(-1), data.time(-1), data.start, held)
             self._search_from_now(side, data.packet(-1))
             return
         side.reserved += kept

@@ -12,7 +12,7 @@ import re
 from msgspec.structs import astuple
 
 from pcapflow.drops import Drop, DropReason
-from pcapflow.protocols.detection import MOST_BYTES, FirstLine
+from pcapflow.protocols.first_bytes import MOST_BYTES, FirstLine
 from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.json_begins import FRAMED_JSON, JSON, find_lines, next_head, probe
 from pcapflow.protocols.layer import Came, Found, Switch, skip_until, skipped, unread_came

@@ -53,7 +53,9 @@ class _Pool(Generic[T, R]):
         self._most = most
         self._next = 0
         self._again: list[int] = []
-        """Tasks whose process was killed while others ran."""
+        """Tasks whose process was killed once."""
+        self._tried: set[int] = set()
+        """The same, those that were given out again too."""
         self._ready: dict[int, R] = {}
         self._idle: list[Process] = []
         self._asked: dict[Process, int] = {}
@@ -100,11 +102,12 @@ class _Pool(Generic[T, R]):
 
     def _nobody_for(self, index: int) -> None:
         """A task whose process was killed: memory may be short. Those that are left are done one at a time, this one again; twice is enough."""
-        if self._most == 1:
+        self._most = 1
+        if index in self._tried:
             self._ready[index] = self._kind.lost(self._work[index])
         else:
+            self._tried.add(index)
             self._again.append(index)
-            self._most = 1
 
     def _wait(self) -> None:
         for key, _ in self._selector.select():

@@ -9,11 +9,12 @@ import os
 import pickle
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from pcapflow.errors import INTERRUPTED
+from pcapflow.errors import INTERNAL, INTERRUPTED
 from pcapflow.files import discard_all, write_all
 from pcapflow.workers.link import DONE, message, receive
 from pcapflow.workers.process import answers
@@ -30,6 +31,9 @@ def main(do: Callable[[Any], object]) -> None:
             write_all(out, message(DONE, pickle.dumps(result, pickle.HIGHEST_PROTOCOL)))
     except BrokenPipeError:
         os._exit(INTERRUPTED)
+    except BaseException:  # noqa: BLE001 - what it does catches what a task may raise
+        traceback.print_exc()
+        os._exit(INTERNAL)  # the thread that reads would stop Python's own end
 
 
 def _listen(asked: SimpleQueue[bytes]) -> None:

@@ -96,7 +96,7 @@ def test_a_task_that_kills_its_workers_is_an_error_that_names_its_shard(schedule
         list(done(workers.executor, slow.fill_memory, tasks[1:], name))
     assert (
         str(raised.value)
-        == "shard 2 of 2: the worker was killed at it, and so was another that tried it again, most likely for want of memory"
+        == "shard 2 of 2: the worker was killed at it, and so was each that tried it again, most likely for want of memory"
     )
 
 
@@ -173,8 +173,12 @@ def test_a_worker_with_too_little_memory_is_told_before(monkeypatch: pytest.Monk
     class Manager:
         memory_limit = 64 << 20
 
+    class State:
+        nthreads = 1
+
     class Worker:
         memory_manager = Manager()
+        state = State()
 
     monkeypatch.setattr(distributed, "get_worker", Worker)
     with pytest.raises(WorkerError, match="its worker may take 64MiB, and a shard takes up to 128MiB"):

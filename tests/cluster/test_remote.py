@@ -6,6 +6,8 @@ import http.server
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -251,9 +253,9 @@ def test_an_empty_object_is_no_capture(flaky: type[Flaky]) -> None:
 def test_names_under_a_prefix_are_bounded(flaky: type[Flaky]) -> None:
     for i in range(3):
         put(b"x", f"day/{i}.pcap")
-    assert objects_in("flaky://day/", lambda n: True, len) == [f"flaky:///day/{i}.pcap" for i in range(3)]
+    assert objects_in("flaky://day/", lambda n: True, len, Interrupt()) == [f"flaky:///day/{i}.pcap" for i in range(3)]
     with pytest.raises(CaptureError, match="holds too many captures"):
-        objects_in("flaky://day/", lambda n: False, len)
+        objects_in("flaky://day/", lambda n: False, len, Interrupt())
 
 
 # --- HTTP
@@ -352,3 +354,46 @@ def test_small_blocks_read_the_same(flaky: type[Flaky]) -> None:
         lines_and_summary(put((SAMPLES / "lossy.pcap").read_bytes()), limits)[0]
         == lines_and_summary(str(SAMPLES / "lossy.pcap"), limits)[0]
     )
+
+
+def test_what_is_asked_about_an_object_is_tried_again_too(flaky: type[Flaky], monkeypatch: pytest.MonkeyPatch) -> None:
+    url = put((SAMPLES / "lossy.pcap").read_bytes(), "lossy.pcap")
+    real, failures = Flaky.info, iter([True, True, False, True, False])
+
+    def info(self: Flaky, path: str, **more: Any) -> Any:
+        if next(failures, False):
+            raise OSError("503 slow down")
+        return real(self, path, **more)
+
+    monkeypatch.setattr(Flaky, "info", info)
+    assert lines_and_summary(url) == lines_and_summary(str(SAMPLES / "lossy.pcap"))
+
+
+def test_a_server_that_cannot_be_reached_is_no_missing_object() -> None:
+    done = launch("analyze", "-q", "http://127.0.0.1:1/x.pcap")
+    assert done.returncode == 3
+    assert "no such object" not in done.stderr
+    assert done.stderr.startswith("pcapflow: http://127.0.0.1:1/x.pcap: cannot be opened: Cannot connect to host")
+
+
+def test_an_interrupt_ends_it_while_a_server_says_nothing() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x.pcap"
+        started = subprocess.Popen([sys.executable, "-m", "pcapflow", "analyze", "-q", url], cwd=SAMPLES.parent, stderr=subprocess.PIPE)
+        server.settimeout(30)
+        connection, _ = server.accept()
+        with connection:
+            started.send_signal(signal.SIGINT)
+            assert started.communicate(timeout=20)[1].strip() == b""
+        assert started.returncode == 130
+
+
+@pytest.mark.parametrize("args", [("diff",), ("analyze", "-q", "-o", "memory://x/y")])
+def test_a_url_where_none_is_taken_is_one_line_that_says_so(args: tuple[str, ...]) -> None:
+    paths = ("s3://b/x.pcap", "s3://b/y.pcap") if args == ("diff",) else (SAMPLES / "lossy.pcap",)
+    done = launch(*args, *paths)
+    assert done.returncode in (2, 73)
+    assert done.stderr.count("\n") == 1
+    assert "URL" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -157,3 +158,79 @@ def test_each_is_a_task_of_a_cluster(cluster: tuple[str, Any], captures: Path, t
     assert done.returncode == 4
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["damaged", "ok", "ok", "ok"]
     assert said((out / "lossy.pcap.ndjson").read_text()) == said(launch("analyze", "-q", "--ndjson", captures / "lossy.pcap").stdout)
+
+
+def test_a_report_for_a_url_is_there_whole_or_the_one_before_it_stays(tmp_path: Path, bucket: Bucket) -> None:
+    from pcapflow.cluster.placed import upload
+
+    class Ends(io.BytesIO):
+        """Interrupted behind its first piece."""
+
+        def read(self, n: int | None = -1) -> bytes:
+            if self.tell():
+                raise KeyboardInterrupt
+            return super().read(n)
+
+    before, large = b"the one before", bytes(20 << 20)
+    (tmp_path / "x").write_bytes(before)
+    bucket.put("x", before)
+    for url in (f"file://{tmp_path}/x", f"{bucket.url}/x"):
+        with pytest.raises(KeyboardInterrupt):
+            upload(Ends(large), url)
+    assert (tmp_path / "x").read_bytes() == before
+    assert bucket.client.get_object(Bucket=bucket.name, Key="x")["Body"].read() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x"]
+    for url in (f"file://{tmp_path}/x", f"{bucket.url}/x", f"{bucket.url}/new"):
+        upload(io.BytesIO(large), url)
+    assert (tmp_path / "x").stat().st_size == len(large)
+    assert bucket.client.head_object(Bucket=bucket.name, Key="new")["ContentLength"] == len(large)
+
+
+@pytest.mark.parametrize("args", [("-o", ""), ("-o", "-"), ("--parquet", ""), ("-o", "r", "--parquet", "-")])
+def test_no_place_and_standard_output_are_no_place_for_reports(tmp_path: Path, args: tuple[str, ...]) -> None:
+    done = launch("analyze", "--separate", *args, SAMPLES / "lossy.pcap", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_task_is_one_process_and_a_filter_that_is_none_is_said_once(captures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    assert launch("analyze", "--separate", "--workers", 3, "-o", out, captures).returncode == 0
+    assert {json.loads(path.read_text().splitlines()[-1])["run"]["workers"] for path in out.iterdir()} == {1}
+    done = launch("analyze", "--separate", "--filter", "bad (", "-o", tmp_path / "other", captures)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_tables_of_an_earlier_larger_run_go_and_a_capture_that_is_none_leaves_no_folder(captures: Path, tmp_path: Path) -> None:
+    tables = tmp_path / "t"
+    (tables / "lossy.pcap").mkdir(parents=True)
+    for name in ("http.1.parquet", "http.12.parquet", "mine.1.parquet", "notes.txt"):
+        (tables / "lossy.pcap" / name).write_text("old")
+    (tmp_path / "bad.pcap").write_text("nothing")
+    assert launch("analyze", "--separate", "--parquet", tables, captures, tmp_path / "bad.pcap").returncode == 3
+    names = {path.name for path in (tables / "lossy.pcap").iterdir()}
+    assert {"http.parquet", "mine.1.parquet", "notes.txt"} <= names
+    assert not names & {"http.1.parquet", "http.12.parquet"}
+    assert not (tables / "bad.pcap").exists()
+
+
+def test_a_defect_at_one_capture_is_its_own(monkeypatch: pytest.MonkeyPatch, captures: Path, tmp_path: Path) -> None:
+    from pcapflow.cluster import separate
+    from pcapflow.limits import Limits
+    from pcapflow.options import Options
+
+    tasks = separate.plan([str(captures)], Limits(), Options(), None, str(tmp_path / "r"), "")
+    monkeypatch.setattr("pcapflow.pipeline.run", lambda *a, **k: 1 / 0)
+    outcome = separate.analyze_one(tasks[0])
+    assert outcome.status == 70
+    assert "internal error: ZeroDivisionError" in outcome.said
+    assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_the_query_of_a_url_is_not_in_a_reports_name() -> None:
+    from pcapflow.cluster import separate
+    from pcapflow.limits import Limits
+    from pcapflow.options import Options
+
+    (task,) = separate.plan(["https://h/x.pcap?X-Amz-Signature=secret"], Limits(), Options(), None, "memory://r", "")
+    assert task.ndjson == "memory://r/x.pcap.ndjson"

@@ -275,3 +275,24 @@ def test_a_task_is_small(tmp_path: Path) -> None:
     """It is sent to a scheduler, which warns of large ones."""
     tasks = pcapflow.shards(busy(tmp_path / "x.pcap", connections=100, exchanges=2), 64)
     assert max(len(pickle.dumps(task)) for task in tasks) < 20_000
+
+
+@pytest.mark.parametrize("name", ["sp[1]", "sp::x", "sp*"])
+def test_any_name_of_a_place_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(tasks_module, "RESULT_BYTES", 1000)
+    path, lines = busy(tmp_path / "x.pcap"), []
+    writer = NdjsonWriter(lambda line: lines.append(line))
+    with ThreadPoolExecutor(1) as executor:
+        analyze_on(executor, [str(path)], 2, write=writer.records, separator=writer.separator, spill=str(tmp_path / name))
+    assert b"".join(lines).splitlines() == by_one([str(path)])[0]
+    assert list((tmp_path / name).iterdir()) == []
+
+
+def test_arguments_that_are_none_are_said() -> None:
+    with pytest.raises(UsageError, match="no captures"):
+        pcapflow.shards([], 2)
+    with pytest.raises(UsageError, match="'nope' is no type of record"):
+        pcapflow.shards(SAMPLES / "lossy.pcap", 2, kinds=["nope"])
+    with pytest.raises(UsageError, match="'nope' is no type of record"):
+        list(pcapflow.iter_records(SAMPLES / "lossy.pcap", kinds="nope"))
+    assert len(pcapflow.shards(SAMPLES / "lossy.pcap", 2, kinds="gap")) == 2
