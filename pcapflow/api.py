@@ -18,7 +18,7 @@ from pcapflow import pipeline
 from pcapflow import records as record_types
 from pcapflow.cluster.merging import gather
 from pcapflow.cluster.tasks import ShardResult, Task, analyze_shard, plan
-from pcapflow.entries import RECORD_TYPES, Kinds
+from pcapflow.entries import RECORD_TYPES, Kinds, is_record_type
 from pcapflow.errors import UsageError
 from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
@@ -42,7 +42,7 @@ def _kinds(kinds: Iterable[str] | None) -> Kinds:
         return None
     found = frozenset((kinds,) if isinstance(kinds, str) else kinds)
     for kind in sorted(found):
-        if kind not in RECORD_TYPES and not kind.startswith("plugin."):
+        if not is_record_type(kind):
             raise UsageError(f"kinds: {kind!r} is no type of record: {', '.join(RECORD_TYPES)} or plugin.NAME")
     return found
 

@@ -8,6 +8,13 @@ OWNED_JSON = "json.exchange"
 """The kind of a record of JSON that stands in its exchange too: for those who name `json`."""
 RECORD_TYPES = ("http", "connection", "json", "gap", "drop", "conflict", "plugin")
 """What may be asked for; `plugin` for what any plug-in finds."""
+
+
+def is_record_type(name: str) -> bool:
+    """Whether it may be asked for."""
+    return name in RECORD_TYPES or name.startswith("plugin.")
+
+
 Kinds = frozenset[str] | None
 """Kinds of entries that somebody takes; None for all but what stands elsewhere already."""
 

@@ -145,7 +145,6 @@ class _Range:
     """Some bytes of an object, which a thread fetches."""
 
     def __init__(self, read: Read, begin: int, end: int) -> None:
-        self.size = end - begin
         self.data = b""
         self.problem: Exception | None = None
         self._done = threading.Event()

@@ -132,7 +132,7 @@ class Cluster:
             from pcapflow.cluster.executing import dask_executor, done
 
             executor = stack.enter_context(dask_executor(self.address)).executor
-            yield from in_order(done(executor, separate.analyze_one, tasks, lambda task: task.path, separate.lost))
+            yield from in_order(done(executor, separate.analyze_one, tasks, lambda task: task.path, separate.failed))
             return
         from pcapflow.processors import processors
         from pcapflow.workers.pool import Kind, results
@@ -180,7 +180,8 @@ def _refuse_with_separate(given: Mapping[str, Any]) -> None:
 def _line(outcome: Outcome) -> str:
     counted = ((outcome.packets, "packet"), (outcome.connections, "connection"), (outcome.requests, "request"), (outcome.drops, "drop"))
     said = ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for n, what in counted)
-    return f"{'damaged' if outcome.status else 'ok':8}{outcome.path}: {said}\n"
+    result = {0: "ok", errors.DAMAGED: "damaged"}.get(outcome.status, "unread")  # of a link type that is not supported
+    return f"{result:8}{outcome.path}: {said}\n"
 
 
 @contextmanager

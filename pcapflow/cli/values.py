@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pcapflow.budget import Ledger
-from pcapflow.entries import RECORD_TYPES
+from pcapflow.entries import RECORD_TYPES, is_record_type
 from pcapflow.limits import MOST
 from pcapflow.sizes import duration, moment, size
 from pcapflow.suggestions import did_you_mean
@@ -62,7 +62,7 @@ class RecordTypes(_NamesType):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
         names = [name.strip() for name in str(value).split(",")]
         for name in names:
-            if name not in RECORD_TYPES and not name.startswith("plugin."):
+            if not is_record_type(name):
                 self.fail(
                     f"{brief(name)} is no type of record: write {', '.join(RECORD_TYPES)} or plugin.NAME{did_you_mean(name, RECORD_TYPES)}",
                     param,

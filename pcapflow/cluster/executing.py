@@ -75,9 +75,13 @@ def _shards_done(executor: Executor, tasks: list[Task], progress: Progress | Non
 
 
 def done(
-    executor: Executor, do: Callable[[_T], _R], tasks: Sequence[_T], name_of: Callable[[_T], str], lost: Callable[[_T], _R] | None = None
+    executor: Executor,
+    do: Callable[[_T], _R],
+    tasks: Sequence[_T],
+    name_of: Callable[[_T], str],
+    failed: Callable[[_T, WorkerError], _R] | None = None,
 ) -> Iterator[tuple[int, _R]]:
-    """What came of each task, as it is done, with its place. The first that fails ends it: the others are cancelled; unless somebody says what comes of one that is lost."""
+    """What came of each task, as it is done, with its place. The first that fails ends it: the others are cancelled; unless somebody says what comes of one that failed."""
     futures: dict[Future[_R], int] = {}
     try:
         for place, task in enumerate(tasks):
@@ -88,10 +92,11 @@ def done(
             try:
                 result = future.result()
             except (Exception, CancelledError) as e:  # noqa: BLE001 - said, with the task's name
-                if lost is not None:
-                    yield place, lost(tasks[place])
-                    continue
-                raise _failed(name_of(tasks[place]), e) from None
+                problem = _failed(name_of(tasks[place]), e)
+                if failed is None:
+                    raise problem from None
+                yield place, failed(tasks[place], problem)
+                continue
             del future
             yield place, result
             del result

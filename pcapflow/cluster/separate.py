@@ -23,7 +23,7 @@ from pcapflow.capture.source import STDIN
 from pcapflow.capture.trace import captures_in
 from pcapflow.cluster.placed import folder_at, placed
 from pcapflow.entries import Kinds
-from pcapflow.errors import DAMAGED, INTERNAL, NOT_A_CAPTURE, OUT_OF_MEMORY, CaptureError, PcapflowError, UsageError
+from pcapflow.errors import DAMAGED, INTERNAL, NOT_A_CAPTURE, OUT_OF_MEMORY, CaptureError, PcapflowError, UsageError, WorkerError
 from pcapflow.files import is_url, remove_what_is_left
 from pcapflow.limits import Limits
 from pcapflow.options import Options
@@ -159,6 +159,11 @@ def _analyzed(task: Separate, writer: NdjsonWriter | None, sinks: list[Sink]) ->
 def lost(task: Separate) -> Outcome:
     """Of one whose process was killed."""
     return Outcome(task.path, OUT_OF_MEMORY, f"{task.path}: its process was killed, most likely for want of memory")
+
+
+def failed(task: Separate, problem: WorkerError) -> Outcome:
+    """Of one that a cluster could not do; problem: which names it."""
+    return Outcome(task.path, problem.exit_status, str(problem))
 
 
 def clean_up_after(task: Separate) -> None:

@@ -234,3 +234,34 @@ def test_the_query_of_a_url_is_not_in_a_reports_name() -> None:
 
     (task,) = separate.plan(["https://h/x.pcap?X-Amz-Signature=secret"], Limits(), Options(), None, "memory://r", "")
     assert task.ndjson == "memory://r/x.pcap.ndjson"
+
+
+def test_a_task_that_a_cluster_could_not_do_is_said_as_it_is_and_the_others_go_on(captures: Path, tmp_path: Path) -> None:
+    """Not every failure is a process that was killed."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from pcapflow.cluster import separate
+    from pcapflow.cluster.executing import done
+    from pcapflow.limits import Limits
+    from pcapflow.options import Options
+
+    def analyze(task: separate.Separate) -> separate.Outcome:
+        if task.path.endswith("lossy.pcap"):
+            raise ModuleNotFoundError("No module named 'pcapflow'")
+        return separate.analyze_one(task)
+
+    tasks = separate.plan([str(captures)], Limits(), Options(), None, str(tmp_path / "r"), "")
+    with ThreadPoolExecutor(1) as executor:
+        found = dict(done(executor, analyze, tasks, lambda task: task.path, separate.failed))
+    assert [found[place].status for place in range(3)] == [0, 71, 0]
+    assert found[1].said == f"{captures}/lossy.pcap: ModuleNotFoundError: No module named 'pcapflow'"
+
+
+def test_a_capture_of_a_link_type_that_is_not_supported_is_not_called_damaged(tmp_path: Path) -> None:
+    data = bytearray((SAMPLES / "lossy.pcap").read_bytes())
+    data[20:24] = (250).to_bytes(4, "little" if data[:1] == b"\xd4" or data[:1] == b"\x4d" else "big")
+    (tmp_path / "x.pcap").write_bytes(data)
+    done = launch("analyze", "--separate", "-o", tmp_path / "r", tmp_path / "x.pcap")
+    assert done.returncode == 3
+    assert done.stdout.startswith(f"unread  {tmp_path}/x.pcap: 500 packets")
+    assert "is not supported" in done.stderr
