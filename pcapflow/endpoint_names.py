@@ -50,3 +50,10 @@ def url_of(host: str | None, target: str) -> str:
     if host is None or _ORIGIN.match(target) is not None or not target.startswith("/"):
         return target[: 2 * LONGEST]
     return f"http://{host}{target}"[: 2 * LONGEST]
+
+
+def whole_url(method: str, target: str, host: str | None) -> str:
+    """What a request asks for, of a target in any of the four forms (RFC 9112 section 3.2)."""
+    if method == "CONNECT" or host is None or _ORIGIN.match(target):
+        return target
+    return f"http://{host}/" if target == "*" else f"http://{host}{target}"

@@ -13,7 +13,7 @@ from pcapflow.errors import UsageError
 from pcapflow.memory_scale import bounds_under
 from pcapflow.terminal_text import brief
 
-KIB, MIB = 1 << 10, 1 << 20
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SECOND, MILLISECOND = 1_000_000_000, 1_000_000
 
 
@@ -250,12 +250,7 @@ class Limits:
         "the connection's `tls` says nothing of that side",
         "the first message of a TLS handshake, each way; with post-quantum keys a few KiB",
     )
-    http_total: int = _limit(
-        16 * MIB,
-        "bytes",
-        "drop `http_memory`",
-        "the account of partial heads and of requests that wait",
-    )
+    http_total: int = _limit(16 * MIB, "bytes", "drop `http_memory`", "the account of partial heads and of requests that wait")
     content_max_bytes: int = _limit(
         1024 * MIB,
         "bytes",
@@ -274,12 +269,7 @@ class Limits:
         "the ratio begins to count",
         "small bodies may repeat themselves; a body of so many bytes costs no more than some hundred times what its packets take",
     )
-    content_total: int = _limit(
-        16 * MIB,
-        "bytes",
-        "drop `content_memory`",
-        "the account of decompressors: about 350 at one time",
-    )
+    content_total: int = _limit(16 * MIB, "bytes", "drop `content_memory`", "the account of decompressors: about 350 at one time")
     json_slice: int = _limit(
         16 * KIB,
         "bytes",
@@ -317,12 +307,7 @@ class Limits:
         "drop `json_value_too_large`; the next value is read",
         "one value that `extract` gives, which must be kept until it is whole",
     )
-    json_total: int = _limit(
-        16 * MIB,
-        "bytes",
-        "drop `json_memory`",
-        "the account of parsers: unfinished slices and scalars",
-    )
+    json_total: int = _limit(16 * MIB, "bytes", "drop `json_memory`", "the account of parsers: unfinished slices and scalars")
     output_total: int = _limit(
         16 * MIB,
         "bytes",
@@ -350,8 +335,20 @@ class Limits:
     gap_fill_max_bytes: int = _limit(
         256 * MIB,
         "bytes",
-        "further gaps are not filled, and a warning says how many bytes are left out",
-        "what `follow --gap-fill` writes for missing bytes in all: a capture of some KiB can miss gigabytes",
+        "further gaps are not filled, and a warning says how many bytes are left out; a body ends there",
+        "what `follow --gap-fill` writes for missing bytes in all, and `bodies --gaps fill` for those of one body: a capture of some KiB can miss gigabytes",
+    )
+    bodies_max_files: int = _limit(
+        10_000,
+        "files",
+        "further bodies are left out, and `index.ndjson` and a line say so",
+        "files that `bodies -o` writes: what a folder is still listed with",
+    )
+    bodies_max_bytes: int = _limit(
+        16 * GIB,
+        "bytes",
+        "further bodies are left out, and `index.ndjson` and a line say so",
+        "what `bodies` writes in all: a small capture of compressed zeros can hold a disk of them",
     )
     har_body_max_bytes: int = _limit(
         64 * KIB,

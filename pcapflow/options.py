@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from pcapflow.body_options import NOTHING_MORE, Looking
+from pcapflow.conditions import Conditions
 from pcapflow.header_options import NO_HEADERS, Headers
 from pcapflow.policy import Policy, VlanKey
 
@@ -34,6 +35,8 @@ class Options(msgspec.Struct, frozen=True):
     """What to look for in bodies, beside the JSON in those that say so."""
     headers: Headers = NO_HEADERS
     """Which fields of messages are recorded, and whether secrets are shown."""
+    where: Conditions | None = None
+    """Which exchanges have a record, in whatever form; None for all. What is counted covers all of them."""
     packets: int | None = None
     """How many packets are read; None for all."""
     process_limit: int | None = None

@@ -289,7 +289,7 @@ def wanted(
     writer: Writer | None, sinks: Sequence[Sink], options: Options, listeners: Sequence[Listener] = (), follow: Picking | None = None
 ) -> Who:
     """Who wants what of a run."""
-    return Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks, options)), follow)
+    return Who(kinds_wanted(writer, sinks), (*listeners, *_exchanges(sinks, options)), options.where, follow)
 
 
 def is_alone(writer: Writer, who: Who) -> bool:
@@ -300,7 +300,7 @@ def is_alone(writer: Writer, who: Who) -> bool:
 def _exchanges(sinks: Sequence[Sink], options: Options) -> list[Listener]:
     """Who keeps exchanges whole, where a sink wants that."""
     makers = {sink.own: maker for sink in sinks if (maker := sink.maker()) is not None}
-    return [Exchanges(makers, options.headers)] if makers else []
+    return [Exchanges(makers, options.headers, options.where)] if makers else []
 
 
 @contextmanager

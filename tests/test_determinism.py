@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from pcapflow import pipeline
 from pcapflow.body_options import Looking
+from pcapflow.conditions import Conditions
 from pcapflow.errors import CaptureError
-from pcapflow.findings.extract import VALUE, Conditions, Extraction
+from pcapflow.findings.extract import VALUE, Extraction
 from pcapflow.findings.names import REST, NamedCounts
 from pcapflow.limits import KIB, MIB, MOST, Limits
 from pcapflow.report.sinks.har import Har

@@ -21,8 +21,9 @@ import pytest
 import pcapflow
 from pcapflow import pipeline, plugin_loading, plugins
 from pcapflow.check.comparing import compare
+from pcapflow.conditions import Conditions
 from pcapflow.drops import DropReason
-from pcapflow.findings.extract import VALUE, Conditions, Extraction
+from pcapflow.findings.extract import VALUE, Extraction
 from pcapflow.limits import KIB, Limits
 from pcapflow.payload import registry as payload_registry
 from pcapflow.plugin_loading import Point

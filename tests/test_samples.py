@@ -15,7 +15,8 @@ import pytest
 
 from pcapflow import pipeline
 from pcapflow.body_options import Looking
-from pcapflow.findings.extract import VALUE, Conditions, Extraction
+from pcapflow.conditions import Conditions
+from pcapflow.findings.extract import VALUE, Extraction
 from pcapflow.limits import Limits
 from pcapflow.report.sinks.values import ValueLines
 from tests.conftest import Run

@@ -16,6 +16,8 @@ PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 VOCABULARY = {
     "entries",
+    "body_entries",
+    "conditions",
     "exchanges",
     "json_problems",
     "plugin_loading",
@@ -69,6 +71,7 @@ MAY_IMPORT = {
         "payload.body",
         "payload.content",
         "payload.extract",
+        "payload.pretty",
         "payload.registry",
         "payload.tap",
         "payload.wanted",
@@ -153,6 +156,8 @@ MAY_IMPORT = {
         "report.documents",
         "report.schema",
         "report.sinks.base",
+        "report.sinks.bodies",
+        "findings.body_pieces",
         "report.sinks.har",
         "report.sinks.html",
         "report.sinks.parquet",

@@ -12,6 +12,7 @@ import click
 
 from pcapflow import __version__
 from pcapflow.cli.analyze import analyze
+from pcapflow.cli.bodies import bodies
 from pcapflow.cli.check import check
 from pcapflow.cli.diff import diff
 from pcapflow.cli.errors import exit_with
@@ -28,6 +29,7 @@ Examples:
   pcapflow analyze --ndjson trace.pcap | jq .       one record a line
   pcapflow follow trace.pcap --connection 22        the bytes of one connection
   pcapflow extract 'items[].id' trace.pcap          values out of its JSON
+  pcapflow bodies trace.pcap -o bodies              message bodies, a file each
   pcapflow check fixtures/*.pcap                    captures as CI fixtures
 """
 
@@ -49,7 +51,7 @@ def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
 
 
-for _command in (analyze, check, diff, extract, follow, protocols, report_schema):
+for _command in (analyze, bodies, check, diff, extract, follow, protocols, report_schema):
     cli.add_command(_command)
 
 

@@ -11,7 +11,7 @@ from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
 from pcapflow.cli.cluster import Cluster, cluster_options
 from pcapflow.cli.help import Command, capture_arguments
-from pcapflow.cli.options import finish, looking, looking_options, run_options, settings, workers_option
+from pcapflow.cli.options import finish, looking, looking_options, run_options, settings, where_option, workers_option
 from pcapflow.cli.output import Output, ReaderLeft, open_output
 from pcapflow.cli.sinks import load_sinks, open_sinks, refuse_clashes, sink_options
 from pcapflow.cli.values import SECTIONS, RecordTypes, Sections
@@ -42,6 +42,7 @@ Examples:
     default=None,
     help="Only records of those types; `json` then is each body of JSON by itself too, beside its exchange.",
 )
+@where_option("Only records of HTTP exchanges that meet all conditions; what is counted covers all")
 @click.option("--no-records", is_flag=True, help="With --json: leave the array of records out.")
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the report to FILE, which appears when it is whole."
@@ -60,6 +61,7 @@ def analyze(
     as_json: bool,
     ndjson: bool,
     kinds: frozenset[str] | None,
+    where: str,
     no_records: bool,
     output: str | None,
     top: int | None,
@@ -79,6 +81,12 @@ def analyze(
         raise click.UsageError("--records goes with --json or --ndjson, and not with --no-records")
     if (as_json or ndjson) and (top is not None or sections is not None or memory):
         raise click.UsageError("--top, --section and --memory are for the summary at a terminal: not with --json or --ndjson")
+    if where and not (as_json or ndjson or any(run.get(sink) for sink in ("har", "html", "parquet"))):
+        raise click.UsageError("--where chooses records: it goes with --json, --ndjson, --har, --html or --parquet")
+    if where and kinds is not None and kinds != {"http"}:
+        raise click.UsageError("--where chooses exchanges: --records can name http alone with it")
+    kinds = frozenset(("http",)) if where else kinds
+    run["where"] = where
     cluster = Cluster(
         {**run, "output": output, "as_json": as_json, "no_records": no_records, "top": top, "sections": sections, "memory": memory}
     )

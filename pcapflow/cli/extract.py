@@ -11,7 +11,7 @@ from pcapflow.body_options import Looking
 from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
-from pcapflow.cli.options import finish, run_options, settings, workers_option
+from pcapflow.cli.options import finish, run_options, settings, where_option, workers_option
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.cli.sinks import refuse_one_place_twice
 
@@ -28,8 +28,7 @@ Examples:
 @click.command(cls=Command, epilog=_EXAMPLES, short_help="JSON values out of the bodies.")
 @click.argument("path")
 @capture_arguments()
-@click.option("--where", "conditions", metavar="KEY=VALUE,...", default="",
-              help="Only bodies of exchanges with that method, host, status (2xx), path (/v1/*) or source (request, response, raw).")  # fmt: skip
+@where_option("Only bodies of exchanges that meet all conditions")
 @click.option("--with-source", is_flag=True, help="Wrap each value in an object that says where it is from.")
 @click.option(
     "--drops",
@@ -48,7 +47,7 @@ def extract(
     path: str,
     captures: tuple[str, ...],
     *,
-    conditions: str,
+    where: str,
     with_source: bool,
     drops: str | None,
     sniff_json: bool,
@@ -63,12 +62,13 @@ def extract(
     """
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
-    from pcapflow.findings.extract import VALUE, Conditions, Extraction
+    from pcapflow.conditions import Conditions
+    from pcapflow.findings.extract import VALUE, Extraction
     from pcapflow.report.sinks.values import ValueLines
 
     refuse_one_place_twice({"the output": output or "-", "--drops": drops})
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
-    extraction = Extraction(path, Conditions.parse(conditions), with_source=with_source)
+    extraction = Extraction(path, Conditions.parse(where), with_source=with_source)
     bounds, options = settings(run, Looking(sniff=sniff_json))
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))

@@ -33,7 +33,7 @@ GROUPS = {
         "raw",
         "gap_fill",
     ),
-    "What is looked at": ("expression", "begin", "end", "packets", "tunnels", "vlan_key", "verify_checksums"),
+    "What is looked at": ("where", "expression", "begin", "end", "packets", "tunnels", "vlan_key", "verify_checksums"),
     "What is looked for in messages": ("headers", "show_secrets", "sniff_json", "hash_bodies", "duplicate_keys", "shapes"),
     "Memory and limits": (
         "memory_limit",

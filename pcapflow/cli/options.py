@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from pcapflow.pipeline import Options, Result
 
 _DEFAULTS = Limits()
+KEYS = ("method", "host", "path", "status", "type", "side", "connection", "exchange", "min-duration")
+"""Of `conditions`, which is imported late; a test holds them equal."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
+def limit_option(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _Command]:
+    """Adds an option that sets a limit."""
     default = getattr(_DEFAULTS, name)
     shown = show_size(default) if isinstance(kind, Size) else f"{default / 1e9:g}s" if isinstance(kind, Duration) else str(default)
     return click.option(flag, name, type=kind, default=None, help=f"{text}  [default: {shown}]")
@@ -33,13 +36,13 @@ def _limit(flag: str, name: str, kind: Any, text: str) -> Callable[[_Command], _
 
 _OPTIONS = (
     click.option("-q", "--quiet", is_flag=True, help="No progress bar; of check, one line a capture."),
-    _limit("--memory-limit", "memory_limit", Size(), "Bound on everything that is kept."),
-    _limit("--ring-size", "ring_size", Size(), "Bound on what one stream holds behind its holes."),
-    _limit("--ring-ranges", "ring_ranges", click.IntRange(1), "Disjoint ranges that one stream holds behind its holes."),
-    _limit("--max-connections", "max_connections", click.IntRange(1), "Connections tracked at one time."),
-    _limit("--gap-timeout", "gap_timeout", Duration(), "Capture time that data waits behind a hole."),
-    _limit("--idle-timeout", "idle_timeout", Duration(), "Silence after which a connection is over."),
-    _limit("--block-size", "block_size", Size(), "Bytes read at one time; changes nothing but memory and speed."),
+    limit_option("--memory-limit", "memory_limit", Size(), "Bound on everything that is kept."),
+    limit_option("--ring-size", "ring_size", Size(), "Bound on what one stream holds behind its holes."),
+    limit_option("--ring-ranges", "ring_ranges", click.IntRange(1), "Disjoint ranges that one stream holds behind its holes."),
+    limit_option("--max-connections", "max_connections", click.IntRange(1), "Connections tracked at one time."),
+    limit_option("--gap-timeout", "gap_timeout", Duration(), "Capture time that data waits behind a hole."),
+    limit_option("--idle-timeout", "idle_timeout", Duration(), "Silence after which a connection is over."),
+    limit_option("--block-size", "block_size", Size(), "Bytes read at one time; changes nothing but memory and speed."),
     click.option(
         "--overload",
         type=click.Choice(["gap", "drop"]),
@@ -137,6 +140,13 @@ def looking(given: Mapping[str, Any]) -> Looking:
     return Looking(sniff=given["sniff_json"], hashes=given["hash_bodies"], duplicate_keys=given["duplicate_keys"], shapes=given["shapes"])
 
 
+def where_option(text: str) -> Callable[[_Command], _Command]:
+    """Adds conditions on exchanges (`conditions`); text: what they do in the command."""
+    return click.option(
+        "--where", metavar="KEY=VALUE,...", default="", help=f"{text} (docs/bodies.md): {', '.join(f'{key}=' for key in KEYS)}."
+    )
+
+
 def workers_option(command: _Command) -> _Command:
     """Adds how many processes share a run, for commands whose runs can be shared."""
     return click.option(
@@ -174,6 +184,7 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
     if given["json_parser"] == "ijson":
         bounds = replace(bounds, json_whole_max_bytes=1)
     from pcapflow import pipeline
+    from pcapflow.conditions import Conditions
 
     return bounds, pipeline.Options(
         looking=looking,
@@ -186,6 +197,7 @@ def settings(given: Mapping[str, Any], looking: Looking = NOTHING_MORE) -> tuple
         begin=given["begin"],
         end=given["end"],
         verify_checksums=given["verify_checksums"],
+        where=Conditions.parse(given["where"]) if given.get("where") else None,
         packets=given["packets"],
         process_limit=given["process_limit"],
         simulate=dict(given["simulate"]),

@@ -19,6 +19,7 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.entries import OWNED_JSON, takes
 from pcapflow.findings.answers import table_bytes
 from pcapflow.findings.bodies import Bodies, count_json
+from pcapflow.findings.chosen import exchange_meant
 from pcapflow.findings.ends import LatestEnds
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.losses import conflict_record, gap_record
@@ -82,7 +83,8 @@ class Collector:
         self._bodies = Bodies(limits, ledger, looking, self._listeners)
         self._follow = who.follow
         self.by_packet = any(one.by_packet for one in self._listeners)
-        self.by_exchange = any(one.by_exchange for one in self._listeners)
+        self._where = who.where
+        self.by_exchange = who.where is not None or any(one.by_exchange for one in self._listeners)
         self.wants_records = take is not None
         self._sorter = RecordSorter(ledger.output, take) if take is not None else None
         self._add = self._sorter.add if self._sorter is not None else _nowhere
@@ -314,6 +316,10 @@ class Collector:
         self._http.bodies.complete += answer.uses
         if answer.json is not None:
             self.json_body(answer.json, answer.uses)
+
+    def takes(self, connection: int, exchange: Exchange) -> bool:
+        """See `Host`."""
+        return self._where is None or exchange_meant(self._where, connection, exchange)
 
     def http(self, packet: int, record: records.Http) -> None:
         """See `Host`."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pcapflow.budget import Share
+from pcapflow.conditions import Conditions
 from pcapflow.drops import Drop
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
+from pcapflow.findings.chosen import exchange_meant
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.header_options import Headers
 from pcapflow.messages import Body, Request, Response
@@ -29,6 +31,8 @@ _KEPT_OVERHEAD = 1400
 
 class _Kept:
     """Listens to one body: its first bytes, and what was lost of them."""
+
+    as_sent = False
 
     def __init__(self, most: int, share: Share, ts: int) -> None:
         """most: bytes to keep; ts: when the message's first byte was captured (ns)."""
@@ -60,7 +64,7 @@ class _Kept:
         self.reserved += room
         self._text += data[:room]
 
-    def gap(self) -> None:
+    def gap(self, n: int) -> None:
         """See `BodyListener`."""
         if self._open:
             self._notes.append(f"bytes are missing behind byte {self._size}")
@@ -93,8 +97,9 @@ class Exchanges(Listener):
     looks_at_all = True
     keeps_heads = True
 
-    def __init__(self, makers: Mapping[str, Callable[[ExchangeFound], bytes]], headers: Headers) -> None:
-        """makers: what makes a line of an exchange, by the kind of its entries; headers: whether secrets are shown."""
+    def __init__(self, makers: Mapping[str, Callable[[ExchangeFound], bytes]], headers: Headers, where: Conditions | None = None) -> None:
+        """makers: what makes a line of an exchange, by the kind of its entries; headers: whether secrets are shown; where: which exchanges, None for all."""
+        self._where = where
         self._makers = makers
         self._all = Headers("all", secrets=headers.secrets)
         self._bodies: dict[tuple[object, str], _Kept] = {}
@@ -120,9 +125,10 @@ class Exchanges(Listener):
         """See `Listener`."""
         assert isinstance(exchange, Exchange)
         asked, answered = (self._bodies.pop((exchange, side), None) for side in ("client", "server"))
-        found = _found(connection, exchange, (asked, answered), self._all)
-        for kind, make in self._makers.items():
-            self._run.entry(packet, connection, kind, make(found), _RANK, exchange.index)
+        if self._where is None or exchange_meant(self._where, connection, exchange):
+            found = _found(connection, exchange, (asked, answered), self._all)
+            for kind, make in self._makers.items():
+                self._run.entry(packet, connection, kind, make(found), _RANK, exchange.index)
         for kept in (asked, answered):
             if kept is not None:
                 self._share.give(kept.reserved)

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from pcapflow.budget import Ledger
+from pcapflow.conditions import Conditions
 from pcapflow.drops import Drop
 from pcapflow.entries import Kinds
 from pcapflow.findings.follow import Picking
@@ -81,6 +82,8 @@ class Who(msgspec.Struct, frozen=True):
     kinds: tuple[Kinds, ...] = ()
     """Of records, what each takes who takes some."""
     listeners: Sequence[Listener] = ()
+    where: Conditions | None = None
+    """Which exchanges have a record; None for all."""
     follow: Picking | None = None
     """One connection alone is looked at, and its bytes are handed on."""
 

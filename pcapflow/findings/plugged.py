@@ -26,6 +26,8 @@ _Found = tuple[str, str, bytes, Where]
 class _Reader:
     """One body."""
 
+    as_sent = False
+
     def __init__(self, name: str, body: plugins.Body | None, origin: BodyOrigin, over: Callable[[_Reader, bytes | None], None]) -> None:
         self.name = name
         self.origin = origin
@@ -48,7 +50,7 @@ class _Reader:
             except PluginError as e:
                 self.failed(e)
 
-    def gap(self) -> None:
+    def gap(self, n: int) -> None:
         """See `BodyListener`."""
         self._open = False
 

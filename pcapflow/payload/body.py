@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b\x08"
 """What a gzip member begins with (RFC 1952 section 2.3.1): no text of JSON does."""
-READER_BYTES = 1536
+READER_BYTES = 1600
 """What a reader takes with the first bytes that it keeps, beside its parser."""
 
 
@@ -40,7 +40,7 @@ class BodyReader:
     """One body."""
 
     __slots__ = (
-        "_begin", "_decoder", "_duplicates", "_first", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_shapes", "_shut", "_tap", "_text", "_values",
+        "_begin", "_decoder", "_duplicates", "_first", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_sent", "_shapes", "_shut", "_tap", "_text", "_values",
         "decoded_bytes", "drop", "json", "sha256",
     )  # fmt: skip
 
@@ -69,7 +69,8 @@ class BodyReader:
         self._begin: bytes = b""
         """The first bytes of a body that does not say what it is."""
         self._looks = bool(form) or looking.sniff
-        self._listeners = listeners
+        self._sent = [one for one in listeners if one.as_sent] if listeners else ()
+        self._listeners = listeners = [one for one in listeners if not one.as_sent] if listeners else ()
         takes = READER_BYTES + looking.bytes
         self._reserved = takes if ledger.json.reserve(takes) else 0
         self._text: Text | None = open_text(form, limits, ledger.json, self._tap) if form and self._reserved else None
@@ -123,6 +124,8 @@ class BodyReader:
         """The next bytes of the body."""
         if self._hash is not None:
             self._hash.update(data)
+        for listener in self._sent:
+            listener.feed(data)
         if not self._wanted:
             return
         if self._first is not None:
@@ -138,16 +141,16 @@ class BodyReader:
         else:
             self._stop(self._decoder.feed(data))
 
-    def gap(self) -> None:
-        """Bytes are missing here. What comes after them can be read where a separator tells where to go on, and no coding is in the way."""
+    def gap(self, n: int) -> None:
+        """n bytes are missing here. What comes after them can be read where a separator tells where to go on, and no coding is in the way."""
         self._hash = None
         self._not_gzip()
         looked = self._looks and self.drop is None
         drop = None
         if self._decoder is not None and self._wanted:
             drop = self._decoder.cut()
-        for listener in self._listeners:
-            listener.gap()
+        for listener in (*self._sent, *self._listeners):
+            listener.gap(n)
         if self._decoder is not None:
             self._stop(drop)
             self._shut = True
@@ -175,9 +178,9 @@ class BodyReader:
             if unended is not None and self.drop is None and found is not None and found.status == "complete" and found.documents:
                 unended = None  # flushed, and never closed: all that was to come is here
         self._stop(unended)
-        for listener in self._listeners:
+        for listener in (*self._sent, *self._listeners):
             listener.finish(whole=whole)
-        self._listeners = ()
+        self._sent = self._listeners = ()
         if text is None and not self._form:
             # nothing showed that it was JSON
             self.drop, self.decoded_bytes = None, None

@@ -14,12 +14,15 @@ from pcapflow.drops import Drop
 class BodyListener(Protocol):
     """Listens to one body."""
 
+    as_sent: bool
+    """It gets the bytes as they were sent, content codings and all."""
+
     def feed(self, data: bytes) -> None:
         """The next bytes, content codings undone."""
         ...
 
-    def gap(self) -> None:
-        """Bytes are missing here."""
+    def gap(self, n: int) -> None:
+        """n bytes are missing here, as they were sent."""
         ...
 
     def stop(self, drop: Drop) -> None:

@@ -31,8 +31,8 @@ class BodySink(Protocol):
         """The next bytes, as they were sent."""
         ...
 
-    def gap(self) -> None:
-        """Bytes are missing here."""
+    def gap(self, n: int) -> None:
+        """n bytes are missing here."""
         ...
 
     def finish(self, *, whole: bool) -> None:
@@ -86,6 +86,11 @@ class BodyOrigin(Protocol):
     @property
     def request(self) -> RequestHead | None:
         """The request that it is or answers, where that came before it."""
+        ...
+
+    @property
+    def head(self) -> Head | None:
+        """Its message's; None for a raw stream."""
         ...
 
     @property
@@ -189,6 +194,10 @@ class Host(Protocol):
 
     def not_looked_at(self) -> None:
         """A body ended that begins like JSON and was not looked at."""
+        ...
+
+    def takes(self, connection: int, exchange: Exchange) -> bool:
+        """Whether an exchange that is over has a record."""
         ...
 
     def http(self, packet: int, record: Http) -> None:

@@ -37,7 +37,6 @@ class _Stream:
         "connection",
         "first_packet",
         "framed",
-        "head",
         "head_packet",
         "offset",
         "packet",
@@ -46,6 +45,7 @@ class _Stream:
         "searching",
         "sink",
         "stream",
+        "told",
         "ts",
     )
 
@@ -53,7 +53,7 @@ class _Stream:
     index = None
     exchange = None
     request = None
-    response = None
+    head = response = None
 
     def __init__(self, services: Host, conversation: Conversation, direction: int, offset: int, ts: int, *, framed: bool) -> None:
         self.connection = conversation.number
@@ -65,7 +65,7 @@ class _Stream:
         self.sink: BodySink = services.open_raw("json-seq" if framed else "raw", self)
         self.bytes = 0
         """Of framed messages."""
-        self.head = b""
+        self.told = b""
         self.head_packet = 0
         """The packet that brought its first byte."""
         self.searched = 0
@@ -160,7 +160,7 @@ class RawJson:
         if stash and framed:
             stream.head_packet = kept.packet
             if self._services.ledger.http.reserve(len(stash)):
-                stream.head = stash
+                stream.told = stash
             else:
                 stream.searching = UnreadReason.LIMIT_REACHED
                 self._lose(direction, Came(len(stash), stream.offset, kept.packet), UnreadReason.LIMIT_REACHED)
@@ -261,11 +261,11 @@ class RawJson:
 
     def _feed(self, direction: int, stream: _Stream, data: bytes, event: StreamData) -> None:
         by_packet = self._services.by_packet
-        at, held = 0, len(stream.head)
-        data = stream.head + data if held else data
+        at, held = 0, len(stream.told)
+        data = stream.told + data if held else data
         reading = self._conversation.readings[direction]
         self._services.ledger.http.release(held)
-        stream.head = b""
+        stream.told = b""
         if not held:
             stream.searched = 0
         if stream.searching is not None:
@@ -298,10 +298,10 @@ class RawJson:
                 at = end.end()
                 continue
             if end is None and len(data) - at < most and self._services.ledger.http.reserve(len(data) - at):
-                stream.head = data[at:]
+                stream.told = data[at:]
                 if at >= held:
                     stream.head_packet = event.packet(event.piece(at - held))
-                stream.searched = max(0, len(stream.head) - _END_BYTES)
+                stream.searched = max(0, len(stream.told) - _END_BYTES)
                 return
             # what should be a head is none: a later segment that begins with one is looked for
             shown = event.piece((end.end() if end is not None else min(at + most, len(data))) - held - 1)
@@ -317,7 +317,7 @@ class RawJson:
 
     def _gap(self, direction: int, stream: _Stream, gap: StreamGap) -> None:
         stream.packet = gap.packet
-        stream.sink.gap()
+        stream.sink.gap(gap.length)
         if stream.framed:
             self._drop_head(direction, stream, gap.start, UnreadReason.BEHIND_LOSS)
             if gap.length > stream.remaining and stream.searching is None:
@@ -328,16 +328,16 @@ class RawJson:
 
     def _drop_head(self, direction: int, stream: _Stream, stop: int, reason: UnreadReason) -> None:
         """No more of what was kept of a head comes; stop: the offset at which it ends."""
-        n = len(stream.head)
+        n = len(stream.told)
         self._services.ledger.http.release(n)
-        stream.head = b""
+        stream.told = b""
         self._lose(direction, Came(n, stop - n, stream.head_packet), reason)
 
     def _end(self, direction: int, stream: _Stream, end: StreamEnd) -> None:
         self._streams[direction] = None
         stream.packet = end.packet
         sink = stream.sink
-        sink.finish(whole=end.kind == "fin" and not stream.remaining and not stream.head)
+        sink.finish(whole=end.kind == "fin" and not stream.remaining and not stream.told)
         self._drop_head(direction, stream, end.offset, UnreadReason.MALFORMED if end.kind == "fin" else UnreadReason.BEHIND_LOSS)
         conversation, services = self._conversation, self._services
         conversation.fix_roles()

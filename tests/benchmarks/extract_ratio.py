@@ -16,7 +16,8 @@ import time
 import ijson
 
 from pcapflow import pipeline
-from pcapflow.findings.extract import VALUE, Conditions, Extraction
+from pcapflow.conditions import Conditions
+from pcapflow.findings.extract import VALUE, Extraction
 from pcapflow.limits import Limits
 from pcapflow.report.sinks.values import ValueLines
 from tests.benchmarks.json_ratio import collect, ijson_alone

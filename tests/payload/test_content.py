@@ -162,7 +162,7 @@ def test_a_gap_ends_the_reading() -> None:
     ledger = Ledger(Limits())
     reader = BodyReader((), "json", Limits(), ledger)
     reader.feed(b"[1, 2,")
-    reader.gap()
+    reader.gap(1)
     reader.feed(b"3]")
     reader.finish(whole=False)
     assert reader.json is not None

@@ -20,8 +20,9 @@ from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
+from pcapflow.conditions import Conditions
 from pcapflow.errors import OUT_OF_MEMORY, WorkerError
-from pcapflow.findings.extract import VALUE, Conditions, Extraction
+from pcapflow.findings.extract import VALUE, Extraction
 from pcapflow.limits import MIB, Limits
 from pcapflow.processors import cpu_quota, processors
 from pcapflow.report.documents import NdjsonWriter

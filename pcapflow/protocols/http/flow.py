@@ -130,7 +130,7 @@ class Flow:
             state.packet = packet
             if state.sink is None:
                 state.sink = self._services.open_body(state.head, state)
-            state.sink.gap()
+            state.sink.gap(n)
 
     def body_whole(self, side: int, message: HeadRead, data: bytes, packet: int, ts: int) -> None:
         """The whole body of a message; packet and time (ns) of its last byte."""
@@ -298,7 +298,7 @@ class Flow:
         services.exchange(self._conversation, exchange)
         if services.by_exchange:
             services.exchange_over(self._conversation.number, exchange, exchange.response_head, exchange.done_packet)
-        if services.wants_records:
+        if services.wants_records and services.takes(self._conversation.number, exchange):
             ends = services.ends(self._conversation)
             services.http(exchange.done_packet, http_record(self._conversation.number, exchange, ends, services.places))
 

@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from pcapflow import __version__
+from pcapflow.endpoint_names import whole_url
 from pcapflow.entries import Entry
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 from pcapflow.messages import Body
 from pcapflow.records import seconds
 from pcapflow.report.sinks.base import Out, Sink
 
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """A text with these is no text; and each takes six characters in JSON."""
 _NOT_SEEN = "not in the capture"
@@ -119,7 +119,7 @@ def _request(request: RequestFound | None) -> dict[str, Any]:
         empty: dict[str, Any] = {"method": "", "url": "", "httpVersion": "", "cookies": [], "headers": [], "queryString": []}
         return {**empty, "headersSize": -1, "bodySize": -1, "comment": _NOT_SEEN}
     message = request.message
-    url = _url(request)
+    url = whole_url(request.method, request.target, request.host)
     found: dict[str, Any] = {
         "method": request.method,
         "url": url,
@@ -133,13 +133,6 @@ def _request(request: RequestFound | None) -> dict[str, Any]:
         said, encoding, comment = _text(message.kept, message.body)
         found["postData"] = {"mimeType": message.content_type or "", "params": [], "text": said, **_comment([*encoding, *comment])}
     return found
-
-
-def _url(request: RequestFound) -> str:
-    """Of a target in any of the four forms (RFC 9112 section 3.2)."""
-    if request.method == "CONNECT" or request.host is None or _ABSOLUTE.match(request.target):
-        return request.target
-    return f"http://{request.host}/" if request.target == "*" else f"http://{request.host}{request.target}"
 
 
 def _query(url: str) -> list[dict[str, str]]:

@@ -1,0 +1,118 @@
+"""`pcapflow bodies`: message bodies of any type, decoded."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import click
+
+from pcapflow.capture.interrupt import Ending
+from pcapflow.cli import errors
+from pcapflow.cli.help import Command, capture_arguments
+from pcapflow.cli.options import finish, limit_option, run_options, settings, where_option, workers_option
+from pcapflow.cli.output import Output, open_output
+from pcapflow.cli.part_folder import open_part_folder
+from pcapflow.cli.values import Size
+from pcapflow.errors import UsageError
+from pcapflow.files import is_url
+
+_EXAMPLES = """\b
+Examples:
+  pcapflow bodies trace.pcap --where connection=22,exchange=0,side=response > answer
+  pcapflow bodies trace.pcap --where 'method=POST,path=/v1/*,side=request' --pretty
+  pcapflow bodies trace.pcap -o bodies && jq .file bodies/index.ndjson
+"""
+
+
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Message bodies of any type, decoded.")
+@capture_arguments()
+@where_option("Only bodies of exchanges that meet all conditions")
+@click.option(
+    "-o", "--output", "folder", metavar="DIR", type=click.Path(), default=None, help="Write a file each to DIR, and index.ndjson."
+)
+@click.option("--force", is_flag=True, help="With -o: write over the files of an earlier run.")
+@click.option("--raw", "as_sent", is_flag=True, help="Leave content codings as they were sent.")
+@click.option(
+    "--gaps",
+    type=click.Choice(["cut", "fill", "refuse"]),
+    default="cut",
+    show_default=True,
+    help="A body with missing bytes: cut it there, write zeros for them, or leave it out.",
+)
+@click.option("--pretty", is_flag=True, help="Write JSON with a line for each value.")
+@click.option("--show-secrets", is_flag=True, help="Show tokens in URLs as they were sent.")
+@limit_option("--max-files", "bodies_max_files", click.IntRange(1), "Files that are written with -o.")
+@limit_option("--max-bytes", "bodies_max_bytes", Size(), "Bytes that are written in all.")
+@workers_option
+@run_options
+def bodies(
+    captures: tuple[str, ...],
+    *,
+    where: str,
+    folder: str | None,
+    force: bool,
+    as_sent: bool,
+    gaps: str,
+    pretty: bool,
+    **run: Any,
+) -> None:
+    """Print the bodies of HTTP messages in CAPTURE..., chunking and content codings undone, in the order in which they began.
+
+    Several are printed with a line between that says which the next one is; -o DIR writes each to a file of its own. What is wrong with a body is said on
+    standard error.
+    """
+    if force and folder is None:
+        raise click.UsageError("--force goes with -o")
+    if pretty and as_sent:
+        raise click.UsageError("--pretty and --raw exclude each other")
+    if folder is not None and is_url(folder):
+        raise UsageError(f"-o {folder}: bodies go to a folder on this machine")
+    from pcapflow import pipeline
+    from pcapflow.cli.progress import progress_bar
+    from pcapflow.conditions import Conditions
+    from pcapflow.findings.body_pieces import BodyPieces, Wanted
+    from pcapflow.report.sinks.bodies import Bodies, FileEach, OneAfterTheOther
+
+    pieces = BodyPieces(Wanted(Conditions.parse(where), as_sent, gaps, pretty))
+    bounds, options = settings(run)
+    pipeline.check(options)
+    with Ending() as ending, ExitStack() as stack:
+        out = stack.enter_context(open_output(None)) if folder is None else None
+        progress = stack.enter_context(progress_bar(enabled=not run["quiet"]))
+        target = (
+            OneAfterTheOther(_write_to(out), names_first=out.is_terminal)
+            if out is not None
+            else FileEach(stack.enter_context(open_part_folder(folder or "", force=force)), bounds.bodies_max_files)
+        )
+        sink = Bodies(target, bounds, lambda line: errors.say(f"warning: {line}"))
+        result = pipeline.run(
+            captures, bounds, options, flush=out.flush if out is not None else None, progress=progress, sinks=[sink], listeners=[pieces]
+        )
+        ending.begin()
+    for limit, n in sorted(sink.left_out.items()):
+        what = (
+            "with missing bytes are left out (--gaps refuse)" if limit == "gapped" else f"are left out: {limit} ({_bound(bounds, limit)})"
+        )
+        result.warnings.append(f"{n:,} bodies {what}")
+    if not sink.written and not sink.left_out:
+        http = result.summary.http
+        meant = f"none is of an exchange that meets --where {where}" if where else "none has a body"
+        result.warnings.append(f"no body: of {http.requests:,} requests and {http.responses:,} responses {meant}")
+    elif isinstance(target, OneAfterTheOther) and target.count > 1:
+        errors.say(f"{target.count:,} bodies, with a line between that says which the next one is; -o DIR writes a file each")
+    finish(result)
+
+
+def _bound(bounds: Any, limit: str) -> str:
+    value = getattr(bounds, limit, None)
+    return f"{value:,}" if value is not None else "the account of output"
+
+
+def _write_to(out: Output) -> Any:
+    """What writes bodies: to a terminal with nothing in them that a terminal would obey."""
+    if not out.is_terminal:
+        return out.write
+    from pcapflow.terminal_text import plain_lines
+
+    return lambda data: out.write(plain_lines(str(data, "utf-8", "replace").replace("\r\n", "\n")).encode())
