@@ -91,10 +91,8 @@ def bodies(
         )
         ending.begin()
     for limit, n in sorted(sink.left_out.items()):
-        what = (
-            "with missing bytes are left out (--gaps refuse)" if limit == "gapped" else f"are left out: {limit} ({_bound(bounds, limit)})"
-        )
-        result.warnings.append(f"{n:,} bodies {what}")
+        what = "--gaps refuse" if limit == "gapped" else f"{limit}, {_bound(bounds, limit)}"
+        result.warnings.append(f"{n:,} {'body is' if n == 1 else 'bodies are'} left out ({what})")
     if not sink.written and not sink.left_out:
         http = result.summary.http
         meant = f"none is of an exchange that meets --where {where}" if where else "none has a body"

@@ -244,7 +244,7 @@ class _Sent:
         json = body.json
         if json is not None and json.error is not None and json.status != "partial":
             error = json.error
-            return f"JSON, {error.message} at byte {error.offset:,}{f', {error.location}' if error.location else ''}"
+            return f"broken JSON at byte {error.offset:,}{f', {error.location}' if error.location else ''}: {error.message}"
         return None
 
     def _give(self, data: bytes) -> None:
