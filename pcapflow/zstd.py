@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError, compress
+    from compression.zstd import DecompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError, compress
 else:
-    from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError, compress
+    from backports.zstd import DecompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError, compress
 
-__all__ = ["ZstdError", "zstd_compressed", "zstd_decompressed", "zstd_decompressor"]
+__all__ = ["ZstdError", "zstd_compressed", "zstd_compressor", "zstd_decompressed", "zstd_decompressor"]
 
 _FAST = 1
 _SMALLEST_WINDOW, _LARGEST_WINDOW = 10, 31
@@ -23,6 +23,11 @@ def zstd_decompressor(window: int) -> ZstdDecompressor:
     """Of one frame. window: bytes of the largest window that it may ask for, down to a power of two."""
     power = min(max(window.bit_length() - 1, _SMALLEST_WINDOW), _LARGEST_WINDOW)
     return ZstdDecompressor(options={DecompressionParameter.window_log_max: power})
+
+
+def zstd_compressor() -> ZstdCompressor:
+    """One frame, made fast, a piece at a time: `compress`, then `flush`."""
+    return ZstdCompressor(_FAST)
 
 
 def zstd_compressed(data: bytes) -> bytes:

@@ -132,8 +132,25 @@ MAY_IMPORT = {
         "workers.job",
         "workers.merge",
     },
+    "slicing": VOCABULARY
+    | {
+        "pipeline",
+        "capture.block",
+        "capture.interrupt",
+        "capture.trace",
+        "decode.columns",
+        "decode.fragments",
+        "decode.segments",
+        "decode.selection",
+        "decode.shares",
+        "findings.choosing",
+        "report.sinks.base",
+    },
     "cli": VOCABULARY
     | {
+        "findings.choosing",
+        "slicing.run",
+        "slicing.writing",
         "cluster.executing",
         "cluster.tasks",
         "cluster.separate",

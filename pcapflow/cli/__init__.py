@@ -20,6 +20,7 @@ from pcapflow.cli.extract import extract
 from pcapflow.cli.follow import follow
 from pcapflow.cli.protocols import protocols
 from pcapflow.cli.report_schema import report_schema
+from pcapflow.cli.slice import slice_
 from pcapflow.files import is_there
 
 STDIN = "-"
@@ -51,7 +52,7 @@ def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
 
 
-for _command in (analyze, bodies, check, diff, extract, follow, protocols, report_schema):
+for _command in (analyze, bodies, check, diff, extract, follow, protocols, report_schema, slice_):
     cli.add_command(_command)
 
 

@@ -98,7 +98,7 @@ def follow(
             if stream is None or side == stream:
                 show.part(side, part)
 
-        name = name or _connection_of(packet or 0, captures, bounds, options, progress)
+        name = name or connection_of(packet or 0, captures, bounds, options, progress)
         following = Following(name, take)
         result = pipeline.run(captures, bounds, options, flush=out.flush, progress=progress, follow=following)
         ending.begin()
@@ -112,7 +112,7 @@ def follow(
                 f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early"
             )
         if not following.number:
-            raise UsageError(_not_there(name))
+            raise UsageError(not_there(name))
     if following.others:
         others = ", ".join(map(str, following.others)) + (f" and {following.more:,} more" if following.more else "")
         result.warnings.append(
@@ -121,7 +121,7 @@ def follow(
     finish(result)
 
 
-def _not_there(name: ConnectionName) -> str:
+def not_there(name: ConnectionName) -> str:
     """What to say of a connection that is not in the capture."""
     lists = "`pcapflow analyze --ndjson --records connection` lists them"
     if name.number is None:
@@ -129,7 +129,7 @@ def _not_there(name: ConnectionName) -> str:
     return f"no connection begins with packet {name.number}; --packet {name.number} takes the one which that packet is of, and {lists}"
 
 
-def _connection_of(
+def connection_of(
     packet: int, captures: tuple[str, ...], bounds: Limits, options: Options, progress: Callable[[Progress], object] | None
 ) -> ConnectionName:
     """The connection that a packet is of, by a run over the captures up to it."""

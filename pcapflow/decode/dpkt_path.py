@@ -89,7 +89,11 @@ def decode_rows(
         counts.fragments += packet.fragment is not None
         counts.ip += packet.is_ip
         for _ in range(_MAX_LAYERS):
-            whole = fragments.add(packet.fragment, ts) if fragments is not None and packet.fragment is not None else None
+            whole = (
+                fragments.add(packet.fragment, ts, block.first_packet + row)
+                if fragments is not None and packet.fragment is not None
+                else None
+            )
             if whole is None:
                 break
             packet = _of_datagram(*whole, packet)

@@ -38,6 +38,7 @@ class Fragment(NamedTuple):
 class _Piece(NamedTuple):
     start: int
     data: bytes
+    packet: int
 
     @property
     def end(self) -> int:
@@ -69,6 +70,8 @@ class Fragments:
         """Bytes beside the block at hand."""
         self._pieces = 0
         """Fragments of the datagram that was put together last."""
+        self.carriers: dict[int, list[int]] = {}
+        """Of the block at hand: by the packet that made a datagram whole, all that carried some of it."""
         self._timeout = limits.fragment_timeout
         self._table: dict[bytes, _Datagram] = {}
         self.datagrams = 0
@@ -78,8 +81,8 @@ class Fragments:
         self.overlapping = 0
         """Datagrams that were given up since their fragments overlap."""
 
-    def add(self, fragment: Fragment, ts: int) -> tuple[bytes, int] | None:
-        """A fragment captured at ts (ns): the payload of its datagram and the protocol of that, where it is whole now."""
+    def add(self, fragment: Fragment, ts: int, packet: int = 0) -> tuple[bytes, int] | None:
+        """A fragment that packet carried, captured at ts (ns): the payload of its datagram and the protocol of that, where it is whole now."""
         self._expire(ts)
         start, end = fragment.start, fragment.start + len(fragment.data)
         known = self._table.get(fragment.key)
@@ -89,7 +92,7 @@ class Fragments:
             return None
         if known is not None:
             i = bisect_left(known.pieces, (start,))
-            if i < len(known.pieces) and known.pieces[i] == (start, fragment.data) and fragment.more == (end != known.total):
+            if i < len(known.pieces) and known.pieces[i][:2] == (start, fragment.data) and fragment.more == (end != known.total):
                 self.dropped += 1  # the same again
                 return None
             before, after = known.pieces[i - 1] if i else None, known.pieces[i] if i < len(known.pieces) else None
@@ -103,7 +106,7 @@ class Fragments:
         if datagram is None:
             self.dropped += 1
             return None
-        insort(datagram.pieces, _Piece(start, fragment.data))
+        insort(datagram.pieces, _Piece(start, fragment.data, packet))
         datagram.have += len(fragment.data)
         if not fragment.more:
             datagram.total = end
@@ -115,6 +118,7 @@ class Fragments:
         self._account.release(datagram.reserved)
         self.datagrams += 1
         self._pieces = len(datagram.pieces)
+        self.carriers[packet] = [piece.packet for piece in datagram.pieces]
         return b"".join([piece.data for piece in datagram.pieces]), datagram.protocol
 
     def may_stay(self, n: int) -> bool:
@@ -130,6 +134,7 @@ class Fragments:
         """What stood beside the last block is gone."""
         self._blocks.release(self._beside)
         self._beside = 0
+        self.carriers.clear()
 
     def _kept(self, fragment: Fragment, known: _Datagram | None, ts: int) -> _Datagram | None:
         """The datagram with room for one more piece; None where no other can make room."""

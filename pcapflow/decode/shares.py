@@ -30,11 +30,14 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MORE = np.uint64(0xD6E8FEB86659FD93)
 
 
+def ends_hash(c: SegmentColumns) -> npt.NDArray[np.uint64]:
+    """uint64 (n,): a hash of both addresses and ports of each row, the same for both directions."""
+    return (_mixed(c.src_hi, c.src_lo, c.sport) + _mixed(c.dst_hi, c.dst_lo, c.dport)) * _MORE
+
+
 def buckets_of(c: SegmentColumns) -> I64:
     """int64 (n,): the bucket of each row, the same for both directions."""
-    one = _mixed(c.src_hi, c.src_lo, c.sport)
-    other = _mixed(c.dst_hi, c.dst_lo, c.dport)
-    return (((one + other) * _MORE) >> np.uint64(64 - _BITS)).astype(np.int64)
+    return (ends_hash(c) >> np.uint64(64 - _BITS)).astype(np.int64)
 
 
 def _mixed(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], port: I64) -> npt.NDArray[np.uint64]:

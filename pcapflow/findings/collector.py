@@ -82,6 +82,7 @@ class Collector:
         self._listeners = (*who.listeners, *([PluggedBodies(payloads())] if payloads().plugged else ()))
         self._bodies = Bodies(limits, ledger, looking, self._listeners)
         self._follow = who.follow
+        self._by_connection = [one for one in self._listeners if one.by_connection]
         self.by_packet = any(one.by_packet for one in self._listeners)
         self._where = who.where
         self.by_exchange = who.where is not None or any(one.by_exchange for one in self._listeners)
@@ -159,6 +160,8 @@ class Collector:
         self.totals.worst.add(connection)
         if self._takes_connections:
             self._add(packet, connection.number, "connection", self._encode(connection_record(connection)), _CONNECTION)
+        for one in self._by_connection:
+            one.gone(connection, packet)
         for reading in connection.readings:
             if reading.unread is not None:
                 reading.release(self.ledger.connections)
@@ -169,6 +172,9 @@ class Collector:
         if self._follow is not None:
             for key, syn, packet, ts in gone:
                 self._follow.half_open(endpoints(key)[0], syn, packet, ts)
+        for one in self._by_connection:
+            for key, syn, packet, _ in gone:
+                one.half_open(key, syn, packet)
         if not self._takes_connections:
             return
         for key, syn, packet, _ in gone:

@@ -22,6 +22,8 @@ from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.tap import Tap
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
+from pcapflow.reassembly.beliefs import Syn
+from pcapflow.reassembly.connection import Connection
 from pcapflow.streams.events import Where
 
 
@@ -51,6 +53,8 @@ class Listener:
     """See `Host.by_packet`."""
     by_exchange = False
     """See `Host.by_exchange`."""
+    by_connection = False
+    """It is told of connections that are over."""
     looks_at_all = False
     """See `Host.looks_at_all`."""
     keeps_heads = False
@@ -71,6 +75,12 @@ class Listener:
 
     def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
         """See `Host`."""
+
+    def gone(self, connection: Connection, packet: int) -> None:
+        """A connection is over, at that packet."""
+
+    def half_open(self, key: bytes, syn: Syn, packet: int) -> None:
+        """One of which only a SYN was seen is over, at that packet."""
 
     def close(self) -> None:
         """No exchange comes any more: give back what is reserved."""

@@ -218,13 +218,13 @@ def test_a_bomb_stops_at_the_ratio_and_the_bytes_in_all_are_bounded(tmp_path: Pa
     out, errors = pcapflow("bodies", path, "--where", "connection=1")
     assert len(out) < 40 << 20
     assert "content_ratio" in errors
-    _, errors = pcapflow("bodies", path, "--max-bytes", "1MiB", "-o", tmp_path / "out")
+    _, errors = pcapflow("bodies", path, "--max-bytes", "64KiB", "-o", tmp_path / "out")
     rows = index(tmp_path / "out")
     assert [(row["file"], row["left_out"]) for row in rows] == [("c2-x0-response.txt", None), (None, "bodies_max_bytes")]
-    assert "1 body is left out (bodies_max_bytes, 1,048,576)" in errors
+    assert "1 body is left out (bodies_max_bytes, 65,536)" in errors
     assert sorted(os.listdir(tmp_path / "out")) == ["c2-x0-response.txt", "index.ndjson"]
     for workers in ("1", "2"):
-        assert len(pcapflow("bodies", path, "--max-bytes", "1MiB", "--workers", workers)[0]) <= 1 << 20
+        assert len(pcapflow("bodies", path, "--max-bytes", "64KiB", "--workers", workers)[0]) <= 64 << 10
 
 
 def test_files_beyond_their_number_are_left_out_and_counted(tmp_path: Path) -> None:

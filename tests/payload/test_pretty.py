@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -21,7 +22,7 @@ VALUES: Any = st.recursive(
 def pretty(data: bytes, *cuts: int) -> bytes:
     one = Pretty()
     ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    return b"".join([one.feed(data[a:b]) for a, b in zip(ends, ends[1:], strict=False)]) + one.finish()
+    return b"".join([one.feed(data[a:b]) for a, b in itertools.pairwise(ends)]) + one.finish()
 
 
 @pytest.mark.parametrize(
