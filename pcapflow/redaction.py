@@ -43,17 +43,26 @@ def target_shown(target: str) -> str:
 
 
 def _part(part: re.Match[str]) -> str:
-    name = part[2]
+    return f"{part[1]}{part[2]}={hidden(part[3])}" if part[3] and is_secret_parameter(part[2]) else part[0]
+
+
+def is_secret_field(name: str) -> bool:
+    """Whether a field of that name carries a secret."""
+    return _FIELD.search(name) is not None and not _NOT.match(name)
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether a part of a query with that name does."""
     if "%" in name:
         from urllib.parse import unquote  # noqa: PLC0415 - few names need it
 
         name = unquote(name)
-    return f"{part[1]}{part[2]}={hidden(part[3])}" if part[3] and _PARAMETER.search(name) else part[0]
+    return _PARAMETER.search(name) is not None
 
 
 def value_shown(name: str, value: str) -> str:
     """A field's value."""
-    if _FIELD.search(name) and not _NOT.match(name):
+    if is_secret_field(name):
         return hidden(value)
     return target_shown(value) if name.lower() in _URLS else value
 

@@ -22,6 +22,8 @@ from pcapflow.payload.wanted import NOWHERE, Wanted
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?|true|false|null', re.DOTALL)
 _AT_ONCE = 64 << 10
+_LEVELS = 32
+"""For which there is room from the start."""
 _IS_BLANK = np.zeros(256, dtype=bool)
 _BLANK = b" \t\r\n"
 _IS_BLANK[list(_BLANK)] = True
@@ -70,13 +72,14 @@ class Values:
         self._account = account
         self._emit = emit
         self._dropped = dropped
-        self._most = what.levels
+        self._most = min(what.levels, limits.json_max_depth)
         self._level = 0
-        self._states = [0] * (self._most + 1)
+        first = min(self._most, _LEVELS) + 1
+        self._states = [0] * first
         """At each level, the state of the value at hand."""
-        self._bases = [NOWHERE] * (self._most + 1)
+        self._bases = [NOWHERE] * first
         """At each level, the state of the container around it."""
-        self._counts = [-1] * (self._most + 1)
+        self._counts = [-1] * first
         """At each level, in an array of which one element is wanted: how many came; else -1."""
         self._begun = -1
         """The level at which the value under way began; -1 for none, and where it was given up `_parts` is None."""
@@ -92,8 +95,8 @@ class Values:
         """See `Tap`."""
         level, begun, most = self._level, self._begun, self._most
         states, bases, counts = self._states, self._bases, self._counts
-        _, keys, others, elements, indexes, goal, _ = self._wanted
-        counting = max(indexes) >= 0
+        _, keys, others, elements, indexes, goals, _ = self._wanted
+        counting = any(indexes)
         starts: list[int] | None = None
         begin_at = 0
         for i, (name, value) in enumerate(events):
@@ -104,21 +107,25 @@ class Values:
                 continue
             if counting and begun < 0 and 0 < level <= most and counts[level] >= 0 and not name.startswith("end"):
                 base = bases[level]
-                states[level] = elements[base] if counts[level] == indexes[base] else NOWHERE
+                states[level] = indexes[base].get(counts[level], elements[base])
                 counts[level] += 1
             if name == "start_map" or name == "start_array":
                 if begun < 0 and level <= most:
                     state = states[level]
-                    if state == goal:
+                    if goals[state]:
                         if starts is None:
                             starts = _starts(data, len(events), broken=broken)
                         begun, begin_at = level, starts[i]
                         self._parts = []
                     elif level < most:
+                        if level + 1 == len(states):  # the parser bounds how deep it goes
+                            states.append(0)
+                            bases.append(NOWHERE)
+                            counts.append(-1)
                         bases[level + 1] = state
                         states[level + 1] = elements[state]
                         if counting:
-                            counts[level + 1] = 0 if indexes[state] >= 0 and name == "start_array" else -1
+                            counts[level + 1] = 0 if indexes[state] and name == "start_array" else -1
                 level += 1
             elif name == "end_map" or name == "end_array":
                 level -= 1
@@ -127,7 +134,7 @@ class Values:
                         starts = _starts(data, len(events), broken=broken)
                     self._value(data[begin_at : starts[i] + 1])
                     begun = -1
-            elif begun < 0 and level <= most and states[level] == goal:
+            elif begun < 0 and level <= most and goals[states[level]]:
                 if starts is None:
                     starts = _starts(data, len(events), broken=broken)
                 at = starts[i]

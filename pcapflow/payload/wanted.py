@@ -1,7 +1,7 @@
 """Which values of a JSON text are wanted, told while its containers open: a small automaton over keys and positions.
 
-Contract: `wanted` takes a path as jq writes it (`items[].id`), or a prefix as ijson does (`items.item.id`: neither brackets, quotes nor a leading dot), where `item` is an array's element or
-a key of that name, and a dot may be in a key. Raises `ValueError`. Invariant: states are as many as the path has steps or characters, whatever the text; no key of the text
+Contract: `wanted` takes a path as jq writes it (`items[].id`, `domains.*.serial`, `..id`), or a prefix as ijson does (`items.item.id`: neither brackets, quotes, wildcards nor a leading dot), where
+`item` is an array's element or a key of that name, and a dot may be in a key. Raises `ValueError`. Invariant: states are as many as the path has steps or characters, whatever the text; no key of the text
 is kept.
 """
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pcapflow.path_syntax import parse_path
+from pcapflow.path_syntax import parse_pattern
 
 NOWHERE = -1
 """The state of a value that leads to none that is wanted."""
 _ELEMENT = "item"
+_STATES_MAX = 1000
+_DEEPEST = 1 << 16
+"""Levels that a value may be at behind `..`: more than any text may have."""
 DOTS_MAX = 64
 """Keys of a prefix: any dot may be in a key, so that what is kept grows with their square."""
 
@@ -27,31 +30,78 @@ class Wanted(NamedTuple):
     others: list[int]
     """The state that every other key leads to."""
     elements: list[int]
-    """The state of its elements."""
-    indexes: list[int]
-    """Which of its elements that is alone; -1 for each of them."""
-    goal: int
-    """The state of a value that is wanted."""
+    """The state of its elements, but for those of `indexes`."""
+    indexes: list[dict[int, int]]
+    """The state of elements that are told apart, by position."""
+    goals: list[bool]
+    """Whether a value in that state is wanted."""
     levels: int
     """So many containers are around it at the most."""
+
+    def element(self, state: int, position: int) -> int:
+        """The state of an element at a position."""
+        return self.indexes[state].get(position, self.elements[state])
 
 
 def wanted(path: str) -> Wanted:
     """What a path or prefix asks for."""
-    return _of_path(path) if path.startswith(".") or not set(path).isdisjoint("[]\"'") else _of_prefix(path)
+    wild = path.startswith((".", "$")) or not set(path).isdisjoint("[]\"'|?") or "*" in path.split(".")
+    return _of_path(path) if wild else _of_prefix(path)
 
 
 def _of_path(path: str) -> Wanted:
-    steps = parse_path(path)
-    keys: list[dict[object, int]] = [{step: i + 1} if isinstance(step, str) else {} for i, step in enumerate(steps)]
+    """The subset construction: a state is a set of places between the steps, those behind `...` reached at once."""
+    steps = parse_pattern(path)
+    end = len(steps)
+    named = {step for step in steps if isinstance(step, str)}
+    counted = {step for step in steps if isinstance(step, int)}
+
+    def closed(places: set[int]) -> frozenset[int]:
+        todo = list(places)
+        while todo:
+            place = todo.pop()
+            if place < end and steps[place] is ... and place + 1 not in places:
+                places.add(place + 1)
+                todo.append(place + 1)
+        return frozenset(places)
+
+    def after(places: frozenset[int], child: str | int | None) -> frozenset[int]:
+        """child: a key, a position, None for one that no step names."""
+        found = {place for place in places if place < end and steps[place] is ...}
+        found |= {
+            place + 1
+            for place in places
+            if place < end and (steps[place] is None or (child is not None and steps[place] == child and type(steps[place]) is type(child)))
+        }
+        return closed(found)
+
+    states = [closed({0})]
+    numbers = {states[0]: 0}
+
+    def number(places: frozenset[int]) -> int:
+        if not places:
+            return NOWHERE
+        if places not in numbers:
+            if len(states) >= _STATES_MAX:
+                raise ValueError(f"{path}: too many `..` in one path")
+            numbers[places] = len(states)
+            states.append(places)
+        return numbers[places]
+
+    keys: list[dict[object, int]] = []
+    others, elements, indexes = [], [], []
+    at = 0
+    while at < len(states):
+        places = states[at]
+        keys.append({key: number(after(places, key)) for key in sorted(named)})
+        others.append(number(after(places, None)))
+        elements.append(others[-1])
+        found = {position: number(after(places, position)) for position in sorted(counted)}
+        indexes.append({position: state for position, state in found.items() if state != elements[-1]})
+        at += 1
+    goals = [end in places for places in states]
     return Wanted(
-        path,
-        [*keys, {}, {}],
-        [i + 1 if step is None else NOWHERE for i, step in enumerate(steps)] + [NOWHERE, NOWHERE],
-        [NOWHERE if isinstance(step, str) else i + 1 for i, step in enumerate(steps)] + [NOWHERE, NOWHERE],
-        [step if isinstance(step, int) else -1 for step in steps] + [-1, -1],
-        len(steps),
-        len(steps),
+        path, [*keys, {}], [*others, NOWHERE], [*elements, NOWHERE], [*indexes, {}], [*goals, False], end if ... not in steps else _DEEPEST
     )
 
 
@@ -76,7 +126,7 @@ def _of_prefix(prefix: str) -> Wanted:
         [NOWHERE] * (len(prefix) + 3),
         # as ijson has it, behind an empty key at the top too
         [element(0)] + [element(0) if p == 0 else element(p + 1) if dotted[p] else NOWHERE for p in places] + [NOWHERE],
-        [-1] * (len(prefix) + 3),
-        len(prefix) + 1 if prefix else 0,
+        [{}] * (len(prefix) + 3),
+        [i == (len(prefix) + 1 if prefix else 0) for i in range(len(prefix) + 3)],
         prefix.count(".") + (2 if prefix else 0),
     )

@@ -103,6 +103,11 @@ class BodyOrigin(Protocol):
         """The packet that brought the bytes at hand, where `Host.by_packet` is set."""
         ...
 
+    @property
+    def position(self) -> int:
+        """The stream offset of the first of them, where `Host.by_packet` is set and they are a message's."""
+        ...
+
 
 class FirstBytes(Protocol):
     """What a stream may begin with."""

@@ -51,6 +51,7 @@ class _Stream:
 
     source = "raw"
     index = None
+    position = -1
     exchange = None
     request = None
     head = response = None

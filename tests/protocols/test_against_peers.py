@@ -136,10 +136,10 @@ def seeing_bodies(patch: pytest.MonkeyPatch) -> Iterator[dict[tuple[int, str], l
         of(self, side).append(b"")
         begins(self, side, *args)
 
-    def body_bytes(self: Any, side: int, n: int, data: bytes, packet: int) -> None:
+    def body_bytes(self: Any, side: int, n: int, data: bytes, *args: Any) -> None:
         assert n == len(data)
         of(self, side)[-1] += data
-        more(self, side, n, data, packet)
+        more(self, side, n, data, *args)
 
     def body_whole(self: Any, side: int, message: Any, data: bytes, *args: Any) -> None:
         of(self, side).append(data)

@@ -35,6 +35,7 @@ class BodyState:
         "framing",
         "missing",
         "packet",
+        "position",
         "refused",
         "request",
         "sink",
@@ -54,6 +55,8 @@ class BodyState:
         self.framing = framing
         self.packet = 0
         """That brought the bytes at hand, where the services want bodies packet by packet; its last, when it is over."""
+        self.position = -1
+        """See `BodyOrigin`."""
         self.begins = b""
         """The first bytes of a body that nobody looks at."""
         self.bytes = 0

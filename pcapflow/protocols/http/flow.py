@@ -103,8 +103,8 @@ class Flow:
         """A message has a body, of which some may come later."""
         self._bodies[side] = self._body(side, message, framing)
 
-    def body_bytes(self, side: int, n: int, data: bytes, packet: int) -> None:
-        """n bytes of the body; data is empty where nobody looks at them."""
+    def body_bytes(self, side: int, n: int, data: bytes, packet: int, offset: int) -> None:
+        """n bytes of the body, from that offset of the stream on; data is empty where nobody looks at them."""
         state = self._bodies[side]
         assert state is not None
         state.bytes += n
@@ -115,7 +115,7 @@ class Flow:
                     state.begins += data[: BEGINS_BYTES - len(state.begins)]
                 if not services.looks_at_all:
                     return
-            state.packet = packet
+            state.packet, state.position = packet, offset
             sink = state.sink
             if sink is None:
                 sink = state.sink = self._services.open_body(state.head, state)

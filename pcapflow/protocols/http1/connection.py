@@ -174,7 +174,7 @@ class HttpConnection:
             elif type(event) is BodyRead:
                 self.flow.body_whole(side, event.message, event.data, event.packet, event.ts)
             elif type(event) is BodyBytes:
-                self.flow.body_bytes(side, event.n, event.data, event.packet)
+                self.flow.body_bytes(side, event.n, event.data, event.packet, event.offset)
             else:
                 self._found(side, event)
         if framer.state is State.OPAQUE and framer.position < data.length:
@@ -261,7 +261,7 @@ class HttpConnection:
         elif isinstance(event, BodyEnds):
             flow.body_ends(side, event)
         elif isinstance(event, BodyBytes):
-            flow.body_bytes(side, event.n, event.data, event.packet)
+            flow.body_bytes(side, event.n, event.data, event.packet, event.offset)
         elif isinstance(event, BodyGap):
             flow.body_gap(side, event.n, event.packet)
         elif isinstance(event, HeadCut):

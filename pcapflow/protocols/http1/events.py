@@ -50,6 +50,8 @@ class BodyBytes(msgspec.Struct, gc=False):
     data: bytes
     packet: int
     """That brought them, where the services want bodies packet by packet."""
+    offset: int = -1
+    """Of the first of them in the stream, where there is data."""
 
 
 class BodyGap(msgspec.Struct, gc=False):

@@ -453,7 +453,10 @@ class Framer:
                     self.packet = packets[piece]
                     stop = min(stop, ends[piece] - base)
                 yield BodyBytes(
-                    stop - at, view[at:stop] if self.wanted else self._peek(view[at : min(stop, at + self._peeks)]), self.packet
+                    stop - at,
+                    view[at:stop] if self.wanted else self._peek(view[at : min(stop, at + self._peeks)]),
+                    self.packet,
+                    data.start + base + at,
                 )
                 self.remaining -= stop - at
                 at = stop
@@ -512,7 +515,7 @@ class Framer:
             else:
                 self.packet = data.packet(-1)
             shown = view[at:stop] if self.wanted else self._peek(view[at : min(stop, at + self._peeks)])
-            self.add(BodyBytes(stop - at, shown, self.packet))
+            self.add(BodyBytes(stop - at, shown, self.packet, data.start + base + at))
             at = stop
 
     def _begin_body(self, head: Head, framing: str) -> None:
@@ -581,7 +584,7 @@ class Framer:
                     piece = bisect_right(ends, at)
                     size = min(size, ends[piece] - at)
                     self.packet = data.packet(piece)
-                yield BodyBytes(size, data.take(at, size), self.packet)
+                yield BodyBytes(size, data.take(at, size), self.packet, data.start + at)
                 at += size
         else:
             yield BodyBytes(n, self._peek(data.take(position, min(n, self._peeks))) if self._peeks else b"", self.packet)
