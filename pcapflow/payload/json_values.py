@@ -62,10 +62,10 @@ class ValuePlaces:
         self._at += len(data)
         while at < len(data):
             if self._string:
-                begin = at
+                begin, masking = at, self._masking
                 at = self._in_string(data, at)
                 end = at - (not self._string)
-                if self._masking and end > begin:
+                if masking and end > begin:
                     yield base + begin, base + end, STRING
                 continue
             match = _TOKEN.match(data, at)
