@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 VOCABULARY = {
     "entries",
+    "secret_bytes",
     "body_entries",
     "conditions",
     "exchanges",
@@ -72,6 +73,7 @@ MAY_IMPORT = {
         "payload.content",
         "payload.extract",
         "payload.pretty",
+        "payload.json_values",
         "payload.registry",
         "payload.tap",
         "payload.wanted",
@@ -144,12 +146,16 @@ MAY_IMPORT = {
         "decode.selection",
         "decode.shares",
         "findings.choosing",
+        "findings.masked_bodies",
+        "findings.masking",
+        "payload.json_values",
         "report.sinks.base",
     },
     "cli": VOCABULARY
     | {
         "findings.choosing",
         "slicing.run",
+        "slicing.scrub",
         "slicing.writing",
         "cluster.executing",
         "cluster.tasks",

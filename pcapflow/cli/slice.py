@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,10 +15,13 @@ from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import finish, run_options, settings, where_option, workers_option
 from pcapflow.cli.output import open_output, refuse_overwriting
 from pcapflow.cli.values import Connection
-from pcapflow.errors import UsageError
+from pcapflow.errors import OutputError, UsageError
+from pcapflow.slicing.writing import CaptureWriter, Compressing, Pcap, Pcapng
 
 if TYPE_CHECKING:
     from pcapflow.connection_names import ConnectionName
+    from pcapflow.slicing.run import Made
+    from pcapflow.slicing.scrub import Counts
     from pcapflow.slicing.writing import Packet
 
 _EXAMPLES = """\b
@@ -51,6 +55,10 @@ Examples:
     required=True,
     help="The capture: .pcap or .pcapng, compressed by .gz, .zst, .xz or .bz2; - is standard output.",
 )
+@click.option("--scrub", is_flag=True, help="Mask credentials, cookies and tokens in place, with as many bytes.")
+@click.option(
+    "--mask-json", "masked", metavar="PATH", multiple=True, help="With --scrub: mask the values at PATH in JSON too; several times."
+)
 @workers_option
 @run_options
 def slice_(
@@ -61,6 +69,8 @@ def slice_(
     where: str,
     problems: bool,
     output: str,
+    scrub: bool,
+    masked: tuple[str, ...],
     **run: Any,
 ) -> None:
     """Write the packets of chosen connections of CAPTURE... to FILE, with the link layer, times and order that they have.
@@ -71,16 +81,21 @@ def slice_(
         raise click.UsageError("--connection and --packet exclude each other")
     if name is None and packet is None and not where and not problems:
         raise click.UsageError("say which connections: --connection, --packet, --where or --problems")
+    if masked and not scrub:
+        raise click.UsageError("--mask-json goes with --scrub")
     refuse_overwriting(captures, {"-o": output})
     from pcapflow.cli.follow import connection_of, not_there
     from pcapflow.cli.progress import progress_bar
     from pcapflow.conditions import Conditions
     from pcapflow.findings.choosing import Choice
     from pcapflow.slicing.run import make
-    from pcapflow.slicing.writing import Compressing, writer_for
+    from pcapflow.slicing.scrub import Counts, check_paths, scrubbed
+    from pcapflow.slicing.writing import writer_for
 
+    check_paths(masked)
     bounds, options = settings(run)
     conditions = Conditions.parse(where) if where else None
+    counts = Counts() if scrub else None
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
         if out.is_terminal:
@@ -91,14 +106,9 @@ def slice_(
             name = connection_of(packet, captures, bounds, options, progress)
 
         def write(packets: Iterator[Packet], nanoseconds: bool) -> None:  # noqa: FBT001 - as `make` calls it
-            writer = writer_for(output, compressing.write, nanoseconds=nanoseconds)
-            for one in packets:
-                writer.add(one)
-            writer.begin()
-            if len(writer.places) > 1:
-                errors.say(
-                    "warning: the packets are of several interfaces or captures, which a pcap file does not tell apart; a name that ends in .pcapng does"
-                )
+            if counts is not None:
+                packets = scrubbed(stack.enter_context(kept(packets)), bounds, options, masked, counts)
+            _write(packets, writer_for(output, compressing.write, nanoseconds=nanoseconds))
 
         made = make(captures, bounds, options, Choice(name, conditions, problems), write, progress)
         if made.result is not None and (made.result.asked_to_stop or made.result.out_of_memory):
@@ -108,8 +118,65 @@ def slice_(
             raise UsageError(not_there(name))
         compressing.close()
         ending.begin()
-    errors.say(f"{made.packets:,} of {made.seen:,} packets, {made.connections:,} connection{'' if made.connections == 1 else 's'}")
+    _say(made, counts)
+
+
+def _write(packets: Iterator[Packet], writer: CaptureWriter) -> None:
+    for one in packets:
+        writer.add(one)
+    writer.begin()
+    if isinstance(writer, Pcap) and len(writer.places) > 1:
+        errors.say(
+            "warning: the packets are of several interfaces or captures, which a pcap file does not tell apart; a name that ends in .pcapng does"
+        )
+
+
+def _say(made: Made, counts: Counts | None) -> None:
+    """What was written; leaves with the status."""
+    errors.say(f"{made.packets:,} of {made.seen:,} packets, {counted(made.connections, 'connection')}")
+    if counts is not None:
+        _say_masked(counts)
     if made.left_out:
-        errors.say(f"warning: {made.left_out:,} connections are left out, for want of memory; give a larger --memory-limit")
+        errors.say(f"warning: {counted(made.left_out, 'connection')} left out for want of memory; give a larger --memory-limit")
     if made.result is not None:
         finish(made.result)
+
+
+def _say_masked(counts: Counts) -> None:
+    """What was masked, and what could not be masked in place."""
+    errors.say(f"{counted(counts.secrets, 'secret')}, {counts.bytes:,} bytes are masked")
+    for n, what, why in (
+        (counts.coded, "coded body", "overwritten whole: they hold a secret, or could not be decoded"),
+        (
+            counts.whole,
+            "stream",
+            "overwritten whole: they could not be read to their end, or there was no memory for what is secret in them",
+        ),
+        (counts.left_out, "packet", "left out: they carry IP fragments, or what is no TCP"),
+    ):
+        if n:
+            errors.say(f"{counted(n, what)} {why}")
+
+
+def counted(n: int, what: str) -> str:
+    """`1 stream`, `2 streams`."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what[:-1]}ies" if what.endswith("dy") else f"{n:,} {what}s"
+
+
+@contextmanager
+def kept(packets: Iterator[Packet]) -> Iterator[str]:
+    """The path of a capture of them that nobody else can read; it is gone on leaving."""
+    try:
+        file = tempfile.NamedTemporaryFile(prefix=".pcapflow-", suffix=".pcapng")  # noqa: SIM115 - closed below
+    except OSError as e:
+        raise OutputError(f"no temporary file can be made: {e.strerror}") from None
+    with closing(file):
+        try:
+            writer = Pcapng(file.write)
+            for packet in packets:
+                writer.add(packet)
+            writer.begin()
+            file.flush()
+        except OSError as e:
+            raise OutputError(f"{file.name}: cannot be written: {e.strerror}") from None
+        yield file.name

@@ -13,14 +13,16 @@ from json import JSONDecodeError, loads
 
 from pcapflow.payload.wanted import NOWHERE, Wanted, wanted
 
-STRING, NUMBER, LITERAL = 0, 1, 2
-"""What is to be masked."""
+STRING, NUMBER, LITERAL = 0, 1, 256
+"""What is to be masked; to LITERAL is added the byte that takes the place of one."""
+_NULL, _SHORTEST = b"null ", 4
+"""What takes the place of true and false, which has as many bytes."""
 KEY_BYTES = 4 << 10
 _TOKEN = re.compile(rb'[\[{]|[\]}]|,|:|"|[^ \t\r\n\[\]{},:"]+|[ \t\r\n]+')
 _INSIDE = re.compile(rb'[^"\\]*')
 
 Place = tuple[int, int, int]
-"""From, up to, and what it is: a number or literal in one, of a string what came of it."""
+"""From, up to, and what it is: a number in one, of a string what came of it, of a literal each byte."""
 
 
 class _Level:
@@ -83,8 +85,13 @@ class ValuePlaces:
     def finish(self) -> Iterator[Place]:
         """No more bytes come, or none of the number or literal that is under way."""
         if self._scalar is not None:
-            yield self._scalar
+            begin, end, kind = self._scalar
             self._scalar = None
+            if kind != LITERAL or not _SHORTEST <= end - begin <= len(_NULL):
+                yield begin, end, kind if kind == NUMBER else STRING
+                return
+            for i in range(end - begin):  # each by itself: a chunk of HTTP may cut it anywhere
+                yield begin + i, begin + i + 1, LITERAL + _NULL[i]
 
     def _in_string(self, data: bytes, at: int) -> int:
         if self._escaped:

@@ -95,7 +95,8 @@ class _Chooser:
         self._fragments.finish()
 
 
-def _blocks(captures: Sequence[str], limits: Limits, options: Options, ledger: Ledger, watch: Watch) -> Iterator[PacketBlock]:
+def blocks_of(captures: Sequence[str], limits: Limits, options: Options, ledger: Ledger, watch: Watch) -> Iterator[PacketBlock]:
+    """Those of captures, as many as the options ask for. Ctrl-C ends it."""
     with Interrupt() as interrupt, Trace(captures, limits, ledger, interrupt) as trace:
         for block in trace.blocks(options.packets):
             yield block
@@ -110,7 +111,7 @@ def mark(captures: Sequence[str], limits: Limits, options: Options, ledger: Ledg
     """Which packets are wanted."""
     marks = Marks(ledger)
     chooser = _Chooser(intervals, limits, options, ledger)
-    for block in _blocks(captures, limits, options, ledger, watch):
+    for block in blocks_of(captures, limits, options, ledger, watch):
         packets = chooser.packets(block)
         marks.add(packets)
         here = packets[packets >= block.first_packet] - block.first_packet
@@ -125,11 +126,11 @@ def marked(
 ) -> Iterator[Packet]:
     """The packets that are marked. Raises `CaptureError` where there are others than when they were marked."""
     seen = 0
-    for block in _blocks(captures, limits, options, ledger, watch):
+    for block in blocks_of(captures, limits, options, ledger, watch):
         seen = block.first_packet + len(block) - 1
         rows = marks.rows(block.first_packet, len(block))
         marks.count += len(rows)
-        yield from _packets(block, rows)
+        yield from packets_of(block, rows)
     if seen != marks.seen:
         raise CaptureError(captures[0], f"changed while it was read: it had {marks.seen:,} packets, and has {seen:,}")
 
@@ -139,16 +140,18 @@ def at_once(
 ) -> Iterator[Packet]:
     """The packets of chosen connections, of captures that can be read once; of a datagram in fragments those of the last block alone."""
     chooser = _Chooser(intervals, limits, options, ledger)
-    for block in _blocks(captures, limits, options, ledger, watch):
+    for block in blocks_of(captures, limits, options, ledger, watch):
         marks.seen = block.first_packet + len(block) - 1
         packets = np.unique(chooser.packets(block))
         rows = packets[packets >= block.first_packet] - block.first_packet
         marks.count += len(rows)
-        yield from _packets(block, rows)
+        yield from packets_of(block, rows)
     chooser.finish()
 
 
-def _packets(block: PacketBlock, rows: npt.NDArray[np.int64]) -> Iterator[Packet]:
+def packets_of(block: PacketBlock, some: npt.NDArray[np.int64] | None = None) -> Iterator[Packet]:
+    """Those of a block; some: of these rows, int64."""
+    rows = np.arange(len(block)) if some is None else some
     view = memoryview(block.buffer)
 
     def column(many: Any, one: int) -> list[int]:

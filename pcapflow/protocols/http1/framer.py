@@ -452,12 +452,8 @@ class Framer:
                         piece += 1
                     self.packet = packets[piece]
                     stop = min(stop, ends[piece] - base)
-                yield BodyBytes(
-                    stop - at,
-                    view[at:stop] if self.wanted else self._peek(view[at : min(stop, at + self._peeks)]),
-                    self.packet,
-                    data.start + base + at,
-                )
+                shown = view[at:stop] if self.wanted else self._peek(view[at : min(stop, at + self._peeks)])
+                yield BodyBytes(stop - at, shown, self.packet, data.start + base + at)
                 self.remaining -= stop - at
                 at = stop
                 if not self.remaining:

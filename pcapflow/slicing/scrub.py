@@ -1,0 +1,215 @@
+"""Secrets of a capture masked in place: credentials, cookies, tokens, values at paths of JSON; lengths, times and checksums stay right.
+
+Contract: `scrubbed` reads a capture three times - to learn what is secret, to find where it stands, and to write - and gives its packets. Invariant: what could not be looked at is overwritten or left out, and
+counted: coded bodies that hold a secret or could not be decoded, streams behind losses where values of JSON are to be masked, packets whose segment lies in fragments.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+
+from pcapflow import pipeline
+from pcapflow.budget import Ledger
+from pcapflow.capture.block import PacketBlock
+from pcapflow.decode import columns
+from pcapflow.decode.fragments import Fragments
+from pcapflow.decode.segments import SYN, DecodeCounts, SegmentColumns
+from pcapflow.errors import UsageError
+from pcapflow.findings.masked_bodies import body_listeners
+from pcapflow.findings.masking import Masking, Range, Stream
+from pcapflow.limits import Limits
+from pcapflow.options import Options
+from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
+from pcapflow.secret_bytes import Finder
+from pcapflow.slicing.packets import blocks_of, packets_of
+from pcapflow.slicing.writing import Packet
+
+_HEADER = 20
+_CHECKSUM_AT = 16
+_DIGITS = bytes(0x31 if 0x30 <= c <= 0x39 else c for c in range(256))
+_MODULUS = 1 << 32
+_end = itemgetter(1)
+
+
+class Counts:
+    """What became of it."""
+
+    def __init__(self) -> None:
+        self.secrets = 0
+        """Values that are known."""
+        self.bytes = 0
+        """Bytes that are overwritten."""
+        self.coded = 0
+        """Coded bodies that are overwritten whole."""
+        self.whole = 0
+        """Streams that are."""
+        self.left_out = 0
+        """Packets that carry fragments."""
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Raises `UsageError` for what is no path."""
+    try:
+        ValuePlaces(paths, 1)
+    except ValueError as e:
+        raise UsageError(f"--mask-json: {e}") from None
+
+
+def scrubbed(path: str, limits: Limits, options: Options, paths: Sequence[str], counts: Counts) -> Iterator[Packet]:
+    """The packets of a capture, masked; counts is filled in. paths: of JSON values. Raises `UsageError` where there is no memory for what is secret."""
+    ledger = Ledger(limits)
+    learnt = _look(path, limits, options, Masking(paths, ledger))
+    finder = Finder(sorted(learnt.values))
+    masks = _look(path, limits, options, Masking(paths, ledger, finder))
+    more = masks.values - learnt.values
+    if more:  # what stood within what had been learnt
+        finder = Finder(sorted(masks.values | learnt.values))
+        masks = _look(path, limits, options, Masking(paths, ledger, finder))
+    counts.secrets, counts.coded = len(masks.values), masks.coded
+    counts.whole = sum(map(sum, (stream.whole for stream in masks.streams.values())))
+    rewriter = _Rewriter(masks, finder, counts)
+    fragments = Fragments(limits, ledger)
+    for block in blocks_of([path], limits, options, ledger, None):
+        segments = columns.decode(block, DecodeCounts(), open_tunnels=options.tunnels, fragments=fragments)
+        yield from rewriter.packets(block, segments)
+    fragments.finish()
+
+
+def _look(path: str, limits: Limits, options: Options, masking: Masking) -> Masking:
+    result = pipeline.run([path], limits, options, follow=masking, listeners=body_listeners(masking))
+    if result.asked_to_stop:
+        raise KeyboardInterrupt
+    if masking.no_room or result.out_of_memory:
+        raise UsageError(
+            "--scrub: there is too much that is secret to keep it in mind; slice fewer connections, or give a larger --memory-limit"
+        )
+    return masking
+
+
+class _Known(NamedTuple):
+    """A stream whose bytes are masked."""
+
+    number: int
+    stream: Stream
+    direction: int
+    ranges: list[Range]
+
+
+class _Rewriter:
+    """Masks packet by packet."""
+
+    def __init__(self, masks: Masking, finder: Finder, counts: Counts) -> None:
+        self._masks = masks
+        self._finder = finder
+        self._counts = counts
+        self._by_end: dict[tuple[int, int, int, int], list[_Known]] = {}
+        """By address and port of who sends, and of who gets: those of one pair in the order of their first packets."""
+        self._reached: dict[tuple[int, int], int] = {}
+        for number, stream in sorted(masks.streams.items()):
+            if stream.ends is None:
+                continue
+            for direction in (0, 1):
+                a, b = stream.ends[direction], stream.ends[1 - direction]
+                ranges = sorted(stream.ranges[direction], key=itemgetter(0, 1))
+                self._by_end.setdefault((a.address, a.port, b.address, b.port), []).append(
+                    _Known(number, stream, direction, _apart(ranges))
+                )
+
+    def packets(self, block: PacketBlock, segments: SegmentColumns) -> Iterator[Packet]:
+        """Those of a block."""
+        rows = {int(row): i for i, row in enumerate(segments.row.tolist())}
+        for row, packet in enumerate(packets_of(block)):
+            i = rows.get(row)
+            begin = int(segments.payload_at[i] - block.offsets[row]) if i is not None else -1
+            if i is None or not 0 <= begin <= len(packet.data):
+                self._counts.left_out += 1
+                continue
+            yield packet._replace(data=self._masked(packet.data, begin, segments, i))
+
+    def _masked(self, data: bytes, begin: int, segments: SegmentColumns, i: int) -> bytes:
+        payload = data[begin:]
+        if not payload:
+            return data
+        found = bytearray(payload)
+        n = int(segments.payload_len[i])
+        for known in self._of(segments, i):
+            self._mask(found, known, segments, i, n)
+        for low, high in self._masks.secrets(payload):
+            found[low:high] = b"x" * (min(high, len(found)) - low)
+        if found == payload:
+            return data
+        self._counts.bytes += sum(map(bool, map(int.__xor__, found, payload)))
+        whole = bytearray(data)
+        whole[begin:] = found
+        checksum_at = begin - int(segments.options[i]) - _HEADER + _CHECKSUM_AT
+        before = payload[:n] + b"\0" * (n & 1)
+        _fix(whole, checksum_at, before, bytes(found[:n]) + b"\0" * (n & 1))
+        return bytes(whole)
+
+    def _of(self, segments: SegmentColumns, i: int) -> list[_Known]:
+        """The streams that a segment may be of: between its ends, begun before it. All of them: to mask too much is better than too little."""
+        source = int(segments.src_hi[i]) << 64 | int(segments.src_lo[i])
+        target = int(segments.dst_hi[i]) << 64 | int(segments.dst_lo[i])
+        key = source, int(segments.sport[i]), target, int(segments.dport[i])
+        some = [known for known in self._by_end.get(key, ()) if known.number <= int(segments.packet[i])]
+        return some[-1:] if some and some[-1].stream.bases[some[-1].direction] >= 0 else some
+
+    def _mask(self, found: bytearray, known: _Known, segments: SegmentColumns, i: int, n: int) -> None:
+        stream, direction = known.stream, known.direction
+        if stream.whole[direction] or stream.bases[direction] < 0:
+            found[:n] = b"x" * n
+            return
+        seq = int(segments.seq[i]) + bool(int(segments.flags[i]) & SYN)
+        key = known.number, direction
+        reached = self._reached.get(key, 0)
+        near = (seq - stream.bases[direction] - reached) % _MODULUS
+        offset = reached + (near - _MODULUS if near >= _MODULUS >> 1 else near)
+        self._reached[key] = max(reached, offset + n)
+        ranges = known.ranges
+        at = bisect_left(ranges, offset + 1, key=_end)
+        while at < len(ranges) and ranges[at][0] < offset + n:
+            begin, end, kind = ranges[at]
+            low, high = max(begin, offset) - offset, min(end, offset + n) - offset
+            found[low:high] = _fill(bytes(found[low:high]), kind)
+            at += 1
+
+
+def _fill(old: bytes, kind: int) -> bytes:
+    """What takes the place of some bytes."""
+    if kind == NUMBER:
+        return old.translate(_DIGITS)
+    return (b"x" if kind < LITERAL else bytes([kind - LITERAL])) * len(old)
+
+
+def _apart(ranges: list[Range]) -> list[Range]:
+    """Sorted ranges without overlaps: of two the plain one, `x` for each byte, wins."""
+    found: list[Range] = []
+    for one in ranges:
+        if found and one[0] < found[-1][1]:
+            begin, end, kind = found[-1]
+            same = kind == one[2] and one[:2] == (begin, end)
+            found[-1] = begin, max(end, one[1]), kind if same else 0
+        else:
+            found.append(one)
+    return found
+
+
+def _fix(data: bytearray, checksum_at: int, before: bytes, after: bytes) -> None:
+    """Make a TCP checksum right again that was right, and leave one wrong that was wrong (RFC 1624, equation 3)."""
+    if checksum_at < 0:
+        return
+    old = int.from_bytes(data[checksum_at : checksum_at + 2], "big")
+    total = (~old & 0xFFFF) + _sum(after) - _sum(before)
+    total %= 0xFFFF  # one's complement
+    new = ~total & 0xFFFF
+    data[checksum_at : checksum_at + 2] = new.to_bytes(2, "big")
+
+
+def _sum(data: bytes) -> int:
+    """Of 16-bit words."""
+    return int(np.frombuffer(data, dtype=">u2").sum(dtype=np.int64))

@@ -1,0 +1,237 @@
+"""`slice --scrub`: no secret is left, in whatever it stood, and nothing else changes."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import brotli
+import pytest
+
+from pcapflow.secret_bytes import Finder, secrets_in
+from tests.captures import capture_of
+from tests.cli.test_slice import records, without_places
+from tests.craft import Talk, chunked, merge, pcap, request, response
+from tests.launcher import launch
+
+SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
+BEARER, COOKIE, QUERY, KEY = b"tok-8Jq2vQmZ4xKpR7wL", b"s3ss10n-0123456789abcdef", b"Zx9Yw8Vu7Ts6Rq5Po4", b"AKIAIOSFODNN7EXAMPLE"
+JWT = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
+BASIC = base64.b64encode(b"alice:correct horse battery")
+PIN = b"8127-4431-9920"
+SECRETS = (BEARER, COOKIE, QUERY, KEY, JWT, BASIC, PIN)
+
+
+def pcapflow(*arguments: object, status: int = 0) -> tuple[bytes, str]:
+    done = launch(*arguments)
+    assert done.returncode == status, done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    return done.stdout, done.stderr.decode()
+
+
+def everything(path: Path, folder: Path) -> bytes:
+    """A capture's bytes, those of its streams put together, and its bodies, decoded and as they were sent."""
+    folder.mkdir()
+    parts = [path.read_bytes()]
+    for record in records(path):
+        if record["record"] == "connection":
+            for side in ("client", "server"):
+                parts.append(pcapflow("follow", "-q", path, "--connection", record["connection"], "--stream", side, "--raw")[0])
+    for name, options in (("decoded", ()), ("sent", ("--raw",))):
+        pcapflow("bodies", "-q", path, "-o", folder / name, *options)
+        parts += [file.read_bytes() for file in sorted((folder / name).iterdir())]
+    return b"\0".join(parts)
+
+
+def secret_talk(rng: random.Random, number: int) -> Talk:
+    """A conversation with secrets in all places, in segments of any size, some of them lost, sent again or late."""
+    t = Talk(sport=41000 + number, isn=(rng.randrange(1 << 32), rng.randrange(1 << 32))).open()
+    fields = (
+        b"Authorization: Bearer " + BEARER + b"\r\nCookie: theme=dark; sid=" + COOKIE + b"; x=1\r\n"
+        b"X-Api-Key: " + KEY + b"\r\nReferer: http://alice:" + PIN + b"@example/x?access_token=" + QUERY + b"\r\n"
+    ).decode()  # fmt: skip
+    echo = json.dumps({"token": BEARER.decode(), "jwt": JWT.decode(), "nested": [{"pin": PIN.decode()}], "path": "/a/b"}).encode()
+    asks = [
+        request("/plain?id=7&token=" + QUERY.decode(), fields=fields),
+        request("/login", method="POST", body=b"user=alice&password=" + PIN, fields="Content-Type: application/x-www-form-urlencoded\r\n"),
+        request("/basic", fields=f"Authorization: Basic {BASIC.decode()}\r\n"),
+        request("/post", method="POST", body=echo, fields="Content-Type: application/json\r\n" + fields),
+    ]
+    answers = [
+        response(echo, fields="Set-Cookie: sid=" + COOKIE.decode() + "; Path=/; HttpOnly\r\n"),
+        chunked(echo, [3, 7, 5, 11] * 6),
+        response(gzip.compress(echo, mtime=0), fields="Content-Encoding: gzip\r\n"),
+        response(brotli.compress(b"<p>" + JWT + b"</p>"), kind="text/html", fields="Content-Encoding: br\r\n"),
+        response(b"nothing to see", kind="text/plain"),
+        response(gzip.compress(b"nothing to see", mtime=0), kind="text/plain", fields="Content-Encoding: gzip\r\n"),
+    ]
+    for _ in range(rng.randrange(2, 5)):
+        for side, data in ((0, rng.choice(asks)), (1, rng.choice(answers))):
+            begin, size, odd = t.seq[side], rng.choice([1448, 17, 5, 60]), rng.random()
+            first = len(t.frames)
+            t.send(side, data, size=size)
+            if odd < 0.2:
+                t.packet(side, 0x18, data[: rng.randrange(1, len(data))][:1400], seq=begin)  # sent again, cut elsewhere
+            elif odd < 0.3:
+                del t.frames[rng.randrange(first, len(t.frames))]
+            elif odd < 0.4:
+                some = t.frames[first:]
+                times = [us for us, _ in some]
+                rng.shuffle(some)
+                t.frames[first:] = [(us, frame) for us, (_, frame) in zip(times, some, strict=True)]
+    return t.close()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_secret_is_left_in_any_form(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    path, out = tmp_path / "x.pcap", tmp_path / "s.pcap"
+    path.write_bytes(merge(*(secret_talk(rng, i) for i in range(3))))
+    before = everything(path, tmp_path / "before")
+    assert any(secret in before for secret in SECRETS)
+    pcapflow("slice", "-q", path, "--where", "connection=1", "-o", tmp_path / "one.pcap", "--scrub")
+    launch("slice", "-q", path, "--where", "path=/*", "-o", out, "--scrub", "--mask-json", "..pin")
+    after = everything(out, tmp_path / "after")
+    for secret in SECRETS:
+        assert secret not in after
+
+
+def whole_talk() -> Talk:
+    t = Talk(sport=41000).open()
+    fields = f"Authorization: Bearer {BEARER.decode()}\r\nCookie: theme=dark; sid={COOKIE.decode()}\r\n"
+    t.send(0, request(f"/x?id=7&token={QUERY.decode()}", fields=fields), size=19)
+    body = b'{"id": 41, "pin": "8127-4431-9920", "ok": true, "no": false, "n": null, "list": [{"pin": 12.5e3}, {"pin": {"a": "b"}}], "t": "\\u00e9"}'
+    t.send(1, chunked(body, [3, 4, 5, 6, 7] * 9), size=31)
+    t.send(0, request("/y", method="POST", body=body, fields="Content-Type: application/json\r\n"), size=23)
+    return t.send(1, response(b"plain", kind="text/plain")).close()
+
+
+def test_only_what_is_secret_changes_and_the_records_are_the_same(tmp_path: Path) -> None:
+    path, out = tmp_path / "x.pcap", tmp_path / "s.pcap"
+    path.write_bytes(merge(whole_talk()))
+    _, errors = pcapflow(
+        "slice", path, "--connection", "1", "-o", out, "--scrub", "--mask-json", "..pin", "--mask-json", ".ok", "--mask-json", ".no"
+    )
+    assert "secrets" in errors
+    assert without_places(records(out, "--headers", "all")) == without_places(records(path, "--headers", "all"))
+    client, server = (pcapflow("follow", "-q", out, "--connection", "1", "--stream", side, "--raw")[0] for side in ("client", "server"))
+    assert client.startswith(
+        b"GET /x?id=7&token=" + b"x" * len(QUERY) + b" HTTP/1.1\r\nHost: example\r\nAuthorization: Bearer " + b"x" * len(BEARER)
+        + b"\r\nCookie: theme=xxxx; sid=" + b"x" * len(COOKIE) + b"\r\n\r\n"
+    )  # fmt: skip
+    masked = b'{"id": 41, "pin": "xxxxxxxxxxxxxx", "ok": null, "no": null , "n": null, "list": [{"pin": 11.1e1}, {"pin": {"a": "x"}}], "t": "\\u00e9"}'
+    assert client.endswith(masked)
+    assert pcapflow("bodies", out, "--where", "exchange=0,side=response")[0] == masked
+    assert server.endswith(b"\r\n\r\nplain")
+
+
+def test_checksums_that_were_right_stay_right_and_times_and_lengths_too(tmp_path: Path) -> None:
+    from tests.benchmarks.inputs import __name__ as _  # noqa: F401 - the folder is a package
+
+    path, out = tmp_path / "x.pcap", tmp_path / "s.pcap"
+    talk = whole_talk()
+    talk.frames = [(us, checked(frame)) for us, frame in talk.frames]
+    path.write_bytes(pcap(talk.frames))
+    assert summary(path)["decode"]["checksums_wrong"] == 0
+    pcapflow("slice", "-q", path, "--connection", "1", "-o", out, "--scrub", "--mask-json", "..pin")
+    assert summary(out, "--verify-checksums")["decode"]["checksums_wrong"] == 0
+    assert summary(out, "--verify-checksums")["http"] == summary(path)["http"]
+    assert len(out.read_bytes()) == len(path.read_bytes())
+
+
+def summary(path: Path, *options: str) -> Any:
+    return json.loads(pcapflow("analyze", "-q", "--json", "--no-records", path, *options)[0])
+
+
+def checked(frame: bytes) -> bytes:
+    """The frame with a TCP checksum that adds up."""
+    ip = frame[14:34]
+    segment = bytearray(frame[34:])
+    segment[16:18] = b"\0\0"
+    words = ip[12:20] + b"\0\6" + len(segment).to_bytes(2, "big") + segment + b"\0" * (len(segment) & 1)
+    total = sum(int.from_bytes(words[i : i + 2], "big") for i in range(0, len(words), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    segment[16:18] = (~total & 0xFFFF).to_bytes(2, "big")
+    return frame[:34] + bytes(segment)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_scrubbed_sample_has_the_same_records(sample: Path, tmp_path: Path) -> None:
+    pcapflow("slice", "-q", sample, "--where", "path=/*", "-o", tmp_path / "a.pcapng")
+    pcapflow("slice", "-q", sample, "--where", "path=/*", "-o", tmp_path / "b.pcapng", "--scrub")
+    assert without_places(records(tmp_path / "b.pcapng")) == without_places(records(tmp_path / "a.pcapng"))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_traffic_of_all_kinds_is_scrubbed_without_an_error_and_as_many_packets_come(seed: int, tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(capture_of(seed))
+    for name in ("a", "b"):
+        done = launch(
+            "slice",
+            "-q",
+            path,
+            "--problems",
+            "-o",
+            tmp_path / name,
+            "--scrub",
+            "--mask-json",
+            "..a",
+            "--block-size",
+            {"a": "1MiB", "b": "2KiB"}[name],
+        )
+        assert done.returncode in (0, 3, 4), done.stderr
+    if (tmp_path / "a").exists():
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_was_masked_and_what_could_not_be_is_said(tmp_path: Path) -> None:
+    t = Talk(sport=41000).open().send(0, request("/x", fields="Authorization: Bearer " + BEARER.decode() + "\r\n"))
+    t.send(1, response(gzip.compress(b"you said " + BEARER, mtime=0), kind="text/plain", fields="Content-Encoding: gzip\r\n")).close()
+    t.save(tmp_path / "x.pcap")
+    _, errors = pcapflow("slice", tmp_path / "x.pcap", "--connection", "1", "-o", tmp_path / "s.pcap", "--scrub")
+    assert "1 secrets" in errors or "1 secret," in errors
+    assert "1 coded body overwritten whole: they hold a secret, or could not be decoded" in errors
+    assert (
+        "--mask-json goes with --scrub" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", "y", "--mask-json", "a", status=2)[1]
+    )
+    assert "is no path" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", "y", "--scrub", "--mask-json", "a[", status=2)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        (b"GET /a?b=1&api_key=abc HTTP/1.1\r\n", [b"abc"]),
+        (b"Authorization: Bearer abc\r\nHost: x\r\n", [b"abc"]),
+        (b"Proxy-Authorization: Basic YTpi\r\n", [b"YTpi"]),
+        (b"X-Auth-Token: one two\r\n", [b"one two"]),
+        (b"Set-Cookie: a=secret; Path=/; Secure\r\n", [b"secret"]),
+        (b"Cookie: a=1; b=2\r\n", [b"1", b"2"]),
+        (b"X-Api-Key: a\r\n folded\r\nHost: x\r\n", [b"a\r\n folded"]),
+        (b"see http://u:p@host/ there", [b"u:p"]),
+        (b"..." + JWT + b"...", [JWT]),
+        (b"/x?q=Ab3Ab3Ab3Ab3Ab3Ab3Ab3", [b"Ab3Ab3Ab3Ab3Ab3Ab3Ab3"]),
+        (b"/x?q=plain&page=2 HTTP/1.1\r\nHost: x\r\nAccess-Control-Allow-Credentials: true\r\n", []),
+        (b"WWW-Authenticate: Basic realm=x\r\n", []),
+    ],
+)
+def test_secrets_are_told_by_what_stands_around_them(text: bytes, secrets: list[bytes]) -> None:
+    found = sorted({text[begin:end] for begin, end in secrets_in(text)})
+    assert found == sorted(secrets)
+
+
+def test_a_finder_finds_the_longest_of_its_values_everywhere() -> None:
+    rng = random.Random(1)
+    values = [bytes(rng.choices(b"ab", k=rng.randrange(8, 14))) for _ in range(200)]
+    text = bytes(rng.choices(b"ab", k=5000))
+    found = dict(Finder(values).places(text))
+    for at in range(len(text)):
+        longest = max((len(value) for value in values if text.startswith(value, at)), default=0)
+        assert found.get(at, at) - at == longest
+    assert not list(Finder([b"short"]).places(b"short " * 100))
+    assert list(Finder([b"x" * 300]).places(b"-" + b"x" * 256)) == [(1, 301)]
