@@ -73,6 +73,7 @@ MAY_IMPORT = {
         "payload.content",
         "payload.extract",
         "payload.pretty",
+        "payload.nearest",
         "payload.json_values",
         "payload.registry",
         "payload.tap",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,12 +15,18 @@ from pcapflow.cli.options import finish, run_options, settings, where_option, wo
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
 from pcapflow.cli.sinks import refuse_one_place_twice
 
+if TYPE_CHECKING:
+    from pcapflow.report.sinks.values import NothingFound
+
+_NEAREST = 3
 _LARGE = 64 << 10
 """Bytes of a value that is written by itself."""
 _EXAMPLES = """\b
 Examples:
   pcapflow extract 'items[].id' trace.pcap
   pcapflow extract '' trace.pcap --where status=5xx --with-source
+  pcapflow extract 'domains.*.serial' trace.pcap
+  pcapflow extract '..id' trace.pcap
   pcapflow extract '[]' --where 'method=POST,path=/v1/*' trace.pcap | jq -s length
 """
 
@@ -56,15 +62,15 @@ def extract(
 ) -> None:
     """Print the JSON values at PATH in the bodies and streams of CAPTURE..., one a line, as they were sent.
 
-    PATH is written as jq does: keys with dots between, `[]` for every element and `[0]` for one; '' is whole documents, odd keys stand in quotes. A prefix as ijson
-    has it, with `item` for an element, is taken too. Digits are not rounded. A value too large for its limit is left out, and said on standard
+    PATH is written as jq does: keys with dots between, `[]` or `*` for every element or value, `[0]` for one element, `..id` for a key at any depth; '' is whole documents,
+    odd keys stand in quotes. A prefix as ijson has it, with `item` for an element, is taken too. Digits are not rounded. A value too large for its limit is left out, and said on standard
     error.
     """
     from pcapflow import pipeline
     from pcapflow.cli.progress import progress_bar
     from pcapflow.conditions import Conditions
-    from pcapflow.findings.extract import VALUE, Extraction
-    from pcapflow.report.sinks.values import ValueLines
+    from pcapflow.findings.extract import SEARCHED, VALUE, Extraction
+    from pcapflow.report.sinks.values import NothingFound, ValueLines
 
     refuse_one_place_twice({"the output": output or "-", "--drops": drops})
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
@@ -74,17 +80,32 @@ def extract(
         out = stack.enter_context(open_output(output))
         others = stack.enter_context(open_output(drops)) if drops is not None else None
         progress = stack.enter_context(progress_bar(enabled=not run["quiet"]))
+        values, nothing = ValueLines(VALUE, _lines_to(out), _lines_to(others)), NothingFound(SEARCHED)
         result = pipeline.run(
             captures,
             bounds,
             options,
             flush=out.flush,
             progress=progress,
-            sinks=[ValueLines(VALUE, _lines_to(out), _lines_to(others))],
+            sinks=[values, nothing],
             listeners=[extraction],
         )
         ending.begin()
+    if not values.count:
+        errors.say(_nothing(path, nothing))
     finish(result)
+
+
+def _nothing(path: str, searched: NothingFound) -> str:
+    """What to say where no value was found."""
+    if not searched.bodies:
+        return "no value: there is no JSON to search, in bodies that say they are JSON or in streams of it; --sniff-json looks in other bodies too"
+    bodies = "1 body of JSON was" if searched.bodies == 1 else f"{searched.bodies:,} bodies of JSON were"
+    from pcapflow.findings.extract import nearest_to
+
+    near = nearest_to(path, searched.elsewhere, _NEAREST)
+    where = "".join(f"; {other} has {count:,} value{'' if count == 1 else 's'}" for other, count in near)
+    return f"no value: {bodies} searched, none has {path or '.'}{where}"
 
 
 def _lines_to(out: Output | None) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pcapflow.budget import Account
 from pcapflow.conditions import Conditions
 from pcapflow.drops import Drop, DropReason
 from pcapflow.endpoint_names import whole_url
@@ -17,20 +18,36 @@ from pcapflow.errors import UsageError
 from pcapflow.findings.chosen import body_taken, exchange_taken
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.payload.extract import Values
-from pcapflow.payload.wanted import wanted
+from pcapflow.payload.nearest import BYTES, Nearest, keys_of, likeness
+from pcapflow.payload.tap import Both, Tap
+from pcapflow.payload.wanted import pattern_of, wanted
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
 from pcapflow.records import seconds
 
-VALUE = "value"
-"""The kind of an entry that is a value."""
+VALUE, SEARCHED = "value", "searched"
+"""The kinds of entries: a value; and of a run, or a part of it, that found none: how many bodies were searched, and where else the keys stand (`Searched`)."""
 _RANK_VALUE = 2
 """Of what one packet completes; the server's comes after the client's."""
 _WAITING_BYTES = 200
 """Beside its text, of a value that waits."""
 _URL_MOST = 1024
 """Bytes, as JSON, of an URL that is repeated with each value."""
+
+
+class Searched(msgspec.Struct, frozen=True):
+    """What was searched without a value found."""
+
+    bodies: int
+    elsewhere: dict[str, int]
+    """Values at other paths that end with the same key, by path."""
+
+
+def nearest_to(path: str, elsewhere: Mapping[str, int], most: int) -> list[tuple[str, int]]:
+    """Of other paths those that are most like one, and how many values each has."""
+    keys = keys_of(pattern_of(path))
+    return sorted(elsewhere.items(), key=lambda item: (-likeness(keys, item[0]), -item[1], item[0]))[:most]
 
 
 class Extraction(Listener):
@@ -44,10 +61,14 @@ class Extraction(Listener):
         """path: see `payload.wanted`; with_source: each value in an object that says where it is from. Raises `UsageError`."""
         try:
             self._wanted = wanted(path)
+            self._keys = keys_of(pattern_of(path))
         except ValueError as e:
             raise UsageError(str(e)) from None
         self._where = where
         self._with_source = with_source
+        self._found = False
+        self._bodies = 0
+        self._elsewhere: dict[str, int] = {}
         self._waiting: dict[object, list[tuple[str, bytes]]] = {}
         """By exchange: who said it, and the value."""
 
@@ -57,7 +78,7 @@ class Extraction(Listener):
 
     # --- bodies
 
-    def tap(self, origin: BodyOrigin) -> Values | None:
+    def tap(self, origin: BodyOrigin) -> Tap | None:
         """See `Listener`."""
         taken = body_taken(self._where, origin)
         if taken is False:
@@ -70,7 +91,8 @@ class Extraction(Listener):
             else:
                 self._add(origin.packet, origin.connection, origin.stream, line)
 
-        return Values(
+        self._bodies += 1
+        values = Values(
             self._wanted,
             self._run.limits,
             self._run.ledger.json,
@@ -78,6 +100,21 @@ class Extraction(Listener):
             lambda drop: self._given_up(origin, drop, 0),
             (source, b"}" if source else b""),
         )
+        nearest = self._nearest()
+        return values if nearest is None else Both(values, nearest)
+
+    def _nearest(self) -> Tap | None:
+        """Who looks for the keys elsewhere, as long as nothing was found."""
+        account = self._run.ledger.json
+        if self._found or not self._keys or not account.reserve(BYTES):
+            return None
+        return _Nearest(self._keys, self._elsewhere, account)
+
+    def close(self) -> None:
+        """See `Listener`."""
+        if not self._found:
+            said = msgspec.json.encode(Searched(self._bodies, self._elsewhere))
+            self._run.entry(self._run.ledger.packet, 0, SEARCHED, said, _RANK_VALUE)
 
     # --- values that wait for their exchange's end
 
@@ -107,7 +144,25 @@ class Extraction(Listener):
                 self._add(packet, connection, stream, line)
 
     def _add(self, packet: int, connection: int, stream: str, line: bytes) -> None:
+        self._found = True
         self._run.entry(packet, connection, VALUE, line, _RANK_VALUE + (stream == "server"))
+
+
+class _Nearest(Nearest):
+    """Gives back what is reserved for it."""
+
+    __slots__ = ("_account",)
+
+    def __init__(self, keys: tuple[str, ...], counts: dict[str, int], account: Account) -> None:
+        super().__init__(keys, counts)
+        self._account: Account | None = account
+
+    def close(self) -> None:
+        """See `Tap`."""
+        super().close()
+        if self._account is not None:
+            self._account.release(BYTES)
+            self._account = None
 
 
 def _source(origin: BodyOrigin) -> bytes:

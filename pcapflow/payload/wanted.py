@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pcapflow.path_syntax import parse_pattern
+from pcapflow.path_syntax import Pattern, parse_pattern
 
 NOWHERE = -1
 """The state of a value that leads to none that is wanted."""
@@ -45,8 +45,18 @@ class Wanted(NamedTuple):
 
 def wanted(path: str) -> Wanted:
     """What a path or prefix asks for."""
-    wild = path.startswith((".", "$")) or not set(path).isdisjoint("[]\"'|?") or "*" in path.split(".")
-    return _of_path(path) if wild else _of_prefix(path)
+    return _of_path(path) if _is_path(path) else _of_prefix(path)
+
+
+def pattern_of(path: str) -> Pattern:
+    """The steps of either, as jq would have them."""
+    if _is_path(path):
+        return parse_pattern(path)
+    return tuple(None if key == _ELEMENT else key for key in path.split(".")) if path else ()
+
+
+def _is_path(path: str) -> bool:
+    return path.startswith((".", "$")) or not set(path).isdisjoint("[]\"'|?") or "*" in path.split(".")
 
 
 def _of_path(path: str) -> Wanted:

@@ -80,7 +80,46 @@ def test_where_selects_exchanges(capture: Path, where: str, count: int) -> None:
     assert pcapflow("extract", "items.item", "--where", where, "--block-size", "3KiB", capture)[0] == out
 
 
-@pytest.mark.parametrize("where", ["colour=red", "status", "status=20", "source=up", "method="])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("items.id", "no value: 3 bodies of JSON were searched, none has items.id; items[].id has 3,901 values"),
+        ("Who", "no value: 3 bodies of JSON were searched, none has Who; items[].who has 3,900 values"),
+        (".nothing", "no value: 3 bodies of JSON were searched, none has .nothing"),
+    ],
+)
+def test_an_empty_answer_says_what_was_searched_and_what_is_near(capture: Path, path: str, said: str) -> None:
+    for options in ((), ("--block-size", "3KiB"), ("--workers", "2")):
+        assert pcapflow("extract", "-q", path, capture, *options) == (b"", f"pcapflow: {said}\n")
+
+
+def test_an_empty_answer_where_nothing_is_json_says_so(tmp_path: Path) -> None:
+    Talk().open().send(0, request("/x")).send(1, response(b"text", kind="text/plain")).close().save(tmp_path / "x.pcap")
+    assert "no value: there is no JSON to search" in pcapflow("extract", "a", tmp_path / "x.pcap")[1]
+
+
+@pytest.mark.parametrize(
+    ("where", "near"),
+    [("verb=GET", "method"), ("methd=GET", "method"), ("url=/x", "path"), ("duration=1s", "min-duration"), ("code=404", "status")],
+)
+def test_a_misspelt_condition_is_told_the_nearest(capture: Path, where: str, near: str) -> None:
+    assert f"did you mean {near}?" in pcapflow("extract", "", "--where", where, capture, status=2)[1]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "status=200,status=404",
+        "connection=x",
+        "exchange=-1",
+        "min-duration=fast",
+        "colour=red",
+        "status",
+        "status=20",
+        "source=up",
+        "method=",
+    ],
+)
 def test_a_condition_that_is_none_is_a_usage_error(capture: Path, where: str) -> None:
     assert "--where" in pcapflow("extract", "", "--where", where, capture, status=2)[1]
 
@@ -96,7 +135,11 @@ def test_what_was_given_up_is_said_or_written(tmp_path: Path) -> None:
     path, drops = tmp_path / "t.pcap", tmp_path / "drops.ndjson"
     t.save(path)
     errors = pcapflow("extract", "item", path)[1]
-    assert [json.loads(line.removeprefix("pcapflow: "))["record"] for line in errors.splitlines()] == ["drop", "json", "json"]
+    assert [json.loads(line.removeprefix("pcapflow: "))["record"] for line in errors.splitlines() if "{" in line] == [
+        "drop",
+        "json",
+        "json",
+    ]
     errors = pcapflow("extract", "item", "--drops", drops, path)[1]
     assert errors == ""
     assert [json.loads(line).get("reason") for line in drops.read_text().splitlines()] == ["json_scalar_too_large", None, None]
@@ -106,7 +149,7 @@ def test_a_large_value_is_a_drop_and_the_rest_comes(tmp_path: Path) -> None:
     t = Talk().open().send(0, request("/a")).send(1, response(json.dumps([1, ["y" * 900_000] * 10, 2]).encode()), size=60_000).close()
     out, errors = pcapflow("extract", "item", t.save(tmp_path / "t.pcap"))
     assert out == b"1\n2\n"
-    assert json.loads(errors.removeprefix("pcapflow: "))["reason"] == "json_value_too_large"
+    assert json.loads(errors.splitlines()[0].removeprefix("pcapflow: "))["reason"] == "json_value_too_large"
 
 
 def test_raw_lines_are_extracted_too(tmp_path: Path) -> None:

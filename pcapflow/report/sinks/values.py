@@ -19,7 +19,33 @@ class _Status(msgspec.Struct):
     status: str
 
 
+class _Searched(msgspec.Struct):
+    bodies: int
+    elsewhere: dict[str, int]
+
+
 _status = msgspec.json.Decoder(_Status).decode
+_searched = msgspec.json.Decoder(_Searched).decode
+
+
+class NothingFound(Sink):
+    """Adds up what was searched where no value was found (`findings.extract.Searched`)."""
+
+    kinds = frozenset()
+
+    def __init__(self, own: str) -> None:
+        """own: the kind of these entries."""
+        self.own = own
+        self.bodies = 0
+        self.elsewhere: dict[str, int] = {}
+
+    def entries(self, some: list[Entry]) -> None:
+        """See `Sink`."""
+        for entry in some:
+            found = _searched(entry.line)
+            self.bodies += found.bodies
+            for path, count in found.elsewhere.items():
+                self.elsewhere[path] = self.elsewhere.get(path, 0) + count
 
 
 class ValueLines(Sink):
@@ -32,10 +58,13 @@ class ValueLines(Sink):
         self.own = own
         self._values = values
         self._others = others
+        self.count = 0
+        """Values that were found."""
 
     def entries(self, some: list[Entry]) -> None:
         """See `Sink`."""
         values = [entry.line for entry in some if entry.kind == self.own]
+        self.count += len(values)
         if values:
             self._values(values)
         others = [
