@@ -189,6 +189,7 @@ MAY_IMPORT = {
         "findings.extract",
         "report.sinks.values",
         "findings.follow",
+        "findings.decoding",
         "report.terminal",
         "protocols.follower",
         "reassembly.connection",

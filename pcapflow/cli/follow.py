@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from pcapflow.cli.values import Connection
 from pcapflow.errors import UsageError
 from pcapflow.files import can_be_read_twice
 from pcapflow.limits import Limits
-from pcapflow.terminal_text import plain_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,15 +28,14 @@ Examples:
   pcapflow follow trace.pcap --connection 4711
   pcapflow follow trace.pcap --connection 10.0.0.2:51000-10.0.0.1:80
   pcapflow follow trace.pcap --packet 5020
+  pcapflow follow trace.pcap --connection 4711 --decode
   pcapflow follow trace.pcap --connection 4711 --stream server --raw > body
 """
 _FILL = re.compile(r"[0-9a-fA-F]{2}")
 _AT_ONCE = 64 << 10
 """Bytes that are written at one time; what is made of them takes many times as much."""
-_COLUMNS = 16
 _MORE = 64
 """Packets behind the one whose connection is looked for: by them the clock tells whether a step in time before it is one."""
-_ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to end"}
 
 
 @click.command(cls=Command, epilog=_EXAMPLES, short_help="The bytes of one connection.")
@@ -55,6 +52,7 @@ _ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to
     "--packet", metavar="N", type=click.IntRange(1), default=None, help="The connection that packet N is of (frame.number in Wireshark)."
 )
 @click.option("--stream", type=click.Choice(["client", "server"]), default=None, help="Only what that side sent.")
+@click.option("--decode", is_flag=True, help="HTTP messages, chunking and content codings undone; of binary bodies the beginning.")
 @click.option("--hex", "as_hex", is_flag=True, help="Offsets, bytes in hexadecimal, and what can be printed of them.")
 @click.option("--raw", is_flag=True, help="The bytes and nothing else.")
 @click.option("--gap-fill", metavar="HEX", default=None, help="With --raw: write this byte for each that is missing, such as 00.")
@@ -66,6 +64,7 @@ def follow(
     name: ConnectionName | None,
     packet: int | None,
     stream: str | None,
+    decode: bool,
     as_hex: bool,
     raw: bool,
     gap_fill: str | None,
@@ -76,37 +75,45 @@ def follow(
 
     What is missing is shown as a gap. With --raw nothing stands for it, unless --gap-fill says what.
     """
-    if as_hex and raw:
-        raise click.UsageError("--hex and --raw exclude each other")
-    if gap_fill is not None and not raw:
-        raise click.UsageError("--gap-fill goes with --raw")
-    if gap_fill is not None and not _FILL.fullmatch(gap_fill):
-        raise click.UsageError(f"--gap-fill: {gap_fill!r} is not a byte; write two hexadecimal digits")
-    if (name is None) == (packet is None):
-        raise click.UsageError("say which connection: --connection, or --packet")
+    _check_options(name, packet, gap_fill, as_hex=as_hex, raw=raw, decode=decode)
     refuse_overwriting(captures, {"-o": output or "-"})
     from pcapflow import pipeline
+    from pcapflow.cli.conversation_view import MessageView, View
     from pcapflow.cli.progress import progress_bar
+    from pcapflow.findings.decoding import Decoding
     from pcapflow.findings.follow import Following
 
     bounds, options = settings(run)
     with Ending() as ending, open_output(output) as out, progress_bar(enabled=not run["quiet"]) as progress:
         filled = _Raw(out, bytes.fromhex(gap_fill) if gap_fill else b"", bounds.gap_fill_max_bytes)
-        show = filled if raw else _View(out, as_hex=as_hex)
+        view = View(out, as_hex=as_hex)
+        show = filled if raw else view
+        messages = MessageView(out, stream, as_hex=as_hex) if decode else None
 
         def take(side: str, part: Part) -> None:
-            if stream is None or side == stream:
+            if messages is None and (stream is None or side == stream):
                 show.part(side, part)
 
         name = name or connection_of(packet or 0, captures, bounds, options, progress)
         following = Following(name, take)
-        result = pipeline.run(captures, bounds, options, flush=out.flush, progress=progress, follow=following)
+        result = pipeline.run(
+            captures,
+            bounds,
+            options,
+            flush=out.flush,
+            progress=progress,
+            follow=following,
+            sinks=[messages] if messages is not None else [],
+            listeners=[Decoding()] if messages is not None else [],
+        )
         ending.begin()
         if following.unordered:
             result.warnings.append(
                 f"{following.unordered:,} bytes stand where they were delivered, not where they were captured: while one side waited behind a hole, "
                 "the other said more than the account of output holds; give a larger --memory-limit"
             )
+        if messages is not None and following.number and not messages.heads:
+            result.warnings.append("no HTTP message was read on this connection: nothing is shown; without --decode its bytes are")
         if filled.left_out:
             result.warnings.append(
                 f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early"
@@ -119,6 +126,18 @@ def follow(
             f"this is connection {following.number}, the first of those with these ends; the others: {others} (--connection N)"
         )
     finish(result)
+
+
+def _check_options(name: ConnectionName | None, packet: int | None, gap_fill: str | None, *, as_hex: bool, raw: bool, decode: bool) -> None:
+    """Raises `click.UsageError` for options that do not go together."""
+    if raw and (as_hex or decode):
+        raise click.UsageError(f"--{'hex' if as_hex else 'decode'} and --raw exclude each other")
+    if gap_fill is not None and not raw:
+        raise click.UsageError("--gap-fill goes with --raw")
+    if gap_fill is not None and not _FILL.fullmatch(gap_fill):
+        raise click.UsageError(f"--gap-fill: {gap_fill!r} is not a byte; write two hexadecimal digits")
+    if (name is None) == (packet is None):
+        raise click.UsageError("say which connection: --connection, or --packet")
 
 
 def not_there(name: ConnectionName) -> str:
@@ -181,53 +200,3 @@ class _Raw:
                 n = min(left, _AT_ONCE)
                 self._out.write(self._fill * n)
                 left -= n
-
-
-class _View:
-    """For a person: who speaks, and what can be printed of it."""
-
-    def __init__(self, out: Output, *, as_hex: bool) -> None:
-        self._out = out
-        self._as_hex = as_hex
-        self._speaker = ""
-        self._line_open = False
-        make = codecs.getincrementaldecoder("utf-8")
-        self._decoders = {"client": make("replace"), "server": make("replace")}
-
-    def part(self, name: str, part: Part) -> None:
-        """Write it."""
-        if part.end is not None:
-            self._say(f"the {name} {_ENDS[part.end]} at byte {part.offset}, packet {part.packet}")
-            return
-        if part.gap is not None:
-            self._say(
-                f"gap: bytes {part.gap.start} to {part.gap.start + part.gap.length - 1} of the {name} are missing ({part.gap.cause.value}), packet {part.packet}"
-            )
-            self._speaker = ""
-            return
-        if name != self._speaker:
-            self._say(f"{name}, from byte {part.offset}, packet {part.packet}")
-            self._speaker = name
-        for at in range(0, len(part.data), _AT_ONCE):
-            data = part.data[at : at + _AT_ONCE]
-            self._out.write(self._hexadecimal(part.offset + at, data) if self._as_hex else self._text(name, data))
-
-    def _say(self, text: str) -> None:
-        self._out.write((b"\n" if self._line_open else b"") + b"--- " + text.encode() + b"\n")
-        self._line_open = False
-
-    def _text(self, name: str, data: bytes) -> bytes:
-        text = plain_lines(self._decoders[name].decode(data).replace("\r", ""))
-        self._line_open = not text.endswith("\n") if text else self._line_open
-        return text.encode()
-
-    @staticmethod
-    def _hexadecimal(offset: int, data: bytes) -> bytes:
-        lines = []
-        for at in range(0, len(data), _COLUMNS):
-            some = data[at : at + _COLUMNS]
-            lines.append(b"%08x  %-47s  %s\n" % (offset + at, some.hex(" ").encode(), some.translate(_PRINTABLE)))
-        return b"".join(lines)
-
-
-_PRINTABLE = bytes(c if 0x20 <= c < 0x7F else 0x2E for c in range(256))

@@ -35,7 +35,7 @@ from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.cache import Answer, Heads
 from pcapflow.protocols.http.exchange import Exchange
-from pcapflow.protocols.http.message import Head, HeadRules
+from pcapflow.protocols.http.message import Head, HeadRead, HeadRules
 from pcapflow.protocols.http.plain_run import PlainRun, http_lines, json_lines
 from pcapflow.protocols.registry import forms, own_forms
 from pcapflow.protocols.stack import Stack
@@ -82,6 +82,7 @@ class Collector:
         self._listeners = (*who.listeners, *([PluggedBodies(payloads())] if payloads().plugged else ()))
         self._bodies = Bodies(limits, ledger, looking, self._listeners)
         self._follow = who.follow
+        self.tells_heads = any(one.tells_heads for one in self._listeners)
         self._by_connection = [one for one in self._listeners if one.by_connection]
         self.by_packet = any(one.by_packet for one in self._listeners)
         self._where = who.where
@@ -258,6 +259,12 @@ class Collector:
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
         """See `Host`."""
         return self._bodies.whole_body(data, head, origin)
+
+    def head(self, connection: int, side: int, read: HeadRead) -> None:
+        """See `Host`."""
+        for one in self._listeners:
+            if one.tells_heads:
+                one.head(connection, side, read)
 
     def request(self, method: str) -> None:
         """See `Host`."""

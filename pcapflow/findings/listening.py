@@ -21,7 +21,7 @@ from pcapflow.limits import Limits
 from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.tap import Tap
 from pcapflow.protocols.host import BodyOrigin
-from pcapflow.protocols.http.message import Head
+from pcapflow.protocols.http.message import Head, HeadRead
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.streams.events import Where
@@ -59,11 +59,16 @@ class Listener:
     """See `Host.looks_at_all`."""
     keeps_heads = False
     """Heads keep their bytes."""
+    tells_heads = False
+    """See `Host.tells_heads`."""
     chooses = False
     """Bodies for which it has no `tap` are read for nobody."""
 
     def begin(self, run: Run) -> None:
         """The run begins."""
+
+    def head(self, connection: int, side: int, read: HeadRead) -> None:
+        """See `Host.head`."""
 
     def body(self, head: Head, origin: BodyOrigin) -> BodyListener | None:
         """Who takes the bytes of a body; None for nobody."""

@@ -11,7 +11,7 @@ from pcapflow.limits import Limits
 from pcapflow.messages import JsonBody
 from pcapflow.protocols.http.cache import Heads
 from pcapflow.protocols.http.exchange import Exchange, Places
-from pcapflow.protocols.http.message import Head, RequestHead, ResponseHead
+from pcapflow.protocols.http.message import Head, HeadRead, RequestHead, ResponseHead
 from pcapflow.protocols.http.plain_run import PlainRun
 from pcapflow.records import Http, Json
 from pcapflow.streams.conversation import Conversation
@@ -139,6 +139,9 @@ class Host(Protocol):
     by_exchange: bool
     """Whether somebody keeps what belongs to an exchange until it is over: every body is opened for its own, and the end is told."""
 
+    tells_heads: bool
+    """Whether somebody wants each head as it comes."""
+
     @property
     def forms(self) -> FirstBytes:
         """What a stream may begin with."""
@@ -154,6 +157,10 @@ class Host(Protocol):
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodySink | JsonBody:
         """What a body holds that is there at once: the answer, or a finished sink."""
+        ...
+
+    def head(self, connection: int, side: int, read: HeadRead) -> None:
+        """A head came, of side 0 for the client's; nothing that it is about came before."""
         ...
 
     def request(self, method: str) -> None:

@@ -141,7 +141,9 @@ def test_what_was_given_up_is_said_or_written(tmp_path: Path) -> None:
         "json",
     ]
     errors = pcapflow("extract", "item", "--drops", drops, path)[1]
-    assert errors == ""
+    assert errors.startswith("pcapflow: no value: 2 bodies of JSON were searched")
+    assert errors.count("\n") == 1
+    assert "no value" in errors
     assert [json.loads(line).get("reason") for line in drops.read_text().splitlines()] == ["json_scalar_too_large", None, None]
 
 
@@ -375,3 +377,64 @@ def test_values_of_an_answer_without_a_head_are_found(tmp_path: Path, parts: lis
     path = tmp_path / "x.pcap"
     path.write_bytes(pcap(talk.close().frames))
     assert pcapflow("extract", "a", path, "--sniff-json", "-q")[0] == b"2\n"
+
+
+def messages() -> Talk:
+    t = (
+        Talk(sport=40001)
+        .open()
+        .send(0, request("/a", method="POST", body=b'{"a": 1}', fields="Content-Type: application/json\r\n"), size=40)
+    )
+    t.send(1, b"HTTP/1.1 100 Continue\r\n\r\n").send(1, chunked(b'{"b": [1, 2]}', [3, 4, 5]), size=30)
+    t.send(0, request("/b")).send(
+        1, response(gzip.compress(b"<p>text</p>\n", mtime=0), kind="text/html", fields="Content-Encoding: gzip\r\n")
+    )
+    t.send(0, request("/c")).send(1, response(bytes(range(256)) * 40, kind="image/png"))
+    return t.close()
+
+
+@pytest.mark.parametrize("size", ["1MiB", "2KiB"])
+def test_decoded_messages_have_no_chunking_and_no_codings_and_come_in_the_order_of_their_packets(tmp_path: Path, size: str) -> None:
+    path = messages().save(tmp_path / "x.pcap")
+    out, errors = pcapflow("follow", path, "--connection", "1", "--decode", "--block-size", size)
+    assert errors == ""
+    text = out.decode()
+    assert text.startswith(
+        '--- client, packet 4\nPOST /a HTTP/1.1\nHost: example\nContent-Length: 8\nContent-Type: application/json\n\n{"a": 1}\n--- server, packet '
+    )
+    assert "HTTP/1.1 100 Continue\n\n--- server, packet " in text
+    assert 'Transfer-Encoding: chunked\n\n{"b": [1, 2]}\n--- client, packet' in text
+    assert "Content-Encoding: gzip\n\n<p>text</p>\n--- server: gzip undone: 12 bytes\n--- client, packet" in text
+    assert "00000030  30 31 32" in text
+    assert text.endswith("--- server: and 10,176 bytes that are no text; --hex shows them\n")
+    assert "00000040" not in text
+    assert "000027f5" in pcapflow("follow", path, "--connection", "1", "--decode", "--hex")[0].decode()
+    assert "POST" not in pcapflow("follow", path, "--connection", "1", "--decode", "--stream", "server")[0].decode()
+
+
+def test_decoded_messages_show_what_is_missing(tmp_path: Path) -> None:
+    t = Talk(sport=40001).open().send(0, request("/a"))
+    t.send(1, response(b"abcdefghij" * 300, kind="text/plain"), size=1000)
+    del t.frames[-3]
+    path = t.acknowledge(0).close().save(tmp_path / "x.pcap")
+    out = pcapflow("follow", path, "--connection", "1", "--decode")[0].decode()
+    assert "--- server: 1,000 bytes are missing, packet " in out
+    assert out.endswith("--- server: the body is not whole\n")
+
+
+def test_a_connection_without_messages_says_so(tmp_path: Path) -> None:
+    path = Talk(sport=40001).open().send(0, b"hello").send(1, b"world").close().save(tmp_path / "x.pcap")
+    out, errors = pcapflow("follow", path, "--connection", "1", "--decode")
+    assert out == b""
+    assert "no HTTP message was read on this connection" in errors
+    assert "--decode and --raw exclude each other" in pcapflow("follow", path, "--connection", "1", "--decode", "--raw", status=2)[1]
+
+
+@pytest.mark.parametrize("decode", [(), ("--decode",)])
+def test_sides_have_colours_at_a_terminal_alone(tmp_path: Path, decode: tuple[str, ...]) -> None:
+    path = messages().save(tmp_path / "x.pcap")
+    command = " ".join(map(str, (sys.executable, "-m", "pcapflow", "follow", "-q", path, "--connection", "1", *decode)))
+    colored = subprocess.run(["script", "-qec", command, "/dev/null"], capture_output=True, check=True, stdin=subprocess.DEVNULL).stdout
+    assert b"\x1b[31mPOST" in colored
+    assert b"\x1b[34mHTTP/1.1" in colored
+    assert b"\x1b[" not in pcapflow("follow", "-q", path, "--connection", "1", *decode)[0]

@@ -287,6 +287,8 @@ class HttpConnection:
         framer = self.client
         exchange.request_packet, exchange.request_end = read.packet, read.last_ts
         self.services.request(head.method)
+        if self.services.tells_heads:
+            self.services.head(self.conversation.number, 0, read)
         if head.anomalies:
             exchange.add_anomalies(head.anomalies)
         if framer.resynchronised:
@@ -308,8 +310,7 @@ class HttpConnection:
         else:
             exchange.request_done = False
             self.flow.asking = exchange
-            # with values to be put into order, the server first: it settles the exchange's index
-            framer.paused_body = head.expects or self.services.by_packet
+            framer.paused_body = head.expects or self.services.by_packet  # the server first: it settles the exchange's index
         if head.connect or head.upgrade or framer.paused_body:
             framer.paused = head.connect or head.upgrade
             self._pause_for = exchange
@@ -325,6 +326,8 @@ class HttpConnection:
         assert type(head) is ResponseHead
         framer, flow = self.server, self.flow
         self.services.response(head.status_text)
+        if self.services.tells_heads:
+            self.services.head(self.conversation.number, 1, read)
         status = head.status
         final = not 100 <= status < 200 or status == 101
         exchange = self.pairs.answer(read.offset, last_packet, read.ts, read.ack, final)
