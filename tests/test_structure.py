@@ -142,6 +142,8 @@ MAY_IMPORT = {
         "capture.interrupt",
         "capture.trace",
         "decode.columns",
+        "decode.dpkt_path",
+        "decode.tunnels",
         "decode.fragments",
         "decode.segments",
         "decode.selection",
@@ -155,6 +157,7 @@ MAY_IMPORT = {
     "cli": VOCABULARY
     | {
         "findings.choosing",
+        "slicing.anonymize",
         "slicing.run",
         "slicing.scrub",
         "slicing.writing",

@@ -19,7 +19,9 @@ from pcapflow.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pcapflow.cli.conversation_view import MessageView
     from pcapflow.connection_names import ConnectionName
+    from pcapflow.findings.follow import Following
     from pcapflow.pipeline import Options, Progress
     from pcapflow.protocols.follower import Part
 
@@ -107,17 +109,7 @@ def follow(
             listeners=[Decoding()] if messages is not None else [],
         )
         ending.begin()
-        if following.unordered:
-            result.warnings.append(
-                f"{following.unordered:,} bytes stand where they were delivered, not where they were captured: while one side waited behind a hole, "
-                "the other said more than the account of output holds; give a larger --memory-limit"
-            )
-        if messages is not None and following.number and not messages.heads:
-            result.warnings.append("no HTTP message was read on this connection: nothing is shown; without --decode its bytes are")
-        if filled.left_out:
-            result.warnings.append(
-                f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early"
-            )
+        result.warnings += _warnings(following, filled, messages)
         if not following.number:
             raise UsageError(not_there(name))
     if following.others:
@@ -126,6 +118,21 @@ def follow(
             f"this is connection {following.number}, the first of those with these ends; the others: {others} (--connection N)"
         )
     finish(result)
+
+
+def _warnings(following: Following, filled: _Raw, messages: MessageView | None) -> list[str]:
+    """What is to be said of what was shown."""
+    found: list[str] = []
+    if following.unordered:
+        found.append(
+            f"{following.unordered:,} bytes stand where they were delivered, not where they were captured: while one side waited behind a hole, "
+            "the other said more than the account of output holds; give a larger --memory-limit"
+        )
+    if messages is not None and following.number and not messages.heads:
+        found.append("no HTTP message was read on this connection: nothing is shown; without --decode its bytes are")
+    if filled.left_out:
+        found.append(f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early")
+    return found
 
 
 def _check_options(name: ConnectionName | None, packet: int | None, gap_fill: str | None, *, as_hex: bool, raw: bool, decode: bool) -> None:

@@ -59,6 +59,13 @@ Examples:
 @click.option(
     "--mask-json", "masked", metavar="PATH", multiple=True, help="With --scrub: mask the values at PATH in JSON too; several times."
 )
+@click.option(
+    "--anonymize",
+    metavar="KEYFILE",
+    type=click.Path(),
+    default=None,
+    help="Map addresses under the key in KEYFILE; networks stay networks.",
+)
 @workers_option
 @run_options
 def slice_(
@@ -71,28 +78,26 @@ def slice_(
     output: str,
     scrub: bool,
     masked: tuple[str, ...],
+    anonymize: str | None,
     **run: Any,
 ) -> None:
     """Write the packets of chosen connections of CAPTURE... to FILE, with the link layer, times and order that they have.
 
     Where several are given, all must hold. Several captures are one trace.
     """
-    if name is not None and packet is not None:
-        raise click.UsageError("--connection and --packet exclude each other")
-    if name is None and packet is None and not where and not problems:
-        raise click.UsageError("say which connections: --connection, --packet, --where or --problems")
-    if masked and not scrub:
-        raise click.UsageError("--mask-json goes with --scrub")
-    refuse_overwriting(captures, {"-o": output})
+    _check_options(name, packet, where, masked, problems=problems, scrub=scrub)
+    refuse_overwriting((*captures, *([anonymize] if anonymize is not None else [])), {"-o": output})
     from pcapflow.cli.follow import connection_of, not_there
     from pcapflow.cli.progress import progress_bar
     from pcapflow.conditions import Conditions
     from pcapflow.findings.choosing import Choice
+    from pcapflow.slicing.anonymize import anonymized, key_of
     from pcapflow.slicing.run import make
     from pcapflow.slicing.scrub import Counts, check_paths, scrubbed
     from pcapflow.slicing.writing import writer_for
 
     check_paths(masked)
+    key = key_of(anonymize) if anonymize is not None else None
     bounds, options = settings(run)
     conditions = Conditions.parse(where) if where else None
     counts = Counts() if scrub else None
@@ -107,7 +112,9 @@ def slice_(
 
         def write(packets: Iterator[Packet], nanoseconds: bool) -> None:  # noqa: FBT001 - as `make` calls it
             if counts is not None:
-                packets = scrubbed(stack.enter_context(kept(packets)), bounds, options, masked, counts)
+                packets = scrubbed(stack.enter_context(kept(packets)), bounds, options, masked, counts, addresses=key is not None)
+            if key is not None:
+                packets = anonymized(packets, key)
             _write(packets, writer_for(output, compressing.write, nanoseconds=nanoseconds))
 
         made = make(captures, bounds, options, Choice(name, conditions, problems), write, progress)
@@ -119,6 +126,18 @@ def slice_(
         compressing.close()
         ending.begin()
     _say(made, counts)
+
+
+def _check_options(
+    name: ConnectionName | None, packet: int | None, where: str, masked: tuple[str, ...], *, problems: bool, scrub: bool
+) -> None:
+    """Raises `click.UsageError` for options that do not go together."""
+    if name is not None and packet is not None:
+        raise click.UsageError("--connection and --packet exclude each other")
+    if name is None and packet is None and not where and not problems:
+        raise click.UsageError("say which connections: --connection, --packet, --where or --problems")
+    if masked and not scrub:
+        raise click.UsageError("--mask-json goes with --scrub")
 
 
 def _write(packets: Iterator[Packet], writer: CaptureWriter) -> None:

@@ -61,6 +61,8 @@ class Packet(msgspec.Struct):
     payload_len: int = 0
     snapped: int = 0
     vlans: list[int] = msgspec.field(default_factory=list)
+    headers: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    """Which there are, from the outermost on, and where: `ETHERNET`, 4 and 6 for IP's versions, 17 for UDP."""
     layers: int = 0
     """EtherTypes that were followed."""
     depth: int = 0
@@ -192,6 +194,7 @@ def _carry(frame: bytes, at: int, kind: int, wirelen: int, packet: Packet) -> No
     if kind == ETHERNET:
         if len(frame) < at + 14:
             raise Malformed
+        packet.headers.append((ETHERNET, at))
         _ethertype(frame, at + 14, int.from_bytes(frame[at + 12 : at + 14], "big"), wirelen, packet)
     elif kind == IP:
         _raw(frame, wirelen, packet, at)
@@ -297,6 +300,7 @@ def _ipv4(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     from dpkt import ip
 
     head = _header(ip.IP, frame[at : at + 20])
+    packet.headers.append((4, at))
     size = head.hl * 4
     total = head.len or wirelen - at  # offloaded segments carry 0: the frame says it
     if head.v != 4 or size < 20 or total < size:
@@ -319,6 +323,7 @@ def _ipv6(frame: bytes, at: int, wirelen: int, packet: Packet) -> None:
     head = _header(ip6.IP6, frame[at : at + 40])
     if head.v != 6:
         raise Malformed
+    packet.headers.append((6, at))
     end = at + 40 + head.plen if head.plen else wirelen  # jumbo or offloaded: the frame says it
     packet.is_ip = True
     packet.source = int.from_bytes(head.src, "big")
@@ -361,6 +366,7 @@ def _transport(frame: bytes, at: int, wire_end: int, proto: int, packet: Packet)
     packet.named = (Kind.PROTOCOL, proto)
     if proto == _UDP:
         packet.kind = "udp"
+        packet.headers.append((_UDP, at))
         source, destination = np.frombuffer(frame[at : at + 4].ljust(4, b"\0"), dtype=">u2").astype(np.int64)
         packet.named = (Kind.SERVICE, int(service_of(source, destination)))
     if packet.depth and proto in (_UDP, *PROTOCOLS):

@@ -8,6 +8,7 @@ looking, the bytes count as secret: a coded body is one range, of a stream for w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
 
 from pcapflow.budget import Account, Ledger
 from pcapflow.findings.follow import Ends
@@ -100,12 +101,13 @@ class Scanner:
 class Masking:
     """One run's: a `Picking`."""
 
-    def __init__(self, paths: Sequence[str], ledger: Ledger, finder: Finder | None = None) -> None:
-        """paths: of JSON values; ledger: where what is found is reserved; finder: what is known. Raises `ValueError` for what is no path."""
+    def __init__(self, paths: Sequence[str], ledger: Ledger, finder: Finder | None = None, *, addresses: bool = False) -> None:
+        """paths: of JSON values; ledger: where what is found is reserved; finder: what is known; addresses: those of connections are secret. Raises `ValueError` for what is no path."""
         self.paths = tuple(paths)
         ValuePlaces(self.paths, 1)
         self._account: Account = ledger.output
         self._finder = finder
+        self._addresses = addresses
         self.values: set[bytes] = set()
         self.streams: dict[int, Stream] = {}
         self.coded = 0
@@ -167,6 +169,8 @@ class Masking:
     def consumer(self, conversation: Conversation, reader: Callable[[], Consumer]) -> Consumer:
         """See `Picking`."""
         self._conversations[conversation.number] = conversation
+        for end in conversation.endpoints if self._addresses else ():
+            self.learn(str((IPv6Address if end.is_ipv6 else IPv4Address)(end.address)).encode())
         return _Tee(self, reader())
 
     def direction(self, connection: int, stream: str) -> int:

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-import numpy as np
-
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
@@ -26,6 +24,7 @@ from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
 from pcapflow.secret_bytes import Finder
+from pcapflow.slicing.checksum import adjusted
 from pcapflow.slicing.packets import blocks_of, packets_of
 from pcapflow.slicing.writing import Packet
 
@@ -60,16 +59,18 @@ def check_paths(paths: Sequence[str]) -> None:
         raise UsageError(f"--mask-json: {e}") from None
 
 
-def scrubbed(path: str, limits: Limits, options: Options, paths: Sequence[str], counts: Counts) -> Iterator[Packet]:
-    """The packets of a capture, masked; counts is filled in. paths: of JSON values. Raises `UsageError` where there is no memory for what is secret."""
+def scrubbed(
+    path: str, limits: Limits, options: Options, paths: Sequence[str], counts: Counts, *, addresses: bool = False
+) -> Iterator[Packet]:
+    """The packets of a capture, masked; counts is filled in. paths: of JSON values; addresses: those of its connections are secret too, where they stand in what is said. Raises `UsageError` where there is no memory for what is secret."""
     ledger = Ledger(limits)
-    learnt = _look(path, limits, options, Masking(paths, ledger))
+    learnt = _look(path, limits, options, Masking(paths, ledger, addresses=addresses))
     finder = Finder(sorted(learnt.values))
-    masks = _look(path, limits, options, Masking(paths, ledger, finder))
+    masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
     more = masks.values - learnt.values
     if more:  # what stood within what had been learnt
         finder = Finder(sorted(masks.values | learnt.values))
-        masks = _look(path, limits, options, Masking(paths, ledger, finder))
+        masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
     counts.secrets, counts.coded = len(masks.values), masks.coded
     counts.whole = sum(map(sum, (stream.whole for stream in masks.streams.values())))
     rewriter = _Rewriter(masks, finder, counts)
@@ -147,8 +148,7 @@ class _Rewriter:
         whole = bytearray(data)
         whole[begin:] = found
         checksum_at = begin - int(segments.options[i]) - _HEADER + _CHECKSUM_AT
-        before = payload[:n] + b"\0" * (n & 1)
-        _fix(whole, checksum_at, before, bytes(found[:n]) + b"\0" * (n & 1))
+        adjusted(whole, checksum_at, payload[:n], bytes(found[:n]))
         return bytes(whole)
 
     def _of(self, segments: SegmentColumns, i: int) -> list[_Known]:
@@ -197,19 +197,3 @@ def _apart(ranges: list[Range]) -> list[Range]:
         else:
             found.append(one)
     return found
-
-
-def _fix(data: bytearray, checksum_at: int, before: bytes, after: bytes) -> None:
-    """Make a TCP checksum right again that was right, and leave one wrong that was wrong (RFC 1624, equation 3)."""
-    if checksum_at < 0:
-        return
-    old = int.from_bytes(data[checksum_at : checksum_at + 2], "big")
-    total = (~old & 0xFFFF) + _sum(after) - _sum(before)
-    total %= 0xFFFF  # one's complement
-    new = ~total & 0xFFFF
-    data[checksum_at : checksum_at + 2] = new.to_bytes(2, "big")
-
-
-def _sum(data: bytes) -> int:
-    """Of 16-bit words."""
-    return int(np.frombuffer(data, dtype=">u2").sum(dtype=np.int64))

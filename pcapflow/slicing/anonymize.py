@@ -1,0 +1,139 @@
+"""Addresses of packets mapped under a key: the same address is always the same other one, and two that share a prefix share one as long afterwards.
+
+Contract: `anonymized` gives packets with other MAC and IP addresses, in all headers that are decoded, tunnels too; checksums that were right stay right. Text in what is said keeps its addresses: `--scrub` masks those of the
+connections themselves. Source: Xu, Fan, Ammar and Moon, "Prefix-Preserving IP Address Anonymization" (ICNP 2002), with keyed BLAKE2 (RFC 7693) as its function. Invariant: of addresses MOST are
+remembered, which saves time and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+from pcapflow.decode.dpkt_path import Packet as Decoded
+from pcapflow.decode.dpkt_path import decode_packet
+from pcapflow.decode.tunnels import ETHERNET
+from pcapflow.errors import UsageError
+from pcapflow.slicing.checksum import adjusted
+from pcapflow.slicing.writing import Packet
+
+LEAST_KEY = 16
+"""Bytes of a key."""
+MOST = 4096
+_IPV4, _IPV6, _UDP = 4, 6, 17
+_TCP_CHECKSUM, _UDP_CHECKSUM = 16, 6
+_COOKED = {113: (6, 8), 276: (12, 8)}
+"""Link type to where Linux's cooked header has the sender's address, and its bytes."""
+_NO_OPERATION = 1
+
+
+def key_of(path: str) -> bytes:
+    """The key in a file. Raises `UsageError`."""
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(1 << 20)
+    except OSError as e:
+        raise UsageError(f"--anonymize: {path}: cannot be read: {e.strerror}") from None
+    if len(text) < LEAST_KEY:
+        raise UsageError(f"--anonymize: {path}: a key has {LEAST_KEY} bytes at least; head -c 32 /dev/urandom > {path} makes one")
+    return blake2b(text).digest()
+
+
+class Addresses:
+    """Other addresses under one key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._known: dict[bytes, bytes] = {}
+
+    def other(self, address: bytes) -> bytes:
+        """For one of IPv4 or IPv6, as bytes."""
+        return self._of(b"ip" + address, lambda: self._prefix_preserving(address))
+
+    def other_hardware(self, address: bytes) -> bytes:
+        """For a MAC address: it stays one of a group, or of a single card, and is administered locally; the one for all stays."""
+        if not any(address) or address == b"\xff" * len(address):
+            return address
+
+        def made() -> bytes:
+            found = bytearray(blake2b(address, key=self._key, digest_size=max(1, len(address)), person=b"mac").digest())
+            found[0] = found[0] & 0xFC | address[0] & 1 | 2
+            return bytes(found)
+
+        return self._of(b"mac" + address, made)
+
+    def _of(self, name: bytes, make: Callable[[], bytes]) -> bytes:
+        found = self._known.get(name)
+        if found is None:
+            if len(self._known) >= MOST:
+                self._known.clear()
+            found = self._known[name] = make()
+        return found
+
+    def _prefix_preserving(self, address: bytes) -> bytes:
+        """Each bit is turned or not as a function of those before it says."""
+        bits, n = int.from_bytes(address, "big"), 8 * len(address)
+        turned = 0
+        for i in range(n):
+            prefix = (bits >> (n - i)).to_bytes(len(address), "big") if i else b""
+            said = blake2b(bytes([len(address), i]) + prefix, key=self._key, digest_size=1, person=b"ip").digest()
+            turned = turned << 1 | said[0] & 1
+        return (bits ^ turned).to_bytes(len(address), "big")
+
+
+def anonymized(packets: Iterator[Packet], key: bytes) -> Iterator[Packet]:
+    """The same packets with other addresses; key: see `key_of`."""
+    addresses = Addresses(key)
+    for packet in packets:
+        yield packet._replace(data=_changed(packet, addresses))
+
+
+def _changed(packet: Packet, addresses: Addresses) -> bytes:
+    before = packet.data
+    decoded = decode_packet(before, packet.wirelen, packet.link_type)
+    after = bytearray(before)
+    if packet.link_type in _COOKED:
+        at, n = _COOKED[packet.link_type]
+        _map(after, at, n, addresses.other_hardware)
+    for kind, at in decoded.headers:
+        if kind == ETHERNET:
+            _map(after, at, 6, addresses.other_hardware)
+            _map(after, at + 6, 6, addresses.other_hardware)
+        elif kind == _IPV4:
+            _map(after, at + 12, 4, addresses.other)
+            _map(after, at + 16, 4, addresses.other)
+            size = (before[at] & 15) * 4
+            after[at + 20 : at + size] = bytes([_NO_OPERATION]) * len(after[at + 20 : at + size])  # routes are addresses too
+        elif kind == _IPV6:
+            _map(after, at + 8, 16, addresses.other)
+            _map(after, at + 24, 16, addresses.other)
+    _fix_checksums(before, after, decoded)
+    return bytes(after)
+
+
+def _map(data: bytearray, at: int, n: int, other: Callable[[bytes], bytes]) -> None:
+    if at + n <= len(data):
+        data[at : at + n] = other(bytes(data[at : at + n]))
+
+
+def _fix_checksums(before: bytes, after: bytearray, decoded: Decoded) -> None:
+    """From the innermost header outwards: what is around one covers its checksum."""
+    transports = [(at, _UDP_CHECKSUM) for kind, at in decoded.headers if kind == _UDP]
+    if decoded.kind == "tcp":
+        transports.append((decoded.payload_at - decoded.options - 20, _TCP_CHECKSUM))
+    networks = [(kind, at) for kind, at in decoded.headers if kind in (_IPV4, _IPV6)]
+    fragment = decoded.fragment
+    if fragment is not None and not fragment.start and fragment.protocol == 6 and networks and networks[-1][0] == _IPV4:
+        at = networks[-1][1]
+        transports.append((at + (before[at] & 15) * 4, _TCP_CHECKSUM))
+    for at, place in sorted(transports, reverse=True):
+        around = max((one for one in networks if one[1] < at), key=lambda one: one[1], default=None)
+        if around is None or at + place + 2 > len(after) or (place == _UDP_CHECKSUM and not any(before[at + 6 : at + 8])):
+            continue
+        begin, end = (around[1] + 12, around[1] + 20) if around[0] == _IPV4 else (around[1] + 8, around[1] + 40)
+        adjusted(after, at + place, before[begin:end] + before[at:], bytes(after[begin:end] + after[at:]))
+    for kind, at in networks:
+        if kind == _IPV4 and at + 20 <= len(after):
+            end = at + (before[at] & 15) * 4
+            adjusted(after, at + 10, before[at:end], bytes(after[at:end]))
