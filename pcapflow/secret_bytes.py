@@ -1,6 +1,6 @@
 """Secrets in bytes of any kind: where credentials, cookies and tokens stand, and where known values come again. Vocabulary.
 
-Contract: `secrets_in` gives the places of secrets that their surroundings show: fields, parts of queries, URLs with a password, tokens of well-known forms. `Finder` gives the places of
+Contract: `secrets_in` gives the places of secrets that their surroundings show: fields, parts of queries, members of JSON, URLs with a password, tokens of well-known forms. `Finder` gives the places of
 values that are known, of LEAST bytes at least. Invariant: time is linear in the bytes looked at, times the logarithm of how many values there are.
 """
 
@@ -20,7 +20,7 @@ LEAST = 8
 KEY = 256
 """Of a longer value so many are looked for."""
 _SPAN = 64 << 10
-_FIELD = re.compile(rb"^([!-9;-~]{1,128})[ \t]*:[ \t]*((?:[^\r\n]|\r?\n[ \t])+)", re.MULTILINE)
+_FIELD = re.compile(rb"^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128})[ \t]*:[ \t]*((?:[^\r\n]|\r?\n[ \t])+)", re.MULTILINE)
 _PARAMETER = re.compile(rb"(?:^|[?&;#])([^=&;#?\s\"'<>]{1,128})=([^&;#\s\"'<>\\]+)", re.MULTILINE)
 _USER = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}://([^/?#@\s\"'<>\\]{1,1024})@")
 _TOKEN = re.compile(
@@ -28,6 +28,8 @@ _TOKEN = re.compile(
     rb"|sk_(?:live|test)_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}"
 )
 """JSON Web Tokens (RFC 7519), and what GitHub, GitLab, Slack, Stripe, OpenAI, Amazon and Google hand out."""
+_MEMBER = re.compile(rb'"([^"\\]{1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)', re.DOTALL)
+"""Of a JSON object, with a string."""
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9._~+/-]{0,31}[ \t]+(?=[^ \t])")
 _PAIR = re.compile(rb"([^=;]*)=([^;]*)")
 _LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^a-z]*+[a-z])(?=[^A-Z]*+[A-Z])[A-Za-z0-9._~+/%-]{20,}=*")
@@ -45,6 +47,9 @@ def secrets_in(text: bytes) -> Iterator[Place]:
     for part in _PARAMETER.finditer(text):
         if is_secret_parameter(str(part[1], "latin-1")) or _LIKE_A_TOKEN.fullmatch(part[2]):
             yield part.span(2)
+    for member in _MEMBER.finditer(text):
+        if is_secret_field(str(member[1], "latin-1")):
+            yield member.span(2)
     for pattern, group in ((_USER, 1), (_TOKEN, 0)):
         for match in pattern.finditer(text):
             yield match.span(group)

@@ -13,6 +13,7 @@ work=$(mktemp -d)
 SRV=pcapflow-srv CLI=pcapflow-cli
 cleanup() {
   [ ! -s "$work/shop.pid" ] || kill "$(cat "$work/shop.pid")" 2>/dev/null || true
+  [ ! -s "$work/login.pid" ] || kill "$(cat "$work/login.pid")" 2>/dev/null || true
   [ ! -s "$work/redis.pid" ] || kill "$(cat "$work/redis.pid")" 2>/dev/null || true
   [ ! -s "$work/nginx.pid" ] || kill "$(cat "$work/nginx.pid")" 2>/dev/null || true
   sleep 0.3
@@ -105,6 +106,10 @@ sleep 0.5
 S="python3 $here/shop.py ask http://10.77.0.1:8090"
 record shop -- sh -c "$S; $S 10.77.0.3"
 ip netns exec $SRV tc qdisc del dev pcf-s root
+ip netns exec $SRV python3 "$here/login.py" 8091 "$work/access.log" & echo $! > "$work/login.pid"
+sleep 0.5
+L=http://10.77.0.1:8091
+record login -- sh -c "cd $work; curl -s -c jar -d 'user=alice&password=correct-horse-battery' $L/login; curl -s --compressed -b jar -H 'Authorization: Bearer tok_9Kd3nQ7xVb2LmZ8sWp4RtY6h' '$L/account?view=full' '$L/whoami?access_token=tok_9Kd3nQ7xVb2LmZ8sWp4RtY6h' $L/photo.png"
 head_of() { python3 "$here/reshape.py" "$@"; }
 # tcpdump with a buffer that is too small for the load: real loss by the capture itself
 record lossy -B 64 -s 0 -- wrk -t1 -c8 -d1s $U/list.json

@@ -160,11 +160,24 @@ def checked(frame: bytes) -> bytes:
     return frame[:34] + bytes(segment)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("sample", [path for path in SAMPLES if path.stem != "login"], ids=lambda path: path.stem)
 def test_a_scrubbed_sample_has_the_same_records(sample: Path, tmp_path: Path) -> None:
     pcapflow("slice", "-q", sample, "--where", "path=/*", "-o", tmp_path / "a.pcapng")
     pcapflow("slice", "-q", sample, "--where", "path=/*", "-o", tmp_path / "b.pcapng", "--scrub")
     assert without_places(records(tmp_path / "b.pcapng")) == without_places(records(tmp_path / "a.pcapng"))
+
+
+def test_a_login_by_a_real_client_keeps_no_secret_and_its_uncoded_bodies(tmp_path: Path) -> None:
+    sample, out = next(path for path in SAMPLES if path.stem == "login"), tmp_path / "s.pcap"
+    secrets = (b"tok_9Kd3nQ7xVb2LmZ8sWp4RtY6h", b"5f2c9e7a1b8d4036-alice", b"correct-horse-battery", b"4929 1234 5678 9010")
+    before = everything(sample, tmp_path / "before")
+    assert all(secret in before for secret in secrets)
+    pcapflow("slice", "-q", sample, "--where", "path=/*", "-o", out, "--scrub", "--mask-json", "card.number")
+    after = everything(out, tmp_path / "after")
+    assert not any(secret in after for secret in secrets)
+    photo = (tmp_path / "after" / "decoded" / "c13-x2-response.png").read_bytes()
+    assert photo == (tmp_path / "before" / "decoded" / "c13-x2-response.png").read_bytes()
+    assert [r["response"]["status"] for r in records(out) if r["record"] == "http"] == [200] * 4
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -218,6 +231,7 @@ def test_what_was_masked_and_what_could_not_be_is_said(tmp_path: Path) -> None:
         (b"/x?q=Ab3Ab3Ab3Ab3Ab3Ab3Ab3", [b"Ab3Ab3Ab3Ab3Ab3Ab3Ab3"]),
         (b"/x?q=plain&page=2 HTTP/1.1\r\nHost: x\r\nAccess-Control-Allow-Credentials: true\r\n", []),
         (b"WWW-Authenticate: Basic realm=x\r\n", []),
+        (b'{"access_token": "a\\"b", "id" : "c", "password":"d"}', [b'a\\"b', b"d"]),
     ],
 )
 def test_secrets_are_told_by_what_stands_around_them(text: bytes, secrets: list[bytes]) -> None:
