@@ -59,9 +59,11 @@ def parse_pattern(text: str) -> Pattern:
     """
     steps: list[Step | EllipsisType] = []
     path, done = text.strip().removeprefix("$"), ""
-    parts = [part for part in _PARTS.findall(path) if part != "|"]
+    parts = _piped(path)
     for i, part in enumerate(parts):
-        found = _steps_of(part.strip()) if not i or part.strip().startswith((".", "[")) else None  # others are filters
+        found = (
+            _steps_of(part.strip()) if (not i and (len(parts) == 1 or part.strip())) or part.strip().startswith((".", "[")) else None
+        )  # others are filters
         if found is None:
             if not done and not i:
                 raise ValueError(f"{text} is no path: {HOW}, domains.*.serial, ..id")
@@ -72,6 +74,17 @@ def parse_pattern(text: str) -> Pattern:
         steps += found
         done += part.strip().removesuffix(".") if i else part.strip()
     return tuple(steps)
+
+
+def _piped(path: str) -> list[str]:
+    """What stands between `|`, in no quotes."""
+    parts = [""]
+    for piece in _PARTS.findall(path):
+        if piece == "|":
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
 
 
 def _steps_of(text: str) -> list[Step | EllipsisType] | None:

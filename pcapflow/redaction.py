@@ -11,7 +11,7 @@ import re
 from pcapflow.header_options import Headers
 
 _FIELD = re.compile(
-    r"authorization|cookie2?$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw|credential|session|jwt|signature$",
+    r"authorization|cookie2?$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw|credential|session|jwt|signature$|^x-auth$|subscription[-_]?key",
     re.IGNORECASE,
 )
 _NOT = re.compile(r"access-control-|sec-websocket-|www-|proxy-authenticate", re.IGNORECASE)
@@ -22,7 +22,7 @@ _PARAMETER = re.compile(
 )
 _PART = re.compile(r"([?&;#])([^=&;#?]{1,128})=([^&;#]*)")
 _PATH_PART = re.compile(r"(;)([^=;/]{1,128})=([^;/]*)")
-_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@]+)@")
+_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]+)@")
 _URLS = frozenset(("referer", "location", "content-location", "refresh", "link", "origin"))
 """Fields whose values are, or have, URLs."""
 

@@ -171,6 +171,7 @@ def _say_masked(counts: Counts) -> None:
             "stream",
             "overwritten whole: they could not be read to their end, or there was no memory for what is secret in them",
         ),
+        (counts.unread, "connection", "of a protocol that is not read, in part: there only what looks like text was looked at"),
         (counts.left_out, "packet", "left out: they carry IP fragments, or what is no TCP"),
     ):
         if n:

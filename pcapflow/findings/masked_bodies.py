@@ -6,18 +6,22 @@ that holds any, or that cannot be decoded to its end, is overwritten whole.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from operator import itemgetter
 from typing import Any
 
 from pcapflow.drops import Drop
-from pcapflow.findings.listening import Listener
+from pcapflow.findings.listening import Listener, Run
 from pcapflow.findings.masking import AT_ONCE, JSON_BEGINS, LEVELS, Masking, Scanner
+from pcapflow.payload.content import Decoder
 from pcapflow.payload.json_values import STRING, ValuePlaces
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
 
 _GZIP = b"\x1f\x8b\x08"
-_PIECES_MOST = 4096
-"""Stretches of one coded body; of more, those between its first and last byte."""
+_PIECES_MOST = 65_536
+"""Stretches of one body that are kept, such as chunks; where there are more its stream is overwritten whole."""
+_FORGET_AT_ONCE = 256
 
 
 class _Body:
@@ -26,46 +30,65 @@ class _Body:
     def __init__(self, masking: Masking, head: Head, origin: BodyOrigin) -> None:
         self.masking = masking
         self.origin = origin
-        self._begins = b""
+        self.begins = b""
+        self.first = 0
+        """Bytes of those that the piece brought which made them whole."""
         self.coded = bool(head.codings)
         self.secret = False
         """A coded one holds a secret, or nobody knows."""
+        self.overwritten = False
+        """So is its stream."""
         self.pieces: list[tuple[int, int, int]] = []
         """Offset in the body, in the stream, and bytes."""
         self.size = 0
 
+    def missing(self, n: int) -> None:
+        """Bytes of it are."""
+        self.size += n
+
     def put(self, data: bytes) -> None:
         """Its next bytes, as they were sent."""
-        if len(self._begins) < len(_GZIP):
-            self._begins += data[: len(_GZIP) - len(self._begins)]
-            self.coded = self.coded or self._begins == _GZIP
+        if len(self.begins) < len(_GZIP):
+            self.first = min(len(data), len(_GZIP) - len(self.begins))
+            self.begins += data[: self.first]
+            self.coded = self.coded or self.begins == _GZIP
         self._put(len(data), self.origin.position)
 
     def _put(self, n: int, position: int) -> None:
+        if self.overwritten:
+            self.size += n
+            return
         pieces = self.pieces
         if pieces and pieces[-1][1] + pieces[-1][2] == position and pieces[-1][0] + pieces[-1][2] == self.size:
             pieces[-1] = pieces[-1][0], pieces[-1][1], pieces[-1][2] + n
         else:
             pieces.append((self.size, position, n))
-            if len(pieces) > _PIECES_MOST:
-                first = pieces[0]
-                pieces[:] = [(first[0], first[1], position + n - first[1])]
+            if len(pieces) > _PIECES_MOST:  # nobody keeps more
+                pieces.clear()
+                self.overwritten = True
+                self.masking.overwrite(self.origin.connection, self.masking.direction(self.origin.connection, self.origin.stream))
         self.size += n
 
     def add(self, begin: int, end: int, kind: int = STRING) -> None:
         """A range of the body is masked."""
         connection = self.origin.connection
         direction = self.masking.direction(connection, self.origin.stream)
-        for at, position, n in self.pieces:
+        pieces = self.pieces
+        i = max(0, bisect_right(pieces, begin, key=itemgetter(0)) - 1)
+        while i < len(pieces) and pieces[i][0] < end:
+            at, position, n = pieces[i]
             low, high = max(begin, at), min(end, at + n)
             if low < high:
                 self.masking.add(connection, direction, position + low - at, position + high - at, kind)
+            i += 1
 
     def forget(self, before: int) -> None:
         """No range begins before that offset any more."""
         if not self.coded:
-            while len(self.pieces) > 1 and self.pieces[0][0] + self.pieces[0][2] <= before:
-                del self.pieces[0]
+            pieces = self.pieces
+            gone = max(0, bisect_right(pieces, before, key=itemgetter(0)) - 1)
+            if gone > _FORGET_AT_ONCE:
+                del pieces[:gone]
 
 
 class _Listening:
@@ -82,7 +105,7 @@ class _Listening:
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
         self._begin(data)
-        for begin, end in self._scanner.feed(data):
+        for begin, end, _ in self._scanner.feed(data):
             self.found(begin, end, STRING)
         if self._places is not None:
             for place in self._places.feed(data):
@@ -102,7 +125,7 @@ class _Listening:
 
     def gap(self, n: int) -> None:
         """See `BodyListener`."""
-        for begin, end in self._scanner.flush():
+        for begin, end, _ in self._scanner.flush(n):
             self.found(begin, end, STRING)
 
     def stop(self, drop: Drop) -> None:
@@ -115,7 +138,7 @@ class _Listening:
 
     def finish(self, *, whole: bool) -> None:
         """See `BodyListener`."""
-        for begin, end in self._scanner.flush():
+        for begin, end, _ in self._scanner.flush():
             self.found(begin, end, STRING)
         if self._places is not None:
             for place in self._places.finish():
@@ -149,6 +172,7 @@ class _SentBody(_Listening):
     def gap(self, n: int) -> None:
         """See `BodyListener`."""
         super().gap(n)
+        self._body.missing(n)
         self._blind = self._places is not None
         self._body.secret = True
 
@@ -158,10 +182,28 @@ class _DecodedBody(_Listening):
 
     as_sent = False
 
+    def __init__(self, body: _Body, head: Head, run: Run) -> None:
+        super().__init__(body, head)
+        self._run = run
+        self._reader_decodes = bool(head.codings or head.form)
+        self._decoder: Decoder | None = None
+
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
-        if self._body.coded:
+        if not self._body.coded:
+            return
+        if self._reader_decodes:
             super().feed(data)
+            return
+        if self._decoder is None:  # gzip that nothing announces
+            self._decoder = Decoder(("gzip",), self._run.limits, self._run.ledger.content, super().feed)
+            self._stopped(self._decoder.open())
+            data = self._body.begins[: len(self._body.begins) - self._body.first] + data
+        self._stopped(self._decoder.feed(data))
+
+    def _stopped(self, drop: Drop | None) -> None:
+        if drop is not None:
+            self._body.secret = True
 
     def found(self, begin: int, end: int, kind: int) -> None:
         """See `_Listening`."""
@@ -169,6 +211,9 @@ class _DecodedBody(_Listening):
 
     def finish(self, *, whole: bool) -> None:
         """See `BodyListener`."""
+        if self._decoder is not None:
+            self._stopped(self._decoder.cut())
+            self._decoder.close()
         super().finish(whole=whole)
         body = self._body
         if body.coded and (body.secret or not whole):
@@ -207,6 +252,10 @@ class _Decoded(Listener):
     def __init__(self, bodies: dict[BodyOrigin, _Body]) -> None:
         self._bodies = bodies
 
+    def begin(self, run: Run) -> None:
+        """See `Listener`."""
+        self._run = run
+
     def body(self, head: Head, origin: BodyOrigin) -> Any:
         """See `Listener`."""
-        return _DecodedBody(self._bodies.pop(origin), head)
+        return _DecodedBody(self._bodies.pop(origin), head, self._run)

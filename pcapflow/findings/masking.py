@@ -16,7 +16,7 @@ from pcapflow.payload.json_values import STRING, ValuePlaces
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import Endpoint
-from pcapflow.secret_bytes import KEY, Finder, Place, secrets_in, variants
+from pcapflow.secret_bytes import FIELD, GOES_ON, OPEN, Finder, Place, behind_loss, reaches_end, secrets_in, variants
 from pcapflow.streams.conversation import Consumer, Conversation, Events
 from pcapflow.streams.events import StreamData, StreamGap
 from pcapflow.unread import UnreadReason
@@ -24,8 +24,11 @@ from pcapflow.unread import UnreadReason
 AT_ONCE = 16 << 10
 _TAIL = 8 << 10
 """Bytes that are looked at again with what follows: a secret may be cut."""
+_STRETCH = AT_ONCE + _TAIL
+_LOGIN_BYTES = 600
+"""Of a stream's beginning: where SOCKS says name and password."""
 _RANGE_BYTES = 150
-_VALUE_BYTES = 400
+_VALUE_BYTES = 200
 """Of a value and its variants, beside their bytes."""
 JSON_BEGINS = (b"{", b"[")
 LEVELS = 512
@@ -33,6 +36,7 @@ LEVELS = 512
 _LOST = frozenset(
     (UnreadReason.BEHIND_LOSS.value, UnreadReason.MALFORMED.value, UnreadReason.LIMIT_REACHED.value, UnreadReason.BEFORE_PROTOCOL.value)
 )
+_UNREAD = frozenset((UnreadReason.ENCRYPTED.value, UnreadReason.UNKNOWN_PROTOCOL.value, UnreadReason.NOT_SUPPORTED.value))
 
 Range = tuple[int, int, int]
 """Of a stream: from, up to, and what it is (`json_values`)."""
@@ -41,28 +45,31 @@ Range = tuple[int, int, int]
 class Stream:
     """What is masked of both streams of a connection."""
 
-    __slots__ = ("bases", "ends", "ranges", "whole")
+    __slots__ = ("bases", "ends", "lengths", "ranges", "whole")
 
     def __init__(self) -> None:
         self.ranges: tuple[list[Range], list[Range]] = ([], [])
         self.whole = [False, False]
         self.bases = [-1, -1]
         """The sequence number of each one's first byte; -1 for none."""
+        self.lengths = [0, 0]
+        """Bytes of each, those that are missing too."""
         self.ends: tuple[Endpoint, Endpoint] | None = None
 
 
 class Scanner:
-    """One run of bytes, in pieces."""
+    """One run of bytes, in pieces. It looks at them in stretches that begin and end at the same bytes however they come."""
 
-    __slots__ = ("_base", "_buffer", "_inside", "_masking", "_reserved")
+    __slots__ = ("_base", "_buffer", "_ends", "_lost", "_masking")
 
-    def __init__(self, masking: Masking) -> None:
+    def __init__(self, masking: Masking, *, lost: bool = False) -> None:
+        """lost: what came before is missing."""
         self._masking = masking
-        self._buffer = b""
+        self._buffer = bytearray()
         self._base = 0
-        self._inside = False
-        """What was let go ended within a secret."""
-        self._reserved = 0
+        self._ends = -1
+        """What was let go ended within a secret, which ends so (`secret_bytes`); -1 for none."""
+        self._lost = lost
 
     @property
     def base(self) -> int:
@@ -71,31 +78,42 @@ class Scanner:
 
     def feed(self, data: bytes) -> list[Place]:
         """The next bytes; the places of secrets, counted from the first."""
-        self._buffer += data
-        return self._look(final=False) if len(self._buffer) >= AT_ONCE else []
+        self._masking.reserve(len(data))
+        found: list[Place] = []
+        at = 0
+        while at < len(data):
+            n = min(_STRETCH - len(self._buffer), len(data) - at)
+            self._buffer += data[at : at + n]
+            at += n
+            if len(self._buffer) == _STRETCH:
+                found += self._look(final=False)
+        return found
 
     def flush(self, missing: int = 0) -> list[Place]:
         """No more comes, or so many bytes are missing."""
         found = self._look(final=True)
         self._base += missing
+        self._lost = self._lost or missing > 0
         return found
 
     def _look(self, *, final: bool) -> list[Place]:
-        text, base = self._buffer, self._base
-        found = list(self._masking.secrets(text))
-        if self._inside and text:
-            end = text.find(b"\n")
-            found.append((0, end if end >= 0 else len(text)))
-        keep = 0 if final else min(len(text), _TAIL)
-        line = text.rfind(b"\n", len(text) - keep) + 1
-        if keep and 0 < line < len(text) and text[line : line + 1] not in (b" ", b"\t"):
-            keep = len(text) - line
-        keep = min(max(keep, KEY - 1), len(text)) if not final else 0
-        done = len(text) - keep
-        # a field's value that goes on beyond what is kept has no name before it then
-        self._inside = not final and any(begin < done and end == len(text) for begin, end in found)
-        self._buffer, self._base = text[done:], base + done
-        return [(base + begin, base + end) for begin, end in found]
+        text, base = bytes(self._buffer), self._base
+        done = len(text) if final else len(text) - _TAIL
+        found = list(self._masking.secrets(text, done, final=final))
+        if self._ends >= 0:
+            rest = GOES_ON[self._ends].match(text)
+            found.append((0, rest.end() if rest is not None else 0, self._ends))
+        if self._lost and text:
+            found.append((0, behind_loss(text), FIELD))
+            self._lost = False
+        ends = [kind % OPEN for begin, end, kind in found if begin < done and (kind == OPEN or reaches_end(text, (begin, end, kind)))]
+        self._ends = min(ends, default=-1) if text else self._ends  # a field goes on furthest
+        if final:
+            self._ends = -1
+        del self._buffer[:done]
+        self._base += done
+        self._masking.release(done)
+        return [(base + begin, base + end, kind) for begin, end, kind in found if end > begin and kind != OPEN]
 
 
 class Masking:
@@ -112,21 +130,40 @@ class Masking:
         self.streams: dict[int, Stream] = {}
         self.coded = 0
         """Coded bodies that are overwritten whole."""
+        self.unread = 0
+        """Connections of which a part is encrypted, or of no protocol that is read."""
         self.no_room = False
         """Values were found for which there was no room: nothing of this run is sure."""
+        self._owed = 0
+        """Bytes that are kept though they were refused: the run comes to nothing."""
         self._conversations: dict[int, Conversation] = {}
         """Those under way."""
 
     # --- what is found
 
-    def secrets(self, text: bytes) -> Iterator[Place]:
-        """The places of secrets in some bytes."""
-        for begin, end in secrets_in(text):
+    def secrets(self, text: bytes, done: int | None = None, *, final: bool = True) -> Iterator[Place]:
+        """The places of secrets in some bytes. done: those that are not looked at again; a secret that begins behind them and may go on is learnt when it is whole."""
+        done = len(text) if done is None else done
+        for place in secrets_in(text):
+            begin, end, kind = place
             if end > begin:
-                self.learn(text[begin:end])
-                yield begin, end
+                if kind != OPEN and (final or begin < done or not reaches_end(text, place)):
+                    self.learn(text[begin:end])
+                yield place
         if self._finder is not None:
             yield from self._finder.places(text)
+
+    def reserve(self, n: int) -> None:
+        """Bytes are kept that are looked at."""
+        if not self._account.reserve(n):
+            self.no_room = True
+            self._owed += n
+
+    def release(self, n: int) -> None:
+        """They are not any more."""
+        owed = min(n, self._owed)
+        self._owed -= owed
+        self._account.release(n - owed)
 
     def learn(self, value: bytes) -> None:
         """A value is a secret, wherever it stands."""
@@ -185,9 +222,11 @@ class Masking:
                 if reading.beyond or any(one.reason in _LOST for one in reading.unread or ()):
                     self.overwrite(connection.number, direction)  # nobody knows which values these are
         self._conversations.pop(connection.number, None)
+        self.unread += any(one.reason in _UNREAD for reading in connection.readings for one in reading.unread or ())
         stream = self.streams.get(connection.number)
         if stream is not None:
             stream.bases = [one.base for one in connection.streams]
+            stream.lengths = [one.next for one in connection.streams]
             stream.ends = connection.endpoints
 
     def half_open(self, ends: Ends, syn: Syn, packet: int, ts: int) -> None:
@@ -203,36 +242,71 @@ class _Tee:
     def __init__(self, masking: Masking, reader: Consumer) -> None:
         self._masking = masking
         self._reader = reader
-        self._scanners = (Scanner(masking), Scanner(masking))
+        self._scanners: list[Scanner | None] = [None, None]
         self._json: list[ValuePlaces | None] = [None, None]
-        self._begun = [False, False]
+        self._begins: list[bytes | None] = [b"", b""]
+        """The first bytes of each direction, as long as they may be of a login of SOCKS."""
 
     def consume(self, conversation: Conversation, events: Events) -> None:
         """See `Consumer`."""
         for direction in (0, 1):
-            scanner = self._scanners[direction]
             for event in events[direction]:
+                scanner = self._scanner(conversation, direction)
                 if isinstance(event, StreamData):
-                    self._data(conversation.number, direction, event)
+                    self._data(conversation.number, direction, event, scanner)
                     continue
                 missing = event.length if isinstance(event, StreamGap) else 0
-                for begin, end in scanner.flush(missing):
+                for begin, end, _ in scanner.flush(missing):
                     self._masking.add(conversation.number, direction, begin, end)
                 if missing and self._json[direction] is not None:
                     self._masking.overwrite(conversation.number, direction)
         self._reader.consume(conversation, events)
 
-    def _data(self, connection: int, direction: int, event: StreamData) -> None:
+    def _scanner(self, conversation: Conversation, direction: int) -> Scanner:
+        found = self._scanners[direction]
+        if found is None:
+            found = self._scanners[direction] = Scanner(self._masking, lost=not conversation.began(direction))
+        return found
+
+    def _data(self, connection: int, direction: int, event: StreamData, scanner: Scanner) -> None:
         masking = self._masking
         for at in range(0, event.length, AT_ONCE):
             data = event.take(at, min(AT_ONCE, event.length - at))
-            if not self._begun[direction]:
-                self._begun[direction] = True
-                if masking.paths and not event.start and data.lstrip()[:1] in JSON_BEGINS:
-                    self._json[direction] = ValuePlaces(masking.paths, LEVELS)
-            for begin, end in self._scanners[direction].feed(data):
+            if not event.start and not at and masking.paths and data.lstrip()[:1] in JSON_BEGINS:
+                self._json[direction] = ValuePlaces(masking.paths, LEVELS)
+            self._look_for_login(connection, direction, data)
+            for begin, end, _ in scanner.feed(data):
                 masking.add(connection, direction, begin, end)
             places = self._json[direction]
             if places is not None:
                 for begin, end, kind in places.feed(data):
                     masking.add(connection, direction, begin, end, kind)
+
+    def _look_for_login(self, connection: int, direction: int, data: bytes) -> None:
+        begins = self._begins[direction]
+        if begins is None:
+            return
+        begins = (begins + data)[:_LOGIN_BYTES]
+        found = login_in(begins)
+        for begin, end in found or ():
+            self._masking.learn(begins[begin:end])
+            self._masking.add(connection, direction, begin, end)
+        self._begins[direction] = begins if found is None else None
+
+
+def login_in(begins: bytes) -> list[tuple[int, int]] | None:
+    """Where name and password stand in what a client of SOCKS 5 says first (RFC 1928, 1929); None where more bytes must tell."""
+    if begins[:1] not in (b"", b"\5"):
+        return []
+    if len(begins) < 2 or len(begins) < begins[1] + 4:
+        return None if len(begins) < _LOGIN_BYTES else []
+    at = 2 + begins[1]
+    if begins[at] != 1:
+        return []
+    name = at + 2, at + 2 + begins[at + 1]
+    if len(begins) <= name[1]:
+        return None if len(begins) < _LOGIN_BYTES else []
+    password = name[1] + 1, name[1] + 1 + begins[name[1]]
+    if len(begins) < password[1]:
+        return None if len(begins) < _LOGIN_BYTES else []
+    return [name, password]

@@ -22,7 +22,7 @@ _TOKEN = re.compile(rb'[\[{]|[\]}]|,|:|"|[^ \t\r\n\[\]{},:"]+|[ \t\r\n]+')
 _INSIDE = re.compile(rb'[^"\\]*')
 
 Place = tuple[int, int, int]
-"""From, up to, and what it is: a number in one, of a string what came of it, of a literal each byte."""
+"""From, up to, and what it is: what came of a string or number, of a literal each byte."""
 
 
 class _Level:
@@ -55,6 +55,8 @@ class ValuePlaces:
         self._string = self._escaped = False
         self._masking = self._is_key = False
         self._key = bytearray()
+        self._in_scalar = False
+        self._kind = LITERAL
         self._scalar: Place | None = None
         """The number or literal under way, where it is masked: it may go on in the next piece."""
 
@@ -76,19 +78,38 @@ class ValuePlaces:
             if first in b'[{]},:" \t\r\n':
                 yield from self.finish()
                 self._structure(first)
-            elif self._scalar is not None:
-                self._scalar = self._scalar[0], base + match.end(), self._scalar[2]  # a piece's end cut it
-            elif self._is_masked(self._begin_value()):
-                self._scalar = base + at, base + match.end(), NUMBER if first in b"-0123456789" else LITERAL
+            else:
+                yield from self._scalar_piece(base + at, base + match.end(), first)
             at = match.end()
+
+    def _scalar_piece(self, begin: int, end: int, first: bytes) -> Iterator[Place]:
+        """Some of a number or literal: the first of it, or more, where a piece's end cut it."""
+        if self._scalar is None:
+            if not self._in_scalar:
+                self._in_scalar = True
+                self._kind = NUMBER if first in b"-0123456789" else LITERAL
+                if self._is_masked(self._begin_value()):
+                    self._scalar = begin, begin, self._kind
+            if self._scalar is None:
+                return
+        start, _, kind = self._scalar
+        if kind == NUMBER:
+            yield begin, end, NUMBER
+        elif end - start > len(_NULL):  # no literal
+            yield start, end, STRING
+            start = end
+        self._scalar = start, end, kind
 
     def finish(self) -> Iterator[Place]:
         """No more bytes come, or none of the number or literal that is under way."""
+        self._in_scalar = False
         if self._scalar is not None:
             begin, end, kind = self._scalar
             self._scalar = None
-            if kind != LITERAL or not _SHORTEST <= end - begin <= len(_NULL):
-                yield begin, end, kind if kind == NUMBER else STRING
+            if kind == NUMBER or end == begin:
+                return
+            if end - begin < _SHORTEST:
+                yield begin, end, STRING
                 return
             for i in range(end - begin):  # each by itself: a chunk of HTTP may cut it anywhere
                 yield begin + i, begin + i + 1, LITERAL + _NULL[i]

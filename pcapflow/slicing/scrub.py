@@ -23,7 +23,7 @@ from pcapflow.findings.masking import Masking, Range, Stream
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
-from pcapflow.secret_bytes import Finder
+from pcapflow.secret_bytes import OPEN, Finder, secrets_in
 from pcapflow.slicing.checksum import adjusted
 from pcapflow.slicing.packets import blocks_of, packets_of
 from pcapflow.slicing.writing import Packet
@@ -47,6 +47,8 @@ class Counts:
         """Coded bodies that are overwritten whole."""
         self.whole = 0
         """Streams that are."""
+        self.unread = 0
+        """Connections of which a part is of no protocol that is read."""
         self.left_out = 0
         """Packets that carry fragments."""
 
@@ -64,20 +66,36 @@ def scrubbed(
 ) -> Iterator[Packet]:
     """The packets of a capture, masked; counts is filled in. paths: of JSON values; addresses: those of its connections are secret too, where they stand in what is said. Raises `UsageError` where there is no memory for what is secret."""
     ledger = Ledger(limits)
-    learnt = _look(path, limits, options, Masking(paths, ledger, addresses=addresses))
+    learning = Masking(paths, ledger, addresses=addresses)
+    _learn_from_packets(path, limits, options, ledger, learning)
+    learnt = _look(path, limits, options, learning)
     finder = Finder(sorted(learnt.values))
     masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
     more = masks.values - learnt.values
     if more:  # what stood within what had been learnt
         finder = Finder(sorted(masks.values | learnt.values))
         masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
-    counts.secrets, counts.coded = len(masks.values), masks.coded
+    counts.secrets, counts.coded, counts.unread = len(masks.values), masks.coded, masks.unread
     counts.whole = sum(map(sum, (stream.whole for stream in masks.streams.values())))
     rewriter = _Rewriter(masks, finder, counts)
     fragments = Fragments(limits, ledger)
     for block in blocks_of([path], limits, options, ledger, None):
         segments = columns.decode(block, DecodeCounts(), open_tunnels=options.tunnels, fragments=fragments)
         yield from rewriter.packets(block, segments)
+    fragments.finish()
+
+
+def _learn_from_packets(path: str, limits: Limits, options: Options, ledger: Ledger, learning: Masking) -> None:
+    """What stands in packets by themselves: some are of no stream, such as copies with other bytes."""
+    fragments = Fragments(limits, ledger)
+    for block in blocks_of([path], limits, options, ledger, None):
+        segments = columns.decode(block, DecodeCounts(), open_tunnels=options.tunnels, fragments=fragments)
+        view = memoryview(block.buffer)
+        for at, n in zip(segments.payload_at.tolist(), segments.payload_len.tolist(), strict=True):
+            payload = bytes(view[at : at + n])
+            for begin, end, kind in secrets_in(payload):
+                if kind != OPEN and end < n:  # else its packet cut it
+                    learning.learn(payload[begin:end])
     fragments.finish()
 
 
@@ -140,7 +158,9 @@ class _Rewriter:
         n = int(segments.payload_len[i])
         for known in self._of(segments, i):
             self._mask(found, known, segments, i, n)
-        for low, high in self._masks.secrets(payload):
+        for low, high, kind in self._masks.secrets(payload):
+            if kind == OPEN:
+                continue
             found[low:high] = b"x" * (min(high, len(found)) - low)
         if found == payload:
             return data
@@ -169,7 +189,8 @@ class _Rewriter:
         reached = self._reached.get(key, 0)
         near = (seq - stream.bases[direction] - reached) % _MODULUS
         offset = reached + (near - _MODULUS if near >= _MODULUS >> 1 else near)
-        self._reached[key] = max(reached, offset + n)
+        if offset + n <= stream.lengths[direction]:  # what lies beyond was of no stream, and says nothing of the others
+            self._reached[key] = max(reached, offset + n)
         ranges = known.ranges
         at = bisect_left(ranges, offset + 1, key=_end)
         while at < len(ranges) and ranges[at][0] < offset + n:
