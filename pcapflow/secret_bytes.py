@@ -173,6 +173,7 @@ class Finder:
         """Where they stand. The end of one of more than KEY bytes may lie beyond the data; one of more than LONG goes on to the end of its word."""
         if not self._keys:
             return
+        word_end = 0
         for base in range(0, len(data) - LEAST + 1, _SPAN):
             some = data[base : base + _SPAN + LEAST - 1]
             windows = np.ndarray((len(some) - LEAST + 1,), dtype="V8", buffer=some, strides=(1,)).copy().view("<u8")
@@ -180,8 +181,10 @@ class Finder:
             for i in np.flatnonzero(self._begins[at] == windows).tolist():
                 n = self._longest(data[base + i : base + i + KEY])
                 if n > LONG:
-                    word = GOES_ON[WORD].match(data, base + i + KEY)
-                    n = max(KEY, word.end() - base - i if word is not None else 0)
+                    if base + i + KEY > word_end:
+                        word = GOES_ON[WORD].match(data, base + i + KEY)
+                        word_end = word.end() if word is not None else 0
+                    n = max(KEY, word_end - base - i)
                 if n:
                     yield base + i, base + i + n, WORD
 

@@ -63,8 +63,6 @@ def _of_path(path: str) -> Wanted:
     """The subset construction: a state is a set of places between the steps, those behind `...` reached at once."""
     steps = parse_pattern(path)
     end = len(steps)
-    named = {step for step in steps if isinstance(step, str)}
-    counted = {step for step in steps if isinstance(step, int)}
 
     def closed(places: set[int]) -> frozenset[int]:
         todo = list(places)
@@ -92,7 +90,7 @@ def _of_path(path: str) -> Wanted:
         if not places:
             return NOWHERE
         if places not in numbers:
-            if len(states) >= _STATES_MAX:
+            if len(states) >= _STATES_MAX and ... in steps:
                 raise ValueError(f"{path}: too many `..` in one path")
             numbers[places] = len(states)
             states.append(places)
@@ -103,10 +101,11 @@ def _of_path(path: str) -> Wanted:
     at = 0
     while at < len(states):
         places = states[at]
-        keys.append({key: number(after(places, key)) for key in sorted(named)})
+        leading = [steps[place] for place in sorted(places) if place < end]
+        keys.append({key: number(after(places, key)) for key in leading if isinstance(key, str)})
         others.append(number(after(places, None)))
         elements.append(others[-1])
-        found = {position: number(after(places, position)) for position in sorted(counted)}
+        found = {position: number(after(places, position)) for position in leading if isinstance(position, int)}
         indexes.append({position: state for position, state in found.items() if state != elements[-1]})
         at += 1
     goals = [end in places for places in states]
