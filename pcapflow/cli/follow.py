@@ -9,9 +9,8 @@ import click
 
 from pcapflow.capture.interrupt import Ending
 from pcapflow.cli.help import Command, capture_arguments
-from pcapflow.cli.options import finish, run_options, settings
+from pcapflow.cli.options import connection_option, finish, run_options, settings
 from pcapflow.cli.output import Output, open_output, refuse_overwriting
-from pcapflow.cli.values import Connection
 from pcapflow.errors import UsageError
 from pcapflow.files import can_be_read_twice
 from pcapflow.limits import Limits
@@ -42,14 +41,7 @@ _MORE = 64
 
 @click.command(cls=Command, epilog=_EXAMPLES, short_help="The bytes of one connection.")
 @capture_arguments()
-@click.option(
-    "--connection",
-    "name",
-    metavar="N|ENDS|ID",
-    type=Connection(),
-    default=None,
-    help="The connection: the number of its first packet, its ends as IP:PORT-IP:PORT, or its community id.",
-)
+@connection_option
 @click.option(
     "--packet", metavar="N", type=click.IntRange(1), default=None, help="The connection that packet N is of (frame.number in Wireshark)."
 )

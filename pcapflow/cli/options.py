@@ -11,7 +11,7 @@ import click
 from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.cli import errors
 from pcapflow.cli.memory import ARROW_BYTES, memory_limit
-from pcapflow.cli.values import Duration, Moment, Simulated, Size
+from pcapflow.cli.values import Connection, Duration, Moment, Simulated, Size
 from pcapflow.header_options import Headers
 from pcapflow.limits import Limits
 from pcapflow.policy import Policy, VlanKey
@@ -145,6 +145,18 @@ def where_option(text: str) -> Callable[[_Command], _Command]:
     return click.option(
         "--where", metavar="KEY=VALUE,...", default="", help=f"{text} (docs/bodies.md): {', '.join(f'{key}=' for key in KEYS)}."
     )
+
+
+def connection_option(command: _Command) -> _Command:
+    """Adds which connection is meant, as `name`."""
+    return click.option(
+        "--connection",
+        "name",
+        metavar="N|ENDS|ID",
+        type=Connection(),
+        default=None,
+        help="The connection: the number of its first packet, its ends as IP:PORT-IP:PORT, or its community id.",
+    )(command)
 
 
 def workers_option(command: _Command) -> _Command:

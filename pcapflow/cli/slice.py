@@ -12,9 +12,8 @@ import click
 from pcapflow.capture.interrupt import Ending
 from pcapflow.cli import errors
 from pcapflow.cli.help import Command, capture_arguments
-from pcapflow.cli.options import finish, run_options, settings, where_option, workers_option
+from pcapflow.cli.options import connection_option, finish, run_options, settings, where_option, workers_option
 from pcapflow.cli.output import open_output, refuse_overwriting
-from pcapflow.cli.values import Connection
 from pcapflow.errors import OutputError, UsageError
 from pcapflow.slicing.writing import CaptureWriter, Compressing, Pcap, Pcapng
 
@@ -34,14 +33,7 @@ Examples:
 
 @click.command("slice", cls=Command, epilog=_EXAMPLES, short_help="The packets of chosen connections, as a capture.")
 @capture_arguments()
-@click.option(
-    "--connection",
-    "name",
-    metavar="N|ENDS|ID",
-    type=Connection(),
-    default=None,
-    help="The connection: the number of its first packet, its ends as IP:PORT-IP:PORT, or its community id.",
-)
+@connection_option
 @click.option("--packet", metavar="N", type=click.IntRange(1), default=None, help="The connection that packet N is of.")
 @where_option("Connections that have an exchange which meets all conditions")
 @click.option(
