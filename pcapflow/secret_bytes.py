@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import quote, unquote_to_bytes
 
 import numpy as np
@@ -37,8 +37,11 @@ _TOKEN = re.compile(
     rb"|sk_(?:live|test)_[A-Za-z0-9]{16,}+|sk-[A-Za-z0-9_-]{20,}+|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}"
 )
 """What GitHub, GitLab, Slack, Stripe, OpenAI, Amazon and Google hand out."""
-_MEMBER = re.compile(rb'"([^"\\]{1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)', re.DOTALL)
+_PART = re.compile(rb'name="([^"\r\n]{1,128})"[^\r\n]{0,256}\r\n(?:[^\r\n]{1,256}\r\n){0,4}\r\n([^\r\n]+)', re.IGNORECASE)
+"""Of a form in parts (RFC 7578)."""
+_MEMBER = re.compile(rb'"((?:[^"\\]|\\.){1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)', re.DOTALL)
 """Of a JSON object, with a string."""
+_ESCAPE = re.compile(r"\\u00([0-9a-fA-F]{2})")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9._~+/-]{0,31}[ \t]+(?=[^ \t])")
 _LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^a-z]*+[a-z])(?=[^A-Z]*+[A-Z])[A-Za-z0-9._~+/%-]{20,}=*")
 _BLANK = b" \t\r\n"
@@ -76,8 +79,11 @@ def secrets_in(text: bytes) -> Iterator[Place]:
         if is_secret_parameter(str(part[1], "latin-1")) or _LIKE_A_TOKEN.fullmatch(part[2]):
             yield *part.span(2), WORD
     for member in _MEMBER.finditer(text):
-        if is_secret_field(str(member[1], "latin-1")):
+        if is_secret_field(_plain(member[1])):
             yield *member.span(2), STRING
+    for part in _PART.finditer(text):
+        if is_secret_parameter(str(part[1], "latin-1")):
+            yield *part.span(2), FIELD
     for run in _RUN.finditer(text):
         at = text.find(b"eyJ", *run.span())
         if at >= 0:
@@ -87,6 +93,11 @@ def secrets_in(text: bytes) -> Iterator[Place]:
     for pattern, group in ((_USER, 1), (_TOKEN, 0)):
         for match in pattern.finditer(text):
             yield *match.span(group), WORD
+
+
+def _plain(key: bytes) -> str:
+    """A key of JSON without its escapes."""
+    return _ESCAPE.sub(lambda code: chr(int(code[1], 16)), str(key, "latin-1")) if b"\\" in key else str(key, "latin-1")
 
 
 def reaches_end(text: bytes, place: Place) -> bool:
@@ -148,13 +159,14 @@ _HEX = re.compile(rb"%[0-9A-F]{2}")
 class Finder:
     """Finds values again."""
 
-    def __init__(self, values: Iterable[bytes]) -> None:
+    def __init__(self, values: Iterable[bytes], cut: Collection[bytes] = ()) -> None:
+        """cut: of the values those that are beginnings: they go on to the end of their word."""
         self._values: dict[bytes, int] = {}
         """The beginning of each, and how long the longest is that begins so."""
         for value in values:
             if len(value) >= LEAST:
                 key = value[:KEY]
-                self._values[key] = max(self._values.get(key, 0), len(value))
+                self._values[key] = max(self._values.get(key, 0), len(value), LONG + 1 if value in cut else 0)
         self._keys = sorted(self._values)
         self._within: list[int] = []
         """Of each, the longest other that it begins with, by its place; -1 for none."""
@@ -181,10 +193,10 @@ class Finder:
             for i in np.flatnonzero(self._begins[at] == windows).tolist():
                 n = self._longest(data[base + i : base + i + KEY])
                 if n > LONG:
-                    if base + i + KEY > word_end:
-                        word = GOES_ON[WORD].match(data, base + i + KEY)
+                    if base + i + LEAST > word_end:
+                        word = GOES_ON[WORD].match(data, base + i + LEAST)
                         word_end = word.end() if word is not None else 0
-                    n = max(KEY, word_end - base - i)
+                    n = max(LEAST, word_end - base - i)
                 if n:
                     yield base + i, base + i + n, WORD
 

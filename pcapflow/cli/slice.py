@@ -93,6 +93,7 @@ def slice_(
     bounds, options = settings(run)
     conditions = Conditions.parse(where) if where else None
     counts = Counts() if scrub else None
+    unmapped = Unmapped()
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
         if out.is_terminal:
@@ -106,7 +107,7 @@ def slice_(
             if counts is not None:
                 packets = scrubbed(stack.enter_context(kept(packets)), bounds, options, masked, counts, addresses=key is not None)
             if key is not None:
-                packets = anonymized(packets, key)
+                packets = anonymized(packets, key, unmapped.one)
             _write(packets, writer_for(output, compressing.write, nanoseconds=nanoseconds))
 
         made = make(captures, bounds, options, Choice(name, conditions, problems), write, progress)
@@ -117,7 +118,7 @@ def slice_(
             raise UsageError(not_there(name))
         compressing.close()
         ending.begin()
-    _say(made, counts)
+    _say(made, counts, unmapped)
 
 
 def _check_options(
@@ -142,13 +143,30 @@ def _write(packets: Iterator[Packet], writer: CaptureWriter) -> None:
         )
 
 
-def _say(made: Made, counts: Counts | None) -> None:
+class Unmapped:
+    """Packets that --anonymize leaves out."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def one(self) -> None:
+        """One more."""
+        self.count += 1
+
+    def say(self) -> None:
+        """How many, if any."""
+        if self.count:
+            errors.say(f"{counted(self.count, 'packet')} left out: they have headers of IPv6 that may name other addresses")
+
+
+def _say(made: Made, counts: Counts | None, unmapped: Unmapped) -> None:
     """What was written; leaves with the status."""
     errors.say(f"{made.packets:,} of {made.seen:,} packets, {counted(made.connections, 'connection')}")
     if counts is not None:
         _say_masked(counts)
     if made.left_out:
         errors.say(f"warning: {counted(made.left_out, 'connection')} left out for want of memory; give a larger --memory-limit")
+    unmapped.say()
     if made.result is not None:
         finish(made.result)
 

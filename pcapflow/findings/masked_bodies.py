@@ -12,9 +12,9 @@ from typing import Any
 
 from pcapflow.drops import Drop
 from pcapflow.findings.listening import Listener, Run
-from pcapflow.findings.masking import AT_ONCE, JSON_BEGINS, LEVELS, Masking, Scanner
+from pcapflow.findings.masking import AT_ONCE, Masking, Scanner, places_of
 from pcapflow.payload.content import Decoder
-from pcapflow.payload.json_values import STRING, ValuePlaces
+from pcapflow.payload.json_values import STRING
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
 
@@ -91,6 +91,11 @@ class _Body:
                 del pieces[:gone]
 
 
+def is_wide(begins: bytes) -> bool:
+    """Whether a text begins so whose characters take two bytes or four."""
+    return begins[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in begins[:4] and begins[:4].strip(b"\0")[:1] in (b"{", b"[", b'"'))
+
+
 class _Listening:
     """What both listeners of a body do: look at its text."""
 
@@ -99,25 +104,14 @@ class _Listening:
     def __init__(self, body: _Body, head: Head) -> None:
         self._body = body
         self._scanner = Scanner(body.masking)
-        self._is_json: bool | None = True if head.form else None
-        self._places: ValuePlaces | None = None
+        self._places = places_of(body.masking.paths)
 
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
-        self._begin(data)
         for begin, end, _ in self._scanner.feed(data):
             self.found(begin, end, STRING)
-        if self._places is not None:
-            for place in self._places.feed(data):
-                self.found(*place)
-
-    def _begin(self, data: bytes) -> None:
-        paths = self._body.masking.paths
-        if self._is_json is None:
-            begins = data.lstrip(b" \t\r\n\xef\xbb\xbf")
-            self._is_json = begins[:1] in JSON_BEGINS if begins else None
-        if self._is_json and self._places is None and paths:
-            self._places = ValuePlaces(paths, LEVELS)
+        for place in {place for places in self._places for place in places.feed(data)}:
+            self.found(*place)
 
     def found(self, begin: int, end: int, kind: int) -> None:
         """A secret stands there."""
@@ -140,8 +134,8 @@ class _Listening:
         """See `BodyListener`."""
         for begin, end, _ in self._scanner.flush():
             self.found(begin, end, STRING)
-        if self._places is not None:
-            for place in self._places.finish():
+        for places in self._places:
+            for place in places.finish():
                 self.found(*place)
 
 
@@ -160,6 +154,9 @@ class _SentBody(_Listening):
         body.put(data)
         if body.coded:
             return
+        if not begin and self._places and is_wide(data):
+            self._blind = True  # JSON in UTF-16 or UTF-32 has no bytes that tell its values
+            body.masking.coded += 1
         super().feed(data)
         if self._blind:
             body.add(begin, body.size)
@@ -173,7 +170,7 @@ class _SentBody(_Listening):
         """See `BodyListener`."""
         super().gap(n)
         self._body.missing(n)
-        self._blind = self._places is not None
+        self._blind = bool(self._places)
         self._body.secret = True
 
 
@@ -187,12 +184,16 @@ class _DecodedBody(_Listening):
         self._run = run
         self._reader_decodes = bool(head.codings or head.form)
         self._decoder: Decoder | None = None
+        self._fed = False
 
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
         if not self._body.coded:
             return
         if self._reader_decodes:
+            if not self._fed and (data.startswith(_GZIP) or (self._places and is_wide(data))):
+                self._body.secret = True  # another coding within
+            self._fed = True
             super().feed(data)
             return
         if self._decoder is None:  # gzip that nothing announces

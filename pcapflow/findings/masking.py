@@ -12,11 +12,12 @@ from ipaddress import IPv4Address, IPv6Address
 
 from pcapflow.budget import Account, Ledger
 from pcapflow.findings.follow import Ends
-from pcapflow.payload.json_values import STRING, ValuePlaces
+from pcapflow.payload.json_values import STRING, LinePlaces, ValuePlaces
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import Endpoint
-from pcapflow.secret_bytes import FIELD, GOES_ON, OPEN, Finder, Place, behind_loss, reaches_end, secrets_in, variants
+from pcapflow.secret_bytes import FIELD, GOES_ON, LONG, OPEN, Finder, Place, behind_loss, reaches_end, secrets_in, variants
+from pcapflow.secret_bytes import STRING as STRING_END
 from pcapflow.streams.conversation import Consumer, Conversation, Events
 from pcapflow.streams.events import StreamData, StreamGap
 from pcapflow.unread import UnreadReason
@@ -27,7 +28,7 @@ _TAIL = 8 << 10
 _STRETCH = AT_ONCE + _TAIL
 _LOGIN_BYTES = 600
 """Of a stream's beginning: where SOCKS says name and password."""
-_RANGE_BYTES = 150
+_RANGE_BYTES = 250
 _VALUE_BYTES = 200
 """Of a value and its variants, beside their bytes."""
 JSON_BEGINS = (b"{", b"[")
@@ -48,7 +49,7 @@ class Stream:
     __slots__ = ("bases", "ends", "lengths", "ranges", "whole")
 
     def __init__(self) -> None:
-        self.ranges: tuple[list[Range], list[Range]] = ([], [])
+        self.ranges: tuple[set[Range], set[Range]] = (set(), set())
         self.whole = [False, False]
         self.bases = [-1, -1]
         """The sequence number of each one's first byte; -1 for none."""
@@ -67,8 +68,8 @@ class Scanner:
         self._masking = masking
         self._buffer = bytearray()
         self._base = 0
-        self._ends = -1
-        """What was let go ended within a secret, which ends so (`secret_bytes`); -1 for none."""
+        self._ends: set[tuple[int, int]] = set()
+        """Of secrets that go on behind what was looked at: where they begin in what is kept, and how they end (`secret_bytes`)."""
         self._lost = lost
 
     @property
@@ -91,25 +92,31 @@ class Scanner:
 
     def flush(self, missing: int = 0) -> list[Place]:
         """No more comes, or so many bytes are missing."""
-        found = self._look(final=True)
+        found = self._look(final=True, cut=missing > 0)
         self._base += missing
         self._lost = self._lost or missing > 0
         return found
 
-    def _look(self, *, final: bool) -> list[Place]:
+    def _look(self, *, final: bool, cut: bool = False) -> list[Place]:
         text, base = bytes(self._buffer), self._base
         done = len(text) if final else len(text) - _TAIL
-        found = list(self._masking.secrets(text, done, final=final))
-        if self._ends >= 0:
-            rest = GOES_ON[self._ends].match(text)
-            found.append((0, rest.end() if rest is not None else 0, self._ends))
+        found = list(self._masking.secrets(text, done, final=final, cut=cut))
+        for begin, kind in self._ends:
+            rest = GOES_ON[kind].match(text, begin)
+            end = rest.end() if rest is not None else begin
+            found.append((begin, end, kind))
+            if begin and (final or not reaches_end(text, (begin, end, kind))):  # the others' beginnings are known
+                self._masking.learn(text[begin:end])
         if self._lost and text:
-            found.append((0, behind_loss(text), FIELD))
+            rest_of = behind_loss(text)
+            self._masking.learn(text[:rest_of])
+            found.append((0, rest_of, FIELD))
             self._lost = False
-        ends = [kind % OPEN for begin, end, kind in found if begin < done and (kind == OPEN or reaches_end(text, (begin, end, kind)))]
-        self._ends = min(ends, default=-1) if text else self._ends  # a field goes on furthest
-        if final:
-            self._ends = -1
+        going_on = [place for place in found if place[2] == OPEN or reaches_end(text, place)] if text else []
+        if not final:
+            self._ends = {(max(0, begin - done), kind % OPEN) for begin, _, kind in going_on}
+        elif text:  # a string that a gap cuts goes on to a quote, wherever that is
+            self._ends = {(0, STRING_END) for _, _, kind in going_on if cut and kind == STRING_END}
         del self._buffer[:done]
         self._base += done
         self._masking.release(done)
@@ -127,6 +134,8 @@ class Masking:
         self._finder = finder
         self._addresses = addresses
         self.values: set[bytes] = set()
+        self.cut: set[bytes] = set()
+        """Of those the ones whose end is not known."""
         self.streams: dict[int, Stream] = {}
         self.coded = 0
         """Coded bodies that are overwritten whole."""
@@ -141,14 +150,16 @@ class Masking:
 
     # --- what is found
 
-    def secrets(self, text: bytes, done: int | None = None, *, final: bool = True) -> Iterator[Place]:
-        """The places of secrets in some bytes. done: those that are not looked at again; a secret that begins behind them and may go on is learnt when it is whole."""
+    def secrets(self, text: bytes, done: int | None = None, *, final: bool = True, cut: bool = False) -> Iterator[Place]:
+        """The places of secrets in some bytes. done: those that are not looked at again; a secret that begins behind them and may go on is learnt when it is whole. cut: what follows is
+        missing.
+        """
         done = len(text) if done is None else done
         for place in secrets_in(text):
             begin, end, kind = place
             if end > begin:
                 if kind != OPEN and (final or begin < done or not reaches_end(text, place)):
-                    self.learn(text[begin:end])
+                    self.learn(text[begin:end], cut=cut and reaches_end(text, place))
                 yield place
         if self._finder is not None:
             yield from self._finder.places(text)
@@ -165,9 +176,11 @@ class Masking:
         self._owed -= owed
         self._account.release(n - owed)
 
-    def learn(self, value: bytes) -> None:
-        """A value is a secret, wherever it stands."""
-        for one in variants(value):
+    def learn(self, value: bytes, *, cut: bool = False) -> None:
+        """A value is a secret, wherever it stands. cut: it is the beginning of one, which goes on to the end of its word."""
+        for one in variants(value[: LONG + 1]):
+            if cut:
+                self.cut.add(one)
             if one not in self.values:
                 if not self._account.reserve(len(one) + _VALUE_BYTES):
                     self.no_room = True
@@ -183,11 +196,11 @@ class Masking:
         stream = self.stream(connection)
         if stream.whole[direction] or end <= begin:
             return
-        ranges = stream.ranges[direction]
-        if ranges and ranges[-1][2] == kind == STRING and ranges[-1][0] <= begin <= ranges[-1][1]:
-            ranges[-1] = ranges[-1][0], max(end, ranges[-1][1]), kind
-        elif self._account.reserve(_RANGE_BYTES):
-            ranges.append((begin, end, kind))
+        ranges, one = stream.ranges[direction], (begin, end, kind)
+        if one in ranges:
+            return
+        if self._account.reserve(_RANGE_BYTES):
+            ranges.add(one)
         else:
             self.overwrite(connection, direction)
 
@@ -236,6 +249,11 @@ class Masking:
         """See `Picking`."""
 
 
+def places_of(paths: Sequence[str]) -> list[ValuePlaces | LinePlaces]:
+    """Who tells the values at paths of JSON: in a text of any lines, and in one of which each line is one; what either of them finds is masked. None for no paths."""
+    return [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS)] if paths else []
+
+
 class _Tee:
     """Looks at what a connection says before its reader does."""
 
@@ -243,7 +261,10 @@ class _Tee:
         self._masking = masking
         self._reader = reader
         self._scanners: list[Scanner | None] = [None, None]
-        self._json: list[ValuePlaces | None] = [None, None]
+        self._json: list[list[ValuePlaces | LinePlaces]] = [
+            [LinePlaces(masking.paths, LEVELS, within=True)] if masking.paths else [] for _ in (0, 1)
+        ]
+        self._is_json = [False, False]
         self._begins: list[bytes | None] = [b"", b""]
         """The first bytes of each direction, as long as they may be of a login of SOCKS."""
 
@@ -258,7 +279,7 @@ class _Tee:
                 missing = event.length if isinstance(event, StreamGap) else 0
                 for begin, end, _ in scanner.flush(missing):
                     self._masking.add(conversation.number, direction, begin, end)
-                if missing and self._json[direction] is not None:
+                if missing and self._is_json[direction] and self._masking.paths:
                     self._masking.overwrite(conversation.number, direction)
         self._reader.consume(conversation, events)
 
@@ -272,13 +293,14 @@ class _Tee:
         masking = self._masking
         for at in range(0, event.length, AT_ONCE):
             data = event.take(at, min(AT_ONCE, event.length - at))
-            if not event.start and not at and masking.paths and data.lstrip()[:1] in JSON_BEGINS:
-                self._json[direction] = ValuePlaces(masking.paths, LEVELS)
+            if not event.start and not at:
+                self._is_json[direction] = data.lstrip()[:1] in JSON_BEGINS
+                if self._is_json[direction] and masking.paths:
+                    self._json[direction].append(ValuePlaces(masking.paths, LEVELS))
             self._look_for_login(connection, direction, data)
             for begin, end, _ in scanner.feed(data):
                 masking.add(connection, direction, begin, end)
-            places = self._json[direction]
-            if places is not None:
+            for places in self._json[direction]:
                 for begin, end, kind in places.feed(data):
                     masking.add(connection, direction, begin, end, kind)
 

@@ -44,10 +44,15 @@ class _Level:
 class ValuePlaces:
     """Of one body."""
 
-    def __init__(self, paths: Sequence[str], most: int) -> None:
-        """most: containers that are kept. Raises `ValueError` for what is no path."""
+    def __init__(self, paths: Sequence[str], most: int, *, within: bool = False) -> None:
+        """most: containers that are kept; within: what is in no container is no JSON. Raises `ValueError` for what is no path."""
+        self._within = within
         self._wanted: list[Wanted] = [wanted(path) for path in paths]
         self._most = most
+        self.begin()
+
+    def begin(self) -> None:
+        """A text begins, whatever came of the one before."""
         self._levels: list[_Level] = []
         self._deeper = 0
         """Open containers beyond that."""
@@ -109,8 +114,7 @@ class ValuePlaces:
             if kind == NUMBER or end == begin:
                 return
             if end - begin < _SHORTEST:
-                yield begin, end, STRING
-                return
+                return  # a chunk of HTTP may have cut it
             for i in range(end - begin):  # each by itself: a chunk of HTTP may cut it anywhere
                 yield begin + i, begin + i + 1, LITERAL + _NULL[i]
 
@@ -183,6 +187,8 @@ class ValuePlaces:
         return [one.element(state, level.count) for one, state in zip(self._wanted, level.states, strict=True)]
 
     def _is_masked(self, states: list[int] | None) -> bool:
+        if self._within and not self._levels:
+            return False
         if states is None or (self._levels and self._levels[-1].masks):
             return True
         return any(one.goals[state] for one, state in zip(self._wanted, states, strict=True))
@@ -194,3 +200,35 @@ class ValuePlaces:
         states = self._begin_value()
         assert states is not None
         self._levels.append(_Level(is_map, states, masks=self._is_masked(states)))
+
+
+class LinePlaces:
+    """The same of a text in which each line is one of its own, whatever came of the one before: NDJSON, event streams, logs."""
+
+    def __init__(self, paths: Sequence[str], most: int, *, within: bool = False) -> None:
+        """See `ValuePlaces`."""
+        self._places = ValuePlaces(paths, most, within=within)
+        self._base = 0
+        """Where the line at hand begins."""
+        self._at = 0
+
+    def feed(self, data: bytes) -> Iterator[Place]:
+        """The next bytes."""
+        at = 0
+        while at < len(data):
+            end = data.find(b"\n", at) + 1 or len(data)
+            yield from self._moved(self._places.feed(data[at:end]))
+            self._at += end - at
+            if data[end - 1] == 0x0A:
+                yield from self.finish()
+                self._places.begin()
+                self._base = self._at
+            at = end
+
+    def finish(self) -> Iterator[Place]:
+        """No more bytes come."""
+        yield from self._moved(self._places.finish())
+
+    def _moved(self, places: Iterator[Place]) -> Iterator[Place]:
+        for begin, end, kind in places:
+            yield self._base + begin, self._base + end, kind

@@ -1,6 +1,6 @@
 """Addresses of packets mapped under a key: the same address is always the same other one, and two that share a prefix share one as long afterwards.
 
-Contract: `anonymized` gives packets with other MAC and IP addresses, in all headers that are decoded, tunnels too; checksums that were right stay right. Text in what is said keeps its addresses: `--scrub` masks those of the
+Contract: `anonymized` gives packets with other MAC and IP addresses, in all headers that are decoded, tunnels too; packets with headers of IPv6 that may name further ones are left out; checksums that were right stay right. Text in what is said keeps its addresses: `--scrub` masks those of the
 connections themselves. Source: Xu, Fan, Ammar and Moon, "Prefix-Preserving IP Address Anonymization" (ICNP 2002), with keyed BLAKE2 (RFC 7693) as its function. Invariant: of addresses MOST are
 remembered, which saves time and changes nothing.
 """
@@ -11,21 +11,23 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from pcapflow.decode.dpkt_path import Packet as Decoded
 from pcapflow.decode.dpkt_path import decode_packet
 from pcapflow.decode.tunnels import ETHERNET
 from pcapflow.errors import UsageError
-from pcapflow.slicing.checksum import adjusted
+from pcapflow.slicing.checksum import fix_checksums
 from pcapflow.slicing.writing import Packet
 
 LEAST_KEY = 16
 """Bytes of a key."""
 MOST = 4096
-_IPV4, _IPV6, _UDP = 4, 6, 17
-_TCP_CHECKSUM, _UDP_CHECKSUM = 16, 6
+_IPV4, _IPV6 = 4, 6
 _COOKED = {113: (6, 8), 276: (12, 8)}
 """Link type to where Linux's cooked header has the sender's address, and its bytes."""
 _NO_OPERATION = 1
+_MULTIPATH, _ADD_ADDRESS = 30, 3
+_WIRELESS = frozenset((105, 119, 127, 163))
+_EXTENSIONS = frozenset((43, 60, 135))
+"""Headers of IPv6 that may name other addresses: routing, destination options, mobility."""
 
 
 def key_of(path: str) -> bytes:
@@ -82,10 +84,16 @@ class Addresses:
         return (bits ^ turned).to_bytes(len(address), "big")
 
 
-def anonymized(packets: Iterator[Packet], key: bytes) -> Iterator[Packet]:
-    """The same packets with other addresses; key: see `key_of`."""
+def anonymized(packets: Iterator[Packet], key: bytes, left_out: Callable[[], object]) -> Iterator[Packet]:
+    """The same packets with other addresses; key: see `key_of`; left_out is called for each that names addresses where they are not mapped. Raises `UsageError` for 802.11."""
     addresses = Addresses(key)
     for packet in packets:
+        if packet.link_type in _WIRELESS:
+            raise UsageError("--anonymize: the packets are of IEEE 802.11, whose addresses are not mapped")
+        decoded = decode_packet(packet.data, packet.wirelen, packet.link_type)
+        if any(kind == _IPV6 and at + 6 < len(packet.data) and packet.data[at + 6] in _EXTENSIONS for kind, at in decoded.headers):
+            left_out()
+            continue
         yield packet._replace(data=_changed(packet, addresses))
 
 
@@ -108,32 +116,24 @@ def _changed(packet: Packet, addresses: Addresses) -> bytes:
         elif kind == _IPV6:
             _map(after, at + 8, 16, addresses.other)
             _map(after, at + 24, 16, addresses.other)
-    _fix_checksums(before, after, decoded)
+    if decoded.kind == "tcp":
+        _without_addresses(after, decoded.payload_at - decoded.options, decoded.payload_at)
+    fix_checksums(before, after, decoded)
     return bytes(after)
+
+
+def _without_addresses(data: bytearray, at: int, end: int) -> None:
+    """Of TCP options those of Multipath TCP that name an address (RFC 8684 section 3.4.1) become as many that say nothing."""
+    while at + 2 < end:
+        kind = data[at]
+        size = 1 if kind <= _NO_OPERATION else data[at + 1]
+        if kind == 0 or not size or at + size > end:
+            return
+        if kind == _MULTIPATH and data[at + 2] >> 4 == _ADD_ADDRESS:
+            data[at : at + size] = bytes([_NO_OPERATION]) * size
+        at += size
 
 
 def _map(data: bytearray, at: int, n: int, other: Callable[[bytes], bytes]) -> None:
     if at + n <= len(data):
         data[at : at + n] = other(bytes(data[at : at + n]))
-
-
-def _fix_checksums(before: bytes, after: bytearray, decoded: Decoded) -> None:
-    """From the innermost header outwards: what is around one covers its checksum."""
-    transports = [(at, _UDP_CHECKSUM) for kind, at in decoded.headers if kind == _UDP]
-    if decoded.kind == "tcp":
-        transports.append((decoded.payload_at - decoded.options - 20, _TCP_CHECKSUM))
-    networks = [(kind, at) for kind, at in decoded.headers if kind in (_IPV4, _IPV6)]
-    fragment = decoded.fragment
-    if fragment is not None and not fragment.start and fragment.protocol == 6 and networks and networks[-1][0] == _IPV4:
-        at = networks[-1][1]
-        transports.append((at + (before[at] & 15) * 4, _TCP_CHECKSUM))
-    for at, place in sorted(transports, reverse=True):
-        around = max((one for one in networks if one[1] < at), key=lambda one: one[1], default=None)
-        if around is None or at + place + 2 > len(after) or (place == _UDP_CHECKSUM and not any(before[at + 6 : at + 8])):
-            continue
-        begin, end = (around[1] + 12, around[1] + 20) if around[0] == _IPV4 else (around[1] + 8, around[1] + 40)
-        adjusted(after, at + place, before[begin:end] + before[at:], bytes(after[begin:end] + after[at:]))
-    for kind, at in networks:
-        if kind == _IPV4 and at + 20 <= len(after):
-            end = at + (before[at] & 15) * 4
-            adjusted(after, at + 10, before[at:end], bytes(after[at:end]))

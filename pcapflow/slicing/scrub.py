@@ -15,6 +15,7 @@ from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode import columns
+from pcapflow.decode.dpkt_path import decode_packet
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import SYN, DecodeCounts, SegmentColumns
 from pcapflow.errors import UsageError
@@ -24,7 +25,7 @@ from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
 from pcapflow.secret_bytes import OPEN, Finder, secrets_in
-from pcapflow.slicing.checksum import adjusted
+from pcapflow.slicing.checksum import adjusted, fix_checksums
 from pcapflow.slicing.packets import blocks_of, packets_of
 from pcapflow.slicing.writing import Packet
 
@@ -69,11 +70,11 @@ def scrubbed(
     learning = Masking(paths, ledger, addresses=addresses)
     _learn_from_packets(path, limits, options, ledger, learning)
     learnt = _look(path, limits, options, learning)
-    finder = Finder(sorted(learnt.values))
+    finder = Finder(sorted(learnt.values), learnt.cut)
     masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
     more = masks.values - learnt.values
     if more:  # what stood within what had been learnt
-        finder = Finder(sorted(masks.values | learnt.values))
+        finder = Finder(sorted(masks.values | learnt.values), masks.cut | learnt.cut)
         masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
     counts.secrets, counts.coded, counts.unread = len(masks.values), masks.coded, masks.unread
     counts.whole = sum(map(sum, (stream.whole for stream in masks.streams.values())))
@@ -94,8 +95,8 @@ def _learn_from_packets(path: str, limits: Limits, options: Options, ledger: Led
         for at, n in zip(segments.payload_at.tolist(), segments.payload_len.tolist(), strict=True):
             payload = bytes(view[at : at + n])
             for begin, end, kind in secrets_in(payload):
-                if kind != OPEN and end < n:  # else its packet cut it
-                    learning.learn(payload[begin:end])
+                if kind != OPEN:
+                    learning.learn(payload[begin:end], cut=end == n)
     fragments.finish()
 
 
@@ -148,49 +149,57 @@ class _Rewriter:
             if i is None or not 0 <= begin <= len(packet.data):
                 self._counts.left_out += 1
                 continue
-            yield packet._replace(data=self._masked(packet.data, begin, segments, i))
+            yield packet._replace(data=self._masked(packet.data, packet.link_type, begin, segments, i))
 
-    def _masked(self, data: bytes, begin: int, segments: SegmentColumns, i: int) -> bytes:
+    def _masked(self, data: bytes, link_type: int, begin: int, segments: SegmentColumns, i: int) -> bytes:
         payload = data[begin:]
         if not payload:
             return data
         found = bytearray(payload)
         n = int(segments.payload_len[i])
-        for known in self._of(segments, i):
-            self._mask(found, known, segments, i, n)
+        streams = self._of(segments, i)
+        for known in streams:
+            self._mask(found, known, segments, i, n, alone=known is streams[-1])
         for low, high, kind in self._masks.secrets(payload):
             if kind == OPEN:
                 continue
             found[low:high] = b"x" * (min(high, len(found)) - low)
+        found[n:] = bytes(len(found) - n)  # what fills a frame may be anything
         if found == payload:
             return data
         self._counts.bytes += sum(map(bool, map(int.__xor__, found, payload)))
         whole = bytearray(data)
         whole[begin:] = found
         checksum_at = begin - int(segments.options[i]) - _HEADER + _CHECKSUM_AT
-        adjusted(whole, checksum_at, payload[:n], bytes(found[:n]))
+        if int(segments.tunnel[i]) and payload[n:] != found[n:]:
+            fix_checksums(data, whole, decode_packet(data, len(data), link_type))
+        else:
+            adjusted(whole, checksum_at, payload[:n], bytes(found[:n]))
         return bytes(whole)
 
     def _of(self, segments: SegmentColumns, i: int) -> list[_Known]:
-        """The streams that a segment may be of: between its ends, begun before it. All of them: to mask too much is better than too little."""
+        """The streams that a segment may be of: between its ends, begun before it."""
         source = int(segments.src_hi[i]) << 64 | int(segments.src_lo[i])
         target = int(segments.dst_hi[i]) << 64 | int(segments.dst_lo[i])
         key = source, int(segments.sport[i]), target, int(segments.dport[i])
-        some = [known for known in self._by_end.get(key, ()) if known.number <= int(segments.packet[i])]
-        return some[-1:] if some and some[-1].stream.bases[some[-1].direction] >= 0 else some
+        return [known for known in self._by_end.get(key, ()) if known.number <= int(segments.packet[i])]
 
-    def _mask(self, found: bytearray, known: _Known, segments: SegmentColumns, i: int, n: int) -> None:
+    def _mask(self, found: bytearray, known: _Known, segments: SegmentColumns, i: int, n: int, *, alone: bool) -> None:
+        """alone: it is of no other stream; else only what lies in the stream's numbers is of it: ports are used again, and in other tunnels at the same time."""
         stream, direction = known.stream, known.direction
-        if stream.whole[direction] or stream.bases[direction] < 0:
-            found[:n] = b"x" * n
-            return
+        base = stream.bases[direction]
         seq = int(segments.seq[i]) + bool(int(segments.flags[i]) & SYN)
         key = known.number, direction
         reached = self._reached.get(key, 0)
-        near = (seq - stream.bases[direction] - reached) % _MODULUS
+        near = (seq - base - reached) % _MODULUS
         offset = reached + (near - _MODULUS if near >= _MODULUS >> 1 else near)
-        if offset + n <= stream.lengths[direction]:  # what lies beyond was of no stream, and says nothing of the others
+        inside = base >= 0 and offset >= -1 and offset + n <= stream.lengths[direction]
+        if inside:  # what lies beyond was of no stream, and says nothing of the others
             self._reached[key] = max(reached, offset + n)
+        if stream.whole[direction] or base < 0:
+            if inside or alone:
+                found[:n] = b"x" * n
+            return
         ranges = known.ranges
         at = bisect_left(ranges, offset + 1, key=_end)
         while at < len(ranges) and ranges[at][0] < offset + n:
@@ -213,8 +222,7 @@ def _apart(ranges: list[Range]) -> list[Range]:
     for one in ranges:
         if found and one[0] < found[-1][1]:
             begin, end, kind = found[-1]
-            same = kind == one[2] and one[:2] == (begin, end)
-            found[-1] = begin, max(end, one[1]), kind if same else 0
+            found[-1] = begin, max(end, one[1]), kind if kind == one[2] else 0
         else:
             found.append(one)
     return found

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pcapflow.slicing.anonymize import Addresses
 from tests.cli.test_scrub import checked, whole_talk
 from tests.cli.test_slice import records
-from tests.craft import Talk, ethernet, ipv6_packet, merge, pcap, request, response, tcp_header
+from tests.craft import Talk, ethernet, ipv4_packet, ipv6_packet, merge, pcap, request, response, tcp_header
 from tests.decode import tunnelled
+from tests.decode.tunnelled import wrap
 from tests.launcher import launch
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
@@ -98,6 +99,58 @@ def test_checksums_that_were_right_stay_right_in_tunnels_too(tmp_path: Path) -> 
         total = sum(int.from_bytes(ip[i : i + 2], "big") for i in range(0, 20, 2))
         was = path.read_bytes()[24 + 16 + 14 :][:20]
         assert total % 0xFFFF == sum(int.from_bytes(was[i : i + 2], "big") for i in range(0, 20, 2)) % 0xFFFF
+
+
+def test_the_checksum_of_udp_around_a_tunnel_stays_right(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(KEY)
+    frames = []
+    for us, frame in whole_talk().frames:
+        packet = bytearray(wrap("vxlan", with_ip_checksum(checked(frame))[14:], number=7))
+        datagram = packet[20:]
+        datagram[6:8] = checksum(packet[12:20] + b"\0\x11" + len(datagram).to_bytes(2, "big") + datagram).to_bytes(2, "big")
+        frames.append((us, ethernet(bytes(packet[:20] + datagram))))
+    (tmp_path / "x.pcap").write_bytes(pcap(frames))
+    for more in ((), ("--scrub",)):
+        pcapflow(
+            "slice", "-q", tmp_path / "x.pcap", "--where", "path=/*", "-o", tmp_path / "s.pcap", "--anonymize", tmp_path / "key", *more
+        )
+        data, at = (tmp_path / "s.pcap").read_bytes(), 24
+        while at < len(data):
+            size = int.from_bytes(data[at + 8 : at + 12], "little")
+            packet = bytearray(data[at + 16 + 14 : at + 16 + size])
+            assert checksum(packet[12:20] + b"\0\x11" + (len(packet) - 20).to_bytes(2, "big") + packet[20:]) == 0
+            inner = packet[20 + 16 + 14 :]
+            assert checksum(inner[:20]) == 0
+            at += 16 + size
+
+
+def checksum(data: bytes | bytearray) -> int:
+    """The internet checksum: 0 of what holds a right one."""
+    data = bytes(data) + b"\0" * (len(data) & 1)
+    total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def with_ip_checksum(frame: bytes) -> bytes:
+    head = frame[14:24] + b"\0\0" + frame[26:34]
+    return frame[:24] + checksum(head).to_bytes(2, "big") + frame[26:]
+
+
+def test_addresses_in_tcp_options_and_in_headers_of_ipv6_are_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(KEY)
+    option = b"\x1e\x08\x34\x01" + bytes([10, 77, 66, 55])
+    frame = ethernet(ipv4_packet("10.0.0.1", "10.0.0.2", tcp_header(40000, 80, 1, 1, 0x18, option) + request("/x")))
+    hop = bytes.fromhex("20010db8000000000000000000000077")
+    routing = bytes([6, 2, 4, 0, 0, 0, 0, 0]) + hop
+    six = ethernet(ipv6_packet(b"\x20" * 16, b"\x21" * 16, routing + tcp_header(40001, 80, 1, 1, 0x18) + request("/y"), proto=43), 0x86DD)
+    (tmp_path / "x.pcap").write_bytes(pcap([(1, frame), (2, six)]))
+    _, errors = pcapflow("slice", tmp_path / "x.pcap", "--where", "path=/*", "-o", tmp_path / "s.pcapng", "--anonymize", tmp_path / "key")
+    data = (tmp_path / "s.pcapng").read_bytes()
+    assert option[4:] not in data
+    assert hop not in data
+    assert "1 packet left out: they have headers of IPv6" in errors
 
 
 def test_an_ipv6_connection_is_mapped(tmp_path: Path) -> None:

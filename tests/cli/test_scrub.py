@@ -15,7 +15,8 @@ import pytest
 from pcapflow.secret_bytes import OPEN, WORD, Finder, secrets_in
 from tests.captures import capture_of
 from tests.cli.test_slice import records, without_places
-from tests.craft import Talk, chunked, merge, pcap, request, response
+from tests.craft import Talk, chunked, ethernet, merge, pcap, request, response
+from tests.decode.tunnelled import wrap
 from tests.launcher import launch
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
@@ -278,6 +279,18 @@ def behind_far_segment(t: Talk) -> None:
     t.send(0, request("/x", fields="X-Pad: " + "p" * 50 + "\r\n" + AUTH), size=7).send(1, response(b"{}"))
 
 
+def in_cut_token(t: Talk) -> None:
+    data = request("/x", fields=AUTH)
+    at = data.index(TOKEN) + 14
+    t.send(0, data[:at]).send(0, data[at : at + 4], keep=False).send(0, data[at + 4 :]).send(1, response(b'{"x":"' + TOKEN + b'"}'))
+
+
+def padded(line: bytes) -> bytes:
+    """A request whose last field begins at byte 16,384."""
+    head = b"GET /x HTTP/1.1\r\nHost: x\r\nX-Pad: "
+    return head + b"p" * (16_384 - len(head) - 2 - line.index(b": ") - 2) + b"\r\n" + line
+
+
 def plain(ask: bytes, answer: bytes) -> Any:
     return lambda t: t.send(0, ask).send(1, answer)
 
@@ -296,7 +309,69 @@ LEAKS: dict[str, tuple[Any, bytes]] = {
     "an encoded value in capitals": (plain(request("/x?token=aaaa%2fbbbb%2bcccc%3d"), response(b"x aaaa%2Fbbbb%2Bcccc%3D y", kind="text/plain")), b"aaaa%2Fbbbb%2Bcccc%3D"),
     "gzip that nothing announces": (plain(request("/x", fields=AUTH), response(gzip.compress(b"you said " + TOKEN, mtime=0), kind="application/gzip")), TOKEN),
     "a login of SOCKS": (lambda t: t.send(0, b"\5\1\2").send(1, b"\5\2").send(0, b"\1\5alice\x13verysecretpassword1").send(1, b"\1\0"), b"verysecretpassword1"),
+    "a value that begins where a stretch ends": (plain(padded(b"X-Api-Key: " + b"abcdefg" * 1290 + b"ENDsecretEND\r\n\r\n"), response(b"{}")), b"ENDsecretEND"),
+    "a token that a gap cuts, again": (in_cut_token, b"pR7wLaaBBcc"),
+    "an escaped key": (plain(request("/x"), response(b'{"pass\\u0077ord":"hunterXhunterX"}')), b"hunterXhunterX"),
+    "a form in parts": (plain(request("/x", method="POST", body=b'--b\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunterXhunterX\r\n--b--\r\n'), response(b"{}")), b"hunterXhunterX"),
 }  # fmt: skip
+
+LINES = b'{"pin":"8127-4431-9920"}\n'
+JSON_LEAKS: dict[str, Any] = {
+    "UTF-16": plain(request("/x"), response(json.dumps({"a": "z", "pin": PIN.decode()}).encode("utf-16"))),
+    "UTF-16 without a mark": plain(request("/x"), response(json.dumps({"a": "z", "pin": PIN.decode()}).encode("utf-16-le"))),
+    "lines behind a broken one": plain(request("/x"), response(b'{"a":"x\n' + LINES, kind="application/x-ndjson")),
+    "lines behind an open one": plain(request("/x"), response(b'{"a":[1\n' + LINES, kind="application/x-ndjson")),
+    "events behind a comment": plain(request("/x"), response(b': say "hi\n\ndata: ' + LINES + b"\n", kind="text/event-stream")),
+    "events behind a broken one": plain(request("/x"), response(b'data: {"a":"\n\ndata: ' + LINES + b"\n", kind="text/event-stream")),
+    "a stream of lines": plain(b'{"k":1}\n{"a":"x\n', LINES),
+    "a protocol that is not read": plain(b"Content-Length: 24\r\n\r\n" + LINES, b"Content-Length: 2\r\n\r\n{}"),
+    "JSON with padding": plain(request("/x"), response(b"cb(" + LINES.strip() + b")", kind="application/javascript")),
+    "gzip within gzip": plain(request("/x"), response(gzip.compress(gzip.compress(LINES, mtime=0), mtime=0), fields="Content-Encoding: gzip\r\n")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JSON_LEAKS)
+def test_a_value_of_json_is_masked_in(name: str, tmp_path: Path) -> None:
+    t = Talk(dport=9000 if "stream" in name or "protocol" in name else 80).open()
+    JSON_LEAKS[name](t)
+    t.close().save(tmp_path / "x.pcap")
+    pcapflow("slice", "-q", tmp_path / "x.pcap", "--connection", "1", "-o", tmp_path / "s.pcap", "--scrub", "--mask-json", "..pin")
+    after = everything(tmp_path / "s.pcap", tmp_path / "after")
+    assert PIN not in after
+    assert PIN.decode().encode("utf-16-le") not in after
+    assert gzip.compress(LINES, mtime=0)[10:-8] not in after
+
+
+def test_ports_in_use_twice_keep_no_secret_of_either(tmp_path: Path) -> None:
+    """One connection after the other, with a late copy of the first; and two at the same time, in two tunnels."""
+    ask = request("/a", method="POST", body=b'{"pin":"8127-4431-9920"}', fields="Content-Type: application/json\r\n")
+    at = ask.index(b"8127") + 6
+    old = Talk().open()
+    begin = old.seq[0]
+    old.send(0, ask[:at]).send(0, ask[at:]).send(1, response(b"{}")).close()
+    new = Talk(isn=(900_000, 800_000))
+    new.us, new.ident = old.us + 100_000, 500
+    new.open().send(0, request("/b", fields="Authorization: Bearer zzzzzzzzzzz\r\n")).send(1, response(b"{}"))
+    new.packet(0, 0x18, ask[:at], seq=begin)
+    new.packet(0, 0x18, ask[at:], seq=begin + at)
+    new.close()
+    (tmp_path / "x.pcap").write_bytes(merge(old, new))
+    one, two = whole_talk(), Talk(sport=41000, isn=(77_000, 88_000)).open()
+    two.send(0, request("/two", fields="Authorization: Bearer other-token-0123456789\r\n"), size=33).send(
+        1, response(b"{}"), size=33
+    ).close()
+    frames = [
+        (us + 5 * k, ethernet(wrap("vxlan", frame[14:], number=5 + k))) for k, talk in enumerate((one, two)) for us, frame in talk.frames
+    ]
+    (tmp_path / "y.pcap").write_bytes(pcap(sorted(frames)))
+    for name in ("x", "y"):
+        pcapflow(
+            "slice", "-q", tmp_path / f"{name}.pcap", "--where", "path=/*", "-o", tmp_path / "s.pcap", "--scrub", "--mask-json", "..pin"
+        )
+        after = everything(tmp_path / "s.pcap", tmp_path / f"after-{name}")
+        for secret in (b"8127-4", b"431-9920", BEARER, COOKIE, QUERY, b"other-token"):
+            assert secret not in after
+    assert len(records(tmp_path / "s.pcap", "--records", "connection")) == 2
 
 
 @pytest.mark.parametrize("name", LEAKS)
