@@ -108,7 +108,7 @@ class _Listening:
 
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
-        for begin, end, _ in self._scanner.feed(data):
+        for begin, end in self._scanner.feed(data):
             self.found(begin, end, STRING)
         for place in {place for places in self._places for place in places.feed(data)}:
             self.found(*place)
@@ -119,7 +119,7 @@ class _Listening:
 
     def gap(self, n: int) -> None:
         """See `BodyListener`."""
-        for begin, end, _ in self._scanner.flush(n):
+        for begin, end in self._scanner.flush(n):
             self.found(begin, end, STRING)
 
     def stop(self, drop: Drop) -> None:
@@ -132,7 +132,7 @@ class _Listening:
 
     def finish(self, *, whole: bool) -> None:
         """See `BodyListener`."""
-        for begin, end, _ in self._scanner.flush():
+        for begin, end in self._scanner.flush():
             self.found(begin, end, STRING)
         for places in self._places:
             for place in places.finish():

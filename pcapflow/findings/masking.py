@@ -77,10 +77,10 @@ class Scanner:
         """Where what is still looked at begins."""
         return self._base
 
-    def feed(self, data: bytes) -> list[Place]:
+    def feed(self, data: bytes) -> list[tuple[int, int]]:
         """The next bytes; the places of secrets, counted from the first."""
         self._masking.reserve(len(data))
-        found: list[Place] = []
+        found: list[tuple[int, int]] = []
         at = 0
         while at < len(data):
             n = min(_STRETCH - len(self._buffer), len(data) - at)
@@ -90,14 +90,14 @@ class Scanner:
                 found += self._look(final=False)
         return found
 
-    def flush(self, missing: int = 0) -> list[Place]:
+    def flush(self, missing: int = 0) -> list[tuple[int, int]]:
         """No more comes, or so many bytes are missing."""
         found = self._look(final=True, cut=missing > 0)
         self._base += missing
         self._lost = self._lost or missing > 0
         return found
 
-    def _look(self, *, final: bool, cut: bool = False) -> list[Place]:
+    def _look(self, *, final: bool, cut: bool = False) -> list[tuple[int, int]]:
         text, base = bytes(self._buffer), self._base
         done = len(text) if final else len(text) - _TAIL
         found = list(self._masking.secrets(text, done, final=final, cut=cut))
@@ -120,7 +120,18 @@ class Scanner:
         del self._buffer[:done]
         self._base += done
         self._masking.release(done)
-        return [(base + begin, base + end, kind) for begin, end, kind in found if end > begin and kind != OPEN]
+        return _united([(base + begin, base + end) for begin, end, kind in found if end > begin and kind != OPEN])
+
+
+def _united(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same bytes, each once."""
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(places):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((begin, end))
+    return found
 
 
 class Masking:
@@ -277,7 +288,7 @@ class _Tee:
                     self._data(conversation.number, direction, event, scanner)
                     continue
                 missing = event.length if isinstance(event, StreamGap) else 0
-                for begin, end, _ in scanner.flush(missing):
+                for begin, end in scanner.flush(missing):
                     self._masking.add(conversation.number, direction, begin, end)
                 if missing and self._is_json[direction] and self._masking.paths:
                     self._masking.overwrite(conversation.number, direction)
@@ -298,7 +309,7 @@ class _Tee:
                 if self._is_json[direction] and masking.paths:
                     self._json[direction].append(ValuePlaces(masking.paths, LEVELS))
             self._look_for_login(connection, direction, data)
-            for begin, end, _ in scanner.feed(data):
+            for begin, end in scanner.feed(data):
                 masking.add(connection, direction, begin, end)
             for places in self._json[direction]:
                 for begin, end, kind in places.feed(data):
