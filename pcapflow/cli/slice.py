@@ -15,13 +15,12 @@ from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import connection_option, finish, run_options, settings, where_option, workers_option
 from pcapflow.cli.output import open_output, refuse_overwriting
 from pcapflow.errors import OutputError, UsageError
-from pcapflow.slicing.writing import CaptureWriter, Compressing, Pcap, Pcapng
 
 if TYPE_CHECKING:
     from pcapflow.connection_names import ConnectionName
     from pcapflow.slicing.run import Made
     from pcapflow.slicing.scrub import Counts
-    from pcapflow.slicing.writing import Packet
+    from pcapflow.slicing.writing import CaptureWriter, Packet
 
 _EXAMPLES = """\b
 Examples:
@@ -86,7 +85,7 @@ def slice_(
     from pcapflow.slicing.anonymize import anonymized, key_of
     from pcapflow.slicing.run import make
     from pcapflow.slicing.scrub import Counts, check_paths, scrubbed
-    from pcapflow.slicing.writing import writer_for
+    from pcapflow.slicing.writing import Compressing, writer_for
 
     check_paths(masked)
     key = key_of(anonymize) if anonymize is not None else None
@@ -134,6 +133,8 @@ def _check_options(
 
 
 def _write(packets: Iterator[Packet], writer: CaptureWriter) -> None:
+    from pcapflow.slicing.writing import Pcap
+
     for one in packets:
         writer.add(one)
     writer.begin()
@@ -196,6 +197,8 @@ def counted(n: int, what: str) -> str:
 @contextmanager
 def kept(packets: Iterator[Packet]) -> Iterator[str]:
     """The path of a capture of them that nobody else can read; it is gone on leaving."""
+    from pcapflow.slicing.writing import Pcapng
+
     try:
         file = tempfile.NamedTemporaryFile(prefix=".pcapflow-", suffix=".pcapng")  # noqa: SIM115 - closed below
     except OSError as e:
