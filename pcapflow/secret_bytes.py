@@ -1,8 +1,7 @@
 """Secrets in bytes of any kind: where credentials, cookies and tokens stand, and where known values come again. Vocabulary.
 
 Contract: `secrets_in` gives the places of secrets that their surroundings show: fields, parts of queries, members of JSON, URLs with a password, tokens of well-known forms; `behind_loss` what may be one though its
-name is missing. `Finder` gives the places of
-values that are known, of LEAST bytes at least. Invariant: time is linear in the bytes looked at, times the logarithm of how many values there are.
+name is missing. `Finder` gives the places of values that are known, of LEAST bytes at least. Invariant: time is linear in the bytes looked at, times the logarithm of how many values there are.
 """
 
 from __future__ import annotations

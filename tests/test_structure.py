@@ -17,6 +17,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 VOCABULARY = {
     "entries",
     "secret_bytes",
+    "ranges",
     "body_entries",
     "conditions",
     "exchanges",

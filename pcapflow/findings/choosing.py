@@ -11,9 +11,9 @@ from typing import NamedTuple, Self
 import msgspec
 
 from pcapflow.conditions import Conditions
-from pcapflow.connection_names import ConnectionName, NamedEnd
+from pcapflow.connection_names import ConnectionName
 from pcapflow.findings.chosen import exchange_meant
-from pcapflow.findings.ends import community_id
+from pcapflow.findings.ends import is_called
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
@@ -71,8 +71,7 @@ class Choosing(Listener):
     def __init__(self, choice: Choice) -> None:
         self._choice = choice
         where = choice.where
-        self._by_exchange = choice.problems or (where is not None and where.of_exchanges)
-        self.by_exchange = self._by_exchange
+        self.by_exchange = choice.problems or (where is not None and where.of_exchanges)
         self.looks_at_all = choice.problems
         self._met: set[int] = set()
         """Connections under way that have an exchange which meets the conditions."""
@@ -147,13 +146,7 @@ class Choosing(Listener):
         choice, name = self._choice, self._choice.name
         if choice.where is not None and choice.where.connection not in (None, number):
             return False
-        if name is None:
-            return True
-        if name.number is not None:
-            return name.number == number
-        if name.ends is not None:
-            return name.ends == {NamedEnd(end.address, end.port, end.is_ipv6) for end in ends}
-        return community_id(*ends) == name.community_id
+        return name is None or is_called(name, number, ends)
 
 
 def is_wrong(exchange: Exchange) -> bool:

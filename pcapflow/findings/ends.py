@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pcapflow.connection_names import ConnectionName, NamedEnd
 from pcapflow.fields import Endpoint, Ends
 from pcapflow.streams.conversation import Conversation, End
 
@@ -68,3 +69,12 @@ class LatestEnds:
         if self._ends is None or self._number != conversation.number:
             self._number, self._ends = conversation.number, ends_of(conversation)
         return self._ends
+
+
+def is_called(name: ConnectionName, number: int, ends: tuple[End, End]) -> bool:
+    """Whether a connection of that number, between those ends, is one that a user named so."""
+    if name.number is not None:
+        return name.number == number
+    if name.ends is not None:
+        return name.ends == {NamedEnd(end.address, end.port, end.is_ipv6) for end in ends}
+    return community_id(*ends) == name.community_id

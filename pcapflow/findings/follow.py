@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pcapflow.budget import Ledger
-from pcapflow.connection_names import ConnectionName, NamedEnd
-from pcapflow.findings.ends import community_id
+from pcapflow.connection_names import ConnectionName
+from pcapflow.findings.ends import is_called
 from pcapflow.protocols.follower import Follower, Part, Silent, Take
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
@@ -98,12 +98,7 @@ class Following:
                 self._take(name, Part(packet, d, ts, 0, b"", None, "cut"))
 
     def _is_meant(self, number: int, ends: Ends) -> bool:
-        name = self._name
-        if name.number is not None:
-            return number == name.number
-        if name.ends is not None:
-            return name.ends == {NamedEnd(end.address, end.port, end.is_ipv6) for end in ends}
-        return community_id(*ends) == name.community_id
+        return is_called(self._name, number, ends)
 
     @property
     def unordered(self) -> int:

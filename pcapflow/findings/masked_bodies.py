@@ -101,7 +101,7 @@ class _Listening:
 
     as_sent = True
 
-    def __init__(self, body: _Body, head: Head) -> None:
+    def __init__(self, body: _Body) -> None:
         self._body = body
         self._scanner = Scanner(body.masking)
         self._places = places_of(body.masking.paths)
@@ -142,8 +142,8 @@ class _Listening:
 class _SentBody(_Listening):
     """A body as it was sent."""
 
-    def __init__(self, body: _Body, head: Head) -> None:
-        super().__init__(body, head)
+    def __init__(self, body: _Body) -> None:
+        super().__init__(body)
         self._blind = False
         """Behind a gap nobody knows which values of JSON these are."""
 
@@ -180,7 +180,7 @@ class _DecodedBody(_Listening):
     as_sent = False
 
     def __init__(self, body: _Body, head: Head, run: Run) -> None:
-        super().__init__(body, head)
+        super().__init__(body)
         self._run = run
         self._reader_decodes = bool(head.codings or head.form)
         self._decoder: Decoder | None = None
@@ -242,7 +242,7 @@ class _Sent(Listener):
     def body(self, head: Head, origin: BodyOrigin) -> Any:
         """See `Listener`."""
         body = self._bodies[origin] = _Body(self._masking, head, origin)
-        return _SentBody(body, head)
+        return _SentBody(body)
 
 
 class _Decoded(Listener):

@@ -8,11 +8,12 @@ looking, the bytes count as secret: a coded body is one range, of a stream for w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import IPv4Address, IPv6Address
 
 from pcapflow.budget import Account, Ledger
+from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
 from pcapflow.payload.json_values import STRING, LinePlaces, ValuePlaces
+from pcapflow.ranges import united
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import Endpoint
@@ -120,18 +121,7 @@ class Scanner:
         del self._buffer[:done]
         self._base += done
         self._masking.release(done)
-        return _united([(base + begin, base + end) for begin, end, kind in found if end > begin and kind != OPEN])
-
-
-def _united(places: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same bytes, each once."""
-    found: list[tuple[int, int]] = []
-    for begin, end in sorted(places):
-        if found and begin <= found[-1][1]:
-            found[-1] = found[-1][0], max(end, found[-1][1])
-        else:
-            found.append((begin, end))
-    return found
+        return united([(base + begin, base + end) for begin, end, kind in found if end > begin and kind != OPEN])
 
 
 class Masking:
@@ -231,7 +221,7 @@ class Masking:
         """See `Picking`."""
         self._conversations[conversation.number] = conversation
         for end in conversation.endpoints if self._addresses else ():
-            self.learn(str((IPv6Address if end.is_ipv6 else IPv4Address)(end.address)).encode())
+            self.learn(endpoint(end).ip.encode())
         return _Tee(self, reader())
 
     def direction(self, connection: int, stream: str) -> int:

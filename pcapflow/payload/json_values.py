@@ -61,7 +61,6 @@ class ValuePlaces:
         self._masking = self._is_key = False
         self._key = bytearray()
         self._in_scalar = False
-        self._kind = LITERAL
         self._scalar: Place | None = None
         """The number or literal under way, where it is masked: it may go on in the next piece."""
 
@@ -92,9 +91,8 @@ class ValuePlaces:
         if self._scalar is None:
             if not self._in_scalar:
                 self._in_scalar = True
-                self._kind = NUMBER if first in b"-0123456789" else LITERAL
                 if self._is_masked(self._begin_value()):
-                    self._scalar = begin, begin, self._kind
+                    self._scalar = begin, begin, NUMBER if first in b"-0123456789" else LITERAL
             if self._scalar is None:
                 return
         start, _, kind = self._scalar

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pcapflow.decode.segments import SegmentColumns
 from pcapflow.decode.shares import ends_hash
+from pcapflow.ranges import united
 
 I64 = npt.NDArray[np.int64]
 Ends = tuple[tuple[int, int, int], tuple[int, int, int]]
@@ -55,7 +56,7 @@ class Intervals:
         self._hashes = np.array(sorted(by_hash), dtype=np.uint64)
         starts, stops = [], []
         for rank, one in enumerate(self._hashes.tolist()):
-            for start, stop in _united(by_hash[one]):
+            for start, stop in united(by_hash[one]):
                 starts.append((rank << _SHIFT) + start)
                 stops.append((rank << _SHIFT) + stop - 1)
         self._starts, self._last = np.array(starts, dtype=np.int64), np.array(stops, dtype=np.int64)
@@ -75,14 +76,3 @@ class Intervals:
         at = np.searchsorted(self._starts, places, side="right") - 1
         found[known] = (at >= 0) & (places <= self._last[np.maximum(at, 0)])
         return found
-
-
-def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same packets, each once, in order."""
-    found: list[tuple[int, int]] = []
-    for start, stop in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(stop, found[-1][1])
-        else:
-            found.append((start, stop))
-    return found

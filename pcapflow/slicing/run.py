@@ -52,8 +52,8 @@ def make(captures: Sequence[str], limits: Limits, options: Options, choice: Choi
         return Made(0, 0, 0, 0, found.result)
     ledger = Ledger(limits)
     intervals = Intervals(found.spans)
-    marks = Marks(ledger)
     if once is not None:
+        marks = Marks(ledger)
         write(at_once(captures, limits, options, ledger, marks, intervals, watch), True)
         return _made(found, marks)
     marks = mark(captures, limits, options, ledger, intervals, watch)

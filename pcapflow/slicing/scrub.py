@@ -1,6 +1,6 @@
 """Secrets of a capture masked in place: credentials, cookies, tokens, values at paths of JSON; lengths, times and checksums stay right.
 
-Contract: `scrubbed` reads a capture three times - to learn what is secret, to find where it stands, and to write - and gives its packets. Invariant: what could not be looked at is overwritten or left out, and
+Contract: `scrubbed` reads a capture several times - to learn what is secret, to find where it stands, and to write - and gives its packets. Invariant: what could not be looked at is overwritten or left out, and
 counted: coded bodies that hold a secret or could not be decoded, streams behind losses where values of JSON are to be masked, packets whose segment lies in fragments.
 """
 
@@ -78,7 +78,7 @@ def scrubbed(
         masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
     counts.secrets, counts.coded, counts.unread = len(masks.values), masks.coded, masks.unread
     counts.whole = sum(map(sum, (stream.whole for stream in masks.streams.values())))
-    rewriter = _Rewriter(masks, finder, counts)
+    rewriter = _Rewriter(masks, counts)
     fragments = Fragments(limits, ledger)
     for block in blocks_of([path], limits, options, ledger, None):
         segments = columns.decode(block, DecodeCounts(), open_tunnels=options.tunnels, fragments=fragments)
@@ -123,9 +123,8 @@ class _Known(NamedTuple):
 class _Rewriter:
     """Masks packet by packet."""
 
-    def __init__(self, masks: Masking, finder: Finder, counts: Counts) -> None:
+    def __init__(self, masks: Masking, counts: Counts) -> None:
         self._masks = masks
-        self._finder = finder
         self._counts = counts
         self._by_end: dict[tuple[int, int, int, int], list[_Known]] = {}
         """By address and port of who sends, and of who gets: those of one pair in the order of their first packets."""
