@@ -26,6 +26,10 @@ class Looking:
         self.shapes = shapes
         self.values = values
 
+    def sniffing(self) -> Looking:
+        """The same, and JSON in what does not say that it is."""
+        return Looking(sniff=True, hashes=False, duplicate_keys=self.duplicate_keys, shapes=self.shapes, values=self.values)
+
     @property
     def nothing(self) -> bool:
         """Whether no more is looked for."""

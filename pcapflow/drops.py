@@ -60,6 +60,10 @@ class DropReason(StrEnum):
     JSON_TOO_DEEP = "json_too_deep"
     JSON_TOO_MANY_EVENTS = "json_too_many_events"
     JSON_MEMORY = "json_memory"
+    MULTIPART_HEAD_TOO_LARGE = "multipart_head_too_large"
+    YAML_SCALAR_TOO_LARGE = "yaml_scalar_too_large"
+    YAML_TOO_DEEP = "yaml_too_deep"
+    YAML_TOO_MANY_DIRECTIVES = "yaml_too_many_directives"
     PLUGIN_FAILED = "plugin_failed"
     PLUGIN_MESSAGE_TOO_LARGE = "plugin_message_too_large"
     PLUGIN_REREADS = "plugin_rereads"
@@ -67,7 +71,7 @@ class DropReason(StrEnum):
 
     @property
     def layer(self) -> str:
-        """`decode`, `reassembly`, `http`, `content`, `json` or `plugin`: who gave up."""
+        """`decode`, `reassembly`, `http`, `content`, `json`, `multipart`, `yaml` or `plugin`: who gave up."""
         head = self.value.split("_", 1)[0]
         return {"checksum": "decode", "connection": "reassembly", "hole": "reassembly"}.get(head, head)
 
@@ -99,6 +103,10 @@ _REASONS = {
     DropReason.JSON_TOO_DEEP: "Arrays and objects nest deeper than json_max_depth.",
     DropReason.JSON_TOO_MANY_EVENTS: "A document went on beyond json_document_max_events.",
     DropReason.JSON_MEMORY: "The json account or the memory limit refused a parser's bytes.",
+    DropReason.MULTIPART_HEAD_TOO_LARGE: "The head of a part went on beyond multipart_head_max_bytes; nothing behind it is read.",
+    DropReason.YAML_SCALAR_TOO_LARGE: "A scalar, a comment or blanks went on beyond yaml_scalar_max_bytes.",
+    DropReason.YAML_TOO_DEEP: "Sequences and mappings nest deeper than yaml_max_depth.",
+    DropReason.YAML_TOO_MANY_DIRECTIVES: "More than 64 lines that begin with % came before a document.",
     DropReason.PLUGIN_FAILED: "A plug-in raised an exception: it reads no more of the conversation, or of the body; its bytes stay delivered.",
     DropReason.PLUGIN_MESSAGE_TOO_LARGE: "A message of a plug-in's protocol, or what a plug-in says of one, went on beyond plugin_message_max_bytes.",
     DropReason.PLUGIN_REREADS: "A plug-in looked at the bytes of a conversation more than plugin_rereads_max times over.",

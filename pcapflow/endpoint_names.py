@@ -6,9 +6,12 @@ Contract: `endpoint_of` is a pure function of method, host and target; docs/repo
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST = 200
 """Characters of a name; those that begin alike are one endpoint beyond that."""
+OPERATIONS = 3
+"""Of a batch that an endpoint names."""
 RULES = (
     ("digits", "`/users/17`"),
     ("a UUID", "`/jobs/0d9f9c2e-58c1-4a7e-9d5a-3f1c0f7a1b22`"),
@@ -43,6 +46,14 @@ def endpoint_of(method: str, host: str | None, target: str) -> str:
     path = target.partition("?")[0].partition("#")[0]
     name = f"{method} {(host or '').lower()}{folded(path)}"
     return name if len(name) <= LONGEST else name[:LONGEST] + "..."
+
+
+def with_operations(endpoint: str, operations: Sequence[str] | None) -> str:
+    """An endpoint with what is asked for by GraphQL or JSON-RPC: `POST shop/graphql query Orders`; of a batch OPERATIONS names, sorted."""
+    if not operations:
+        return endpoint
+    names = sorted(set(operations))
+    return f"{endpoint} {', '.join(names[:OPERATIONS])}{', ...' if len(names) > OPERATIONS else ''}"
 
 
 def url_of(host: str | None, target: str) -> str:

@@ -9,81 +9,10 @@ from typing import Annotated
 
 import msgspec
 
+from pcapflow.contents import JsonBody, Other
 from pcapflow.fields import REASONS, counts, instant_or_null, says, says_or_null
-from pcapflow.json_problems import JsonProblem
 
 _BODY = ("complete", "gapped", "truncated", "dropped")
-_JSON = ("complete", "invalid", "partial", "truncated", "gapped", "dropped")
-
-
-class JsonError(msgspec.Struct):
-    """Where a JSON text broke."""
-
-    message: Annotated[str, says("What was expected and what was found, in words.")]
-    offset: Annotated[int, counts("Bytes from the beginning of its document.")]
-    path: Annotated[
-        str,
-        says(
-            "The path to it, the same for every element of an array: `items[].address`, as jq says it; of a long one the last 1,024 characters."
-        ),
-    ]
-    location: Annotated[str, says("The path as jq would say it: `items[412].address`; of a long one the last 1,024 characters.")]
-    document: Annotated[int, counts("Which document of the body, from 0.")]
-    kind: Annotated[str, says("What is wrong; empty in reports of earlier versions.", *(problem.value for problem in JsonProblem), "")] = ""
-
-
-DOCUMENTS = counts("JSON documents that came whole.")
-EVENTS = counts("Events as ijson's `basic_parse` counts them.")
-KEYS = counts("Keys of objects.")
-DEPTH = counts("Deepest nesting; a scalar's is 0.")
-TOP = says_or_null("What the documents are; null where there is none.", "object", "array", "string", "number", "boolean", "null", "mixed")
-JSON_BYTES = counts("Bytes, content codings undone.")
-JSON_STATUS = says(
-    "Body whole and JSON unfinished is `invalid`, or `partial` where the answer says that it is a part (206); body cut is `truncated`; body gapped is `gapped`, unless it was "
-    "invalid before.",
-    *_JSON,
-)
-ENCODING = says("As it was sent.", "utf-8", "utf-16le", "utf-16be", "utf-32le", "utf-32be")
-BOM = says("A byte order mark came first.")
-PREFIX = says("What stood before the text against hijacking.")
-BROKEN = counts("Documents given up while others could be read (NDJSON, JSON text sequences, server-sent events).")
-PASSED = counts("Events or texts that are no JSON.")
-DUPLICATES = msgspec.Meta(description="Keys that their object had already; null where nobody counted (`--duplicate-keys`).")
-ERROR = says("The first error.")
-VALUES = says("Values at the paths that `check` is to compare; null where nobody asked.")
-SHAPE = says(
-    "The paths in it and their types, `items[].id: integer`; null where nobody asked (`--shapes`), and where not all of it is there ([how it is written](json.md))."
-)
-JSON_DROP = says_or_null("Why it was dropped.", *REASONS)
-
-
-class JsonValues(msgspec.Struct):
-    """Values at a path of a body."""
-
-    path: Annotated[str, says("The path that was asked for.")]
-    values: Annotated[list[str], says("The first of them, as the text that was sent.")]
-
-
-class JsonBody(msgspec.Struct):
-    """What was found in a body of JSON."""
-
-    documents: Annotated[int, DOCUMENTS]
-    events: Annotated[int, EVENTS]
-    keys: Annotated[int, KEYS]
-    max_depth: Annotated[int, DEPTH]
-    top_level: Annotated[str | None, TOP]
-    bytes: Annotated[int, JSON_BYTES]
-    status: Annotated[str, JSON_STATUS]
-    encoding: Annotated[str, ENCODING] = "utf-8"
-    bom: Annotated[bool, BOM] = False
-    prefix: Annotated[str | None, PREFIX] = None
-    broken: Annotated[int, BROKEN] = 0
-    skipped: Annotated[int, PASSED] = 0
-    duplicate_keys: Annotated[int | None, DUPLICATES] = None
-    error: Annotated[JsonError | None, ERROR] = None
-    drop_reason: Annotated[str | None, JSON_DROP] = None
-    shape: Annotated[list[str] | None, SHAPE] = None
-    values: Annotated[list[JsonValues] | None, VALUES] = None
 
 
 class Body(msgspec.Struct):
@@ -100,6 +29,9 @@ class Body(msgspec.Struct):
     json: Annotated[JsonBody | None, says("What was in it, where it is JSON.")]
     sha256: Annotated[str | None, says("Of `bytes`, hexadecimal, where `--hash-bodies` asked and all of them came.")] = None
     expected_bytes: Annotated[int | None, says("How many its head announced; null where it announced none.")] = None
+    payload: Annotated[
+        Other | None, says("What was in it, where that is read and is not JSON; `format` tells what it is ([payloads](payloads.md)).")
+    ] = None
 
 
 _FIRST_PACKET = says("The packet that carried its first byte; Wireshark's `frame.number` for a single capture.")
@@ -130,6 +62,12 @@ class Request(msgspec.Struct):
     body: Annotated[Body, says("Its body.")]
     headers: Annotated[list[Header] | None, _HEADERS] = None
     trailers: Annotated[list[Header] | None, _TRAILERS] = None
+    operations: Annotated[
+        list[str] | None,
+        says(
+            "What it asks for by GraphQL (`query Orders`) or JSON-RPC (the method), 16 at the most ([payloads](payloads.md)); null for neither."
+        ),
+    ] = None
     packet: Annotated[int | None, _FIRST_PACKET] = None
     file: Annotated[str | None, _FIRST_FILE] = None
     frame: Annotated[int | None, _FIRST_FRAME] = None

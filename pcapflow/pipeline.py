@@ -327,6 +327,7 @@ def result_of(found: Partial, limits: Limits, elapsed: float, *, interrupted: bo
         tcp=totals.tcp,
         http=totals.http,
         json=totals.json,
+        payloads=totals.payloads,
         drops=totals.drops,
         memory=found.memory,
         advice=[],

@@ -13,9 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from pcapflow.anomalies import Anomaly
-from pcapflow.drops import GapCause
-from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, Packet, Sequence, Side, Time, counts, instant, says, says_or_null
-from pcapflow.messages import (
+from pcapflow.contents import (
     BOM,
     BROKEN,
     DEPTH,
@@ -35,14 +33,15 @@ from pcapflow.messages import (
     VALUES,
     JsonError,
     JsonValues,
-    Request,
-    Response,
 )
+from pcapflow.drops import GapCause
+from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, Packet, Sequence, Side, Time, counts, instant, says, says_or_null
+from pcapflow.messages import Request, Response
 from pcapflow.summary import Summary
 from pcapflow.unread import Unread
 
 _PROTOCOLS = ("http", "json", "websocket", "tls", "http2", "proxy", "socks", "opaque", "empty")
-_LAYERS = ("decode", "reassembly", "http", "content", "json", "plugin")
+_LAYERS = ("decode", "reassembly", "http", "content", "json", "multipart", "yaml", "plugin")
 
 
 class Stream(msgspec.Struct):

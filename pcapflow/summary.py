@@ -11,6 +11,7 @@ import msgspec
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Ledger
+from pcapflow.contents import FORMATS
 from pcapflow.drops import GapCause
 from pcapflow.fields import REASONS, STREAM_STATUS, Endpoint, Number, PacketTime, Side, counts, instant_or_null, keyed, says, says_or_null
 from pcapflow.limits import Limits
@@ -231,6 +232,21 @@ class JsonSummary(msgspec.Struct):
     backend: Annotated[str, says("ijson's: `yajl2_c` is the fast one.")] = ""
 
 
+class PayloadSummary(msgspec.Struct):
+    """Bodies of one format that is not JSON."""
+
+    bodies: Annotated[int, counts("Bodies, parts of multipart bodies too.")] = 0
+    pieces: Annotated[int, counts("Documents of YAML, fields of forms, parts of multipart bodies.")] = 0
+    bytes: Annotated[int, counts("Bytes, content codings undone.")] = 0
+    complete: Annotated[int, counts("Bodies by status.")] = 0
+    invalid: Annotated[int, counts("Came whole, and are not what they say.")] = 0
+    partial: Annotated[int, counts("Parts of a text that was asked for in parts (206).")] = 0
+    truncated: Annotated[int, counts("Were cut.")] = 0
+    gapped: Annotated[int, counts("Have missing bytes.")] = 0
+    dropped: Annotated[int, counts("Were given up.")] = 0
+    not_read: Annotated[int, counts("Are not read by this installation.")] = 0
+
+
 class DropCount(msgspec.Struct):
     """A reason's part in the drops."""
 
@@ -328,6 +344,10 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
             "What went wrong over HTTP: errors first, then broken JSON, then what did not come whole; `table_rows` of them at most, and the rest."
         ),
     ] = msgspec.field(default_factory=list)
+    payloads: Annotated[
+        dict[str, PayloadSummary],
+        keyed("What was in bodies that are not JSON, by `format` ([payloads](payloads.md)).", FORMATS),
+    ] = msgspec.field(default_factory=dict)
     plugins: Annotated[dict[str, int], says("Records of plug-ins, by the plug-in's name ([extending](extending.md)).")] = msgspec.field(
         default_factory=dict
     )

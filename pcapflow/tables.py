@@ -11,7 +11,18 @@ import msgspec
 
 from pcapflow.fields import Number, counts, says, says_or_null
 
-PROBLEMS = ("server_error", "client_error", "broken_json", "unanswered", "gapped_body", "truncated_body", "dropped_body", "other")
+PROBLEMS = (
+    "server_error",
+    "client_error",
+    "broken_json",
+    "broken_yaml",
+    "broken_multipart",
+    "unanswered",
+    "gapped_body",
+    "truncated_body",
+    "dropped_body",
+    "other",
+)
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -92,13 +103,13 @@ class Problem(msgspec.Struct, frozen=True):
     kind: Annotated[str, says("What; `other` for all that is not told apart.", *PROBLEMS)]
     endpoint: Annotated[str | None, says("Where, as in `endpoints`; null where the request is not there.")]
     detail: Annotated[
-        str, says("The status with its reason; what is wrong with the JSON and the path to it; empty where there is nothing to add.")
+        str, says("The status with its reason; what is wrong with the body and the path to it; empty where there is nothing to add.")
     ]
     sender: Annotated[str | None, says_or_null("Whose message it is.", "client", "server")]
-    ip: Annotated[str | None, says("The sender's address, of broken JSON.")]
+    ip: Annotated[str | None, says("The sender's address, of a broken body.")]
     count: Annotated[int, counts("How often.")]
     place: Annotated[
         str | None,
-        says("Where the JSON of the first of them is broken, as jq says it, and the byte of its document: `items[412].id, byte 17`."),
+        says("Where the first of them is broken, as jq says it, and the byte of its document (`items[412].id, byte 17`) or the line."),
     ]
     first: Annotated[ExchangePlace | None, says("The first of them; null for what is not told apart.")]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pcapflow.limits import MIB
 from pcapflow.process_memory import OVERHEAD_BYTES
+from pcapflow.stream_limits import MIB
 from tests.adversarial import KINDS, make, reorder_truth
 from tests.conftest import Run, check
 from tests.launcher import launch_text

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pcapflow.limits import MIB
 from pcapflow.process_memory import OVERHEAD_BYTES
+from pcapflow.stream_limits import MIB
 from tests.attacks import ATTACKS, measure
 from tests.launcher import launch_text
 

@@ -21,10 +21,11 @@ from pcapflow.conditions import Conditions
 from pcapflow.errors import CaptureError
 from pcapflow.findings.extract import VALUE, Extraction
 from pcapflow.findings.names import REST, NamedCounts
-from pcapflow.limits import KIB, MIB, MOST, Limits
+from pcapflow.limits import MOST, Limits
 from pcapflow.report.sinks.har import Har
 from pcapflow.report.sinks.html import Page
 from pcapflow.report.sinks.values import ValueLines
+from pcapflow.stream_limits import KIB, MIB
 from tests.captures import capture_of, stamped
 from tests.conftest import CASES
 from tests.craft import ACK, FIN, PSH, SYN, Talk, filler, pcap, request, response

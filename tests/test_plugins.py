@@ -24,13 +24,14 @@ from pcapflow.check.comparing import compare
 from pcapflow.conditions import Conditions
 from pcapflow.drops import DropReason
 from pcapflow.findings.extract import VALUE, Extraction
-from pcapflow.limits import KIB, Limits
+from pcapflow.limits import Limits
 from pcapflow.payload import registry as payload_registry
 from pcapflow.plugin_loading import Point
 from pcapflow.plugins import Body, Conversation, Message, Payload, Protocol
 from pcapflow.protocols import registry
 from pcapflow.records import Plugin
 from pcapflow.report.sinks.values import ValueLines
+from pcapflow.stream_limits import KIB
 from tests.conftest import CASES, Run
 from tests.craft import Talk, pcap
 

@@ -20,9 +20,10 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.reader import COLUMN_BYTES_PER_PACKET
 from pcapflow.cli import memory
 from pcapflow.errors import UsageError
-from pcapflow.limits import MIB, Limits
+from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_MEMORY
 from pcapflow.process_memory import HardLimit, container_limit, resident_bytes
+from pcapflow.stream_limits import MIB
 from tests.conftest import Run
 from tests.craft import ACK, Talk, chunked, ipv4_packet, pcap, request, response
 from tests.decode.test_fragments import fragments4

@@ -29,6 +29,7 @@ VOCABULARY = {
     "json_backend",
     "errors",
     "limits",
+    "stream_limits",
     "paths",
     "path_syntax",
     "memory_scale",
@@ -38,6 +39,8 @@ VOCABULARY = {
     "endpoint_names",
     "header_options",
     "redaction",
+    "contents",
+    "counting",
     "messages",
     "tables",
     "records",
@@ -75,6 +78,8 @@ MAY_IMPORT = {
         "payload.extract",
         "payload.pretty",
         "payload.nearest",
+        "payload.json_formats",
+        "payload.operations",
         "payload.json_values",
         "payload.registry",
         "payload.tap",
@@ -152,6 +157,8 @@ MAY_IMPORT = {
         "findings.choosing",
         "findings.masked_bodies",
         "findings.masking",
+        "payload.json_formats",
+        "payload.operations",
         "payload.json_values",
         "report.sinks.base",
     },
@@ -294,7 +301,7 @@ def test_every_limit_has_its_unit_its_reason_and_what_happens_there() -> None:
 def test_every_drop_and_every_cause_has_its_sentence() -> None:
     for member in (*DropReason, *GapCause):
         assert member.sentence.endswith(".")
-    assert {r.layer for r in DropReason} == {"decode", "reassembly", "http", "content", "json", "plugin"}
+    assert {r.layer for r in DropReason} == {"decode", "reassembly", "http", "content", "json", "multipart", "yaml", "plugin"}
 
 
 def test_the_package_imports_nothing_heavy_before_it_is_used() -> None:

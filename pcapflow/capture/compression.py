@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pcapflow.errors import CaptureError
-from pcapflow.limits import KIB, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import KIB
 
 MAGIC = {
     b"\x1f\x8b": "gzip",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pcapflow.limits import SECOND
+from pcapflow.stream_limits import SECOND
 
 _PLAIN = 4_000_000_000 * SECOND
 """Times below this need no care."""

@@ -15,7 +15,8 @@ from pcapflow.capture.block import gather
 from pcapflow.capture.reader import CaptureInfo, Keep, Records, Scan, file_header
 from pcapflow.capture.source import Source
 from pcapflow.errors import CaptureError
-from pcapflow.limits import SECOND, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import SECOND
 
 MAGIC = b"snoop\0\0\0"
 _FILE_HEADER, _RECORD_HEADER = 16, 24

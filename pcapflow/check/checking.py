@@ -28,10 +28,11 @@ from pcapflow.check.expectations import Expectation, Violation
 from pcapflow.check.reports import read_report
 from pcapflow.check.verdicts import MOST, Job, Problem, Verdict
 from pcapflow.check.walk_records import name_of, packet_of
+from pcapflow.contents import JsonBody, JsonError, Other, broken, broken_at
+from pcapflow.contents import Problem as Broken
 from pcapflow.errors import DAMAGED, INTERNAL, INTERRUPTED, NOT_A_CAPTURE, OUT_OF_MEMORY, OutputError, PcapflowError, ReportError
 from pcapflow.files import begins_as_capture, closing, discard, is_folder, place_of, put_in_place, temporary
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody, JsonError
 from pcapflow.records import AnyRecord, Connection, Drop, Gap, Http, Json, Streams
 from pcapflow.summary import Summary
 from pcapflow.unread import Unread
@@ -223,7 +224,7 @@ def _kinds_of(record: AnyRecord) -> list[str]:
         return ["invalid-json"] if _is_invalid(record) else ["truncated"] * (record.status == "truncated")
     if isinstance(record, Http):
         bodies = [message.body for message in (record.request, record.response) if message is not None]
-        bad = [body.json for body in bodies if body.json is not None and _is_invalid(body.json)]
+        bad = [wrong for body in bodies for held in (body.json, body.payload) if held is not None for wrong in _wrong(held)]
         holds = {
             "invalid-json": bool(bad),
             "anomaly": bool(record.anomalies),
@@ -253,9 +254,20 @@ def _detail(kind: str, record: AnyRecord) -> str:
     if isinstance(record, Json):
         return _error(record.error)
     if kind == "invalid-json" and isinstance(record, Http):
-        bodies = [message.body.json for message in (record.request, record.response) if message is not None]
-        return _error(next(json.error for json in bodies if json is not None and _is_invalid(json)))
+        bodies = [message.body for message in (record.request, record.response) if message is not None]
+        return _said(next(wrong for body in bodies for held in (body.json, body.payload) if held is not None for wrong in _wrong(held)))
     return f": {record.cause}" if isinstance(record, Gap) else ""
+
+
+def _wrong(held: JsonBody | Other) -> list[Broken | None]:
+    """What is wrong with a body that is not what it says; None where nobody knows."""
+    if isinstance(held, JsonBody):
+        return [held.error] if _is_invalid(held) else []
+    return [error for _, error in broken(held)]
+
+
+def _said(error: Broken | None) -> str:
+    return f": {error.message} ({broken_at(error)})" if error is not None and not isinstance(error, JsonError) else _error(error)
 
 
 def _error(error: JsonError | None) -> str:

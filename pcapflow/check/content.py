@@ -16,7 +16,9 @@ from pathlib import Path
 import msgspec
 
 from pcapflow.check.ignoring import Rules
-from pcapflow.endpoint_names import endpoint_of
+from pcapflow.check.shapes import shape_of
+from pcapflow.contents import YamlBody
+from pcapflow.endpoint_names import endpoint_of, with_operations
 from pcapflow.errors import ReportError
 from pcapflow.messages import Body, Header, Request, Response
 from pcapflow.records import AnyRecord, Drop, Gap, Http
@@ -174,7 +176,7 @@ def sorting(one: Counted) -> tuple[int, bytes]:
 
 def _endpoint(record: Http) -> str:
     request = record.request
-    return endpoint_of(request.method, None, request.target) if request is not None else NO_REQUEST
+    return with_operations(endpoint_of(request.method, None, request.target), request.operations) if request is not None else NO_REQUEST
 
 
 def _outcome(endpoint: str, record: Http, rules: Rules) -> Outcome:
@@ -194,8 +196,9 @@ def _message(endpoint: str, message: Request | Response | None, rules: Rules) ->
     names = {_field(header, rules) for header in message.headers or () if not rules.hides_header(endpoint, header.name)}
     if rules.hides_body(endpoint):
         return Message(message.version, tuple(sorted(names)))
-    json = body.json
-    shape = tuple(rules.shape(json.shape)) if json is not None and json.shape is not None else None
+    json = body.payload if isinstance(body.payload, YamlBody) and body.payload.status != "not_read" else body.json
+    lines = shape_of(body)
+    shape = tuple(rules.shape(lines)) if lines is not None else None
     status = json.status if json is not None and shape is None else None
     kind = (body.content_type or "").partition(";")[0].strip().lower() or None
     wanted = [one for one in (json.values or () if json is not None else ()) if not rules.hides_path(one.path.removeprefix("."))]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from pcapflow.check.changes import Out, each, perhaps, perhaps_each
+from pcapflow.check.changes import Out, perhaps, perhaps_each
 from pcapflow.check.changes import key_of as quoted
 from pcapflow.check.walk_connection import connection, endpoint
-from pcapflow.messages import Body, Header, JsonBody, JsonError, JsonValues, Request, Response
+from pcapflow.check.walk_contents import payload
+from pcapflow.check.walk_json import json_body, json_error, shape, values
+from pcapflow.messages import Body, Header, Request, Response
 from pcapflow.records import (
     AnyRecord,
     Conflict,
@@ -35,49 +37,19 @@ def span(at: str, a: Range, b: Range, out: Out) -> None:
     out(f"{at}.end", a.end, b.end)
 
 
-def json_error(at: str, a: JsonError, b: JsonError, out: Out) -> None:
-    """Walks `JsonError`. Without a kind it is an earlier version's, whose words were the parser's."""
-    if a.kind and b.kind:
-        out(f"{at}.message", a.message, b.message)
-        out(f"{at}.kind", a.kind, b.kind)
-    out(f"{at}.offset", a.offset, b.offset)
-    out(f"{at}.path", a.path, b.path)
-    out(f"{at}.location", a.location, b.location)
-    out(f"{at}.document", a.document, b.document)
-
-
-def json_body(at: str, a: JsonBody, b: JsonBody, out: Out) -> None:
-    """Walks `JsonBody`."""
-    out(f"{at}.documents", a.documents, b.documents)
-    out(f"{at}.events", a.events, b.events)
-    out(f"{at}.keys", a.keys, b.keys)
-    out(f"{at}.max_depth", a.max_depth, b.max_depth)
-    out(f"{at}.top_level", a.top_level, b.top_level)
-    out(f"{at}.bytes", a.bytes, b.bytes)
-    out(f"{at}.status", a.status, b.status)
-    out(f"{at}.encoding", a.encoding, b.encoding)
-    out(f"{at}.bom", a.bom, b.bom)
-    out(f"{at}.prefix", a.prefix, b.prefix)
-    out(f"{at}.broken", a.broken, b.broken)
-    out(f"{at}.skipped", a.skipped, b.skipped)
-    out(f"{at}.duplicate_keys", a.duplicate_keys, b.duplicate_keys)
-    perhaps(f"{at}.error", a.error, b.error, out, json_error)
-    out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
-    shape(f"{at}.shape", a.shape, b.shape, out)
-    values(f"{at}.values", a.values, b.values, out)
-
-
 def body(at: str, a: Body, b: Body, out: Out) -> None:
     """Walks `Body`."""
     out(f"{at}.framing", a.framing, b.framing)
     out(f"{at}.bytes", a.bytes, b.bytes)
-    out(f"{at}.decoded_bytes", a.decoded_bytes, b.decoded_bytes)
+    if (a.payload is None) == (b.payload is None):  # else one of them did not look
+        out(f"{at}.decoded_bytes", a.decoded_bytes, b.decoded_bytes)
     out(f"{at}.missing_bytes", a.missing_bytes, b.missing_bytes)
     out(f"{at}.content_type", a.content_type, b.content_type)
     out(f"{at}.content_encoding", a.content_encoding, b.content_encoding)
     out(f"{at}.status", a.status, b.status)
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
     perhaps(f"{at}.json", a.json, b.json, out, json_body)
+    payload(f"{at}.payload", a.payload, b.payload, out)
     out(f"{at}.sha256", a.sha256, b.sha256)
     if a.expected_bytes is not None and b.expected_bytes is not None:  # else from before it was told
         out(f"{at}.expected_bytes", a.expected_bytes, b.expected_bytes)
@@ -112,6 +84,8 @@ def request(at: str, a: Request, b: Request, out: Out) -> None:
     out(f"{at}.target", a.target, b.target)
     out(f"{at}.host", a.host, b.host)
     out(f"{at}.version", a.version, b.version)
+    if a.operations is not None and b.operations is not None:  # else from before they were told
+        out(f"{at}.operations", a.operations, b.operations)
     body(f"{at}.body", a.body, b.body, out)
     fields(at, a, b, out)
     place(at, a, b, out)
@@ -170,24 +144,6 @@ def json(at: str, a: Json, b: Json, out: Out) -> None:
     out(f"{at}.drop_reason", a.drop_reason, b.drop_reason)
     shape(f"{at}.shape", a.shape, b.shape, out)
     values(f"{at}.values", a.values, b.values, out)
-
-
-def shape(at: str, a: list[str] | None, b: list[str] | None, out: Out) -> None:
-    """Walks the shape of JSON: a report that was made without shapes differs in none."""
-    if a is not None and b is not None:
-        out(at, a, b)
-
-
-def values(at: str, a: list[JsonValues] | None, b: list[JsonValues] | None, out: Out) -> None:
-    """Walks values of JSON, likewise."""
-    if a is not None and b is not None:
-        each(at, a, b, out, json_values)
-
-
-def json_values(at: str, a: JsonValues, b: JsonValues, out: Out) -> None:
-    """Walks `JsonValues`."""
-    out(f"{at}.path", a.path, b.path)
-    out(f"{at}.values", a.values, b.values)
 
 
 def file_name(path: str | None) -> str | None:

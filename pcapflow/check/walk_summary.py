@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from pcapflow.check.changes import Out, counts, each, each_key, lines, perhaps
 from pcapflow.check.walk_connection import endpoint
+from pcapflow.check.walk_contents import payload_summary
 from pcapflow.check.walk_tables import http_endpoint, network, problem
 from pcapflow.fields import PacketTime
 from pcapflow.limits import Limits
@@ -267,6 +268,8 @@ def summary(at: str, a: Summary, b: Summary, out: Out) -> None:
     tcp(f"{at}.tcp", a.tcp, b.tcp, out)
     http_summary(f"{at}.http", a.http, b.http, out)
     json_summary(f"{at}.json", a.json, b.json, out)
+    if a.payloads and b.payloads:  # else from before they were counted
+        each_key(f"{at}.payloads", a.payloads, b.payloads, out, payload_summary)
     drops(f"{at}.drops", a.drops, b.drops, out)
     memory(f"{at}.memory", a.memory, b.memory, out)
     lines(f"{at}.advice", a.advice, b.advice, out)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pcapflow.cli import errors
 from pcapflow.errors import UsageError
-from pcapflow.limits import MIB, Limits
+from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_MEMORY
 from pcapflow.process_memory import FIXED_BYTES, container_limit
 from pcapflow.sizes import show_size, typed_size
+from pcapflow.stream_limits import MIB
 
 ARROW_BYTES = 96 * MIB
 """What pyarrow takes for itself (docs/memory.md)."""

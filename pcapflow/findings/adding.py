@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TypeVar
 
-from pcapflow.summary import Bodies, DropCount, Drops, HttpSummary, JsonSummary, PayloadBytes, Spoken, Tcp, UnreadBytes
+from pcapflow.summary import Bodies, DropCount, Drops, HttpSummary, PayloadBytes, Spoken, Tcp, UnreadBytes
 
 _K = TypeVar("_K", bound=Hashable)
 EXAMPLES_MAX = 3
@@ -81,24 +81,6 @@ def _add_bodies(total: Bodies, other: Bodies) -> None:
     total.gapped += other.gapped
     total.truncated += other.truncated
     total.dropped += other.dropped
-
-
-def add_json(total: JsonSummary, other: JsonSummary) -> None:
-    """What was in the JSON bodies."""
-    total.bodies += other.bodies
-    total.documents += other.documents
-    total.events += other.events
-    total.keys += other.keys
-    total.broken += other.broken
-    total.duplicate_keys += other.duplicate_keys
-    total.bytes += other.bytes
-    total.complete += other.complete
-    total.invalid += other.invalid
-    total.partial += other.partial
-    total.truncated += other.truncated
-    total.gapped += other.gapped
-    total.dropped += other.dropped
-    total.not_looked_at += other.not_looked_at
 
 
 def add_drops(total: Drops, other: Drops) -> None:

@@ -12,10 +12,10 @@ from pcapflow.body_options import EXTRAS
 from pcapflow.decode.unread import QUIC, Kind
 from pcapflow.decode.unread import name as name_of
 from pcapflow.drops import DropReason
-from pcapflow.limits import KIB, MIB
 from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.half_open import SYN_BYTES
 from pcapflow.reassembly.sizing import Needs
+from pcapflow.stream_limits import KIB, MIB
 from pcapflow.summary import Summary
 from pcapflow.tables import shares
 from pcapflow.unread import UnreadReason

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from pcapflow.budget import Account, Ledger
-from pcapflow.endpoint_names import url_of
+from pcapflow.contents import Problem as Wrong
+from pcapflow.contents import broken_at, detail_of
+from pcapflow.endpoint_names import url_of, with_operations
 from pcapflow.findings.bounded import Bounded
 from pcapflow.findings.ends import addresses
 from pcapflow.findings.histogram import HISTOGRAM_BYTES, Histogram
 from pcapflow.findings.names import REST
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonError
 from pcapflow.protocols.http.exchange import Exchange, Places
 from pcapflow.protocols.http.plain_run import PlainRun
 from pcapflow.records import seconds
@@ -132,7 +133,7 @@ class Answers:
             self._begin(self._account)
         number = conversation.number
         head, response = exchange.head, exchange.response_head
-        name = head.endpoint if head is not None else None
+        name = with_operations(head.endpoint, exchange.operations) if head is not None else None
         status = response.status if response is not None else 0
         if name is not None:
             self._timed(self._endpoints.of(name), number, exchange, _round_trip(conversation, exchange), places)
@@ -145,9 +146,9 @@ class Answers:
         for trouble in exchange.troubles:
             sender = "server" if trouble.side else "client"
             if trouble.error is not None:
-                detail = f"{trouble.error.message}, at {trouble.error.path or 'the top'}"[:200]
+                detail = detail_of(trouble.error)[:200]
                 self._wrong(
-                    ("broken_json", name, detail, sender, addresses(conversation)[trouble.side]), number, exchange, places, trouble.error
+                    (trouble.kind, name, detail, sender, addresses(conversation)[trouble.side]), number, exchange, places, trouble.error
                 )
             else:
                 self._wrong((f"{trouble.status}_body", name, "", sender, None), number, exchange, places)
@@ -204,7 +205,7 @@ class Answers:
         number: int,
         exchange: Exchange,
         places: Places,
-        error: JsonError | None = None,
+        error: Wrong | None = None,
     ) -> None:
         found = self._problems.of("\n".join(part or "" for part in what))
         found.count += 1
@@ -215,7 +216,7 @@ class Answers:
         if found.first is None or (packet, number, exchange.index) < found.first[:3]:
             found.first = _place(number, exchange, places)
             if error is not None:
-                found.place = f"{error.location or 'the top'}, byte {error.offset}"[:200]
+                found.place = broken_at(error)[:200]
 
     def endpoints(self) -> list[HttpEndpoint]:
         """Slowest first, by the time that 95% did not exceed."""

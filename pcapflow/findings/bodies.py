@@ -9,30 +9,15 @@ from collections.abc import Sequence
 
 from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonBody
 from pcapflow.findings.listening import Listener
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.body import BodyReader, read_whole
+from pcapflow.payload.json_formats import JSON_FORMS
+from pcapflow.payload.operations import may_ask
 from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
-from pcapflow.protocols.http.message import Head
-from pcapflow.summary import JsonSummary
-
-
-def count_json(total: JsonSummary, json: JsonBody, times: int) -> None:
-    """Count a body of JSON that came so many times."""
-    total.bodies += times
-    total.documents += json.documents * times
-    total.events += json.events * times
-    total.keys += json.keys * times
-    total.broken += json.broken * times
-    total.duplicate_keys += (json.duplicate_keys or 0) * times
-    total.bytes += json.bytes * times
-    status = json.status
-    if status == "complete":
-        total.complete += times
-    else:
-        setattr(total, status, getattr(total, status) + times)
+from pcapflow.protocols.http.message import Head, RequestHead
 
 
 class Bodies:
@@ -63,11 +48,15 @@ class Bodies:
             if tap is None:
                 return BodyReader((), "", self._limits, self._ledger)
         heard_by = [] if head is None else [sink for one in self._listeners if (sink := one.body(head, origin)) is not None]
-        return BodyReader(codings, form, self._limits, self._ledger, self._looking, tap, heard_by)
+        return BodyReader(
+            codings, form, self._limits, self._ledger, self._looking, tap, heard_by,
+            content_type=(head.content_type or "") if head is not None else "", asks=type(head) is RequestHead,
+        )  # fmt: skip
 
     def whole_body(self, data: bytes, head: Head, origin: BodyOrigin) -> BodyReader | JsonBody:
         """See `Host`."""
-        if not self._listeners:
+        plain = not head.form or head.form in JSON_FORMS
+        if plain and not self._listeners and not (type(head) is RequestHead and head.form and may_ask(data)):
             return read_whole(data, head.codings, head.form, self._limits, self._ledger, self._looking)
         reader = self.open_body(head, origin)
         reader.feed(data)

@@ -13,6 +13,7 @@ import msgspec
 
 from pcapflow.body_entries import BEGINS, BODY, BYTES, ENDS, OVER, PIECE, ZEROS, Begun, BodyFound, Over, Step
 from pcapflow.conditions import Conditions
+from pcapflow.contents import broken, broken_at
 from pcapflow.drops import Drop, DropReason
 from pcapflow.endpoint_names import whole_url
 from pcapflow.findings.chosen import body_taken, exchange_taken
@@ -245,7 +246,12 @@ class _Sent:
         if json is not None and json.error is not None and json.status != "partial":
             error = json.error
             return f"broken JSON at byte {error.offset:,}{f', {error.location}' if error.location else ''}: {error.message}"
-        return None
+        wrong = broken(body.payload) if body.payload is not None else []
+        return (
+            f"{wrong[0][0].replace('_', ' ').replace('yaml', 'YAML').replace('json', 'JSON')} at {broken_at(wrong[0][1])}: {wrong[0][1].message}"
+            if wrong
+            else None
+        )
 
     def _give(self, data: bytes) -> None:
         for at in range(0, len(data), PIECE):

@@ -15,10 +15,12 @@ from pcapflow import records
 from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
 from pcapflow.capture.places import Places
+from pcapflow.contents import JsonBody, Other
+from pcapflow.counting import Inner, count_json
 from pcapflow.drops import Drop, DropReason
 from pcapflow.entries import OWNED_JSON, takes
 from pcapflow.findings.answers import table_bytes
-from pcapflow.findings.bodies import Bodies, count_json
+from pcapflow.findings.bodies import Bodies
 from pcapflow.findings.chosen import exchange_meant
 from pcapflow.findings.ends import LatestEnds
 from pcapflow.findings.listening import NOBODY_MORE, Who
@@ -29,7 +31,6 @@ from pcapflow.findings.streams import connection_record, half_open_record
 from pcapflow.findings.totals import Totals
 from pcapflow.header_options import NO_HEADERS, Headers
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.body import BodyReader
 from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
@@ -316,9 +317,9 @@ class Collector:
         else:
             setattr(bodies, status, getattr(bodies, status) + 1)
 
-    def json_body(self, json: JsonBody, times: int = 1) -> None:
+    def held(self, found: JsonBody | Other, inner: Inner | None = None) -> None:
         """See `Host`."""
-        count_json(self._json, json, times)
+        self.totals.held(found, inner)
 
     def not_looked_at(self) -> None:
         """See `Host`."""
@@ -328,7 +329,7 @@ class Collector:
         """An answer leaves the cache: its uses count as bodies."""
         self._http.bodies.complete += answer.uses
         if answer.json is not None:
-            self.json_body(answer.json, answer.uses)
+            count_json(self._json, answer.json, answer.uses)
 
     def takes(self, connection: int, exchange: Exchange) -> bool:
         """See `Host`."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 from pcapflow.anomalies import Anomaly
 from pcapflow.body_options import EXTRAS
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonBody, Other
+from pcapflow.counting import Inner, add_json, add_payloads, count_json, count_payload
 from pcapflow.drops import DropReason, GapCause
-from pcapflow.findings.adding import add_counts, add_drops, add_http, add_json, add_tcp
+from pcapflow.findings.adding import add_counts, add_drops, add_http, add_tcp
 from pcapflow.findings.answers import Answers
 from pcapflow.findings.names import METHODS, STATUSES, NamedCounts
 from pcapflow.findings.network import NetworkCounts
@@ -18,7 +20,7 @@ from pcapflow.findings.streams import Worst
 from pcapflow.findings.tcp_counts import UNBALANCED_MAX, TcpCounts
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import backend
-from pcapflow.summary import EXAMPLES, Drops, HttpSummary, JsonSummary
+from pcapflow.summary import EXAMPLES, Drops, HttpSummary, JsonSummary, PayloadSummary
 
 
 class Totals:
@@ -31,6 +33,7 @@ class Totals:
         self.tcp = self.counts.tcp
         self.http = HttpSummary()
         self.json = JsonSummary()
+        self.payloads: dict[str, PayloadSummary] = {}
         self.plugins: dict[str, int] = {}
         """What each plug-in found."""
         self.worst = Worst(limits)
@@ -44,6 +47,16 @@ class Totals:
         """Streams whose account does not balance."""
         return self.counts.unbalanced
 
+    def held(self, found: JsonBody | Other, inner: Inner | None) -> None:
+        """Count what a body held, and what was within that."""
+        if isinstance(found, JsonBody):
+            count_json(self.json, found)
+        else:
+            count_payload(self.payloads, found)
+        if inner is not None:
+            add_json(self.json, inner.json)
+            add_payloads(self.payloads, inner.payloads)
+
     def release(self) -> None:
         """No exchange comes any more."""
         self.answers.close()
@@ -54,6 +67,7 @@ class Totals:
         add_tcp(self.tcp, other.tcp)
         add_http(self.http, other.http)
         add_json(self.json, other.json)
+        add_payloads(self.payloads, other.payloads)
         add_counts(self.plugins, other.plugins)
         self.worst.merge(other.worst)
         self.answers.merge(other.answers)
@@ -67,6 +81,7 @@ class Totals:
         """The run is over: in an order that does not depend on what came first."""
         self.counts.close()
         self.json.backend = backend()
+        self.payloads = {name: self.payloads[name] for name in sorted(self.payloads)}
         causes, anomalies, by_reason = self.tcp.gaps_by_cause, self.http.anomalies, self.drops.by_reason
         self.tcp.gaps_by_cause = {cause.value: causes[cause] for cause in GapCause if cause in causes}
         self.tcp.examples = {name: self.tcp.examples[name] for name in EXAMPLES if name in self.tcp.examples}

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from pcapflow.contents import JsonBody
 from pcapflow.json_backend import ijson_backend
-from pcapflow.messages import JsonBody
 from pcapflow.payload.path import CLOSING, OPENING, Event
 
 SMALL = 512

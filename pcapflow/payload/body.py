@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING
 
 from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
+from pcapflow.contents import FormBody, JsonBody, Other, YamlBody
+from pcapflow.counting import Inner
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import SMALL, parse_at_once
 from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.content import Decoder, missing
 from pcapflow.payload.duplicates import DuplicateKeys
 from pcapflow.payload.json_counts import counts
-from pcapflow.payload.json_formats import open_text, seems_json
-from pcapflow.payload.json_texts import Text
+from pcapflow.payload.json_formats import JSON_FORMS, open_text, seems_json
+from pcapflow.payload.json_formats import form_of as json_form
+from pcapflow.payload.opening import open_other
+from pcapflow.payload.operations import ASKING, Operations
+from pcapflow.payload.others import DEEPEST, Opening, PartReader, PayloadReader, form_within
 from pcapflow.payload.shape import Shapes
-from pcapflow.payload.tap import Both, Tap
+from pcapflow.payload.tap import Both, Shared, Tap
 
 if TYPE_CHECKING:
     import hashlib
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b\x08"
 """What a gzip member begins with (RFC 1952 section 2.3.1): no text of JSON does."""
-READER_BYTES = 1600
+READER_BYTES = 1680
 """What a reader takes with the first bytes that it keeps, beside its parser."""
 
 
@@ -40,8 +44,32 @@ class BodyReader:
     """One body."""
 
     __slots__ = (
-        "_begin", "_decoder", "_duplicates", "_first", "_form", "_gapped", "_hash", "_ledger", "_limits", "_listeners", "_looks", "_lost", "_reserved", "_sent", "_shapes", "_shut", "_tap", "_text", "_values",
-        "decoded_bytes", "drop", "json", "sha256",
+        "_begin",
+        "_decoder",
+        "_duplicates",
+        "_first",
+        "_form",
+        "_gapped",
+        "_hash",
+        "_ledger",
+        "_limits",
+        "_listeners",
+        "_looks",
+        "_lost",
+        "_names",
+        "_reserved",
+        "_sent",
+        "_shapes",
+        "_shut",
+        "_tap",
+        "_text",
+        "_values",
+        "decoded_bytes",
+        "drop",
+        "found",
+        "inner",
+        "operations",
+        "sha256",
     )  # fmt: skip
 
     def __init__(
@@ -53,18 +81,18 @@ class BodyReader:
         looking: Looking = NOTHING_MORE,
         tap: Tap | None = None,
         listeners: Sequence[BodyListener] = (),
+        *,
+        content_type: str = "",
+        asks: bool = False,
+        depth: int = 0,
     ) -> None:
-        """codings: to be undone, in that order; form: of its JSON, empty for a body that does not say it is JSON; tap: gets the events of its JSON;
-        listeners: get its bytes.
+        """codings: to be undone, in that order; form: of its payload, empty for a body that does not say it is one; tap: gets the events of its JSON;
+        listeners: get its bytes; asks: it is a request's, which may name an operation; depth: of multipart bodies around it.
         """
         self._limits = limits
         self._ledger = ledger
         self._hash = _sha256() if looking.hashes else None
-        self._duplicates = DuplicateKeys(limits, ledger.json) if looking.duplicate_keys and tap is None else None
-        self._shapes = Shapes(ledger.json) if looking.shapes and tap is None else None
-        self._values = _values_of(looking.values, limits, ledger) if looking.values and tap is None else None
-        taps = [one for one in (tap, self._duplicates, self._shapes, self._values) if one is not None]
-        self._tap = taps[0] if len(taps) == 1 else Both(*taps) if taps else None
+        self._tap = self._tapped(looking, tap)
         self._form = form
         self._begin: bytes = b""
         """The first bytes of a body that does not say what it is."""
@@ -73,7 +101,15 @@ class BodyReader:
         self._listeners = listeners = [one for one in listeners if not one.as_sent] if listeners else ()
         takes = READER_BYTES + looking.bytes
         self._reserved = takes if ledger.json.reserve(takes) else 0
-        self._text: Text | None = open_text(form, limits, ledger.json, self._tap) if form and self._reserved else None
+        self._text: PayloadReader | None = None
+        self._names: Operations | None = None
+        if form and self._reserved:
+            if form in JSON_FORMS:
+                self._text = open_text(form, limits, ledger.json, self._tap)
+            else:
+                self._text = self._other(form, content_type, looking, tap, depth + 1)
+            if asks and form in ASKING:
+                self._names = Operations(ledger.json, limits.operation_max_bytes, plain=form == "graphql")
         self._decoder: Decoder | None = None
         self._first: bytes | None = b"" if form and not codings else None
         """The first bytes, while they may be of a gzip member that no field announces."""
@@ -84,13 +120,25 @@ class BodyReader:
         """Nothing more comes out of the codings."""
         self.decoded_bytes: int | None = 0 if self._looks else None
         self.drop: Drop | None = None
-        self.json: JsonBody | None = None
+        self.found: JsonBody | Other | None = None
+        self.inner: Inner | None = None
+        """What was within it."""
+        self.operations: list[str] | None = None
         self.sha256: str | None = None
         if not self._reserved:
             self.drop = Drop(DropReason.JSON_MEMORY, *ledger.json.refusal(), "what reads a body")
             self._hash = None
         if codings and (listeners or (self._looks and self.drop is None)):
             self._open(codings)
+
+    def _tapped(self, looking: Looking, tap: Tap | None) -> Tap | None:
+        """Who gets the events of its JSON; a tap of somebody else's gets them alone."""
+        limits, ledger = self._limits, self._ledger
+        self._duplicates = DuplicateKeys(limits, ledger.json) if looking.duplicate_keys and tap is None else None
+        self._shapes = Shapes(ledger.json) if looking.shapes and tap is None else None
+        self._values = _values_of(looking.values, limits, ledger) if looking.values and tap is None else None
+        taps = [one for one in (tap, self._duplicates, self._shapes, self._values) if one is not None]
+        return taps[0] if len(taps) == 1 else Both(*taps) if taps else None
 
     def _open(self, codings: tuple[str, ...]) -> None:
         """Make ready what undoes the codings."""
@@ -160,7 +208,7 @@ class BodyReader:
         self._gapped = True
 
     def finish(self, *, whole: bool) -> None:
-        """The body is over; whole: all of its bytes came. Sets `json`, `drop` and `sha256`."""
+        """The body is over; whole: all of its bytes came. Sets `found`, `inner`, `operations`, `drop` and `sha256`."""
         if self._hash is not None and whole:
             self.sha256 = self._hash.hexdigest()
         self._not_gzip()
@@ -175,7 +223,7 @@ class BodyReader:
         found = None
         if text is not None:
             found = text.finish(whole=whole and self.drop is None, gapped=self._gapped)
-            if unended is not None and self.drop is None and found is not None and found.status == "complete" and found.documents:
+            if self.drop is None and found is not None and found.status == "complete" and getattr(found, "documents", True):
                 unended = None  # flushed, and never closed: all that was to come is here
         self._stop(unended)
         for listener in (*self._sent, *self._listeners):
@@ -187,15 +235,21 @@ class BodyReader:
         content_failed = self.drop is not None
         if text is not None:
             if unended is not None and found is not None and self.drop is unended:
-                found.status, found.error = "dropped", None
+                found.status = "dropped"
+                if not isinstance(found, FormBody):
+                    found.error = None
             if self.decoded_bytes or not content_failed:
-                self.json = self._judged(found, content_failed=content_failed)
-            if self.drop is None and self.json is not None:
+                self.found = self._judged(found, content_failed=content_failed)
+            if self.drop is None and self.found is not None:
                 self.drop = text.drop
+            self.inner = getattr(text, "inner", None)
+        if self._names is not None:
+            self.operations = self._names.finish() if self.drop is None else None
+            self._names.close()
         if self._tap is not None:
             self._tap.close()
         # whoever listens may know whose body this is, and so this: nothing here is freed but by its count
-        self._tap = self._text = self._duplicates = self._shapes = self._values = None
+        self._tap = self._text = self._duplicates = self._shapes = self._values = self._names = None
         self._ledger.json.release(self._reserved)
         self._reserved = 0
 
@@ -205,16 +259,31 @@ class BodyReader:
         if first and self._wanted:
             self._decoded(first)
 
-    def _judged(self, found: JsonBody | None, *, content_failed: bool) -> JsonBody | None:
+    def _other(self, form: str, content_type: str, looking: Looking, tap: Tap | None, depth: int) -> PayloadReader:
+        """What reads a payload that is not JSON; what is within it is looked into as it is."""
+        limits, ledger = self._limits, self._ledger
+
+        def part(content_type: str, codings: tuple[str, ...]) -> PartReader:
+            form = form_within(content_type) if depth < DEEPEST else json_form(content_type.lower())
+            lower = looking if content_type else looking.sniffing()
+            return BodyReader(
+                codings, form, limits, ledger, lower, Shared(tap) if tap is not None else None, content_type=content_type, depth=depth
+            )
+
+        return open_other(form, content_type, Opening(limits, ledger.json, self._tap, part))
+
+    def _judged(self, found: JsonBody | Other | None, *, content_failed: bool) -> JsonBody | Other | None:
         """What the text's end says, where nothing before it said more."""
         if found is None:
             return None
-        if not self._form and found.status == "invalid" and not found.documents:
+        if not self._form and found.status == "invalid" and isinstance(found, JsonBody) and not found.documents:
             return None  # it was only taken for JSON
         if content_failed and found.status != "invalid":
             assert self.drop is not None
             found.status = "dropped"
             found.drop_reason = self.drop.reason.value
+        if not isinstance(found, JsonBody | YamlBody):
+            return found
         if self._duplicates is not None:
             found.duplicate_keys = self._duplicates.count
         if self._shapes is not None and found.status == "complete" and not found.broken:
@@ -230,6 +299,8 @@ class BodyReader:
             return
         assert self.decoded_bytes is not None
         self.decoded_bytes += len(data)
+        if self._names is not None:
+            self._names.feed(data)
         if self._text is None:
             data = self._begin + data
             self._begin = b""

@@ -12,9 +12,9 @@ from functools import cache
 from sys import getsizeof
 
 from pcapflow.budget import Account
+from pcapflow.contents import JsonValues
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonValues
 from pcapflow.payload.extract import Values
 from pcapflow.payload.path import Event
 from pcapflow.payload.wanted import wanted

@@ -11,9 +11,9 @@ import re
 from codecs import BOM_UTF8
 
 from pcapflow.budget import Account
+from pcapflow.contents import JsonBody
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.json_texts import RECORD_SEPARATOR, Separated
 from pcapflow.payload.tap import Tap
 

@@ -14,10 +14,10 @@ escapes as long as it lives, so a parser that had one is replaced by another in 
 from __future__ import annotations
 
 from pcapflow.budget import Account
+from pcapflow.contents import JsonBody, JsonError
 from pcapflow.drops import Drop, DropReason
 from pcapflow.json_problems import JsonProblem
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody, JsonError
 from pcapflow.payload import json_error_offset
 from pcapflow.payload.at_once import count, tools, top_level_with
 from pcapflow.payload.json_error_offset import Broken

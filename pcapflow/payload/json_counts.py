@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from pcapflow.contents import JsonBody
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import top_level_with
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)

@@ -8,22 +8,22 @@ from __future__ import annotations
 import codecs
 import re
 
+from pcapflow.contents import JsonBody
 from pcapflow.drops import Drop
-from pcapflow.messages import JsonBody
 from pcapflow.payload.json_texts import Text
 
 _OPENING_BYTES = 32
 """What is looked at before the first byte is parsed: a byte order mark and a prefix fit."""
 _PREFIX = re.compile(rb"[ \t\r\n]*(\)\]\}'?,?|while ?\(1\);|for ?\(;;\);|throw 1;|\{\}&&)")
 """What servers put before JSON so that it is no script."""
-_MARKS = (
+MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32le"),
     (codecs.BOM_UTF32_BE, "utf-32be"),
     (codecs.BOM_UTF16_LE, "utf-16le"),
     (codecs.BOM_UTF16_BE, "utf-16be"),
 )
-_NULS = (
+NULS = (
     (re.compile(rb"\0\0\0[^\0]", re.DOTALL), "utf-32be"),
     (re.compile(rb"[^\0]\0\0\0", re.DOTALL), "utf-32le"),
     (re.compile(rb"\0[^\0]", re.DOTALL), "utf-16be"),
@@ -96,14 +96,14 @@ class Encoded:
         """Look at the first bytes; what is left of them."""
         self._opening = None
         room = _OPENING_BYTES
-        for mark, encoding in _MARKS:
+        for mark, encoding in MARKS:
             if data.startswith(mark):
                 self._bom, self._encoding = True, encoding
                 data = data[len(mark) :]
                 room -= len(mark)
                 break
         else:
-            self._encoding = next((encoding for pattern, encoding in _NULS if pattern.match(data)), "utf-8")
+            self._encoding = next((encoding for pattern, encoding in NULS if pattern.match(data)), "utf-8")
         if self._encoding != "utf-8":
             self._decoder = codecs.getincrementaldecoder(self._encoding)("surrogatepass")
             return data

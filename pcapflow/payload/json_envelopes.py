@@ -7,9 +7,9 @@ Contract: a `Text`; each message is a text by itself. A message that its flags c
 from __future__ import annotations
 
 from pcapflow.budget import Account
+from pcapflow.contents import JsonBody
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.json_texts import RECORD_SEPARATOR, Separated
 from pcapflow.payload.tap import Tap
 

@@ -13,6 +13,8 @@ from pcapflow.payload.json_raw_text import Raw
 from pcapflow.payload.json_texts import NEW_LINE, RECORD_SEPARATOR, Separated, Text, Whole
 from pcapflow.payload.tap import Tap
 
+JSON_FORMS = frozenset(("json", "ndjson", "json-seq", "sse", "envelopes", "raw"))
+"""What `open_text` reads."""
 _TYPE = re.compile(r"(?:^|,)[ \t]*([a-z0-9!#$&^_.+-]+)/([a-z0-9!#$&^_.+-]+)[ \t]*(?=[;,]|\Z)")
 """A media type in a field that may have several (RFC 9110 section 8.3.1), parameters left aside."""
 _ONE_TEXT = frozenset(("json", "json-rpc", "jsonrequest", "csp-report", "amz-json-1.0", "amz-json-1.1"))

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from pcapflow.budget import Account
+from pcapflow.contents import JsonBody, JsonError
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody, JsonError
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_counts import counts
 from pcapflow.payload.tap import Tap

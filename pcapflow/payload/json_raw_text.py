@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from pcapflow.budget import Account
+from pcapflow.contents import JsonBody
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_encoding import Encoded
 from pcapflow.payload.json_outline import Outline

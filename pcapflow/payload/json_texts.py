@@ -15,9 +15,9 @@ from typing import Protocol
 import msgspec
 
 from pcapflow.budget import Account
+from pcapflow.contents import JsonBody
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import counted, events_at_once, top_level_with
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_counts import counts
@@ -30,7 +30,7 @@ NEW_LINE, NUL, RECORD_SEPARATOR = b"\n", b"\0", b"\x1e"
 
 
 class Text(Protocol):
-    """One body of JSON, in some form."""
+    """One body of JSON, in some form, or of another payload."""
 
     @property
     def drop(self) -> Drop | None:

@@ -1,4 +1,4 @@
-"""Which kind of payload a body is, by its media type: JSON in its forms, then what other packages read.
+"""Which kind of payload a body is, by its media type: JSON in its forms, what other packages read, then the payloads of `others`.
 
 Contract: `Payloads.form_of` names the kind of a Content-Type, empty for one that nobody reads; `plugged` has the plug-in of a kind. What a body that says nothing begins with
 is for `json_formats.seems_json` to say. Invariant: what is here does not change during a run.
@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from pcapflow.payload.json_formats import form_of
+from pcapflow.payload.others import other_form
 from pcapflow.plugin_loading import PAYLOADS, PROTOCOLS, Point, installed
 from pcapflow.plugins import Payload, Protocol
 
@@ -26,14 +27,13 @@ class Payloads:
         self._types = [(kind, plugin.media_types) for kind, plugin in self.plugged.items()]
 
     def form_of(self, content_type: str | None) -> str:
-        """The kind of a body: `json`, `ndjson`, `json-seq`, `sse`, or `plugin.NAME`; empty for none."""
+        """The kind of a body: `json`, `ndjson`, `json-seq`, `sse`, `yaml`, `form`, `multipart`, `graphql`, or `plugin.NAME`; empty for none."""
         if content_type is None:
             return ""
         content_type = content_type.lower()
         media_type = content_type.partition(";")[0].strip()
-        return form_of(content_type) or next(
-            (kind for kind, types in self._types if any(fnmatchcase(media_type, one.lower()) for one in types)), ""
-        )
+        plugged = next((kind for kind, types in self._types if any(fnmatchcase(media_type, one.lower()) for one in types)), "")
+        return form_of(content_type) or plugged or other_form(media_type)
 
 
 def plugged() -> tuple[Point, ...]:

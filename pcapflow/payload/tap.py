@@ -24,6 +24,26 @@ class Tap(Protocol):
         ...
 
 
+class Shared:
+    """A tap for one of the parts of a body, which is not over with it."""
+
+    __slots__ = ("_tap",)
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+
+    def begin(self) -> None:
+        """A text begins."""
+        self._tap.begin()
+
+    def take(self, data: bytes, events: list[Event], *, broken: bool = False) -> Drop | None:
+        """The next events."""
+        return self._tap.take(data, events, broken=broken)
+
+    def close(self) -> None:
+        """A part is over, and not the body."""
+
+
 class Both:
     """Two taps for one body."""
 

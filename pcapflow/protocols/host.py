@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonBody, Other
+from pcapflow.counting import Inner
 from pcapflow.drops import Drop
 from pcapflow.fields import Ends
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.protocols.http.cache import Heads
 from pcapflow.protocols.http.exchange import Exchange, Places
 from pcapflow.protocols.http.message import Head, HeadRead, RequestHead, ResponseHead
@@ -24,7 +25,12 @@ class BodySink(Protocol):
 
     decoded_bytes: int | None
     drop: Drop | None
-    json: JsonBody | None
+    found: JsonBody | Other | None
+    """What it held."""
+    inner: Inner | None
+    """What was within that."""
+    operations: list[str] | None
+    """What a request asks for by GraphQL or JSON-RPC."""
     sha256: str | None
 
     def feed(self, data: bytes) -> None:
@@ -200,8 +206,8 @@ class Host(Protocol):
         """A message body ended with that status."""
         ...
 
-    def json_body(self, json: JsonBody) -> None:
-        """A body of JSON ended."""
+    def held(self, found: JsonBody | Other, inner: Inner | None = None) -> None:
+        """A body ended that held that, and inner within it."""
         ...
 
     def not_looked_at(self) -> None:

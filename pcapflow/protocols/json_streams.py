@@ -11,6 +11,7 @@ import re
 
 from msgspec.structs import astuple
 
+from pcapflow.contents import JsonBody
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.first_bytes import MOST_BYTES, FirstLine
 from pcapflow.protocols.host import BodySink, Host
@@ -344,11 +345,11 @@ class RawJson:
         conversation.fix_roles()
         if sink.drop is not None:
             services.drop(conversation, direction, sink.drop, end.packet, end.ts, stream.offset, end.offset - stream.offset)
-        json = sink.json
-        if json is not None:
+        json = sink.found
+        if isinstance(json, JsonBody):
             if stream.framed:
                 json.bytes = stream.bytes
-            services.json_body(json)
+            services.held(json)
             if services.wants_records:
                 name = conversation.stream_name(direction)
                 where = (conversation.number, name, "raw", None, seconds(stream.ts))

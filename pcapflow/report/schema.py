@@ -26,6 +26,8 @@ def schema() -> dict[str, Any]:
         definition["required"] = list(definition["properties"])
         for field in definition["properties"].values():
             field.pop("default", None)
+        if "format" in definition["properties"]:
+            definition["properties"]["format"]["description"] = "What it is."
     summary = types["Summary"]
     fields = {name: field for name, field in summary["properties"].items() if name != "record"}
     fields["schema"] = {**fields["schema"], "const": SCHEMA}

@@ -148,6 +148,9 @@ def _not_read(s: Summary) -> list[RenderableType]:
     return [_grid(*rows)] if rows else []
 
 
+_PAYLOADS = {"yaml": ("YAML bodies", "documents"), "form": ("forms", "fields"), "multipart": ("multipart bodies", "parts")}
+
+
 def _recovered(s: Summary) -> list[RenderableType]:
     payload = s.tcp.payload_bytes
     whole = payload.delivered + s.tcp.missing_bytes
@@ -164,6 +167,10 @@ def _recovered(s: Summary) -> list[RenderableType]:
     json = s.json
     if json.bodies:
         rows.append(("JSON bodies", f"{json.bodies:,}", f"{_size(json.bytes)}, {json.documents:,} documents, {json.events:,} events"))
+    for name, one in s.payloads.items():
+        kind, pieces = _PAYLOADS[name]
+        more = [f"{n:,} {word}" for n, word in ((one.invalid, "invalid"), (one.not_read, "not read: install pcapflow[yaml]")) if n]
+        rows.append((kind, f"{one.bodies:,}", ", ".join([_size(one.bytes), f"{one.pieces:,} {pieces}", *more])))
     if json.invalid:
         rows.append(("invalid JSON", f"{json.invalid:,}", "bodies that came whole and are no JSON"))
     return [heading("Recovered"), _grid(*rows)]

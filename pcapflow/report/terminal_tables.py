@@ -18,6 +18,8 @@ from pcapflow.terminal_text import plain
 
 _SENTENCES = {
     "broken_json": "broken JSON",
+    "broken_yaml": "broken YAML",
+    "broken_multipart": "broken multipart body",
     "unanswered": "without an answer",
     "gapped_body": "a body with a gap",
     "truncated_body": "a body that was cut off",
@@ -66,7 +68,7 @@ def problems(s: Summary, most: int) -> list[RenderableType]:
         if problem.endpoint is not None:
             line.append(f"  {plain(problem.endpoint)}", style="not red")
         table.add_row(f"{problem.count:,}", line)
-        more = [plain(_broken(problem.detail, problem.place))] if problem.kind == "broken_json" else []
+        more = [plain(_broken(problem.detail, problem.place))] if problem.kind.startswith("broken_") else []
         if problem.first is not None:
             more.append(f"{'first: ' if problem.count > 1 else ''}{where(problem.first)}, connection {problem.first.connection}")
         for one in more:
@@ -93,7 +95,7 @@ def _what(problem: Problem) -> str:
     if problem.kind in ("server_error", "client_error"):
         return plain(problem.detail)
     sentence = _SENTENCES[problem.kind]
-    if problem.kind == "broken_json":
+    if problem.kind.startswith("broken_"):
         return f"{sentence} from {problem.sender} {problem.ip}"
     return f"{sentence}, of the {'request' if problem.sender == 'client' else 'response'}" if problem.sender is not None else sentence
 

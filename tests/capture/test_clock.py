@@ -14,8 +14,9 @@ from pcapflow import api
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PAD, PacketBlock
 from pcapflow.capture.clock import CONFIRM, STEP, CaptureClock, timed
-from pcapflow.limits import SECOND, Limits
+from pcapflow.limits import Limits
 from pcapflow.records import Connection
+from pcapflow.stream_limits import SECOND
 from pcapflow.summary import Summary
 from tests.craft import ACK, Talk, merge, pcap, request, response
 

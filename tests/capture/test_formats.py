@@ -17,7 +17,8 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.formats import open_capture
 from pcapflow.capture.source import open_source
 from pcapflow.errors import CaptureError
-from pcapflow.limits import KIB, MIB, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import KIB, MIB
 from tests.capture.containers import COMPRESSIONS, FORMATS, block, interface, old_packet, option, packet, pcapng, section
 from tests.conftest import CASES, Ran, Run, check
 from tests.craft import Talk, pcap, request, response

@@ -18,7 +18,8 @@ from pcapflow.budget import Ledger
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
 from pcapflow.errors import CaptureError
-from pcapflow.limits import KIB, MIB, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import KIB, MIB
 from tests.capture.containers import pcapng
 from tests.conftest import Ran, check, unplaced
 from tests.craft import Talk, pcap, request, response, tcp_frame

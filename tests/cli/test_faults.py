@@ -24,7 +24,8 @@ from pcapflow.capture.source import open_source
 from pcapflow.check.reports import read_report
 from pcapflow.errors import ReportError, UsageError
 from pcapflow.files import is_temporary, temporary
-from pcapflow.limits import KIB, MOST, Limits
+from pcapflow.limits import MOST, Limits
+from pcapflow.stream_limits import KIB
 from pcapflow.terminal_text import harmless_json, plain
 from tests.craft import Talk, pcap, request, response
 from tests.launcher import launch_text

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
 from pcapflow.decode.fragments import Fragment, Fragments
-from pcapflow.limits import KIB, SECOND, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import KIB, SECOND
 from tests.conftest import Run
 from tests.craft import Talk, ethernet, ipv4_packet, ipv6_packet, pcap, request, response
 from tests.decode.tunnelled import udp, wrap

@@ -24,8 +24,9 @@ from pcapflow.capture.trace import Trace
 from pcapflow.decode import dpkt_path
 from pcapflow.decode.segments import DecodeCounts
 from pcapflow.errors import CaptureError
-from pcapflow.limits import KIB, Limits
+from pcapflow.limits import Limits
 from pcapflow.policy import Policy
+from pcapflow.stream_limits import KIB
 from tests.capture.containers import COMPRESSIONS, FORMATS
 from tests.conftest import Ran, check
 from tests.craft import ACK, FIN, RST, SYN, Talk, ethernet, ipv4_packet, merge, pcap, request, response, tcp_header

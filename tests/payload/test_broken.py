@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonError
 from pcapflow.json_problems import JsonProblem
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonError
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_errors import SENTENCES
 

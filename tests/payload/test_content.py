@@ -133,15 +133,15 @@ def read(data: bytes, coding: str | None, limits: Limits | None = None, *, whole
 
 def test_a_body_is_inflated_and_parsed() -> None:
     reader = read(gzip.compress(b'{"a": 1}'), "gzip")
-    assert reader.json is not None
-    assert (reader.json.status, reader.json.events, reader.decoded_bytes) == ("complete", 4, 8)
+    assert reader.found is not None
+    assert (reader.found.status, reader.found.events, reader.decoded_bytes) == ("complete", 4, 8)
 
 
 def test_a_coding_that_is_not_known_is_a_drop_without_json() -> None:
     reader = read(b"whatever", "compress")
     assert reader.drop is not None
     assert reader.drop.reason is DropReason.CONTENT_UNSUPPORTED
-    assert reader.json is None
+    assert reader.found is None
 
 
 def test_a_decompressor_that_finds_no_memory_is_a_drop() -> None:
@@ -154,8 +154,8 @@ def test_a_malformed_tail_leaves_what_was_decoded_before_as_dropped_json() -> No
     good = gzip.compress(b"[" + b"1," * 90_000 + b"1]")
     reader = read(good[: len(good) // 2] + b"\xff" * 4000, "gzip")
     assert reader.drop is not None
-    assert reader.json is not None
-    assert reader.json.status in ("dropped", "invalid")
+    assert reader.found is not None
+    assert reader.found.status in ("dropped", "invalid")
 
 
 def test_a_gap_ends_the_reading() -> None:
@@ -165,8 +165,8 @@ def test_a_gap_ends_the_reading() -> None:
     reader.gap(1)
     reader.feed(b"3]")
     reader.finish(whole=False)
-    assert reader.json is not None
-    assert (reader.json.status, reader.json.bytes) == ("gapped", 6)
+    assert reader.found is not None
+    assert (reader.found.status, reader.found.bytes) == ("gapped", 6)
 
 
 BOMBS = [

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonBody
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_kept import KeptText

@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonBody
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.at_once import SMALL, parse_at_once
 from pcapflow.payload.json_body import JsonParser
 from tests.conftest import CASES

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonBody
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload import json_counts
 from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_counts import counts

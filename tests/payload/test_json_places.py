@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from pcapflow.messages import JsonBody
+from pcapflow.contents import JsonBody
 from tests.conftest import Ran, Run
 from tests.craft import Talk, request, response
 from tests.payload.test_texts import under_cuts

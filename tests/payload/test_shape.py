@@ -138,8 +138,8 @@ def test_without_room_there_is_no_shape_and_the_body_is_read_all_the_same() -> N
     reader = BodyReader((), "json", limits, Ledger(limits), Looking(shapes=True))
     reader.feed(json.dumps({f"k{i}": {f"l{j}": 1 for j in range(9)} for i in range(30)}).encode())
     reader.finish(whole=True)
-    assert reader.json is not None
-    assert (reader.json.status, reader.json.shape) == ("complete", None)
+    assert reader.found is not None
+    assert (reader.found.status, reader.found.shape) == ("complete", None)
 
 
 def test_only_what_came_whole_has_a_shape(run: Run) -> None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonBody
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_formats import open_text
 from pcapflow.payload.registry import Payloads
@@ -246,7 +246,7 @@ def test_sniffing_finds_json_and_nothing_else(data: bytes, documents: int | None
     for at in range(0, len(data), size):
         reader.feed(data[at : at + size])
     reader.finish(whole=True)
-    assert (reader.json.documents if reader.json is not None else None) == documents
+    assert (reader.found.documents if reader.found is not None else None) == documents
     assert ledger.used == 0
 
 
@@ -261,7 +261,7 @@ def test_sniffing_says_nothing_of_what_is_no_json(data: bytes, size: int) -> Non
     for at in range(0, len(data), size):
         reader.feed(data[at : at + size])
     reader.finish(whole=True)
-    assert (reader.json, reader.drop, reader.decoded_bytes, reader.sha256) == (None, None, None, hashlib.sha256(data).hexdigest())
+    assert (reader.found, reader.drop, reader.decoded_bytes, reader.sha256) == (None, None, None, hashlib.sha256(data).hexdigest())
     assert ledger.used == 0
 
 
@@ -274,8 +274,8 @@ def test_repeated_keys_are_counted_in_each_object() -> None:
         for piece in pieces:
             reader.feed(piece)
         reader.finish(whole=True)
-        assert reader.json is not None
-        assert reader.json.duplicate_keys == 4
+        assert reader.found is not None
+        assert reader.found.duplicate_keys == 4
         assert ledger.used == 0
 
 
@@ -328,11 +328,15 @@ def test_lines_that_are_whole_only_together_are_broken() -> None:
         ("ndjson", ["application/x-json-stream", "application/json-lines", "application/vnd.x+ndjson"]),
         ("json-seq", ["application/json-seq", "application/geo+json-seq"]),
         ("sse", ["text/event-stream", "text/event-stream;charset=utf-8"]),
-        ("", ["text/html", "application/javascript", "application/jsonp", "json", "application/", "/json", "", "application/json5", "application/x-www-form-urlencoded", "text/plain; charset=application/json", "application/jsonx", "a/b+c", "application/grpc-web-text+json"]),
+        ("", ["text/html", "application/javascript", "application/jsonp", "json", "application/", "/json", "", "application/json5", "application/x-yamlx", "text/yml", "text/plain; charset=application/json", "application/jsonx", "a/b+c", "application/grpc-web-text+json"]),
+        ("yaml", ["application/yaml", "text/x-yaml; charset=utf-8", "application/vnd.yaml", "application/openapi+yaml", "APPLICATION/YAML"]),
+        ("form", ["application/x-www-form-urlencoded; charset=UTF-8"]),
+        ("multipart", ["multipart/form-data; boundary=x", "multipart/mixed"]),
+        ("graphql", ["application/graphql"]),
         ("envelopes", ["application/grpc+json", "application/connect+json; charset=utf-8", "application/grpc-web+json"]),
     ],
 )  # fmt: skip
-def test_a_media_type_says_by_rule_how_json_comes(form: str, content_types: list[str]) -> None:
+def test_a_media_type_says_by_rule_what_comes(form: str, content_types: list[str]) -> None:
     for content_type in content_types:
         assert Payloads().form_of(content_type) == form, content_type
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pcapflow.contents import JsonBody
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
-from pcapflow.messages import JsonBody
 from tests.conftest import CASES, Run
 from tests.craft import ACK, FIN, RST, SYN, Talk, chunked, filler, pcap, request, response
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pcapflow.limits import MILLISECOND, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import MILLISECOND
 from tests.conftest import CASES
 from tests.craft import ACK, CLIENT, FIN, RST, SERVER, SYN, Talk, pcap, tcp_frame
 from tests.reassembly.recorder import COUNTS, Told, reassemble

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pcapflow.limits import SECOND, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import SECOND
 from tests.conftest import Run
 from tests.craft import ACK, FIN, PSH, RST, SYN, Talk, filler, merge, pcap, request, response
 from tests.reassembly.recorder import Recorder, Told, reassemble

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pcapflow.drops import DropReason, GapCause
-from pcapflow.limits import SECOND, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import SECOND
 from tests.craft import ACK, FIN, PSH, RST, SYN, Talk, filler, merge, pcap
 from tests.reassembly.recorder import Told, reassemble
 from tests.work import calls

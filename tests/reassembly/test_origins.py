@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pcapflow.limits import MILLISECOND, Limits
+from pcapflow.limits import Limits
 from pcapflow.reassembly.ring import PAGE_BYTES
+from pcapflow.stream_limits import MILLISECOND
 from tests.conftest import Run
 from tests.craft import ACK, T0, Talk, filler, pcap, request, response
 

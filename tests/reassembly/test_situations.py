@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from pcapflow.drops import GapCause
-from pcapflow.limits import KIB, MIB, SECOND, Limits
+from pcapflow.limits import Limits
 from pcapflow.reassembly.causes import Why
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.pressure import Pressure
+from pcapflow.stream_limits import KIB, MIB, SECOND
 from tests.conftest import Run
 from tests.craft import ACK, FIN, PSH, RST, SYN, Talk, filler, merge, pcap, request, response
 from tests.reassembly.recorder import Told, reassemble

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcapflow import pipeline
-from pcapflow.limits import KIB, MIB, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import KIB, MIB
 from pcapflow.summary import Summary
 from tests.adversarial import make
 from tests.conftest import CASES, Run

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pcapflow import pipeline
-from pcapflow.limits import KIB, MIB, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import KIB, MIB
 from tests.craft import ACK, CLIENT, FIN, SERVER, SYN, Talk, filler, pcap, tcp_frame
 from tests.report.test_advice import SMALL, advised, lost_for_room
 

@@ -228,6 +228,8 @@ def test_every_kind_of_problem_is_named_with_its_first_exchange(run: Run) -> Non
         Talk(sport=5).open().send(0, request("/large")).acknowledge(1).send(1, large).acknowledge(0),
         torn,
         gap,
+        Talk(sport=9).open().send(0, request("/y")).send(1, response(b"a: [1", kind="text/yaml")).acknowledge(0),
+        Talk(sport=10).open().send(0, request("/m")).send(1, response(b"no parts", kind="multipart/mixed; boundary=x")).acknowledge(0),
     ]
     for i, t in enumerate(talks):
         for j, (us, frame) in enumerate(t.frames):
@@ -248,6 +250,10 @@ def test_every_kind_of_problem_is_named_with_its_first_exchange(run: Run) -> Non
         ("server", "10.0.0.2", next(row.detail for row in found if row.kind == "broken_json" and row.sender == "server")),
     }
     assert {row.place for row in found if row.kind == "broken_json"} == {"a, byte 5", "[0], byte 2"}
+    assert [(row.detail, row.place) for row in found if row.kind in ("broken_yaml", "broken_multipart")] == [
+        ("while parsing a flow sequence: did not find expected ',' or ']', at a[]", "a[0], line 2, column 1"),
+        ("no boundary line was found", "behind part 0"),
+    ]
     assert [(row.detail, row.endpoint) for row in found if row.kind.endswith("error")] == [
         ("500 Oh", "GET example/a/{id}"),
         ("404 No", "GET example/b"),

@@ -17,8 +17,8 @@ from tests.craft import ACK, PSH, RST, SYN, Talk, chunked, filler, merge, pcap, 
 from tests.protocols.test_other_protocols import HELLO
 from tests.protocols.test_prefixes import FROM, HEADERS, TO_NAME
 
-ELSEWHERE = {"Gap.cause", "drop_reason", "anomalies", "kind", "layer", "Drop.reason"}
-"""`layer` is that of a reason; tests/reassembly has each cause of gaps, tests/test_plugins.py what plug-ins say."""
+ELSEWHERE = {"Gap.cause", "YamlBody.status", "drop_reason", "anomalies", "kind", "layer", "Drop.reason"}
+"""`layer` is that of a reason; tests/payload/test_yaml.py has each status of YAML, `not_read` without its libraries too; tests/reassembly has each cause of gaps, tests/test_plugins.py what plug-ins say."""
 SWITCH = request(fields="Connection: Upgrade\r\nUpgrade: websocket\r\n")
 SWITCHED = b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
@@ -28,6 +28,21 @@ def exchange(*answers: bytes, asked: bytes = request()) -> Talk:
     for answer in answers:
         t.send(0, asked).acknowledge(1).send(1, answer).acknowledge(0)
     return t
+
+
+def dropped() -> list[bytes]:
+    """Bodies of every format of which something is given up."""
+    json = b'["' + b"x" * 200_000 + b'"]'
+    part = b"--x\r\nContent-Type: application/json\r\n\r\n" + json + b"\r\n--x--"
+    bodies = [(b"[[[1, a]]]", "text/yaml"), (b"a=" + json, "application/x-www-form-urlencoded"), (part, "multipart/mixed; boundary=x")]
+    return [response(body, kind=kind) for body, kind in bodies]
+
+
+def gapped(i: int, body: bytes, kind: str) -> Talk:
+    """An answer of which a byte is missing."""
+    t = Talk(sport=33_000 + i).open().send(0, request()).acknowledge(1)
+    answer = response(body + b"\n" + b"#" * 40, kind=kind)
+    return t.send(1, answer[:-41]).send(1, answer[-41:-30], keep=False).send(1, answer[-30:]).acknowledge(0).close()
 
 
 def texts() -> list[Talk]:
@@ -53,12 +68,33 @@ def texts() -> list[Talk]:
     asked = request(method="POST", body=b"[1]", fields="Content-Type: application/json\r\n")
     broken = request(method="POST", body=b"[1}", fields="Content-Type: application/json\r\n")
     part = response(b"1,2]", status="206 Partial Content")
+    # payloads that are not JSON, each ended in every way
+    others = [
+        (b"a: 1", "text/yaml"), (b"- 1", "text/yaml"), (b"1", "text/yaml"), (b"--- 1\n--- {}", "text/yaml"), (b"*a", "text/yaml"), (b"a: [", "text/yaml"),
+        ("a: 1".encode("utf-16-le"), "text/yaml"), ("a: 1".encode("utf-16-be"), "text/yaml"), (b'- {"b": [[[[1]]]]}', "text/yaml"),
+        (b"a=1", "application/x-www-form-urlencoded"), (b"--x\r\n\r\n1\r\n--x--", "multipart/mixed; boundary=x"), (b"1", "multipart/mixed; boundary=x"),
+        (b"--x\r\nContent-Type: text/yaml\r\n\r\n- [[[[1]]]]\r\n--x--", "multipart/mixed; boundary=x"),
+        (b"--x\r\n\r\n1", "multipart/mixed; boundary=x"),
+    ]  # fmt: skip
+    payloads = [response(body, kind=kind) for body, kind in others]
+    ends = [
+        b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (status, kind, n, body)
+        for body, kind in (
+            (b"a: [", b"text/yaml"),
+            (b"a=1", b"application/x-www-form-urlencoded"),
+            (b"--x\r\n\r\n1", b"multipart/mixed; boundary=x"),
+        )
+        for status, n in ((b"206 Partial Content", len(body)), (b"200 OK", 99))
+    ]
     raw = Talk(sport=31_000, dport=4000).open().send(0, b'{"a":1}\n').close()
     return [
         exchange(*answers, chunked(b"[1]", [2]), coded, part, asked=asked).close(),
         exchange(close).close(),
         exchange(b"", b"", asked=broken).close(),
         exchange(cut, b"", b"", b""),
+        exchange(*payloads),
+        *(exchange(end, *[b""] * (20 + i)).close() for i, end in enumerate(ends)),
+        *(gapped(i, body, kind) for i, (body, kind) in enumerate(others)),
         raw,
     ]
 
@@ -125,6 +161,7 @@ def values(run: Run) -> list[dict[str, Any]]:
         (merge(*texts()), Limits(), {}),
         (pcap(sorted([*(frame for t in ends() for frame in t.frames), *filler(3, 5_000_000_000)])), Limits(idle_timeout=600 * 10**9), {}),
         (exchange(response(b'["' + b"x" * 200_000 + b'"]')).bytes(), Limits(json_scalar_max_bytes=70_000), {}),
+        (exchange(*dropped()).bytes(), Limits(json_scalar_max_bytes=70_000, yaml_max_depth=2), {}),
         (merge(*protocols()), Limits(), {}),
         (merge(*(Talk(sport=36_000 + n).open().send(0, b"x") for n in range(40))), Limits(max_connections=20), {}),
         (lost().acknowledge(0).close().bytes(), Limits(ack_grace_packets=1), {}),
@@ -150,7 +187,7 @@ DEFINITIONS: dict[str, Any] = schema()["$defs"]
 
 def parts_of(field: dict[str, Any]) -> list[dict[str, Any]]:
     """What a field may be, references and items followed."""
-    found = field.get("anyOf", [field])
+    found = [inner for part in field.get("anyOf", [field]) for inner in part.get("anyOf", [part])]
     return [part.get("items", part) if part.get("type") == "array" else part for part in found]
 
 
@@ -173,7 +210,9 @@ def note(kind: str, value: Any, seen: dict[str, set[str]]) -> None:
         for item in items:
             for part in parts_of(field):
                 if "$ref" in part and isinstance(item, dict):
-                    note(part["$ref"].rpartition("/")[2], item, seen)
+                    name = part["$ref"].rpartition("/")[2]
+                    if item.get("format") in (*DEFINITIONS[name]["properties"].get("format", {}).get("enum", ()), None):
+                        note(name, item, seen)
             if isinstance(item, str):
                 seen.setdefault(f"{kind}.{key}", set()).add(item)
 

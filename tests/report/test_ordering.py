@@ -13,7 +13,8 @@ from pcapflow.budget import Ledger
 from pcapflow.entries import Entry
 from pcapflow.findings import ordering
 from pcapflow.findings.ordering import RecordSorter
-from pcapflow.limits import KIB, Limits
+from pcapflow.limits import Limits
+from pcapflow.stream_limits import KIB
 
 Added = tuple[int, int, int, int, int]
 

@@ -87,13 +87,29 @@ class Folder:
         ]
 
 
+def without_others(value: Any) -> Any:
+    """A row in which a payload has the fields of its own format alone: a column has those of all."""
+    if isinstance(value, list):
+        return [without_others(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: {name: without_others(one) for name, one in inner.items() if one is not None}
+        if key == "payload" and inner is not None
+        else without_others(inner)
+        for key, inner in value.items()
+    }
+
+
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
 def test_the_tables_hold_every_record_field_by_field(path: Path) -> None:
     folder = Folder()
     records, result = run(path, ParquetTables(folder.create))
     for name in ("connection", "http", "json", "gap", "conflict", "drop"):
-        assert folder.rows(name) == [
-            {key: value for key, value in as_typed(record).items() if key != "record"} for record in records if record["record"] == name
+        assert [without_others(row) for row in folder.rows(name)] == [
+            without_others({key: value for key, value in as_typed(record).items() if key != "record"})
+            for record in records
+            if record["record"] == name
         ], name
     (summary,) = folder.rows("summary")
     assert [one["first_ts"] for one in summary["captures"]] == [moment(one.first_ts) for one in result.summary.captures]

@@ -23,11 +23,12 @@ from pcapflow.capture.trace import Trace
 from pcapflow.conditions import Conditions
 from pcapflow.errors import OUT_OF_MEMORY, WorkerError
 from pcapflow.findings.extract import VALUE, Extraction
-from pcapflow.limits import MIB, Limits
+from pcapflow.limits import Limits
 from pcapflow.processors import cpu_quota, processors
 from pcapflow.report.documents import NdjsonWriter
 from pcapflow.report.sinks.har import Har
 from pcapflow.report.sinks.values import ValueLines
+from pcapflow.stream_limits import MIB
 from pcapflow.workers.division import divide
 from pcapflow.workers.team import Team
 from tests.craft import Talk, merge, pcap, request, response

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from sys import getsizeof
 
 from pcapflow.budget import Account
-from pcapflow.messages import Body, JsonBody, Response
+from pcapflow.contents import JsonBody
+from pcapflow.messages import Body, Response
 from pcapflow.protocols.http.message import Head, HeadRules, RequestHead, ResponseHead, encoded
 
 CACHED_HEAD_BYTES = 1 << 10

@@ -12,8 +12,9 @@ import msgspec
 
 from pcapflow.anomalies import Anomaly
 from pcapflow.budget import Account
+from pcapflow.contents import FormBody, JsonBody, MultipartError, Other, Problem, YamlBody
 from pcapflow.fields import Ends
-from pcapflow.messages import JsonBody, JsonError, Request, Response
+from pcapflow.messages import Request, Response
 from pcapflow.protocols.http.cache import Heads
 from pcapflow.protocols.http.message import NOTHING, Head, MessagePlace, RequestHead, ResponseHead
 from pcapflow.records import Http, seconds
@@ -26,6 +27,8 @@ _BODY_BYTES = 900
 _TROUBLE_BYTES = 200
 """One of `Exchange.troubles`, beside the texts of its error."""
 _LIST_BYTES = 150
+_PART_BYTES = 250
+"""A part of a body, or a field, beside its texts."""
 _encode = msgspec.json.Encoder().encode
 M = TypeVar("M", Request, Response)
 _IN_ORDER = {name.value: i for i, name in enumerate(Anomaly)}
@@ -40,16 +43,12 @@ class Places(Protocol):
 
 
 class Trouble(NamedTuple):
-    """A body of an exchange that did not come whole, or is broken JSON: side 0 for the request's; the body's status; what is wrong with the JSON."""
+    """A body of an exchange that did not come whole, or is not what it says: side 0 for the request's; the body's status; of what kind the problem is, and what is wrong."""
 
     side: int
     status: str
-    error: JsonError | None = None
-
-
-def is_broken(json: JsonBody) -> bool:
-    """Whether its sender sent what is no JSON."""
-    return json.error is not None and (json.status == "invalid" or json.broken > 0)
+    kind: str = ""
+    error: Problem | None = None
 
 
 class Exchange:
@@ -74,6 +73,8 @@ class Exchange:
     response_ts = 0
     """When its first byte was captured (ns)."""
     resynchronised = False
+    operations: list[str] | None = None
+    """What it asks for by GraphQL or JSON-RPC."""
     anomalies: list[str] = NOTHING
     done_packet = 0
     done_ts = 0
@@ -170,15 +171,35 @@ def _record_bytes(record: Request | Response | None, head: RequestHead | Respons
         return 100 + memoryview(record).nbytes  # encoded already, see `message.encoded`
     trailers: Any = record.trailers
     n = _BODY_BYTES + (memoryview(trailers).nbytes if trailers is not None else 0)
-    json = record.body.json
-    if json is None:
-        return n
-    texts = [*(json.shape or ()), *(text for values in json.values or () for text in values.values)]
-    return n + _error_bytes(json.error) + 8 * len(texts) + sum(map(getsizeof, texts)) + _LIST_BYTES * len(json.values or ())
+    if isinstance(record, Request) and record.operations:
+        n += _LIST_BYTES + sum(map(getsizeof, record.operations))
+    return n + sum(_held_bytes(held) for held in (record.body.json, record.body.payload) if held is not None)
 
 
-def _error_bytes(error: JsonError | None) -> int:
-    return sum(map(getsizeof, (error.message, error.path, error.location))) if error is not None else 0
+def _held_bytes(held: JsonBody | Other) -> int:
+    """What is known of a body's content, beside `_BODY_BYTES`."""
+    if isinstance(held, JsonBody | YamlBody):
+        texts = [*(held.shape or ()), *(text for values in held.values or () for text in values.values)]
+        return _error_bytes(held.error) + 8 * len(texts) + sum(map(getsizeof, texts)) + _LIST_BYTES * len(held.values or ())
+    if isinstance(held, FormBody):
+        return sum(
+            _PART_BYTES + getsizeof(one.name) + (_BODY_BYTES + _held_bytes(one.json) if one.json is not None else 0) for one in held.listed
+        )
+    n = 0
+    for part in held.listed:
+        n += _PART_BYTES + sum(getsizeof(text) for text in (part.name, part.filename, part.content_type) if text is not None)
+        n += sum(_BODY_BYTES + _held_bytes(one) for one in (part.json, part.payload) if one is not None)
+    return n
+
+
+def _error_bytes(error: Problem | None) -> int:
+    if error is None:
+        return 0
+    return (
+        sum(map(getsizeof, (error.message, error.path, error.location)))
+        if not isinstance(error, MultipartError)
+        else getsizeof(error.message)
+    )
 
 
 def http_record(connection: int, exchange: Exchange, ends: Ends, places: Places) -> Http:

@@ -13,12 +13,14 @@ from typing import Any, Protocol
 from msgspec.structs import astuple
 
 from pcapflow.anomalies import Anomaly
+from pcapflow.contents import FormBody, JsonBody, Other, broken, is_broken
+from pcapflow.counting import Inner
 from pcapflow.drops import Drop, DropReason
-from pcapflow.messages import Body, JsonBody, Response
+from pcapflow.messages import Body, Response
 from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.http.body import BEGINS_BYTES, MAY_BEGIN_JSON, TRAILER_BYTES, BodyState, begins_json
 from pcapflow.protocols.http.cache import SMALL_ANSWER, small_answer
-from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble, http_record, is_broken
+from pcapflow.protocols.http.exchange import WAITING_BYTES, Exchange, Trouble, http_record
 from pcapflow.protocols.http.message import NO_BODY, HeadRead, RequestHead, ResponseHead
 from pcapflow.records import Json, seconds
 from pcapflow.streams.conversation import Conversation
@@ -162,13 +164,13 @@ class Flow:
             if not services.heads.keep_answer(head, data, known):
                 services.body("complete")
                 if looked_at is not None:
-                    services.json_body(looked_at)
+                    services.held(looked_at)
         known.uses += 1
         exchange = self.answering
         assert exchange is not None
         exchange.response_bytes = len(data)
         if known.json is not None and is_broken(known.json):
-            exchange.troubles += (Trouble(1, "complete", known.json.error),)
+            exchange.troubles += (Trouble(1, "complete", "broken_json", known.json.error),)
         if known.json is not None and services.json_alone:
             self._json_record("server", "http-response", exchange, known.json, message.ts, packet)
         self.answered(exchange, known.response, packet, ts)
@@ -196,17 +198,20 @@ class Flow:
         self._bodies[side] = None
         exchange = self.answering if side else self.asking
         assert exchange is not None
-        json: JsonBody | None = None
+        held: JsonBody | Other | None = None
+        inner: Inner | None = None
         decoded: int | None = None
         reason = state.refused.value if state.refused is not None else None
         digest: str | None = None
         if found is None:
             pass
         elif type(found) is JsonBody:
-            json, decoded = found, found.bytes
+            held, decoded = found, found.bytes
         else:
             assert not isinstance(found, JsonBody)
-            json, decoded, drop, digest = found.json, found.decoded_bytes, found.drop, found.sha256
+            held, inner, decoded, drop, digest = found.found, found.inner, found.decoded_bytes, found.drop, found.sha256
+            if found.operations is not None and exchange.head is not None:
+                exchange.operations = found.operations
             if drop is not None:
                 status = "dropped"
                 reason = reason or drop.reason.value
@@ -217,18 +222,20 @@ class Flow:
             exchange.response_bytes = state.bytes
         if status != "complete":
             exchange.troubles += (Trouble(side, status),)
-        if json is not None:
-            if json.status == "invalid" and side and head.status == _PARTIAL_CONTENT:  # type: ignore[attr-defined]
-                json.status, json.error = "partial", None
-            services.json_body(json)
-            if is_broken(json):
-                exchange.troubles += (Trouble(side, status, json.error),)
+        if held is not None:
+            if held.status == "invalid" and side and head.status == _PARTIAL_CONTENT:  # type: ignore[attr-defined]
+                held.status = "partial"
+                if not isinstance(held, FormBody):
+                    held.error = None
+            services.held(held, inner)
+            exchange.troubles += tuple([Trouble(side, status, kind, error) for kind, error in broken(held)])
         elif begins_json(state.begins):
             services.not_looked_at()
         if services.wants_records:
+            json, payload = (held, None) if held is None or isinstance(held, JsonBody) else (None, held)
             body = Body(
                 state.framing, state.bytes, decoded, state.missing, head.content_type, head.content_encoding, status, reason, json, digest,
-                head.length if state.framing == "length" else None,
+                head.length if state.framing == "length" else None, payload,
             )  # fmt: skip
             if json is not None and services.json_alone:
                 if side:
@@ -250,7 +257,7 @@ class Flow:
         """Its request is complete, at that packet."""
         request = exchange.head
         assert request is not None
-        exchange.request = request.with_body(body, trailers)
+        exchange.request = request.with_body(body, trailers, exchange.operations)
         exchange.request_done = True
         self.asking = None
         exchange.done_packet = max(exchange.done_packet, packet)

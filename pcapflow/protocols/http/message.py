@@ -147,9 +147,9 @@ class RequestHead(Head):
     bodiless: Request
     """The record of this request where it has no body: made once, shared by all."""
 
-    def with_body(self, body: Body, trailers: Any = None) -> Request:
+    def with_body(self, body: Body, trailers: Any = None, operations: list[str] | None = None) -> Request:
         """The record of this request; trailers: encoded (`HeadRules.recorded`)."""
-        return Request(self.method, self.target, self.host, self.version, body, self.headers, trailers)
+        return Request(self.method, self.target, self.host, self.version, body, self.headers, trailers, operations=operations)
 
 
 class ResponseHead(Head):

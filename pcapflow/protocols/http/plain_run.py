@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import astuple
 
+from pcapflow.contents import JsonBody
 from pcapflow.fields import Ends
-from pcapflow.messages import JsonBody
 from pcapflow.protocols.http.cache import Answer
 from pcapflow.protocols.http.exchange import Places
 from pcapflow.protocols.http.message import NOTHING, MessagePlace, RequestHead, ResponseHead

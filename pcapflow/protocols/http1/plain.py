@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pcapflow.contents import is_broken
 from pcapflow.protocols.http.body import MAY_BEGIN_JSON
 from pcapflow.protocols.http.cache import SMALL_ANSWER, Answer, Heads
-from pcapflow.protocols.http.exchange import is_broken
 from pcapflow.protocols.http.message import BODILESS, LARGE_HEAD, RequestHead, ResponseHead
 from pcapflow.protocols.http.plain_run import PlainRun
 from pcapflow.protocols.http1.state import State

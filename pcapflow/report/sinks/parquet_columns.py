@@ -7,6 +7,7 @@ are maps, points in time are UTC timestamps of microseconds, as exact as in the 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -32,7 +33,8 @@ def _arrow(kind: inspect.Type, instant: pa.DataType) -> pa.DataType:
     if isinstance(kind, inspect.Metadata):
         return instant if (kind.extra or {}).get("unit") == INSTANT else _arrow(kind.type, instant)
     if isinstance(kind, inspect.UnionType):
-        return _arrow(next(one for one in kind.types if not isinstance(one, inspect.NoneType)), instant)
+        kinds = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
+        return _arrow(kinds[0], instant) if len(kinds) == 1 else _either(kinds, instant)
     if isinstance(kind, inspect.ListType):
         return pa.list_(_arrow(kind.item_type, instant))
     if isinstance(kind, inspect.DictType):
@@ -40,6 +42,28 @@ def _arrow(kind: inspect.Type, instant: pa.DataType) -> pa.DataType:
     if isinstance(kind, inspect.StructType):
         return pa.struct([pa.field(field.name, _arrow(field.type, instant)) for field in kind.fields])
     return _SCALARS[type(kind)]
+
+
+def _either(kinds: Sequence[inspect.Type], instant: pa.DataType) -> pa.DataType:
+    """Of values of several types, told apart by a tag: the tag, and the fields of all; those that a value's type does not have are null."""
+    first = kinds[0]
+    assert isinstance(first, inspect.StructType)
+    merged = pa.struct([pa.field(str(first.tag_field), pa.string())])
+    for one in kinds:
+        merged = _merged(merged, _arrow(one, instant))
+    return merged
+
+
+def _merged(a: pa.DataType, b: pa.DataType) -> pa.DataType:
+    """A type that holds the values of both."""
+    if pa.types.is_list(a) and pa.types.is_list(b):
+        return pa.list_(_merged(a.value_type, b.value_type))
+    if not (pa.types.is_struct(a) and pa.types.is_struct(b)):
+        assert a.equals(b), f"{a} and {b} in one column"
+        return a
+    theirs = {field.name: field.type for field in b}
+    fields = [pa.field(field.name, _merged(field.type, theirs.pop(field.name, field.type))) for field in a]
+    return pa.struct([*fields, *(pa.field(name, kind) for name, kind in theirs.items())])
 
 
 def table_schema(kind: type[msgspec.Struct]) -> pa.Schema:
@@ -92,7 +116,7 @@ def row_of(value: msgspec.Struct, schema: pa.Schema) -> pa.Table:
 
 def _as_arrow_takes(row: dict[str, Any], kind: Any) -> dict[str, Any]:
     """A value with its maps as lists of pairs, and its points in time as microseconds."""
-    return {field.name: _value(row[field.name], field.type) for field in kind}
+    return {field.name: _value(row.get(field.name), field.type) for field in kind}
 
 
 def _value(value: Any, kind: pa.DataType) -> Any:

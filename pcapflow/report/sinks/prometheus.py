@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pcapflow.contents import FORMATS
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.report.sinks.base import Out, Sink
 from pcapflow.summary import DropCount, Summary, UnreadBytes
@@ -143,6 +144,12 @@ def _messages(s: Summary) -> Iterator[Metric]:
     )  # fmt: skip
     yield _counter("json_documents", "JSON documents.", json.documents)
     yield _counter("json_bytes", "Bytes of JSON.", json.bytes)
+    yield _counters(
+        "payload_bodies",
+        "Bodies that are not JSON, by format.",
+        "format",
+        {name: s.payloads[name].bodies if name in s.payloads else 0 for name in FORMATS},
+    )
 
 
 def _network(s: Summary) -> Iterator[Metric]:

@@ -1,0 +1,188 @@
+"""A form, `application/x-www-form-urlencoded`, as its bytes arrive (WHATWG URL section 5.1).
+
+Contract: a `PayloadReader`. Fields are counted and the first LISTED named; the values of the first `parts_max` are looked into where they begin as JSON does. Behind a hole reading goes on at the next `&`. Nothing is invalid:
+any bytes are a form. Invariant: kept are the beginning of one field, and what is listed, reserved in the account; time is linear in the bytes.
+"""
+
+from __future__ import annotations
+
+from sys import getsizeof
+from urllib.parse import unquote_to_bytes
+
+from pcapflow.contents import FormBody, FormField, JsonBody
+from pcapflow.counting import Inner
+from pcapflow.drops import Drop, DropReason
+from pcapflow.payload.others import Opening, PartReader
+
+LISTED = 32
+"""Fields that are named."""
+NAME_CHARS = 100
+_SHORT = 1 << 10
+"""Bytes of a field that is kept until it is whole; of a longer one the value passes through."""
+_FORM_BYTES = 2 * _SHORT + 600
+_FIELD_BYTES = 250
+_JSON_BYTES = 1000
+_BEGINS = 32
+"""Decoded bytes that tell whether a value begins as JSON does."""
+
+
+class Form:
+    """One body."""
+
+    __slots__ = (
+        "_fields",
+        "_held",
+        "_looked_at",
+        "_name",
+        "_opening",
+        "_part",
+        "_percent",
+        "_rest",
+        "_size",
+        "_skips",
+        "_total",
+        "drop",
+        "inner",
+        "listed",
+    )
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self.inner = Inner()
+        """Counts of what was in fields."""
+        self.listed: list[FormField] = []
+        self.drop: Drop | None = None
+        self._total = self._fields = self._looked_at = 0
+        self._rest = b""
+        """A field begun."""
+        self._name: bytes | None = None
+        """Of a long field, whose value passes through."""
+        self._size = 0
+        """Of its value, decoded."""
+        self._percent = b""
+        """The beginning of an escape."""
+        self._part: PartReader | None = None
+        self._skips = False
+        """Behind a hole, until the next field."""
+        self._held = 0
+        if not self._reserve(_FORM_BYTES):
+            self.drop = Drop(DropReason.JSON_MEMORY, *opening.account.refusal(), "a reader of forms")
+
+    def feed(self, data: bytes) -> None:
+        """See `PayloadReader`."""
+        self._total += len(data)
+        if self.drop is not None:
+            return
+        if self._skips or self._name is not None:
+            end = data.find(b"&")
+            if not self._skips:
+                self._value(data if end < 0 else data[:end])
+            if end < 0:
+                return
+            self._end_long()
+            self._skips, data = False, data[end + 1 :]
+        fields = (self._rest + data).split(b"&")
+        rest = fields.pop()
+        self._whole(fields)
+        if len(rest) > _SHORT:
+            self._begin_long(rest)
+            rest = b""
+        self._rest = rest
+
+    def gap(self) -> bool:
+        """See `PayloadReader`."""
+        if self.drop is None:
+            if self._part is not None:
+                self._part.gap(0)
+            if self._name is not None or self._rest:
+                self._fields += self._name is None
+                self._end_long()
+            self._rest, self._skips = b"", True
+        return True
+
+    def finish(self, *, whole: bool, gapped: bool) -> FormBody | None:
+        """See `PayloadReader`."""
+        if self._rest:
+            self._whole([self._rest])
+        self._end_long(whole=whole)
+        self._opening.account.release(self._held)
+        self._held = 0
+        status = "dropped" if self.drop is not None else "complete" if whole and not gapped else "gapped" if gapped else "truncated"
+        return FormBody(self._fields, self._total, status, self.listed, self.drop.reason.value if self.drop is not None else None)
+
+    def _reserve(self, n: int) -> bool:
+        if not self._opening.account.reserve(n):
+            return False
+        self._held += n
+        return True
+
+    # --- fields
+
+    def _whole(self, fields: list[bytes]) -> None:
+        """Some that are whole."""
+        most = self._opening.limits.parts_max
+        for i, field in enumerate(fields):
+            if self._looked_at >= most:
+                self._fields += sum(map(bool, fields[i:]))
+                return
+            if field:
+                self._looked_at += 1
+                self._fields += 1
+                name, _, value = field.partition(b"=")
+                decoded = unquote_to_bytes(value.replace(b"+", b" "))
+                part = self._open(decoded)
+                if part is not None:
+                    part.feed(decoded)
+                self._over(name, len(decoded), part, whole=True)
+
+    def _open(self, begin: bytes) -> PartReader | None:
+        """What reads a value that begins so; None for nobody."""
+        return self._opening.part("", ()) if begin[:_BEGINS].lstrip()[:1] in (b"{", b"[") else None
+
+    def _begin_long(self, begun: bytes) -> None:
+        """One that is too long to be kept."""
+        self._fields += 1
+        name, equals, value = begun.partition(b"=")
+        self._name, self._size, self._percent = name[: 4 * NAME_CHARS], 0, b""
+        if not equals:
+            self._skips = True  # a name without an end
+            return
+        if self._looked_at < self._opening.limits.parts_max:
+            self._looked_at += 1
+            self._part = self._open(unquote_to_bytes(value[: 4 * _BEGINS].replace(b"+", b" ")))
+        self._value(value)
+
+    def _value(self, data: bytes) -> None:
+        """The next bytes of its value."""
+        data = self._percent + data
+        at = data.find(b"%", max(0, len(data) - 2))
+        data, self._percent = (data[:at], data[at:]) if at >= 0 else (data, b"")
+        self._decoded(data)
+
+    def _decoded(self, data: bytes) -> None:
+        data = unquote_to_bytes(data.replace(b"+", b" "))
+        self._size += len(data)
+        if self._part is not None:
+            self._part.feed(data)
+
+    def _end_long(self, *, whole: bool = True) -> None:
+        """It is over."""
+        name, self._name = self._name, None
+        if name is not None:
+            percent, self._percent = self._percent, b""
+            self._decoded(percent)
+            part, self._part = self._part, None
+            self._over(name, self._size, part, whole=whole)
+
+    def _over(self, name: bytes, size: int, part: PartReader | None, *, whole: bool) -> None:
+        """A field is."""
+        json: JsonBody | None = None
+        if part is not None:
+            part.finish(whole=whole)
+            self.drop = self.drop or part.drop
+            self.inner.count(part.found)
+            json = part.found if isinstance(part.found, JsonBody) else None
+        if len(self.listed) < LISTED:
+            shown = unquote_to_bytes(name[: 4 * NAME_CHARS].replace(b"+", b" ")).decode("utf-8", "replace")[:NAME_CHARS]
+            if self._reserve(_FIELD_BYTES + getsizeof(shown) + (_JSON_BYTES if json is not None else 0)):
+                self.listed.append(FormField(shown, size, json))

@@ -1,0 +1,167 @@
+"""What a request asks for within its body: a GraphQL operation, the method of a JSON-RPC call, each of a batch.
+
+Contract: `operations_of` takes a whole body of JSON, or a GraphQL document, and names what it asks for; None where it is neither. `Operations` keeps a body until it is whole. Sources: GraphQL
+October 2021 section 2.2 and "GraphQL over HTTP"; JSON-RPC 2.0 section 4. Nothing is raised for what the body is. Invariant: what is kept is at most `operation_max_bytes`, reserved in the `json` account, and time is
+linear in it; a document is read for the operations at its top alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from pcapflow.budget import Account
+
+ASKING = frozenset(("json", "graphql"))
+"""Forms of bodies that may name an operation."""
+LISTED = 16
+"""Operations of a batch that are named."""
+NAME_CHARS = 100
+"""Of a name; of a longer one these."""
+_MARKS = (b'"query"', b'"method"', b'"operationName"', b"\\u")
+"""A body without any of these names none; keys may be written with escapes."""
+_KEPT_BYTES = 128
+_ABSENT = msgspec.Raw(b"")
+_TOKEN = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*+"""|"(?:[^"\\\r\n]|\\.)*+"|#[^\r\n]*+|(?P<name>[_A-Za-z][_0-9A-Za-z]*+)|(?P<mark>\.\.\.|[^\s,\ufeff])',
+    re.DOTALL,
+)
+_KINDS = frozenset(("query", "mutation", "subscription"))
+
+
+class _Asked(msgspec.Struct):
+    """The fields of a call that matter, as they were sent."""
+
+    query: msgspec.Raw = _ABSENT
+    operationName: msgspec.Raw = _ABSENT  # noqa: N815 - so it is written
+    extensions: msgspec.Raw = _ABSENT
+    jsonrpc: msgspec.Raw = _ABSENT
+    method: msgspec.Raw = _ABSENT
+    params: msgspec.Raw = _ABSENT
+    id: msgspec.Raw = _ABSENT
+
+
+_asked = msgspec.json.Decoder(_Asked | list[_Asked]).decode
+_text = msgspec.json.Decoder(str).decode
+
+
+def may_ask(data: bytes | bytearray) -> bool:
+    """Whether it is worth a look."""
+    return any(mark in data for mark in _MARKS)
+
+
+def operations_of(data: bytes | bytearray) -> list[str] | None:
+    """Of a body of JSON."""
+    if not may_ask(data):
+        return None
+    try:
+        asked = _asked(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    names = [_operation(one) for one in (asked if isinstance(asked, list) else [asked])[:LISTED]]
+    known = [name[:NAME_CHARS] for name in names if name is not None]
+    return known if known and len(known) == len(names) else None
+
+
+def graphql_of(document: str, chosen: str | None = None) -> str | None:
+    """The operation of a GraphQL document that is chosen, or its first: `query Orders`, `mutation`; None for what is no such document."""
+    depth = 0
+    first: str | None = None
+    kind = ""
+    """The keyword before the token at hand, at the top."""
+    named = ""
+    opened = False
+    """The token before was the brace that begins a document."""
+    for token in _TOKEN.finditer(document):
+        name, mark = token["name"], token["mark"]
+        if opened and not (name or mark == "..."):
+            return None
+        opened = False
+        if depth or not (name or mark):
+            depth += (mark in ("{", "(", "[")) - (mark in ("}", ")", "]"))
+        elif kind:
+            if name and not named:
+                named = name
+                continue
+            if mark not in ("{", "(", "@"):
+                return first
+            found = f"{kind} {named}" if named else kind
+            if kind in _KINDS and (chosen is None or named == chosen):
+                return found
+            first = first or (found if kind in _KINDS else None)
+            kind, named = "", ""
+            depth += mark in ("{", "(")
+        elif name in _KINDS or name == "fragment":
+            kind, named = name, ""
+        elif mark == "{":
+            if first is None and token.start() == len(document) - len(document.lstrip("\ufeff \t\r\n,")):
+                opened = True
+                first = "query"
+            depth = 1
+        elif mark in ("(", "[", "@"):
+            depth += mark != "@"
+        elif first is None:
+            return None
+    return first
+
+
+def _operation(asked: _Asked) -> str | None:
+    """Of one call."""
+    query, chosen = _string(asked.query), _string(asked.operationName)
+    if query is not None:
+        return graphql_of(query, chosen or None)
+    if chosen and memoryview(asked.extensions).nbytes and b"persistedQuery" in bytes(asked.extensions):
+        return f"persisted {chosen}"
+    method = _string(asked.method)
+    if method is not None and (memoryview(asked.jsonrpc).nbytes or (memoryview(asked.id).nbytes and memoryview(asked.params).nbytes)):
+        return method
+    return None
+
+
+def _string(raw: msgspec.Raw) -> str | None:
+    if bytes(memoryview(raw)[:1]) != b'"':
+        return None
+    return _text(raw)
+
+
+class Operations:
+    """One body's."""
+
+    __slots__ = ("_account", "_held", "_kept", "_most", "_plain")
+
+    def __init__(self, account: Account, most: int, *, plain: bool) -> None:
+        """most: bytes that are kept; plain: it is a GraphQL document, not JSON."""
+        self._account = account
+        self._most = most
+        self._plain = plain
+        self._kept: bytearray | None = bytearray()
+        """None where it is too large."""
+        self._held = 0
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the body, content codings undone."""
+        if self._kept is None:
+            return
+        size = len(self._kept) + len(data)
+        more = size + (size >> 3) + _KEPT_BYTES - self._held
+        if size > self._most or not (self._account.is_half_free(more) and self._account.reserve(more)):
+            self.close()
+            return
+        self._held += more
+        self._kept += data
+
+    def finish(self) -> list[str] | None:
+        """The body is over, and whole."""
+        if not self._kept:
+            return None
+        if not self._plain:
+            return operations_of(self._kept)
+        found = graphql_of(self._kept.decode("utf-8", "replace"))
+        return [found[:NAME_CHARS]] if found is not None else None
+
+    def close(self) -> None:
+        """Give all memory back."""
+        self._kept = None
+        self._account.release(self._held)
+        self._held = 0
