@@ -14,6 +14,7 @@ SRV=pcapflow-srv CLI=pcapflow-cli
 cleanup() {
   [ ! -s "$work/shop.pid" ] || kill "$(cat "$work/shop.pid")" 2>/dev/null || true
   [ ! -s "$work/login.pid" ] || kill "$(cat "$work/login.pid")" 2>/dev/null || true
+  [ ! -s "$work/formats.pid" ] || kill "$(cat "$work/formats.pid")" 2>/dev/null || true
   [ ! -s "$work/redis.pid" ] || kill "$(cat "$work/redis.pid")" 2>/dev/null || true
   [ ! -s "$work/nginx.pid" ] || kill "$(cat "$work/nginx.pid")" 2>/dev/null || true
   sleep 0.3
@@ -110,6 +111,12 @@ ip netns exec $SRV python3 "$here/login.py" 8091 "$work/access.log" & echo $! > 
 sleep 0.5
 L=http://10.77.0.1:8091
 record login -- sh -c "cd $work; curl -s -c jar -d 'user=alice&password=correct-horse-battery' $L/login; curl -s --compressed -b jar -H 'Authorization: Bearer tok_9Kd3nQ7xVb2LmZ8sWp4RtY6h' '$L/account?view=full' '$L/whoami?access_token=tok_9Kd3nQ7xVb2LmZ8sWp4RtY6h' $L/photo.png"
+ip netns exec $SRV python3 "$here/formats.py" 8092 "$work/access.log" & echo $! > "$work/formats.pid"
+sleep 0.5
+F=http://10.77.0.1:8092
+printf '{"album": "summer", "tags": ["sea", "sun"]}' > "$work/meta.json"
+head -c 3000 "$work/www/blob.bin" > "$work/sea.jpg"
+record formats -- sh -c "cd $work; J='Content-Type: application/json'; curl -s $F/deployment $F/broken; curl -s -d user=alice --data-urlencode 'payload={\"action\": \"opened\", \"issue\": {\"number\": 17, \"labels\": [\"bug\"]}}' $F/hook; curl -s -F 'meta=@meta.json;type=application/json' -F title=Sea -F 'photo=@sea.jpg;type=image/jpeg' $F/photos; for q in 'query Orders(\$n: Int) { orders(first: \$n) { id total } }' 'mutation Pay { pay(order: 3) { ok } }' '{ viewer { id } }'; do curl -s -H \"\$J\" -d \"{\\\"query\\\": \\\"\$q\\\"}\" $F/graphql; done; curl -s -H \"\$J\" -d '{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"stock.get\", \"params\": [17]}' $F/rpc; curl -s -H \"\$J\" -d '[{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"stock.get\"}, {\"jsonrpc\": \"2.0\", \"id\": 2, \"method\": \"stock.set\"}]' $F/rpc"
 head_of() { python3 "$here/reshape.py" "$@"; }
 # tcpdump with a buffer that is too small for the load: real loss by the capture itself
 record lossy -B 64 -s 0 -- wrk -t1 -c8 -d1s $U/list.json

@@ -244,7 +244,7 @@ class BodyReader:
                 self.drop = text.drop
             self.inner = getattr(text, "inner", None)
         if self._names is not None:
-            self.operations = self._names.finish() if self.drop is None else None
+            self.operations = self._names.finish() if whole and self.drop is None and not self._gapped else None
             self._names.close()
         if self._tap is not None:
             self._tap.close()

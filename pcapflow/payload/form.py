@@ -30,9 +30,11 @@ class Form:
     """One body."""
 
     __slots__ = (
+        "_begin",
         "_fields",
         "_held",
         "_looked_at",
+        "_looks",
         "_name",
         "_opening",
         "_part",
@@ -59,6 +61,9 @@ class Form:
         """Of a long field, whose value passes through."""
         self._size = 0
         """Of its value, decoded."""
+        self._begin: bytes | None = b""
+        """The first bytes of its value, until they tell what it is; None while its name goes on."""
+        self._looks = False
         self._percent = b""
         """The beginning of an escape."""
         self._part: PartReader | None = None
@@ -142,22 +147,37 @@ class Form:
     def _begin_long(self, begun: bytes) -> None:
         """One that is too long to be kept."""
         self._fields += 1
-        name, equals, value = begun.partition(b"=")
-        self._name, self._size, self._percent = name[: 4 * NAME_CHARS], 0, b""
-        if not equals:
-            self._skips = True  # a name without an end
-            return
-        if self._looked_at < self._opening.limits.parts_max:
-            self._looked_at += 1
-            self._part = self._open(unquote_to_bytes(value[: 4 * _BEGINS].replace(b"+", b" ")))
-        self._value(value)
+        self._name, equals, value = begun.partition(b"=")
+        self._name, self._size, self._percent = self._name[: 4 * NAME_CHARS], 0, b""
+        self._begin = b"" if equals else None
+        self._looks = self._looked_at < self._opening.limits.parts_max
+        self._looked_at += 1
+        if equals:
+            self._value(value)
 
     def _value(self, data: bytes) -> None:
-        """The next bytes of its value."""
+        """The next bytes of it."""
+        if self._begin is None:
+            _, equals, data = data.partition(b"=")  # its name goes on
+            if not equals:
+                return
+            self._begin = b""
+        if self._looks:
+            self._begin += data
+            if len(self._begin) < 4 * _BEGINS:
+                return
+            self._look()
+            return
         data = self._percent + data
         at = data.find(b"%", max(0, len(data) - 2))
         data, self._percent = (data[:at], data[at:]) if at >= 0 else (data, b"")
         self._decoded(data)
+
+    def _look(self) -> None:
+        """The first bytes of its value tell what it is."""
+        begin, self._begin, self._looks = self._begin or b"", b"", False
+        self._part = self._open(unquote_to_bytes(begin[: 4 * _BEGINS].replace(b"+", b" ")))
+        self._value(begin)
 
     def _decoded(self, data: bytes) -> None:
         data = unquote_to_bytes(data.replace(b"+", b" "))
@@ -167,12 +187,15 @@ class Form:
 
     def _end_long(self, *, whole: bool = True) -> None:
         """It is over."""
+        if self._name is None:
+            return
+        if self._looks and self._begin is not None:
+            self._look()
         name, self._name = self._name, None
-        if name is not None:
-            percent, self._percent = self._percent, b""
-            self._decoded(percent)
-            part, self._part = self._part, None
-            self._over(name, self._size, part, whole=whole)
+        percent, self._percent = self._percent, b""
+        self._decoded(percent)
+        part, self._part = self._part, None
+        self._over(name, self._size, part, whole=whole)
 
     def _over(self, name: bytes, size: int, part: PartReader | None, *, whole: bool) -> None:
         """A field is."""

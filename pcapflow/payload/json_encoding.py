@@ -34,18 +34,38 @@ BROKEN_BYTE = b"\xff"
 """In no encoding a part of JSON: what stands for bytes that are no text."""
 
 
+class AsUtf8:
+    """Decodes a text of another encoding, a piece at a time; behind a byte that is no text comes nothing more."""
+
+    __slots__ = ("_broken", "_decoder", "_encoding")
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+        self._broken = False
+
+    def decode(self, data: bytes, *, final: bool) -> bytes:
+        """The next bytes, as UTF-8; `BROKEN_BYTE` stands for what is no text."""
+        if self._broken:
+            return b""
+        try:
+            return self._decoder.decode(data, final).encode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as e:
+            self._broken = True
+            good = e.object[: e.start].decode(self._encoding, "surrogatepass")
+            return good.encode("utf-8", "surrogatepass") + BROKEN_BYTE
+
+
 class Encoded:
     """One body, and what reads it."""
 
-    __slots__ = ("_bom", "_broken", "_bytes", "_decoder", "_encoding", "_opening", "_prefix", "_text")
+    __slots__ = ("_bom", "_bytes", "_decoder", "_encoding", "_opening", "_prefix", "_text")
 
     def __init__(self, text: Text) -> None:
         self._text = text
         self._opening: bytes | None = b""
         """The first bytes, until there are enough of them."""
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._broken = False
-        """A byte was no text of the encoding: nothing behind it is read."""
+        self._decoder: AsUtf8 | None = None
         self._encoding, self._bom, self._prefix = "utf-8", False, None
         self._bytes = 0
 
@@ -64,7 +84,7 @@ class Encoded:
                 return
             data = self._open(data)
         if self._decoder is not None:
-            data = self._decoded(data, final=False)
+            data = self._decoder.decode(data, final=False)
         self._text.feed(data)
 
     def gap(self) -> bool:
@@ -75,7 +95,7 @@ class Encoded:
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody | None:
         self._begin(final=whole)
         if self._decoder is not None:
-            rest = self._decoded(b"", final=whole)
+            rest = self._decoder.decode(b"", final=whole)
             if rest:
                 self._text.feed(rest)
         found = self._text.finish(whole=whole, gapped=gapped)
@@ -88,7 +108,7 @@ class Encoded:
         if self._opening is not None:
             data = self._open(self._opening)
             if self._decoder is not None:
-                data = self._decoded(data, final=final)
+                data = self._decoder.decode(data, final=final)
             if data:
                 self._text.feed(data)
 
@@ -105,21 +125,10 @@ class Encoded:
         else:
             self._encoding = next((encoding for pattern, encoding in NULS if pattern.match(data)), "utf-8")
         if self._encoding != "utf-8":
-            self._decoder = codecs.getincrementaldecoder(self._encoding)("surrogatepass")
+            self._decoder = AsUtf8(self._encoding)
             return data
         match = _PREFIX.match(data[:room])
         if match is not None:
             self._prefix = match[1].decode()
             data = data[match.end() :]
         return data
-
-    def _decoded(self, data: bytes, *, final: bool) -> bytes:
-        assert self._decoder is not None
-        if self._broken:
-            return b""
-        try:
-            return self._decoder.decode(data, final).encode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as e:
-            self._broken = True
-            good = e.object[: e.start].decode(self._encoding, "surrogatepass")
-            return good.encode("utf-8", "surrogatepass") + BROKEN_BYTE

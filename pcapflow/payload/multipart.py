@@ -31,6 +31,7 @@ _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNOR
 _PARAMETER = re.compile(r';\s*(name|filename|filename\*)\s*=\s*(?:"((?:[^"\\]|\\.)*+)"|([^;\s]*+))', re.IGNORECASE)
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _BLANK = re.compile(rb"\r?\n\r?\n")
+_BLANK_BYTES = 4
 _NOTHING = re.compile(rb"\r?\n")
 _OUTSIDE, _HEAD, _CONTENT = range(3)
 
@@ -150,7 +151,7 @@ class Multipart:
         self._buffer = b"" if self._closed else data[at:]
         if at:
             self._at_start = data[at - 1 : at] == b"\n"
-        if self._state == _HEAD and len(self._buffer) > self._opening.limits.multipart_head_max_bytes and self.drop is None:
+        if self._state == _HEAD and len(self._buffer) > self._opening.limits.multipart_head_max_bytes + _BLANK_BYTES and self.drop is None:
             most = self._opening.limits.multipart_head_max_bytes
             self.drop = Drop(DropReason.MULTIPART_HEAD_TOO_LARGE, "multipart_head_max_bytes", most, f"of part {self.parts + 1}")
             self._buffer = b""
@@ -175,12 +176,12 @@ class Multipart:
         """A part's head; where its content begins, -1 where more is needed."""
         most = self._opening.limits.multipart_head_max_bytes
         none = _NOTHING.match(data, at)
-        blank = _BLANK.search(data, at, at + most + 4)
+        blank = _BLANK.search(data, at, at + most + _BLANK_BYTES)
         ends, begins = (none.start(), none.end()) if none is not None else (blank.start(), blank.end()) if blank is not None else (-1, -1)
         if data.startswith(self._mark, at):
             ends = begins = at  # a part of nothing at all
         elif ends < 0 or data.find(self._mark, at, ends) >= 0:
-            line = data.find(b"\n" + self._mark, at, ends if ends >= 0 else len(data))
+            line = data.find(b"\n" + self._mark, at, ends if ends >= 0 else at + most)
             if line >= 0:
                 ends, begins = line, line + 1  # a part that is a head alone
         if ends < 0:

@@ -81,8 +81,8 @@ def graphql_of(document: str, chosen: str | None = None) -> str | None:
         if depth or not (name or mark):
             depth += (mark in ("{", "(", "[")) - (mark in ("}", ")", "]"))
         elif kind:
-            if name and not named:
-                named = name
+            if name and (not named or kind == "fragment"):
+                named = named or name
                 continue
             if mark not in ("{", "(", "@"):
                 return first
@@ -122,7 +122,10 @@ def _operation(asked: _Asked) -> str | None:
 def _string(raw: msgspec.Raw) -> str | None:
     if bytes(memoryview(raw)[:1]) != b'"':
         return None
-    return _text(raw)
+    try:
+        return _text(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # a raw value is looked at no further than its end
 
 
 class Operations:

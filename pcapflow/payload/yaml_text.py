@@ -7,7 +7,6 @@ that may be JSON, the beginning of a line behind a hole, and what the parser kee
 
 from __future__ import annotations
 
-import codecs
 import re
 
 import msgspec
@@ -16,7 +15,7 @@ from pcapflow.budget import Account
 from pcapflow.contents import JsonBody, YamlBody
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.payload.json_encoding import BROKEN_BYTE, MARKS, NULS
+from pcapflow.payload.json_encoding import MARKS, NULS, AsUtf8
 from pcapflow.payload.json_formats import open_text, seems_json
 from pcapflow.payload.json_texts import Text
 from pcapflow.payload.tap import Tap
@@ -57,7 +56,7 @@ class YamlText:
         self._bytes = 0
         self._begin: bytes | None = b""
         """The first bytes, until they tell what it is."""
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._decoder: AsUtf8 | None = None
         """Where it is not UTF-8."""
         self._kept: bytearray | None = None
         """All of it, while it may be JSON."""
@@ -134,7 +133,7 @@ class YamlText:
             encoding = next((name for pattern, name in NULS if pattern.match(begin)), "utf-8")
         if encoding != "utf-8":
             self._found.encoding = encoding
-            self._decoder = codecs.getincrementaldecoder(encoding)()
+            self._decoder = AsUtf8(encoding)
         elif seems_json(begin):
             self._kept = bytearray()
             self._keep(begin)
@@ -171,10 +170,7 @@ class YamlText:
     def _utf8(self, data: bytes, *, final: bool = False) -> bytes:
         if self._decoder is None:
             return data
-        try:
-            return self._decoder.decode(data, final).encode()
-        except UnicodeError:
-            return BROKEN_BYTE  # at which libyaml ends
+        return self._decoder.decode(data, final=final)
 
     # --- YAML
 

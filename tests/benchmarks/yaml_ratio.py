@@ -82,7 +82,9 @@ def main() -> None:
         ratios.append(theirs / ours)
         speeds.append(len(data) / ours / 1e6)
     ratio = statistics.median(ratios)
-    print(f"{statistics.median(speeds):.1f} MB/s, {ratio:.2f} times as fast as CParser alone; {grown / (1 << 20):.1f} MiB above the start for {options.megabytes} MB")
+    print(
+        f"{statistics.median(speeds):.1f} MB/s, {ratio:.2f} times as fast as CParser alone; {grown / (1 << 20):.1f} MiB above the start for {options.megabytes} MB"
+    )
     sys.exit(int(ratio < RATIO or grown > MEMORY))
 
 

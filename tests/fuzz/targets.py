@@ -1,8 +1,8 @@
-"""What is fuzzed, without the fuzzer: four functions that take any bytes and fail only for a defect, and seeds for each.
+"""What is fuzzed, without the fuzzer: five functions that take any bytes and fail only for a defect, and seeds for each.
 
 decode: packets of any link type; both paths agree and no payload lies outside its packet. reassembly: segments of two connections;
 walking, the column path and small blocks give the same, and the account balances. pipeline: a whole capture file; every run ends with a
-balanced report and each account at zero, in one cut as in another. capture: a file of any format; the same packets in any block.
+balanced report and each account at zero, in one cut as in another. payload: a body of any type; the same in any cut. capture: a file of any format; the same packets in any block.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pcapflow import pipeline
+from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
@@ -31,6 +32,7 @@ from tests.capture.containers import COMPRESSIONS, FORMATS
 from tests.conftest import Ran, check
 from tests.craft import ACK, FIN, RST, SYN, Talk, ethernet, ipv4_packet, merge, pcap, request, response, tcp_header
 from tests.decode.test_paths_agree import agree, blocks
+from tests.payload.bodies import in_pieces, read
 from tests.reassembly.recorder import reassemble
 from tests.reassembly.test_against_model import TIGHT, as_tuple, traffic
 
@@ -141,6 +143,45 @@ def capture(data: bytes) -> None:
         assert found[0] == found[1]
 
 
+_TYPES = (
+    "application/yaml", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "application/graphql", "application/json", "application/x-ndjson",
+    "application/json-seq", "text/event-stream", "application/connect+json",
+)  # fmt: skip
+_SMALL_BODIES = replace(
+    SMALL, yaml_scalar_max_bytes=8 * KIB, yaml_max_depth=8, multipart_head_max_bytes=64, parts_max=4, operation_max_bytes=256
+)
+
+
+def payload(data: bytes) -> None:
+    """Byte 0: the type, and whether a byte is missing in the middle; byte 1: the size of the pieces. Then the body."""
+    if len(data) < 3:
+        return
+    kind, size, body = _TYPES[data[0] % len(_TYPES)], data[1] % 64 + 1, data[2:]
+    middle = len(body) // 2
+    halves = [body[:middle], body[middle:]] if data[0] >= 128 else [body]
+    found = []
+    for n in (len(body), size):
+        pieces: list[bytes | None] = []
+        for half in halves:
+            pieces += [None] * bool(pieces) + in_pieces(half, n)
+        reader = read(pieces, kind, _SMALL_BODIES, whole=len(halves) == 1, looking=Looking(shapes=True, duplicate_keys=True), asks=True)
+        found.append((reader.found, reader.drop, reader.decoded_bytes, reader.operations))
+    assert found[0] == found[1]
+
+
+_BODIES = (
+    b"a: &x [1, {b: 'c'}]\n---\n- *x\n- |\n  text\n",
+    b"a=1&p=%7B%22x%22%3A+1%7D&&c",
+    b'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\n{"a": 1}\r\n--b\r\nContent-Type: application/yaml\r\n\r\nk: v\r\n--b--',
+    b'query Q($a: [I!] = "}") { a(b: """x""") }',
+    b'{"query": "{ a }", "jsonrpc": "2.0", "method": "m"}',
+    b'{"a": 1}\n[2]\n',
+    b'\x1e{"a": 1}\n\x1e[]',
+    b'data: {"a": 1}\n\ndata: [DONE]\n\n',
+    b"\0\0\0\0\2{}",
+)
+
+
 def seeds(name: str) -> list[bytes]:
     """Inputs to begin with."""
     talk = Talk().open().send(0, request()).send(1, response(b'{"a":[1,2,{"b":"c"}]}'), size=20).close()
@@ -152,6 +193,8 @@ def seeds(name: str) -> list[bytes]:
         .send(1, response(b"{}"))
         .acknowledge(0)
     )
+    if name == "payload":
+        return [bytes([which, size]) + body for i, body in enumerate(_BODIES) for which, size in ((i, 6), (135 + i, 0))]
     if name == "capture":
         frames = talk.frames[:6]
         return [*(write(frames) for write in FORMATS.values()), *(squeeze(pcap(frames)) for squeeze in COMPRESSIONS.values())]
@@ -167,4 +210,10 @@ def seeds(name: str) -> list[bytes]:
     return [bytes([b, *([0, 10, 9, 255, 1] * 6), *([5, 20, 9, 40, 2] * 4), 1, 40, 1, 50, 32]) for b in (0, 1, 129, 5, 7)]
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"decode": decode, "reassembly": reassembly, "pipeline": whole, "capture": capture}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "decode": decode,
+    "reassembly": reassembly,
+    "pipeline": whole,
+    "capture": capture,
+    "payload": payload,
+}
