@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b\x08"
 """What a gzip member begins with (RFC 1952 section 2.3.1): no text of JSON does."""
-READER_BYTES = 1680
+READER_BYTES = 1640
 """What a reader takes with the first bytes that it keeps, beside its parser."""
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from pcapflow.counting import add_json, add_payloads
 from pcapflow.findings import adding
 from pcapflow.findings.network import NetworkCounts
 from pcapflow.reassembly.sizing import Needs
 from pcapflow.reassembly.skews import Skews
-from pcapflow.summary import Drops, HttpSummary, JsonSummary, Tcp
+from pcapflow.summary import Drops, HttpSummary, JsonSummary, PayloadSummary, Tcp
 
 THE_WHOLE_RUNS = {"segments", "syn", "fin", "rst", "clock_skew", "backend", "by_method", "by_status", "codings_missing"}
 """Of the first shard alone, or made at the end."""
@@ -31,9 +32,19 @@ def filled(kind: type[Any], n: int) -> Any:
     return made
 
 
+def _add_payload(total: PayloadSummary, other: PayloadSummary) -> None:
+    add_payloads({"yaml": total}, {"yaml": other})
+
+
 @pytest.mark.parametrize(
     ("kind", "add"),
-    [(Tcp, adding.add_tcp), (HttpSummary, adding.add_http), (JsonSummary, adding.add_json), (Drops, adding.add_drops)],
+    [
+        (Tcp, adding.add_tcp),
+        (HttpSummary, adding.add_http),
+        (JsonSummary, add_json),
+        (PayloadSummary, _add_payload),
+        (Drops, adding.add_drops),
+    ],
 )
 def test_no_counter_is_left_out(kind: type[Any], add: Any) -> None:
     total, other = filled(kind, 3), filled(kind, 4)

@@ -87,18 +87,13 @@ class Folder:
         ]
 
 
-def without_others(value: Any) -> Any:
-    """A row in which a payload has the fields of its own format alone: a column has those of all."""
+def without_others(value: Any, *, within: bool = False) -> Any:
+    """A row in which a payload has the fields of its own format alone: a column has those of all. within: it is a part of one."""
     if isinstance(value, list):
-        return [without_others(one) for one in value]
+        return [without_others(one, within=within) for one in value]
     if not isinstance(value, dict):
         return value
-    return {
-        key: {name: without_others(one) for name, one in inner.items() if one is not None}
-        if key == "payload" and inner is not None
-        else without_others(inner)
-        for key, inner in value.items()
-    }
+    return {key: without_others(one, within=within or key == "payload") for key, one in value.items() if one is not None or not within}
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
