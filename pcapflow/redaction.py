@@ -11,13 +11,18 @@ import re
 from pcapflow.header_options import Headers
 
 _FIELD = re.compile(
-    r"authorization|cookie2?$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|token|secret|passw|credential|session|jwt|signature$|^x-auth$|subscription[-_]?key",
+    r"authorization|cookie2?$|[a-z0-9][-_]key$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|subscription[-_]?key|token|secret|passw|pass(?:phrase|code)|(?:^|[-_])pass$|(?:^|[-_])pwd$|(?:^|[-_])otp$"
+    r"|credential|session|jwt|signature$|^x-auth$|bearer|[cx]srf|assertion|^dpop$|-oidc-",
     re.IGNORECASE,
 )
-_NOT = re.compile(r"access-control-|sec-websocket-|www-|proxy-authenticate", re.IGNORECASE)
+_NOT = re.compile(
+    r"access-control-|sec-websocket-|www-|proxy-authenticate|(?:idempotency|surrogate|cache|partition|primary|foreign|public|routing|sort|row|map)[-_]key$",
+    re.IGNORECASE,
+)
 """Names that have one of those words and are none."""
 _PARAMETER = re.compile(
-    r"token|secret|passw|^pwd$|api[-_]?key|access[-_]?key|private[-_]?key|^key$|signature|^sig$|credential|session|^sid$|^jwt$|(?:^|[-_])o?auth(?:$|[-_])|authorization|assertion",
+    r"token|secret|passw|pass(?:phrase|code)|(?:^|[-_.\[])(?:pass|pwd|pw|pin|otp)(?:$|[-_.\]])|(?:api|app|access|private|subscription)[-_]?key|^key$|signature|^sig$|credential|session|sessid|^sid$|^jwt$|(?:^|[-_])o?auth(?:$|[-_])"
+    r"|authorization|assertion|bearer|[cx]srf|^code$|code_verifier|^ticket$|saml(?:request|response)",
     re.IGNORECASE,
 )
 _PART = re.compile(r"([?&;#])([^=&;#?]{1,128})=([^&;#]*)")
@@ -58,6 +63,15 @@ def is_secret_parameter(name: str) -> bool:
 
         name = unquote(name)
     return _PARAMETER.search(name) is not None
+
+
+_LABELS = frozenset(("key", "code", "pin", "signature", "ticket"))
+"""What parts of queries are secrets by, and keys of JSON often are not."""
+
+
+def is_secret_key(name: str) -> bool:
+    """Whether a member of JSON with that key does."""
+    return is_secret_field(name) or (name.lower() not in _LABELS and is_secret_parameter(name) and not _NOT.match(name))
 
 
 def value_shown(name: str, value: str) -> str:

@@ -7,13 +7,16 @@ name is missing. `Finder` gives the places of values that are known, of LEAST by
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
-from urllib.parse import quote, unquote_to_bytes
+from html import escape
+from json import dumps, loads
+from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 import numpy as np
 
-from pcapflow.redaction import is_secret_field, is_secret_parameter
+from pcapflow.redaction import is_secret_field, is_secret_key, is_secret_parameter
 
 LEAST = 8
 """Bytes of a value that is looked for elsewhere: shorter ones stand in other words."""
@@ -25,28 +28,47 @@ _SPAN = 64 << 10
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 """Of a field (RFC 9110 section 5.6.2)."""
 _FIELD = re.compile(rb"^(%s{1,128})[ \t]*+:[ \t]*+((?:[^\r\n]|\r?\n[ \t])++)" % _NAME, re.MULTILINE)
-_PARAMETER = re.compile(rb"(?:^|[?&;#])([^=&;#?\s\"'<>]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
-_USER = re.compile(rb"://([^/?#\s\"'<>\\]{1,1024})@")
+_PARAMETER = re.compile(rb"(^|[?&;#\"']|\\u0026)([^=&;#?\s\"'<>\\]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
+_FORM_FIELD = re.compile(rb"(?:^|&)([^=&\r\n]{1,256})=([^&]++)")
+"""Of a form, whatever is in its values."""
+_USER = re.compile(rb":(?://|\\/\\/)([^/?#\s\"'<>\\]{1,1024})@")
 _RUN = re.compile(rb"[A-Za-z0-9_.-]{20,}+")
-_JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+")
-"""A JSON Web Token (RFC 7519)."""
+_JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{8,}+\.(?:[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+|\.)(?:\.?[A-Za-z0-9_-]++){0,3}+")
+"""A JSON Web Token, signed or encrypted (RFC 7519, 7515, 7516)."""
 _JWT_CUT = re.compile(rb"eyJ[A-Za-z0-9_.-]*+\Z")
 _TOKEN = re.compile(
     rb"gh[pousr]_[A-Za-z0-9]{30,}+|github_pat_[A-Za-z0-9_]{30,}+|glpat-[A-Za-z0-9_-]{20,}+|xox[abprs]-[A-Za-z0-9-]{10,}+"
-    rb"|sk_(?:live|test)_[A-Za-z0-9]{16,}+|sk-[A-Za-z0-9_-]{20,}+|AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}"
+    rb"|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}+|whsec_[A-Za-z0-9]{16,}+|sk-[A-Za-z0-9_-]{20,}+|A[KS]IA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}+"
+    rb"|xapp-[A-Za-z0-9-]{10,}+|npm_[A-Za-z0-9]{30,}+|SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+|bearer\.authorization\.k8s\.io\.[A-Za-z0-9_-]{8,}+"
 )
-"""What GitHub, GitLab, Slack, Stripe, OpenAI, Amazon and Google hand out."""
-_PART = re.compile(rb'name="([^"\r\n]{1,128})"[^\r\n]{0,256}\r\n(?:[^\r\n]{1,256}\r\n){0,4}\r\n([^\r\n]+)', re.IGNORECASE)
+"""What GitHub, GitLab, Slack, Stripe, OpenAI, Amazon, Google, npm, SendGrid and Kubernetes hand out."""
+_PEM = re.compile(rb"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----([^-]++)")
+_PART = re.compile(
+    rb'[; \t]name="?([^";\r\n]{1,128})"?[^\r\n]{0,256}\r?\n(?:[^\r\n]{1,256}\r?\n){0,4}\r?\n((?:[^\r\n]|\r?\n(?!--)|\r(?!\n))++)',
+    re.IGNORECASE,
+)
 """Of a form in parts (RFC 7578)."""
 _MEMBER = re.compile(rb'"((?:[^"\\]|\\.){1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)', re.DOTALL)
 """Of a JSON object, with a string."""
+_INNER_MEMBER = re.compile(rb'(\\+)"([^"\\]{1,128})\1"[ \t]{0,8}:[ \t]{0,8}\1"(?=((?:[^"\\]|(?!\1")\\++"?){1,4096}+))')
+"""The same in JSON that is a string of JSON: the quotes have backslashes, and as many end the value, in which further ones may be."""
+_BRACKET_MEMBER = re.compile(rb'"((?:[^"\\]|\\.){1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}([\[{])', re.DOTALL)
+_BRACKETED = re.compile(rb'[\[{]|[\]}]|"((?:[^"\\]|\\.)*+)(?:"(?![ \t\r\n]{0,8}:)|\Z)|"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _ESCAPE = re.compile(r"\\u00([0-9a-fA-F]{2})")
-_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9._~+/-]{0,31}[ \t]+(?=[^ \t])")
+_SCHEME = re.compile(
+    rb"(?:basic|bearer|digest|negotiate|ntlm|kerberos|token|apikey|api-key|key|jwt|hawk|oauth|mutual|hoba|vapid|mac|scram-sha-(?:1|256)|aws4-[a-z0-9-]{1,24}|aws|sharedkey(?:lite)?|googlelogin|dpop|gnap|concealed"
+    rb"|privatetoken|acs[0-9]?-[a-z0-9-]{1,24}|tc3-[a-z0-9-]{1,24}|client-cert|x-[a-z-]{1,20})[ \t]+(?=[^ \t])",
+    re.IGNORECASE,
+)
+"""Schemes of credentials: of an unknown one the name counts as secret."""
+_JOINED = re.compile(rb",[ \t]*+[^=;,\s]{1,64}=([^;,]++)")
+"""A further cookie in a field that a proxy joined."""
 _LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^a-z]*+[a-z])(?=[^A-Z]*+[A-Z])[A-Za-z0-9._~+/%-]{20,}=*")
 _BLANK = b" \t\r\n"
-_PLAIN_LINE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+(?:\r?\n[ \t][\t\x20-\x7e\x80-\xff]*+)*+\r?\n")
-_START = re.compile(rb"HTTP/[0-9]|[A-Z]{3,20} [^ ]+ HTTP/[0-9]|[0-9A-Fa-f]{0,16}(?:;|\r?\n)")
-"""A start line, or one of a chunk: no secret."""
+_START = re.compile(rb"HTTP/[0-9]|[A-Z]{3,20} [^ ]+ HTTP/[0-9]|\r?\n")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
+_SHORT_CHUNK_LINE = 6
+"""Digits of a chunk's size, where the chunk's end is not at hand to prove it."""
 _ORDINARY = frozenset(
     b"accept accept-charset accept-encoding accept-language accept-ranges age allow cache-control connection content-disposition content-encoding content-language content-length"
     b" content-location content-range content-security-policy content-type date etag expect expires host if-match if-modified-since if-none-match if-range keep-alive"
@@ -54,12 +76,17 @@ _ORDINARY = frozenset(
 )
 """Fields that a line may begin with whose beginning may be missing."""
 
-FIELD, STRING, WORD, OPEN = 0, 1, 2, 3
-"""How a secret ends: with its line and those folded into it, with a quote, with its word. OPEN is none: a field with secrets in it that goes on, perhaps."""
+FIELD, STRING, WORD, VALUE, PART, LOST, OPEN = range(7)
+"""How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins. OPEN is none: a field with secrets in it that goes on, perhaps."""
 GOES_ON = (
     re.compile(rb"(?:[^\r\n]|\r?\n[ \t])*+"),
     re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL),
     re.compile(rb"[^&;,#\s\"'<>\\]*+"),
+    re.compile(rb"[^&]*+"),
+    re.compile(rb"(?:[^\r\n]|\r?\n(?!--)|\r(?!\n))*+"),
+    re.compile(
+        rb"(?:[\t\x20-\x7e\x80-\xff](?<![HGPDO])|(?!HTTP/1\.[01] [1-5]|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) [^ \r\n]{1,2048} HTTP/1\.)[HGPDO]|\r?\n[ \t])*+"
+    ),
 )
 """What is still of it, by that."""
 
@@ -67,31 +94,66 @@ Place = tuple[int, int, int]
 """Of a secret: from, up to, and how it ends."""
 
 
-def secrets_in(text: bytes) -> Iterator[Place]:
-    """The places of secrets in some bytes, in no order; they may overlap."""
+def secrets_in(text: bytes, *, form: bool = False) -> Iterator[Place]:
+    """The places of secrets in some bytes, in no order; they may overlap. form: they are of a form, whose fields end with `&` alone."""
     for field in _FIELD.finditer(text):
         if is_secret_field(str(field[1], "latin-1")):
             yield from _of_field(field[1].lower(), text, *field.span(2))
             if reaches_end(text, (*field.span(2), FIELD)):
                 yield *field.span(2), OPEN
     for part in _PARAMETER.finditer(text):
-        if is_secret_parameter(str(part[1], "latin-1")) or _LIKE_A_TOKEN.fullmatch(part[2]):
-            yield *part.span(2), WORD
-    for member in _MEMBER.finditer(text):
-        if is_secret_field(_plain(member[1])):
-            yield *member.span(2), STRING
+        if is_secret_parameter(str(part[2], "latin-1")) or (part[1] not in (b'"', b"'") and _is_token(part[3])):
+            yield *part.span(3), WORD
+    if form:
+        for part in _FORM_FIELD.finditer(text):
+            if is_secret_parameter(str(part[1], "latin-1")) or _holds_secret(part[2]):
+                yield *part.span(2), VALUE
     for part in _PART.finditer(text):
         if is_secret_parameter(str(part[1], "latin-1")):
-            yield *part.span(2), FIELD
+            yield *part.span(2), PART
     for run in _RUN.finditer(text):
         at = text.find(b"eyJ", *run.span())
         if at >= 0:
             token = _JWT.match(text, at) or _JWT_CUT.match(text, at)
             if token is not None:
                 yield *token.span(), WORD
-    for pattern, group in ((_USER, 1), (_TOKEN, 0)):
+    for pattern, group in ((_USER, 1), (_TOKEN, 0), (_PEM, 1)):
         for match in pattern.finditer(text):
             yield *match.span(group), WORD
+    yield from _members(text)
+
+
+def _is_token(value: bytes) -> bool:
+    """Whether a value looks like a token; one with escapes is looked at without them."""
+    return _LIKE_A_TOKEN.fullmatch(unquote_to_bytes(value) if b"%" in value else value) is not None
+
+
+def _holds_secret(value: bytes) -> bool:
+    """Whether a field of a form has something in it, such as JSON, that has a secret."""
+    return b"%" in value and any(_members(unquote_to_bytes(value)))
+
+
+def _members(text: bytes) -> Iterator[Place]:
+    """Values of JSON whose key says that they are secrets: strings, those in JSON within a string, and those in arrays and objects, as far as these are at hand."""
+    for member in _MEMBER.finditer(text):
+        if is_secret_key(_plain(member[1])) or (member[1] == b"key" and _is_token(member[2])):
+            yield *member.span(2), STRING
+    if b'\\"' in text:
+        for member in _INNER_MEMBER.finditer(text):
+            if is_secret_key(str(member[2], "latin-1")):
+                yield *member.span(3), WORD
+    at = 0
+    while (opened := _BRACKET_MEMBER.search(text, at)) is not None:
+        at = opened.end()
+        if is_secret_key(_plain(opened[1])):
+            depth = 0
+            for token in _BRACKETED.finditer(text, opened.start(2)):
+                depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
+                if token[1]:
+                    yield *token.span(1), STRING
+                at = token.end()
+                if not depth:
+                    break
 
 
 def _plain(key: bytes) -> str:
@@ -111,15 +173,22 @@ def _ends_in(text: bytes, end: int) -> bool:
 
 
 def behind_loss(text: bytes) -> int:
-    """Bytes at the beginning of some that may be the rest of a secret whose name is missing: the line, unless it shows that it is none; else the word."""
-    if _START.match(text):
+    """Bytes at the beginning of some that may be the rest of a secret whose name is missing: the line, unless it shows that it is none."""
+    if _START.match(text) or _is_chunk_line(text):
         return 0
-    line = _PLAIN_LINE.match(text)
+    line = GOES_ON[LOST].match(text)
+    end = line.end() if line is not None else 0
+    name, colon, _ = text[:end].partition(b":")
+    return 0 if colon and text[end : end + 1] in (b"\r", b"\n") and name.strip().lower() in _ORDINARY else end
+
+
+def _is_chunk_line(text: bytes) -> bool:
+    """Whether a chunk begins: one that ends where it says, or that goes on behind what is at hand."""
+    line = _CHUNK.match(text)
     if line is None:
-        word = GOES_ON[WORD].match(text)
-        return word.end() if word is not None else 0
-    name = text[: line.end()].partition(b":")[0].strip().lower()
-    return 0 if name in _ORDINARY else len(text[: line.end()].rstrip(b"\r\n"))
+        return False
+    end = line.end() + int(line[1], 16)
+    return text[end : end + 2] == b"\r\n" if end + 2 <= len(text) else len(line[1]) <= _SHORT_CHUNK_LINE
 
 
 def _of_field(name: bytes, text: bytes, begin: int, end: int) -> Iterator[Place]:
@@ -131,6 +200,8 @@ def _of_field(name: bytes, text: bytes, begin: int, end: int) -> Iterator[Place]
             equals = text.find(b"=", begin, stop)
             yield begin if equals < 0 else equals + 1, stop, FIELD
             if name.startswith(b"set-"):
+                for further in _JOINED.finditer(text, stop, end):
+                    yield *further.span(1), FIELD
                 return  # what follows are attributes
             begin = stop + 1
             while begin < end and text[begin] == 0x20:
@@ -143,13 +214,51 @@ def _of_field(name: bytes, text: bytes, begin: int, end: int) -> Iterator[Place]
 
 
 def variants(value: bytes) -> set[bytes]:
-    """A value as it may stand elsewhere too: in a URL, in a string of JSON, decoded."""
+    """A value as it may stand elsewhere too: in a URL, in a form, in a string of JSON or HTML, decoded; user and password of credentials."""
     value = value.strip(_BLANK + b'"')
-    plain = unquote_to_bytes(value)
-    encoded = [quote(plain).encode(), quote(plain, safe="").encode()]
-    found = {value, plain, *encoded, *(_HEX.sub(lambda code: code[0].lower(), one) for one in encoded)}
-    found |= {one.replace(b"/", rb"\/") for one in (value, plain)}
+    if value.lower() in _WORDS:
+        return set()
+    plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
+    if b"\\" in value:
+        plains.add(_unescaped(value))
+    found = set(plains) | _user_and_password(value)
+    for plain in plains:
+        if plain.isalnum() and plain.isascii():
+            continue
+        encoded = [quote(plain, safe=safe).encode() for safe in ("/", "", "!'()*")] + [quote_plus(plain).encode()]
+        found.update(encoded, [_HEX.sub(lambda code: code[0].lower(), one) for one in encoded], [quote(encoded[1]).encode()])
+        text = plain.decode("utf-8", "surrogateescape")
+        for escaped in (dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]):
+            json = escaped.encode("utf-8", "surrogateescape")
+            found.update((json, json.replace(b"/", rb"\/"), _FOR_SCRIPTS.sub(lambda one: b"\\u%04x" % one[0][0], json)))
+        found.add(escape(text).encode("utf-8", "surrogateescape"))
     return {one for one in found if len(one) >= LEAST}
+
+
+_FOR_SCRIPTS = re.compile(b"[&<>']")
+_WORDS = frozenset(
+    b"http/1.0 http/1.1 http/2.0 websocket keep-alive application/json application/x-www-form-urlencoded multipart/form-data text/html text/plain content-length content-type user-agent"
+    b" password passwords username undefined required optional disabled authorization access_token refresh_token transfer-encoding identity anonymous".split()
+)
+"""Values that are no secrets, for they stand in every capture."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{8,}={0,2}")
+
+
+def _unescaped(value: bytes) -> bytes:
+    """A string of JSON without its escapes."""
+    try:
+        return str(loads(b'"' + value + b'"')).encode("utf-8", "surrogatepass")
+    except ValueError:
+        return value
+
+
+def _user_and_password(value: bytes) -> set[bytes]:
+    """What `user:password` in base64 is, and the password alone (RFC 7617)."""
+    if not _BASE64.fullmatch(value) or len(value) % 4 or len(value) > LONG:
+        return set()
+    plain = b64decode(value)
+    user, colon, password = plain.partition(b":")
+    return {plain, password} if colon and user.isascii() and plain.decode("utf-8", "replace").isprintable() else set()
 
 
 _HEX = re.compile(rb"%[0-9A-F]{2}")

@@ -34,6 +34,7 @@ class _Body:
         self.first = 0
         """Bytes of those that the piece brought which made them whole."""
         self.coded = bool(head.codings)
+        self.form = head.form == "form" or head.content_type is None
         self.secret = False
         """A coded one holds a secret, or nobody knows."""
         self.overwritten = False
@@ -103,7 +104,7 @@ class _Listening:
 
     def __init__(self, body: _Body) -> None:
         self._body = body
-        self._scanner = Scanner(body.masking)
+        self._scanner = Scanner(body.masking, form=body.form)
         self._places = places_of(body.masking.paths)
 
     def feed(self, data: bytes) -> None:

@@ -17,11 +17,11 @@ from pcapflow.ranges import united
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import Endpoint
-from pcapflow.secret_bytes import FIELD, GOES_ON, LONG, OPEN, Finder, Place, behind_loss, reaches_end, secrets_in, variants
+from pcapflow.secret_bytes import GOES_ON, LONG, LOST, OPEN, Finder, Place, behind_loss, reaches_end, secrets_in, variants
 from pcapflow.secret_bytes import STRING as STRING_END
 from pcapflow.streams.conversation import Consumer, Conversation, Events
 from pcapflow.streams.events import StreamData, StreamGap
-from pcapflow.unread import UnreadReason
+from pcapflow.unread import Unread, UnreadReason
 
 AT_ONCE = 16 << 10
 _TAIL = 8 << 10
@@ -39,6 +39,9 @@ _LOST = frozenset(
     (UnreadReason.BEHIND_LOSS.value, UnreadReason.MALFORMED.value, UnreadReason.LIMIT_REACHED.value, UnreadReason.BEFORE_PROTOCOL.value)
 )
 _UNREAD = frozenset((UnreadReason.ENCRYPTED.value, UnreadReason.UNKNOWN_PROTOCOL.value, UnreadReason.NOT_SUPPORTED.value))
+
+_CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
+"""Bytes that no text has."""
 
 Range = tuple[int, int, int]
 """Of a stream: from, up to, and what it is (`json_values`)."""
@@ -62,16 +65,17 @@ class Stream:
 class Scanner:
     """One run of bytes, in pieces. It looks at them in stretches that begin and end at the same bytes however they come."""
 
-    __slots__ = ("_base", "_buffer", "_ends", "_lost", "_masking")
+    __slots__ = ("_base", "_buffer", "_ends", "_form", "_lost", "_masking")
 
-    def __init__(self, masking: Masking, *, lost: bool = False) -> None:
-        """lost: what came before is missing."""
+    def __init__(self, masking: Masking, *, lost: bool = False, form: bool = False) -> None:
+        """lost: what came before is missing; form: it is a form."""
         self._masking = masking
         self._buffer = bytearray()
         self._base = 0
         self._ends: set[tuple[int, int]] = set()
         """Of secrets that go on behind what was looked at: where they begin in what is kept, and how they end (`secret_bytes`)."""
         self._lost = lost
+        self._form = form
 
     @property
     def base(self) -> int:
@@ -101,7 +105,7 @@ class Scanner:
     def _look(self, *, final: bool, cut: bool = False) -> list[tuple[int, int]]:
         text, base = bytes(self._buffer), self._base
         done = len(text) if final else len(text) - _TAIL
-        found = list(self._masking.secrets(text, done, final=final, cut=cut))
+        found = list(self._masking.secrets(text, done, final=final, cut=cut, form=self._form))
         for begin, kind in self._ends:
             rest = GOES_ON[kind].match(text, begin)
             end = rest.end() if rest is not None else begin
@@ -110,8 +114,9 @@ class Scanner:
                 self._masking.learn(text[begin:end])
         if self._lost and text:
             rest_of = behind_loss(text)
-            self._masking.learn(text[:rest_of])
-            found.append((0, rest_of, FIELD))
+            if rest_of <= LONG and text[rest_of : rest_of + 1] in (b"\r", b"\n"):
+                self._masking.learn(text[:rest_of])  # a field's; what is of a longer line is masked, and may be anything
+            found.append((0, rest_of, LOST))
             self._lost = False
         going_on = [place for place in found if place[2] == OPEN or reaches_end(text, place)] if text else []
         if not final:
@@ -146,17 +151,21 @@ class Masking:
         """Values were found for which there was no room: nothing of this run is sure."""
         self._owed = 0
         """Bytes that are kept though they were refused: the run comes to nothing."""
+        self._binary: dict[int, list[int]] = {}
+        """Up to where each direction of connections under way has bytes that are no text."""
         self._conversations: dict[int, Conversation] = {}
         """Those under way."""
 
     # --- what is found
 
-    def secrets(self, text: bytes, done: int | None = None, *, final: bool = True, cut: bool = False) -> Iterator[Place]:
+    def secrets(
+        self, text: bytes, done: int | None = None, *, final: bool = True, cut: bool = False, form: bool = False
+    ) -> Iterator[Place]:
         """The places of secrets in some bytes. done: those that are not looked at again; a secret that begins behind them and may go on is learnt when it is whole. cut: what follows is
-        missing.
+        missing; form: it is of a form.
         """
         done = len(text) if done is None else done
-        for place in secrets_in(text):
+        for place in secrets_in(text, form=form):
             begin, end, kind = place
             if end > begin:
                 if kind != OPEN and (final or begin < done or not reaches_end(text, place)):
@@ -231,10 +240,13 @@ class Masking:
 
     def gone(self, connection: Connection) -> None:
         """See `Picking`."""
-        if self.paths:
-            for direction, reading in enumerate(connection.readings):
-                if reading.beyond or any(one.reason in _LOST for one in reading.unread or ()):
-                    self.overwrite(connection.number, direction)  # nobody knows which values these are
+        for direction, reading in enumerate(connection.readings):
+            lost = [one for one in reading.unread or () if one.reason in _LOST]
+            if self.paths and (reading.beyond or lost):
+                self.overwrite(connection.number, direction)  # nobody knows which values these are
+            elif reading.beyond or lost:
+                self._overwrite_coded(connection, direction, lost)
+        self._binary.pop(connection.number, None)
         self._conversations.pop(connection.number, None)
         self.unread += any(one.reason in _UNREAD for reading in connection.readings for one in reading.unread or ())
         stream = self.streams.get(connection.number)
@@ -242,6 +254,23 @@ class Masking:
             stream.bases = [one.base for one in connection.streams]
             stream.lengths = [one.next for one in connection.streams]
             stream.ends = connection.endpoints
+
+    def binary(self, connection: int, direction: int, end: int) -> None:
+        """Bytes that are no text end there."""
+        self._binary.setdefault(connection, [0, 0])[direction] = end
+
+    def _overwrite_coded(self, connection: Connection, direction: int, lost: list[Unread]) -> None:
+        """What could not be read behind a loss may be coded, where it is no text: from the first of it on, up to where bytes are read again if that is known."""
+        end = self._binary.get(connection.number, (0, 0))[direction]
+        begins = [one.stream_offset or 0 for one in lost]
+        begin = min(begins, default=0)
+        if end <= begin:
+            return
+        stream = connection.streams[direction]
+        if len(lost) == 1 and not connection.readings[direction].beyond and stream.gaps <= 1:
+            end = min(end, begin + lost[0].bytes)
+        self.coded += 1
+        self.add(connection.number, direction, begin, end)
 
     def half_open(self, ends: Ends, syn: Syn, packet: int, ts: int) -> None:
         """See `Picking`."""
@@ -298,6 +327,8 @@ class _Tee:
                 self._is_json[direction] = data.lstrip()[:1] in JSON_BEGINS
                 if self._is_json[direction] and masking.paths:
                     self._json[direction].append(ValuePlaces(masking.paths, LEVELS))
+            if len(data.translate(None, _CONTROLS)) < len(data):
+                masking.binary(connection, direction, event.start + at + len(data))
             self._look_for_login(connection, direction, data)
             for begin, end in scanner.feed(data):
                 masking.add(connection, direction, begin, end)

@@ -210,7 +210,7 @@ def test_what_was_masked_and_what_could_not_be_is_said(tmp_path: Path) -> None:
     t.save(tmp_path / "x.pcap")
     _, errors = pcapflow("slice", tmp_path / "x.pcap", "--connection", "1", "-o", tmp_path / "s.pcap", "--scrub")
     assert "1 secrets" in errors or "1 secret," in errors
-    assert "1 coded body overwritten whole: they hold a secret, or could not be decoded" in errors
+    assert "1 coded body overwritten whole, for a secret in it or since it could not be decoded" in errors
     assert (
         "--mask-json goes with --scrub" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", "y", "--mask-json", "a", status=2)[1]
     )
@@ -295,6 +295,20 @@ def plain(ask: bytes, answer: bytes) -> Any:
     return lambda t: t.send(0, ask).send(1, answer)
 
 
+FORM, JSON, PARTS = "application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=b"
+CODED = response(gzip.compress(b'{"access_token":"hunterXhunterX"}', mtime=0), fields="Content-Encoding: gzip\r\n")
+
+
+def posted(body: str, kind: str = JSON, answer: bytes = b"{}") -> Any:
+    return plain(request("/x", method="POST", body=body.encode(), fields=f"Content-Type: {kind}\r\n"), response(answer))
+
+
+def lost(t: Talk, data: bytes, what: bytes, n: int) -> None:
+    """An answer of which n bytes are missing, from something on."""
+    at = data.index(what)
+    t.send(0, request("/x")).send(1, data[:at]).send(1, data[at : at + n], keep=False).send(1, data[at + n :])
+
+
 LEAKS: dict[str, tuple[Any, bytes]] = {
     "a cookie that has no name": (plain(request("/x", fields="Cookie: opaqueSESSIONvalue12345\r\n"), response(b"{}", fields="Set-Cookie: opaqueSESSIONvalue12345; Path=/\r\n")), b"opaqueSESSIONvalue12345"),
     "many cookies": (plain(request("/x", fields="Cookie: " + "; ".join(f"c{i}=v{i:029}" for i in range(1500)) + "; last=lastLASTlast\r\n"), response(b"{}")), b"lastLASTlast"),
@@ -313,6 +327,31 @@ LEAKS: dict[str, tuple[Any, bytes]] = {
     "a token that a gap cuts, again": (in_cut_token, b"pR7wLaaBBcc"),
     "an escaped key": (plain(request("/x"), response(b'{"pass\\u0077ord":"hunterXhunterX"}')), b"hunterXhunterX"),
     "a form in parts": (plain(request("/x", method="POST", body=b'--b\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunterXhunterX\r\n--b--\r\n'), response(b"{}")), b"hunterXhunterX"),
+    "JSON in a string of JSON": (posted(json.dumps({"Type": "Notification", "Message": '{"password":"hunterXhunterX"}'})), b"hunterXhunterX"),
+    "JSON in a string in a string": (posted(json.dumps({"a": json.dumps({"b": '{"password":"hunterXhunterX"}'})})), b"hunterXhunterX"),
+    "keys of JSON that forms have": (posted('{"pwd":"hunterXhunterX"}'), b"hunterXhunterX"),
+    "an array under a key": (posted('{"Authorization":["Bearer hunterXhunterX"],"x":1}'), b"hunterXhunterX"),
+    "an object under a key": (posted('{"credentials":{"id":7,"value":["a",{"b":"hunterXhunterX"}]}}'), b"hunterXhunterX"),
+    "a query within JSON of Go": (posted('{"next":"http://h/x?p=2\\u0026token=hunterXhunterX"}'), b"hunterXhunterX"),
+    "a URL within JSON of PHP": (posted('{"url":"http:\\/\\/u:hunterXhunterX@h\\/"}'), b"hunterXhunterX"),
+    "a form that curl did not encode": (posted("user=a&password=correct horse battery&x=1", FORM), b"horse battery"),
+    "a form with a quote": (posted('user=a&password=pa"hunterXhunterX', FORM), b"hunterXhunterX"),
+    "JSON in a form": (posted("payload=%7B%22password%22%3A%22hunterXhunterX%22%7D", FORM), b"hunterXhunterX"),
+    "a form's value again in JSON": (posted("password=correct+horse+battery", FORM, b'{"you":"correct horse battery"}'), b"correct horse battery"),
+    "a value of JSON again in a form": (posted('{"password":"correct horse battery"}', JSON, b"you=correct+horse+battery"), b"correct+horse+battery"),
+    "a value with escapes again": (posted("password=pa%22ss%5Cword-12345", FORM, b'{"you":"pa\\"ss\\\\word-12345"}'), b'pa\\"ss\\\\word-12345'),
+    "a value again as a browser encodes it": (posted('{"password":"Pass!word@2024"}', JSON, b"/a/Pass!word%402024"), b"Pass!word%402024"),
+    "the password of Basic again": (plain(request("/x", fields="Authorization: Basic " + base64.b64encode(b"alice:hunterXhunterX").decode() + "\r\n"), response(b'{"a":"hunterXhunterX"}')), b"hunterXhunterX"),
+    "a key in a part": (posted('--b\r\nContent-Disposition: form-data; name="private_key"\r\n\r\n-----BEGIN X-----\r\nhunterXhunterX\r\n--b--\r\n', PARTS), b"hunterXhunterX"),
+    "a part without quotes": (posted("--b\nContent-Disposition: form-data; name=password\n\nhunterXhunterX\n--b--\n", PARTS), b"hunterXhunterX"),
+    "cookies that a proxy joined": (plain(request("/x"), response(b"{}", fields="Set-Cookie: a=1; Path=/, sid=hunterXhunterX; HttpOnly\r\n")), b"hunterXhunterX"),
+    "credentials without a scheme": (plain(request("/x", fields="X-Authorization: hunterXhunterX rest\r\n"), response(b"{}")), b"hunterXhunterX"),
+    "a field of another key": (plain(request("/x", fields="X-Functions-Key: hunterXhunterX\r\n"), response(b"{}")), b"hunterXhunterX"),
+    "a token of npm": (posted("see npm_" + "a1B2" * 9, "text/plain"), b"npm_" + b"a1B2" * 9),
+    "a key that is lost in part": (lambda t: lost(t, response(b'{"id":1,"password":"hunterXhunterX","x":1}'), b"ssword", 1), b"hunterXhunterX"),
+    "a key that is lost": (lambda t: lost(t, response(b'{"id":1,"password":"correct horse battery","x":1}'), b'"password":"', 12), b"horse battery"),
+    "the hexadecimal end of a field": (lambda t: lost(t, response(b"{}", fields="X-Api-Key: 0a1b5f2c9e7a1b8d4036\r\n"), b"0a1b", 4), b"5f2c9e7a1b8d4036"),
+    "a coded body whose head is lost": (lambda t: lost(t, CODED, CODED[:-60], len(CODED) - 60), CODED[-40:]),
 }  # fmt: skip
 
 LINES = b'{"pin":"8127-4431-9920"}\n'
