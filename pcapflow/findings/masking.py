@@ -140,6 +140,9 @@ class Masking:
         self._finder = finder
         self._addresses = addresses
         self.values: set[bytes] = set()
+        """In each of their spellings."""
+        self.learnt = 0
+        """Values of which no spelling was known before."""
         self.cut: set[bytes] = set()
         """Of those the ones whose end is not known."""
         self.streams: dict[int, Stream] = {}
@@ -188,7 +191,9 @@ class Masking:
 
     def learn(self, value: bytes, *, cut: bool = False) -> None:
         """A value is a secret, wherever it stands. cut: it is the beginning of one, which goes on to the end of its word."""
-        for one in variants(value[: LONG + 1]):
+        found = variants(value[: LONG + 1])
+        self.learnt += bool(found) and found.isdisjoint(self.values)
+        for one in found:
             if cut:
                 self.cut.add(one)
             if one not in self.values:

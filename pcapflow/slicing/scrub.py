@@ -76,7 +76,7 @@ def scrubbed(
     if more:  # what stood within what had been learnt
         finder = Finder(sorted(masks.values | learnt.values), masks.cut | learnt.cut)
         masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
-    counts.secrets, counts.coded, counts.unread = len(masks.values), masks.coded, masks.unread
+    counts.secrets, counts.coded, counts.unread = masks.learnt, masks.coded, masks.unread
     counts.whole = sum(map(sum, (stream.whole for stream in masks.streams.values())))
     rewriter = _Rewriter(masks, counts)
     fragments = Fragments(limits, ledger)
