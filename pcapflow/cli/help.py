@@ -24,6 +24,7 @@ GROUPS = {
         "html",
         "har",
         "parquet",
+        "sqlite",
         "prometheus",
         "quiet",
         "junit",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,7 +17,7 @@ import click
 
 from pcapflow.cli.output import descriptor, is_table, open_folder, open_output, refuse_overwriting, refuse_overwriting_tables, status_of
 from pcapflow.errors import UsageError
-from pcapflow.files import place_of
+from pcapflow.files import is_folder, is_url, place_of
 from pcapflow.limits import Limits
 
 if TYPE_CHECKING:
@@ -53,18 +53,47 @@ def _prometheus() -> Make:
     return lambda out, _: Prometheus(out.write)
 
 
+def _sqlite() -> Make:
+    from pcapflow.report.sinks.sqlite import SqliteTables
+
+    return lambda database, _: SqliteTables(database)
+
+
+@contextmanager
+def _open_database(path: str) -> Iterator[Any]:
+    from pcapflow.report.sinks.sqlite import Database
+
+    if path == "-" or is_url(path) or is_folder(path):
+        raise UsageError(f"--sqlite {path}: is no place for a database, which is a file")
+    database = Database(path)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
 class SinkOption:
     """One sink on the command line."""
 
-    def __init__(self, name: str, text: str, load: Callable[[], Make], needs: str = "", *, is_folder: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        load: Callable[[], Make],
+        needs: str = "",
+        *,
+        is_folder: bool = False,
+        opens: Callable[[str], AbstractContextManager[Any]] | None = None,
+    ) -> None:
         """name: the option, and the extra that brings what it needs; load imports it; needs: a module that is not there without the extra; is_folder: it
-        writes tables into a folder, not one file.
+        writes tables into a folder, not one file; opens: what it writes to, where that is no file that appears when it is whole.
         """
         self.name = name
         self.text = text
         self.load = load
         self.needs = needs
         self.is_folder = is_folder
+        self.opens = opens or (open_folder if is_folder else open_output)
 
     def option(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """For click."""
@@ -76,6 +105,7 @@ SINKS = (
     SinkOption("html", "A page for a browser: timeline, memory, connections, exchanges, drops", _html),
     SinkOption("har", "The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes", _har),
     SinkOption("parquet", "The records as Parquet tables, one a record type", _parquet, "pyarrow", is_folder=True),
+    SinkOption("sqlite", "The records as tables of an SQLite database, beside those of earlier runs", _sqlite, opens=_open_database),
     SinkOption("prometheus", "Counters and high-water marks for node_exporter's textfile collector", _prometheus, "prometheus_client"),
 )
 
@@ -109,7 +139,7 @@ def open_sinks(loaded: Loaded, limits: Limits, stack: ExitStack) -> list[Sink]:
     """Open what they write to; the files appear when the stack is left without an error."""
     found = []
     for sink, path, make in loaded:
-        out: Any = stack.enter_context(open_folder(path) if sink.is_folder else open_output(path))
+        out: Any = stack.enter_context(sink.opens(path))
         found.append(make(out, limits))
     return found
 
