@@ -27,7 +27,7 @@ _VOLATILE = re.compile(r"^  process .*$", re.MULTILINE)
 _BLOCK = re.compile(rf"{_CONSOLE.pattern}|{_PYTHON.pattern.replace('(.*?)', '(?P<python>.*?)')}", re.DOTALL)
 _FILE = re.compile(r"```(?:toml|yaml|make|python)\n# (?P<name>[\w./-]+)\n(?P<text>.*?)```", re.DOTALL)
 """A block that begins with a file's name is that file."""
-_NEEDS = {"make": "make", "jq": "jq", "man": "man"}
+_NEEDS = {"make": "make", "jq": "jq", "man": "man", "sqlite3": "sqlite3"}
 
 
 def folder_for(page: Path, tmp_path: Path) -> Path:

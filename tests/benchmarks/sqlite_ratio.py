@@ -67,7 +67,9 @@ def main() -> None:
             plain.execute("pragma journal_mode = wal")
             plain.execute("pragma synchronous = normal")
             for table in TABLES:
-                plain.execute(f'create table "{table.name}" (run, record, {", ".join(chr(34) + one.name + chr(34) for one in table.columns)})')
+                plain.execute(
+                    f'create table "{table.name}" (run, record, {", ".join(chr(34) + one.name + chr(34) for one in table.columns)})'
+                )
             begun = time.process_time()
             for name, some in rows.items():
                 if some:
