@@ -32,7 +32,7 @@ def test_the_help_of_analyze_shows_the_options_people_use_and_says_where_the_res
     text = click.testing.CliRunner().invoke(cli, ["analyze", "--help"], terminal_width=80).output
     options = re.findall(r"^  (?:-\w, )?--([\w-]+)", text, re.MULTILINE)
     assert options[-2:] == ["help", "help-all"]
-    assert len(options[:-2]) == 21
+    assert len(options[:-2]) == 22
     rare = [param for param in cli.commands["analyze"].params if param.name in RARE]
     assert f"Show {len(rare)} more options" in text
     assert not any(opt in text.split() for param in rare for opt in param.opts)
