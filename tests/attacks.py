@@ -760,7 +760,7 @@ ATTACKS: dict[str, Attack] = {
     "unanswered_trailers": Attack(_wired(unanswered_trailers), 8, 200, ("analyze", "--ndjson", "--headers", "all")),
     "unanswered_broken": Attack(_wired(unanswered_broken), 1_500, 30_000),
     "recorded_fields": Attack(_wired(recorded_fields), 600, 20_000, ("analyze", "--ndjson", "--headers", "all")),
-    "open_events": Attack(_wired(open_events), 1_000, 20_000, ("analyze", "--ndjson", "--hash-bodies", "--shapes", "--duplicate-keys")),
+    "open_events": Attack(_wired(open_events), 600, 20_000, ("analyze", "--ndjson", "--hash-bodies", "--shapes", "--duplicate-keys")),
 }
 """Kind to how it is made, its sizes, and what is run."""
 
