@@ -5,6 +5,7 @@
     |-- CaptureError          an input that cannot be opened or is no capture     status 3
     |-- ReportError           a report that cannot be read, or is none         status 3
     |-- OutputError           a report that cannot be written                     status 73
+    |   `-- DatabaseError     a database that does not take records               status 74
     |-- WorkerError           a process that shares the run is gone              status 71
     `-- AccountError          an account that does not balance: a defect of ours  status 70
 
@@ -69,6 +70,12 @@ class OutputError(PcapflowError):
     """A report that could not be written. 73 is EX_CANTCREAT of sysexits.h."""
 
     exit_status = 73
+
+
+class DatabaseError(OutputError):
+    """A database that does not take records. 74 is EX_IOERR of sysexits.h."""
+
+    exit_status = 74
 
 
 class WorkerError(PcapflowError):

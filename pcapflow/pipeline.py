@@ -144,9 +144,19 @@ def run(
         result = result_of(found, limits, time.perf_counter() - began, interrupted=course.asked)
         result.summary.run.workers = division.workers
         result.asked_to_stop = course.asked  # meanwhile too
+        result.summary.not_written = left_out(sinks)
         for sink in sinks:
             sink.summary(result.summary)
     return result
+
+
+def left_out(sinks: Sequence[Sink]) -> dict[str, int]:
+    """Records that no database took, by type."""
+    found: dict[str, int] = {}
+    for sink in sinks:
+        for name, n in sink.not_written().items():
+            found[name] = found.get(name, 0) + n
+    return dict(sorted(found.items()))
 
 
 def check(options: Options) -> None:

@@ -348,6 +348,13 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
         dict[str, PayloadSummary],
         keyed("What was in bodies that are not JSON, by `format` ([payloads](payloads.md)).", FORMATS),
     ] = msgspec.field(default_factory=dict)
+    not_written: Annotated[
+        dict[str, int],
+        keyed(
+            "Records that a database did not take, by type (`--sink-overload drop`).",
+            ("conflict", "connection", "drop", "gap", "http", "json"),
+        ),
+    ] = msgspec.field(default_factory=dict)
     plugins: Annotated[dict[str, int], says("Records of plug-ins, by the plug-in's name ([extending](extending.md)).")] = msgspec.field(
         default_factory=dict
     )

@@ -268,6 +268,7 @@ def summary(at: str, a: Summary, b: Summary, out: Out) -> None:
     tcp(f"{at}.tcp", a.tcp, b.tcp, out)
     http_summary(f"{at}.http", a.http, b.http, out)
     json_summary(f"{at}.json", a.json, b.json, out)
+    counts(f"{at}.not_written", a.not_written, b.not_written, out)
     if a.payloads and b.payloads:  # else from before they were counted
         each_key(f"{at}.payloads", a.payloads, b.payloads, out, payload_summary)
     drops(f"{at}.drops", a.drops, b.drops, out)

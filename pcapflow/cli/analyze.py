@@ -81,8 +81,8 @@ def analyze(
         raise click.UsageError("--records goes with --json or --ndjson, and not with --no-records")
     if (as_json or ndjson) and (top is not None or sections is not None or memory):
         raise click.UsageError("--top, --section and --memory are for the summary at a terminal: not with --json or --ndjson")
-    if where and not (as_json or ndjson or any(run.get(sink) for sink in ("har", "html", "parquet", "sqlite"))):
-        raise click.UsageError("--where chooses records: it goes with --json, --ndjson, --har, --html, --parquet or --sqlite")
+    if where and not (as_json or ndjson or any(run.get(sink) for sink in ("har", "html", "parquet", "sqlite", "postgres"))):
+        raise click.UsageError("--where chooses records: it goes with --json, --ndjson, --har, --html, --parquet, --sqlite or --postgres")
     if where and kinds is not None and kinds != {"http"}:
         raise click.UsageError("--where chooses exchanges: --records can name http alone with it")
     kinds = frozenset(("http",)) if where else kinds
@@ -101,7 +101,7 @@ def analyze(
     _import_all(to_terminal=not (as_json or ndjson))
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
-        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack), ending, kinds, cluster, quiet=run["quiet"])
+        job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack, run), ending, kinds, cluster, quiet=run["quiet"])
         try:
             if ndjson:
                 result = _ndjson(job)

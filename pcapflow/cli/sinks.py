@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from pcapflow.cli.output import descriptor, is_table, open_folder, open_output, refuse_overwriting, refuse_overwriting_tables, status_of
+from pcapflow.cli.values import Duration
 from pcapflow.errors import UsageError
 from pcapflow.files import is_folder, is_url, place_of
 from pcapflow.limits import Limits
@@ -60,7 +61,7 @@ def _sqlite() -> Make:
 
 
 @contextmanager
-def _open_database(path: str) -> Iterator[Any]:
+def _open_database(path: str, _: Mapping[str, Any]) -> Iterator[Any]:
     from pcapflow.report.sinks.sqlite import Database
 
     if path == "-" or is_url(path) or is_folder(path):
@@ -70,6 +71,23 @@ def _open_database(path: str) -> Iterator[Any]:
         yield database
     finally:
         database.close()
+
+
+def _postgres() -> Make:
+    from pcapflow.report.sinks.postgres import PostgresTables
+
+    return lambda server, _: PostgresTables(server)
+
+
+@contextmanager
+def _open_server(dsn: str, given: Mapping[str, Any]) -> Iterator[Any]:
+    from pcapflow.report.sinks.postgres import Server
+
+    server = Server(dsn, given["sink_timeout"] / 1_000_000_000, given["sink_overload"])
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 class SinkOption:
@@ -83,7 +101,8 @@ class SinkOption:
         needs: str = "",
         *,
         is_folder: bool = False,
-        opens: Callable[[str], AbstractContextManager[Any]] | None = None,
+        opens: Callable[[str, Mapping[str, Any]], AbstractContextManager[Any]] | None = None,
+        metavar: str = "FILE",
     ) -> None:
         """name: the option, and the extra that brings what it needs; load imports it; needs: a module that is not there without the extra; is_folder: it
         writes tables into a folder, not one file; opens: what it writes to, where that is no file that appears when it is whole.
@@ -93,12 +112,18 @@ class SinkOption:
         self.load = load
         self.needs = needs
         self.is_folder = is_folder
-        self.opens = opens or (open_folder if is_folder else open_output)
+        self.metavar = "DIR" if is_folder else metavar
+        self.opens = opens or (lambda path, _: open_folder(path) if is_folder else open_output(path))
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it goes to a path."""
+        return self.metavar != "DSN"
 
     def option(self) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """For click."""
         text = f"{self.text} (pcapflow[{self.name}])." if self.needs else f"{self.text}."
-        return click.option(f"--{self.name}", metavar="DIR" if self.is_folder else "FILE", type=click.Path(), default=None, help=text)
+        return click.option(f"--{self.name}", metavar=self.metavar, type=click.Path() if self.is_file else str, default=None, help=text)
 
 
 SINKS = (
@@ -106,15 +131,35 @@ SINKS = (
     SinkOption("har", "The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes", _har),
     SinkOption("parquet", "The records as Parquet tables, one a record type", _parquet, "pyarrow", is_folder=True),
     SinkOption("sqlite", "The records as tables of an SQLite database, beside those of earlier runs", _sqlite, opens=_open_database),
+    SinkOption("postgres", "The same in a PostgreSQL database", _postgres, "psycopg", opens=_open_server, metavar="DSN"),
     SinkOption("prometheus", "Counters and high-water marks for node_exporter's textfile collector", _prometheus, "prometheus_client"),
+)
+
+
+_WAITING = (
+    click.option(
+        "--sink-timeout",
+        metavar="DURATION",
+        type=Duration(),
+        default="60s",
+        show_default=True,
+        help="How long --postgres waits for a server that takes nothing.",
+    ),
+    click.option(
+        "--sink-overload",
+        type=click.Choice(["fail", "drop"]),
+        default="fail",
+        show_default=True,
+        help="What then: fail ends the run, drop leaves records out and counts them.",
+    ),
 )
 
 
 def sink_options(command: _Command) -> _Command:
     """Adds them to a command."""
     found: Any = command
-    for sink in reversed(SINKS):
-        found = sink.option()(found)
+    for option in reversed((*(sink.option() for sink in SINKS), *_WAITING)):
+        found = option(found)
     return cast("_Command", found)
 
 
@@ -135,18 +180,18 @@ def load_sinks(given: Mapping[str, Any]) -> Loaded:
     return found
 
 
-def open_sinks(loaded: Loaded, limits: Limits, stack: ExitStack) -> list[Sink]:
+def open_sinks(loaded: Loaded, limits: Limits, stack: ExitStack, given: Mapping[str, Any]) -> list[Sink]:
     """Open what they write to; the files appear when the stack is left without an error."""
     found = []
     for sink, path, make in loaded:
-        out: Any = stack.enter_context(sink.opens(path))
+        out: Any = stack.enter_context(sink.opens(path, given))
         found.append(make(out, limits))
     return found
 
 
 def refuse_clashes(captures: Sequence[str], report: str | None, given: Mapping[str, Any]) -> None:
     """Two outputs in one place, or one in the place of what is to be read. report: where that goes, None for standard output."""
-    files = {f"--{sink.name}": given[sink.name] for sink in SINKS if not sink.is_folder}
+    files = {f"--{sink.name}": given[sink.name] for sink in SINKS if sink.is_file and not sink.is_folder}
     refuse_one_place_twice({"the report": report or "-", **files})
     for sink in SINKS:
         if sink.is_folder:

@@ -46,6 +46,7 @@ def gather(
     seconds = max(one.seconds for one in found) + time.perf_counter() - began
     result = pipeline.result_of(whole, found[0].limits, seconds, interrupted=False)
     result.summary.run.workers = len(found)
+    result.summary.not_written = pipeline.left_out(sinks)
     for sink in sinks:
         sink.summary(result.summary)
     return result

@@ -171,6 +171,8 @@ def _recovered(s: Summary) -> list[RenderableType]:
         kind, pieces = _PAYLOADS[name]
         more = [f"{n:,} {word}" for n, word in ((one.invalid, "invalid"), (one.not_read, "not read: install pcapflow[yaml]")) if n]
         rows.append((kind, f"{one.bodies:,}", ", ".join([_size(one.bytes), f"{one.pieces:,} {pieces}", *more])))
+    for name, n in s.not_written.items():
+        rows.append(("not written", f"{n:,}", f"records of {name} that the database did not take"))
     if json.invalid:
         rows.append(("invalid JSON", f"{json.invalid:,}", "bodies that came whole and are no JSON"))
     return [heading("Recovered"), _grid(*rows)]

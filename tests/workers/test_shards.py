@@ -79,7 +79,7 @@ def by_shards(path: str, n: int, limits: Limits, options: pipeline.Options) -> t
     summary = {
         "decode": decode, "tcp": totals.tcp, "http": totals.http, "json": totals.json, "drops": totals.drops, "worst_streams": totals.worst.streams(),
         "network": totals.network.summary(), "endpoints": totals.answers.endpoints(), "problems": totals.answers.problems(),
-        "plugins": dict(sorted(totals.plugins.items())), "payloads": dict(sorted(totals.payloads.items())),
+        "plugins": dict(sorted(totals.plugins.items())), "payloads": dict(sorted(totals.payloads.items())), "not_written": {},
     }  # fmt: skip
     return [line for *_, line in entries], msgspec.to_builtins(summary), pressure
 

@@ -46,6 +46,10 @@ class Sink:
     def finish(self) -> None:
         """No record comes any more: give back what is reserved."""
 
+    def not_written(self) -> dict[str, int]:
+        """Records that were left out, by type; known when `finish` has returned."""
+        return {}
+
     def summary(self, summary: Summary) -> None:
         """The end of it."""
 

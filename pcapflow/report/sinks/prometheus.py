@@ -144,6 +144,7 @@ def _messages(s: Summary) -> Iterator[Metric]:
     )  # fmt: skip
     yield _counter("json_documents", "JSON documents.", json.documents)
     yield _counter("json_bytes", "Bytes of JSON.", json.bytes)
+    yield _counters("records_not_written", "Records that a database did not take.", "table", s.not_written)
     yield _counters(
         "payload_bodies",
         "Bodies that are not JSON, by format.",

@@ -7,6 +7,7 @@ databases cut or refuse: U+FFFD stands for each.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from msgspec import inspect
 
 from pcapflow.fields import INSTANT
 from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
+from pcapflow.summary import Summary
 from pcapflow.tables import HttpEndpoint, Problem
 
 INTEGER, REAL, TEXT, JSON, BOOLEAN, TIME = "integer", "real", "text", "json", "boolean", "time"
@@ -107,6 +109,22 @@ def _fill(values: list[Any], record: dict[str, Any], plan: _Plan) -> None:
             values[i] = value
         elif value is not None:
             _fill(values, value, inner)
+
+
+class RunKey:
+    """A hash of what a run wrote, and of the version: the same captures with the same options have the same."""
+
+    def __init__(self) -> None:
+        from pcapflow import __version__  # noqa: PLC0415 - the package is being imported
+
+        self._hash = hashlib.sha256(__version__.encode())
+        self.update = self._hash.update
+
+    def finish(self, summary: Summary) -> str:
+        """When all records came."""
+        lists = [getattr(summary, name) for name in LISTS]
+        self.update(_encode([summary.decode, summary.limits, lists, [one.bytes for one in summary.captures]]))
+        return self._hash.hexdigest()
 
 
 RECORDS = {

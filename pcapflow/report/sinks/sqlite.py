@@ -7,7 +7,6 @@ is something else. Invariant: rows wait as text, in a share of the `output` acco
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pcapflow.budget import Ledger, Share
 from pcapflow.entries import OWNED_JSON, Entry
 from pcapflow.errors import OutputError
 from pcapflow.report.sinks.base import Sink
-from pcapflow.report.sinks.sql_schema import INDICES, LISTS, RECORDS, TABLES, VERSION, VIEWS, Table
+from pcapflow.report.sinks.sql_schema import INDICES, LISTS, RECORDS, TABLES, VERSION, VIEWS, RunKey, Table
 from pcapflow.summary import Summary
 
 BATCH = 2 << 20
@@ -120,7 +119,7 @@ class SqliteTables(Sink):
         self._records = 0
         self._replaced = 0
         self._run = 0
-        self._hash = hashlib.sha256()
+        self._key = RunKey()
 
     def begin(self, ledger: Ledger) -> None:
         """See `Sink`."""
@@ -128,7 +127,6 @@ class SqliteTables(Sink):
 
         self._share = Share(ledger, BATCH)
         self._database.open()
-        self._hash.update(__version__.encode())
         with self._database.transaction() as connection:
             self._run = int(
                 connection.execute("insert into run (version, captures) values (?, '[]') returning id", (__version__,)).fetchone()[0]
@@ -139,7 +137,7 @@ class SqliteTables(Sink):
         share = self._share
         assert share is not None
         for entry in some:
-            self._hash.update(entry.line)
+            self._key.update(entry.line)
             if not share.take(len(entry.line)):
                 self._write()
                 share.take(len(entry.line))  # one line that is longer than the share is written next
@@ -175,8 +173,7 @@ class SqliteTables(Sink):
     def summary(self, summary: Summary) -> None:
         """The last transaction: what the summary lists, and that the run is complete; nothing of it where an earlier run has the same key."""
         lists = {name: msgspec.to_builtins(getattr(summary, name)) for name in LISTS}
-        self._hash.update(msgspec.json.encode([summary.decode, summary.limits, lists, [one.bytes for one in summary.captures]]))
-        key = self._hash.hexdigest()
+        key = self._key.finish(summary)
         names = msgspec.json.encode([one.path for one in summary.captures]).decode()
         with self._database.transaction() as connection:
             if connection.execute("select 1 from run where key = ?", (key,)).fetchone() is not None:
