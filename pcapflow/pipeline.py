@@ -43,7 +43,7 @@ from pcapflow.payload import registry as payloads
 from pcapflow.process_memory import HardLimit, memory_at_hand, resident_bytes
 from pcapflow.protocols import registry as protocols
 from pcapflow.records import seconds
-from pcapflow.report.sinks.base import Sink, Writer, kinds_wanted, to_each
+from pcapflow.report.sinks.base import Sink, Writer, kinds_wanted, left_out, to_each
 from pcapflow.shard import Partial, Shard, merged
 from pcapflow.summary import SCHEMA, Capture, Run, Summary
 from pcapflow.workers.division import divide
@@ -148,15 +148,6 @@ def run(
         for sink in sinks:
             sink.summary(result.summary)
     return result
-
-
-def left_out(sinks: Sequence[Sink]) -> dict[str, int]:
-    """Records that no database took, by type."""
-    found: dict[str, int] = {}
-    for sink in sinks:
-        for name, n in sink.not_written().items():
-            found[name] = found.get(name, 0) + n
-    return dict(sorted(found.items()))
 
 
 def check(options: Options) -> None:

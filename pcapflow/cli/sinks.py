@@ -81,7 +81,7 @@ def _postgres() -> Make:
 
 @contextmanager
 def _open_server(dsn: str, given: Mapping[str, Any]) -> Iterator[Any]:
-    from pcapflow.report.sinks.postgres import Server
+    from pcapflow.report.sinks.postgres_server import Server
 
     server = Server(dsn, given["sink_timeout"] / 1_000_000_000, given["sink_overload"])
     try:

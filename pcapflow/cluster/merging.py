@@ -16,7 +16,7 @@ from pcapflow.cluster.kept import frames
 from pcapflow.cluster.tasks import ShardResult
 from pcapflow.errors import WorkerError
 from pcapflow.findings.ordering import Take
-from pcapflow.report.sinks.base import Sink
+from pcapflow.report.sinks.base import Sink, left_out
 from pcapflow.shard import merged
 from pcapflow.workers.merge import BEYOND, Merge, Ready
 
@@ -46,7 +46,7 @@ def gather(
     seconds = max(one.seconds for one in found) + time.perf_counter() - began
     result = pipeline.result_of(whole, found[0].limits, seconds, interrupted=False)
     result.summary.run.workers = len(found)
-    result.summary.not_written = pipeline.left_out(sinks)
+    result.summary.not_written = left_out(sinks)
     for sink in sinks:
         sink.summary(result.summary)
     return result

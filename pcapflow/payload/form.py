@@ -31,6 +31,7 @@ class Form:
 
     __slots__ = (
         "_begin",
+        "_failed",
         "_fields",
         "_held",
         "_looked_at",
@@ -70,13 +71,15 @@ class Form:
         self._skips = False
         """Behind a hole, until the next field."""
         self._held = 0
-        if not self._reserve(_FORM_BYTES):
+        self._failed = not self._reserve(_FORM_BYTES)
+        """There was no memory for it."""
+        if self._failed:
             self.drop = Drop(DropReason.JSON_MEMORY, *opening.account.refusal(), "a reader of forms")
 
     def feed(self, data: bytes) -> None:
         """See `PayloadReader`."""
         self._total += len(data)
-        if self.drop is not None:
+        if self._failed:
             return
         if self._skips or self._name is not None:
             end = data.find(b"&")
@@ -96,7 +99,7 @@ class Form:
 
     def gap(self) -> bool:
         """See `PayloadReader`."""
-        if self.drop is None:
+        if not self._failed:
             if self._part is not None:
                 self._part.gap(0)
             if self._name is not None or self._rest:

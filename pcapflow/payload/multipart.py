@@ -32,6 +32,7 @@ _PARAMETER = re.compile(r';\s*(name|filename|filename\*)\s*=\s*(?:"((?:[^"\\]|\\
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _BLANK_BYTES = 4
+_NO_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _NOTHING = re.compile(rb"\r?\n")
 _OUTSIDE, _HEAD, _CONTENT = range(3)
 
@@ -40,8 +41,29 @@ class Multipart:
     """One body."""
 
     __slots__ = (
-        "_at_start", "_base64", "_buffer", "_bytes", "_closed", "_held", "_mark", "_opening", "_own", "_part", "_reader", "_replaces", "_state", "_triple", "drop", "error",
-        "files", "inner", "listed", "parts",
+        "_at_start",
+        "_base64",
+        "_buffer",
+        "_bytes",
+        "_closed",
+        "_coded",
+        "_failed",
+        "_held",
+        "_kept",
+        "_mark",
+        "_opening",
+        "_own",
+        "_part",
+        "_reader",
+        "_replaces",
+        "_state",
+        "_triple",
+        "drop",
+        "error",
+        "files",
+        "inner",
+        "listed",
+        "parts",
     )  # fmt: skip
 
     def __init__(self, content_type: str, opening: Opening) -> None:
@@ -61,7 +83,8 @@ class Multipart:
         self._closed = False
         self._part: Part | None = None
         self._reader: PartReader | None = None
-        self._base64 = False
+        self._base64 = self._coded = False
+        """Its content is base64; that is over."""
         self._triple = b""
         """Characters of base64 that are not four yet."""
         found = _BOUNDARY.search(content_type)
@@ -71,8 +94,11 @@ class Multipart:
         """It goes on until somebody ends it."""
         if not boundary:
             self.error = "the Content-Type names no boundary"
-        self._held = 0
-        if not self._reserve(_OWN_BYTES):
+        self._held = self._kept = 0
+        """Bytes that are reserved, and of these for the beginning of a head."""
+        self._failed = not self._reserve(_OWN_BYTES)
+        """Nothing more is read."""
+        if self._failed:
             self.drop = Drop(DropReason.JSON_MEMORY, *opening.account.refusal(), "a reader of multipart bodies")
 
     def feed(self, data: bytes) -> None:
@@ -83,7 +109,7 @@ class Multipart:
 
     @property
     def _reads(self) -> bool:
-        return not (self.error or self._closed or (self.drop is not None and self._state == _HEAD))
+        return not (self.error or self._closed or self._failed)
 
     def gap(self) -> bool:
         """See `PayloadReader`."""
@@ -151,8 +177,15 @@ class Multipart:
         self._buffer = b"" if self._closed else data[at:]
         if at:
             self._at_start = data[at - 1 : at] == b"\n"
-        if self._state == _HEAD and len(self._buffer) > self._opening.limits.multipart_head_max_bytes + _BLANK_BYTES and self.drop is None:
+        more = len(self._buffer) - self._kept
+        if more > 0 and not self._reserve(more):
+            self._failed, self._buffer = True, b""
+            self.drop = self.drop or Drop(DropReason.JSON_MEMORY, *self._opening.account.refusal(), "the head of a part")
+        elif more > 0:
+            self._kept += more
+        if self._state == _HEAD and len(self._buffer) > self._opening.limits.multipart_head_max_bytes + _BLANK_BYTES and not self._failed:
             most = self._opening.limits.multipart_head_max_bytes
+            self._failed = True
             self.drop = Drop(DropReason.MULTIPART_HEAD_TOO_LARGE, "multipart_head_max_bytes", most, f"of part {self.parts + 1}")
             self._buffer = b""
 
@@ -176,14 +209,16 @@ class Multipart:
         """A part's head; where its content begins, -1 where more is needed."""
         most = self._opening.limits.multipart_head_max_bytes
         none = _NOTHING.match(data, at)
-        blank = _BLANK.search(data, at, at + most + _BLANK_BYTES)
-        ends, begins = (none.start(), none.end()) if none is not None else (blank.start(), blank.end()) if blank is not None else (-1, -1)
+        line = data.find(b"\n" + self._mark, at, at + most)
+        blank = _BLANK.search(data, at, line + 1 if line >= 0 else at + most + _BLANK_BYTES) if none is None else None
         if data.startswith(self._mark, at):
             ends = begins = at  # a part of nothing at all
-        elif ends < 0 or data.find(self._mark, at, ends) >= 0:
-            line = data.find(b"\n" + self._mark, at, ends if ends >= 0 else at + most)
-            if line >= 0:
-                ends, begins = line, line + 1  # a part that is a head alone
+        elif none is not None:
+            ends, begins = none.span()
+        elif blank is not None:
+            ends, begins = blank.span()
+        else:
+            ends, begins = line, line + 1  # a part that is a head alone
         if ends < 0:
             return -1
         self._begin_part(data[at:ends].decode("utf-8", "replace"))
@@ -197,6 +232,10 @@ class Multipart:
     def _begin_part(self, head: str) -> None:
         self.parts += 1
         self._own += 1
+        self._state = _CONTENT
+        if self._own > self._opening.limits.parts_max and len(self.listed) >= LISTED:
+            self.files += "filename" in head
+            return
         fields = {}
         for line in _FOLD.sub(" ", head).split("\n"):
             name, colon, value = line.partition(":")
@@ -213,8 +252,7 @@ class Multipart:
         self.files += filename is not None
         self._part = Part(str(self._own), _short(named.get("name")), _short(filename), _short(content_type), 0, "complete")
         encoding = fields.get("content-transfer-encoding", "").lower()
-        self._base64, self._triple = encoding == "base64", b""
-        self._state = _CONTENT
+        self._base64, self._triple, self._coded = encoding == "base64", b"", False
         if self._own <= self._opening.limits.parts_max and encoding != "quoted-printable":
             coding = fields.get("content-encoding", "").lower()
             self._reader = self._opening.part(content_type or "", (coding,) if coding and coding != "identity" else ())
@@ -225,21 +263,29 @@ class Multipart:
         if not data or part is None:
             return
         part.bytes += len(data)
-        if self._reader is None:
+        if self._reader is None or self._coded:
             return
         if self._base64:
-            data = self._triple + data.translate(None, b" \t\r\n")
-            whole = len(data) - len(data) % 4
-            data, self._triple = data[:whole], data[whole:]
-            try:
-                data = binascii.a2b_base64(data)
-            except binascii.Error:
-                self._reader.gap(0)
+            data = self._triple + data.translate(None, _NO_BASE64)
+            end = data.find(b"=")
+            if end >= 0:
+                self._base64_ends(data[:end])
                 return
+            whole = len(data) - len(data) % 4
+            data, self._triple = binascii.a2b_base64(data[:whole]), data[whole:]
         self._reader.feed(data)
+
+    def _base64_ends(self, rest: bytes) -> None:
+        """What is behind padding is nothing (RFC 2045 section 6.8)."""
+        assert self._reader is not None
+        rest = rest[: len(rest) - (len(rest) % 4 == 1)]  # one character alone is no byte
+        self._reader.feed(binascii.a2b_base64(rest + b"=" * (-len(rest) % 4)))
+        self._base64, self._triple, self._coded = False, b"", True
 
     def _end_part(self, *, whole: bool) -> None:
         """A part is over."""
+        if self._base64 and self._triple and self._reader is not None:
+            self._base64_ends(self._triple)
         part, self._part = self._part, None
         reader, self._reader = self._reader, None
         if part is None:

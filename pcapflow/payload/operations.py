@@ -24,7 +24,7 @@ _MARKS = (b'"query"', b'"method"', b'"operationName"', b"\\u")
 _KEPT_BYTES = 128
 _ABSENT = msgspec.Raw(b"")
 _TOKEN = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*+"""|"(?:[^"\\\r\n]|\\.)*+"|#[^\r\n]*+|(?P<name>[_A-Za-z][_0-9A-Za-z]*+)|(?P<mark>\.\.\.|[^\s,\ufeff])',
+    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"""|\\?\Z|""?\Z)|"(?:[^"\\\r\n]|\\.)*+(?:"|\\?(?=[\r\n]|\Z))|#[^\r\n]*+|(?P<name>[_A-Za-z][_0-9A-Za-z]*+)|(?P<mark>\.\.\.|[^\s,\ufeff])',
     re.DOTALL,
 )
 _KINDS = frozenset(("query", "mutation", "subscription"))

@@ -32,6 +32,10 @@ SLICE = 4 << 10
 DIRECTIVES = 64
 """`%` lines before a document: libyaml keeps them, and compares each with all."""
 _KEY_CHARS = 64
+_LONG = 256
+"""Characters of a scalar, beyond which only the beginning is kept."""
+_PERCENT = re.compile(rb"(?:\A|(?<=[\r\n])|(?<=\xc2\x85)|(?<=\xe2\x80[\xa8\xa9]))%")
+_LINE_END = re.compile(rb"[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9]")
 _CONTROLS = bytes({*range(32), 127} - {9, 10, 13})
 _CONTROL = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
 
@@ -67,7 +71,7 @@ class YamlParser:
     """One stream of YAML."""
 
     __slots__ = (
-        "_account", "_before", "_children", "_current", "_directives", "_ended", "_first", "_greenlet", "_held", "_in_map", "_last", "_last_read", "_limits", "_lines",
+        "_account", "_before", "_children", "_current", "_directive_bytes", "_directives", "_ended", "_first", "_greenlet", "_held", "_in_map", "_last", "_last_read", "_limits", "_lines",
         "_make", "_since", "_slice", "_slice_at", "_stack", "_tail", "_tokens", "_yaml", "drop", "found", "in_document",
     )  # fmt: skip
 
@@ -90,7 +94,8 @@ class YamlParser:
         """Lines before it, and characters of the line that it continues, as far as they are known."""
         self._since = 0
         """Bytes that libyaml was given since its last event, about: whole slices."""
-        self._directives = 0
+        self._directives = self._directive_bytes = 0
+        """Before the document at hand, which keeps them."""
         self._ended = False
         self.in_document = False
         """A document has begun and is not over."""
@@ -159,21 +164,35 @@ class YamlParser:
                 )
             )
             return
-        self._since += len(data)
-        if self.in_document:
-            self._directives = 0
-        else:
-            self._directives += data.count(b"\n%") + data.startswith(b"%")
+        at = 0
+        for line in [*_PERCENT.finditer(data)] if b"%" in data else ():
+            # a line that begins so may be a directive: libyaml says where it stands when it has what comes before
+            if line.start() > at and not self._take(data[at : line.start()]):
+                return
+            at = line.start()
+            if self.in_document:
+                self._directives = self._directive_bytes = 0
+                continue
+            self._directives += 1
+            end = _LINE_END.search(data, at)
+            self._directive_bytes += (end.start() if end is not None else len(data)) - at
             if self._directives > DIRECTIVES:
                 self._give_up(Drop(DropReason.YAML_TOO_MANY_DIRECTIVES, "", 0, f"more than {DIRECTIVES} lines that begin with %"))
                 return
-        if self._hold(PARSER_BYTES + _PER_BYTE * self._since):
-            good = _good(data)
-            if 0 < good < len(data):
-                self._switch(data[:good])  # so that what is before a byte that libyaml refuses is read before it does
-                data = data[good:]
-            if self._greenlet is not None:
-                self._switch(data)
+        self._take(data[at:])
+
+    def _take(self, data: bytes) -> bool:
+        """Some of a slice; whether it goes on."""
+        self._since += len(data)
+        if not self._hold(PARSER_BYTES + _PER_BYTE * (self._since + self._directive_bytes)):
+            return False
+        good = _good(data)
+        if 0 < good < len(data):
+            self._switch(data[:good])  # so that what is before a byte that libyaml refuses is read before it does
+            data = data[good:]
+        if self._greenlet is not None:
+            self._switch(data)
+        return self._greenlet is not None
 
     def _hold(self, n: int) -> bool:
         """Reserve what is kept; whether there was room."""
@@ -215,9 +234,19 @@ class YamlParser:
             return b""
         if self._tokens is not None:
             self._flush()
+        self._last, self._before = self._shortened(self._last), self._shortened(self._before)
         data: bytes = self._greenlet.parent.switch()
         self._slice = data
         return data
+
+    def _shortened(self, event: Any) -> Any:
+        """An event without the texts that nobody needs any more: a scalar's may be a megabyte."""
+        value = getattr(event, "value", None)
+        if value is None:
+            return event
+        if len(value) + len(event.tag or "") + len(event.anchor or "") <= _LONG:
+            return event
+        return self._yaml.ScalarEvent(None, None, (True, False), value[:_KEY_CHARS])
 
     def _run(self, data: bytes) -> None:
         """It begins, with the first slice."""
@@ -282,6 +311,7 @@ class YamlParser:
             elif kind is ended:
                 found.events += self._children + 2
                 self.in_document = False
+                self._directives = self._directive_bytes = 0
                 self._document(scalar, alias, yaml.MappingEndEvent)
                 self._last = event
             elif kind is over:

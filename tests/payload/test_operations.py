@@ -110,6 +110,19 @@ def test_a_body_that_is_too_large_names_nothing_and_is_read_all_the_same() -> No
     assert small.found is not None
 
 
+@pytest.mark.parametrize("piece", ['\\"', '\\"""\n', '"""', '"', "#", "{", "a "])
+def test_time_is_linear_in_a_document(piece: str) -> None:
+    """Counted by what the tokens cover: each character once."""
+    from pcapflow.payload.operations import _TOKEN
+
+    text = '{a "' + piece * 2000
+    ends = [token.end() for token in _TOKEN.finditer(text)]
+    assert ends == sorted(ends)
+    assert ends[-1] >= len(text.rstrip()) - 1
+    graphql_of("{a " + '\\"' * 200_000)
+    graphql_of('{a """' + '\\"""' * 200_000)
+
+
 def test_bytes_that_are_no_text_name_nothing() -> None:
     assert operations_of(b'{"query": "{\xe8 a }", "jsonrpc": "2.0"}') is None
     assert operations_of(b'{"jsonrpc": "2.0", "method": "\xff"}') is None

@@ -253,6 +253,47 @@ def test_of_many_parts_some_are_listed_and_all_are_counted() -> None:
     assert reader.inner.json.bodies == 100
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "n"),
+    [
+        (base64.b64encode(b'{"a":1,"bbb":2 }').rstrip(b"="), "complete", 16),
+        (base64.b64encode(b'{"a":1,"bbb":2 }') + b"more", "complete", 16),
+        (b"eyJhI!joxLCJi\r\nYmIiOjJ9", "complete", 15),
+        (b"eyJhIjoxLA==ImJiYiI6Mn0=", "invalid", 7),
+        (b"eyJhI", "invalid", 3),
+    ],
+)
+def test_base64_is_read_as_its_senders_write_it_whatever_the_cuts(text: bytes, status: str, n: int) -> None:
+    body = under_every_cut(part(text, "Content-Type: application/json", "Content-Transfer-Encoding: base64") + LAST, MULTIPART).found
+    assert isinstance(body, MultipartBody)
+    json_ = body.listed[0].json
+    assert json_ is not None
+    assert (json_.status, json_.bytes) == (status, n)
+
+
+def test_behind_a_part_that_is_given_up_the_others_are_counted_whatever_the_cuts() -> None:
+    limits = Limits(json_max_depth=20)
+    for kind, data, n in (
+        (FORM, b"a=" + b"[" * 40 + b"&c=1" * 50, 51),
+        (MULTIPART, part(b"[" * 40, "Content-Type: application/json") + part(b"x") * 20 + LAST, 21),
+    ):
+        body = under_every_cut(data, kind, limits).found
+        assert isinstance(body, FormBody | MultipartBody)
+        assert (body.fields if isinstance(body, FormBody) else body.parts, body.status) == (n, "dropped")
+
+
+def test_heads_that_go_on_are_reserved() -> None:
+    from pcapflow.payload.body import BodyReader
+
+    limits = Limits()
+    ledger = Ledger(limits)
+    reader = BodyReader((), "multipart", limits, ledger, Looking(), content_type=MULTIPART)
+    reader.feed(b"--X-y_Z\r\n" + b"x" * 16_000)
+    assert ledger.json.used > 16_000
+    reader.finish(whole=False)
+    assert ledger.json.used == 0
+
+
 def test_a_boundary_that_never_comes_keeps_nothing() -> None:
     limits = Limits()
     ledger = Ledger(limits)

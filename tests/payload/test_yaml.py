@@ -204,6 +204,27 @@ def test_too_many_directives_are_dropped() -> None:
     assert found(many).status == "complete", "within a document they are text"
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n", "\u0085".encode(), "\u2028".encode(), "\u2029".encode()])
+def test_directives_are_counted_whatever_ends_their_lines_and_by_document(end: bytes) -> None:
+    dropped(
+        b"".join(b"%%TAG !a%d! tag:b" % i + end for i in range(DIRECTIVES + 1)) + b"--- a", Limits(), DropReason.YAML_TOO_MANY_DIRECTIVES
+    )
+    assert found(b"%YAML 1.1\n--- x\n...\n" * 200).documents == 200
+    assert found(b'--- "\n' + b"%a\n" * 200 + b'"\n').documents == 1
+
+
+def test_keys_that_are_over_are_not_kept() -> None:
+    limits = Limits()
+    ledger = Ledger(limits)
+    parser = YamlParser(YamlBody(0, 0, 0, 0, 0, None, 0, ""), limits, ledger.json)
+    for piece in in_pieces(b'? "' + b"k" * 500_000 + b'"\n: "' + b"v" * 500_000 + b'"\n? "' + b"z" * 9000, 4096):
+        parser.feed(piece)
+    kept = [parser._last, parser._before]
+    assert all(len(event.value) <= 64 for event in kept)
+    parser.close()
+    assert ledger.json.used == 0
+
+
 def test_an_alias_bomb_is_its_own_few_events() -> None:
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 20))
     body = found(bomb)

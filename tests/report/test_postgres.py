@@ -23,7 +23,8 @@ from pcapflow.budget import Ledger
 from pcapflow.entries import Entry
 from pcapflow.errors import DatabaseError
 from pcapflow.limits import Limits
-from pcapflow.report.sinks.postgres import QUEUE, PostgresTables, Server
+from pcapflow.report.sinks.postgres import QUEUE, PostgresTables
+from pcapflow.report.sinks.postgres_server import Server
 from pcapflow.report.sinks.sql_schema import RECORDS
 from tests.launcher import launch_text
 from tests.report.test_sqlite import nested, without_nulls

@@ -54,6 +54,15 @@ class Sink:
         """The end of it."""
 
 
+def left_out(sinks: Sequence[Sink]) -> dict[str, int]:
+    """Records that no database took, by type."""
+    found: dict[str, int] = {}
+    for sink in sinks:
+        for name, n in sink.not_written().items():
+            found[name] = found.get(name, 0) + n
+    return dict(sorted(found.items()))
+
+
 class Writer(NamedTuple):
     """Takes the lines of records of some kinds."""
 

@@ -8,24 +8,17 @@ What waits is reserved in a share of the `output` account, by the reader's threa
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from time import monotonic
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import psycopg
 from psycopg import sql
 
 from pcapflow.budget import Ledger, Share
 from pcapflow.entries import OWNED_JSON, Entry
-from pcapflow.errors import DatabaseError
 from pcapflow.report.sinks.base import Sink
+from pcapflow.report.sinks.postgres_server import Connection, Job, Server
 from pcapflow.report.sinks.sql_schema import INDICES, LISTS, RECORDS, TABLES, VERSION, VIEWS, RunKey, Table
 from pcapflow.summary import Summary
 
@@ -33,9 +26,6 @@ QUEUE = 4 << 20
 """Bytes of records, as text, that wait for the writer."""
 _BATCH = 512 << 10
 """The same of one transaction."""
-_CONNECT = 5
-"""Seconds that one attempt to connect takes at the most."""
-_PAUSE = 0.25
 _LOCK = 0x70636170
 """Of the transaction that makes the tables: two runs may begin at one time."""
 _TYPES = {"integer": "bigint", "real": "double precision", "text": "text", "json": "jsonb", "boolean": "boolean", "time": "timestamptz"}
@@ -44,175 +34,6 @@ _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _RUN = """create table run (id bigint generated always as identity primary key, key text unique, version text not null, captures jsonb not null, complete boolean not null default false, packets bigint,
     records bigint, replaced_texts bigint not null default 0, not_written jsonb, summary jsonb)"""
 _decode = msgspec.json.Decoder().decode
-Connection = psycopg.Connection[Any]
-
-
-class _Job:
-    """What one transaction does; it can be repeated."""
-
-    def __init__(self, do: Callable[[Connection, bool], None], size: int = 0, counts: dict[str, int] | None = None) -> None:
-        """do: takes the connection, and whether it may have been done already; size: bytes that it holds; counts: its rows by table."""
-        self.do = do
-        self.size = size
-        self.counts = counts or {}
-
-
-class Server:
-    """A database, and the thread that writes to it. `timeout` in seconds."""
-
-    def __init__(self, dsn: str, timeout: float, overload: str) -> None:
-        """dsn: as libpq has it; it is in no message. overload: `fail` or `drop`."""
-        self._dsn = dsn
-        self.timeout = timeout
-        self.drops = overload == "drop"
-        self._connection: Connection | None = None
-        self._jobs: deque[_Job] = deque()
-        self._changed = threading.Condition()
-        self._freed = 0
-        self._progress = monotonic()
-        self._problem = "it does not answer"
-        self._fatal = ""
-        self._ended = False
-        """No job is taken any more."""
-        self._thread: threading.Thread | None = None
-
-    # --- of the reader's thread
-
-    def start(self) -> None:
-        """The thread begins."""
-        self._progress = monotonic()
-        self._thread = threading.Thread(target=self._write, name="postgres", daemon=True)
-        self._thread.start()
-
-    def put(self, job: _Job) -> None:
-        """Give the thread something to do."""
-        with self._changed:
-            if not self._jobs:
-                self._progress = monotonic()
-            self._jobs.append(job)
-            self._changed.notify_all()
-
-    def freed(self) -> int:
-        """Bytes that are held no longer since this was asked last."""
-        with self._changed:
-            n, self._freed = self._freed, 0
-            return n
-
-    def wait(self, until: Callable[[], bool]) -> bool:
-        """Wait for something that the thread brings about, as long as it gets on; whether it came about. Raises `DatabaseError` for what waiting does not mend."""
-        while not until():
-            with self._changed:
-                if self._fatal:
-                    raise DatabaseError(f"--postgres: {self._fatal}")
-                if monotonic() - self._progress > self.timeout:
-                    return False
-                self._changed.wait(0.1)
-        return True
-
-    def is_idle(self) -> bool:
-        """Whether nothing is left to do."""
-        with self._changed:
-            return not self._jobs and not self._fatal
-
-    def failed(self) -> DatabaseError:
-        """What to say of it."""
-        return DatabaseError(
-            f"--postgres: nothing was written for {self.timeout:g} s: {self._problem}; what was written is marked as not complete"
-        )
-
-    def left(self) -> dict[str, int]:
-        """Rows of jobs that were not done, which nobody does any more."""
-        self.close()
-        counts: dict[str, int] = {}
-        for job in self._jobs:
-            for table, n in job.counts.items():
-                counts[table] = counts.get(table, 0) + n
-        self._jobs.clear()
-        return counts
-
-    def close(self) -> None:
-        """End the thread, whatever it waits for."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-        connection, thread = self._connection, self._thread
-        if thread is not None and thread.is_alive() and connection is not None:
-            with suppress(OSError, ValueError, psycopg.Error):  # libpq waits for a server that is stopped: an end of its socket wakes it
-                ours = socket.socket(fileno=os.dup(connection.pgconn.socket))
-                ours.shutdown(socket.SHUT_RDWR)
-                ours.close()
-        if thread is not None:
-            thread.join(_CONNECT + 1)
-        self._thread = None
-        if connection is not None:
-            with suppress(psycopg.Error):
-                connection.close()
-        self._connection = None
-
-    # --- of its own
-
-    def _write(self) -> None:
-        while True:
-            with self._changed:
-                while not self._jobs and not self._ended:
-                    self._changed.wait()
-                if self._ended:
-                    return
-                job = self._jobs[0]
-            if not self._do(job):
-                return
-            with self._changed:
-                self._jobs.popleft()
-                self._freed += job.size
-                self._progress = monotonic()
-                self._changed.notify_all()
-
-    def _do(self, job: _Job) -> bool:
-        """Until it is done; False where it cannot be."""
-        again = False
-        while not self._ended:
-            try:
-                connection = self._connected()
-                job.do(connection, again)
-                connection.commit()
-            except (psycopg.OperationalError, psycopg.InterfaceError) as e:
-                self._problem = _said(e)
-                self._disconnect()
-            except Exception as e:  # noqa: BLE001 - a thread's end must be told
-                with self._changed:
-                    self._fatal = f"cannot be written: {_said(e)}"
-                    self._changed.notify_all()
-                return False
-            else:
-                return True
-            again = True
-            with self._changed:
-                if not self._ended:
-                    self._changed.wait(_PAUSE)
-        return False
-
-    def alive(self) -> None:
-        """The server takes something."""
-        self._progress = monotonic()
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = psycopg.connect(self._dsn, connect_timeout=_CONNECT, application_name="pcapflow", client_encoding="utf8")
-        return self._connection
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(psycopg.Error):
-                connection.close()
-
-
-def _said(problem: BaseException) -> str:
-    """The first line of what libpq or the server said, without what a DSN has."""
-    if isinstance(problem, psycopg.Error) and problem.diag.message_primary:
-        return problem.diag.message_primary
-    line = str(problem).strip().partition("\n")[0]
-    return re.sub(r"\S+://\S+|password\S*", "...", line)[:200] or type(problem).__name__
 
 
 class PostgresTables(Sink):
@@ -242,7 +63,7 @@ class PostgresTables(Sink):
         """See `Sink`."""
         self._share = Share(ledger, QUEUE)
         self._server.start()
-        self._done(_Job(self._prepare))
+        self._done(Job(self._prepare))
 
     def entries(self, some: list[Entry]) -> None:
         """See `Sink`."""
@@ -298,11 +119,11 @@ class PostgresTables(Sink):
 
         if self._given_up:
             return
-        self._done(_Job(last))
+        self._done(Job(last))
 
     # --- jobs
 
-    def _done(self, job: _Job) -> None:
+    def _done(self, job: Job) -> None:
         """Do something now, and wait for it. Where records may be left out, what cannot be done is."""
         self._server.put(job)
         if not self._server.wait(self._server.is_idle) and not (self._server.drops and self._not_written):
@@ -332,7 +153,7 @@ class PostgresTables(Sink):
         if lines:
             self._waiting, self._size = {name: [] for name in RECORDS}, 0
             self._server.put(
-                _Job(
+                Job(
                     lambda connection, again: self._rows(connection, lines, again=again),
                     size,
                     {name: len(some) for name, some in lines.items()},
