@@ -23,8 +23,7 @@ from pcapflow.payload.json_counts import counts
 from pcapflow.payload.json_formats import JSON_FORMS, open_text, seems_json
 from pcapflow.payload.json_formats import form_of as json_form
 from pcapflow.payload.opening import open_other
-from pcapflow.payload.operations import ASKING, Operations
-from pcapflow.payload.others import DEEPEST, Opening, PartReader, PayloadReader, form_within
+from pcapflow.payload.others import ASKING, DEEPEST, Opening, PartReader, PayloadReader, form_within
 from pcapflow.payload.shape import Shapes
 from pcapflow.payload.tap import Both, Shared, Tap
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     import hashlib
 
     from pcapflow.payload.body_values import BodyValues
+    from pcapflow.payload.operations import Operations
 
 
 _GZIP = b"\x1f\x8b\x08"
@@ -109,6 +109,8 @@ class BodyReader:
             else:
                 self._text = self._other(form, content_type, looking, tap, depth + 1)
             if asks and form in ASKING:
+                from pcapflow.payload.operations import Operations
+
                 self._names = Operations(ledger.json, limits.operation_max_bytes, plain=form == "graphql")
         self._decoder: Decoder | None = None
         self._first: bytes | None = b"" if form and not codings else None

@@ -12,15 +12,12 @@ import re
 import msgspec
 
 from pcapflow.budget import Account
+from pcapflow.payload.others import may_ask
 
-ASKING = frozenset(("json", "graphql"))
-"""Forms of bodies that may name an operation."""
 LISTED = 16
 """Operations of a batch that are named."""
 NAME_CHARS = 100
 """Of a name; of a longer one these."""
-_MARKS = (b'"query"', b'"method"', b'"operationName"', b"\\u")
-"""A body without any of these names none; keys may be written with escapes."""
 _KEPT_BYTES = 128
 _ABSENT = msgspec.Raw(b"")
 _TOKEN = re.compile(
@@ -44,11 +41,6 @@ class _Asked(msgspec.Struct):
 
 _asked = msgspec.json.Decoder(_Asked | list[_Asked]).decode
 _text = msgspec.json.Decoder(str).decode
-
-
-def may_ask(data: bytes | bytearray) -> bool:
-    """Whether it is worth a look."""
-    return any(mark in data for mark in _MARKS)
 
 
 def operations_of(data: bytes | bytearray) -> list[str] | None:

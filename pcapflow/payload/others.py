@@ -24,6 +24,17 @@ DEEPEST = 4
 """Multipart bodies around one whose parts are still read."""
 
 
+ASKING = frozenset(("json", "graphql"))
+"""Forms of bodies that may name an operation (`operations`)."""
+_MARKS = (b'"query"', b'"method"', b'"operationName"', b"\\u")
+"""A body without any of these names none; keys may be written with escapes."""
+
+
+def may_ask(data: bytes | bytearray) -> bool:
+    """Whether a body of JSON may name an operation."""
+    return any(mark in data for mark in _MARKS)
+
+
 def other_form(media_type: str) -> str:
     """Of a media type in small letters, without parameters; empty for one that nobody here reads (RFC 9512, 7578, 2046)."""
     if media_type.startswith("multipart/"):
