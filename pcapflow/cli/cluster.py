@@ -170,7 +170,20 @@ def _refuse_with_separate(given: Mapping[str, Any]) -> None:
         raise UsageError("--separate writes a file for each capture: give a folder or a URL, not standard output")
     if not (given["output"] or given["parquet"]) or "" in (given["output"], given["parquet"]):
         raise UsageError("--separate needs a place for the reports: -o DIR, --parquet DIR, or both")
-    for name in ("as_json", "html", "har", "sqlite", "postgres", "prometheus", "shards", "spill", "top", "sections", "memory", "no_records"):
+    for name in (
+        "as_json",
+        "html",
+        "har",
+        "sqlite",
+        "postgres",
+        "prometheus",
+        "shards",
+        "spill",
+        "top",
+        "sections",
+        "memory",
+        "no_records",
+    ):
         if given[name] not in (None, False):
             raise UsageError(
                 f"--{name.removeprefix('as_').replace('_', '-')} does not go with --separate, which writes a report of NDJSON, or tables, for each capture"
