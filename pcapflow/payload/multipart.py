@@ -161,7 +161,7 @@ class Multipart:
         at = 0
         while not self._closed:
             if self._state == _HEAD:
-                end = self._head(data, at, final=final)
+                end = self._head(data, at)
                 if end < 0:
                     break
                 at = end
@@ -205,7 +205,7 @@ class Multipart:
             start = begin + 1
         return (len(data) if final else max(at, len(data) - len(mark) - 2)), 0, False
 
-    def _head(self, data: bytes, at: int, *, final: bool) -> int:
+    def _head(self, data: bytes, at: int) -> int:
         """A part's head; where its content begins, -1 where more is needed."""
         most = self._opening.limits.multipart_head_max_bytes
         none = _NOTHING.match(data, at)
@@ -223,8 +223,6 @@ class Multipart:
             return -1
         self._begin_part(data[at:ends].decode("utf-8", "replace"))
         self._at_start = True
-        if not final and begins == len(data):
-            self._buffer = b""
         return begins
 
     # --- parts

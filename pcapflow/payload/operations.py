@@ -12,13 +12,13 @@ import re
 import msgspec
 
 from pcapflow.budget import Account
+from pcapflow.payload.kept import Kept
 from pcapflow.payload.others import may_ask
 
 LISTED = 16
 """Operations of a batch that are named."""
 NAME_CHARS = 100
 """Of a name; of a longer one these."""
-_KEPT_BYTES = 128
 _ABSENT = msgspec.Raw(b"")
 _TOKEN = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"""|\\?\Z|""?\Z)|"(?:[^"\\\r\n]|\\.)*+(?:"|\\?(?=[\r\n]|\Z))|#[^\r\n]*+|(?P<name>[_A-Za-z][_0-9A-Za-z]*+)|(?P<mark>\.\.\.|[^\s,\ufeff])',
@@ -123,40 +123,31 @@ def _string(raw: msgspec.Raw) -> str | None:
 class Operations:
     """One body's."""
 
-    __slots__ = ("_account", "_held", "_kept", "_most", "_plain")
+    __slots__ = ("_kept", "_plain")
 
     def __init__(self, account: Account, most: int, *, plain: bool) -> None:
         """most: bytes that are kept; plain: it is a GraphQL document, not JSON."""
-        self._account = account
-        self._most = most
         self._plain = plain
-        self._kept: bytearray | None = bytearray()
+        self._kept: Kept | None = Kept(account, most)
         """None where it is too large."""
-        self._held = 0
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the body, content codings undone."""
-        if self._kept is None:
-            return
-        size = len(self._kept) + len(data)
-        more = size + (size >> 3) + _KEPT_BYTES - self._held
-        if size > self._most or not (self._account.is_half_free(more) and self._account.reserve(more)):
+        if self._kept is not None and not self._kept.add(data):
             self.close()
-            return
-        self._held += more
-        self._kept += data
 
     def finish(self) -> list[str] | None:
-        """The body is over, and whole."""
-        if not self._kept:
+        """The body is over, and whole. Gives all memory back."""
+        if self._kept is None:
             return None
+        body, self._kept = self._kept.let_go(), None
         if not self._plain:
-            return operations_of(self._kept)
-        found = graphql_of(self._kept.decode("utf-8", "replace"))
+            return operations_of(body)
+        found = graphql_of(body.decode("utf-8", "replace"))
         return [found[:NAME_CHARS]] if found is not None else None
 
     def close(self) -> None:
         """Give all memory back."""
-        self._kept = None
-        self._account.release(self._held)
-        self._held = 0
+        if self._kept is not None:
+            self._kept.let_go()
+            self._kept = None

@@ -18,11 +18,10 @@ from pcapflow.limits import Limits
 from pcapflow.payload.json_encoding import MARKS, NULS, AsUtf8
 from pcapflow.payload.json_formats import open_text, seems_json
 from pcapflow.payload.json_texts import Text
+from pcapflow.payload.kept import Kept
 from pcapflow.payload.tap import Tap
 from pcapflow.payload.yaml_parser import YamlParser
 
-_TELLING = 4
-"""Bytes that tell the encoding (YAML 1.2.2 section 5.2)."""
 _SEEMS = 128
 """Bytes that tell whether it begins as JSON does."""
 _BEGINS = re.compile(rb"[\r\n](?=---[ \t\r\n])")
@@ -41,7 +40,6 @@ class YamlText:
         "_carry",
         "_decoder",
         "_found",
-        "_held",
         "_json",
         "_kept",
         "_limits",
@@ -58,9 +56,8 @@ class YamlText:
         """The first bytes, until they tell what it is."""
         self._decoder: AsUtf8 | None = None
         """Where it is not UTF-8."""
-        self._kept: bytearray | None = None
+        self._kept: Kept | None = None
         """All of it, while it may be JSON."""
-        self._held = 0
         self._json: Text | None = None
         self._parser: YamlParser | None = None
         self._carry: bytes | None = None
@@ -135,7 +132,7 @@ class YamlText:
             self._found.encoding = encoding
             self._decoder = AsUtf8(encoding)
         elif seems_json(begin):
-            self._kept = bytearray()
+            self._kept = Kept(self._account, self._limits.json_whole_max_bytes)
             self._keep(begin)
             return
         self._read(self._utf8(begin))
@@ -143,23 +140,16 @@ class YamlText:
     def _keep(self, data: bytes) -> None:
         """It may be JSON."""
         assert self._kept is not None
-        size = len(self._kept) + len(data)
-        more = size + (size >> 3) - self._held
-        if size > self._limits.json_whole_max_bytes or not (self._account.is_half_free(more) and self._account.reserve(more)):
+        if not self._kept.add(data):
             self._as_json()
             assert self._json is not None
             self._json.feed(data)
-            return
-        self._held += more
-        self._kept += data
 
     def _let_go(self) -> bytearray:
-        """Give the memory back of what is kept."""
+        """Nothing is kept any more: what was."""
         kept, self._kept = self._kept, None
         assert kept is not None
-        self._account.release(self._held)
-        self._held = 0
-        return kept
+        return kept.let_go()
 
     def _as_json(self, kept: bytes | None = None) -> None:
         """It is read as JSON."""

@@ -19,7 +19,7 @@ from pcapflow.budget import Ledger, Share
 from pcapflow.entries import OWNED_JSON, Entry
 from pcapflow.report.sinks.base import Sink
 from pcapflow.report.sinks.postgres_server import Connection, Job, Server
-from pcapflow.report.sinks.sql_schema import INDICES, LISTS, RECORDS, TABLES, VERSION, VIEWS, RunKey, Table
+from pcapflow.report.sinks.sql_schema import LISTS, RECORDS, TABLES, VERSION, RunKey, Table, definitions
 from pcapflow.summary import Summary
 
 QUEUE = 4 << 20
@@ -206,15 +206,8 @@ class PostgresTables(Sink):
         if connection.execute("select to_regclass('run')").fetchone() == (None,):
             connection.execute(_RUN)
             connection.execute(f"comment on table run is 'pcapflow {VERSION}'")
-            for table in TABLES:
-                columns = ", ".join(f'"{one.name}" {_TYPES[one.kind]}' for one in table.columns)
-                connection.execute(
-                    f'create table "{table.name}" (run bigint not null references run (id), record bigint not null, {columns}, primary key (run, record))'
-                )
-            for name, (of, by) in INDICES.items():
-                connection.execute(f'create index "{name}" on "{of}" (run, {", ".join(by)})')
-            for name, query in VIEWS.items():
-                connection.execute(f'create view "{name}" as {query}')
+            for statement in definitions(_TYPES):
+                connection.execute(statement)
         elif connection.execute("select obj_description('run'::regclass)").fetchone() != (f"pcapflow {VERSION}",):
             raise ValueError("a table `run` is there that is not this version's: name another database or schema")
         found = connection.execute("insert into run (version, captures) values (%s, '[]') returning id", (__version__,)).fetchone()

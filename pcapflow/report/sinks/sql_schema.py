@@ -8,7 +8,7 @@ databases cut or refuse: U+FFFD stands for each.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -160,3 +160,17 @@ VIEWS = {
         from problem p join run r on r.id = p.run where r.complete order by p.run, p.record""",
 }
 """By name: of runs that are complete."""
+
+
+def definitions(types: Mapping[str, str], ending: str = "") -> Iterator[str]:
+    """The statements that make the tables, indices and views, but for `run`. types: of each kind of column; ending: what stands behind a table's columns."""
+    for table in TABLES:
+        columns = ", ".join(f'"{one.name}" {types[one.kind]}' for one in table.columns)
+        number = types[INTEGER]
+        yield (
+            f'create table "{table.name}" (run {number} not null references run (id), record {number} not null, {columns}, primary key (run, record)){ending}'
+        )
+    for name, (of, by) in INDICES.items():
+        yield f'create index "{name}" on "{of}" (run, {", ".join(by)})'
+    for name, query in VIEWS.items():
+        yield f'create view "{name}" as {query}'

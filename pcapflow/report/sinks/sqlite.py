@@ -18,7 +18,7 @@ from pcapflow.budget import Ledger, Share
 from pcapflow.entries import OWNED_JSON, Entry
 from pcapflow.errors import OutputError
 from pcapflow.report.sinks.base import Sink
-from pcapflow.report.sinks.sql_schema import INDICES, LISTS, RECORDS, TABLES, VERSION, VIEWS, RunKey, Table
+from pcapflow.report.sinks.sql_schema import LISTS, RECORDS, TABLES, VERSION, RunKey, Table, definitions
 from pcapflow.summary import Summary
 
 BATCH = 2 << 20
@@ -65,15 +65,8 @@ class Database:
             connection.execute(f"pragma application_id = {_APPLICATION}")
             connection.execute(f"pragma user_version = {VERSION}")
             connection.execute(_RUN)
-            for table in TABLES:
-                columns = ", ".join(f'"{one.name}" {_TYPES[one.kind]}' for one in table.columns)
-                connection.execute(
-                    f'create table "{table.name}" (run integer not null references run (id), record integer not null, {columns}, primary key (run, record)) without rowid'
-                )
-            for name, (of, by) in INDICES.items():
-                connection.execute(f'create index "{name}" on "{of}" (run, {", ".join(by)})')
-            for name, query in VIEWS.items():
-                connection.execute(f'create view "{name}" as {query}')
+            for statement in definitions(_TYPES, " without rowid"):
+                connection.execute(statement)
 
     @contextmanager
     def told(self) -> Iterator[None]:
