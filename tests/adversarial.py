@@ -9,89 +9,13 @@ from __future__ import annotations
 
 import gzip
 import random
-import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-MSS = 1448
-SERVER = 0x0A000001
-MIB = 1 << 20
-
-
-class Wire:
-    """Ethernet frames with TCP over IPv4, `step` nanoseconds apart; checksums are zero, as offloading leaves them."""
-
-    def __init__(self, out: BinaryIO, *, step: int = 5_000) -> None:
-        self.out = out
-        self.step = step
-        self.ns = 1_700_000_000_000_000_000
-        self.ident = 0
-        out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
-
-    def packet(self, number: int, side: int, seq: int, ack: int, flags: int, data: bytes = b"") -> None:
-        """A packet of connection `number`: of its client (side 0) or its server. seq, ack: offsets, 0 for the SYN."""
-        client = (0x0A100000 + number // 50_000, 10_000 + number % 50_000)
-        (src, sport), (dst, dport) = (client, (SERVER, 80)) if side == 0 else ((SERVER, 80), client)
-        self.tcp(src, sport, dst, dport, 7_000 + seq, 7_000 + ack if flags & ACK else 0, flags, data)
-
-    def tcp(self, src: int, sport: int, dst: int, dport: int, seq: int, ack: int, flags: int, data: bytes = b"") -> None:
-        """A packet between any ends; seq, ack: as they stand on the wire but for wrapping."""
-        self.ident = self.ident % 0xFFFF + 1  # a sender numbers its packets: what comes again was sent again
-        self.frame(
-            b"\2\0\0\0\0\1\2\0\0\0\0\2\x08\0"
-            + struct.pack(">BBHHHBBHII", 0x45, 0, 40 + len(data), self.ident, 0x4000, 64, 6, 0, src, dst)
-            + struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, 0x50, flags, 65535, 0, 0)
-            + data
-        )
-
-    def frame(self, data: bytes) -> None:
-        """A whole frame."""
-        self.ns += self.step
-        self.out.write(struct.pack("<IIII", self.ns // 10**9, self.ns % 10**9, len(data), len(data)) + data)
-
-    def open(self, number: int) -> None:
-        """SYN, SYN-ACK, ACK."""
-        self.packet(number, 0, 0, 0, SYN)
-        self.packet(number, 1, 0, 1, SYN | ACK)
-        self.packet(number, 0, 1, 1, ACK)
-
-    def answer(self, number: int, pieces: Iterator[bytes]) -> None:
-        """A request, and what the server says to it, acknowledged now and then, to the end of both streams."""
-        request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-        self.open(number)
-        self.packet(number, 0, 1, 1, ACK | PSH, request)
-        there, here, count = 1 + len(request), 1, 0
-        for piece in pieces:
-            for at in range(0, len(piece), MSS):
-                segment = piece[at : at + MSS]
-                self.packet(number, 1, here, there, ACK, segment)
-                here += len(segment)
-                count += 1
-                if count % 8 == 0:
-                    self.packet(number, 0, there, here, ACK)
-        self.packet(number, 1, here, there, ACK | FIN)
-        self.packet(number, 0, there, here + 1, ACK | FIN)
-        self.packet(number, 1, here + 1, there + 1, ACK)
-
-
-def _head(*fields: bytes) -> bytes:
-    return b"\r\n".join((b"HTTP/1.1 200 OK", *fields, b"", b""))
-
-
-def _json(length: int, *fields: bytes) -> bytes:
-    return _head(b"Content-Type: application/json", b"Content-Length: %d" % length, *fields)
-
-
-def _repeated(piece: bytes, n: int) -> Iterator[bytes]:
-    """n bytes of a repeated piece, in parts of 64 KiB or so."""
-    part = piece * max(1, (64 << 10) // len(piece))
-    while n > 0:
-        yield part[:n]
-        n -= len(part)
+from tests.adversarial_payloads import PAYLOADS
+from tests.wire import ACK, FIN, MIB, MSS, PSH, RST, SYN, Kind, Wire, json_head, ok_head, repeated
 
 
 def syn_flood(w: Wire, size: int) -> None:
@@ -236,8 +160,8 @@ def big_string(w: Wire, size: int) -> None:
     """One JSON string of so many bytes."""
 
     def body() -> Iterator[bytes]:
-        yield _json(size + 2) + b'"'
-        yield from _repeated(b"abcdefg ", size)
+        yield json_head(size + 2) + b'"'
+        yield from repeated(b"abcdefg ", size)
         yield b'"'
 
     w.answer(1, body())
@@ -247,8 +171,8 @@ def big_number(w: Wire, size: int) -> None:
     """One JSON number of so many digits."""
 
     def body() -> Iterator[bytes]:
-        yield _json(size)
-        yield from _repeated(b"1234567", size)
+        yield json_head(size)
+        yield from repeated(b"1234567", size)
 
     w.answer(1, body())
 
@@ -257,8 +181,8 @@ def escapes(w: Wire, size: int) -> None:
     """One JSON string of so many bytes, all of them escaped quotes."""
 
     def body() -> Iterator[bytes]:
-        yield _json(size // 2 * 2 + 2) + b'"'
-        yield from _repeated(b'\\"', size // 2 * 2)
+        yield json_head(size // 2 * 2 + 2) + b'"'
+        yield from repeated(b'\\"', size // 2 * 2)
         yield b'"'
 
     w.answer(1, body())
@@ -268,9 +192,9 @@ def deep(w: Wire, size: int) -> None:
     """JSON arrays so many deep."""
 
     def body() -> Iterator[bytes]:
-        yield _json(2 * size)
-        yield from _repeated(b"[", size)
-        yield from _repeated(b"]", size)
+        yield json_head(2 * size)
+        yield from repeated(b"[", size)
+        yield from repeated(b"]", size)
 
     w.answer(1, body())
 
@@ -278,18 +202,18 @@ def deep(w: Wire, size: int) -> None:
 def bomb(w: Wire, size: int) -> None:
     """A gzip body that inflates to so many bytes of white space."""
     packed = _squeezed(size)
-    w.answer(1, iter([_json(len(packed), b"Content-Encoding: gzip") + packed]))
+    w.answer(1, iter([json_head(len(packed), b"Content-Encoding: gzip") + packed]))
 
 
 def bomb_in_bomb(w: Wire, size: int) -> None:
     """The same, squeezed once more and said to be so."""
     packed = gzip.compress(_squeezed(size), mtime=0)
-    w.answer(1, iter([_json(len(packed), b"Content-Encoding: gzip, gzip") + packed]))
+    w.answer(1, iter([json_head(len(packed), b"Content-Encoding: gzip, gzip") + packed]))
 
 
 def _squeezed(size: int) -> bytes:
     squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
-    return b"".join([*map(squeeze.compress, _repeated(b" " * 65536, size)), squeeze.flush()])
+    return b"".join([*map(squeeze.compress, repeated(b" " * 65536, size)), squeeze.flush()])
 
 
 def endless_head(w: Wire, size: int) -> None:
@@ -297,7 +221,7 @@ def endless_head(w: Wire, size: int) -> None:
 
     def head() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nX: "
-        yield from _repeated(b"y", size)
+        yield from repeated(b"y", size)
 
     w.answer(1, head())
 
@@ -307,7 +231,7 @@ def header_lines(w: Wire, size: int) -> None:
 
     def head() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\n"
-        yield from _repeated(b"A: b\r\n", size * 6)
+        yield from repeated(b"A: b\r\n", size * 6)
         yield b"\r\n"
 
     w.answer(1, head())
@@ -317,8 +241,8 @@ def chunk_line(w: Wire, size: int) -> None:
     """A chunk-size line with an extension of so many bytes."""
 
     def body() -> Iterator[bytes]:
-        yield _head(b"Content-Type: application/json", b"Transfer-Encoding: chunked") + b"5;"
-        yield from _repeated(b"z", size)
+        yield ok_head(b"Content-Type: application/json", b"Transfer-Encoding: chunked") + b"5;"
+        yield from repeated(b"z", size)
 
     w.answer(1, body())
 
@@ -327,8 +251,8 @@ def tiny_chunks(w: Wire, size: int) -> None:
     """So many chunks of one byte."""
 
     def body() -> Iterator[bytes]:
-        yield _head(b"Content-Type: text/plain", b"Transfer-Encoding: chunked")
-        yield from _repeated(b"1\r\nx\r\n", size * 6)
+        yield ok_head(b"Content-Type: text/plain", b"Transfer-Encoding: chunked")
+        yield from repeated(b"1\r\nx\r\n", size * 6)
         yield b"0\r\n\r\n"
 
     w.answer(1, body())
@@ -343,9 +267,7 @@ def unclosed(w: Wire, size: int) -> None:
         w.packet(number, 0, 1, 1, ACK | PSH, request)
 
 
-Writer = Callable[[Wire, int], None]
-
-KINDS: dict[str, tuple[Writer, int, int]] = {
+KINDS: dict[str, Kind] = {
     "syn_flood": (syn_flood, 50_000, 1_000_000),
     "holes": (holes, 30_000, 2_000_000),
     "many_holes": (many_holes, 1_500, 10_000),
@@ -370,6 +292,7 @@ KINDS: dict[str, tuple[Writer, int, int]] = {
     "chunk_line": (chunk_line, 8 * MIB, 200_000_000),
     "tiny_chunks": (tiny_chunks, 200_000, 5_000_000),
     "unclosed": (unclosed, 10_000, 200_000),
+    **PAYLOADS,
 }
 """Kind to its writer, the size that the suite uses and the size of the benchmark."""
 

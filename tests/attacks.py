@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.adversarial import ACK, MSS, PSH, SYN, Wire
+from tests.wire import ACK, MSS, PSH, SYN, Wire
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 _PAIRS = [a + b for a, b in itertools.product(string.ascii_lowercase + string.digits, repeat=2)]

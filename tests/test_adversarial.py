@@ -77,6 +77,21 @@ NAMED: dict[str, dict[str, Any]] = {
     "chunk_line": {"drops": {"http_chunk_line_too_long": 1}},
     "tiny_chunks": {},
     "unclosed": {},
+    "yaml_aliases": {},
+    "yaml_deep": {"drops": {"yaml_too_deep": 1}},
+    "yaml_scalar": {"drops": {"yaml_scalar_too_large": 1}},
+    "yaml_comment": {"drops": {"yaml_scalar_too_large": 1}},
+    "yaml_directives": {"drops": {"yaml_too_many_directives": 1}},
+    "yaml_documents": {},
+    "yaml_keys": {},
+    "many_parts": {},
+    "endless_boundary": {},
+    "part_head": {"drops": {"multipart_head_too_large": 1}},
+    "nested_parts": {},
+    "many_fields": {},
+    "big_field": {},
+    "many_calls": {},
+    "big_query": {"drops": {"json_scalar_too_large": 1}},
 }
 
 

@@ -12,9 +12,9 @@ from pcapflow.payload.others import Opening, PayloadReader
 
 def tools_missing() -> bool:
     """Whether YAML is not read."""
-    from pcapflow.payload import yaml_parser  # noqa: PLC0415 - the optional libraries
+    from pcapflow.payload import yaml_library  # noqa: PLC0415 - the optional libraries
 
-    return yaml_parser.tools() is None
+    return yaml_library.tools() is None
 
 
 def open_other(form: str, content_type: str, opening: Opening) -> PayloadReader:

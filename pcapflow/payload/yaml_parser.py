@@ -10,10 +10,8 @@ found does not depend on how the bytes were cut. What libyaml may hold at its wo
 
 from __future__ import annotations
 
-import importlib
 import re
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from pcapflow.budget import Account
 from pcapflow.contents import YamlBody, YamlError
@@ -22,6 +20,7 @@ from pcapflow.limits import Limits
 from pcapflow.paths import Step, show_path
 from pcapflow.payload.path import innermost
 from pcapflow.payload.tap import Tap
+from pcapflow.payload.yaml_library import tools
 from pcapflow.payload.yaml_tokens import Tokens
 
 PARSER_BYTES = 40 << 10
@@ -36,27 +35,10 @@ _LONG = 256
 """Characters of a scalar, beyond which only the beginning is kept."""
 _PERCENT = re.compile(rb"(?:\A|(?<=[\r\n])|(?<=\xc2\x85)|(?<=\xe2\x80[\xa8\xa9]))%")
 _LINE_END = re.compile(rb"[\r\n]|\xc2\x85|\xe2\x80[\xa8\xa9]")
+_TOO_DEEP = "exceeded maximum nesting depth"
+"""What libyaml says at 1,000 levels: its scanner looks a line ahead of the events that are counted here."""
 _CONTROLS = bytes({*range(32), 127} - {9, 10, 13})
 _CONTROL = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
-
-
-class _Tools(NamedTuple):
-    """The optional libraries."""
-
-    yaml: Any
-    parser: Any
-    greenlet: Any
-    current: Any
-
-
-@cache
-def tools() -> _Tools | None:
-    """PyYAML with libyaml, and greenlet; None where one of them is not installed."""
-    try:
-        yaml, greenlet = importlib.import_module("yaml"), importlib.import_module("greenlet")
-        return _Tools(yaml, importlib.import_module("yaml.cyaml").CParser, greenlet.greenlet, greenlet.getcurrent)
-    except ImportError:
-        return None
 
 
 class _Stop(Exception):
@@ -261,7 +243,10 @@ class YamlParser:
         except yaml.YAMLError as e:
             if self._tokens is not None:
                 self._tokens.flush()
-            self.found.error = self._error(e)
+            if getattr(e, "problem", "") == _TOO_DEEP:
+                self.drop = Drop(DropReason.YAML_TOO_DEEP, "yaml_max_depth", self._limits.yaml_max_depth, f"line {e.problem_mark.line + 1}")
+            else:
+                self.found.error = self._error(e)
         except MemoryError:
             self.drop = Drop(DropReason.JSON_MEMORY, "process_limit", 0, "a parser of YAML")
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.adversarial import MSS, Wire
+from tests.wire import MSS, Wire
 
 DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "churn": 40_000, "ten": 500_000, "flood": 1_000_000, "vxlan": 500}
 

@@ -189,6 +189,18 @@ def test_what_is_too_deep_is_dropped_before_libyaml_has_read_on() -> None:
         assert dropped(data, limits, DropReason.YAML_TOO_DEEP).max_depth == 4
 
 
+@pytest.mark.parametrize("levels", [600, 1_000, 5_000])
+@pytest.mark.parametrize("before", [b"a: ", b"- ", b"a:\n  "])
+def test_it_is_too_deep_too_where_libyaml_gives_up_before_an_event_shows_it(levels: int, before: bytes) -> None:
+    """Its scanner reads a kilobyte ahead, to see whether what begins there is a key."""
+    data = before + b"[" * levels
+    reader = read(in_pieces(data, 1000), YAML, Limits())
+    assert reader.drop is not None
+    assert (reader.drop.reason, reader.drop.limit_name) == (DropReason.YAML_TOO_DEEP, "yaml_max_depth")
+    assert isinstance(reader.found, YamlBody)
+    assert reader.found.error is None
+
+
 def test_a_scalar_that_is_too_long_is_dropped_and_libyaml_gets_no_more_of_it() -> None:
     limits = Limits(yaml_scalar_max_bytes=20_000)
     assert found(b"a: " + b"x" * 15_000, limits).status == "complete"
@@ -290,7 +302,7 @@ def test_time_grows_with_the_bytes_and_memory_does_not() -> None:
 
 
 def test_without_the_extra_a_body_is_not_read_and_the_record_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pcapflow.payload.yaml_parser.tools", lambda: None)
+    monkeypatch.setattr("pcapflow.payload.yaml_library.tools", lambda: None)
     assert opening.tools_missing()
     reader = read([b"a: 1\n", b"b: ["], YAML)
     assert reader.drop is None
