@@ -22,6 +22,7 @@ _ID = re.compile(
     r"(?:[0-9]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=[a-fA-F]*+[0-9])[0-9a-fA-F]{16,}"
     r"|(?=[^0-9/]*+[0-9])(?=[^a-z/]*+[a-z])(?=[^A-Z/]*+[A-Z])[A-Za-z0-9_-]{20,})(?P<kind>\.[A-Za-z][A-Za-z0-9]{0,4})?"
 )
+_HTTP = 80
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
@@ -61,6 +62,18 @@ def url_of(host: str | None, target: str) -> str:
     if host is None or _ORIGIN.match(target) is not None or not target.startswith("/"):
         return target[: 2 * LONGEST]
     return f"http://{host}{target}"[: 2 * LONGEST]
+
+
+def absolute_url(method: str, target: str, host: str | None, server: str, port: int) -> str:
+    """The same as an absolute URL (RFC 3986 section 4.3): without a host, of the server's address."""
+    if _ORIGIN.match(target):
+        return target
+    if method == "CONNECT":
+        return f"http://{target}/"
+    address = f"[{server}]" if ":" in server else server
+    where = host or (address if port == _HTTP else f"{address}:{port}")
+    path = "/" if target == "*" else target
+    return f"http://{where}{'' if path.startswith('/') else '/'}{path}"
 
 
 def whole_url(method: str, target: str, host: str | None) -> str:

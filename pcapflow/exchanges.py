@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pcapflow.fields import Endpoint
 from pcapflow.messages import Body
 
 
@@ -61,18 +62,15 @@ class ResponseFound(msgspec.Struct, frozen=True):
     status: int
     reason: str
     message: MessageFound
-    ts: int | None
-    """When its first byte was captured (ns), where it has a body of which something was kept."""
 
 
 class ExchangeFound(msgspec.Struct, frozen=True):
     """A request and its final response, or one of them alone."""
 
     connection: int
-    ts: int
-    """When its first byte was captured (ns)."""
-    done_ts: int
-    """When its last was."""
+    server: Endpoint
+    times: tuple[int, int, int, int]
+    """When the first and the last byte of the request, and the first and the last byte of the response were captured (ns); 0 where there is none."""
     resynchronised: bool
     anomalies: list[str]
     request: RequestFound | None

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from pcapflow.cli.options import limit_option
 from pcapflow.cli.output import descriptor, is_table, open_folder, open_output, refuse_overwriting, refuse_overwriting_tables, status_of
-from pcapflow.cli.values import Duration
+from pcapflow.cli.values import Duration, Size
 from pcapflow.errors import UsageError
 from pcapflow.files import is_folder, is_url, place_of
 from pcapflow.limits import Limits
@@ -128,7 +129,7 @@ class SinkOption:
 
 SINKS = (
     SinkOption("html", "A page for a browser: timeline, memory, connections, exchanges, drops", _html),
-    SinkOption("har", "The HTTP exchanges as HAR 1.2, with bodies up to har_body_max_bytes", _har),
+    SinkOption("har", "The HTTP exchanges as HAR 1.2, for a browser's developer tools", _har),
     SinkOption("parquet", "The records as Parquet tables, one a record type", _parquet, "pyarrow", is_folder=True),
     SinkOption("sqlite", "The records as tables of an SQLite database, beside those of earlier runs", _sqlite, opens=_open_database),
     SinkOption("postgres", "The same in a PostgreSQL database", _postgres, "psycopg", opens=_open_server, metavar="DSN"),
@@ -136,6 +137,7 @@ SINKS = (
 )
 
 
+_HAR_BODY = limit_option("--har-body-max", "har_body_max_bytes", Size(), "Bytes of each body that --har writes.")
 _WAITING = (
     click.option(
         "--sink-timeout",
@@ -158,7 +160,7 @@ _WAITING = (
 def sink_options(command: _Command) -> _Command:
     """Adds them to a command."""
     found: Any = command
-    for option in reversed((*(sink.option() for sink in SINKS), *_WAITING)):
+    for option in reversed((*(sink.option() for sink in SINKS), _HAR_BODY, *_WAITING)):
         found = option(found)
     return cast("_Command", found)
 

@@ -24,6 +24,7 @@ from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head, RequestHead
 from pcapflow.records import seconds
+from pcapflow.streams.conversation import Conversation
 
 _RANK, _RANK_OVER = 2, 9
 """Of what one packet completes; the server's comes after the client's, the end of the exchange behind both."""
@@ -94,7 +95,7 @@ class BodyPieces(Listener):
         self.step(sent, BEGINS, _encode(begun))
         return sent
 
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+    def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """See `Listener`."""
         assert isinstance(exchange, Exchange)
         for stream, record in (("client", exchange.request), ("server", exchange.response)):

@@ -20,6 +20,7 @@ from pcapflow.protocols.http.message import Head
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import Endpoint, endpoints
+from pcapflow.streams.conversation import Conversation
 from pcapflow.unread import UnreadReason
 
 CHOSEN = "chosen"
@@ -85,14 +86,14 @@ class Choosing(Listener):
         self._run = run
         self._account = run.ledger.output
 
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+    def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """See `Listener`."""
         assert isinstance(exchange, Exchange)
         where = self._choice.where
-        if where is not None and where.of_exchanges and exchange_meant(where, connection, exchange):
-            self._add(self._met, connection)
+        if where is not None and where.of_exchanges and exchange_meant(where, conversation.number, exchange):
+            self._add(self._met, conversation.number)
         if self._choice.problems and is_wrong(exchange):
-            self._add(self._wrong, connection)
+            self._add(self._wrong, conversation.number)
 
     def _add(self, some: set[int], connection: int) -> None:
         if connection not in some and self._account.reserve(_KEPT_BYTES):

@@ -304,10 +304,10 @@ class Collector:
             for packet, line in json_lines(number, run.answer.json, run):
                 self._add(packet, number, OWNED_JSON, line, _JSON + 1)
 
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+    def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """See `Host`."""
         for one in self._listeners:
-            one.exchange_over(connection, exchange, response, packet)
+            one.exchange_over(conversation, exchange, response, packet)
 
     def body(self, status: str) -> None:
         """See `Host`."""

@@ -14,6 +14,7 @@ from pcapflow.conditions import Conditions
 from pcapflow.drops import Drop
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 from pcapflow.findings.chosen import exchange_meant
+from pcapflow.findings.ends import endpoint
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.header_options import Headers
 from pcapflow.messages import Body, Request, Response
@@ -21,6 +22,7 @@ from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
 from pcapflow.redaction import chosen
+from pcapflow.streams.conversation import Conversation
 
 _SHARE = 2 << 20
 """Bytes of the bodies that are under way, and of their heads."""
@@ -34,9 +36,8 @@ class _Kept:
 
     as_sent = False
 
-    def __init__(self, most: int, share: Share, ts: int) -> None:
-        """most: bytes to keep; ts: when the message's first byte was captured (ns)."""
-        self.ts = ts
+    def __init__(self, most: int, share: Share) -> None:
+        """most: bytes to keep."""
         self._share = share
         self._most = most
         self._text = bytearray()
@@ -118,15 +119,16 @@ class Exchanges(Listener):
         if not self._share.take(_KEPT_OVERHEAD):
             self._share.short()
             return None
-        kept = self._bodies[origin.exchange, origin.stream] = _Kept(self._run.limits.har_body_max_bytes, self._share, origin.ts)
+        kept = self._bodies[origin.exchange, origin.stream] = _Kept(self._run.limits.har_body_max_bytes, self._share)
         return kept
 
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+    def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """See `Listener`."""
         assert isinstance(exchange, Exchange)
+        connection = conversation.number
         asked, answered = (self._bodies.pop((exchange, side), None) for side in ("client", "server"))
         if self._where is None or exchange_meant(self._where, connection, exchange):
-            found = _found(connection, exchange, (asked, answered), self._all)
+            found = _found(conversation, exchange, (asked, answered), self._all)
             for kind, make in self._makers.items():
                 self._run.entry(packet, connection, kind, make(found), _RANK, exchange.index)
         for kept in (asked, answered):
@@ -134,7 +136,7 @@ class Exchanges(Listener):
                 self._share.give(kept.reserved)
 
 
-def _found(connection: int, exchange: Exchange, bodies: tuple[_Kept | None, _Kept | None], headers: Headers) -> ExchangeFound:
+def _found(conversation: Conversation, exchange: Exchange, bodies: tuple[_Kept | None, _Kept | None], headers: Headers) -> ExchangeFound:
     asked, answered = bodies
     head, answer = exchange.head, exchange.response_head
     request = (
@@ -142,9 +144,10 @@ def _found(connection: int, exchange: Exchange, bodies: tuple[_Kept | None, _Kep
     )
     response = None
     if answer is not None:
-        began = answered.ts if answered is not None else None
-        response = ResponseFound(answer.status, answer.reason, _message(answer, exchange.response, answered, headers), began)
-    return ExchangeFound(connection, exchange.ts, exchange.done_ts, exchange.resynchronised, exchange.anomalies, request, response)
+        response = ResponseFound(answer.status, answer.reason, _message(answer, exchange.response, answered, headers))
+    server = endpoint(conversation.endpoints[1 - conversation.client])
+    times = (exchange.ts, exchange.request_end, exchange.response_ts, exchange.done_ts)
+    return ExchangeFound(conversation.number, server, times, exchange.resynchronised, exchange.anomalies, request, response)
 
 
 def _message(head: Head, record: Request | Response | None, kept: _Kept | None, headers: Headers) -> MessageFound:

@@ -25,6 +25,7 @@ from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
 from pcapflow.records import seconds
+from pcapflow.streams.conversation import Conversation
 
 VALUE, SEARCHED = "value", "searched"
 """The kinds of entries: a value; and of a run, or a part of it, that found none: how many bodies were searched, and where else the keys stand (`Searched`)."""
@@ -131,7 +132,7 @@ class Extraction(Listener):
         """A value was, of which so many bytes were held."""
         self._run.given_up(origin, drop, held, _RANK_VALUE)
 
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+    def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """See `Listener`."""
         lines = self._waiting.pop(exchange, None)
         if lines is None:
@@ -141,7 +142,7 @@ class Extraction(Listener):
         for stream, line in lines:
             self._run.ledger.output.release(len(line) + _WAITING_BYTES)
             if taken:
-                self._add(packet, connection, stream, line)
+                self._add(packet, conversation.number, stream, line)
 
     def _add(self, packet: int, connection: int, stream: str, line: bytes) -> None:
         self._found = True

@@ -24,6 +24,7 @@ from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head, HeadRead
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
+from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import Where
 
 
@@ -78,7 +79,7 @@ class Listener:
         """Who takes the events of its JSON; None for nobody."""
         return None
 
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+    def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """See `Host`."""
 
     def gone(self, connection: Connection, packet: int) -> None:

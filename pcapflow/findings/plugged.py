@@ -15,6 +15,7 @@ from pcapflow.payload.registry import Payloads
 from pcapflow.plugin_loading import PluginError, encoded, guarded, of_type
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head
+from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import Where
 
 _WAITING_BYTES = 300
@@ -119,8 +120,8 @@ class PluggedBodies(Listener):
         where = Where(origin.offset, origin.first_packet, origin.ts, -1, origin.first_packet)
         self._waiting.setdefault(origin.exchange, []).append((origin.stream, reader.name, found, where))
 
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+    def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """See `Listener`."""
         for stream, name, found, where in self._waiting.pop(exchange, ()):
             self._run.ledger.plugins.release(len(found) + _WAITING_BYTES)
-            self._run.found_by_plugin(connection, stream, name, getattr(exchange, "index", None), found, where, packet)
+            self._run.found_by_plugin(conversation.number, stream, name, getattr(exchange, "index", None), found, where, packet)

@@ -198,7 +198,7 @@ class Host(Protocol):
         """The same of many, their heads, bodies and records included; nothing else is told of them."""
         ...
 
-    def exchange_over(self, connection: int, exchange: object, response: Head | None, packet: int) -> None:
+    def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """Nothing more comes of an exchange, as that packet told; response: the final answer's head."""
         ...
 

@@ -7,6 +7,7 @@ from typing import Any
 STRING: dict[str, Any] = {"type": "string"}
 NUMBER: dict[str, Any] = {"type": "number"}
 INTEGER: dict[str, Any] = {"type": "integer"}
+MOMENT: dict[str, Any] = {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]+Z$"}
 TIME: dict[str, Any] = {"type": "number", "minimum": 0}
 
 
@@ -15,6 +16,7 @@ def an_object(required: dict[str, Any], optional: dict[str, Any] | None = None) 
         "type": "object",
         "required": list(required),
         "properties": {**required, **(optional or {}), "comment": STRING},
+        "patternProperties": {"^_": {}},  # fields of applications
         "additionalProperties": False,
     }
 
@@ -56,21 +58,30 @@ RESPONSE = an_object(
 )
 ENTRY = an_object(
     {
-        "startedDateTime": {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]+Z$"},
+        "startedDateTime": MOMENT,
         "time": TIME,
         "request": REQUEST,
         "response": RESPONSE,
         "cache": an_object({}),
         "timings": an_object({"send": TIME, "wait": TIME, "receive": TIME}),
     },
-    {"connection": STRING, "serverIPAddress": STRING},
+    {"connection": STRING, "serverIPAddress": STRING, "pageref": STRING},
+)
+PAGE = an_object(
+    {
+        "startedDateTime": MOMENT,
+        "id": STRING,
+        "title": STRING,
+        "pageTimings": an_object({}, {"onContentLoad": NUMBER, "onLoad": NUMBER}),
+    }
 )
 HAR = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     **an_object(
         {
             "log": an_object(
-                {"version": {"const": "1.2"}, "creator": an_object({"name": STRING, "version": STRING}), "entries": list_of(ENTRY)}
+                {"version": {"const": "1.2"}, "creator": an_object({"name": STRING, "version": STRING}), "entries": list_of(ENTRY)},
+                {"pages": list_of(PAGE)},
             )
         }
     ),

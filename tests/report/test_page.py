@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,10 @@ from pcapflow import pipeline
 from pcapflow.limits import Limits
 from pcapflow.report.sinks.html import Page
 from tests.craft import ACK, FIN, PSH, SYN, pcap, tcp_frame
+from tests.report.browser import CHROMIUM, FLAGS
 from tests.report.conversation import capture
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 

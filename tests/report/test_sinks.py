@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import resource
@@ -14,7 +13,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Annotated, Any
 
-import jsonschema
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -28,11 +26,9 @@ from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.fields import instant_or_null
-from pcapflow.header_options import Headers
 from pcapflow.limits import Limits
 from pcapflow.records import Conflict, Connection, Drop, Gap, Http, Json
 from pcapflow.report.sinks import parquet
-from pcapflow.report.sinks.base import Sink
 from pcapflow.report.sinks.har import Har
 from pcapflow.report.sinks.html import Page
 from pcapflow.report.sinks.parquet import ParquetTables
@@ -40,28 +36,11 @@ from pcapflow.report.sinks.parquet_columns import read_rows, table_schema, text_
 from pcapflow.report.sinks.prometheus import Prometheus
 from pcapflow.report.timeline import BUCKETS, Timeline
 from pcapflow.summary import Summary
-from tests.conftest import ALL_RECORDS
 from tests.launcher import launch_text
-from tests.report.conversation import capture
-from tests.report.har_schema import HAR
+from tests.report.conversation import capture, run
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
 NAMED = {path.name: path for path in SAMPLES}
-
-
-def run(path: Path, *sinks: Sink, limits: Limits | None = None, **more: Any) -> tuple[list[dict[str, Any]], pipeline.Result]:
-    lines: list[bytes] = []
-    result = pipeline.run([str(path)], limits, write=lines.extend, kinds=ALL_RECORDS, sinks=sinks, **more)
-    assert result.unbalanced == []
-    assert all(component.at_end_bytes == 0 for component in result.summary.memory.components.values())
-    return [json.loads(line) for line in lines], result
-
-
-def har(path: Path, **more: Any) -> tuple[dict[str, Any], list[dict[str, Any]], pipeline.Result]:
-    out: list[bytes] = []
-    sink = Har(out.append)
-    records, result = run(path, sink, **more)
-    return json.loads(b"".join(out)), records, result
 
 
 # --- Parquet
@@ -220,87 +199,6 @@ def test_the_metrics_are_the_summary_s_numbers_under_names_as_the_convention_has
         for sample in family.samples:
             assert sample.name.endswith("_total") == (family.type == "counter")
             assert sample.timestamp is None  # the textfile collector refuses them
-
-
-# --- HAR
-
-
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
-def test_a_har_file_is_har_1_2_and_has_every_exchange(path: Path) -> None:
-    found, records, _ = har(path)
-    jsonschema.Draft202012Validator(HAR).validate(found)
-    want = [record for record in records if record["record"] == "http"]
-    entries = found["log"]["entries"]
-    assert len(entries) == len(want)
-    for entry, record in zip(entries, want, strict=True):
-        assert entry["connection"] == str(record["connection"])
-        assert entry["response"]["status"] == (record["response"]["status"] if record["response"] else 0)
-        assert entry["request"]["method"] == (record["request"]["method"] if record["request"] else "")
-        assert entry["time"] == pytest.approx((record["duration"] or 0) * 1000, abs=0.002)
-        assert sum(entry["timings"][name] for name in ("send", "wait", "receive")) == pytest.approx(entry["time"], abs=0.002)
-    assert len({json.dumps(har(path, limits=Limits(block_packets=n))[0]) for n in (1, 7, 8192)}) == 1
-
-
-def test_asking_for_har_changes_nothing_in_the_report() -> None:
-    for path in SAMPLES:
-        plain, one = run(path)
-        _, records, two = har(path)
-        assert records == plain
-        assert two.summary.http == one.summary.http
-        assert two.summary.json == one.summary.json
-        assert two.summary.tcp == one.summary.tcp
-
-
-def test_bodies_are_there_decoded_and_cut_at_the_limit() -> None:
-    found, _, _ = har(NAMED["gzip-chunked.pcap"], limits=Limits(har_body_max_bytes=1 << 20))
-    contents = [entry["response"]["content"] for entry in found["log"]["entries"]]
-    coded = [content for content in contents if "compression" in content and "text" in content]
-    assert coded
-    for content in coded:
-        assert json.loads(content["text"]) is not None
-        assert len(content["text"].encode()) == content["size"]
-    cut, _, _ = har(NAMED["gzip-chunked.pcap"], limits=Limits(har_body_max_bytes=100))
-    for content in (entry["response"]["content"] for entry in cut["log"]["entries"]):
-        if content["size"] > 100:
-            assert len(content["text"].encode()) <= 100
-            assert content["comment"] == f"the first 100 of {content['size']} bytes"
-
-
-def test_what_is_no_text_is_base64_and_request_bodies_cookies_and_queries_are_there(tmp_path: Path) -> None:
-    path = tmp_path / "one.pcap"
-    body = b'{"a": "\xc3\xa4"}'
-    path.write_bytes(
-        capture(
-            b"POST /p?x=1&y=%%20z&empty= HTTP/1.1\r\nHost: h\r\nCookie: a=1; b=2\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-            % len(body)
-            + body,
-            b"HTTP/1.1 302 Found\r\nLocation: /q\r\nSet-Cookie: s=9; Path=/\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
-            % len(gzip.compress(b"\xff\x00"))
-            + gzip.compress(b"\xff\x00"),
-        )
-    )
-    found, _, _ = har(path, options=pipeline.Options(headers=Headers(secrets=True)))
-    (entry,) = found["log"]["entries"]
-    request, response = entry["request"], entry["response"]
-    assert request["url"] == "http://h/p?x=1&y=%20z&empty="
-    assert request["queryString"] == [{"name": "x", "value": "1"}, {"name": "y", "value": " z"}, {"name": "empty", "value": ""}]
-    assert request["cookies"] == [{"name": "a", "value": "1"}, {"name": "b", "value": "2"}]
-    assert request["postData"]["text"] == body.decode()
-    assert response["cookies"] == [{"name": "s", "value": "9"}]
-    assert response["redirectURL"] == "/q"
-    assert response["content"]["text"] == "/wA="
-    assert response["content"]["encoding"] == "base64"
-    assert response["content"]["size"] == 2
-
-
-def test_losses_are_in_the_comments_and_memory_that_is_short_costs_the_text_alone() -> None:
-    found, _, _ = har(NAMED["lossy.pcap"])
-    comments = [entry.get("comment", "") + entry["response"]["content"].get("comment", "") for entry in found["log"]["entries"]]
-    assert any("the response is not in the capture" in comment for comment in comments)
-    assert any("truncated" in comment for comment in comments)
-    short, records, _ = har(NAMED["keepalive.pcap"], limits=Limits(output_total=1))
-    assert len(short["log"]["entries"]) == sum(record["record"] == "http" for record in records)
-    assert any("memory was short" in entry["response"]["content"].get("comment", "") for entry in short["log"]["entries"])
 
 
 # --- the timeline
@@ -507,63 +405,6 @@ def test_row_groups_stay_large_whatever_else_is_kept_in_the_account(tmp_path: Pa
     assert pq.ParquetFile(BytesIO(folder.files["http.parquet"].getvalue())).num_row_groups <= 4
 
 
-def test_a_cut_coded_body_keeps_the_text_that_came(tmp_path: Path) -> None:
-    path = tmp_path / "one.pcap"
-    coded = gzip.compress(json.dumps([{"n": n * n} for n in range(200)]).encode())
-    path.write_bytes(
-        capture(
-            b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(coded)
-            + coded[:-20],
-        )
-    )
-    (entry,) = har(path)[0]["log"]["entries"]
-    content = entry["response"]["content"]
-    assert content["text"].startswith('[{"n": 0}, {"n": 1}')
-    assert content["size"] == len(content["text"])
-    assert "compression" not in content
-    assert content["comment"].startswith("truncated")
-
-
-def test_a_body_in_an_unknown_coding_is_given_as_it_was_sent(tmp_path: Path) -> None:
-    path = tmp_path / "one.pcap"
-    path.write_bytes(
-        capture(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Encoding: foo\r\nContent-Length: 5\r\n\r\nhello")
-    )
-    (entry,) = har(path)[0]["log"]["entries"]
-    assert entry["response"]["content"] == {
-        "size": 5,
-        "mimeType": "",
-        "text": "hello",
-        "comment": "content coding foo: these are the bytes as they were sent",
-    }
-
-
-@pytest.mark.parametrize(
-    ("line", "url"),
-    [
-        (b"GET /r?u=http://evil/x", "http://h/r?u=http://evil/x"),
-        (b"GET http://other/y", "http://other/y"),
-        (b"CONNECT h:443", "h:443"),
-        (b"OPTIONS *", "http://h/"),
-    ],
-)
-def test_a_target_in_each_of_its_forms_is_the_right_url(tmp_path: Path, line: bytes, url: str) -> None:
-    path = tmp_path / "one.pcap"
-    path.write_bytes(capture(line + b" HTTP/1.1\r\nHost: h\r\nX-A: a\r\n b:c\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"))
-    (entry,) = har(path)[0]["log"]["entries"]
-    assert entry["request"]["url"] == url
-    assert {"name": "X-A", "value": "a b:c"} in entry["request"]["headers"]
-
-
-def test_control_characters_are_base64_and_so_an_entry_stays_small(tmp_path: Path) -> None:
-    path = tmp_path / "one.pcap"
-    path.write_bytes(capture(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + b"\x01" * 60000))
-    found, _, _ = har(path)
-    assert found["log"]["entries"][0]["response"]["content"]["encoding"] == "base64"
-    assert len(json.dumps(found)) < 100_000
-
-
 def test_other_files_in_a_folder_are_not_ours_to_take_away(tmp_path: Path) -> None:
     folder = tmp_path / "t"
     folder.mkdir()
@@ -640,17 +481,3 @@ def _wait_until_it_has_read(pipe: IO[bytes]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it never waited")
-
-
-def test_heads_that_wait_are_reserved(tmp_path: Path) -> None:
-    """Answers of a server alone, each with a large head: they wait for requests that never come."""
-    from tests.craft import Talk
-
-    talk = Talk()
-    head = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"v" * 1000) for n in range(40)) + b"Content-Length: 0\r\n\r\n"
-    for _ in range(60):
-        talk.send(1, head)
-    path = Path(talk.save(tmp_path / "heads.pcap"))
-    found, _, result = har(path)
-    assert len(found["log"]["entries"]) == 60
-    assert result.summary.memory.components["http"].peak_bytes >= 30 * len(head)

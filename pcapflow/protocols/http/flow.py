@@ -304,7 +304,7 @@ class Flow:
             exchange.release(services.ledger.http, services.heads)
         services.exchange(self._conversation, exchange)
         if services.by_exchange:
-            services.exchange_over(self._conversation.number, exchange, exchange.response_head, exchange.done_packet)
+            services.exchange_over(self._conversation, exchange, exchange.response_head, exchange.done_packet)
         if services.wants_records and services.takes(self._conversation.number, exchange):
             ends = services.ends(self._conversation)
             services.http(exchange.done_packet, http_record(self._conversation.number, exchange, ends, services.places))

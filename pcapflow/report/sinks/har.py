@@ -1,6 +1,7 @@
 """The HTTP exchanges as a HAR 1.2 file (http://www.softwareishard.com/blog/har-12-spec), written as they end.
 
-Contract: a `Sink` that makes an entry of each exchange (`pcapflow.exchanges`). What was lost is said in HAR's `comment` fields. It keeps nothing.
+Contract: a `Sink` that makes an entry of each exchange (`pcapflow.exchanges`). What was lost is said in HAR's `comment` fields. It keeps nothing, so the page, which is the capture, stands behind the entries.
+Fields that begin with `_` are those of Chromium's importer, as the specification has them.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from pcapflow import __version__
-from pcapflow.endpoint_names import whole_url
+from pcapflow.endpoint_names import absolute_url
 from pcapflow.entries import Entry
 from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
+from pcapflow.fields import Endpoint
 from pcapflow.messages import Body
 from pcapflow.records import seconds
 from pcapflow.report.sinks.base import Out, Sink
+from pcapflow.summary import Summary
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """A text with these is no text; and each takes six characters in JSON."""
 _NOT_SEEN = "not in the capture"
+_PAGE = "page_1"
+_NAMED = 3
+"""Captures in the title of the page."""
 
 
 def _line(exchange: ExchangeFound) -> bytes:
@@ -55,9 +61,17 @@ class Har(Sink):
         return _line
 
     def finish(self) -> None:
-        """Close the array."""
+        """Close the array of entries."""
         self._begin()
-        self._out(b"\n]}}\n")
+        self._out(b"\n],")
+
+    def summary(self, summary: Summary) -> None:
+        """The page, and the end."""
+        names = [capture.path for capture in summary.captures]
+        begun = min((capture.first_ts for capture in summary.captures if capture.first_ts is not None), default=0.0)
+        title = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        page = {"startedDateTime": _iso(begun), "id": _PAGE, "title": title, "pageTimings": {}}
+        self._out(b'"pages":[' + msgspec.json.encode(page) + b"]}}\n")
 
     def _begin(self) -> None:
         if self._separator == b"\n":
@@ -75,23 +89,40 @@ def _entry(exchange: ExchangeFound) -> dict[str, Any]:
     if exchange.resynchronised:
         comments.append("found by a search behind lost bytes, or paired by acknowledgement numbers")
     comments += exchange.anomalies
-    both = request is not None and response is not None
-    whole = max(0.0, round((exchange.done_ts - exchange.ts) / 1e6, 3)) if both else 0.0
-    began = whole
-    if request is not None and response is not None and response.ts is not None:
-        began = min(max(0.0, round((response.ts - exchange.ts) / 1e6, 3)), whole)
+    send, wait, receive = _timings(exchange)
     entry: dict[str, Any] = {
-        "startedDateTime": datetime.fromtimestamp(seconds(exchange.ts), UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "time": whole,
-        "request": _request(request),
+        "pageref": _PAGE,
+        "startedDateTime": _iso(seconds(exchange.times[0])),
+        "time": round(send + wait + receive, 3),
+        "request": _request(request, exchange.server),
         "response": _response(response),
         "cache": {},
-        "timings": {"send": 0, "wait": began, "receive": round(whole - began, 3)},
-        "connection": str(exchange.connection),
+        "timings": {"send": send, "wait": wait, "receive": receive},
+        "serverIPAddress": exchange.server.ip,
+        "connection": str(exchange.server.port),  # which Chromium shows beside the address
+        "_connectionId": str(exchange.connection),
+        "_resourceType": "fetch",
     }
     if comments:
         entry["comment"] = "; ".join(comments)
     return entry
+
+
+def _timings(exchange: ExchangeFound) -> tuple[float, float, float]:
+    """Milliseconds of the request, to the answer, and of the answer, as their first and last bytes were captured. A part that ended before it began, since the answer came early, is 0."""
+    if exchange.request is None or exchange.response is None:
+        return 0, 0, 0
+    begun, *others = [(ts + 500) // 1000 for ts in exchange.times]
+    parts = []
+    for ts in others:
+        parts.append(max(0, ts - begun) / 1000)
+        begun = max(begun, ts)
+    return parts[0], parts[1], parts[2]
+
+
+def _iso(ts: float) -> str:
+    """A point in time (s since the epoch)."""
+    return datetime.fromtimestamp(ts, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _fields(message: MessageFound) -> list[dict[str, str]]:
@@ -114,12 +145,13 @@ def _sizes(message: MessageFound) -> dict[str, int]:
     return {"headersSize": message.head_bytes or -1, "bodySize": message.body.bytes if message.body is not None else 0}
 
 
-def _request(request: RequestFound | None) -> dict[str, Any]:
+def _request(request: RequestFound | None, server: Endpoint) -> dict[str, Any]:
     if request is None:
-        empty: dict[str, Any] = {"method": "", "url": "", "httpVersion": "", "cookies": [], "headers": [], "queryString": []}
+        url = absolute_url("", "/", None, server.ip, server.port)
+        empty: dict[str, Any] = {"method": "", "url": url, "httpVersion": "", "cookies": [], "headers": [], "queryString": []}
         return {**empty, "headersSize": -1, "bodySize": -1, "comment": _NOT_SEEN}
     message = request.message
-    url = whole_url(request.method, request.target, request.host)
+    url = absolute_url(request.method, request.target, request.host, server.ip, server.port)
     found: dict[str, Any] = {
         "method": request.method,
         "url": url,
