@@ -19,7 +19,7 @@ from pcapflow.limits import Limits
 from pcapflow.report.sinks.har import Har
 from tests.craft import Talk, request, response
 from tests.launcher import launch, launch_text
-from tests.report.browser import CHROMIUM, FLAGS
+from tests.report.browser import CHROMIUM, FIREFOX, FLAGS, Firefox
 from tests.report.conversation import capture, run
 from tests.report.har_schema import HAR
 
@@ -324,3 +324,34 @@ def test_chromium_s_developer_tools_load_it(devtools: Any, path: Path) -> None:
         entry["response"]["content"].get("text") for entry in found["log"]["entries"] if "encoding" not in entry["response"]["content"]
     ]
     assert {text for text in texts if text} <= {one["text"] for one in shown}
+
+
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    browser = Firefox(tmp_path_factory.mktemp("firefox"))
+    yield browser
+    browser.close()
+
+
+IMPORT = """
+    const {require} = ChromeUtils.importESModule("resource://devtools/shared/loader/Loader.sys.mjs");
+    const {HarImporter} = require("resource://devtools/client/netmonitor/src/har/har-importer.js");
+    const told = [];
+    new HarImporter(new Proxy({}, {get: (_, name) => (...values) => {told.push([name, values]);}})).import(arguments[0]);
+    return told.filter(([name]) => name !== "clearRequests").map(([name, values]) => [name, values[1]]);
+"""
+
+
+@pytest.mark.skipif(FIREFOX is None, reason="no Firefox is installed")
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
+def test_firefox_s_developer_tools_load_it(firefox: Firefox, path: Path) -> None:
+    found, _, _ = har(path)
+    entries = found["log"]["entries"]
+    told = firefox.run(IMPORT, json.dumps(found))
+    assert isinstance(told, list), told
+    added = [value for name, value in told if name == "addRequest"]
+    updated = [value for name, value in told if name == "updateRequest"]
+    assert sorted(one["url"] for one in added) == sorted(entry["request"]["url"] for entry in entries)
+    assert sorted((one["remoteAddress"], one["remotePort"], one["status"], round(one["totalTime"], 3)) for one in updated) == sorted(
+        (entry["serverIPAddress"], entry["connection"], entry["response"]["status"], entry["time"]) for entry in entries
+    )
