@@ -1,13 +1,13 @@
 """pcapflow: what was said on the TCP connections of a packet capture, what could not be recovered, and why.
 
-The command line's work, for Python:
+The command line's work, for Python (docs/python.md):
 
     import pcapflow
-    report = pcapflow.analyze("trace.pcap")
+    report = pcapflow.analyze("trace.pcap", where="status=5xx", html="page.html")
     report.tcp.missing_bytes
 
-`analyze` returns the typed summary; `iter_records` yields every record as it completes. `shards`, `analyze_shard` and `merge` are the same run in tasks
-that any executor takes. All take the same `Limits`.
+`analyze` returns the typed summary; `iter_records` yields every record as it completes; `exchanges` and `connections` are rows for a data frame. `shards`, `analyze_shard` and `merge` are the same run in tasks
+that any executor takes. All take the command line's options as keywords.
 """
 
 from __future__ import annotations
@@ -17,34 +17,62 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pcapflow.api import analyze, analyze_shard, iter_records, merge, shards
-    from pcapflow.errors import AccountError, CaptureError, PcapflowError, WorkerError
+    from pcapflow.api import Report, analyze, analyze_shard, connections, exchanges, iter_records, merge, shards
+    from pcapflow.errors import (
+        AccountError,
+        CaptureError,
+        CaptureWarning,
+        DatabaseError,
+        OutputError,
+        PcapflowError,
+        ReportError,
+        UsageError,
+        WorkerError,
+    )
     from pcapflow.limits import Limits
+    from pcapflow.rows import ConnectionRow, ExchangeRow
 
 __all__ = [
     "AccountError",
     "CaptureError",
+    "CaptureWarning",
+    "ConnectionRow",
+    "DatabaseError",
+    "ExchangeRow",
     "Limits",
+    "OutputError",
     "PcapflowError",
+    "Report",
+    "ReportError",
+    "UsageError",
     "WorkerError",
     "__version__",
     "analyze",
     "analyze_shard",
+    "connections",
+    "exchanges",
     "iter_records",
     "merge",
     "shards",
 ]
 
 _HOMES = {
-    "analyze": "pcapflow.api",
-    "analyze_shard": "pcapflow.api",
-    "iter_records": "pcapflow.api",
-    "merge": "pcapflow.api",
-    "shards": "pcapflow.api",
-    "AccountError": "pcapflow.errors",
-    "CaptureError": "pcapflow.errors",
-    "PcapflowError": "pcapflow.errors",
-    "WorkerError": "pcapflow.errors",
+    **dict.fromkeys(("Report", "analyze", "analyze_shard", "connections", "exchanges", "iter_records", "merge", "shards"), "pcapflow.api"),
+    **dict.fromkeys(
+        (
+            "AccountError",
+            "CaptureError",
+            "CaptureWarning",
+            "DatabaseError",
+            "OutputError",
+            "PcapflowError",
+            "ReportError",
+            "UsageError",
+            "WorkerError",
+        ),
+        "pcapflow.errors",
+    ),
+    **dict.fromkeys(("ConnectionRow", "ExchangeRow"), "pcapflow.rows"),
     "Limits": "pcapflow.limits",
 }
 

@@ -33,6 +33,10 @@ class PcapflowError(Exception):
     exit_status = 70
 
 
+class CaptureWarning(UserWarning):
+    """What the command line says as a warning: damage, a cut record, a link type that is not read. The report has it too."""
+
+
 class UsageError(PcapflowError):
     """An option or argument that is not of its form."""
 

@@ -7,10 +7,9 @@ Contract: `run` takes capture paths and limits, gives records to a writer as the
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -36,6 +35,7 @@ from pcapflow.findings.exchanges import Exchanges
 from pcapflow.findings.follow import Picking
 from pcapflow.findings.listening import Listener, Who
 from pcapflow.findings.ordering import Take
+from pcapflow.json_backend import known_digits
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import common_of
 from pcapflow.options import Options
@@ -119,7 +119,7 @@ def run(
     with Interrupt() as interrupt:
         with ExitStack() as stack:
             stack.enter_context(memory_at_hand())
-            stack.enter_context(_known_digits())
+            stack.enter_context(known_digits())
             hard_limit = stack.enter_context(HardLimit(options.process_limit))
             trace = stack.enter_context(Trace(paths, limits, ledger, interrupt))
             division = divide(limits, options, trace, ledger, alone=follow is not None, takes=take is not None)
@@ -162,7 +162,7 @@ def work(job: Job, link: Link) -> Partial:
     ledger = Ledger(job.whole)
     with ExitStack() as stack:
         stack.enter_context(memory_at_hand())
-        stack.enter_context(_known_digits())
+        stack.enter_context(known_digits())
         trace = stack.enter_context(Trace(job.paths, limits, ledger, Interrupt(), link.source))
         if limits != job.whole:  # others divide them
             ledger.leave(limits, *common_of(limits.memory_limit))
@@ -302,17 +302,6 @@ def _exchanges(sinks: Sequence[Sink], options: Options) -> list[Listener]:
     """Who keeps exchanges whole, where a sink wants that."""
     makers = {sink.own: maker for sink in sinks if (maker := sink.maker()) is not None}
     return [Exchanges(makers, options.headers, options.where)] if makers else []
-
-
-@contextmanager
-def _known_digits() -> Iterator[None]:
-    """Which JSON numbers Python converts is the same whatever its environment says (PYTHONINTMAXSTRDIGITS)."""
-    before = sys.get_int_max_str_digits()
-    sys.set_int_max_str_digits(sys.int_info.default_max_str_digits)
-    try:
-        yield
-    finally:
-        sys.set_int_max_str_digits(before)
 
 
 def result_of(found: Partial, limits: Limits, elapsed: float, *, interrupted: bool) -> Result:

@@ -64,13 +64,11 @@ class Captures:
         from pcapflow import api
         from pcapflow.entries import RECORD_TYPES
         from pcapflow.errors import UsageError
-        from pcapflow.records import kind_of
 
         if kind is not None and kind not in RECORD_TYPES and not kind.startswith("plugin."):
             raise UsageError(f"{kind!r} is no record; write one of {', '.join(RECORD_TYPES)}, plugin.NAME")
         found = (
-            (kind_of(record), record)
-            for record in api.iter_records(self._path(path), limits=limits, kinds=None if kind is None else [kind])
+            (record.record, record) for record in api.iter_records(self._path(path), limits=limits, kinds=None if kind is None else [kind])
         )
         return [record for its, record in found if its == kind or (kind in (None, "plugin") and its != "summary")]
 

@@ -8,7 +8,7 @@ reports from before it can still be read.
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -149,6 +149,8 @@ _COMMUNITY_ID = says("Its flow as other tools name it: Community ID, version 1, 
 class Connection(msgspec.Struct, tag="connection", tag_field="record"):
     """A TCP connection, written when nothing more can belong to it."""
 
+    record: ClassVar[Literal["connection"]] = "connection"
+
     connection: Number
     client: Annotated[Endpoint, says("The client's end.")]
     server: Annotated[Endpoint, says("The server's end.")]
@@ -183,6 +185,8 @@ class Connection(msgspec.Struct, tag="connection", tag_field="record"):
 class Http(msgspec.Struct, tag="http", tag_field="record"):
     """An HTTP exchange: a request and its final response, or one of them alone."""
 
+    record: ClassVar[Literal["http"]] = "http"
+
     connection: Number
     exchange: Annotated[int, counts("The order in which it began on its connection, from 0.")]
     ts: Annotated[float, instant("First byte of the request (of the response, where the request is not there).")]
@@ -209,6 +213,8 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
 
 class Json(msgspec.Struct, tag="json", tag_field="record"):
     """A body of JSON, or what a raw stream held, as a record of its own: the fields behind `ts` are those of `JsonBody`."""
+
+    record: ClassVar[Literal["json"]] = "json"
 
     connection: Number
     stream: Side
@@ -249,6 +255,8 @@ _ASKED = says("The connection whose request for memory reached the limit, where 
 class Gap(msgspec.Struct, tag="gap", tag_field="record"):
     """Bytes of a stream that were given up as missing."""
 
+    record: ClassVar[Literal["gap"]] = "gap"
+
     connection: Number
     stream: Side
     stream_offset: Annotated[int, counts("Stream offset of the first of them.")]
@@ -276,6 +284,8 @@ class Range(msgspec.Struct):
 class Conflict(msgspec.Struct, tag="conflict", tag_field="record"):
     """Bytes that came again and were others ([overlaps](overlaps.md))."""
 
+    record: ClassVar[Literal["conflict"]] = "conflict"
+
     connection: Number
     stream: Side
     stream_offset: Annotated[int, says("Where the overlap begins.")]
@@ -292,6 +302,8 @@ class Conflict(msgspec.Struct, tag="conflict", tag_field="record"):
 
 class Drop(msgspec.Struct, tag="drop", tag_field="record"):
     """Something that was given up on purpose."""
+
+    record: ClassVar[Literal["drop"]] = "drop"
 
     connection: Number
     stream: Side
@@ -361,10 +373,3 @@ def seconds(ns: int) -> float:
 def text(raw: bytes) -> str:
     """Bytes from the wire as UTF-8, with U+FFFD for what is not."""
     return raw.decode("utf-8", "replace")
-
-
-def kind_of(record: AnyRecord) -> str:
-    """A record's type, as its field `record` says."""
-    kind = record.record if isinstance(record, Plugin) else record.__struct_config__.tag
-    assert isinstance(kind, str)
-    return kind

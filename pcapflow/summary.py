@@ -5,7 +5,7 @@ Contract and invariant are those of `records`.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -314,6 +314,8 @@ class LossyStream(msgspec.Struct):
 
 class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     """The last record of a run, and the document without its records."""
+
+    record: ClassVar[Literal["summary"]] = "summary"
 
     schema: Annotated[str, says("`pcapflow.report/2`.")]
     pcapflow: Annotated[str, says("Version of pcapflow.")]

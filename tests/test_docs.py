@@ -24,7 +24,9 @@ _VOLATILE = re.compile(r"^  process .*$", re.MULTILINE)
 """The process's own peak differs between machines; everything else is the same everywhere."""
 
 
-_BLOCK = re.compile(rf"{_CONSOLE.pattern}|{_PYTHON.pattern.replace('(.*?)', '(?P<python>.*?)')}", re.DOTALL)
+_PRINTED = r"(?P<between>\n\n```text\n)(?P<printed>.*?)```"
+"""What a program above it prints."""
+_BLOCK = re.compile(rf"{_CONSOLE.pattern}|{_PYTHON.pattern.replace('(.*?)', '(?P<python>.*?)')}(?:{_PRINTED})?", re.DOTALL)
 _FILE = re.compile(r"```(?:toml|yaml|make|python)\n# (?P<name>[\w./-]+)\n(?P<text>.*?)```", re.DOTALL)
 """A block that begins with a file's name is that file."""
 _NEEDS = {"make": "make", "jq": "jq", "man": "man", "sqlite3": "sqlite3"}
@@ -62,6 +64,12 @@ def real(command: str, folder: Path) -> str:
     return done.stdout
 
 
+def program(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", text], cwd=folder, env={**os.environ, "COLUMNS": "80"}, check=False, capture_output=True, text=True
+    )
+
+
 def comparable(text: str) -> str:
     return _VOLATILE.sub("", text)
 
@@ -74,8 +82,9 @@ def test_what_a_page_shows_is_what_its_commands_print(page: Path, tmp_path: Path
         if block["python"] is not None:
             if _FILE.match(block[0]):
                 continue
-            done = subprocess.run([sys.executable, "-c", block["python"]], cwd=folder, check=False, capture_output=True, text=True)
+            done = program(block["python"], folder)
             assert done.returncode == 0, done.stderr
+            assert block["printed"] in (None, done.stdout)
             continue
         command = block["command"]
         if any(f" {word}" in f" {command}" and shutil.which(tool) is None for word, tool in _NEEDS.items()):
@@ -129,8 +138,9 @@ def rewritten(page: Path, folder: Path) -> str:
         if block["python"] is not None:
             if _FILE.match(block[0]):
                 return block[0]
-            subprocess.run([sys.executable, "-c", block["python"]], cwd=folder, check=True, capture_output=True)
-            return block[0]
+            done = program(block["python"], folder)
+            assert done.returncode == 0, done.stderr
+            return block[0] if block["printed"] is None else f"```python\n{block['python']}```{block['between']}{done.stdout}```"
         return f"```console\n$ {block['command']}\n{real(block['command'], folder)}```"
 
     return _BLOCK.sub(run, page.read_text())

@@ -19,15 +19,17 @@ from typing import assert_type
 
 import pcapflow
 from pcapflow.records import Gap, Http
-from pcapflow.summary import Summary
 
 try:
-    report = pcapflow.analyze(["a.pcap", "b.pcap"], limits=pcapflow.Limits(max_connections=10))
+    report = pcapflow.analyze(["a.pcap", "b.pcap"], limits=pcapflow.Limits(max_connections=10), where={"status": "5xx"}, html="page.html")
 except pcapflow.CaptureError as e:
     raise SystemExit(e.exit_status) from None
-assert_type(report, Summary)
+assert_type(report, pcapflow.Report)
 assert_type(report.tcp.missing_bytes, int)
-for record in pcapflow.iter_records("a.pcap"):
+for row in pcapflow.exchanges("a.pcap", memory_limit="32MiB", gap_timeout=2.5):
+    assert_type(row.status, int | None)
+for record in pcapflow.iter_records("a.pcap", filter="port 80", overlap="linux"):
+    kind: str = record.record
     if isinstance(record, Gap):
         assert_type(record.bytes, int)
     elif isinstance(record, Http) and record.response is not None:

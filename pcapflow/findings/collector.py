@@ -44,7 +44,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import endpoints
-from pcapflow.records import kind_of, seconds
+from pcapflow.records import seconds
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.streams.events import StreamGap, Where
 from pcapflow.summary import DropCount
@@ -134,7 +134,7 @@ class Collector:
 
     def record(self, packet: int, connection: int, record: records.AnyRecord, rank: int = 0) -> None:
         """A record that packet completed."""
-        self.entry(packet, connection, kind_of(record), self._encode(record), rank)
+        self.entry(packet, connection, record.record, self._encode(record), rank)
 
     def _wants(self, kind: str) -> bool:
         """Whether somebody takes records of that type."""

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pcapflow.budget import Share
 from pcapflow.conditions import Conditions
 from pcapflow.drops import Drop
-from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 from pcapflow.findings.chosen import exchange_meant
 from pcapflow.findings.ends import endpoint
 from pcapflow.findings.listening import Listener, Run
@@ -23,6 +22,7 @@ from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
 from pcapflow.redaction import chosen
 from pcapflow.streams.conversation import Conversation
+from pcapflow.whole_exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 
 _SHARE = 2 << 20
 """Bytes of the bodies that are under way, and of their heads."""

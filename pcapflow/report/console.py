@@ -15,6 +15,19 @@ from rich.console import Console, Group, RenderableType
 _WIDEST = 120
 
 
+_PAGE = '<pre style="white-space:pre;overflow-x:auto;line-height:1.35;font-family:monospace">{code}</pre>'
+"""Around the text in a notebook."""
+
+
+def as_html(parts: Sequence[RenderableType], width: int) -> str:
+    """For a notebook: text with its colours, in `width` columns."""
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=True, highlight=False, legacy_windows=False, markup=False, record=True
+    )
+    console.print(Group(*parts))
+    return console.export_html(inline_styles=True, code_format=_PAGE)
+
+
 def as_text(parts: Sequence[RenderableType], width: int | None, *, color: bool | None) -> str:
     """width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
     terminal = True if color is None and sys.stdout is not None and sys.stdout.isatty() else color

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pcapflow.drops import DropReason, GapCause
-from pcapflow.report.console import as_text
+from pcapflow.report import console
 from pcapflow.report.terminal_tables import endpoints, heading, moment, problems
 from pcapflow.summary import Summary
 from pcapflow.terminal_text import plain
@@ -40,7 +40,12 @@ class Shown(msgspec.Struct, frozen=True):
 
 def render(summary: Summary, *, width: int | None = None, color: bool | None = None, shown: Shown = Shown()) -> str:
     """The summary as text. width: columns, None for the terminal's; color: None where the terminal and NO_COLOR decide."""
-    return as_text(_parts(summary, shown), width, color=color).lstrip("\n")
+    return console.as_text(_parts(summary, shown), width, color=color).lstrip("\n")
+
+
+def as_html(summary: Summary, *, width: int = 100, shown: Shown = Shown()) -> str:
+    """The same for a notebook."""
+    return console.as_html(_parts(summary, shown), width)
 
 
 def _size(n: int) -> str:

@@ -68,6 +68,7 @@ def test_the_report_is_that_of_one_process(path: Path, n: int) -> None:
     assert by_tasks([str(path)], n) == by_one([str(path)])
 
 
+@pytest.mark.filterwarnings("ignore::pcapflow.CaptureWarning")  # what is no capture there
 def test_several_captures_and_folders_are_one_trace() -> None:
     folder = str(SAMPLES)
     assert by_tasks([folder], 3) == by_one([folder])

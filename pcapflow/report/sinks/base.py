@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pcapflow.budget import Ledger
 from pcapflow.entries import Entry, Kinds, takes
-from pcapflow.exchanges import ExchangeFound
 from pcapflow.summary import Summary
+from pcapflow.whole_exchanges import ExchangeFound
 
 if TYPE_CHECKING:
     import numpy as np

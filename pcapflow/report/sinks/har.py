@@ -1,6 +1,6 @@
 """The HTTP exchanges as a HAR 1.2 file (http://www.softwareishard.com/blog/har-12-spec), written as they end.
 
-Contract: a `Sink` that makes an entry of each exchange (`pcapflow.exchanges`). What was lost is said in HAR's `comment` fields. It keeps nothing, so the page, which is the capture, stands behind the entries.
+Contract: a `Sink` that makes an entry of each exchange (`pcapflow.whole_exchanges`). What was lost is said in HAR's `comment` fields. It keeps nothing, so the page, which is the capture, stands behind the entries.
 Fields that begin with `_` are those of Chromium's importer, as the specification has them.
 """
 
@@ -19,12 +19,12 @@ import msgspec
 from pcapflow import __version__
 from pcapflow.endpoint_names import absolute_url
 from pcapflow.entries import Entry
-from pcapflow.exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 from pcapflow.fields import Endpoint
 from pcapflow.messages import Body
 from pcapflow.records import seconds
 from pcapflow.report.sinks.base import Out, Sink
 from pcapflow.summary import Summary
+from pcapflow.whole_exchanges import BodyText, ExchangeFound, Field, MessageFound, RequestFound, ResponseFound
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 """A text with these is no text; and each takes six characters in JSON."""
