@@ -21,8 +21,9 @@ _NOT = re.compile(
 )
 """Names that have one of those words and are none."""
 _PARAMETER = re.compile(
-    r"token|secret|passw|pass(?:phrase|code)|(?:^|[-_.\[])(?:pass|pwd|pw|pin|otp)(?:$|[-_.\]])|(?:api|app|access|private|subscription)[-_]?key|^key$|signature|^sig$|credential|session|sessid|^sid$|^jwt$|(?:^|[-_])o?auth(?:$|[-_])"
-    r"|authorization|assertion|bearer|[cx]srf|^code$|code_verifier|^ticket$|saml(?:request|response)",
+    r"token|secret|passw|pass(?:phrase|code)|(?:^|[-_.\[])(?:pass|pwd|pw|pin|otp)(?:$|[-_.\]])|(?:api|app|access|private|subscription|encryption|signing|account|shared|master|auth)[-_]?key|^key$|signature|^sig$|credential|session|sessid|^sid$|^jwt$|(?:^|[-_])o?auth(?:$|[-_])"
+    r"|authorization|assertion|bearer|[cx]srf|^code$|code_verifier|^ticket$|saml(?:request|response)|^(?:new|old|user|db|my)?pass[0-9]?$|^psw$|(?:^|[-_.\[])totp(?:$|[-_.\]])"
+    r"|(?-i:[a-z0-9](?:Pass|Pwd|Pw|Pin|Otp)(?![a-z]))|(?:otp|mfa|auth|verification|recovery|backup)[-_]?codes?$",
     re.IGNORECASE,
 )
 _PART = re.compile(r"([?&;#])([^=&;#?]{1,128})=([^&;#]*)")

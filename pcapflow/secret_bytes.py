@@ -1,58 +1,63 @@
-"""Secrets in bytes of any kind: where credentials, cookies and tokens stand, and where known values come again. Vocabulary.
+"""Secrets in bytes of any kind: where credentials, cookies and tokens stand, as their surroundings show. Vocabulary.
 
 Contract: `secrets_in` gives the places of secrets that their surroundings show: fields, parts of queries, members of JSON, URLs with a password, tokens of well-known forms; `behind_loss` what may be one though its
-name is missing. `Finder` gives the places of values that are known, of LEAST bytes at least. Invariant: time is linear in the bytes looked at, times the logarithm of how many values there are.
+name is missing. Invariant: time is linear in the bytes looked at.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64decode
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
-from html import escape
-from json import dumps, loads
-from urllib.parse import quote, quote_plus, unquote_to_bytes
-
-import numpy as np
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
 
 from pcapflow.redaction import is_secret_field, is_secret_key, is_secret_parameter
 
-LEAST = 8
-"""Bytes of a value that is looked for elsewhere: shorter ones stand in other words."""
-KEY = 256
-"""Of a longer value so many are looked for."""
 LONG = 4 << 10
 """A value of more bytes is looked for by its beginning, and ends with the word that it begins."""
-_SPAN = 64 << 10
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 """Of a field (RFC 9110 section 5.6.2)."""
-_FIELD = re.compile(rb"^(%s{1,128})[ \t]*+:[ \t]*+((?:[^\r\n]|\r?\n[ \t])++)" % _NAME, re.MULTILINE)
+_FIELD = re.compile(rb"^[ \t]{0,64}+(?:- )?(%s{1,128})[ \t]*+:[ \t]*+(?=[^\r\n]|\r?\n[ \t])" % _NAME, re.MULTILINE)
+_FIELD_VALUE = re.compile(rb"(?:[^\r\n]|\r?\n[ \t])++")
 _PARAMETER = re.compile(rb"(^|[?&;#\"']|\\u0026)([^=&;#?\s\"'<>\\]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
+_WHOLE = re.compile(rb"[^&#\s\"<>\\]{1,4096}+")
+"""The value of such a part where `;` and `'` may be in it."""
 _FORM_FIELD = re.compile(rb"(?:^|&)([^=&\r\n]{1,256})=([^&]++)")
 """Of a form, whatever is in its values."""
-_USER = re.compile(rb":(?://|\\/\\/)([^/?#\s\"'<>\\]{1,1024})@")
+_USER = re.compile(rb":(?://|\\/\\/)([^/?#:@\s\"<>\\]{0,1024}+(?::([^/?#\s\"<>\\]{1,1024}))?)@")
 _RUN = re.compile(rb"[A-Za-z0-9_.-]{20,}+")
 _JWT = re.compile(rb"eyJ[A-Za-z0-9_-]{8,}+\.(?:[A-Za-z0-9_-]{4,}+\.[A-Za-z0-9_-]*+|\.)(?:\.?[A-Za-z0-9_-]++){0,3}+")
 """A JSON Web Token, signed or encrypted (RFC 7519, 7515, 7516)."""
+_JWT_TRIES = 8
+"""Places of a run where one is looked for."""
 _JWT_CUT = re.compile(rb"eyJ[A-Za-z0-9_.-]*+\Z")
 _TOKEN = re.compile(
-    rb"gh[pousr]_[A-Za-z0-9]{30,}+|github_pat_[A-Za-z0-9_]{30,}+|glpat-[A-Za-z0-9_-]{20,}+|xox[abprs]-[A-Za-z0-9-]{10,}+"
-    rb"|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}+|whsec_[A-Za-z0-9]{16,}+|sk-[A-Za-z0-9_-]{20,}+|A[KS]IA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}+"
+    rb"gh[pousr]_[A-Za-z0-9]{30,}+|github_pat_[A-Za-z0-9_]{30,}+|gl(?:pat|rt|dt|cbt|ptt|ft|soat|agent)-[A-Za-z0-9_-]{20,}+|xox[abdeprs]-[A-Za-z0-9-]{10,}+"
+    rb"|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}+|whsec_[A-Za-z0-9]{16,}+|sk-[A-Za-z0-9_-]{20,}+|A[KS]IA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}+|GOCSPX-[A-Za-z0-9_-]{20,}+"
     rb"|xapp-[A-Za-z0-9-]{10,}+|npm_[A-Za-z0-9]{30,}+|SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+|bearer\.authorization\.k8s\.io\.[A-Za-z0-9_-]{8,}+"
 )
 """What GitHub, GitLab, Slack, Stripe, OpenAI, Amazon, Google, npm, SendGrid and Kubernetes hand out."""
-_PEM = re.compile(rb"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----([^-]++)")
+_PEM = re.compile(rb"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----((?:[^-]|-(?!----))++)")
 _PART = re.compile(
-    rb'[; \t]name="?([^";\r\n]{1,128})"?[^\r\n]{0,256}\r?\n(?:[^\r\n]{1,256}\r?\n){0,4}\r?\n((?:[^\r\n]|\r?\n(?!--)|\r(?!\n))++)',
+    rb'[; \t]name="?([^";\r\n]{1,128}+)"?[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}\r?\n){0,4}\r?\n((?:[^\r\n]|\r?\n(?!--)|\r(?!\n))++)',
     re.IGNORECASE,
 )
 """Of a form in parts (RFC 7578)."""
 _MEMBER = re.compile(rb'"((?:[^"\\]|\\.){1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)', re.DOTALL)
 """Of a JSON object, with a string."""
-_INNER_MEMBER = re.compile(rb'(\\+)"([^"\\]{1,128})\1"[ \t]{0,8}:[ \t]{0,8}\1"(?=((?:[^"\\]|(?!\1")\\++"?){1,4096}+))')
+_INNER_MEMBER = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128})\1"[ \t]{0,8}:[ \t]{0,8}\1"(?=((?:[^"\\]|(?!\1")\\++"?){1,4096}+))')
 """The same in JSON that is a string of JSON: the quotes have backslashes, and as many end the value, in which further ones may be."""
+_ENTITY_MEMBER = re.compile(rb"(&quot;|&#34;|\\u0022)([^&\\\r\n]{1,128}+)\1[ \t]{0,8}:[ \t]{0,8}\1((?:(?!\1).){1,4096}+)", re.DOTALL)
+"""The same where the quotes are written as HTML or JSON escapes them."""
+_LITERAL = re.compile(
+    rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)[ \t]{0,8}[:=][ \t]{0,8}(\\{0,8}+)([\"'])((?:(?!\2\3)[^\r\n]){1,4096}+)"
+)
+"""A literal behind a name: of GraphQL, of scripts, of settings."""
+_ELEMENT = re.compile(rb"<(?:[A-Za-z0-9_-]{1,32}+:)?([A-Za-z0-9_.-]{1,64}+)(?:\s[^<>]{0,256}+)?>([^<>]{1,8192}+)</")
+_INPUT = re.compile(rb"<(?:input|meta)(?=\s)([^<>]{1,1024})", re.IGNORECASE)
+_ATTRIBUTE = re.compile(rb"\s(name|id|property|value|content)\s{0,8}=\s{0,8}(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"']++))", re.IGNORECASE)
 _BRACKET_MEMBER = re.compile(rb'"((?:[^"\\]|\\.){1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}([\[{])', re.DOTALL)
+_INNER_BRACKET = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128})\1"[ \t]{0,8}:[ \t]{0,8}([\[{])')
+_INNER_BRACKETED = re.compile(rb'[\[{]|[\]}]|(\\++)"((?:[^"\\]|(?!\1")\\++"?)*+)(?:\1"|\Z)([ \t]{0,8}:)?')
 _BRACKETED = re.compile(rb'[\[{]|[\]}]|"((?:[^"\\]|\\.)*+)(?:"(?![ \t\r\n]{0,8}:)|\Z)|"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _ESCAPE = re.compile(r"\\u00([0-9a-fA-F]{2})")
 _SCHEME = re.compile(
@@ -61,11 +66,16 @@ _SCHEME = re.compile(
     re.IGNORECASE,
 )
 """Schemes of credentials: of an unknown one the name counts as secret."""
+_UNKNOWN_SCHEME = re.compile(rb"[A-Za-z0-9-]{0,32}+(?::[ \t]*+|[ \t]++|(?:\r?\n[ \t]++))")
 _JOINED = re.compile(rb",[ \t]*+[^=;,\s]{1,64}=([^;,]++)")
 """A further cookie in a field that a proxy joined."""
 _LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^a-z]*+[a-z])(?=[^A-Z]*+[A-Z])[A-Za-z0-9._~+/%-]{20,}=*")
-_BLANK = b" \t\r\n"
 _START = re.compile(rb"HTTP/[0-9]|[A-Z]{3,20} [^ ]+ HTTP/[0-9]|\r?\n")
+_LOST_LINES = re.compile(
+    rb'(?:\r?\n[A-Za-z0-9+/]{40,76}={0,2}(?=\r?\n))++(?:\r?\n[A-Za-z0-9+/]{1,76}={0,2}(?=\r?\n|\Z))?|(?<=")\r?\n\r?\n[^\r\n]++'
+)
+"""What goes on behind a line whose beginning is missing."""
+_CHUNK_LINE = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}\r\n")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
 _SHORT_CHUNK_LINE = 6
 """Digits of a chunk's size, where the chunk's end is not at hand to prove it."""
@@ -76,8 +86,8 @@ _ORDINARY = frozenset(
 )
 """Fields that a line may begin with whose beginning may be missing."""
 
-FIELD, STRING, WORD, VALUE, PART, LOST, OPEN = range(7)
-"""How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins. OPEN is none: a field with secrets in it that goes on, perhaps."""
+FIELD, STRING, WORD, VALUE, PART, LOST, QUERY, HOLDER, KNOWN, OPEN = range(10)
+"""How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins, with a part of a query. HOLDER is an encoded value that has a secret in it, KNOWN a value that was known. OPEN is none: a field with secrets in it that goes on, perhaps."""
 GOES_ON = (
     re.compile(rb"(?:[^\r\n]|\r?\n[ \t])*+"),
     re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL),
@@ -87,6 +97,9 @@ GOES_ON = (
     re.compile(
         rb"(?:[\t\x20-\x7e\x80-\xff](?<![HGPDO])|(?!HTTP/1\.[01] [1-5]|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) [^ \r\n]{1,2048} HTTP/1\.)[HGPDO]|\r?\n[ \t])*+"
     ),
+    re.compile(rb"[^&#\s\"<>\\]*+"),
+    re.compile(rb"[^&\s\"<>]*+"),
+    re.compile(rb"[^&;,#\s\"'<>\\]*+"),
 )
 """What is still of it, by that."""
 
@@ -96,31 +109,61 @@ Place = tuple[int, int, int]
 
 def secrets_in(text: bytes, *, form: bool = False) -> Iterator[Place]:
     """The places of secrets in some bytes, in no order; they may overlap. form: they are of a form, whose fields end with `&` alone."""
-    for field in _FIELD.finditer(text):
-        if is_secret_field(str(field[1], "latin-1")):
-            yield from _of_field(field[1].lower(), text, *field.span(2))
-            if reaches_end(text, (*field.span(2), FIELD)):
-                yield *field.span(2), OPEN
+    yield from _fields(text)
+    over = 0
     for part in _PARAMETER.finditer(text):
         if is_secret_parameter(str(part[2], "latin-1")) or (part[1] not in (b'"', b"'") and _is_token(part[3])):
             yield *part.span(3), WORD
+            whole = _WHOLE.match(text, part.start(3)) if part.start() >= over else None
+            if whole is not None and whole.end() > part.end(3):
+                over = whole.end()
+                yield *whole.span(), QUERY
+        elif b"%" in part[3] and next(within(part[3]), None) is not None:
+            yield *part.span(3), HOLDER
     if form:
         for part in _FORM_FIELD.finditer(text):
-            if is_secret_parameter(str(part[1], "latin-1")) or _holds_secret(part[2]):
+            if is_secret_parameter(str(part[1], "latin-1")):
                 yield *part.span(2), VALUE
+            elif next(within(part[2]), None) is not None:
+                yield *part.span(2), HOLDER
+        rest = text[: text.find(b"&")] if b"&" in text else text
+        if next(within(rest), None) is not None:  # of a field whose name came before
+            yield 0, len(rest), HOLDER
     for part in _PART.finditer(text):
         if is_secret_parameter(str(part[1], "latin-1")):
             yield *part.span(2), PART
     for run in _RUN.finditer(text):
-        at = text.find(b"eyJ", *run.span())
-        if at >= 0:
+        at = run.start()
+        for _ in range(_JWT_TRIES):
+            at = text.find(b"eyJ", at, run.end())
+            if at < 0:
+                break
             token = _JWT.match(text, at) or _JWT_CUT.match(text, at)
             if token is not None:
                 yield *token.span(), WORD
+                break
+            at += 1
     for pattern, group in ((_USER, 1), (_TOKEN, 0), (_PEM, 1)):
         for match in pattern.finditer(text):
             yield *match.span(group), WORD
+            if pattern is _USER and match[2]:
+                yield *match.span(2), WORD
     yield from _members(text)
+    yield from _in_markup(text)
+
+
+def _fields(text: bytes) -> Iterator[Place]:
+    """Values of fields: those of heads, and of YAML."""
+    over = 0
+    for field in _FIELD.finditer(text):
+        if field.start() < over or not is_secret_field(str(field[1], "latin-1")):
+            continue
+        value = _FIELD_VALUE.match(text, field.end())
+        assert value is not None
+        over = value.end()
+        yield from _of_field(field[1].lower(), text, *value.span())
+        if reaches_end(text, (*value.span(), FIELD)):
+            yield *value.span(), OPEN
 
 
 def _is_token(value: bytes) -> bool:
@@ -128,9 +171,41 @@ def _is_token(value: bytes) -> bool:
     return _LIKE_A_TOKEN.fullmatch(unquote_to_bytes(value) if b"%" in value else value) is not None
 
 
-def _holds_secret(value: bytes) -> bool:
-    """Whether a field of a form has something in it, such as JSON, that has a secret."""
-    return b"%" in value and any(_members(unquote_to_bytes(value)))
+def within(value: bytes, levels: int = 2) -> Iterator[bytes]:
+    """Secrets in what an encoded value is, such as JSON or a URL. levels: how often it may be encoded."""
+    if b"%" not in value:
+        return
+    plain = unquote_to_bytes(value.replace(b"+", b" "))
+    for begin, end, _ in _members(plain):
+        yield plain[begin:end]
+    for part in _PARAMETER.finditer(plain):
+        if is_secret_parameter(str(part[2], "latin-1")):
+            yield part[3]
+    for user in _USER.finditer(plain):
+        yield user[2] or user[1]
+    if levels > 1:
+        yield from within(plain, levels - 1)
+
+
+def _in_markup(text: bytes) -> Iterator[Place]:
+    """Secrets in HTML and XML: what inputs and elements have whose names say so."""
+    if b"<" not in text:
+        return
+    for element in _ELEMENT.finditer(text):
+        if is_secret_key(str(element[1], "latin-1")):
+            yield *element.span(2), WORD
+    for tag in _INPUT.finditer(text):
+        values = []
+        named = False
+        for attribute in _ATTRIBUTE.finditer(text, *tag.span(1)):
+            group = 2 if attribute[2] is not None else 3 if attribute[3] is not None else 4
+            if attribute[1].lower() in (b"value", b"content"):
+                values.append(attribute.span(group))
+            else:
+                named = named or is_secret_parameter(str(attribute[group], "latin-1"))
+        if named:
+            for span in values:
+                yield *span, WORD
 
 
 def _members(text: bytes) -> Iterator[Place]:
@@ -142,6 +217,14 @@ def _members(text: bytes) -> Iterator[Place]:
         for member in _INNER_MEMBER.finditer(text):
             if is_secret_key(str(member[2], "latin-1")):
                 yield *member.span(3), WORD
+        yield from _in_brackets(text)
+    if b"&quot;" in text or b"&#34;" in text or b"\\u0022" in text:
+        for member in _ENTITY_MEMBER.finditer(text):
+            if is_secret_key(str(member[2], "latin-1")):
+                yield *member.span(3), WORD
+    for member in _LITERAL.finditer(text):
+        if is_secret_key(str(member[1], "latin-1")):
+            yield *member.span(4), WORD
     at = 0
     while (opened := _BRACKET_MEMBER.search(text, at)) is not None:
         at = opened.end()
@@ -151,6 +234,22 @@ def _members(text: bytes) -> Iterator[Place]:
                 depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
                 if token[1]:
                     yield *token.span(1), STRING
+                at = token.end()
+                if not depth:
+                    break
+
+
+def _in_brackets(text: bytes) -> Iterator[Place]:
+    """Strings in an array or object behind a key that is secret, in JSON that is a string of JSON."""
+    at = 0
+    while (opened := _INNER_BRACKET.search(text, at)) is not None:
+        at = opened.end()
+        if is_secret_key(str(opened[2], "latin-1")):
+            depth = 0
+            for token in _INNER_BRACKETED.finditer(text, opened.start(3)):
+                depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
+                if token[2] and not token[3]:
+                    yield *token.span(2), WORD
                 at = token.end()
                 if not depth:
                     break
@@ -178,8 +277,20 @@ def behind_loss(text: bytes) -> int:
         return 0
     line = GOES_ON[LOST].match(text)
     end = line.end() if line is not None else 0
+    more = _LOST_LINES.match(text, end)
+    if more is not None:  # of a key in PEM, or of a part whose name ends there
+        return more.end()
     name, colon, _ = text[:end].partition(b":")
     return 0 if colon and text[end : end + 1] in (b"\r", b"\n") and name.strip().lower() in _ORDINARY else end
+
+
+def chunks_in(text: bytes) -> list[tuple[int, int]]:
+    """What stands between lines that look like those between chunks, as places."""
+    found, begin = [], 0
+    for line in _CHUNK_LINE.finditer(text):
+        found.append((begin, line.start()))
+        begin = line.end()
+    return [*found, (begin, len(text))]
 
 
 def _is_chunk_line(text: bytes) -> bool:
@@ -207,113 +318,12 @@ def _of_field(name: bytes, text: bytes, begin: int, end: int) -> Iterator[Place]
             while begin < end and text[begin] == 0x20:
                 begin += 1
         return
+    while begin < end and text[begin] in b" \t\r\n":  # folded at once
+        begin += 1
     if b"authorization" in name:
         scheme = _SCHEME.match(text, begin, end)
         begin = scheme.end() if scheme is not None else begin
+        word = _UNKNOWN_SCHEME.match(text, begin, end) if scheme is None else None
+        if word is not None and word.end() < end:
+            yield word.end(), end, FIELD
     yield begin, end, FIELD
-
-
-def variants(value: bytes) -> set[bytes]:
-    """A value as it may stand elsewhere too: in a URL, in a form, in a string of JSON or HTML, decoded; user and password of credentials."""
-    value = value.strip(_BLANK + b'"')
-    if value.lower() in _WORDS:
-        return set()
-    plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
-    if b"\\" in value:
-        plains.add(_unescaped(value))
-    found = set(plains) | _user_and_password(value)
-    for plain in plains:
-        if plain.isalnum() and plain.isascii():
-            continue
-        encoded = [quote(plain, safe=safe).encode() for safe in ("/", "", "!'()*")] + [quote_plus(plain).encode()]
-        found.update(encoded, [_HEX.sub(lambda code: code[0].lower(), one) for one in encoded], [quote(encoded[1]).encode()])
-        text = plain.decode("utf-8", "surrogateescape")
-        for escaped in (dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]):
-            json = escaped.encode("utf-8", "surrogateescape")
-            found.update((json, json.replace(b"/", rb"\/"), _FOR_SCRIPTS.sub(lambda one: b"\\u%04x" % one[0][0], json)))
-        found.add(escape(text).encode("utf-8", "surrogateescape"))
-    return {one for one in found if len(one) >= LEAST}
-
-
-_FOR_SCRIPTS = re.compile(b"[&<>']")
-_WORDS = frozenset(
-    b"http/1.0 http/1.1 http/2.0 websocket keep-alive application/json application/x-www-form-urlencoded multipart/form-data text/html text/plain content-length content-type user-agent"
-    b" password passwords username undefined required optional disabled authorization access_token refresh_token transfer-encoding identity anonymous".split()
-)
-"""Values that are no secrets, for they stand in every capture."""
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{8,}={0,2}")
-
-
-def _unescaped(value: bytes) -> bytes:
-    """A string of JSON without its escapes."""
-    try:
-        return str(loads(b'"' + value + b'"')).encode("utf-8", "surrogatepass")
-    except ValueError:
-        return value
-
-
-def _user_and_password(value: bytes) -> set[bytes]:
-    """What `user:password` in base64 is, and the password alone (RFC 7617)."""
-    if not _BASE64.fullmatch(value) or len(value) % 4 or len(value) > LONG:
-        return set()
-    plain = b64decode(value)
-    user, colon, password = plain.partition(b":")
-    return {plain, password} if colon and user.isascii() and plain.decode("utf-8", "replace").isprintable() else set()
-
-
-_HEX = re.compile(rb"%[0-9A-F]{2}")
-
-
-class Finder:
-    """Finds values again."""
-
-    def __init__(self, values: Iterable[bytes], cut: Collection[bytes] = ()) -> None:
-        """cut: of the values those that are beginnings: they go on to the end of their word."""
-        self._values: dict[bytes, int] = {}
-        """The beginning of each, and how long the longest is that begins so."""
-        for value in values:
-            if len(value) >= LEAST:
-                key = value[:KEY]
-                self._values[key] = max(self._values.get(key, 0), len(value), LONG + 1 if value in cut else 0)
-        self._keys = sorted(self._values)
-        self._within: list[int] = []
-        """Of each, the longest other that it begins with, by its place; -1 for none."""
-        open_: list[int] = []
-        for i, key in enumerate(self._keys):
-            while open_ and not key.startswith(self._keys[open_[-1]]):
-                open_.pop()
-            self._within.append(open_[-1] if open_ else -1)
-            open_.append(i)
-        self._begins = np.unique(np.array([int.from_bytes(key[:LEAST], "little") for key in self._keys], dtype=np.uint64))
-
-    def __bool__(self) -> bool:
-        return bool(self._keys)
-
-    def places(self, data: bytes) -> Iterator[Place]:
-        """Where they stand. The end of one of more than KEY bytes may lie beyond the data; one of more than LONG goes on to the end of its word."""
-        if not self._keys:
-            return
-        word_end = 0
-        for base in range(0, len(data) - LEAST + 1, _SPAN):
-            some = data[base : base + _SPAN + LEAST - 1]
-            windows = np.ndarray((len(some) - LEAST + 1,), dtype="V8", buffer=some, strides=(1,)).copy().view("<u8")
-            at = np.minimum(np.searchsorted(self._begins, windows), len(self._begins) - 1)
-            for i in np.flatnonzero(self._begins[at] == windows).tolist():
-                n = self._longest(data[base + i : base + i + KEY])
-                if n > LONG:
-                    if base + i + LEAST > word_end:
-                        word = GOES_ON[WORD].match(data, base + i + LEAST)
-                        word_end = word.end() if word is not None else 0
-                    n = max(LEAST, word_end - base - i)
-                if n:
-                    yield base + i, base + i + n, WORD
-
-    def _longest(self, text: bytes) -> int:
-        """Bytes of the longest value that a text begins with; 0 for none. Whatever key is at or before the text in order begins with all keys that the text begins with."""
-        i = bisect_right(self._keys, text) - 1
-        while i >= 0:
-            key = self._keys[i]
-            if text.startswith(key):
-                return self._values[key]
-            i = self._within[i]
-        return 0

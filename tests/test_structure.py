@@ -17,6 +17,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 VOCABULARY = {
     "entries",
     "secret_bytes",
+    "known_values",
     "ranges",
     "body_entries",
     "conditions",
@@ -160,6 +161,7 @@ MAY_IMPORT = {
         "decode.shares",
         "findings.choosing",
         "findings.masked_bodies",
+        "findings.masked_streams",
         "findings.masking",
         "payload.json_formats",
         "payload.others",

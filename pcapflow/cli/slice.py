@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -196,11 +197,17 @@ def counted(n: int, what: str) -> str:
 
 @contextmanager
 def kept(packets: Iterator[Packet]) -> Iterator[str]:
-    """The path of a capture of them that nobody else can read; it is gone on leaving."""
+    """The path of a capture of them that nobody else can read; it is gone on leaving. Where the system has /proc the file has no name, so that it is gone however the process ends."""
     from pcapflow.slicing.writing import Pcapng
 
+    file: Any
     try:
-        file = tempfile.NamedTemporaryFile(prefix=".pcapflow-", suffix=".pcapng")  # noqa: SIM115 - closed below
+        file = tempfile.TemporaryFile(prefix=".pcapflow-")  # noqa: SIM115 - closed below
+        path = f"/proc/self/fd/{file.fileno()}"
+        if not Path(path).exists():
+            file.close()
+            file = tempfile.NamedTemporaryFile(prefix=".pcapflow-", suffix=".pcapng")  # noqa: SIM115 - the same
+            path = file.name
     except OSError as e:
         raise OutputError(f"no temporary file can be made: {e.strerror}") from None
     with closing(file):
@@ -211,5 +218,5 @@ def kept(packets: Iterator[Packet]) -> Iterator[str]:
             writer.begin()
             file.flush()
         except OSError as e:
-            raise OutputError(f"{file.name}: cannot be written: {e.strerror}") from None
-        yield file.name
+            raise OutputError(f"a temporary file in {tempfile.gettempdir()} cannot be written: {e.strerror}") from None
+        yield path

@@ -78,6 +78,10 @@ class Choosing(Listener):
         """Connections under way that have an exchange which meets the conditions."""
         self._wrong: set[int] = set()
         """And those that have one with something wrong."""
+        self._refused: set[int] = set()
+        """Connections under way for which there was no room to know that."""
+        self.left_out = 0
+        """Of those that are over."""
         self._keys: set[bytes] = set()
         """Of connections that were meant, and were the last with their ends."""
 
@@ -96,12 +100,19 @@ class Choosing(Listener):
             self._add(self._wrong, conversation.number)
 
     def _add(self, some: set[int], connection: int) -> None:
-        if connection not in some and self._account.reserve(_KEPT_BYTES):
+        if connection in some:
+            return
+        if self._account.reserve(_KEPT_BYTES):
             some.add(connection)
+        else:
+            self._refused.add(connection)
 
     def gone(self, connection: Connection, packet: int) -> None:
         """See `Listener`."""
         self._over(connection.key, connection.number, packet, meant=self._is_meant(connection))
+        if connection.number in self._refused:
+            self._refused.discard(connection.number)
+            self.left_out += connection.number not in self._met and connection.number not in self._wrong
         for some in (self._met, self._wrong):
             if connection.number in some:
                 some.discard(connection.number)

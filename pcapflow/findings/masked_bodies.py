@@ -11,12 +11,13 @@ from operator import itemgetter
 from typing import Any
 
 from pcapflow.drops import Drop
+from pcapflow.findings.framing import Framing
 from pcapflow.findings.listening import Listener, Run
-from pcapflow.findings.masking import AT_ONCE, Masking, Scanner, places_of
+from pcapflow.findings.masking import AT_ONCE, JsonValues, Masking, Scanner
 from pcapflow.payload.content import Decoder
 from pcapflow.payload.json_values import STRING
 from pcapflow.protocols.host import BodyOrigin
-from pcapflow.protocols.http.message import Head
+from pcapflow.protocols.http.message import Head, HeadRead
 
 _GZIP = b"\x1f\x8b\x08"
 _PIECES_MOST = 65_536
@@ -63,12 +64,23 @@ class _Body:
         if pieces and pieces[-1][1] + pieces[-1][2] == position and pieces[-1][0] + pieces[-1][2] == self.size:
             pieces[-1] = pieces[-1][0], pieces[-1][1], pieces[-1][2] + n
         else:
+            if pieces and pieces[-1][0] + pieces[-1][2] == self.size:
+                self._framing().chunk_line(pieces[-1][1] + pieces[-1][2], position)
             pieces.append((self.size, position, n))
             if len(pieces) > _PIECES_MOST:  # nobody keeps more
                 pieces.clear()
                 self.overwritten = True
                 self.masking.overwrite(self.origin.connection, self.masking.direction(self.origin.connection, self.origin.stream))
         self.size += n
+
+    def over(self) -> None:
+        """All of it came."""
+        if self.pieces:
+            self._framing().message_over(self.pieces[-1][1] + self.pieces[-1][2])
+
+    def _framing(self) -> Framing:
+        masking, connection = self.masking, self.origin.connection
+        return masking.framing(connection, masking.direction(connection, self.origin.stream))
 
     def add(self, begin: int, end: int, kind: int = STRING) -> None:
         """A range of the body is masked."""
@@ -105,13 +117,13 @@ class _Listening:
     def __init__(self, body: _Body) -> None:
         self._body = body
         self._scanner = Scanner(body.masking, form=body.form)
-        self._places = places_of(body.masking.paths)
+        self._places = JsonValues.of_text(body.masking)
 
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
         for begin, end in self._scanner.feed(data):
             self.found(begin, end, STRING)
-        for place in {place for places in self._places for place in places.feed(data)}:
+        for place in self._places.feed(data):
             self.found(*place)
 
     def found(self, begin: int, end: int, kind: int) -> None:
@@ -135,9 +147,8 @@ class _Listening:
         """See `BodyListener`."""
         for begin, end in self._scanner.flush():
             self.found(begin, end, STRING)
-        for places in self._places:
-            for place in places.finish():
-                self.found(*place)
+        for place in self._places.finish():
+            self.found(*place)
 
 
 class _SentBody(_Listening):
@@ -155,7 +166,7 @@ class _SentBody(_Listening):
         body.put(data)
         if body.coded:
             return
-        if not begin and self._places and is_wide(data):
+        if not begin and is_wide(data):
             self._blind = True  # JSON in UTF-16 or UTF-32 has no bytes that tell its values
             body.masking.coded += 1
         super().feed(data)
@@ -167,11 +178,17 @@ class _SentBody(_Listening):
         """See `_Listening`."""
         self._body.add(begin, end, kind)
 
+    def finish(self, *, whole: bool) -> None:
+        """See `BodyListener`."""
+        super().finish(whole=whole)
+        if whole:
+            self._body.over()
+
     def gap(self, n: int) -> None:
         """See `BodyListener`."""
         super().gap(n)
         self._body.missing(n)
-        self._blind = bool(self._places)
+        self._blind = bool(self._body.masking.paths)
         self._body.secret = True
 
 
@@ -192,7 +209,7 @@ class _DecodedBody(_Listening):
         if not self._body.coded:
             return
         if self._reader_decodes:
-            if not self._fed and (data.startswith(_GZIP) or (self._places and is_wide(data))):
+            if not self._fed and (data.startswith(_GZIP) or is_wide(data)):
                 self._body.secret = True  # another coding within
             self._fed = True
             super().feed(data)
@@ -235,10 +252,16 @@ class _Sent(Listener):
 
     by_packet = True
     looks_at_all = True
+    tells_heads = True
 
     def __init__(self, masking: Masking, bodies: dict[BodyOrigin, _Body]) -> None:
         self._masking = masking
         self._bodies = bodies
+
+    def head(self, connection: int, side: int, read: HeadRead) -> None:
+        """See `Listener`."""
+        masking = self._masking
+        masking.framing(connection, masking.direction(connection, "server" if side else "client")).message(read.offset)
 
     def body(self, head: Head, origin: BodyOrigin) -> Any:
         """See `Listener`."""

@@ -1,6 +1,6 @@
 """Where secrets stand in the streams of a capture, so that whoever writes it again can mask them in place.
 
-Contract: `Masking` is a `Picking` that looks at every stream as it is reassembled, and `masked_bodies` at every body without its chunking and its codings. What is found are values (`values`), and
+Contract: `Masking` keeps what `masked_streams` finds in every stream as it is reassembled, and `masked_bodies` in every body without its chunking and its codings. What is found are values (`values`), and
 ranges of streams (`streams`). It looks for what its surroundings show to be a secret, for values at paths of JSON, and for values that an earlier run found. Invariant: where memory, a gap or a coding keeps it from
 looking, the bytes count as secret: a coded body is one range, of a stream for which there is no room all bytes are.
 """
@@ -8,27 +8,29 @@ looking, the bytes count as secret: a coded body is one range, of a stream for w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Self
 
 from pcapflow.budget import Account, Ledger
 from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
+from pcapflow.findings.framing import Framing
+from pcapflow.known_values import Finder, variants
 from pcapflow.payload.json_values import STRING, LinePlaces, ValuePlaces
-from pcapflow.ranges import united
+from pcapflow.ranges import BLIND, MaskRange, united
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import Endpoint
-from pcapflow.secret_bytes import GOES_ON, LONG, LOST, OPEN, Finder, Place, behind_loss, reaches_end, secrets_in, variants
+from pcapflow.secret_bytes import GOES_ON, HOLDER, KNOWN, LONG, LOST, OPEN, Place, behind_loss, chunks_in, reaches_end, secrets_in, within
 from pcapflow.secret_bytes import STRING as STRING_END
-from pcapflow.streams.conversation import Consumer, Conversation, Events
-from pcapflow.streams.events import StreamData, StreamGap
+from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.unread import Unread, UnreadReason
 
 AT_ONCE = 16 << 10
 _TAIL = 8 << 10
 """Bytes that are looked at again with what follows: a secret may be cut."""
 _STRETCH = AT_ONCE + _TAIL
-_LOGIN_BYTES = 600
-"""Of a stream's beginning: where SOCKS says name and password."""
+_GOING_ON_MOST = 64
+"""Secrets that go on behind a stretch: known values may stand at each byte of it."""
 _RANGE_BYTES = 250
 _VALUE_BYTES = 200
 """Of a value and its variants, beside their bytes."""
@@ -40,32 +42,31 @@ _LOST = frozenset(
 )
 _UNREAD = frozenset((UnreadReason.ENCRYPTED.value, UnreadReason.UNKNOWN_PROTOCOL.value, UnreadReason.NOT_SUPPORTED.value))
 
-_CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
-"""Bytes that no text has."""
-
-Range = tuple[int, int, int]
-"""Of a stream: from, up to, and what it is (`json_values`)."""
-
 
 class Stream:
     """What is masked of both streams of a connection."""
 
-    __slots__ = ("bases", "ends", "lengths", "ranges", "whole")
+    __slots__ = ("bases", "ends", "framing", "last_packet", "lengths", "outside", "ranges", "whole")
 
     def __init__(self) -> None:
-        self.ranges: tuple[set[Range], set[Range]] = (set(), set())
+        self.ranges: tuple[set[MaskRange], set[MaskRange]] = (set(), set())
         self.whole = [False, False]
         self.bases = [-1, -1]
         """The sequence number of each one's first byte; -1 for none."""
         self.lengths = [0, 0]
         """Bytes of each, those that are missing too."""
         self.ends: tuple[Endpoint, Endpoint] | None = None
+        self.framing: tuple[Framing, Framing] | None = None
+        """None where none is known."""
+        self.outside = [False, False]
+        """Packets of it have bytes before its first or behind its last, which nobody looked at."""
+        self.last_packet = 0
 
 
 class Scanner:
     """One run of bytes, in pieces. It looks at them in stretches that begin and end at the same bytes however they come."""
 
-    __slots__ = ("_base", "_buffer", "_ends", "_form", "_lost", "_masking")
+    __slots__ = ("_base", "_behind", "_buffer", "_ends", "_form", "_lost", "_masking")
 
     def __init__(self, masking: Masking, *, lost: bool = False, form: bool = False) -> None:
         """lost: what came before is missing; form: it is a form."""
@@ -74,7 +75,8 @@ class Scanner:
         self._base = 0
         self._ends: set[tuple[int, int]] = set()
         """Of secrets that go on behind what was looked at: where they begin in what is kept, and how they end (`secret_bytes`)."""
-        self._lost = lost
+        self._lost = self._behind = lost
+        """What came before is missing; it is, somewhere: chunks may stand here that nobody put together."""
         self._form = form
 
     @property
@@ -99,7 +101,8 @@ class Scanner:
         """No more comes, or so many bytes are missing."""
         found = self._look(final=True, cut=missing > 0)
         self._base += missing
-        self._lost = self._lost or missing > 0
+        if missing:
+            self._lost = self._behind = True
         return found
 
     def _look(self, *, final: bool, cut: bool = False) -> list[tuple[int, int]]:
@@ -110,7 +113,9 @@ class Scanner:
             rest = GOES_ON[kind].match(text, begin)
             end = rest.end() if rest is not None else begin
             found.append((begin, end, kind))
-            if begin and (final or not reaches_end(text, (begin, end, kind))):  # the others' beginnings are known
+            if (
+                begin and kind not in (HOLDER, KNOWN) and (final or not reaches_end(text, (begin, end, kind)))
+            ):  # the others' beginnings are known
                 self._masking.learn(text[begin:end])
         if self._lost and text:
             rest_of = behind_loss(text)
@@ -118,15 +123,75 @@ class Scanner:
                 self._masking.learn(text[:rest_of])  # a field's; what is of a longer line is masked, and may be anything
             found.append((0, rest_of, LOST))
             self._lost = False
+        if self._behind:
+            found += self._across_chunks(text)
         going_on = [place for place in found if place[2] == OPEN or reaches_end(text, place)] if text else []
         if not final:
-            self._ends = {(max(0, begin - done), kind % OPEN) for begin, _, kind in going_on}
+            ends = sorted({(max(0, begin - done), kind % OPEN) for begin, _, kind in going_on})
+            self._ends = set(ends[:_GOING_ON_MOST])  # the first of a kind covers the others
         elif text:  # a string that a gap cuts goes on to a quote, wherever that is
             self._ends = {(0, STRING_END) for _, _, kind in going_on if cut and kind == STRING_END}
         del self._buffer[:done]
         self._base += done
         self._masking.release(done)
-        return united([(base + begin, base + end) for begin, end, kind in found if end > begin and kind != OPEN])
+        # places that surroundings show stay apart: one that goes on too far ends with its message (`Framing`), and others in it do not
+        shown = {(base + begin, base + end) for begin, end, kind in found if end > begin and kind not in (OPEN, KNOWN)}
+        return sorted(shown | {*united([(base + begin, base + end) for begin, end, kind in found if kind == KNOWN])})
+
+    def _across_chunks(self, text: bytes) -> Iterator[Place]:
+        """Secrets over the edges of chunks."""
+        pieces = chunks_in(text)
+        if len(pieces) < 2:
+            return
+        joined = b"".join([text[begin:end] for begin, end in pieces])
+        places = sorted((begin, end) for begin, end, kind in self._masking.secrets(joined, form=self._form) if kind != OPEN)
+        at = 0
+        for begin, end in pieces:
+            n = end - begin
+            for low, high in places:
+                if low >= at + n:
+                    break
+                if high > at:
+                    yield begin + max(low, at) - at, begin + min(high, at + n) - at, LOST
+            at += n
+            places = [place for place in places if place[1] > at]
+
+
+class JsonValues:
+    """The values at paths of JSON in one run of bytes: what any of `places` finds is masked, and looked for elsewhere."""
+
+    __slots__ = ("_at", "_masking", "_recent", "places")
+
+    def __init__(self, masking: Masking, places: list[ValuePlaces | LinePlaces]) -> None:
+        self._masking = masking
+        self.places = places
+        self._recent = b""
+        """The last bytes that came."""
+        self._at = 0
+        """Where they begin."""
+
+    @classmethod
+    def of_text(cls, masking: Masking) -> Self:
+        """Of a text of any lines, and of one of which each line is one."""
+        paths = masking.paths
+        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS)] if paths else [])
+
+    def feed(self, data: bytes) -> set[MaskRange]:
+        """The next bytes; the places of values."""
+        if not self.places:
+            return set()
+        recent = self._recent + data
+        found = {place for one in self.places for place in one.feed(data)}
+        for begin, end, kind in found:
+            if kind == STRING and begin >= self._at:
+                self._masking.learn(recent[begin - self._at : end - self._at])
+        self._recent = recent[-_TAIL:]
+        self._at += len(recent) - len(self._recent)
+        return found
+
+    def finish(self) -> set[MaskRange]:
+        """No more comes."""
+        return {place for one in self.places for place in one.finish()}
 
 
 class Masking:
@@ -158,6 +223,8 @@ class Masking:
         """Up to where each direction of connections under way has bytes that are no text."""
         self._conversations: dict[int, Conversation] = {}
         """Those under way."""
+        self._framing: dict[int, tuple[Framing, Framing]] = {}
+        """Theirs, by direction."""
 
     # --- what is found
 
@@ -171,11 +238,18 @@ class Masking:
         for place in secrets_in(text, form=form):
             begin, end, kind = place
             if end > begin:
-                if kind != OPEN and (final or begin < done or not reaches_end(text, place)):
+                if kind == HOLDER:
+                    for value in within(text[begin:end]):
+                        self.learn(value)
+                elif kind != OPEN and (final or begin < done or not reaches_end(text, place)):
                     self.learn(text[begin:end], cut=cut and reaches_end(text, place))
                 yield place
         if self._finder is not None:
             yield from self._finder.places(text)
+            if final:  # of a value that is cut there
+                begin = self._finder.begun(text)
+                if begin < len(text):
+                    yield begin, len(text), KNOWN
 
     def reserve(self, n: int) -> None:
         """Bytes are kept that are looked at."""
@@ -236,12 +310,19 @@ class Masking:
         self._conversations[conversation.number] = conversation
         for end in conversation.endpoints if self._addresses else ():
             self.learn(endpoint(end).ip.encode())
-        return _Tee(self, reader())
+        return reader()
 
     def direction(self, connection: int, stream: str) -> int:
         """That of a stream by its name."""
         client = self._conversations[connection].client
         return client if stream == "client" else 1 - client
+
+    def framing(self, connection: int, direction: int) -> Framing:
+        """That of a stream under way."""
+        both = self._framing.get(connection)
+        if both is None:
+            both = self._framing[connection] = Framing(self._account), Framing(self._account)
+        return both[direction]
 
     def gone(self, connection: Connection) -> None:
         """See `Picking`."""
@@ -254,8 +335,14 @@ class Masking:
         self._binary.pop(connection.number, None)
         self._conversations.pop(connection.number, None)
         self.unread += any(one.reason in _UNREAD for reading in connection.readings for one in reading.unread or ())
-        stream = self.streams.get(connection.number)
-        if stream is not None:
+        outside = [bool(one.late or one.out_of_window or one.dropped) for one in connection.streams]
+        stream = self.stream(connection.number) if any(outside) else self.streams.get(connection.number)
+        framing = self._framing.pop(connection.number, None)
+        if stream is None:
+            for one in framing or ():
+                one.close()
+        else:
+            stream.framing, stream.outside, stream.last_packet = framing, outside, connection.last_packet
             stream.bases = [one.base for one in connection.streams]
             stream.lengths = [one.next for one in connection.streams]
             stream.ends = connection.endpoints
@@ -275,97 +362,10 @@ class Masking:
         if len(lost) == 1 and not connection.readings[direction].beyond and stream.gaps <= 1:
             end = min(end, begin + lost[0].bytes)
         self.coded += 1
-        self.add(connection.number, direction, begin, end)
+        self.add(connection.number, direction, begin, end, BLIND)
 
     def half_open(self, ends: Ends, syn: Syn, packet: int, ts: int) -> None:
         """See `Picking`."""
 
     def close(self) -> None:
         """See `Picking`."""
-
-
-def places_of(paths: Sequence[str]) -> list[ValuePlaces | LinePlaces]:
-    """Who tells the values at paths of JSON: in a text of any lines, and in one of which each line is one; what either of them finds is masked. None for no paths."""
-    return [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS)] if paths else []
-
-
-class _Tee:
-    """Looks at what a connection says before its reader does."""
-
-    def __init__(self, masking: Masking, reader: Consumer) -> None:
-        self._masking = masking
-        self._reader = reader
-        self._scanners: list[Scanner | None] = [None, None]
-        self._json: list[list[ValuePlaces | LinePlaces]] = [
-            [LinePlaces(masking.paths, LEVELS, within=True)] if masking.paths else [] for _ in (0, 1)
-        ]
-        self._is_json = [False, False]
-        self._begins: list[bytes | None] = [b"", b""]
-        """The first bytes of each direction, as long as they may be of a login of SOCKS."""
-
-    def consume(self, conversation: Conversation, events: Events) -> None:
-        """See `Consumer`."""
-        for direction in (0, 1):
-            for event in events[direction]:
-                scanner = self._scanner(conversation, direction)
-                if isinstance(event, StreamData):
-                    self._data(conversation.number, direction, event, scanner)
-                    continue
-                missing = event.length if isinstance(event, StreamGap) else 0
-                for begin, end in scanner.flush(missing):
-                    self._masking.add(conversation.number, direction, begin, end)
-                if missing and self._is_json[direction] and self._masking.paths:
-                    self._masking.overwrite(conversation.number, direction)
-        self._reader.consume(conversation, events)
-
-    def _scanner(self, conversation: Conversation, direction: int) -> Scanner:
-        found = self._scanners[direction]
-        if found is None:
-            found = self._scanners[direction] = Scanner(self._masking, lost=not conversation.began(direction))
-        return found
-
-    def _data(self, connection: int, direction: int, event: StreamData, scanner: Scanner) -> None:
-        masking = self._masking
-        for at in range(0, event.length, AT_ONCE):
-            data = event.take(at, min(AT_ONCE, event.length - at))
-            if not event.start and not at:
-                self._is_json[direction] = data.lstrip()[:1] in JSON_BEGINS
-                if self._is_json[direction] and masking.paths:
-                    self._json[direction].append(ValuePlaces(masking.paths, LEVELS))
-            if len(data.translate(None, _CONTROLS)) < len(data):
-                masking.binary(connection, direction, event.start + at + len(data))
-            self._look_for_login(connection, direction, data)
-            for begin, end in scanner.feed(data):
-                masking.add(connection, direction, begin, end)
-            for places in self._json[direction]:
-                for begin, end, kind in places.feed(data):
-                    masking.add(connection, direction, begin, end, kind)
-
-    def _look_for_login(self, connection: int, direction: int, data: bytes) -> None:
-        begins = self._begins[direction]
-        if begins is None:
-            return
-        begins = (begins + data)[:_LOGIN_BYTES]
-        found = login_in(begins)
-        for begin, end in found or ():
-            self._masking.learn(begins[begin:end])
-            self._masking.add(connection, direction, begin, end)
-        self._begins[direction] = begins if found is None else None
-
-
-def login_in(begins: bytes) -> list[tuple[int, int]] | None:
-    """Where name and password stand in what a client of SOCKS 5 says first (RFC 1928, 1929); None where more bytes must tell."""
-    if begins[:1] not in (b"", b"\5"):
-        return []
-    if len(begins) < 2 or len(begins) < begins[1] + 4:
-        return None if len(begins) < _LOGIN_BYTES else []
-    at = 2 + begins[1]
-    if begins[at] != 1:
-        return []
-    name = at + 2, at + 2 + begins[at + 1]
-    if len(begins) <= name[1]:
-        return None if len(begins) < _LOGIN_BYTES else []
-    password = name[1] + 1, name[1] + 1 + begins[name[1]]
-    if len(begins) < password[1]:
-        return None if len(begins) < _LOGIN_BYTES else []
-    return [name, password]

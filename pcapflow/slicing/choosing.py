@@ -80,9 +80,10 @@ def chosen(
         assert choice.name is not None
         return Found([Span(_ends(choice.name), 0)], 0, None)
     spans = _Spans()
-    result = pipeline.run(captures, limits, options, progress=progress, sinks=[spans], listeners=[Choosing(choice)])
+    choosing = Choosing(choice)
+    result = pipeline.run(captures, limits, options, progress=progress, sinks=[spans], listeners=[choosing])
     found = [span for some in spans.by_key.values() for span in some]
-    return Found(sorted(found, key=lambda span: span.number), spans.left_out, result)
+    return Found(sorted(found, key=lambda span: span.number), spans.left_out + choosing.left_out, result)
 
 
 def _ends(name: ConnectionName) -> Ends:

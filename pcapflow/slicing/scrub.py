@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
+from msgspec import structs
+
 from pcapflow import pipeline
 from pcapflow.budget import Ledger
 from pcapflow.capture.block import PacketBlock
@@ -20,11 +22,14 @@ from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import SYN, DecodeCounts, SegmentColumns
 from pcapflow.errors import UsageError
 from pcapflow.findings.masked_bodies import body_listeners
-from pcapflow.findings.masking import Masking, Range, Stream
+from pcapflow.findings.masked_streams import StreamMasking
+from pcapflow.findings.masking import Masking, Stream
+from pcapflow.known_values import Finder
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
-from pcapflow.secret_bytes import OPEN, Finder, secrets_in
+from pcapflow.ranges import MaskRange
+from pcapflow.secret_bytes import HOLDER, OPEN, secrets_in, within
 from pcapflow.slicing.checksum import adjusted, fix_checksums
 from pcapflow.slicing.packets import blocks_of, packets_of
 from pcapflow.slicing.writing import Packet
@@ -67,15 +72,15 @@ def scrubbed(
 ) -> Iterator[Packet]:
     """The packets of a capture, masked; counts is filled in. paths: of JSON values; addresses: those of its connections are secret too, where they stand in what is said. Raises `UsageError` where there is no memory for what is secret."""
     ledger = Ledger(limits)
-    learning = Masking(paths, ledger, addresses=addresses)
+    learning = StreamMasking(paths, ledger, addresses=addresses)
     _learn_from_packets(path, limits, options, ledger, learning)
     learnt = _look(path, limits, options, learning)
     finder = Finder(sorted(learnt.values), learnt.cut)
-    masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
+    masks = _look(path, limits, options, StreamMasking(paths, ledger, finder, addresses=addresses))
     more = masks.values - learnt.values
     if more:  # what stood within what had been learnt
         finder = Finder(sorted(masks.values | learnt.values), masks.cut | learnt.cut)
-        masks = _look(path, limits, options, Masking(paths, ledger, finder, addresses=addresses))
+        masks = _look(path, limits, options, StreamMasking(paths, ledger, finder, addresses=addresses))
     counts.secrets, counts.coded, counts.unread = masks.learnt, masks.coded, masks.unread
     counts.whole = sum(map(sum, (stream.whole for stream in masks.streams.values())))
     rewriter = _Rewriter(masks, counts)
@@ -95,12 +100,16 @@ def _learn_from_packets(path: str, limits: Limits, options: Options, ledger: Led
         for at, n in zip(segments.payload_at.tolist(), segments.payload_len.tolist(), strict=True):
             payload = bytes(view[at : at + n])
             for begin, end, kind in secrets_in(payload):
-                if kind != OPEN:
+                if kind == HOLDER:
+                    for value in within(payload[begin:end]):
+                        learning.learn(value)
+                elif kind != OPEN:
                     learning.learn(payload[begin:end], cut=end == n)
     fragments.finish()
 
 
 def _look(path: str, limits: Limits, options: Options, masking: Masking) -> Masking:
+    options = structs.replace(options, verify_checksums=False)  # a segment with a wrong one is written too
     result = pipeline.run([path], limits, options, follow=masking, listeners=body_listeners(masking))
     if result.asked_to_stop:
         raise KeyboardInterrupt
@@ -117,7 +126,7 @@ class _Known(NamedTuple):
     number: int
     stream: Stream
     direction: int
-    ranges: list[Range]
+    ranges: list[MaskRange]
 
 
 class _Rewriter:
@@ -134,10 +143,8 @@ class _Rewriter:
                 continue
             for direction in (0, 1):
                 a, b = stream.ends[direction], stream.ends[1 - direction]
-                ranges = sorted(stream.ranges[direction], key=itemgetter(0, 1))
-                self._by_end.setdefault((a.address, a.port, b.address, b.port), []).append(
-                    _Known(number, stream, direction, _apart(ranges))
-                )
+                known = _Known(number, stream, direction, _ranges(stream, direction))
+                self._by_end.setdefault((a.address, a.port, b.address, b.port), []).append(known)
 
     def packets(self, block: PacketBlock, segments: SegmentColumns) -> Iterator[Packet]:
         """Those of a block."""
@@ -157,11 +164,13 @@ class _Rewriter:
         found = bytearray(payload)
         n = int(segments.payload_len[i])
         streams = self._of(segments, i)
+        places: list[MaskRange] = [(low, high, 0) for low, high, kind in self._masks.secrets(payload) if kind != OPEN]
         for known in streams:
-            self._mask(found, known, segments, i, n, alone=known is streams[-1])
-        for low, high, kind in self._masks.secrets(payload):
-            if kind == OPEN:
-                continue
+            offset = self._mask(found, known, segments, i, n, alone=known is streams[-1])
+            if offset is not None and known.stream.framing is not None:
+                its = [(low + offset, high + offset, 0) for low, high, _ in places]
+                places = [(low - offset, high - offset, 0) for low, high, _ in known.stream.framing[known.direction].apart(its)]
+        for low, high, _ in places:
             found[low:high] = b"x" * (min(high, len(found)) - low)
         found[n:] = bytes(len(found) - n)  # what fills a frame may be anything
         if found == payload:
@@ -183,8 +192,8 @@ class _Rewriter:
         key = source, int(segments.sport[i]), target, int(segments.dport[i])
         return [known for known in self._by_end.get(key, ()) if known.number <= int(segments.packet[i])]
 
-    def _mask(self, found: bytearray, known: _Known, segments: SegmentColumns, i: int, n: int, *, alone: bool) -> None:
-        """alone: it is of no other stream; else only what lies in the stream's numbers is of it: ports are used again, and in other tunnels at the same time."""
+    def _mask(self, found: bytearray, known: _Known, segments: SegmentColumns, i: int, n: int, *, alone: bool) -> int | None:
+        """Where in the stream the segment stands, if all of it does. alone: it is of no other stream; else only what lies in the stream's numbers is of it: ports are used again, and in other tunnels at the same time."""
         stream, direction = known.stream, known.direction
         base = stream.bases[direction]
         seq = int(segments.seq[i]) + bool(int(segments.flags[i]) & SYN)
@@ -198,7 +207,11 @@ class _Rewriter:
         if stream.whole[direction] or base < 0:
             if inside or alone:
                 found[:n] = b"x" * n
-            return
+            return None
+        if not inside and stream.outside[direction] and int(segments.packet[i]) <= stream.last_packet:
+            for low, high in ((0, min(n, -offset)), (max(0, stream.lengths[direction] - offset), n)):
+                if low < high:
+                    found[low:high] = b"x" * (high - low)
         ranges = known.ranges
         at = bisect_left(ranges, offset + 1, key=_end)
         while at < len(ranges) and ranges[at][0] < offset + n:
@@ -206,6 +219,16 @@ class _Rewriter:
             low, high = max(begin, offset) - offset, min(end, offset + n) - offset
             found[low:high] = _fill(bytes(found[low:high]), kind)
             at += 1
+        return offset if inside else None
+
+
+def _ranges(stream: Stream, direction: int) -> list[MaskRange]:
+    """What is masked of a stream: what is secret, but for the framing of messages, and what came where bytes were given up."""
+    found: list[MaskRange] = sorted(stream.ranges[direction])
+    if stream.framing is not None:
+        framing = stream.framing[direction]
+        found = sorted([*framing.apart(found), *(framing.lost() if stream.outside[direction] else ())])
+    return _apart(found)
 
 
 def _fill(old: bytes, kind: int) -> bytes:
@@ -215,9 +238,9 @@ def _fill(old: bytes, kind: int) -> bytes:
     return (b"x" if kind < LITERAL else bytes([kind - LITERAL])) * len(old)
 
 
-def _apart(ranges: list[Range]) -> list[Range]:
+def _apart(ranges: list[MaskRange]) -> list[MaskRange]:
     """Sorted ranges without overlaps: of two the plain one, `x` for each byte, wins."""
-    found: list[Range] = []
+    found: list[MaskRange] = []
     for one in ranges:
         if found and one[0] < found[-1][1]:
             begin, end, kind = found[-1]

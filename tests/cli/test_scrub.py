@@ -12,7 +12,8 @@ from typing import Any
 import brotli
 import pytest
 
-from pcapflow.secret_bytes import OPEN, WORD, Finder, secrets_in
+from pcapflow.known_values import Finder
+from pcapflow.secret_bytes import KNOWN, OPEN, secrets_in
 from tests.captures import capture_of
 from tests.cli.test_slice import records, without_places
 from tests.craft import Talk, chunked, ethernet, merge, pcap, request, response
@@ -227,8 +228,8 @@ def test_what_was_masked_and_what_could_not_be_is_said(tmp_path: Path) -> None:
         (b"Set-Cookie: a=secret; Path=/; Secure\r\n", [b"secret"]),
         (b"Cookie: a=1; b=2\r\n", [b"1", b"2"]),
         (b"X-Api-Key: a\r\n folded\r\nHost: x\r\n", [b"a\r\n folded"]),
-        (b"see http://u:p@host/ there", [b"u:p"]),
-        (b"Referer: http://alice:p@ss@example/x\r\n", [b"alice:p@ss"]),
+        (b"see http://u:p@host/ there", [b"p", b"u:p"]),
+        (b"Referer: http://alice:p@ss@example/x\r\n", [b"alice:p@ss", b"p@ss"]),
         (b"Cookie: opaque\r\n", [b"opaque"]),
         (b"Set-Cookie: opaque; Path=/\r\n", [b"opaque"]),
         (b"X-Cookie-Token: abc\r\n", [b"abc"]),
@@ -253,7 +254,7 @@ def test_a_finder_finds_the_longest_of_its_values_everywhere() -> None:
         longest = max((len(value) for value in values if text.startswith(value, at)), default=0)
         assert found.get(at, at) - at == longest
     assert not list(Finder([b"short"]).places(b"short " * 100))
-    assert list(Finder([b"x" * 300]).places(b"-" + b"x" * 256)) == [(1, 301, WORD)]
+    assert list(Finder([b"x" * 300]).places(b"-" + b"x" * 256)) == [(1, 301, KNOWN)]
 
 
 TOKEN = b"tok-8Jq2vQmZ4xKpR7wLaaBBcc"

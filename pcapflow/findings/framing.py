@@ -1,0 +1,96 @@
+"""Where the framing of a connection's messages stands, which no mask may touch; and where its bytes are missing.
+
+Contract: `Framing` takes the ends of messages and what frames the chunks of their bodies, in the order of each stream; `apart` takes that out of ranges of the stream. A secret ends where its message does: what a range has
+behind that is no part of it. Invariant: places are reserved in the account; what there is no room for is not kept, and may be masked.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+
+from pcapflow.budget import Account
+from pcapflow.ranges import BLIND, MaskRange
+
+_PLACE_BYTES = 32
+"""An end, or both ends of what frames a chunk, in arrays that grow."""
+CHUNK_LINE_MOST = 16
+"""Bytes between two chunks that are their framing: an extension may have a secret."""
+
+
+class Framing:
+    """One stream's."""
+
+    __slots__ = ("_account", "_begins", "_ends", "_heads", "_missing", "_over", "_reserved")
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._over = array("q")
+        """Where messages end or begin."""
+        self._heads = array("q")
+        """Of those where one begins, which is with no secret."""
+        self._begins = array("q")
+        """Of what frames chunks, and where it ends."""
+        self._ends = array("q")
+        self._missing = array("q")
+        """Where bytes are, from and up to."""
+        self._reserved = 0
+
+    def message(self, at: int) -> None:
+        """A message begins at that offset."""
+        self.message_over(at)
+        if self._take():
+            self._heads.append(at)
+
+    def message_over(self, at: int) -> None:
+        """A message ends at that offset."""
+        if (not self._over or self._over[-1] < at) and self._take():
+            self._over.append(at)
+
+    def chunk_line(self, begin: int, end: int) -> None:
+        """Between two chunks of a body."""
+        if end - begin <= CHUNK_LINE_MOST and (not self._ends or self._ends[-1] <= begin) and self._take():
+            self._begins.append(begin)
+            self._ends.append(end)
+
+    def missing(self, begin: int, end: int) -> None:
+        """Bytes are: if they come later, nobody looks at them."""
+        if self._take():
+            self._missing.extend((begin, end))
+
+    def lost(self) -> Iterator[MaskRange]:
+        """Ranges of the stream that are missing."""
+        for i in range(0, len(self._missing), 2):
+            yield self._missing[i], self._missing[i + 1], BLIND
+
+    def _take(self) -> bool:
+        if not self._account.reserve(_PLACE_BYTES):
+            return False
+        self._reserved += _PLACE_BYTES
+        return True
+
+    def close(self) -> None:
+        """Give all memory back."""
+        self._account.release(self._reserved)
+        self._reserved = 0
+        del self._over[:], self._heads[:], self._begins[:], self._ends[:], self._missing[:]
+
+    def apart(self, ranges: Iterable[MaskRange]) -> Iterator[MaskRange]:
+        """Ranges without what is framing."""
+        for begin, end, kind in ranges:
+            if kind == BLIND:
+                yield begin, end, kind
+                continue
+            head = bisect_left(self._heads, begin)
+            if head < len(self._heads) and self._heads[head] == begin:
+                continue
+            i = bisect_right(self._over, begin)
+            stop = min(end, self._over[i]) if i < len(self._over) else end
+            at = begin
+            for j in range(bisect_right(self._ends, begin), bisect_left(self._begins, stop)):
+                if self._begins[j] > at:
+                    yield at, self._begins[j], kind
+                at = max(at, self._ends[j])
+            if at < stop:
+                yield at, stop, kind

@@ -1,0 +1,108 @@
+"""Where secrets stand in streams as they are reassembled, whatever is spoken in them, for `masking`.
+
+Contract: `StreamMasking` is a `Picking` that looks at what each connection says before its reader does. Invariant: what it finds does not depend on how the bytes come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pcapflow.findings.masking import AT_ONCE, JSON_BEGINS, LEVELS, JsonValues, Masking, Scanner
+from pcapflow.payload.json_values import LinePlaces, ValuePlaces
+from pcapflow.streams.conversation import Consumer, Conversation, Events
+from pcapflow.streams.events import StreamData, StreamGap
+
+_LOGIN_BYTES = 600
+"""Of a stream's beginning: where SOCKS says name and password."""
+_CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
+"""Bytes that no text has."""
+
+
+class StreamMasking(Masking):
+    """A `Masking` that looks at streams."""
+
+    def consumer(self, conversation: Conversation, reader: Callable[[], Consumer]) -> Consumer:
+        """See `Picking`."""
+        return _Tee(self, super().consumer(conversation, reader))
+
+
+class _Tee:
+    """Looks at what a connection says before its reader does."""
+
+    def __init__(self, masking: Masking, reader: Consumer) -> None:
+        self._masking = masking
+        self._reader = reader
+        self._scanners: list[Scanner | None] = [None, None]
+        self._json = [JsonValues(masking, [LinePlaces(masking.paths, LEVELS, within=True)] if masking.paths else []) for _ in (0, 1)]
+        self._is_json = [False, False]
+        self._begins: list[bytes | None] = [b"", b""]
+        """The first bytes of each direction, as long as they may be of a login of SOCKS."""
+
+    def consume(self, conversation: Conversation, events: Events) -> None:
+        """See `Consumer`."""
+        for direction in (0, 1):
+            for event in events[direction]:
+                scanner = self._scanner(conversation, direction)
+                if isinstance(event, StreamData):
+                    self._data(conversation.number, direction, event, scanner)
+                    continue
+                missing = 0
+                if isinstance(event, StreamGap):
+                    missing = event.length
+                    self._masking.framing(conversation.number, direction).missing(event.start, event.start + missing)
+                for begin, end in scanner.flush(missing):
+                    self._masking.add(conversation.number, direction, begin, end)
+                if missing and self._is_json[direction] and self._masking.paths:
+                    self._masking.overwrite(conversation.number, direction)
+        self._reader.consume(conversation, events)
+
+    def _scanner(self, conversation: Conversation, direction: int) -> Scanner:
+        found = self._scanners[direction]
+        if found is None:
+            found = self._scanners[direction] = Scanner(self._masking, lost=not conversation.began(direction))
+        return found
+
+    def _data(self, connection: int, direction: int, event: StreamData, scanner: Scanner) -> None:
+        masking = self._masking
+        for at in range(0, event.length, AT_ONCE):
+            data = event.take(at, min(AT_ONCE, event.length - at))
+            if not event.start and not at:
+                self._is_json[direction] = data.lstrip()[:1] in JSON_BEGINS
+                if self._is_json[direction] and masking.paths:
+                    self._json[direction].places.append(ValuePlaces(masking.paths, LEVELS))
+            if len(data.translate(None, _CONTROLS)) < len(data):
+                masking.binary(connection, direction, event.start + at + len(data))
+            self._look_for_login(connection, direction, data)
+            for begin, end in scanner.feed(data):
+                masking.add(connection, direction, begin, end)
+            for begin, end, kind in self._json[direction].feed(data):
+                masking.add(connection, direction, begin, end, kind)
+
+    def _look_for_login(self, connection: int, direction: int, data: bytes) -> None:
+        begins = self._begins[direction]
+        if begins is None:
+            return
+        begins = (begins + data)[:_LOGIN_BYTES]
+        found = login_in(begins)
+        for begin, end in found or ():
+            self._masking.learn(begins[begin:end])
+            self._masking.add(connection, direction, begin, end)
+        self._begins[direction] = begins if found is None else None
+
+
+def login_in(begins: bytes) -> list[tuple[int, int]] | None:
+    """Where name and password stand in what a client of SOCKS 5 says first (RFC 1928, 1929); None where more bytes must tell."""
+    if begins[:1] not in (b"", b"\5"):
+        return []
+    if len(begins) < 2 or len(begins) < begins[1] + 4:
+        return None if len(begins) < _LOGIN_BYTES else []
+    at = 2 + begins[1]
+    if begins[at] != 1:
+        return []
+    name = at + 2, at + 2 + begins[at + 1]
+    if len(begins) <= name[1]:
+        return None if len(begins) < _LOGIN_BYTES else []
+    password = name[1] + 1, name[1] + 1 + begins[name[1]]
+    if len(begins) < password[1]:
+        return None if len(begins) < _LOGIN_BYTES else []
+    return [name, password]

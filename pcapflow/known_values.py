@@ -1,0 +1,189 @@
+"""Values that are known to be secrets, wherever they come again. Vocabulary.
+
+Contract: `variants` gives the spellings of a value that are looked for, `Finder` their places. Invariant: time is linear in the bytes looked at, times the logarithm of how many values there are.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator
+from html import escape
+from json import dumps, loads
+from urllib.parse import quote, quote_plus, unquote_to_bytes
+
+import numpy as np
+
+from pcapflow.secret_bytes import GOES_ON, KNOWN, LONG, WORD, Place
+
+LEAST = 8
+"""Bytes of a value that is looked for elsewhere: shorter ones stand in other words."""
+KEY = 256
+"""Of a longer value so many are looked for."""
+_ALIKE = 16
+"""Values with the same beginning that are told apart."""
+_SPAN = 64 << 10
+_BLANK = b" \t\r\n"
+_MESSAGE = re.compile(rb"HTTP/1\.[01] [1-5]|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) [^ \r\n]{1,2048} HTTP/1\.")
+"""What a message begins with, which is no value."""
+
+
+def variants(value: bytes) -> set[bytes]:
+    """A value as it may stand elsewhere too: in a URL, in a form, in a string of JSON or HTML, decoded; user and password of credentials."""
+    value = value.strip(_BLANK + b'"')
+    if value.lower() in _WORDS or _MESSAGE.search(value):
+        return set()
+    plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
+    if b"\\" in value:
+        plains.add(_unescaped(value))
+    plains |= _user_and_password(value)
+    plains |= {word[0] for word in _INNER.finditer(value) if word[0] != value and _LIKE_A_TOKEN.match(word[0])}
+    found = set(plains)
+    for plain in plains:
+        if not (plain.isalnum() and plain.isascii()):
+            found.update(_spellings(plain))
+    return {one for one in found if len(one) >= LEAST}
+
+
+def _spellings(plain: bytes) -> Iterator[bytes]:
+    """A value as URLs, forms, JSON and HTML have it, as the libraries of several languages write them."""
+    encoded = [quote(plain, safe=safe).encode() for safe in ("/", "", "!'()*")] + [quote_plus(plain).encode()]
+    encoded += [one.replace(b"~", b"%7E") for one in encoded]
+    yield from encoded
+    yield from (_HEX.sub(lambda code: code[0].lower(), one) for one in encoded)
+    yield quote(encoded[1]).encode()
+    text = plain.decode("utf-8", "surrogateescape")
+    for escaped in (dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]):
+        json = escaped.encode("utf-8", "surrogateescape")
+        capitals = _UNICODE.sub(lambda code: b"\\u" + code[1].upper(), json)
+        yield from (json, capitals, json.replace(b"/", rb"\/"))
+        yield _FOR_SCRIPTS.sub(lambda one: b"\\u%04x" % one[0][0], json)
+        yield _FOR_PAGES.sub(lambda one: b"\\u%04x" % one[0][0], json)  # Gson
+        yield _FOR_ALL.sub(lambda one: b"\\u%04X" % one[0][-1], capitals)  # System.Text.Json
+    html = escape(text).encode("utf-8", "surrogateescape")
+    yield html
+    decimal = html.replace(b"&#x27;", b"&#39;")
+    yield decimal
+    yield decimal.replace(b"&quot;", b"&#34;").replace(b"+", b"&#43;")  # html/template of Go
+
+
+_FOR_SCRIPTS = re.compile(b"[&<>']")
+_FOR_PAGES = re.compile(b"[&<>'=]")
+_FOR_ALL = re.compile(rb"[&<>'+`]|\\\"")
+_UNICODE = re.compile(rb"\\u([0-9a-f]{4})")
+_INNER = re.compile(rb"(?<![/A-Za-z0-9._~+-])[A-Za-z0-9._~+-]{12,}={0,2}")
+"""A word within a value: of credentials in several parts."""
+_LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^A-Za-z]*+[A-Za-z])")
+_WORDS = frozenset(
+    b"http/1.0 http/1.1 http/2.0 websocket keep-alive application/json application/x-www-form-urlencoded multipart/form-data text/html text/plain content-length content-type user-agent"
+    b" password passwords username undefined required optional disabled authorization access_token refresh_token transfer-encoding identity anonymous".split()
+)
+"""Values that are no secrets, for they stand in every capture."""
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{8,}={0,2}")
+
+
+def _unescaped(value: bytes) -> bytes:
+    """A string of JSON without its escapes."""
+    try:
+        return str(loads(b'"' + value + b'"')).encode("utf-8", "surrogatepass")
+    except ValueError:
+        return value
+
+
+def _user_and_password(value: bytes) -> set[bytes]:
+    """What `user:password` in base64 is, and the password alone (RFC 7617)."""
+    if not _BASE64.fullmatch(value) or len(value) % 4 or len(value) > LONG:
+        return set()
+    plain = b64decode(value)
+    user, colon, password = plain.partition(b":")
+    return {plain, password} if colon and user and plain.decode("utf-8", "replace").isprintable() else set()
+
+
+_HEX = re.compile(rb"%[0-9A-F]{2}")
+
+
+def _alike(values: list[bytes], data: bytes) -> int:
+    """How many bytes of some are the beginning of a value; those of all of one that may go on behind them."""
+    return max(len(value) if value.startswith(data[: len(value)]) else _common(value, data) for value in values)
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many bytes two begin with that are the same."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == other[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+class Finder:
+    """Finds values again."""
+
+    def __init__(self, values: Iterable[bytes], cut: Collection[bytes] = ()) -> None:
+        """cut: of the values those that are beginnings: they go on to the end of their word."""
+        self._values: dict[bytes, int] = {}
+        """The beginning of each, and how long the longest is that begins so."""
+        self._long: dict[bytes, list[bytes]] = {}
+        """The values of more than KEY bytes, by their beginning."""
+        for value in values:
+            if len(value) >= LEAST:
+                key = value[:KEY]
+                self._values[key] = max(self._values.get(key, 0), len(value), LONG + 1 if value in cut else 0)
+                if len(value) > KEY and len(self._long.get(key, ())) < _ALIKE:
+                    self._long.setdefault(key, []).append(value)
+        self._keys = sorted(self._values)
+        self._within: list[int] = []
+        """Of each, the longest other that it begins with, by its place; -1 for none."""
+        open_: list[int] = []
+        for i, key in enumerate(self._keys):
+            while open_ and not key.startswith(self._keys[open_[-1]]):
+                open_.pop()
+            self._within.append(open_[-1] if open_ else -1)
+            open_.append(i)
+        self._begins = np.unique(np.array([int.from_bytes(key[:LEAST], "little") for key in self._keys], dtype=np.uint64))
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def places(self, data: bytes) -> Iterator[Place]:
+        """Where they stand. The end of one of more than KEY bytes may lie beyond the data; one of more than LONG goes on to the end of its word."""
+        if not self._keys:
+            return
+        word_end = 0
+        for base in range(0, len(data) - LEAST + 1, _SPAN):
+            some = data[base : base + _SPAN + LEAST - 1]
+            windows = np.ndarray((len(some) - LEAST + 1,), dtype="V8", buffer=some, strides=(1,)).copy().view("<u8")
+            at = np.minimum(np.searchsorted(self._begins, windows), len(self._begins) - 1)
+            for i in np.flatnonzero(self._begins[at] == windows).tolist():
+                n = self._longest(data[base + i : base + i + KEY])
+                if n > LONG:
+                    if base + i + LEAST > word_end:
+                        word = GOES_ON[WORD].match(data, base + i + LEAST)
+                        word_end = word.end() if word is not None else 0
+                    n = max(LEAST, word_end - base - i)
+                elif n > KEY:
+                    n = _alike(self._long[data[base + i : base + i + KEY]], data[base + i : base + i + n])
+                if n:
+                    yield base + i, base + i + n, KNOWN
+
+    def begun(self, data: bytes) -> int:
+        """Where the last bytes of some are the beginning of a value, of which the rest is not there; how many bytes there are for none."""
+        for begin in range(max(0, len(data) - KEY), len(data) - LEAST + 1):
+            i = bisect_left(self._keys, data[begin:])
+            if i < len(self._keys) and self._keys[i].startswith(data[begin:]):
+                return begin
+        return len(data)
+
+    def _longest(self, text: bytes) -> int:
+        """Bytes of the longest value that a text begins with; 0 for none. Whatever key is at or before the text in order begins with all keys that the text begins with."""
+        i = bisect_right(self._keys, text) - 1
+        while i >= 0:
+            key = self._keys[i]
+            if text.startswith(key):
+                return self._values[key]
+            i = self._within[i]
+        return 0
