@@ -65,7 +65,7 @@ def _sqlite() -> Make:
 def _open_database(path: str, _: Mapping[str, Any]) -> Iterator[Any]:
     from pcapflow.report.sinks.sqlite import Database
 
-    if path == "-" or is_url(path) or is_folder(path):
+    if path in ("", "-", ":memory:") or path.startswith("file:") or is_url(path) or is_folder(path):
         raise UsageError(f"--sqlite {path}: is no place for a database, which is a file")
     database = Database(path)
     try:

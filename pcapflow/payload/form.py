@@ -100,12 +100,17 @@ class Form:
     def gap(self) -> bool:
         """See `PayloadReader`."""
         if not self._failed:
-            if self._part is not None:
-                self._part.gap(0)
-            if self._name is not None or self._rest:
-                self._fields += self._name is None
+            rest, self._rest, self._skips = self._rest, b"", True
+            if b"=" in rest:
+                self._begin_long(rest)
+            else:  # nobody knows its name
+                self._fields += bool(rest)
+            if self._name is not None:
+                if self._looks and self._begin is not None:
+                    self._look()
+                if self._part is not None:
+                    self._part.gap(0)
                 self._end_long()
-            self._rest, self._skips = b"", True
         return True
 
     def finish(self, *, whole: bool, gapped: bool) -> FormBody | None:

@@ -47,6 +47,7 @@ def operations_of(data: bytes | bytearray) -> list[str] | None:
     """Of a body of JSON."""
     if not may_ask(data):
         return None
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         asked = _asked(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -63,13 +64,18 @@ def graphql_of(document: str, chosen: str | None = None) -> str | None:
     kind = ""
     """The keyword before the token at hand, at the top."""
     named = ""
-    opened = False
-    """The token before was the brace that begins a document."""
+    opened = begun = directive = False
+    """The token before was the brace that begins a document; some token came; it was the `@` before a directive's name."""
     for token in _TOKEN.finditer(document):
         name, mark = token["name"], token["mark"]
         if opened and not (name or mark == "..."):
             return None
         opened = False
+        begins, begun = not begun, begun or bool(name or mark not in (None, "\ufeff"))
+        if directive:
+            directive = False
+            continue
+        directive = mark == "@" and not depth
         if depth or not (name or mark):
             depth += (mark in ("{", "(", "[")) - (mark in ("}", ")", "]"))
         elif kind:
@@ -78,6 +84,8 @@ def graphql_of(document: str, chosen: str | None = None) -> str | None:
                 continue
             if mark not in ("{", "(", "@"):
                 return first
+            if mark == "@" and kind == "fragment":
+                continue
             found = f"{kind} {named}" if named else kind
             if kind in _KINDS and (chosen is None or named == chosen):
                 return found
@@ -87,7 +95,7 @@ def graphql_of(document: str, chosen: str | None = None) -> str | None:
         elif name in _KINDS or name == "fragment":
             kind, named = name, ""
         elif mark == "{":
-            if first is None and token.start() == len(document) - len(document.lstrip("\ufeff \t\r\n,")):
+            if first is None and begins:
                 opened = True
                 first = "query"
             depth = 1

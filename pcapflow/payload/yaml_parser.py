@@ -247,6 +247,11 @@ class YamlParser:
                 self.drop = Drop(DropReason.YAML_TOO_DEEP, "yaml_max_depth", self._limits.yaml_max_depth, f"line {e.problem_mark.line + 1}")
             else:
                 self.found.error = self._error(e)
+        except UnicodeDecodeError:  # of a tag whose escapes are no text, which libyaml lets pass
+            last = getattr(self._last, "end_mark", None)
+            line, column = (last.line + 1, last.column + 1) if last is not None else (1, 1)
+            path, location = (innermost(show_path(self._steps(positions=positions))) for positions in (False, True))
+            self.found.error = YamlError("a tag has escapes that are not UTF-8", line, column, path, location, self.found.documents)
         except MemoryError:
             self.drop = Drop(DropReason.JSON_MEMORY, "process_limit", 0, "a parser of YAML")
 

@@ -25,6 +25,8 @@ from pcapflow.payload.yaml_parser import YamlParser
 _SEEMS = 128
 """Bytes that tell whether it begins as JSON does."""
 _BEGINS = re.compile(rb"[\r\n](?=---[ \t\r\n])")
+_UNDEFINED = "while parsing a node: found undefined tag handle"
+"""Which directives may define that stood behind a gap, before the `---` at which it goes on."""
 _CARRY = 4
 """Bytes of a line that may be what `_BEGINS` finds."""
 _is_json = msgspec.json.Decoder(msgspec.Raw).decode
@@ -40,6 +42,7 @@ class YamlText:
         "_carry",
         "_decoder",
         "_found",
+        "_gapped",
         "_json",
         "_kept",
         "_limits",
@@ -62,6 +65,7 @@ class YamlText:
         self._parser: YamlParser | None = None
         self._carry: bytes | None = None
         """Behind a hole, the last bytes, until a document begins."""
+        self._gapped = False
         self.drop: Drop | None = None
 
     def feed(self, data: bytes) -> None:
@@ -92,6 +96,7 @@ class YamlText:
         if self._found.error is None and self.drop is None:
             self._end(whole=False, gapped=True)
             self._carry = b""
+            self._gapped = True
         return self.drop is None
 
     def finish(self, *, whole: bool, gapped: bool) -> JsonBody | YamlBody | None:
@@ -113,9 +118,10 @@ class YamlText:
         found.bytes = self._bytes
         if self.drop is not None:
             found.status, found.drop_reason = "dropped", self.drop.reason.value
-        elif found.error is not None:
+        elif found.error is not None and not (self._gapped and found.error.message == _UNDEFINED):
             found.status = "invalid"
         elif gapped or not whole:
+            found.error = None
             found.status = "gapped" if gapped else "truncated"
         return found
 

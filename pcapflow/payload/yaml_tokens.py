@@ -20,9 +20,9 @@ from pcapflow.payload.tap import Tap
 _encode = msgspec.json.Encoder().encode
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE, _FALSE = frozenset(("true", "True", "TRUE")), frozenset(("false", "False", "FALSE"))
-_INTEGER = re.compile(r"([-+]?)0*([0-9]+)")
+_INTEGER = re.compile(r"([-+]?)([0-9]++)")
 _OCTAL, _HEXADECIMAL = re.compile(r"0o([0-7]+)"), re.compile(r"0x([0-9a-fA-F]+)")
-_FLOAT = re.compile(r"([-+]?)0*([0-9]*)(?:\.([0-9]*))?([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"([-+]?)([0-9]*+)(?:\.([0-9]*+))?([eE][-+]?[0-9]++)?")
 _TYPES = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
 _DIGITS = 4300
 """Of an integer that Python converts."""
@@ -48,7 +48,7 @@ def _number(value: str) -> str:
     """As JSON writes it; empty for what is none."""
     found = _INTEGER.fullmatch(value)
     if found is not None:
-        return found[1].replace("+", "") + found[2]
+        return found[1].replace("+", "") + (found[2].lstrip("0") or "0")
     for pattern, base in ((_OCTAL, 8), (_HEXADECIMAL, 16)):
         found = pattern.fullmatch(value)
         if found is not None:
@@ -56,7 +56,7 @@ def _number(value: str) -> str:
     found = _FLOAT.fullmatch(value)
     if found is None or not (value.strip("-+")[:1].isdigit() or found[3]):
         return ""
-    return f"{found[1].replace('+', '')}{found[2] or '0'}{f'.{found[3]}' if found[3] else ''}{found[4] or ''}"
+    return f"{found[1].replace('+', '')}{found[2].lstrip('0') or '0'}{f'.{found[3]}' if found[3] else ''}{found[4] or ''}"
 
 
 class Tokens:

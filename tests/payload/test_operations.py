@@ -27,6 +27,9 @@ DOCUMENTS = [
     "query A { a } mutation B { b } query C { c }",
     "{ ...F } fragment F on Q { a }",
     "fragment query on mutation { subscription } query query { fragment }",
+    "fragment F on User @dir { id } query Q { ...F }",
+    "fragment F on User @dir(a: 1) @other { id } query Q @x { ...F }",
+    "# who\n{ a }",
     "query A($in: [In!]! = [{a: {b: 1}}]) { a }",
 ]
 OTHERS = ["", " ", "query planner", "mutation rates of cancer {x", "select * from query {", '{"match": {}}', "type Query { a: Int }", "fragment F on Q { a }", "quer Orders { a }", "query 1 { a }", "#"]  # fmt: skip
@@ -132,3 +135,7 @@ def test_broken_and_cut_bodies_name_nothing() -> None:
     data = b'{"jsonrpc": "2.0", "method": "a"'
     assert read([data], "application/json", asks=True).operations is None
     assert read([data + b"}", None], "application/json", asks=True, whole=False).operations is None
+
+
+def test_a_byte_order_mark_hides_no_operation() -> None:
+    assert operations_of(b'\xef\xbb\xbf{"query": "query A { a }"}') == ["query A"]

@@ -23,6 +23,7 @@ from pcapflow.payload.wanted import wanted
 from pcapflow.payload.yaml_parser import DIRECTIVES, PARSER_BYTES, SLICE, YamlParser
 from pcapflow.payload.yaml_tokens import scalar_of
 from tests.payload.bodies import in_pieces, read, under_every_cut
+from tests.work import ends
 
 YAML = "application/yaml"
 EVENTS = (yaml.StreamStartEvent, yaml.StreamEndEvent)
@@ -419,3 +420,30 @@ def test_no_text_raises_and_each_is_the_same_under_cuts() -> None:
     for text in noise():
         if text:
             under_every_cut(text, YAML)
+
+
+# --- what an attack found
+
+
+@pytest.mark.parametrize("tag", [b"!%ed%a0%80", b"!%c0%80", b"!a%ff"])
+@pytest.mark.parametrize("text", [b"a: TAG x\n", b"- b\n- {c: TAG x}\n", b"%TAG !e! tag:%ed%a0%80\n---\na\n"])
+def test_a_tag_whose_escapes_are_no_text_is_an_error_of_the_body(tag: bytes, text: bytes) -> None:
+    reader = under_every_cut(text.replace(b"TAG ", tag + b" "), YAML)
+    assert isinstance(reader.found, YamlBody)
+    assert reader.found.status == "invalid"
+    assert reader.found.error is not None
+
+
+def test_behind_a_gap_a_directive_that_nobody_saw_is_not_the_sender_s_fault() -> None:
+    data: list[bytes | None] = [b"a: 1\nb:", None, b"zz\n...\n%TAG !e! tag:e,2000:\n---\n!e!x a\n"]
+    body = read(data, YAML).found
+    assert isinstance(body, YamlBody)
+    assert (body.status, body.error) == ("gapped", None)
+    assert found(b"!e!x a\n").status == "invalid"
+
+
+def test_numbers_of_many_zeros_are_read_in_linear_time() -> None:
+    ends("from pcapflow.payload.yaml_tokens import scalar_of\nfor _ in range(20_000): scalar_of('0' * 4299 + 'x', None, plain=True)")
+    assert scalar_of("000", None, plain=True) == (("number", 0), b"0")
+    assert scalar_of("-007.50", None, plain=True) == (("number", 0.0), b"-7.50")
+    assert scalar_of(".5", None, plain=True) == (("number", 0.0), b"0.5")

@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pcapflow.limits import Limits
 from pcapflow.report.sinks.postgres import QUEUE, PostgresTables
 from pcapflow.report.sinks.postgres_server import Server
 from pcapflow.report.sinks.sql_schema import RECORDS
+from tests import craft
 from tests.launcher import launch_text
 from tests.report.test_sqlite import nested, without_nulls
 
@@ -318,13 +320,20 @@ def test_a_full_disk_is_said_and_the_run_is_not_complete(server: Postgres, dsn: 
 
 
 def test_no_message_has_what_a_dsn_has(dsn: str) -> None:
-    for bad in (
-        "postgresql://bob:hunter2@127.0.0.1:1/db",
-        "host=127.0.0.1 port=1 user=bob password=hunter2",
-        "nonsense=hunter2",
-        "postgresql://bob:hunter2@[::1/",
+    for bad, status in (
+        ("postgresql://bob:hunter2@127.0.0.1:1/db", 74),
+        ("host=127.0.0.1 port=1 user=bob password=hunter2", 74),
+        ("postgresql://bob:x@hunter2/db", 74),
+        ("nonsense=hunter2", 2),
+        ("hunter2", 2),
+        ("postgresql://bob:hunter2@[::1/", 2),
+        ("postgresql://bob:hunter2%zz@127.0.0.1:1/db", 2),
+        ("postgresql://bob:hun hunter2@127.0.0.1:1/db", 2),
+        ("postgresql://127.0.0.1:1/db?password=hunter2%zz", 2),
+        ("host=127.0.0.1 password=my hunter2", 2),
+        ("postgres//bob:hunter2@h/db", 2),
     ):
-        said = analyzed(bad, SAMPLES[0], "--sink-timeout", "1s", status=74)
+        said = analyzed(bad, SAMPLES[0], "--sink-timeout", "1s", status=status)
         assert said.startswith("pcapflow: --postgres: ")
         assert "hunter2" not in said
     done = launch_text("analyze", "-q", "--json", "--postgres", dsn, SAMPLES[0])
@@ -344,3 +353,20 @@ def test_a_nul_and_wide_characters_are_taken(dsn: str) -> None:
     (row,) = rows(dsn, 'select shape, "prefix" from json')
     assert row == {"shape": ["a\ufffdb: string", "\\u0000: string", "é😀"], "prefix": "x\ufffdy"}
     assert rows(dsn, "select replaced_texts as n from run") == [{"n": 2}]
+
+
+@pytest.mark.parametrize("wrong", ["dbname=nowhere", "user=nobody_there"])
+def test_what_waiting_does_not_mend_is_said_at_once(dsn: str, wrong: str) -> None:
+    said = analyzed(f"{dsn} {wrong}", SAMPLES[0], "--sink-timeout", "1h", status=74)
+    assert said.startswith("pcapflow: --postgres: no connection: ")
+    assert "does not exist" in said
+
+
+def test_texts_that_were_replaced_are_counted_as_in_sqlite(dsn: str, tmp_path: Path) -> None:
+    talk = craft.Talk().open().send(0, craft.request("/a\\u0000?x=%00")).send(1, craft.response(b'{"a\\u0000":', status="500 x")).close()
+    talk.save(tmp_path / "x.pcap")
+    analyzed(dsn, tmp_path / "x.pcap")
+    launch_text("analyze", "-q", "--sqlite", tmp_path / "a.db", tmp_path / "x.pcap")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as database:
+        (here,) = database.execute("select replaced_texts from run").fetchone()
+    assert rows(dsn, "select replaced_texts as n from run where complete") == [{"n": here}]

@@ -25,7 +25,7 @@ from pcapflow.limits import Limits
 from pcapflow.report.sinks.sql_schema import RECORDS, TABLES, VIEWS
 from pcapflow.report.sinks.sqlite import Database, SqliteTables
 from tests.craft import Talk, request, response
-from tests.launcher import launch_text
+from tests.launcher import launch, launch_text
 
 SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("*.pcap"))
 
@@ -270,3 +270,26 @@ def test_a_reader_sees_whole_transactions_while_a_run_writes(tmp_path: Path) -> 
     assert seen == sorted(seen)
     assert seen[-1] > 0
     database.close()
+
+
+def test_a_capture_that_is_not_there_leaves_no_run(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    for _ in range(2):
+        assert launch("analyze", "-q", "--sqlite", path, tmp_path / "nothing.pcap").returncode == 3
+    assert rows(path, "select count(*) as n from run") == [{"n": 0}]
+
+
+def test_runs_that_make_one_database_at_the_same_time_are_all_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    some = SAMPLES[:4]
+    running = [
+        subprocess.Popen([sys.executable, "-m", "pcapflow", "analyze", "-q", "--sqlite", path, one], stdout=subprocess.DEVNULL)
+        for one in some
+    ]
+    assert [process.wait(timeout=120) for process in running] == [0] * len(some)
+    assert rows(path, "select count(*) as n from run where complete") == [{"n": len(some)}]
+
+
+@pytest.mark.parametrize("place", ["", ":memory:", "file:a.db?mode=memory", "-"])
+def test_what_is_no_file_is_refused(place: str) -> None:
+    assert launch("analyze", "-q", "--sqlite", place, SAMPLES[0]).returncode == 2

@@ -48,12 +48,15 @@ class PostgresTables(Sink):
         self._size = 0
         """Bytes of those."""
         self._records = 0
-        self._replaced = 0
+        self._replaced: dict[int, int] = {}
+        """Texts in which NUL was replaced, by the first record of the transaction, which may be repeated."""
         self._run = 0
         self._key = RunKey()
         self._not_written: dict[str, int] = {}
         self._furthest = -1
         """The last record that was sent."""
+        self._begun = False
+        """The row of the run is there, or being made."""
         self._given_up = False
         """The server did not answer to the end."""
 
@@ -107,14 +110,15 @@ class PostgresTables(Sink):
                     connection.execute(sql.SQL("delete from {} where run = %s").format(sql.Identifier(table.name)), (self._run,))
                 connection.execute("delete from run where id = %s", (self._run,))
                 return
+            replaced = sum(self._replaced.values())
             for name, table in LISTS.items():
                 connection.execute(sql.SQL("delete from {} where run = %s").format(sql.Identifier(table.name)), (self._run,))
-                self._copy(connection, table, iter(enumerate(msgspec.to_builtins(getattr(summary, name)))))
+                replaced += self._copy(connection, table, iter(enumerate(msgspec.to_builtins(getattr(summary, name)))))
             whole = not summary.interrupted and not self._not_written
             names, said = msgspec.json.encode([one.path for one in summary.captures]).decode(), msgspec.json.encode(summary).decode()
             connection.execute(
                 "update run set key = %s, captures = %s, complete = %s, packets = %s, records = %s, replaced_texts = %s, not_written = %s, summary = %s where id = %s",
-                (key if whole else None, _jsonb(names)[0], whole, summary.decode.packets, self._records, self._replaced, msgspec.json.encode(self._not_written).decode(), _jsonb(said)[0], self._run),
+                (key if whole else None, _jsonb(names)[0], whole, summary.decode.packets, self._records, replaced, msgspec.json.encode(self._not_written).decode(), _jsonb(said)[0], self._run),
             )  # fmt: skip
 
         if self._given_up:
@@ -150,7 +154,10 @@ class PostgresTables(Sink):
     def _push(self) -> None:
         """What waits becomes a job."""
         lines, size = {name: some for name, some in self._waiting.items() if some}, self._size
-        if lines:
+        if lines or not self._begun:
+            if not self._begun:
+                self._begun = True
+                self._server.put(Job(self._begin_run))
             self._waiting, self._size = {name: [] for name in RECORDS}, 0
             self._server.put(
                 Job(
@@ -169,7 +176,7 @@ class PostgresTables(Sink):
                     (self._run, some[0][0], some[-1][0]),
                 )
             replaced += self._copy(connection, RECORDS[name], ((number, _decode(line)) for number, line in some))
-        self._replaced += replaced
+        self._replaced[min(some[0][0] for some in lines.values())] = replaced
 
     def _copy(self, connection: Connection, table: Table, records: Iterator[tuple[int, dict[str, Any]]]) -> int:
         """Some rows; in how many texts NUL was replaced."""
@@ -199,9 +206,7 @@ class PostgresTables(Sink):
         return total
 
     def _prepare(self, connection: Connection, _again: bool) -> None:  # noqa: FBT001 - a job
-        """The tables, where they are not there; and the run."""
-        from pcapflow import __version__  # noqa: PLC0415 - the package is being imported
-
+        """The tables, where they are not there."""
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         if connection.execute("select to_regclass('run')").fetchone() == (None,):
             connection.execute(_RUN)
@@ -210,6 +215,11 @@ class PostgresTables(Sink):
                 connection.execute(statement)
         elif connection.execute("select obj_description('run'::regclass)").fetchone() != (f"pcapflow {VERSION}",):
             raise ValueError("a table `run` is there that is not this version's: name another database or schema")
+
+    def _begin_run(self, connection: Connection, _again: bool) -> None:  # noqa: FBT001 - a job
+        """The row of this run; not before something was read."""
+        from pcapflow import __version__  # noqa: PLC0415 - the package is being imported
+
         found = connection.execute("insert into run (version, captures) values (%s, '[]') returning id", (__version__,)).fetchone()
         assert found is not None
         self._run = found[0]

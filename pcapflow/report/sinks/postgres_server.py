@@ -17,13 +17,19 @@ from time import monotonic
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-from pcapflow.errors import DatabaseError
+from pcapflow.errors import DatabaseError, UsageError
 
 _CONNECT = 5
 """Seconds that one attempt to connect takes at the most."""
 _PAUSE = 0.25
-_SECRET = re.compile(r"\S+://\S+|password\S*")
+_SECRET = re.compile(r"\S+://\S+|[\"'][^\"']*[\"']|password=\S*")
+"""What libpq quotes, which may be of the DSN."""
+_FOR_GOOD = re.compile(
+    r"authentication failed|no password supplied|no pg_hba.conf entry|database .* does not exist|role .* does not exist|failed to resolve host|could not translate host name"
+)
+"""What a first attempt to connect is told that no waiting mends."""
 Connection = psycopg.Connection[Any]
 
 
@@ -43,6 +49,13 @@ class Server:
     def __init__(self, dsn: str, timeout: float, overload: str) -> None:
         """dsn: as libpq has it; it is in no message. overload: `fail` or `drop`."""
         self._dsn = dsn
+        try:
+            self._password = str(conninfo_to_dict(dsn).get("password") or "")
+        except psycopg.Error:  # whose text has parts of it
+            raise UsageError(
+                "--postgres: the DSN is not valid: write postgresql://USER@HOST/DATABASE, with %-escapes for special characters, or host=HOST dbname=DATABASE; PGPASSWORD may have the password"
+            ) from None
+        self._was_connected = False
         self.timeout = timeout
         self.drops = overload == "drop"
         self._connection: Connection | None = None
@@ -156,11 +169,16 @@ class Server:
                 job.do(connection, again)
                 connection.commit()
             except (psycopg.OperationalError, psycopg.InterfaceError) as e:
-                self._problem = _said(e)
+                self._problem = self._said(e)
+                if not self._was_connected and _FOR_GOOD.search(str(e)):
+                    with self._changed:
+                        self._fatal = f"no connection: {self._problem}"
+                        self._changed.notify_all()
+                    return False
                 self._disconnect()
             except Exception as e:  # noqa: BLE001 - a thread's end must be told
                 with self._changed:
-                    self._fatal = f"cannot be written: {_said(e)}"
+                    self._fatal = f"cannot be written: {self._said(e)}"
                     self._changed.notify_all()
                 return False
             else:
@@ -178,6 +196,7 @@ class Server:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = psycopg.connect(self._dsn, connect_timeout=_CONNECT, application_name="pcapflow", client_encoding="utf8")
+            self._was_connected = True
         return self._connection
 
     def _disconnect(self) -> None:
@@ -186,10 +205,11 @@ class Server:
             with suppress(psycopg.Error):
                 connection.close()
 
-
-def _said(problem: BaseException) -> str:
-    """The first line of what libpq or the server said, without what a DSN has."""
-    if isinstance(problem, psycopg.Error) and problem.diag.message_primary:
-        return problem.diag.message_primary
-    line = str(problem).strip().partition("\n")[0]
-    return _SECRET.sub("...", line)[:200] or type(problem).__name__
+    def _said(self, problem: BaseException) -> str:
+        """The first line of what libpq or the server said, without what the DSN has."""
+        if isinstance(problem, psycopg.Error) and problem.diag.message_primary:
+            said = problem.diag.message_primary
+        else:
+            line = str(problem).strip().partition("\n")[0]
+            said = _SECRET.sub("...", line)[:200] or type(problem).__name__
+        return said.replace(self._password, "...") if self._password else said

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,10 @@ from pcapflow.errors import OutputError
 from pcapflow.report.sinks.base import Sink
 from pcapflow.report.sinks.sql_schema import LISTS, RECORDS, TABLES, VERSION, RunKey, Table, definitions
 from pcapflow.summary import Summary
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 BATCH = 2 << 20
 """Bytes of records, as text, that wait for a transaction: some 2,000."""
@@ -62,6 +66,8 @@ class Database:
 
     def _create(self) -> None:
         with self.transaction() as connection:
+            if connection.execute("select count(*) from sqlite_schema").fetchone()[0]:
+                return  # another run made them meanwhile
             connection.execute(f"pragma application_id = {_APPLICATION}")
             connection.execute(f"pragma user_version = {VERSION}")
             connection.execute(_RUN)
@@ -116,14 +122,24 @@ class SqliteTables(Sink):
 
     def begin(self, ledger: Ledger) -> None:
         """See `Sink`."""
-        from pcapflow import __version__  # noqa: PLC0415 - the package is being imported
-
         self._share = Share(ledger, BATCH)
         self._database.open()
+        with self._database.transaction():
+            pass  # it can be written
+
+    def block(self, ts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:
+        """See `Sink`. A run of which nothing could be read has no row."""
+        self._begin_run()
+
+    def _begin_run(self) -> None:
+        """Insert its row."""
+        if self._run:
+            return
+        from pcapflow import __version__  # noqa: PLC0415 - the package is being imported
+
         with self._database.transaction() as connection:
-            self._run = int(
-                connection.execute("insert into run (version, captures) values (?, '[]') returning id", (__version__,)).fetchone()[0]
-            )
+            found = connection.execute("insert into run (version, captures) values (?, '[]') returning id", (__version__,)).fetchone()
+            self._run = int(found[0])
 
     def entries(self, some: list[Entry]) -> None:
         """See `Sink`."""
@@ -140,6 +156,7 @@ class SqliteTables(Sink):
     def _write(self) -> None:
         """The rows that wait."""
         assert self._share is not None
+        self._begin_run()
         with self._database.transaction() as connection:
             for name, lines in self._waiting.items():
                 self._insert(connection, RECORDS[name], ((number, _decode(line)) for number, line in lines))
