@@ -15,6 +15,7 @@ from pcapflow.cli.analyze import analyze
 from pcapflow.cli.bodies import bodies
 from pcapflow.cli.check import check
 from pcapflow.cli.diff import diff
+from pcapflow.cli.docs import docs
 from pcapflow.cli.errors import exit_with
 from pcapflow.cli.extract import extract
 from pcapflow.cli.follow import follow
@@ -52,7 +53,7 @@ def cli() -> None:
     """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
 
 
-for _command in (analyze, bodies, check, diff, extract, follow, protocols, report_schema, slice_):
+for _command in (analyze, bodies, check, diff, docs, extract, follow, protocols, report_schema, slice_):
     cli.add_command(_command)
 
 
