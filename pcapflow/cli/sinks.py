@@ -128,7 +128,7 @@ class SinkOption:
 
 
 SINKS = (
-    SinkOption("html", "A page for a browser: timeline, memory, connections, exchanges, drops", _html),
+    SinkOption("html", "A page for a browser: problems, endpoints, exchanges, connections, drops, a timeline", _html),
     SinkOption("har", "The HTTP exchanges as HAR 1.2, for a browser's developer tools", _har),
     SinkOption("parquet", "The records as Parquet tables, one a record type", _parquet, "pyarrow", is_folder=True),
     SinkOption("sqlite", "The records as tables of an SQLite database, beside those of earlier runs", _sqlite, opens=_open_database),

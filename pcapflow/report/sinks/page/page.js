@@ -1,198 +1,209 @@
-"use strict";
-// Draws the report that stands in #data. What a capture says becomes text nodes, never markup.
-const report = JSON.parse(document.getElementById("data").textContent);
-const { summary, timeline, tables, sentences } = report;
-const SVG = "http://www.w3.org/2000/svg";
-const COLOURS = ["#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#0550ae", "#57606a", "#bc4c00"];
-
-function element(name, text, className) {
-  const node = document.createElement(name);
-  if (text !== undefined && text !== null) node.textContent = text;
-  if (className) node.className = className;
-  return node;
+// Fills the page: cards, then tables with what is worst first, the timeline, memory.
+function card(id, label, value, tone, ...more) {
+  return h("div", { class: "card " + tone }, h("dt", {}, label), h("dd", { id: "card-" + id, class: "value" }, value), more.filter(Boolean).map((one) => h("dd", { class: "more" }, one)));
 }
-function shape(name, attributes, title) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (title !== undefined) node.append(Object.assign(document.createElementNS(SVG, "title"), { textContent: title }));
-  return node;
-}
-const number = (n) => n.toLocaleString("en-US");
-function bytes(n) {
-  for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) if (n >= size) return (n / size).toFixed(1) + " " + unit;
-  return n + " B";
-}
-const time = (ts) => new Date(ts * 1000).toISOString().replace("T", " ").replace("Z", "");
-const end = (e) => (e.ip.includes(":") ? `[${e.ip}]` : e.ip) + ":" + e.port;
-
-// --- summary
-document.getElementById("captures").textContent = summary.captures.map((c) => `${c.path} (${c.format}, ${number(c.packets)} packets, ${bytes(c.bytes)})`).join(", ") + (summary.interrupted ? " - interrupted: this covers what was read" : "");
-document.title = "pcapflow: " + summary.captures.map((c) => c.path.split("/").pop()).join(", ");
+const drops = Object.values(summary.drops.by_reason).reduce((sum, one) => sum + one.count, 0);
 const payload = summary.tcp.payload_bytes;
-const drops = Object.values(summary.drops.by_reason).reduce((sum, d) => sum + d.count, 0);
-for (const [id, name, value, bad] of [
-  ["packets", "packets", summary.decode.packets], ["connections", "connections", summary.tcp.connections], ["captured", "payload captured (bytes)", payload.captured],
-  ["delivered", "delivered (bytes)", payload.delivered], ["unread", "of these not read (bytes)", payload.delivered - summary.tcp.read_bytes, true], ["missing", "missing (bytes)", summary.tcp.missing_bytes, true], ["gaps", "gaps", summary.tcp.gaps, true],
-  ["drops", "drops", drops, true], ["dropped", "dropped (bytes)", payload.dropped, true], ["requests", "HTTP requests", summary.http.requests], ["responses", "HTTP responses", summary.http.responses],
-  ["json", "JSON bodies", summary.json.bodies], ["invalid", "invalid JSON", summary.json.invalid, true], ["peak", "memory peak (bytes)", summary.memory.peak_bytes],
-]) {
-  const box = element("div");
-  const dd = element("dd", number(value), bad && value ? "bad" : "");
-  dd.id = "n-" + id;
-  box.append(element("dt", name), dd);
-  document.getElementById("numbers").append(box);
-}
-if (!payload.balanced) document.getElementById("numbers").append(element("dd", "the account does not balance", "bad"));
-for (const line of summary.advice) document.getElementById("advice").append(element("li", line));
+const unread = payload.delivered - summary.tcp.read_bytes;
 
-// --- timeline
-function chart(height, label, most) {
-  const svg = shape("svg", { viewBox: `0 0 1000 ${height}`, role: "img", "aria-label": label });
-  svg.append(shape("line", { x1: 0, y1: height - 16, x2: 1000, y2: height - 16, class: "axis" }));
-  const top = shape("text", { x: 4, y: 11 });
-  top.textContent = `${label}: ${most}`;
-  const first = shape("text", { x: 4, y: height - 4 });
-  first.textContent = time(timeline.start);
-  const last = shape("text", { x: 996, y: height - 4, "text-anchor": "end" });
-  last.textContent = time(timeline.start + timeline.width * timeline.packets.length);
-  svg.append(top, first, last);
-  return svg;
-}
-function bars(values, height, label, className, shown) {
-  const most = Math.max(...values, 0);
-  const svg = chart(height, label, "at most " + shown(most));
-  const step = 1000 / values.length;
-  values.forEach((value, i) => {
-    if (!value) return;
-    const h = Math.max(1, (value / most) * (height - 32));
-    svg.append(shape("rect", { x: i * step, y: height - 16 - h, width: Math.max(step * 0.9, 0.8), height: h, class: className }, `${time(timeline.start + i * timeline.width)}: ${shown(value)}`));
-  });
-  return svg;
-}
-const counts = timeline.packets.length;
-if (counts) {
-  document.getElementById("timeline-note").textContent = `${number(counts)} buckets of ${timeline.width} s of capture time`;
-  const place = document.getElementById("timeline");
-  place.append(bars(timeline.bytes.map((n) => n / timeline.width), 140, "throughput", "bytes", (n) => bytes(Math.round(n)) + "/s"));
-  place.append(bars(timeline.missing_bytes, 90, "bytes given up as missing", "lost", bytes));
-  place.append(bars(timeline.drops, 90, "drops", "drop", number));
-  const most = Math.max(...Object.values(timeline.memory).flat(), 1);
-  const svg = chart(160, "memory by account", "at most " + bytes(most));
-  const keys = element("p", null, "note");
-  Object.entries(timeline.memory).forEach(([name, values], at) => {
-    const points = values.map((value, i) => `${((i + 0.5) * 1000) / values.length},${144 - (value / most) * 128}`).join(" ");
-    svg.append(shape("polyline", { points, class: "memory", stroke: COLOURS[at % COLOURS.length] }, name));
-    const key = element("span", name, "key");
-    key.style.color = COLOURS[at % COLOURS.length];
-    keys.append(key);
-  });
-  document.getElementById("memory-timeline").append(svg, keys);
-}
-const memory = document.getElementById("memory");
-for (const [name, part] of [["all accounts", summary.memory], ...Object.entries(summary.memory.components)]) {
-  const row = element("tr");
-  const meter = Object.assign(document.createElement("meter"), { min: 0, max: part.limit_bytes, value: part.peak_bytes });
-  const cell = element("td");
-  cell.append(meter);
-  row.append(element("th", name), element("td", bytes(part.peak_bytes), "number"), cell, element("td", "of " + bytes(part.limit_bytes)), element("td", part.peak_at ? (part.peak_at.packet ? "at packet " + number(part.peak_at.packet) : "at the start") : ""));
-  memory.append(row);
+function cards() {
+  const { http, tcp, network: net } = summary;
+  const answers = (first) => Object.entries(http.by_status).reduce((sum, [status, n]) => (status.length === 3 && status[0] === first ? sum + n : sum), 0);
+  const [refused, failed] = [answers("4"), answers("5")];
+  const unanswered = summary.endpoints.reduce((sum, one) => sum + one.unanswered, 0);
+  const lost = net.lost ? `${count(net.lost, "hole")} by loss on the network, ${duration(net.stalled)} waited` : "";
+  const tone = failed || unanswered ? "bad" : refused ? "warn" : "";
+  const times = latency.p95 === null ? "No exchange has both request and response." : `p50 ${duration(latency.p50)}, longest ${duration(latency.max)}`;
+  const why = Object.entries(tcp.unread).sort((a, b) => b[1].bytes - a[1].bytes).slice(0, 2).map(([reason]) => reason).join(", ");
+  document.getElementById("cards").append(
+    card("exchanges", "Exchanges", number(tables.exchanges.total), "", `${count(http.requests, "request")}, ${count(http.responses, "response")}`, count(tcp.connections, "connection")),
+    card("errors", "Errors", number(refused + failed + unanswered), tone, `${number(failed)} 5xx, ${number(refused)} 4xx`, `${number(unanswered)} ${kinds.unanswered}`),
+    card("p95", "p95 duration", latency.p95 === null ? "-" : duration(latency.p95), "", times),
+    card("loss", "Loss", size(tcp.missing_bytes), tcp.missing_bytes || drops ? "bad" : net.lost ? "warn" : "", `missing, in ${count(tcp.gaps, "gap")}; ${count(drops, "drop")}`, lost),
+    card("unread", "Unread", size(unread), unread ? "warn" : "", `${percent(unread, payload.delivered)} of the delivered bytes`, why),
+  );
 }
 
-// --- tables that sort and filter
-function table(id, columns, kept) {
-  const section = document.getElementById(id);
-  const { total, rows } = kept;
-  const search = Object.assign(element("input"), { type: "search", placeholder: "filter", id: id + "-filter" });
-  search.setAttribute("aria-label", "filter " + id);
-  const note = element("span", null, "note");
-  note.id = id + "-note";
-  const body = element("tbody");
-  const head = element("tr");
-  const entries = rows.map((row) => {
-    const cells = columns.map(([, value]) => value(row));
-    return { row, cells, text: cells.join(" ").toLowerCase() };
-  });
-  let order = null;
-  let up = true;
-  function draw() {
-    const wanted = search.value.toLowerCase();
-    const shown = entries.filter((entry) => entry.text.includes(wanted));
-    if (order !== null) {
-      shown.sort((a, b) => {
-        const [x, y] = [a.cells[order], b.cells[order]];
-        if (x === y) return 0;
-        if (x === null || x === "") return 1;
-        if (y === null || y === "") return -1;
-        return (x < y ? -1 : 1) * (up ? 1 : -1);
-      });
-    }
-    note.textContent = `${number(shown.length)} of ${number(rows.length)} rows` + (total > rows.length ? `; the page holds ${number(rows.length)} of ${number(total)}, those that lost, failed or took most` : "");
-    body.replaceChildren(...shown.map((entry) => {
-      const line = element("tr");
-      columns.forEach(([, , show, style], i) => {
-        const value = entry.cells[i];
-        const cell = element("td", null, (typeof value === "number" ? "number " : "") + (style ? style(entry.row) : ""));
-        cell.append(show && value !== null ? show(value, entry.row) : value === null ? "" : String(value));
-        line.append(cell);
-      });
-      return line;
-    }));
+function counts() {
+  const { tcp, http, json, decode, memory } = summary;
+  const some = [
+    ["packets", "packets", decode.packets],
+    ["connections", "connections", tcp.connections],
+    ["captured", "payload captured, bytes", payload.captured],
+    ["delivered", "delivered, bytes", payload.delivered],
+    ["retransmitted", "retransmitted, bytes", payload.retransmitted],
+    ["missing", "missing, bytes", tcp.missing_bytes],
+    ["gaps", "gaps", tcp.gaps],
+    ["drops", "drops", drops],
+    ["dropped", "dropped, bytes", payload.dropped],
+    ["unread", "delivered and not read, bytes", unread],
+    ["requests", "HTTP requests", http.requests],
+    ["responses", "HTTP responses", http.responses],
+    ["json", "JSON bodies", json.bodies],
+    ["invalid", "invalid JSON", json.invalid],
+    ["lost", "segments sent again after loss", summary.network.lost_segments],
+    ["peak", "memory peak, bytes", memory.peak_bytes],
+  ];
+  document.getElementById("numbers").append(...some.map(([id, label, n]) => h("div", {}, h("dt", {}, label), h("dd", { id: "n-" + id }, number(n)))));
+}
+
+function problems() {
+  const tone = (kind) => (kind === "client_error" || kind === "other" ? "warn" : "bad");
+  const rows = summary.problems.map((one, i) => ({ ...one, ...report.problems[i], tone: tone(one.kind), links: [] }));
+  const plainRow = (links, tone) => ([n, what]) => ({ count: n, what, tone, more: "", endpoint: null, first: null, links });
+  const stalled = (summary.tcp.examples.stalled || []).map((n) => ["#" + n, () => toConnection(n)]);
+  const losses = [["Drops and gaps", () => h("a", { href: "#losses" }, "Drops and gaps")]];
+  rows.push(...report.network.map(plainRow(stalled, "warn")), ...report.lost.map(plainRow(losses, "bad")));
+  const first = (row) => (row.first ? `${row.first.url || ""} ${packetOf(row.first)}`.trim() : row.links.map(([text]) => text).join(" "));
+  new Table("problems", {
+    none: "None: no error, no broken body, nothing lost.", hint: "words, path:/api",
+    open: (row) => row.first && openPlace(row.first),
+    fields: { path: (row) => row.endpoint, kind: (row) => row.kind, status: (row) => row.what },
+    columns: [
+      { name: "problem", value: (row) => row.what, cell: (row, text) => h("span", { class: row.tone }, text), className: "wide" },
+      { name: "count", value: (row) => row.count, numeric: true },
+      { name: "endpoint", value: (row) => row.endpoint, className: "wide" },
+      { name: "detail", value: (row) => row.more, className: "wide" },
+      { name: "first", value: first, className: "wide", cell: (row, text) => (row.first ? text : row.links.map(([, make]) => [make(), " "])) },
+    ],
+  }, { rows, total: rows.length });
+  const advice = document.getElementById("advice");
+  if (summary.advice.length) advice.append(h("h3", {}, "Advice"), h("ul", {}, summary.advice.map((line) => h("li", {}, line))));
+}
+
+function parts(row) {
+  if (!row.parts) return "";
+  const named = ["server", "network", "transfer", "upload"].map((one) => [one, row.parts[one]]);
+  const whole = named.reduce((sum, [, n]) => sum + n, 0);
+  return whole ? named.sort((a, b) => b[1] - a[1]).filter(([, n], i) => !i || n >= whole / 20).map(([one, n]) => `${one} ${Math.round((100 * n) / whole)}%`).join(", ") : "";
+}
+function endpoints() {
+  const time = (field) => ({ name: field, value: (row) => row.duration && row.duration[field], text: (row) => row.duration && duration(row.duration[field]), numeric: true });
+  const errors = (row) => row.client_errors + row.server_errors;
+  new Table("endpoints", {
+    none: "The capture has no HTTP requests.", hint: "words, path:/api, >500ms (p95)",
+    open: (row) => row.slowest && openPlace(row.slowest), duration: (row) => row.duration && row.duration.p95,
+    fields: { path: (row) => row.name, method: (row) => row.name.split(" ")[0] },
+    columns: [
+      { name: "endpoint", value: (row) => row.name, className: "code" }, { name: "exchanges", value: (row) => row.exchanges, numeric: true },
+      { name: "errors", value: errors, numeric: true, tone: (row) => (row.server_errors ? "bad" : errors(row) ? "warn" : "") },
+      { name: "no answer", value: (row) => row.unanswered, numeric: true, tone: (row) => (row.unanswered ? "bad" : "") },
+      time("p50"), time("p95"), time("max"), { name: "mostly", value: parts },
+      { name: "response bytes", value: (row) => row.response_bytes, text: (row) => size(row.response_bytes), numeric: true },
+    ],
+  }, { rows: summary.endpoints, total: summary.endpoints.length });
+}
+
+function exchangeTable() {
+  const status = (row) => (row.response ? row.response.status : null);
+  const bytes = (row) => row.response && row.response.body.bytes;
+  const time = (name, field) => ({ name, value: (row) => row[field], text: (row) => (row[field] === null ? null : duration(row[field])), numeric: true });
+  new Table("exchanges", {
+    none: "The capture has no HTTP exchanges.", hint: "words, status:5xx, path:/api, >500ms",
+    open: (row) => openExchange(row), duration: (row) => row.duration,
+    fields: {
+      status: (row) => status(row) ?? "none", path: (row) => row.request && row.request.target, method: (row) => row.request && row.request.method,
+      host: hostOf, connection: (row) => row.connection,
+    },
+    columns: [
+      { name: "request", value: asked, className: "code" },
+      { name: "status", value: status, text: (row) => (row.response ? String(row.response.status) : "none"), numeric: true, cell: (row, text) => badge(text, row.response ? statusTone(row.response.status) : "bad") },
+      time("duration", "duration"), time("wait", "wait"),
+      { name: "problem", value: (row) => wrongWith(row).map((one) => one.text).join("; "), cell: (row) => wrongWith(row).map((one, i) => [i ? "; " : "", h("span", { class: one.tone }, one.text)]), className: "wide" },
+      { name: "host", value: hostOf, className: "code" },
+      { name: "bytes", value: bytes, text: (row) => (bytes(row) === null ? null : size(bytes(row))), numeric: true },
+      { name: "time, UTC", value: (row) => row.ts, text: (row) => clock(row.ts), className: "when", numeric: true },
+      { name: "connection", value: (row) => row.connection, text: (row) => "#" + row.connection, numeric: true, cell: (row) => toConnection(row.connection) },
+    ],
+  }, tables.exchanges);
+}
+
+function connectionTable() {
+  const took = (row) => row.last_ts - row.first_ts;
+  const bytes = (name, get, tone) => ({ name, value: get, text: (row) => (get(row) ? size(get(row)) : "0"), numeric: true, tone: (row) => (get(row) ? tone : "") });
+  const trip = (row) => row.network && row.network.round_trip;
+  new Table("connections", {
+    none: "The capture has no TCP connections.", hint: "words, status:gapped, protocol:tls, >1s",
+    open: (row) => () => show(() => connectionDrawer(row.connection)), duration: took,
+    fields: { status: worse, protocol: (row) => row.protocol, client: (row) => end(row.client), server: (row) => end(row.server), connection: (row) => row.connection },
+    columns: [
+      { name: "connection", value: (row) => row.connection, text: (row) => "#" + row.connection, numeric: true },
+      { name: "client and server", value: (row) => `${end(row.client)} to ${end(row.server)}`, className: "ends", cell: (row) => [h("span", {}, end(row.client)), h("span", {}, "to " + end(row.server))] },
+      { name: "protocol", value: (row) => row.protocol }, { name: "status", value: worse, cell: (row, text) => badge(text, TONES[text]) },
+      bytes("missing", (row) => both(row, "missing_bytes"), "bad"), bytes("dropped", (row) => both(row, "dropped_bytes"), "bad"), bytes("not read", unreadOf, "warn"),
+      { name: "sent again", value: (row) => network(row, "lost_segments"), numeric: true, tone: (row) => (network(row, "lost_segments") ? "warn" : "") },
+      { name: "stalled", value: (row) => network(row, "stalled"), text: (row) => (network(row, "stalled") ? duration(network(row, "stalled")) : "0"), numeric: true, tone: (row) => (network(row, "stalled") ? "warn" : "") },
+      { name: "round trip", value: trip, text: (row) => (trip(row) === null ? null : duration(trip(row))), numeric: true },
+      { name: "captured", value: (row) => both(row, "captured_bytes"), text: (row) => size(both(row, "captured_bytes")), numeric: true },
+      { name: "duration", value: took, text: (row) => duration(took(row)), numeric: true },
+      { name: "began, UTC", value: (row) => row.first_ts, text: (row) => clock(row.first_ts, 3), className: "when", numeric: true },
+    ],
+  }, tables.connections);
+}
+
+function lossTable() {
+  new Table("losses", {
+    none: "No gap and no drop: nothing of the streams is missing, nothing was given up.", hint: "words, kind:gap, status:acknowledged",
+    open: openLoss, fields: { kind: (row) => row.record, status: reasonOf, reason: reasonOf, stream: (row) => row.stream, connection: (row) => row.connection },
+    columns: [
+      { name: "kind", value: (row) => row.record }, { name: "bytes", value: (row) => row.bytes, numeric: true },
+      { name: "reason", value: reasonOf, tone: (row) => (row.record === "gap" ? "bad" : "warn") },
+      { name: "what that means", value: (row) => [sentences[reasonOf(row)], row.detail].filter(Boolean).join(" "), className: "wide" },
+      { name: "limit", value: (row) => row.limit && `${row.limit.name} = ${number(row.limit.value)}` },
+      { name: "sent by", value: (row) => row.stream },
+      { name: "offset", value: (row) => row.stream_offset, numeric: true },
+      { name: "packet", value: (row) => row.packet, text: packetOf, className: "at", numeric: true },
+      { name: "time, UTC", value: (row) => row.ts, text: (row) => clock(row.ts), className: "when", numeric: true },
+      { name: "connection", value: (row) => row.connection, text: (row) => "#" + row.connection, numeric: true, cell: (row) => toConnection(row.connection) },
+    ],
+  }, tables.losses);
+}
+
+function charts() {
+  const place = document.getElementById("charts");
+  if (timeline.packets.length) {
+    latencyChart(place);
+    statusChart(place);
+    throughputChart(place);
+    countChart(place, "Missing bytes", timeline.missing_bytes, BYTES, size, "bad");
+    countChart(place, "Gaps", timeline.gaps, [["gaps", 1]], (n) => count(n, "gap"), "bad");
+    countChart(place, "Drops", timeline.drops, [["drops", 1]], (n) => count(n, "drop"), "warn");
+    memoryChart(document.getElementById("memory-chart"));
   }
-  columns.forEach(([name], i) => {
-    const th = element("th");
-    const button = element("button", name);
-    button.type = "button";
-    button.addEventListener("click", () => {
-      up = order === i ? !up : true;
-      order = i;
-      for (const other of head.children) other.removeAttribute("aria-sort");
-      th.setAttribute("aria-sort", up ? "ascending" : "descending");
-      draw();
-    });
-    th.append(button);
-    th.scope = "col";
-    head.append(th);
-  });
-  search.addEventListener("input", draw);
-  const thead = element("thead");
-  thead.append(head);
-  const grid = element("table");
-  grid.append(thead, body);
-  const scroll = element("div", null, "scroll");
-  scroll.append(grid);
-  section.append(search, note, scroll);
-  draw();
+  if (!place.children.length) place.append(h("p", { class: "none" }, "There is nothing to draw."));
 }
-const both = (c, name) => c.streams.client[name] + c.streams.server[name];
-const worse = (c) => ["dropped", "gapped", "partial", "complete"].find((s) => c.streams.client.status === s || c.streams.server.status === s);
-const tone = { dropped: "bad", gapped: "bad", partial: "warm", complete: "good" };
-function evidence(sentence, row) {
-  const details = element("details");
-  details.append(element("summary", sentence));
-  const facts = row.record === "gap"
-    ? { "last offset": row.last_offset, "sequence numbers": `${row.sequence} to ${row.last_sequence}`, "held then": bytes(row.held_bytes) }
-    : { detail: row.detail, "sequence number": row.sequence, resumes: row.resumes ? "at its next message" : "no" };
-  if (row.limit) facts.limit = `${row.limit.name} = ${number(row.limit.value)}`;
-  if (row.requested_by) facts["asked for by connection"] = row.requested_by;
-  facts["in Wireshark"] = `frame.number == ${row.packet}`;
-  for (const [name, value] of Object.entries(facts)) if (value !== null && value !== "") details.append(element("div", `${name}: ${value}`));
-  return details;
+
+function memory() {
+  const line = (account, one) => {
+    const meter = h("meter", { min: 0, max: one.limit_bytes, value: one.peak_bytes, "aria-label": `${account}: peak against limit` });
+    const size = (n) => h("td", { class: "number" }, mebibytes(n));
+    const where = one.peak_at && one.peak_at.packet ? "packet " + number(one.peak_at.packet) : "";
+    return h("tr", {}, h("th", { scope: "row" }, account), size(one.peak_bytes), h("td", {}, meter), size(one.limit_bytes), h("td", {}, where));
+  };
+  const all = [["all accounts", summary.memory], ...Object.entries(summary.memory.components)];
+  document.getElementById("memory-table").append(
+    h("thead", {}, h("tr", {}, ["account", "peak", "", "limit", "peak at"].map((one, i) => h(one ? "th" : "td", one ? { scope: "col", class: i === 1 || i === 3 ? "number" : "" } : {}, one)))),
+    h("tbody", {}, all.map(([account, one]) => line(account, one))),
+  );
 }
-table("losses", [
-  ["time", (r) => r.ts, (v) => time(v)], ["kind", (r) => r.record, null, (r) => (r.record === "drop" ? "warm" : "bad")], ["connection", (r) => r.connection], ["stream", (r) => r.stream],
-  ["why", (r) => r.cause || r.reason, (v, r) => evidence(v + ": " + (sentences[v] || ""), r)], ["offset", (r) => r.stream_offset, number], ["bytes", (r) => r.bytes, number], ["packet", (r) => r.packet],
-], tables.losses);
-table("connections", [
-  ["connection", (c) => c.connection], ["client", (c) => end(c.client)], ["server", (c) => end(c.server)], ["protocol", (c) => c.protocol], ["began", (c) => c.first_ts, (v) => time(v)],
-  ["seconds", (c) => Math.round((c.last_ts - c.first_ts) * 1e6) / 1e6], ["packets", (c) => c.packets, number], ["captured", (c) => both(c, "captured_bytes"), number], ["missing", (c) => both(c, "missing_bytes"), number, (c) => (both(c, "missing_bytes") ? "bad" : "")],
-  ["not read", (c) => both(c, "delivered_bytes") - both(c, "read_bytes"), number, (c) => (both(c, "delivered_bytes") > both(c, "read_bytes") ? "warm" : "")],
-  ["why", (c) => [...new Set([...c.streams.client.unread, ...c.streams.server.unread].map((u) => u.name || u.reason))].join(", ")],
-  ["dropped", (c) => both(c, "dropped_bytes"), number, (c) => (both(c, "dropped_bytes") ? "bad" : "")], ["status", (c) => worse(c), null, (c) => tone[worse(c)]], ["end", (c) => c.end],
-], tables.connections);
-table("exchanges", [
-  ["time", (h) => h.ts, (v) => time(v)], ["connection", (h) => h.connection], ["method", (h) => h.request && h.request.method], ["host", (h) => h.request && h.request.host], ["target", (h) => h.request && h.request.target],
-  ["status", (h) => h.response && h.response.status, null, (h) => (!h.response || h.response.status >= 400 ? "bad" : "good")], ["milliseconds", (h) => (h.duration === null ? null : Math.round(h.duration * 1e6) / 1e3), number],
-  ["bytes", (h) => h.response && h.response.body.bytes, number], ["body", (h) => h.response && h.response.body.status, null, (h) => (h.response && h.response.body.status !== "complete" ? "bad" : "")],
-  ["JSON", (h) => h.response && h.response.body.json && h.response.body.json.status], ["anomalies", (h) => h.anomalies.join(", ")],
-], tables.exchanges);
+
+function head() {
+  const some = summary.captures.slice(0, 20).map((one) => `${one.path} (${one.format}, ${count(one.packets, "packet")}, ${size(one.bytes)})`);
+  const rest = summary.captures.length - some.length;
+  document.getElementById("captures").textContent = plain(some.join(", ")) + (rest > 0 ? ` and ${count(rest, "more capture")}` : "");
+  if (began !== null) document.getElementById("when").textContent = `${moment(began, 3)} to ${moment(ended, 3)}, ${duration(ended - began)}. All times are UTC.`;
+  const faults = [
+    summary.interrupted && "The run was interrupted: this covers what was read.",
+    !payload.balanced && "The account of bytes does not balance: this is an error of pcapflow.",
+    ...summary.captures.map((one) => one.damaged_at !== null && `${one.path} is damaged at byte ${number(one.damaged_at)}.`),
+    ...summary.captures.map((one) => one.damaged_at === null && one.cut_short && `The last record of ${one.path} is cut short.`),
+  ].filter(Boolean);
+  document.getElementById("faults").append(...faults.map((one) => h("p", { class: "bad" }, one)));
+  document.title = plain("pcapflow: " + summary.captures.map((one) => one.path.split("/").pop()).join(", "));
+  const totals = { problems: summary.problems.length + report.network.length + report.lost.length, endpoints: summary.endpoints.length };
+  for (const [id, table] of Object.entries(tables)) totals[id] = table.total;
+  for (const [id, n] of Object.entries(totals)) document.querySelector(`nav a[href="#${id}"]`).append(" ", h("span", { class: "count" }, number(n)));
+}
+
+for (const draw of [head, cards, counts, problems, endpoints, exchangeTable, connectionTable, lossTable, charts, memory]) draw();
 document.documentElement.dataset.ready = "yes";

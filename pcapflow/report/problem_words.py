@@ -1,0 +1,88 @@
+"""What went wrong, in words: once for the terminal and the page.
+
+Contract: functions take parts of the summary and return plain text, in which captured text stands as it came: whoever shows it makes it harmless.
+Invariant: every kind of problem has its words here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pcapflow.summary import Summary
+from pcapflow.tables import Problem
+
+SENTENCES = {
+    "broken_json": "broken JSON",
+    "broken_yaml": "broken YAML",
+    "broken_multipart": "broken multipart body",
+    "unanswered": "without an answer",
+    "gapped_body": "a body with a gap",
+    "truncated_body": "a body that was cut off",
+    "dropped_body": "a body that was given up",
+    "other": "not told apart",
+}
+
+
+class Line(NamedTuple):
+    """So many of something."""
+
+    times: int
+    text: str
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it: three digits and a unit."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.{max(0, 3 - len(str(int(seconds / size))))}f} {unit}"
+    return f"{seconds * 1e6:.0f} us"
+
+
+def what(problem: Problem) -> str:
+    """What went wrong, and with whose message."""
+    if problem.kind in ("server_error", "client_error"):
+        return problem.detail
+    sentence = SENTENCES[problem.kind]
+    if problem.kind.startswith("broken_"):
+        return f"{sentence} from {problem.sender} {problem.ip}"
+    return f"{sentence}, of the {'request' if problem.sender == 'client' else 'response'}" if problem.sender is not None else sentence
+
+
+def broken(problem: Problem) -> str:
+    """What is wrong with a text, at which path; and the place of the first such text, where that says more. Empty for other problems."""
+    if not problem.kind.startswith("broken_"):
+        return ""
+    detail, place = problem.detail, problem.place
+    location, _, byte = (place or "").rpartition(", ")
+    if detail.endswith(f", at {location}"):
+        return f"{detail}, {byte}"
+    return f"{detail}; first: {place}" if place else detail
+
+
+def network(s: Summary) -> list[Line]:
+    """What the network did to the connections."""
+    n = s.network
+    rows = []
+    waited = ""
+    if n.stalled_connections:
+        some = s.tcp.examples.get("stalled", [])
+        who = ", ".join([*map(str, some), *(["..."] if n.stalled_connections > len(some) else [])])
+        waited = f": {n.stalled_connections:,} connections ({who}) waited {duration(n.stalled)} in all"
+    if n.lost or n.stalled_connections:
+        rows.append(Line(n.lost, f"holes by loss on the network, {n.lost_segments:,} segments sent again{waited}"))
+    if n.zero_windows:
+        rows.append(Line(n.zero_windows, f"times a receiver had no room, for {duration(n.closed)}: it reads slowly"))
+    if n.retransmitted_segments:
+        rows.append(Line(n.retransmitted_segments, "segments came twice: lost behind the capture, or thought so"))
+    return rows
+
+
+def losses(s: Summary) -> list[Line]:
+    """What of the streams is not there."""
+    rows = []
+    if s.tcp.gaps:
+        rows.append(Line(s.tcp.gaps, f"gaps: {s.tcp.missing_bytes:,} bytes of the streams are not there"))
+    given_up = sum(count.count for count in s.drops.by_reason.values())
+    if given_up:
+        rows.append(Line(given_up, f"drops: {', '.join(s.drops.by_reason)}"))
+    return rows
