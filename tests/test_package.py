@@ -76,6 +76,11 @@ def test_what_is_installed_runs_and_says_what_there_is(installed: Path, tmp_path
     assert int(gaps) > 0
 
 
+def test_the_documentation_is_installed_too(installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run([installed, "-m", "pcapflow", "docs", "glossary"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout == (ROOT / "docs" / "glossary.md").read_text()
+
+
 def test_all_that_it_names_is_there() -> None:
     assert dir(pcapflow) == sorted(pcapflow.__all__)
     assert all(getattr(pcapflow, name) is not None for name in pcapflow.__all__)
