@@ -31,7 +31,7 @@ def folder() -> Path:
 @click.argument("page", required=False)
 def docs(page: str | None) -> None:
     """Print a PAGE of the documentation, or the list of pages. At a terminal the page is formatted; else it is Markdown."""
-    pages = {path.stem: path for path in sorted(folder().glob("*.md"))}
+    pages = {path.stem: path for path in sorted(folder().glob("*.md"), key=lambda path: path.stem)}
     if page is None:
         widest = max(map(len, pages), default=0)
         text = "".join(f"{name:<{widest}}  {_title(path)}\n" for name, path in pages.items())
