@@ -25,6 +25,8 @@ _ALIKE = 16
 """Values with the same beginning that are told apart."""
 _SPAN = 64 << 10
 _BLANK = b" \t\r\n"
+_CODE = re.compile(rb"\)\s*\{|\{\s*\Z|\A[.#][A-Za-z-]++\s")
+"""Of a script or a style sheet."""
 _MESSAGE = re.compile(rb"HTTP/1\.[01] [1-5]|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) [^ \r\n]{1,2048} HTTP/1\.")
 """What a message begins with, which is no value."""
 
@@ -32,7 +34,7 @@ _MESSAGE = re.compile(rb"HTTP/1\.[01] [1-5]|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OP
 def variants(value: bytes) -> set[bytes]:
     """A value as it may stand elsewhere too: in a URL, in a form, in a string of JSON or HTML, decoded; user and password of credentials."""
     value = value.strip(_BLANK + b'"')
-    if value.lower() in _WORDS or _MESSAGE.search(value):
+    if value.lower() in _WORDS or _MESSAGE.search(value) or _CODE.search(value):
         return set()
     plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
     if b"\\" in value:

@@ -11,8 +11,8 @@ import re
 from pcapflow.header_options import Headers
 
 _FIELD = re.compile(
-    r"authorization|cookie2?$|[a-z0-9][-_]key$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|subscription[-_]?key|token|secret|passw|pass(?:phrase|code)|(?:^|[-_])pass$|(?:^|[-_])pwd$|(?:^|[-_])otp$"
-    r"|credential|session|jwt|signature$|^x-auth$|bearer|[cx]srf|assertion|^dpop$|-oidc-",
+    r"authorization|authentication$|cookie2?$|[a-z0-9][-_.]key$|key-data$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|subscription[-_]?key|token|secret|passw|pass(?:phrase|code)|(?:^|[-_])pass$|(?:^|[-_])pwd$|(?:^|[-_])otp$"
+    r"|credential|session|jwt|signature(?:[-_]?256)?$|(?:^|[-_])auth$|registry-config$|art-api$|hmac|crumb|wp-nonce|^x-(?:sid|pin)$|dockerconfigjson|(?:device|pin)[-_]?code$|bearer|[cx]srf|assertion|^dpop$|-oidc-",
     re.IGNORECASE,
 )
 _NOT = re.compile(

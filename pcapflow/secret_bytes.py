@@ -16,8 +16,9 @@ LONG = 4 << 10
 """A value of more bytes is looked for by its beginning, and ends with the word that it begins."""
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 """Of a field (RFC 9110 section 5.6.2)."""
-_FIELD = re.compile(rb"^[ \t]{0,64}+(?:- )?(%s{1,128})[ \t]*+:[ \t]*+(?=[^\r\n]|\r?\n[ \t])" % _NAME, re.MULTILINE)
-_FIELD_VALUE = re.compile(rb"(?:[^\r\n]|\r?\n[ \t])++")
+_FIELD = re.compile(rb"^[ \t]{0,64}+(?:- )?(%s{1,128})[ \t]*+:[ \t]*+(?=[^\r\n]|\r\n[ \t])" % _NAME, re.MULTILINE)
+_FIELD_VALUE = re.compile(rb"(?:[^\r\n]|\r\n[ \t])++")
+"""With the lines that are folded into it, as heads have them; lines of YAML end with LF."""
 _PARAMETER = re.compile(rb"(^|[?&;#\"']|\\u0026)([^=&;#?\s\"'<>\\]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
 _WHOLE = re.compile(rb"[^&#\s\"<>\\]{1,4096}+")
 """The value of such a part where `;` and `'` may be in it."""
@@ -75,6 +76,9 @@ _LOST_LINES = re.compile(
     rb'(?:\r?\n[A-Za-z0-9+/]{40,76}={0,2}(?=\r?\n))++(?:\r?\n[A-Za-z0-9+/]{1,76}={0,2}(?=\r?\n|\Z))?|(?<=")\r?\n\r?\n[^\r\n]++'
 )
 """What goes on behind a line whose beginning is missing."""
+_NEXT_FIELD = re.compile(rb"\r\n(?:\r\n|%s{1,64}:[ \t])" % _NAME)
+_PLAIN = re.compile(rb"[a-z]{1,24}(?:[-_ ][a-z]{1,24}){0,8}")
+"""Words that are masked where a secret may be, and not looked for elsewhere."""
 _CHUNK_LINE = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}\r\n")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
 _SHORT_CHUNK_LINE = 6
@@ -89,13 +93,13 @@ _ORDINARY = frozenset(
 FIELD, STRING, WORD, VALUE, PART, LOST, QUERY, HOLDER, KNOWN, OPEN = range(10)
 """How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins, with a part of a query. HOLDER is an encoded value that has a secret in it, KNOWN a value that was known. OPEN is none: a field with secrets in it that goes on, perhaps."""
 GOES_ON = (
-    re.compile(rb"(?:[^\r\n]|\r?\n[ \t])*+"),
+    re.compile(rb"(?:[^\r\n]|\r\n[ \t])*+"),
     re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL),
     re.compile(rb"[^&;,#\s\"'<>\\]*+"),
     re.compile(rb"[^&]*+"),
     re.compile(rb"(?:[^\r\n]|\r?\n(?!--)|\r(?!\n))*+"),
     re.compile(
-        rb"(?:[\t\x20-\x7e\x80-\xff](?<![HGPDO])|(?!HTTP/1\.[01] [1-5]|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) [^ \r\n]{1,2048} HTTP/1\.)[HGPDO]|\r?\n[ \t])*+"
+        rb"(?:[\t\x20-\x7e\x80-\xff](?<![HGPDO])|(?!HTTP/1\.[01] [1-5]|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) [^ \r\n]{1,2048} HTTP/1\.)[HGPDO]|\r\n[ \t])*+"
     ),
     re.compile(rb"[^&#\s\"<>\\]*+"),
     re.compile(rb"[^&\s\"<>]*+"),
@@ -127,7 +131,7 @@ def secrets_in(text: bytes, *, form: bool = False) -> Iterator[Place]:
             elif next(within(part[2]), None) is not None:
                 yield *part.span(2), HOLDER
         rest = text[: text.find(b"&")] if b"&" in text else text
-        if next(within(rest), None) is not None:  # of a field whose name came before
+        if b"=" not in rest[:257] and next(within(rest), None) is not None:  # of a field whose name came before
             yield 0, len(rest), HOLDER
     for part in _PART.finditer(text):
         if is_secret_parameter(str(part[1], "latin-1")):
@@ -202,7 +206,7 @@ def _in_markup(text: bytes) -> Iterator[Place]:
             if attribute[1].lower() in (b"value", b"content"):
                 values.append(attribute.span(group))
             else:
-                named = named or is_secret_parameter(str(attribute[group], "latin-1"))
+                named = named or (is_secret_parameter(str(attribute[group], "latin-1")) and attribute[group] != b"csrf-param")
         if named:
             for span in values:
                 yield *span, WORD
@@ -233,7 +237,7 @@ def _members(text: bytes) -> Iterator[Place]:
             for token in _BRACKETED.finditer(text, opened.start(2)):
                 depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
                 if token[1]:
-                    yield *token.span(1), STRING
+                    yield *token.span(1), HOLDER if _PLAIN.fullmatch(token[1]) else STRING
                 at = token.end()
                 if not depth:
                     break
@@ -269,6 +273,11 @@ def reaches_end(text: bytes, place: Place) -> bool:
 def _ends_in(text: bytes, end: int) -> bool:
     """Whether nothing but a line's end comes."""
     return len(text) - end <= 2 and text[end:] in (b"\r", b"\n", b"\r\n")
+
+
+def before_field(text: bytes, at: int) -> bool:
+    """Whether a line ends there as a field's does: another field, or a head's end, comes next."""
+    return _NEXT_FIELD.match(text, at) is not None
 
 
 def behind_loss(text: bytes) -> int:
@@ -309,7 +318,8 @@ def _of_field(name: bytes, text: bytes, begin: int, end: int) -> Iterator[Place]
             stop = text.find(b";", begin, end)
             stop = end if stop < 0 else stop
             equals = text.find(b"=", begin, stop)
-            yield begin if equals < 0 else equals + 1, stop, FIELD
+            value = begin if equals < 0 else equals + 1
+            yield value, stop, HOLDER if _PLAIN.fullmatch(text, value, stop) else FIELD
             if name.startswith(b"set-"):
                 for further in _JOINED.finditer(text, stop, end):
                     yield *further.span(1), FIELD

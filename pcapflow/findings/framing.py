@@ -11,8 +11,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 from pcapflow.budget import Account
+from pcapflow.payload.json_values import LITERAL
 from pcapflow.ranges import BLIND, MaskRange
 
+_LINE_END = LITERAL + 10
 _PLACE_BYTES = 32
 """An end, or both ends of what frames a chunk, in arrays that grow."""
 CHUNK_LINE_MOST = 16
@@ -22,7 +24,7 @@ CHUNK_LINE_MOST = 16
 class Framing:
     """One stream's."""
 
-    __slots__ = ("_account", "_begins", "_ends", "_heads", "_missing", "_over", "_reserved")
+    __slots__ = ("_account", "_begins", "_ends", "_heads", "_missing", "_over", "_read", "_reserved")
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -33,15 +35,24 @@ class Framing:
         self._begins = array("q")
         """Of what frames chunks, and where it ends."""
         self._ends = array("q")
+        self._read = array("q")
+        """Of heads, and of messages that came whole: from and up to."""
         self._missing = array("q")
         """Where bytes are, from and up to."""
         self._reserved = 0
 
-    def message(self, at: int) -> None:
-        """A message begins at that offset."""
+    def message(self, at: int, size: int) -> None:
+        """A message begins at that offset, with a head of so many bytes."""
         self.message_over(at)
-        if self._take():
+        if self._take() and (not self._read or self._read[-1] <= at):
             self._heads.append(at)
+            self._read.extend((at, at + size))
+
+    def body_over(self, at: int) -> None:
+        """The body of the last message came whole, up to that offset."""
+        self.message_over(at)
+        if self._read and self._read[-1] < at:
+            self._read[-1] = at
 
     def message_over(self, at: int) -> None:
         """A message ends at that offset."""
@@ -74,13 +85,36 @@ class Framing:
         """Give all memory back."""
         self._account.release(self._reserved)
         self._reserved = 0
-        del self._over[:], self._heads[:], self._begins[:], self._ends[:], self._missing[:]
+        del self._over[:], self._heads[:], self._read[:], self._begins[:], self._ends[:], self._missing[:]
+
+    def _unread(self, begin: int, end: int) -> Iterator[MaskRange]:
+        """Of bytes of which nobody knows what they are those that no message is known to have."""
+        i = bisect_right(self._read, begin)
+        if i % 2:
+            begin, i = self._read[i], i + 1
+        while i < len(self._read) and self._read[i] < end:
+            if begin < self._read[i]:
+                yield begin, self._read[i], BLIND
+            begin, i = self._read[i + 1], i + 2
+        if begin < end:
+            yield begin, end, BLIND
+
+    def before_messages(self, ranges: Iterable[MaskRange]) -> Iterator[MaskRange]:
+        """Ranges of which one that ends where a message begins ends with a line there, if it is of no message itself: else it would be read as a part of the method."""
+        for begin, end, kind in ranges:
+            at = bisect_left(self._heads, end)
+            if at < len(self._heads) and self._heads[at] == end and bisect_right(self._read, begin) % 2 == 0:
+                if begin < end - 1:
+                    yield begin, end - 1, kind
+                yield end - 1, end, _LINE_END
+            else:
+                yield begin, end, kind
 
     def apart(self, ranges: Iterable[MaskRange]) -> Iterator[MaskRange]:
         """Ranges without what is framing."""
         for begin, end, kind in ranges:
             if kind == BLIND:
-                yield begin, end, kind
+                yield from self._unread(begin, end)
                 continue
             head = bisect_left(self._heads, begin)
             if head < len(self._heads) and self._heads[head] == begin:

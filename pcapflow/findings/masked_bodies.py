@@ -76,7 +76,7 @@ class _Body:
     def over(self) -> None:
         """All of it came."""
         if self.pieces:
-            self._framing().message_over(self.pieces[-1][1] + self.pieces[-1][2])
+            self._framing().body_over(self.pieces[-1][1] + self.pieces[-1][2])
 
     def _framing(self) -> Framing:
         masking, connection = self.masking, self.origin.connection
@@ -121,8 +121,8 @@ class _Listening:
 
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
-        for begin, end in self._scanner.feed(data):
-            self.found(begin, end, STRING)
+        for one in self._scanner.feed(data):
+            self.found(*one)
         for place in self._places.feed(data):
             self.found(*place)
 
@@ -132,8 +132,8 @@ class _Listening:
 
     def gap(self, n: int) -> None:
         """See `BodyListener`."""
-        for begin, end in self._scanner.flush(n):
-            self.found(begin, end, STRING)
+        for one in self._scanner.flush(n):
+            self.found(*one)
 
     def stop(self, drop: Drop) -> None:
         """See `BodyListener`."""
@@ -145,8 +145,8 @@ class _Listening:
 
     def finish(self, *, whole: bool) -> None:
         """See `BodyListener`."""
-        for begin, end in self._scanner.flush():
-            self.found(begin, end, STRING)
+        for one in self._scanner.flush():
+            self.found(*one)
         for place in self._places.finish():
             self.found(*place)
 
@@ -261,7 +261,7 @@ class _Sent(Listener):
     def head(self, connection: int, side: int, read: HeadRead) -> None:
         """See `Listener`."""
         masking = self._masking
-        masking.framing(connection, masking.direction(connection, "server" if side else "client")).message(read.offset)
+        masking.framing(connection, masking.direction(connection, "server" if side else "client")).message(read.offset, read.size)
 
     def body(self, head: Head, origin: BodyOrigin) -> Any:
         """See `Listener`."""

@@ -50,8 +50,8 @@ class _Tee:
                 if isinstance(event, StreamGap):
                     missing = event.length
                     self._masking.framing(conversation.number, direction).missing(event.start, event.start + missing)
-                for begin, end in scanner.flush(missing):
-                    self._masking.add(conversation.number, direction, begin, end)
+                for one in scanner.flush(missing):
+                    self._masking.add(conversation.number, direction, *one)
                 if missing and self._is_json[direction] and self._masking.paths:
                     self._masking.overwrite(conversation.number, direction)
         self._reader.consume(conversation, events)
@@ -73,8 +73,8 @@ class _Tee:
             if len(data.translate(None, _CONTROLS)) < len(data):
                 masking.binary(connection, direction, event.start + at + len(data))
             self._look_for_login(connection, direction, data)
-            for begin, end in scanner.feed(data):
-                masking.add(connection, direction, begin, end)
+            for one in scanner.feed(data):
+                masking.add(connection, direction, *one)
             for begin, end, kind in self._json[direction].feed(data):
                 masking.add(connection, direction, begin, end, kind)
 

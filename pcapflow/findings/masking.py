@@ -15,12 +15,26 @@ from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
 from pcapflow.findings.framing import Framing
 from pcapflow.known_values import Finder, variants
-from pcapflow.payload.json_values import STRING, LinePlaces, ValuePlaces
+from pcapflow.payload.json_values import NUMBER, STRING, LinePlaces, ValuePlaces
 from pcapflow.ranges import BLIND, MaskRange, united
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.reassembly.keys import Endpoint
-from pcapflow.secret_bytes import GOES_ON, HOLDER, KNOWN, LONG, LOST, OPEN, Place, behind_loss, chunks_in, reaches_end, secrets_in, within
+from pcapflow.secret_bytes import (
+    GOES_ON,
+    HOLDER,
+    KNOWN,
+    LONG,
+    LOST,
+    OPEN,
+    Place,
+    before_field,
+    behind_loss,
+    chunks_in,
+    reaches_end,
+    secrets_in,
+    within,
+)
 from pcapflow.secret_bytes import STRING as STRING_END
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.unread import Unread, UnreadReason
@@ -29,6 +43,8 @@ AT_ONCE = 16 << 10
 _TAIL = 8 << 10
 """Bytes that are looked at again with what follows: a secret may be cut."""
 _STRETCH = AT_ONCE + _TAIL
+_CUT_LEAST = 12
+"""Bytes of a beginning that is looked for."""
 _GOING_ON_MOST = 64
 """Secrets that go on behind a stretch: known values may stand at each byte of it."""
 _RANGE_BYTES = 250
@@ -63,6 +79,11 @@ class Stream:
         self.last_packet = 0
 
 
+def filled(text: bytes, begin: int, end: int) -> MaskRange:
+    """A secret in a text, with what takes its place: digits, where it is one number, which may be one of JSON elsewhere."""
+    return begin, end, NUMBER if text[begin:end].isdigit() else STRING
+
+
 class Scanner:
     """One run of bytes, in pieces. It looks at them in stretches that begin and end at the same bytes however they come."""
 
@@ -84,10 +105,10 @@ class Scanner:
         """Where what is still looked at begins."""
         return self._base
 
-    def feed(self, data: bytes) -> list[tuple[int, int]]:
+    def feed(self, data: bytes) -> list[MaskRange]:
         """The next bytes; the places of secrets, counted from the first."""
         self._masking.reserve(len(data))
-        found: list[tuple[int, int]] = []
+        found: list[MaskRange] = []
         at = 0
         while at < len(data):
             n = min(_STRETCH - len(self._buffer), len(data) - at)
@@ -97,7 +118,7 @@ class Scanner:
                 found += self._look(final=False)
         return found
 
-    def flush(self, missing: int = 0) -> list[tuple[int, int]]:
+    def flush(self, missing: int = 0) -> list[MaskRange]:
         """No more comes, or so many bytes are missing."""
         found = self._look(final=True, cut=missing > 0)
         self._base += missing
@@ -105,7 +126,7 @@ class Scanner:
             self._lost = self._behind = True
         return found
 
-    def _look(self, *, final: bool, cut: bool = False) -> list[tuple[int, int]]:
+    def _look(self, *, final: bool, cut: bool = False) -> list[MaskRange]:
         text, base = bytes(self._buffer), self._base
         done = len(text) if final else len(text) - _TAIL
         found = list(self._masking.secrets(text, done, final=final, cut=cut, form=self._form))
@@ -119,8 +140,8 @@ class Scanner:
                 self._masking.learn(text[begin:end])
         if self._lost and text:
             rest_of = behind_loss(text)
-            if rest_of <= LONG and text[rest_of : rest_of + 1] in (b"\r", b"\n"):
-                self._masking.learn(text[:rest_of])  # a field's; what is of a longer line is masked, and may be anything
+            if rest_of <= LONG and before_field(text, rest_of):
+                self._masking.learn(text[:rest_of])  # a field's; what is of another line is masked, and may be anything
             found.append((0, rest_of, LOST))
             self._lost = False
         if self._behind:
@@ -135,8 +156,9 @@ class Scanner:
         self._base += done
         self._masking.release(done)
         # places that surroundings show stay apart: one that goes on too far ends with its message (`Framing`), and others in it do not
-        shown = {(base + begin, base + end) for begin, end, kind in found if end > begin and kind not in (OPEN, KNOWN)}
-        return sorted(shown | {*united([(base + begin, base + end) for begin, end, kind in found if kind == KNOWN])})
+        shown = {(begin, end) for begin, end, kind in found if end > begin and kind not in (OPEN, KNOWN)}
+        shown |= {*united([(begin, end) for begin, end, kind in found if kind == KNOWN])}
+        return [(base + begin, base + end, kind) for begin, end, kind in (filled(text, begin, end) for begin, end in sorted(shown))]
 
     def _across_chunks(self, text: bytes) -> Iterator[Place]:
         """Secrets over the edges of chunks."""
@@ -265,6 +287,8 @@ class Masking:
 
     def learn(self, value: bytes, *, cut: bool = False) -> None:
         """A value is a secret, wherever it stands. cut: it is the beginning of one, which goes on to the end of its word."""
+        if cut and (len(value) < _CUT_LEAST or b"/" in value):
+            return  # paths and URLs have their beginnings in common
         found = variants(value[: LONG + 1])
         self.learnt += bool(found) and found.isdisjoint(self.values)
         for one in found:

@@ -23,12 +23,12 @@ from pcapflow.decode.segments import SYN, DecodeCounts, SegmentColumns
 from pcapflow.errors import UsageError
 from pcapflow.findings.masked_bodies import body_listeners
 from pcapflow.findings.masked_streams import StreamMasking
-from pcapflow.findings.masking import Masking, Stream
+from pcapflow.findings.masking import Masking, Stream, filled
 from pcapflow.known_values import Finder
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
-from pcapflow.ranges import MaskRange
+from pcapflow.ranges import BLIND, MaskRange
 from pcapflow.secret_bytes import HOLDER, OPEN, secrets_in, within
 from pcapflow.slicing.checksum import adjusted, fix_checksums
 from pcapflow.slicing.packets import blocks_of, packets_of
@@ -103,8 +103,8 @@ def _learn_from_packets(path: str, limits: Limits, options: Options, ledger: Led
                 if kind == HOLDER:
                     for value in within(payload[begin:end]):
                         learning.learn(value)
-                elif kind != OPEN:
-                    learning.learn(payload[begin:end], cut=end == n)
+                elif kind != OPEN and end < n:  # what a packet's end may cut its stream tells
+                    learning.learn(payload[begin:end])
     fragments.finish()
 
 
@@ -164,14 +164,14 @@ class _Rewriter:
         found = bytearray(payload)
         n = int(segments.payload_len[i])
         streams = self._of(segments, i)
-        places: list[MaskRange] = [(low, high, 0) for low, high, kind in self._masks.secrets(payload) if kind != OPEN]
+        places = [filled(payload, low, high) for low, high, kind in self._masks.secrets(payload) if kind != OPEN]
         for known in streams:
             offset = self._mask(found, known, segments, i, n, alone=known is streams[-1])
             if offset is not None and known.stream.framing is not None:
-                its = [(low + offset, high + offset, 0) for low, high, _ in places]
-                places = [(low - offset, high - offset, 0) for low, high, _ in known.stream.framing[known.direction].apart(its)]
-        for low, high, _ in places:
-            found[low:high] = b"x" * (min(high, len(found)) - low)
+                its = [(low + offset, high + offset, kind) for low, high, kind in places]
+                places = [(low - offset, high - offset, kind) for low, high, kind in known.stream.framing[known.direction].apart(its)]
+        for low, high, kind in places:
+            found[low:high] = _fill(bytes(found[low:high]), kind)
         found[n:] = bytes(len(found) - n)  # what fills a frame may be anything
         if found == payload:
             return data
@@ -228,11 +228,14 @@ def _ranges(stream: Stream, direction: int) -> list[MaskRange]:
     if stream.framing is not None:
         framing = stream.framing[direction]
         found = sorted([*framing.apart(found), *(framing.lost() if stream.outside[direction] else ())])
+        return list(framing.before_messages(_apart(found)))
     return _apart(found)
 
 
 def _fill(old: bytes, kind: int) -> bytes:
     """What takes the place of some bytes."""
+    if kind == BLIND:
+        return bytes(len(old))  # which begins no message
     if kind == NUMBER:
         return old.translate(_DIGITS)
     return (b"x" if kind < LITERAL else bytes([kind - LITERAL])) * len(old)

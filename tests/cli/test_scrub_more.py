@@ -227,12 +227,12 @@ def test_the_messages_behind_a_secret_are_read_as_before(name: str, size: int, t
 
 def test_ranges_end_at_messages_and_leave_chunk_lines_out() -> None:
     framing = Framing(Ledger(Limits()).output)
-    framing.message(0)
+    framing.message(0, 9)
     framing.chunk_line(20, 27)
     framing.chunk_line(30, 30 + CHUNK_LINE_MOST + 1)  # with an extension: it may be masked
     framing.chunk_line(60, 64)
     framing.message_over(80)
-    framing.message(80)
+    framing.message(80, 9)
     assert list(framing.apart([(10, 25, 0)])) == [(10, 20, 0)]
     assert list(framing.apart([(10, 70, 1)])) == [(10, 20, 1), (27, 60, 1), (64, 70, 1)]
     assert list(framing.apart([(70, 200, 0)])) == [(70, 80, 0)]
