@@ -18,53 +18,57 @@ _JSON = ("complete", "invalid", "partial", "truncated", "gapped", "dropped")
 class JsonError(msgspec.Struct):
     """Where a JSON text broke."""
 
-    message: Annotated[str, says("What was expected and what was found, in words.")]
-    offset: Annotated[int, counts("Bytes from the beginning of its document.")]
+    message: Annotated[str, says("What was expected and what was found.")]
+    offset: Annotated[int, counts("Byte offset from the start of the document.")]
     path: Annotated[
         str,
         says(
-            "The path to it, the same for every element of an array: `items[].address`, as jq says it; of a long one the last 1,024 characters."
+            "Path to the error in jq syntax, the same for every element of an array: `items[].address`; long paths keep their last 1,024 characters."
         ),
     ]
-    location: Annotated[str, says("The path as jq would say it: `items[412].address`; of a long one the last 1,024 characters.")]
-    document: Annotated[int, counts("Which document of the body, from 0.")]
-    kind: Annotated[str, says("What is wrong; empty in reports of earlier versions.", *(problem.value for problem in JsonProblem), "")] = ""
+    location: Annotated[
+        str, says("Path with array positions, in jq syntax: `items[412].address`; long paths keep their last 1,024 characters.")
+    ]
+    document: Annotated[int, counts("Number of the document in the body, from 0.")]
+    kind: Annotated[str, says("Kind of error; empty in reports of earlier versions.", *(problem.value for problem in JsonProblem), "")] = ""
 
 
-DOCUMENTS = counts("JSON documents that came whole.")
-EVENTS = counts("Events as ijson's `basic_parse` counts them.")
-KEYS = counts("Keys of objects.")
-DEPTH = counts("Deepest nesting; a scalar's is 0.")
-TOP = says_or_null("What the documents are; null where there is none.", "object", "array", "string", "number", "boolean", "null", "mixed")
-JSON_BYTES = counts("Bytes, content codings undone.")
+DOCUMENTS = counts("Complete JSON documents.")
+EVENTS = counts("Parser events, as counted by ijson's `basic_parse`.")
+KEYS = counts("Object keys.")
+DEPTH = counts("Maximum nesting depth; 0 for a scalar.")
+TOP = says_or_null(
+    "Type of the top-level values; null if there are none.", "object", "array", "string", "number", "boolean", "null", "mixed"
+)
+JSON_BYTES = counts("Bytes after content codings are undone.")
 JSON_STATUS = says(
-    "Body whole and JSON unfinished is `invalid`, or `partial` where the answer says that it is a part (206); body cut is `truncated`; body gapped is `gapped`, unless it was "
-    "invalid before.",
+    "`invalid`: the body is complete but its JSON is broken or unfinished; `partial`: the same in a 206 response; `truncated`: the body was cut; `gapped`: the body has a gap, and was not "
+    "invalid before it.",
     *_JSON,
 )
-ENCODING = says("As it was sent.", "utf-8", "utf-16le", "utf-16be", "utf-32le", "utf-32be")
-BOM = says("A byte order mark came first.")
-PREFIX = says("What stood before the text against hijacking.")
-BROKEN = counts("Documents given up while others could be read (NDJSON, JSON text sequences, server-sent events).")
-PASSED = counts("Events or texts that are no JSON.")
-DUPLICATES = msgspec.Meta(description="Keys that their object had already; null where nobody counted (`--duplicate-keys`).")
+ENCODING = says("Character encoding, as sent.", "utf-8", "utf-16le", "utf-16be", "utf-32le", "utf-32be")
+BOM = says("Whether the text starts with a byte order mark.")
+PREFIX = says("Anti-hijacking prefix before the text.")
+BROKEN = counts("Documents given up while others could still be read (NDJSON, JSON text sequences, server-sent events).")
+PASSED = counts("Events or texts that are not JSON.")
+DUPLICATES = msgspec.Meta(description="Duplicate keys within an object; null unless counted (`--duplicate-keys`).")
 ERROR = says("The first error.")
-VALUES = says("Values at the paths that `check` is to compare; null where nobody asked.")
+VALUES = says("Values at the paths that `check` compares; null if not requested.")
 SHAPE = says(
-    "The paths in it and their types, `items[].id: integer`; null where nobody asked (`--shapes`), and where not all of it is there ([how it is written](json.md))."
+    "Paths and their types, such as `items[].id: integer`; null if not requested (`--shapes`) or if the body is incomplete ([format](json.md))."
 )
-JSON_DROP = says_or_null("Why it was dropped.", *REASONS)
+JSON_DROP = says_or_null("Why the contents were dropped.", *REASONS)
 
 
 class JsonValues(msgspec.Struct):
     """Values at a path of a body."""
 
-    path: Annotated[str, says("The path that was asked for.")]
-    values: Annotated[list[str], says("The first of them, as the text that was sent.")]
+    path: Annotated[str, says("The requested path.")]
+    values: Annotated[list[str], says("The first values, as the text that was sent.")]
 
 
 class JsonBody(msgspec.Struct):
-    """What was found in a body of JSON."""
+    """Contents of a JSON body."""
 
     documents: Annotated[int, DOCUMENTS]
     events: Annotated[int, EVENTS]
@@ -88,31 +92,31 @@ class JsonBody(msgspec.Struct):
 class YamlError(msgspec.Struct):
     """Where a YAML stream broke."""
 
-    message: Annotated[str, says("What libyaml expected and found, in its words.")]
-    line: Annotated[int, counts("From 1, in the body; behind a gap, in what follows it.")]
-    column: Annotated[int, counts("From 1.")]
-    path: Annotated[str, says("The path to it, as in `JsonError`.")]
-    location: Annotated[str, says("The path with positions, as in `JsonError`.")]
-    document: Annotated[int, counts("Which document of the body, from 0.")]
+    message: Annotated[str, says("libyaml's error message.")]
+    line: Annotated[int, counts("Line in the body, from 1; after a gap, in what follows the gap.")]
+    column: Annotated[int, counts("Column, from 1.")]
+    path: Annotated[str, says("Path to the error, as in `JsonError`.")]
+    location: Annotated[str, says("Path with array positions, as in `JsonError`.")]
+    document: Annotated[int, counts("Number of the document in the body, from 0.")]
 
 
 class YamlBody(msgspec.Struct, tag="yaml", tag_field="format"):
-    """What was found in a body of YAML. Aliases are not followed, and nothing is constructed."""
+    """Contents of a YAML body. Aliases are not followed, and no objects are constructed."""
 
-    documents: Annotated[int, counts("Documents that came whole.")]
-    events: Annotated[int, counts("Events of YAML's serialization: of documents, collections, scalars and aliases.")]
-    keys: Annotated[int, counts("Keys of mappings.")]
+    documents: Annotated[int, counts("Complete documents.")]
+    events: Annotated[int, counts("YAML serialization events: documents, collections, scalars and aliases.")]
+    keys: Annotated[int, counts("Mapping keys.")]
     aliases: Annotated[int, counts("Aliases, `*name`.")]
     max_depth: Annotated[int, DEPTH]
     top_level: Annotated[
-        str | None, says_or_null("What the documents are; null where there is none.", "mapping", "sequence", "scalar", "alias", "mixed")
+        str | None, says_or_null("Type of the top-level values; null if there are none.", "mapping", "sequence", "scalar", "alias", "mixed")
     ]
-    bytes: Annotated[int, counts("Bytes, content codings undone.")]
-    status: Annotated[str, says("As of JSON; `not_read` where `pcapflow[yaml]` is not installed.", *_JSON, "not_read")]
-    encoding: Annotated[str, says("As it was sent.", "utf-8", "utf-16le", "utf-16be")] = "utf-8"
-    broken: Annotated[int, counts("Documents given up at gaps.")] = 0
+    bytes: Annotated[int, counts("Bytes after content codings are undone.")]
+    status: Annotated[str, says("As for JSON; `not_read` if `pcapflow[yaml]` is not installed.", *_JSON, "not_read")]
+    encoding: Annotated[str, says("Character encoding, as sent.", "utf-8", "utf-16le", "utf-16be")] = "utf-8"
+    broken: Annotated[int, counts("Documents given up because of gaps.")] = 0
     duplicate_keys: Annotated[int | None, DUPLICATES] = None
-    error: Annotated[YamlError | None, says("Where it broke.")] = None
+    error: Annotated[YamlError | None, says("Where the YAML broke.")] = None
     drop_reason: Annotated[str | None, JSON_DROP] = None
     shape: Annotated[list[str] | None, SHAPE] = None
     values: Annotated[list[JsonValues] | None, VALUES] = None
@@ -121,54 +125,54 @@ class YamlBody(msgspec.Struct, tag="yaml", tag_field="format"):
 class FormField(msgspec.Struct):
     """A field of a form. Its value is not recorded."""
 
-    name: Annotated[str, says("Its name, decoded; of a long one the first 100 characters.")]
-    bytes: Annotated[int, counts("Of its value, decoded.")]
-    json: Annotated[JsonBody | None, says("What was in it, where it is JSON.")] = None
+    name: Annotated[str, says("Decoded field name; long names keep their first 100 characters.")]
+    bytes: Annotated[int, counts("Size of the decoded value.")]
+    json: Annotated[JsonBody | None, says("Contents, if JSON.")] = None
 
 
 class FormBody(msgspec.Struct, tag="form", tag_field="format"):
-    """What was found in a form, `application/x-www-form-urlencoded`."""
+    """Contents of a form, `application/x-www-form-urlencoded`."""
 
-    fields: Annotated[int, counts("All fields.")]
-    bytes: Annotated[int, counts("Bytes, content codings undone.")]
+    fields: Annotated[int, counts("Number of fields.")]
+    bytes: Annotated[int, counts("Bytes after content codings are undone.")]
     status: Annotated[
         str, says("The first that applies: `dropped`, `gapped`, `truncated`, `complete`.", "complete", "gapped", "truncated", "dropped")
     ]
-    listed: Annotated[list[FormField], says("The first of them, 32 at the most.")]
+    listed: Annotated[list[FormField], says("The first entries, at most 32.")]
     drop_reason: Annotated[str | None, JSON_DROP] = None
 
 
 class Part(msgspec.Struct):
     """A part of a multipart body."""
 
-    number: Annotated[str, says("Its place, from 1: `2`; of a part of a multipart part `2.1`.")]
-    name: Annotated[str | None, says("The name in its Content-Disposition.")]
-    filename: Annotated[str | None, says("The file name there.")]
-    content_type: Annotated[str | None, says("Its Content-Type.")]
-    bytes: Annotated[int, counts("Of its content, as it was sent.")]
+    number: Annotated[str, says("Position of the part, from 1: `2`; nested parts are numbered `2.1`.")]
+    name: Annotated[str | None, says("The name in Content-Disposition.")]
+    filename: Annotated[str | None, says("The file name in Content-Disposition.")]
+    content_type: Annotated[str | None, says("Content-Type of the part.")]
+    bytes: Annotated[int, counts("Size of the content, as sent.")]
     status: Annotated[
         str, says("The first that applies: `dropped`, `gapped`, `truncated`, `complete`.", "complete", "gapped", "truncated", "dropped")
     ]
-    json: Annotated[JsonBody | None, says("What was in it, where it is JSON.")] = None
-    payload: Annotated[YamlBody | FormBody | None, says("What was in it, where that is read and is not JSON.")] = None
+    json: Annotated[JsonBody | None, says("Contents, if JSON.")] = None
+    payload: Annotated[YamlBody | FormBody | None, says("Contents, if of another supported format.")] = None
 
 
 class MultipartError(msgspec.Struct):
-    """Why a body is no multipart body."""
+    """Why a multipart body is invalid."""
 
-    message: Annotated[str, says("What is wrong.")]
-    part: Annotated[int, counts("Parts that were read before.")]
+    message: Annotated[str, says("The error found.")]
+    part: Annotated[int, counts("Parts read before the error.")]
 
 
 class MultipartBody(msgspec.Struct, tag="multipart", tag_field="format"):
-    """What was found in a multipart body (RFC 2046 section 5.1, RFC 7578)."""
+    """Contents of a multipart body (RFC 2046 section 5.1, RFC 7578)."""
 
-    parts: Annotated[int, counts("All parts, those within parts too.")]
-    files: Annotated[int, counts("Of these, those with a file name.")]
-    bytes: Annotated[int, counts("Bytes, content codings undone.")]
-    status: Annotated[str, says("As of JSON; `invalid` without a first or a last boundary.", *_JSON)]
-    listed: Annotated[list[Part], says("The first of them, 32 at the most.")]
-    error: Annotated[MultipartError | None, says("What is wrong.")] = None
+    parts: Annotated[int, counts("Number of parts, including nested parts.")]
+    files: Annotated[int, counts("Parts with a file name.")]
+    bytes: Annotated[int, counts("Bytes after content codings are undone.")]
+    status: Annotated[str, says("As for JSON; `invalid` if the first or last boundary is missing.", *_JSON)]
+    listed: Annotated[list[Part], says("The first entries, at most 32.")]
+    error: Annotated[MultipartError | None, says("The error found.")] = None
     drop_reason: Annotated[str | None, JSON_DROP] = None
 
 

@@ -52,10 +52,10 @@ def instant_or_null(text: str) -> msgspec.Meta:
 
 
 Side = Annotated[str, says("`client`: bytes sent by the client; `server`: by the server.", "client", "server")]
-Number = Annotated[int, counts("The number of the connection's first packet in the trace, from 1.")]
+Number = Annotated[int, counts("Number of the connection's first packet in the trace, starting at 1.")]
 Time = Annotated[float, instant("Capture time, seconds since the epoch.")]
-Packet = Annotated[int, counts("The packet at which it was clear; Wireshark's `frame.number` for a single capture.")]
-Sequence = Annotated[int, counts("The TCP sequence number of the first of them on the wire.")]
+Packet = Annotated[int, counts("The packet at which this was established; Wireshark's `frame.number` for a single capture.")]
+Sequence = Annotated[int, counts("TCP sequence number at `stream_offset`.")]
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -77,4 +77,4 @@ class PacketTime(msgspec.Struct):
     """A packet and its capture time."""
 
     ts: Time
-    packet: Annotated[int, counts("Its number in the trace.")]
+    packet: Annotated[int, counts("Packet number in the trace.")]

@@ -23,201 +23,201 @@ class Limits(StreamLimits):
     http_head_max_bytes: int = limit(
         64 * KIB,
         "bytes",
-        "drop `http_head_too_large`; the stream is picked up at its next message",
-        "a request or response head; servers accept 8 to 32 KiB",
+        "drop `http_head_too_large`; reading resumes at the next message",
+        "one request or response head; servers accept 8 to 32 KiB",
     )
     http_head_max_lines: int = limit(
         256,
         "lines",
-        "drop `http_too_many_headers`; the stream is picked up at its next message",
-        "header lines of one head; servers accept about 100",
+        "drop `http_too_many_headers`; reading resumes at the next message",
+        "header lines in one head; servers accept about 100",
     )
     http_head_line_max_bytes: int = limit(
         32 * KIB,
         "bytes",
-        "drop `http_header_line_too_long`; the stream is picked up at its next message",
-        "one line of a head, the first included; servers accept 8 KiB, some cookies want more",
+        "drop `http_header_line_too_long`; reading resumes at the next message",
+        "one line of a head, including the first; servers accept 8 KiB, some cookies need more",
     )
     http_chunk_line_max_bytes: int = limit(
         4 * KIB,
         "bytes",
-        "drop `http_chunk_line_too_long`; the stream is picked up at its next message",
-        "a chunk-size line with extensions, or one trailer line",
+        "drop `http_chunk_line_too_long`; reading resumes at the next message",
+        "one chunk-size line with extensions, or one trailer line",
     )
     http_resync_max_bytes: int = limit(
         256 * KIB,
         "bytes",
-        "less is recovered: what lies further back than this when a chunked body goes on is unread, `behind_loss`",
-        "of a chunked body behind a hole in it, while two more chunk lines have to confirm the first; servers flush chunks of 64 KiB and less",
+        "less is recovered: bytes further back than this when the chunked body resumes are unread, `behind_loss`",
+        "bytes of a chunked body buffered after a hole until two more chunk lines confirm the first; servers flush chunks of 64 KiB or less",
     )
     http_pipeline_max: int = limit(
         256,
         "requests",
         "the oldest request is reported without a response",
-        "requests of one connection that wait for their response; a one-directional capture never shows any",
+        "requests waiting for their response on one connection; in a one-directional capture none ever arrives",
     )
     tls_hello_max_bytes: int = limit(
         32 * KIB,
         "bytes",
-        "the connection's `tls` says nothing of that side",
-        "the first message of a TLS handshake, each way; with post-quantum keys a few KiB",
+        "the connection's `tls` has no information from that side",
+        "first message of a TLS handshake, in each direction; a few KiB with post-quantum keys",
     )
-    http_total: int = limit(16 * MIB, "bytes", "drop `http_memory`", "the account of partial heads and of requests that wait")
+    http_total: int = limit(16 * MIB, "bytes", "drop `http_memory`", "account of partial heads and pending requests")
     content_max_bytes: int = limit(
         1024 * MIB,
         "bytes",
         "drop `content_too_large`",
-        "decoded bytes of one compressed body; bounds time, since nothing decoded is kept",
+        "decoded bytes of one compressed body; limits time, since no decoded data is kept",
     )
     content_max_ratio: int = limit(
         200,
         "decoded bytes per encoded byte",
         "drop `content_ratio`",
-        "DEFLATE reaches 1,032 on zeros; JSON of the most repetitive kind stays under 100",
+        "expansion of one compressed body; DEFLATE reaches 1,032 on zeros, the most repetitive JSON stays below 100",
     )
     content_ratio_floor: int = limit(
         64 * KIB,
         "bytes",
-        "the ratio begins to count",
-        "small bodies may repeat themselves; a body of so many bytes costs no more than some hundred times what its packets take",
+        "content_max_ratio applies from here on",
+        "decoded size up to which the ratio is not checked, since small bodies may be repetitive; a body of this size costs at most a few hundred times as much as its packets",
     )
-    content_total: int = limit(16 * MIB, "bytes", "drop `content_memory`", "the account of decompressors: about 350 at one time")
+    content_total: int = limit(16 * MIB, "bytes", "drop `content_memory`", "account of decompressors; about 350 at a time")
     json_slice: int = limit(
         16 * KIB,
         "bytes",
-        "the slice goes to ijson",
-        "ijson is fastest while its event list stays in the cache; slices begin at fixed offsets of the body",
+        "the slice is passed to ijson",
+        "input per ijson call; ijson is fastest while its event list stays in the cache; slices start at fixed offsets in the body",
     )
     json_scalar_max_bytes: int = limit(
         1 * MIB,
         "bytes",
         "drop `json_scalar_too_large`",
-        "one string or number; ijson keeps an unfinished one whole",
+        "one string or number; ijson buffers an unfinished one completely",
     )
     json_whole_max_bytes: int = limit(
         1 * MIB,
         "bytes",
-        "the text goes to ijson, from its first byte on",
-        "a text that is kept until it is whole is read 2 to 11 times as fast as by ijson; with half of the account `json` seven of the largest fit at one time",
+        "the text is passed to ijson, from its first byte",
+        "a text buffered until complete; it is read 2 to 11 times as fast as with ijson; half of the `json` account holds seven of the largest at a time",
     )
     json_max_depth: int = limit(512, "levels", "drop `json_too_deep`", "nesting; other parsers stop between 100 and 1,000")
     json_document_max_events: int = limit(
         1_000_000_000,
         "events",
         "drop `json_too_many_events`",
-        "ijson's events of one document; bounds time, since none is kept: some 100 s, 8 GB of ordinary JSON",
+        "ijson events in one document; limits time, since no events are kept; about 100 s, or 8 GB of ordinary JSON",
     )
     json_path_max_depth: int = limit(
         32,
         "levels",
         "the path in an error message ends there",
-        "levels of the path that an error message names",
+        "path levels shown in an error message",
     )
     extract_value_max_bytes: int = limit(
         8 * MIB,
         "bytes",
         "drop `json_value_too_large`; the next value is read",
-        "one value that `extract` gives, which must be kept until it is whole",
+        "one value printed by `extract`, which must be buffered until complete",
     )
-    json_total: int = limit(16 * MIB, "bytes", "drop `json_memory`", "the account of parsers: unfinished slices and scalars")
+    json_total: int = limit(16 * MIB, "bytes", "drop `json_memory`", "account of parsers: unfinished slices and scalars")
     yaml_max_depth: int = limit(
-        512, "levels", "drop `yaml_too_deep`", "nesting, as of JSON; libyaml takes time quadratic in it, and stops at 1,000"
+        512, "levels", "drop `yaml_too_deep`", "nesting, as for JSON; libyaml takes quadratic time in the depth, and stops at 1,000"
     )
     yaml_scalar_max_bytes: int = limit(
         1 * MIB,
         "bytes",
         "drop `yaml_scalar_too_large`",
-        "one scalar, which libyaml keeps whole; counted in slices of 4 KiB, with comments and blanks before it",
+        "one scalar, which libyaml buffers completely; counted in 4 KiB slices, including preceding comments and white space",
     )
     multipart_head_max_bytes: int = limit(
         16 * KIB,
         "bytes",
-        "drop `multipart_head_too_large`; nothing behind it is read",
-        "the head of one part; browsers write some hundred bytes",
+        "drop `multipart_head_too_large`; nothing after it is read",
+        "head of one part; browsers send a few hundred bytes",
     )
     parts_max: int = limit(
         1_000,
         "parts or fields",
-        "further ones are counted, and not looked into",
-        "parts of one multipart body, and fields of one form, whose content is read as a payload of its own",
+        "further parts and fields are counted but not read",
+        "parts of one multipart body, or fields of one form, whose content is read as a separate payload",
     )
     operation_max_bytes: int = limit(
         256 * KIB,
         "bytes",
-        "the request's operation is not named",
-        "a request's body of JSON that is kept until it is whole, to name its GraphQL or JSON-RPC operation",
+        "the request's operation is not reported",
+        "JSON request body buffered until complete, to identify its GraphQL or JSON-RPC operation",
     )
     output_total: int = limit(
         16 * MIB,
         "bytes",
-        "records of a block go to a temporary file until they are put in order",
-        "records that wait for the end of their block, and what `--html`, `--har` and `--parquet` keep, each in a share of its own",
+        "the records of a block go to a temporary file until they are sorted",
+        "records waiting for the end of their block, and the data that `--html`, `--har` and `--parquet` keep, each with its own share",
     )
     plugins_total: int = limit(
         8 * MIB,
         "bytes",
         "drop `plugin_memory`",
-        "the account of what waits for plug-ins, and of what they found in bodies whose exchange is not over",
+        "account of data waiting for plug-ins, and of their results for bodies of unfinished exchanges",
     )
     plugin_message_max_bytes: int = limit(
         1 * MIB,
         "bytes",
-        "drop `plugin_message_too_large`; the next message that can be found is read",
-        "one message of a plug-in's protocol, which is kept until it is whole",
+        "drop `plugin_message_too_large`; reading resumes at the next message that can be found",
+        "one message of a plug-in's protocol, buffered until complete",
     )
     plugin_rereads_max: int = limit(
         64,
         "times the bytes that came",
         "drop `plugin_rereads`; no more of the conversation is read",
-        "a plug-in that begins a message again with each segment takes time quadratic in it; beyond 16 times it is asked when a quarter more has come, or the other side speaks",
+        "limits the quadratic time of a plug-in that restarts a message with each segment; after 16 times it is called only when a quarter more data has arrived, or the other side sends",
     )
     gap_fill_max_bytes: int = limit(
         256 * MIB,
         "bytes",
-        "further gaps are not filled, and a warning says how many bytes are left out; a body ends there",
-        "what `follow --gap-fill` writes for missing bytes in all, and `bodies --gaps fill` for those of one body: a capture of some KiB can miss gigabytes",
+        "further gaps are not filled, and a warning reports how many bytes are omitted; a body ends there",
+        "fill bytes that `follow --gap-fill` writes in total, and `bodies --gaps fill` per body; a capture of a few KiB can lack gigabytes",
     )
     bodies_max_files: int = limit(
         10_000,
         "files",
-        "further bodies are left out, and `index.ndjson` and a line say so",
-        "files that `bodies -o` writes: what a folder is still listed with",
+        "further bodies are omitted, and reported in `index.ndjson` and in a message",
+        "files that `bodies -o` writes; a folder of this size can still be listed",
     )
     bodies_max_bytes: int = limit(
         16 * GIB,
         "bytes",
-        "further bodies are left out, and `index.ndjson` and a line say so",
-        "what `bodies` writes in all: a small capture of compressed zeros can hold a disk of them",
+        "further bodies are omitted, and reported in `index.ndjson` and in a message",
+        "bytes that `bodies` writes in total; a small capture of compressed zeros can fill a disk",
     )
     har_body_max_bytes: int = limit(
         64 * KIB,
         "bytes",
-        "the body's text in the HAR file ends there, and a comment says so",
-        "what `--har` keeps of one body, in the account of output: a page of text; a thousand exchanges at one time fit beside the records",
+        "the body text in the HAR file ends there, with a comment",
+        "bytes that `--har` keeps of one body, in the account of output; about a page of text; a thousand exchanges at a time fit beside the records",
     )
     page_rows: int = limit(
         1_000,
         "rows",
-        "the rows that lost or took least are left out, and the page says of how many",
-        "connections, exchanges and losses, each, on the page of `--html`: what a browser sorts at once",
+        "the rows with the least loss or time are omitted, and the page shows the total",
+        "rows of each table (connections, exchanges, losses) on the `--html` page; a browser sorts this many instantly",
     )
     worst_streams: int = limit(
         10,
         "streams",
-        "the one that lost least is left out",
-        "streams that the summary names one by one: a screen's worth",
+        "the stream that lost least is omitted",
+        "streams that the summary lists individually; about a screenful",
     )
     table_rows: int = limit(
         200,
         "rows",
-        "further ones are counted together in a last one: of all that come, those with the smallest hashes stay, whatever their order",
-        "endpoints and problems, each, that the report tells apart: 8 KB for one of both, in the account of output; fewer where that is small",
+        "the others are combined in a last row; the rows with the smallest hashes are kept, regardless of order",
+        "endpoints, and problems, with their own row in the report; 8 KB for one of each, in the account of output; fewer if that account is small",
     )
     map_keys: int = limit(
         64,
         "keys",
-        "further keys are counted under `...`: of all that come, those with the smallest hashes stay, whatever their order",
-        "keys of a map in the report that the traffic chooses, such as request methods, beside those that are registered",
+        "the others are counted under `...`; the keys with the smallest hashes are kept, regardless of order",
+        "keys per report map that come from the traffic, such as request methods, in addition to registered ones",
     )
 
     def __post_init__(self) -> None:

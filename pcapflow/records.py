@@ -47,31 +47,35 @@ _LAYERS = ("decode", "reassembly", "http", "content", "json", "multipart", "yaml
 class Stream(msgspec.Struct):
     """One direction of a connection. captured = delivered + retransmitted + conflicting + late + out_of_window + dropped."""
 
-    captured_bytes: Annotated[int, counts("Payload bytes present in the file, after filters, in segments decoded as TCP.")]
-    delivered_bytes: Annotated[int, counts("Handed to the stream's consumer, in order, once.")]
-    retransmitted_bytes: Annotated[int, counts("Already delivered or held: the same bytes, or no longer at hand to compare.")]
-    conflicting_bytes: Annotated[int, counts("Already delivered or held with other bytes.")]
-    late_bytes: Annotated[int, counts("Fill a gap that was given up, or lie before a capture's beginning in the middle of the stream.")]
-    out_of_window_bytes: Annotated[int, counts("Cannot belong to the stream.")]
-    dropped_bytes: Annotated[int, counts("Reassembly gave up on the stream: everything after that.")]
-    missing_bytes: Annotated[int, counts("Stream offsets inside the span that were never delivered.")]
+    captured_bytes: Annotated[int, counts("Payload bytes in the capture, after filters, in segments decoded as TCP.")]
+    delivered_bytes: Annotated[int, counts("Bytes passed on to the parsers, in order, once.")]
+    retransmitted_bytes: Annotated[int, counts("Bytes already delivered or buffered that were identical, or could no longer be compared.")]
+    conflicting_bytes: Annotated[int, counts("Bytes already delivered or buffered that differed.")]
+    late_bytes: Annotated[
+        int, counts("Bytes that fill a gap already given up, or precede the point at which the capture joined the stream.")
+    ]
+    out_of_window_bytes: Annotated[int, counts("Bytes that cannot belong to the stream.")]
+    dropped_bytes: Annotated[int, counts("Bytes discarded because reassembly gave up on the stream.")]
+    missing_bytes: Annotated[int, counts("Bytes within the stream's span that were never delivered.")]
     gaps: Annotated[int, counts("Holes that were given up.")]
-    holes_filled: Annotated[int, counts("Holes whose bytes came after all.")]
-    out_of_order_segments: Annotated[int, counts("Segments that began beyond the next expected offset when they arrived.")]
-    ring_peak_bytes: Annotated[int, counts("Most bytes held behind holes at one time, at packet granularity.")]
+    holes_filled: Annotated[int, counts("Holes whose bytes arrived later.")]
+    out_of_order_segments: Annotated[int, counts("Segments that started beyond the next expected offset on arrival.")]
+    ring_peak_bytes: Annotated[int, counts("Peak number of bytes buffered out of order, at packet granularity.")]
     status: Annotated[
         str,
         says(
-            "The first that applies: `dropped`, `gapped`, `partial` (no SYN, or neither FIN nor RST reached, or 1% of the captured bytes cannot belong to it), `complete`.",
+            "The first that applies: `dropped`, `gapped`, `partial` (no SYN, neither FIN nor RST reached, or at least 1% of the captured bytes cannot belong to the stream), `complete`.",
             *STREAM_STATUS,
         ),
     ]
-    drop_reason: Annotated[str | None, says_or_null("Why it was dropped.", *REASONS)]
+    drop_reason: Annotated[str | None, says_or_null("Why the stream was dropped.", *REASONS)]
     ambiguous_under: Annotated[
-        list[str], says("`--overlap` policies under which other bytes would have been delivered: the stream is ambiguous.")
+        list[str], says("`--overlap` policies that would have delivered different bytes; if any, the stream is ambiguous.")
     ]
-    read_bytes: Annotated[int, counts("Of `delivered_bytes`, those that were read as part of a message, a handshake or a JSON text.")] = 0
-    unread: Annotated[list[Unread], says("The others, by reason: `read_bytes` and the bytes here are `delivered_bytes`.")] = []
+    read_bytes: Annotated[int, counts("Delivered bytes that were read as part of a message, a handshake or a JSON text.")] = 0
+    unread: Annotated[
+        list[Unread], says("Delivered bytes that were not read, by reason; with `read_bytes` they add up to `delivered_bytes`.")
+    ] = []
 
 
 class Streams(msgspec.Struct):
@@ -82,119 +86,123 @@ class Streams(msgspec.Struct):
 
 
 class StreamNetwork(msgspec.Struct, frozen=True):
-    """What the network did to one direction ([how it is told](network.md))."""
+    """Network effects on one direction ([how they are determined](network.md))."""
 
-    retransmitted_segments: Annotated[int, counts("Segments with bytes that were in the capture already.")] = 0
-    lost: Annotated[
-        int, counts("Holes that were filled by segments sent again: the first copies were lost before they came to the capture.")
-    ] = 0
-    lost_segments: Annotated[int, counts("Segments that were sent again into holes: a hole may be of several.")] = 0
+    retransmitted_segments: Annotated[int, counts("Segments with bytes that the capture already had.")] = 0
+    lost: Annotated[int, counts("Holes filled by retransmissions: the first copies were lost before they reached the capture point.")] = 0
+    lost_segments: Annotated[int, counts("Retransmitted segments that filled holes; one hole may span several.")] = 0
     reordered: Annotated[
-        int, counts("Holes that were filled by segments that had only been overtaken; with `lost`, all of `holes_filled`.")
+        int, counts("Holes filled by segments that were only reordered; `lost` and `reordered` add up to `holes_filled`.")
     ] = 0
-    stalled: Annotated[float, counts("Seconds in which data waited behind what had been lost.")] = 0.0
-    zero_windows: Annotated[int, counts("How often the receiver of these bytes said that it has no room.")] = 0
-    closed: Annotated[float, counts("Seconds until it had room again.")] = 0.0
+    stalled: Annotated[float, counts("Seconds that data waited behind lost segments.")] = 0.0
+    zero_windows: Annotated[int, counts("How often the receiver of these bytes advertised a zero window.")] = 0
+    closed: Annotated[float, counts("Seconds during which that window stayed at zero.")] = 0.0
     duplicate_acknowledgements: Annotated[
-        int, counts("Acknowledgements of their receiver that said again what the one before said, while more was under way.")
+        int, counts("Duplicate ACKs from the receiver of these bytes, sent while data was in flight.")
     ] = 0
-    resets: Annotated[int, counts("RSTs that the sender of these bytes sent.")] = 0
+    resets: Annotated[int, counts("RSTs from the sender of these bytes.")] = 0
 
 
 NO_NETWORK = StreamNetwork()
 
 
 class Network(msgspec.Struct, frozen=True):
-    """What the network did to a connection."""
+    """Network effects on a connection."""
 
     round_trip: Annotated[
         float | None,
-        says(
-            "Seconds from the SYN to the SYN-ACK: to the server and back, from where the capture was taken; null where that was not seen."
-        ),
+        says("Seconds from SYN to SYN-ACK: the round trip between the capture point and the server; null if not captured."),
     ] = None
-    client_round_trip: Annotated[float | None, says("Seconds from the SYN-ACK to its acknowledgement: to the client and back.")] = None
+    client_round_trip: Annotated[
+        float | None,
+        says("Seconds from SYN-ACK to its acknowledgement: the round trip between the capture point and the client; null if not captured."),
+    ] = None
     client: Annotated[StreamNetwork, says("Bytes sent by the client.")] = NO_NETWORK
     server: Annotated[StreamNetwork, says("Bytes sent by the server.")] = NO_NETWORK
 
 
 class Tls(msgspec.Struct):
-    """What a TLS handshake says in the clear."""
+    """Cleartext information from a TLS handshake."""
 
-    server_name: Annotated[str | None, says("The name the client asked for.")]
-    version: Annotated[str | None, says("As the server chose it; null where that was not seen.")]
-    alpn: Annotated[str | None, says("The protocol the server chose; null where that was not seen, or is encrypted (TLS 1.3).")]
-    offered: Annotated[list[str], says("Protocols that the client proposed.")]
+    server_name: Annotated[str | None, says("Server name that the client requested (SNI).")]
+    version: Annotated[str | None, says("TLS version that the server selected; null if not captured.")]
+    alpn: Annotated[str | None, says("Protocol that the server selected (ALPN); null if not captured, or encrypted (TLS 1.3).")]
+    offered: Annotated[list[str], says("Protocols that the client offered (ALPN).")]
 
 
 class ProxiedEnd(msgspec.Struct, frozen=True):
-    """An end of a connection as a proxy names it."""
+    """An endpoint, as named by a proxy."""
 
-    ip: Annotated[str | None, says("IPv4 or IPv6 address; null where it was named.")]
-    name: Annotated[str | None, says("The host's name; null where it was an address.")]
+    ip: Annotated[str | None, says("IPv4 or IPv6 address; null if a host name was given.")]
+    name: Annotated[str | None, says("Host name; null if an address was given.")]
     port: Annotated[int, counts("TCP port.")]
 
 
 class Proxied(msgspec.Struct, frozen=True):
-    """Whose connection a proxy hands on, or where to."""
+    """The endpoints behind a proxy."""
 
-    by: Annotated[str, says("What says so: a PROXY protocol header, or a SOCKS handshake.", "proxy", "socks")]
-    client: Annotated[ProxiedEnd | None, says("The end for which the proxy speaks; null for SOCKS, where it is the client.")]
-    server: Annotated[ProxiedEnd | None, says("The end that was asked for.")]
+    by: Annotated[str, says("Source of this information: a PROXY protocol header or a SOCKS handshake.", "proxy", "socks")]
+    client: Annotated[ProxiedEnd | None, says("The client behind the proxy; null for SOCKS, where it is the connection's own client.")]
+    server: Annotated[ProxiedEnd | None, says("The requested destination.")]
 
 
-_COMMUNITY_ID = says("Its flow as other tools name it: Community ID, version 1, seed 0.")
+_COMMUNITY_ID = says("Community ID of the flow (version 1, seed 0), as other tools compute it.")
 
 
 class Connection(msgspec.Struct, tag="connection", tag_field="record"):
-    """A TCP connection, written when nothing more can belong to it."""
+    """A TCP connection, written when no more packets can belong to it."""
 
     record: ClassVar[Literal["connection"]] = "connection"
 
     connection: Number
     client: Annotated[Endpoint, says("The client's end.")]
     server: Annotated[Endpoint, says("The server's end.")]
-    vlan: Annotated[list[int], says("VLAN ids of the client's direction, outermost first.")]
-    tunnel: Annotated[str | None, says("The innermost tunnel, with its id.")]
-    roles: Annotated[str, says("How it was told who the client is.", "syn", "synack", "content", "port", "order")]
-    start: Annotated[str, says("Whether the capture has its beginning.", "syn", "midstream")]
-    end: Annotated[str, says("The first that applies.", "fin", "rst", "reused", "evicted", "idle", "end_of_capture")]
+    vlan: Annotated[list[int], says("VLAN IDs in the client's direction, outermost first.")]
+    tunnel: Annotated[str | None, says("The innermost tunnel, with its ID.")]
+    roles: Annotated[str, says("How the client was identified.", "syn", "synack", "content", "port", "order")]
+    start: Annotated[str, says("Whether the capture has the start of the connection.", "syn", "midstream")]
+    end: Annotated[
+        str, says("How the connection ended: the first that applies.", "fin", "rst", "reused", "evicted", "idle", "end_of_capture")
+    ]
     first_ts: Annotated[float, instant("Capture time of its first packet, seconds since the epoch.")]
     last_ts: Annotated[float, instant("Capture time of its last packet.")]
-    packets: Annotated[int, counts("Packets of both directions.")]
+    packets: Annotated[int, counts("Packets in both directions.")]
     protocol: Annotated[
         str,
         says(
-            f"What it spoke, at its end: {', '.join(f'`{name}`' for name in _PROTOCOLS)}, or a plug-in's protocol by its name; in a CONNECT tunnel or behind an Upgrade the next "
-            "protocol, where it is known."
+            f"Protocol spoken when the connection ended: {', '.join(f'`{name}`' for name in _PROTOCOLS)}, or the name of a plug-in's protocol; inside a CONNECT tunnel or after an Upgrade, the inner "
+            "protocol, if known."
         ),
     ]
     streams: Annotated[Streams, says("Both directions.")]
-    tls: Annotated[Tls | None, says("The TLS handshake, where there was one.")] = None
-    vlan_server: Annotated[list[int] | None, says("VLAN ids of the server's direction, where they are not those of the client's.")] = None
+    tls: Annotated[Tls | None, says("The TLS handshake; null if there was none.")] = None
+    vlan_server: Annotated[list[int] | None, says("VLAN IDs in the server's direction, if they differ from the client's.")] = None
     multipath: Annotated[
-        bool, says("The handshake offers Multipath TCP: what one application sends may be spread over several connections.")
+        bool, says("Whether the handshake offers Multipath TCP, which may spread one application's data over several connections.")
     ] = False
-    proxied: Annotated[
-        Proxied | None, says("The ends as a PROXY protocol header or a SOCKS handshake has them; null where there is none.")
-    ] = None
+    proxied: Annotated[Proxied | None, says("Endpoints named by a PROXY protocol header or a SOCKS handshake; null if there is none.")] = (
+        None
+    )
     community_id: Annotated[str | None, _COMMUNITY_ID] = None
-    network: Annotated[Network | None, says("What the network did to it.")] = None
+    network: Annotated[Network | None, says("Network effects on the connection.")] = None
 
 
 class Http(msgspec.Struct, tag="http", tag_field="record"):
-    """An HTTP exchange: a request and its final response, or one of them alone."""
+    """An HTTP exchange: a request and its final response, or only one of them."""
 
     record: ClassVar[Literal["http"]] = "http"
 
     connection: Number
-    exchange: Annotated[int, counts("The order in which it began on its connection, from 0.")]
-    ts: Annotated[float, instant("First byte of the request (of the response, where the request is not there).")]
-    duration: Annotated[float | None, says("Seconds to the last byte of the response; null where one of them is not there.")]
-    anomalies: Annotated[
-        list[Annotated[str, says("", *(anomaly.value for anomaly in Anomaly))]], says("What is suspicious in it ([table](http.md)).")
+    exchange: Annotated[int, counts("Position of the exchange on its connection, by start, from 0.")]
+    ts: Annotated[float, instant("Time of the first byte of the request, or of the response if the request is missing.")]
+    duration: Annotated[
+        float | None, says("Seconds from the first byte of the request to the last byte of the response; null if either is missing.")
     ]
-    resynchronised: Annotated[bool, says("Found by a search after a loss, or paired by acknowledgement numbers.")]
+    anomalies: Annotated[
+        list[Annotated[str, says("", *(anomaly.value for anomaly in Anomaly))]],
+        says("Suspicious properties of the exchange ([table](http.md))."),
+    ]
+    resynchronised: Annotated[bool, says("Whether the exchange was found by searching after a loss, or paired by acknowledgement numbers.")]
     request: Annotated[Request | None, says("The request.")]
     response: Annotated[Response | None, says("The response.")]
     client: Annotated[Endpoint | None, says("The client's end.")] = None
@@ -203,24 +211,24 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
     wait: Annotated[
         float | None,
         says(
-            "Seconds from the last byte of the request to the first of the response, 0 where that came earlier; null where one of them is not there."
+            "Seconds from the last byte of the request to the first byte of the response, 0 if the response started earlier; null if either is missing."
         ),
     ] = None
     stalled: Annotated[
-        float | None, says("Seconds of it in which bytes waited behind what the network had lost ([how it is told](network.md)).")
+        float | None, says("Seconds of the exchange during which bytes waited behind lost segments ([how this is determined](network.md)).")
     ] = None
 
 
 class Json(msgspec.Struct, tag="json", tag_field="record"):
-    """A body of JSON, or what a raw stream held, as a record of its own: the fields behind `ts` are those of `JsonBody`."""
+    """A JSON body, or the JSON in a raw stream, as a separate record; the fields after `ts` are those of `JsonBody`."""
 
     record: ClassVar[Literal["json"]] = "json"
 
     connection: Number
     stream: Side
-    source: Annotated[str, says("Where the text came from.", "http-response", "http-request", "raw")]
-    exchange: Annotated[int | None, says("The number of its exchange, as in the `http` record; null for a stream of JSON.")]
-    ts: Annotated[float, instant("First byte of the message or stream.")]
+    source: Annotated[str, says("Where the JSON text came from.", "http-response", "http-request", "raw")]
+    exchange: Annotated[int | None, says("Number of the exchange, as in the `http` record; null for a raw JSON stream.")]
+    ts: Annotated[float, instant("Time of the first byte of the message or stream.")]
     documents: Annotated[int, DOCUMENTS]
     events: Annotated[int, EVENTS]
     keys: Annotated[int, KEYS]
@@ -241,15 +249,15 @@ class Json(msgspec.Struct, tag="json", tag_field="record"):
 
 
 class LimitValue(msgspec.Struct):
-    """A limit and what it was."""
+    """A limit and its value."""
 
-    name: Annotated[str, says("Its name, as in `limits` ([all](limits.md)).")]
-    value: Annotated[int, counts("Its value in this run.")]
+    name: Annotated[str, says("Name of the limit, as in `limits` ([all limits](limits.md)).")]
+    value: Annotated[int, counts("Value of the limit in this run.")]
 
 
-_FILE = says("The capture that has `packet`, as in `captures[].path`; null unless the trace has several.")
-_FRAME = says("Wireshark's `frame.number` of `packet` in that capture; null unless the trace has several.")
-_ASKED = says("The connection whose request for memory reached the limit, where it is another's.")
+_FILE = says("The capture that contains `packet`, as in `captures[].path`; null unless the trace has several captures.")
+_FRAME = says("Wireshark's `frame.number` of `packet` in that capture; null unless the trace has several captures.")
+_ASKED = says("The connection whose memory request reached the limit, if it is another connection.")
 
 
 class Gap(msgspec.Struct, tag="gap", tag_field="record"):
@@ -259,40 +267,40 @@ class Gap(msgspec.Struct, tag="gap", tag_field="record"):
 
     connection: Number
     stream: Side
-    stream_offset: Annotated[int, counts("Stream offset of the first of them.")]
-    bytes: Annotated[int, counts("How many.")]
-    cause: Annotated[str, says("Why they were given up ([causes](drops.md)).", *(cause.value for cause in GapCause))]
+    stream_offset: Annotated[int, counts("Stream offset of the first missing byte.")]
+    bytes: Annotated[int, counts("Number of missing bytes.")]
+    cause: Annotated[str, says("Why the bytes were given up ([causes](drops.md)).", *(cause.value for cause in GapCause))]
     ts: Time
     packet: Packet
-    last_offset: Annotated[int, counts("Stream offset of the last of them.")]
-    sequence: Annotated[int | None, says("The TCP sequence number of the first of them on the wire.")]
-    last_sequence: Annotated[int | None, says("The sequence number of the last.")]
-    held_bytes: Annotated[int, counts("What waited behind the stream's holes then.")]
-    limit: Annotated[LimitValue | None, says("What was reached, where the cause is a limit.")]
+    last_offset: Annotated[int, counts("Stream offset of the last missing byte.")]
+    sequence: Annotated[int | None, says("TCP sequence number of the first missing byte.")]
+    last_sequence: Annotated[int | None, says("TCP sequence number of the last missing byte.")]
+    held_bytes: Annotated[int, counts("Bytes buffered out of order at that moment.")]
+    limit: Annotated[LimitValue | None, says("The limit that was reached, if the cause is a limit.")]
     requested_by: Annotated[int | None, _ASKED]
     file: Annotated[str | None, _FILE] = None
     frame: Annotated[int | None, _FRAME] = None
 
 
 class Range(msgspec.Struct):
-    """Stream offsets."""
+    """A range of stream offsets."""
 
-    start: Annotated[int, says("The first.")]
-    end: Annotated[int, says("One behind the last.")]
+    start: Annotated[int, says("First stream offset.")]
+    end: Annotated[int, says("Stream offset after the last one.")]
 
 
 class Conflict(msgspec.Struct, tag="conflict", tag_field="record"):
-    """Bytes that came again and were others ([overlaps](overlaps.md))."""
+    """Bytes that were received again with different contents ([overlaps](overlaps.md))."""
 
     record: ClassVar[Literal["conflict"]] = "conflict"
 
     connection: Number
     stream: Side
-    stream_offset: Annotated[int, says("Where the overlap begins.")]
-    bytes: Annotated[int, counts("How many differ.")]
-    segment: Annotated[Range, says("The later copy.")]
-    original: Annotated[Range, says("What it overlapped.")]
-    kept: Annotated[str, says("Whose copy is delivered; `both` where each has a part.", "original", "new", "both")]
+    stream_offset: Annotated[int, says("Stream offset at which the overlap starts.")]
+    bytes: Annotated[int, counts("Number of bytes that differ.")]
+    segment: Annotated[Range, says("Range of the later segment.")]
+    original: Annotated[Range, says("Range of the bytes that it overlapped.")]
+    kept: Annotated[str, says("Which copy is delivered; `both` if part of each is.", "original", "new", "both")]
     ts: Time
     packet: Packet
     sequence: Sequence
@@ -301,38 +309,38 @@ class Conflict(msgspec.Struct, tag="conflict", tag_field="record"):
 
 
 class Drop(msgspec.Struct, tag="drop", tag_field="record"):
-    """Something that was given up on purpose."""
+    """Something that pcapflow gave up on purpose."""
 
     record: ClassVar[Literal["drop"]] = "drop"
 
     connection: Number
     stream: Side
-    layer: Annotated[str, says("Who gave up.", *_LAYERS)]
+    layer: Annotated[str, says("Layer that gave up.", *_LAYERS)]
     reason: Annotated[str, says("Why ([reasons](drops.md)).", *REASONS)]
     ts: Time
     packet: Packet
-    stream_offset: Annotated[int, counts("Stream offset at which it begins.")]
-    bytes: Annotated[int, counts("What was held at that moment.")]
-    limit: Annotated[LimitValue | None, says("What was reached, where the reason is a limit.")]
-    detail: Annotated[str, says("What there is to add.")]
-    sequence: Annotated[int | None, says("The sequence number that `stream_offset` has on the wire.")]
+    stream_offset: Annotated[int, counts("Stream offset at which the drop starts.")]
+    bytes: Annotated[int, counts("Bytes buffered at that moment.")]
+    limit: Annotated[LimitValue | None, says("The limit that was reached, if the reason is a limit.")]
+    detail: Annotated[str, says("Further details.")]
+    sequence: Annotated[int | None, says("TCP sequence number at `stream_offset`.")]
     requested_by: Annotated[int | None, _ASKED]
-    resumes: Annotated[bool, says("The stream is picked up at its next message.")]
+    resumes: Annotated[bool, says("Whether reading resumes at the stream's next message.")]
     file: Annotated[str | None, _FILE] = None
     frame: Annotated[int | None, _FRAME] = None
 
 
 class Plugin(msgspec.Struct):
-    """What a plug-in found ([extending](extending.md)): a message of its protocol, or a body of its media types."""
+    """A plug-in's result ([extending](extending.md)): a message of its protocol, or a body of its media types."""
 
-    record: Annotated[str, msgspec.Meta(pattern=r"^plugin\.", description="`plugin.` and the plug-in's name.")]
+    record: Annotated[str, msgspec.Meta(pattern=r"^plugin\.", description="`plugin.` followed by the plug-in's name.")]
     connection: Number
     stream: Side
-    exchange: Annotated[int | None, says("The exchange whose body it is; null for a message of a protocol.")]
-    ts: Annotated[float, instant("First byte of the message.")]
-    packet: Annotated[int, counts("The packet that brought its first byte.")]
+    exchange: Annotated[int | None, says("Number of the exchange that the body belongs to; null for a protocol message.")]
+    ts: Annotated[float, instant("Time of the first byte of the message.")]
+    packet: Annotated[int, counts("The packet that carried the first byte.")]
     stream_offset: Annotated[int, counts("Stream offset of the message.")]
-    fields: Annotated[dict[str, Any], says("What the plug-in says of it.")]
+    fields: Annotated[dict[str, Any], says("Fields reported by the plug-in.")]
     file: Annotated[str | None, _FILE] = None
     frame: Annotated[int | None, _FRAME] = None
 

@@ -25,91 +25,95 @@ EXAMPLES = ("stalled", "one_directional", "out_of_window", "multipath", "before_
 class Capture(msgspec.Struct):
     """One capture file."""
 
-    path: Annotated[str, says("As it was given.")]
+    path: Annotated[str, says("Path, as given.")]
     format: Annotated[str, says("`pcap`, `pcapng` or `snoop`.")]
-    compression: Annotated[str | None, says("What it is compressed with.")]
+    compression: Annotated[str | None, says("Compression format; null if uncompressed.")]
     link_types: Annotated[list[str], says("Link types, as tcpdump names them.")]
-    snaplen: Annotated[int, counts("Longest packet it holds, 0 for no limit.")]
-    bytes: Annotated[int, counts("Of the capture, decompressed.")]
+    snaplen: Annotated[int, counts("Snap length: the longest packet it can hold; 0 for no limit.")]
+    bytes: Annotated[int, counts("Size of the decompressed capture.")]
     packets: Annotated[int, counts("Packets read.")]
-    first_ts: Annotated[float | None, instant_or_null("Capture time of its first packet.")]
-    last_ts: Annotated[float | None, instant_or_null("Capture time of its last packet.")]
-    cut_short: Annotated[bool, says("Its last record is cut, as a killed tcpdump leaves it.")]
-    damaged_at: Annotated[int | None, says("The byte, decompressed, at which it is damaged.")]
-    dropped_by_capture: Annotated[int | None, says("Packets that it says it lost.")]
-    skipped_bytes: Annotated[int, counts("Between damage and the next record that proved itself.")] = 0
-    decryption_secrets: Annotated[int, counts("Blocks of them; they are not used.")] = 0
+    first_ts: Annotated[float | None, instant_or_null("Capture time of the first packet.")]
+    last_ts: Annotated[float | None, instant_or_null("Capture time of the last packet.")]
+    cut_short: Annotated[bool, says("Whether the last record is truncated, as when tcpdump is killed.")]
+    damaged_at: Annotated[int | None, says("Offset of the damage in the decompressed capture.")]
+    dropped_by_capture: Annotated[int | None, says("Packets that the capture itself reports as dropped.")]
+    skipped_bytes: Annotated[int, counts("Bytes skipped between damage and the next verified record.")] = 0
+    decryption_secrets: Annotated[int, counts("Decryption Secrets Blocks; they are not used.")] = 0
 
 
 class DuplicatedByPlace(msgspec.Struct):
-    """Copies of packets by where they were captured."""
+    """Packet copies by where they were captured."""
 
-    file: Annotated[int, counts("In another capture of the trace.")] = 0
-    interface: Annotated[int, counts("On another interface, or going the other way through it.")] = 0
-    vlan: Annotated[int, counts("With another VLAN tag.")] = 0
-    same: Annotated[int, counts("At the same place, at once.")] = 0
+    file: Annotated[int, counts("Copies in another capture of the trace.")] = 0
+    interface: Annotated[int, counts("Copies on another interface, or in the other direction through the same one.")] = 0
+    vlan: Annotated[int, counts("Copies with another VLAN tag.")] = 0
+    same: Annotated[int, counts("Copies at the same place, immediately after the first.")] = 0
 
 
 class NotRead(msgspec.Struct):
-    """Packets of one kind that are not read."""
+    """Packets of one kind that pcapflow does not read."""
 
-    packets: Annotated[int, counts("How many.")] = 0
-    bytes: Annotated[int, counts("Their bytes on the wire.")] = 0
+    packets: Annotated[int, counts("Number of packets.")] = 0
+    bytes: Annotated[int, counts("Bytes of these packets on the wire.")] = 0
 
 
 class Decode(msgspec.Struct):
-    """What became of the packets: tcp + udp + other + malformed + unsupported_link = packets."""
+    """Packet counts: tcp + udp + other + malformed + unsupported_link = packets."""
 
-    packets: Annotated[int, counts("All.")] = 0
+    packets: Annotated[int, counts("All packets.")] = 0
     tcp: Annotated[int, counts("TCP segments.")] = 0
     udp: Annotated[int, counts("UDP datagrams.")] = 0
-    other: Annotated[int, counts("Of other protocols.")] = 0
-    malformed: Annotated[int, counts("Whose headers are not what they say.")] = 0
-    unsupported_link: Annotated[int, counts("Of a link type that is not read.")] = 0
+    other: Annotated[int, counts("Packets of other protocols.")] = 0
+    malformed: Annotated[int, counts("Packets with malformed headers.")] = 0
+    unsupported_link: Annotated[int, counts("Packets with an unsupported link type.")] = 0
     bytes: Annotated[int, counts("Bytes of all packets on the wire.")] = 0
     not_read: Annotated[
         dict[str, NotRead],
         says(
-            "What `udp` and `other` are, by EtherType, IP protocol and UDP service; most bytes first, `map_keys` names, `...` for the rest."
+            "Breakdown of `udp` and `other` by EtherType, IP protocol and UDP service, most bytes first; at most `map_keys` names, `...` for the rest."
         ),
     ] = msgspec.field(default_factory=dict)
-    ip: Annotated[int, counts("Packets of IPv4 and IPv6.")] = 0
+    ip: Annotated[int, counts("IPv4 and IPv6 packets.")] = 0
     fragments: Annotated[int, counts("IP fragments.")] = 0
-    datagrams: Annotated[int, counts("Put together from fragments, each counted at its last one; the others are under `other`.")] = 0
-    fragments_dropped: Annotated[int, counts("Fragments that came to nothing.")] = 0
-    fragments_overlapping: Annotated[int, counts("Datagrams given up since their fragments overlap.")] = 0
+    datagrams: Annotated[
+        int, counts("Datagrams reassembled from fragments, each counted at its last fragment; the other fragments count under `other`.")
+    ] = 0
+    fragments_dropped: Annotated[int, counts("Fragments that could not be reassembled.")] = 0
+    fragments_overlapping: Annotated[int, counts("Datagrams given up because their fragments overlap.")] = 0
     filtered_out: Annotated[int, counts("TCP segments outside `--from`, `--to` or `--filter`.")] = 0
-    snapped: Annotated[int, counts("Packets cut by the snap length, or by who sliced the capture.")] = 0
+    snapped: Annotated[int, counts("Packets truncated by the snap length, or by a tool that sliced the capture.")] = 0
     duplicated: Annotated[
         int,
         counts(
-            "Copies: the same packet captured again, at another place or at once. They are in `tcp`, and neither in `tcp.segments` nor captured."
+            "Copies: the same packet captured again, at another place or immediately after. They count in `tcp`, but not in `tcp.segments` or as captured bytes."
         ),
     ] = 0
-    duplicated_bytes: Annotated[int, counts("Payload of the copies.")] = 0
-    duplicated_by_place: Annotated[DuplicatedByPlace, says("The copies by what differs from the first.")] = msgspec.field(
+    duplicated_bytes: Annotated[int, counts("Payload bytes of the copies.")] = 0
+    duplicated_by_place: Annotated[DuplicatedByPlace, says("Copies by how they differ from the first.")] = msgspec.field(
         default_factory=DuplicatedByPlace
     )
-    oversized: Annotated[int, counts("Segments with more payload than a packet of 1,500 bytes.")] = 0
-    backwards: Annotated[int, counts("Packets older than the one before.")] = 0
-    checksums_checked: Annotated[int, counts("TCP checksums looked at: one packet in 256, or all with `--verify-checksums`.")] = 0
-    checksums_wrong: Annotated[int, counts("Of those, wrong.")] = 0
+    oversized: Annotated[int, counts("Segments with more payload than fits in a 1,500-byte packet.")] = 0
+    backwards: Annotated[int, counts("Packets with an earlier timestamp than the packet before.")] = 0
+    checksums_checked: Annotated[int, counts("TCP checksums verified: one packet in 256, or all with `--verify-checksums`.")] = 0
+    checksums_wrong: Annotated[int, counts("Verified checksums that are wrong.")] = 0
 
 
 class PayloadBytes(msgspec.Struct):
-    """The conservation law over all streams; the buckets are those of `Stream`."""
+    """Payload accounting over all streams, in the same categories as `Stream`: captured is the sum of the others."""
 
-    captured: Annotated[int, counts("All of it.")] = 0
-    delivered: Annotated[int, counts("In order, once.")] = 0
-    retransmitted: Annotated[int, counts("Again, the same.")] = 0
-    conflicting: Annotated[int, counts("Again, others.")] = 0
-    late: Annotated[int, counts("After their gap was given up.")] = 0
-    out_of_window: Annotated[int, counts("Cannot belong to their stream.")] = 0
-    dropped: Annotated[int, counts("Of streams that were given up, or were never tracked.")] = 0
+    captured: Annotated[int, counts("All captured payload bytes.")] = 0
+    delivered: Annotated[int, counts("Bytes passed on to the parsers, in order, once.")] = 0
+    retransmitted: Annotated[int, counts("Bytes received again, identical.")] = 0
+    conflicting: Annotated[int, counts("Bytes received again, different.")] = 0
+    late: Annotated[
+        int, counts("Bytes that arrived after their gap was given up, or that precede the point at which the capture joined the stream.")
+    ] = 0
+    out_of_window: Annotated[int, counts("Bytes that cannot belong to their stream.")] = 0
+    dropped: Annotated[int, counts("Bytes of streams that were given up or never tracked.")] = 0
     balanced: Annotated[
         bool,
         says(
-            "Whether captured is the sum of the others, for each stream and the whole, each span is delivered + missing, and delivered is read + unread."
+            "Whether, for each stream and overall, captured is the sum of the others, each span is delivered + missing, and delivered is read + unread."
         ),
     ] = True
 
@@ -117,72 +121,75 @@ class PayloadBytes(msgspec.Struct):
 class Spoken(msgspec.Struct):
     """Connections that spoke one protocol."""
 
-    connections: Annotated[int, counts("How many.")] = 0
-    delivered_bytes: Annotated[int, counts("What both sides of them said, as far as it was delivered.")] = 0
+    connections: Annotated[int, counts("Number of connections.")] = 0
+    delivered_bytes: Annotated[int, counts("Bytes delivered from both sides.")] = 0
 
 
 class UnreadBytes(msgspec.Struct):
-    """Delivered bytes that are not read, for one reason."""
+    """Delivered bytes that were not read, for one reason."""
 
-    streams: Annotated[int, counts("Streams that have some: a stream is one direction of a connection.")] = 0
-    bytes: Annotated[int, counts("How many.")] = 0
-    by_name: Annotated[dict[str, int], says("The same by protocol, where the reason is `not_supported`.")] = msgspec.field(
-        default_factory=dict
-    )
+    streams: Annotated[int, counts("Streams with such bytes; a stream is one direction of a connection.")] = 0
+    bytes: Annotated[int, counts("Number of bytes.")] = 0
+    by_name: Annotated[dict[str, int], says("Bytes by protocol, if the reason is `not_supported`.")] = msgspec.field(default_factory=dict)
 
 
 class Tcp(msgspec.Struct):
-    """What the reassembly saw."""
+    """TCP reassembly statistics."""
 
-    connections: Annotated[int, counts("Connections, half-open ones too.")] = 0
-    segments: Annotated[int, counts("Segments looked at.")] = 0
-    syn: Annotated[int, counts("With SYN.")] = 0
-    fin: Annotated[int, counts("With FIN.")] = 0
-    rst: Annotated[int, counts("With RST.")] = 0
-    payload_bytes: Annotated[PayloadBytes, says("Where every byte went.")] = msgspec.field(default_factory=PayloadBytes)
-    missing_bytes: Annotated[int, counts("Stream offsets that were never delivered.")] = 0
+    connections: Annotated[int, counts("Connections, including half-open ones.")] = 0
+    segments: Annotated[int, counts("Segments processed.")] = 0
+    syn: Annotated[int, counts("Segments with SYN.")] = 0
+    fin: Annotated[int, counts("Segments with FIN.")] = 0
+    rst: Annotated[int, counts("Segments with RST.")] = 0
+    payload_bytes: Annotated[PayloadBytes, says("What became of every payload byte.")] = msgspec.field(default_factory=PayloadBytes)
+    missing_bytes: Annotated[int, counts("Bytes within the streams' spans that were never delivered.")] = 0
     gaps: Annotated[int, counts("Holes that were given up.")] = 0
-    gaps_by_cause: Annotated[dict[str, int], keyed("The same by cause.", [cause.value for cause in GapCause])] = msgspec.field(
+    gaps_by_cause: Annotated[dict[str, int], keyed("Gaps by cause.", [cause.value for cause in GapCause])] = msgspec.field(
         default_factory=dict
     )
-    holes_filled: Annotated[int, counts("Holes whose bytes came after all.")] = 0
-    out_of_order_segments: Annotated[int, counts("Beyond the next expected offset when they arrived.")] = 0
-    conflicts: Annotated[int, counts("Segments that brought other bytes than were there.")] = 0
-    ambiguous_streams: Annotated[int, counts("Streams of which another overlap policy would deliver other bytes.")] = 0
-    acknowledged_missing_bytes: Annotated[int, counts("Missing bytes that their receiver acknowledged: what the capture lost.")] = 0
-    snapped_missing_bytes: Annotated[int, counts("Missing bytes at the end of packets that the capture cut short.")] = 0
-    half_open_connections: Annotated[int, counts("Nothing but a SYN, or what one side says without data.")] = 0
-    one_directional_connections: Annotated[int, counts("Data or more of one direction alone.")] = 0
-    evicted_connections: Annotated[int, counts("That left the full table for others.")] = 0
-    early_acknowledgements: Annotated[int, counts("Captured before the data they acknowledge.")] = 0
+    holes_filled: Annotated[int, counts("Holes whose bytes arrived later.")] = 0
+    out_of_order_segments: Annotated[int, counts("Segments that started beyond the next expected offset on arrival.")] = 0
+    conflicts: Annotated[int, counts("Segments whose bytes differ from those already there.")] = 0
+    ambiguous_streams: Annotated[int, counts("Streams for which another overlap policy would deliver different bytes.")] = 0
+    acknowledged_missing_bytes: Annotated[int, counts("Missing bytes that the receiver acknowledged, so the capture lost them.")] = 0
+    snapped_missing_bytes: Annotated[int, counts("Missing bytes at the end of packets that the capture truncated.")] = 0
+    half_open_connections: Annotated[int, counts("Connections with only a SYN, or with packets from one side only and no data.")] = 0
+    one_directional_connections: Annotated[int, counts("Other connections of which only one direction was captured.")] = 0
+    evicted_connections: Annotated[int, counts("Connections evicted from the full table to make room for others.")] = 0
+    early_acknowledgements: Annotated[int, counts("Acknowledgements captured before the data they acknowledge.")] = 0
     multipath_connections: Annotated[int, counts("Connections whose handshake offers Multipath TCP.")] = 0
     streams_out_of_window: Annotated[
-        int, counts("Streams of whose captured bytes 1% or more cannot belong to them; their status is `partial`.")
+        int,
+        counts(
+            "Streams where at least 1% of the captured bytes cannot belong to the stream; unless dropped or gapped, their status is `partial`."
+        ),
     ] = 0
     clock_skew: Annotated[
         float | None,
         says(
-            "Seconds by which acknowledgements were captured before their data, where three or more were by about as much: the clocks of two capture points differ."
+            "Seconds by which acknowledgements precede their data, if three or more do so by about the same amount: the clocks of two capture points differ."
         ),
     ] = None
-    spoken: Annotated[
-        dict[str, Spoken], says("What connections spoke, by `protocol` of their records; `empty` are those that said nothing.")
-    ] = msgspec.field(default_factory=dict)
-    read_bytes: Annotated[
-        int, counts("Of the delivered bytes, those that were read: with those of `unread` they are all of `payload_bytes.delivered`.")
-    ] = 0
+    spoken: Annotated[dict[str, Spoken], says("Connections by `protocol`, as in their records; `empty` are those without data.")] = (
+        msgspec.field(default_factory=dict)
+    )
+    read_bytes: Annotated[int, counts("Delivered bytes that were read; with `unread` they add up to `payload_bytes.delivered`.")] = 0
     unread: Annotated[
         dict[str, UnreadBytes],
-        keyed("The others by reason ([table](report.md#read-and-unread)).", [reason.value for reason in UnreadReason]),
+        keyed(
+            "Delivered bytes that were not read, by reason ([table](report.md#read-and-unread)).", [reason.value for reason in UnreadReason]
+        ),
     ] = msgspec.field(default_factory=dict)
     examples: Annotated[
-        dict[str, list[int]], keyed("Connections that `advice` speaks of, by their numbers: the lowest, three at the most.", EXAMPLES)
+        dict[str, list[int]], keyed("Numbers of connections that `advice` refers to: the lowest, at most three.", EXAMPLES)
     ] = msgspec.field(default_factory=dict)
-    resets_ignored: Annotated[int, counts("RSTs that ended nothing: out of the window, or their connection went on.")] = 0
+    resets_ignored: Annotated[
+        int, counts("RSTs that did not end a connection: they were out of the window, or the connection continued.")
+    ] = 0
     repeated_after_close: Annotated[
         int,
         counts(
-            "Segments of connections that had closed and whose record was written: sent again, with nothing new. Their bytes are `retransmitted`."
+            "Segments retransmitted, with no new data, after their connection had closed and its record was written. Their bytes count as `retransmitted`."
         ),
     ] = 0
 
@@ -190,173 +197,175 @@ class Tcp(msgspec.Struct):
 class Bodies(msgspec.Struct):
     """HTTP bodies by status."""
 
-    complete: Annotated[int, counts("Whole.")] = 0
-    gapped: Annotated[int, counts("With missing bytes.")] = 0
-    truncated: Annotated[int, counts("Ended before their framing said so.")] = 0
-    dropped: Annotated[int, counts("Given up.")] = 0
+    complete: Annotated[int, counts("Complete bodies.")] = 0
+    gapped: Annotated[int, counts("Bodies with missing bytes.")] = 0
+    truncated: Annotated[int, counts("Bodies that ended before their framing indicated.")] = 0
+    dropped: Annotated[int, counts("Bodies given up.")] = 0
 
 
 class HttpSummary(msgspec.Struct):
-    """What was said over HTTP. Maps have most first; they hold registered names and `map_keys` others, and `...` counts the rest."""
+    """HTTP statistics. Maps are sorted by count, highest first; they have registered names and up to `map_keys` others, and `...` counts the rest."""
 
     requests: Annotated[int, counts("Requests.")] = 0
-    responses: Annotated[int, counts("Responses, 1xx too.")] = 0
+    responses: Annotated[int, counts("Responses, including 1xx.")] = 0
     by_method: Annotated[dict[str, int], says("Requests by method.")] = msgspec.field(default_factory=dict)
     by_status: Annotated[dict[str, int], says("Responses by status code.")] = msgspec.field(default_factory=dict)
     bodies: Annotated[Bodies, says("Bodies by status.")] = msgspec.field(default_factory=Bodies)
-    anomalies: Annotated[
-        dict[str, int], keyed("Exchanges by what is suspicious in them ([table](http.md)).", [anomaly.value for anomaly in Anomaly])
-    ] = msgspec.field(default_factory=dict)
-    codings_missing: Annotated[dict[str, int], says("Bodies not looked into since this installation cannot undo their content coding.")] = (
+    anomalies: Annotated[dict[str, int], keyed("Exchanges by anomaly ([table](http.md)).", [anomaly.value for anomaly in Anomaly])] = (
         msgspec.field(default_factory=dict)
     )
+    codings_missing: Annotated[
+        dict[str, int], says("Bodies not decoded because this installation does not support their content coding, by coding.")
+    ] = msgspec.field(default_factory=dict)
 
 
 class JsonSummary(msgspec.Struct):
-    """What was in the JSON bodies."""
+    """JSON statistics."""
 
-    bodies: Annotated[int, counts("Bodies, and raw streams.")] = 0
-    documents: Annotated[int, counts("Documents that came whole.")] = 0
-    events: Annotated[int, counts("Events.")] = 0
-    keys: Annotated[int, counts("Keys of objects.")] = 0
-    broken: Annotated[int, counts("Documents given up while others of their body could be read.")] = 0
-    duplicate_keys: Annotated[int, counts("Keys that their object had already, where they were counted.")] = 0
-    bytes: Annotated[int, counts("Bytes, content codings undone.")] = 0
-    complete: Annotated[int, counts("Bodies by status.")] = 0
-    invalid: Annotated[int, counts("Came whole, and are no JSON.")] = 0
-    partial: Annotated[int, counts("Parts of a text that was asked for in parts (206).")] = 0
-    truncated: Annotated[int, counts("Were cut.")] = 0
-    gapped: Annotated[int, counts("Have missing bytes.")] = 0
-    dropped: Annotated[int, counts("Were given up.")] = 0
-    not_looked_at: Annotated[int, counts("HTTP bodies that begin like JSON and say something else: `--sniff-json` looks at them.")] = 0
-    backend: Annotated[str, says("ijson's: `yajl2_c` is the fast one.")] = ""
+    bodies: Annotated[int, counts("Bodies and raw streams.")] = 0
+    documents: Annotated[int, counts("Complete documents.")] = 0
+    events: Annotated[int, counts("Parser events.")] = 0
+    keys: Annotated[int, counts("Object keys.")] = 0
+    broken: Annotated[int, counts("Documents given up while others in the same body could still be read.")] = 0
+    duplicate_keys: Annotated[int, counts("Duplicate keys within an object, where counted.")] = 0
+    bytes: Annotated[int, counts("Bytes after content codings are undone.")] = 0
+    complete: Annotated[int, counts("Bodies with status `complete`.")] = 0
+    invalid: Annotated[int, counts("Complete bodies that are not valid JSON.")] = 0
+    partial: Annotated[int, counts("Partial texts in 206 (Partial Content) responses.")] = 0
+    truncated: Annotated[int, counts("Truncated bodies.")] = 0
+    gapped: Annotated[int, counts("Bodies with missing bytes.")] = 0
+    dropped: Annotated[int, counts("Bodies given up.")] = 0
+    not_looked_at: Annotated[
+        int, counts("HTTP bodies that start like JSON but have another Content-Type, or none; `--sniff-json` reads them.")
+    ] = 0
+    backend: Annotated[str, says("The ijson backend; `yajl2_c` is the fast one.")] = ""
 
 
 class PayloadSummary(msgspec.Struct):
     """Bodies of one format that is not JSON."""
 
-    bodies: Annotated[int, counts("Bodies, parts of multipart bodies too.")] = 0
-    pieces: Annotated[int, counts("Documents of YAML, fields of forms, parts of multipart bodies.")] = 0
-    bytes: Annotated[int, counts("Bytes, content codings undone.")] = 0
-    complete: Annotated[int, counts("Bodies by status.")] = 0
-    invalid: Annotated[int, counts("Came whole, and are not what they say.")] = 0
-    partial: Annotated[int, counts("Parts of a text that was asked for in parts (206).")] = 0
-    truncated: Annotated[int, counts("Were cut.")] = 0
-    gapped: Annotated[int, counts("Have missing bytes.")] = 0
-    dropped: Annotated[int, counts("Were given up.")] = 0
-    not_read: Annotated[int, counts("Are not read by this installation.")] = 0
+    bodies: Annotated[int, counts("Bodies, including parts of multipart bodies.")] = 0
+    pieces: Annotated[int, counts("YAML documents, form fields, or parts of multipart bodies.")] = 0
+    bytes: Annotated[int, counts("Bytes after content codings are undone.")] = 0
+    complete: Annotated[int, counts("Bodies with status `complete`.")] = 0
+    invalid: Annotated[int, counts("Complete bodies that are not valid in their format.")] = 0
+    partial: Annotated[int, counts("Partial texts in 206 (Partial Content) responses.")] = 0
+    truncated: Annotated[int, counts("Truncated bodies.")] = 0
+    gapped: Annotated[int, counts("Bodies with missing bytes.")] = 0
+    dropped: Annotated[int, counts("Bodies given up.")] = 0
+    not_read: Annotated[int, counts("Bodies that this installation cannot read.")] = 0
 
 
 class DropCount(msgspec.Struct):
-    """A reason's part in the drops."""
+    """Drops for one reason."""
 
-    count: Annotated[int, counts("How often it occurred.")] = 0
-    bytes: Annotated[int, counts("Bytes held when it did.")] = 0
+    count: Annotated[int, counts("Number of drops.")] = 0
+    bytes: Annotated[int, counts("Bytes buffered when the drops occurred.")] = 0
 
 
 class Drops(msgspec.Struct):
     """All drops."""
 
-    streams: Annotated[int, counts("Streams given up, for good or until their next message.")] = 0
+    streams: Annotated[int, counts("Streams given up, permanently or until their next message.")] = 0
     bytes: Annotated[int, counts("Bytes that reassembly dropped.")] = 0
-    by_reason: Annotated[dict[str, DropCount], keyed("By reason ([reasons](drops.md)).", REASONS)] = msgspec.field(default_factory=dict)
+    by_reason: Annotated[dict[str, DropCount], keyed("Drops by reason ([reasons](drops.md)).", REASONS)] = msgspec.field(
+        default_factory=dict
+    )
 
 
 class Component(msgspec.Struct):
     """One account of the memory budget."""
 
     peak_bytes: Annotated[int, counts("High-water mark.")]
-    limit_bytes: Annotated[int, counts("Its limit.")]
-    at_end_bytes: Annotated[int, counts("Reserved at the end: 0.")]
-    peak_at: Annotated[PacketTime | None, says("Where the high-water mark was reached.")]
+    limit_bytes: Annotated[int, counts("Limit of the account.")]
+    at_end_bytes: Annotated[int, counts("Bytes still reserved at the end; always 0.")]
+    peak_at: Annotated[PacketTime | None, says("When the high-water mark was reached.")]
 
 
 class Process(msgspec.Struct):
     """Resident memory of the process."""
 
-    peak_rss_bytes: Annotated[int, counts("At its highest.")]
-    start_rss_bytes: Annotated[int, counts("Before the first capture was opened.")]
+    peak_rss_bytes: Annotated[int, counts("Peak resident memory.")]
+    start_rss_bytes: Annotated[int, counts("Resident memory before the first capture was opened.")]
 
 
 class Memory(msgspec.Struct):
     """High-water marks ([what is counted](memory.md))."""
 
     limit_bytes: Annotated[int, counts("`--memory-limit`.")]
-    peak_bytes: Annotated[int, counts("Most that all accounts held together.")]
-    peak_at: Annotated[PacketTime | None, says("Where that was reached.")]
-    pressure: Annotated[bool, says("A limit shared between connections was reached.")]
-    components: Annotated[dict[str, Component], keyed("Account by account.", Ledger.NAMES)]
-    process: Annotated[Process, says("The process as the system sees it; differs between runs.")]
+    peak_bytes: Annotated[int, counts("Peak of all accounts together.")]
+    peak_at: Annotated[PacketTime | None, says("When that peak was reached.")]
+    pressure: Annotated[bool, says("Whether a limit shared between connections was reached.")]
+    components: Annotated[dict[str, Component], keyed("Each account.", Ledger.NAMES)]
+    process: Annotated[Process, says("Process memory as reported by the system; differs between runs.")]
 
 
 class Run(msgspec.Struct):
-    """How long it took; the only part, with `memory.process`, that differs between equal runs."""
+    """Run time and throughput; with `memory.process`, the only part that differs between identical runs."""
 
-    seconds: Annotated[float, counts("Wall clock.")]
-    packets_per_second: Annotated[int, counts("Packets over seconds.")]
-    bytes_per_second: Annotated[int, counts("Bytes of the captures over seconds.")]
-    workers: Annotated[int, counts("Processes that read one trace.")]
+    seconds: Annotated[float, counts("Wall-clock time.")]
+    packets_per_second: Annotated[int, counts("Packets read per second.")]
+    bytes_per_second: Annotated[int, counts("Capture bytes read per second.")]
+    workers: Annotated[int, counts("Processes that shared the work on the trace.")]
 
 
 class LossyStream(msgspec.Struct):
-    """One of the streams that lost most."""
+    """One of the streams that lost the most bytes."""
 
     connection: Number
     stream: Side
     client: Annotated[Endpoint, says("The client's end.")]
     server: Annotated[Endpoint, says("The server's end.")]
-    status: Annotated[str, says("As in its connection's record.", *STREAM_STATUS)]
-    drop_reason: Annotated[str | None, says_or_null("Why it was dropped.", *REASONS)]
-    missing_bytes: Annotated[int, counts("Never delivered.")]
-    dropped_bytes: Annotated[int, counts("Dropped by reassembly.")]
+    status: Annotated[str, says("Stream status, as in the `connection` record.", *STREAM_STATUS)]
+    drop_reason: Annotated[str | None, says_or_null("Why the stream was dropped.", *REASONS)]
+    missing_bytes: Annotated[int, counts("Bytes that were never delivered.")]
+    dropped_bytes: Annotated[int, counts("Bytes dropped by reassembly.")]
     gaps: Annotated[int, counts("Holes that were given up.")]
 
 
 class Summary(msgspec.Struct, tag="summary", tag_field="record"):
-    """The last record of a run, and the document without its records."""
+    """The last record of a run; also the JSON document without its records."""
 
     record: ClassVar[Literal["summary"]] = "summary"
 
     schema: Annotated[str, says("`pcapflow.report/2`.")]
     pcapflow: Annotated[str, says("Version of pcapflow.")]
-    interrupted: Annotated[bool, says("The run was interrupted: this covers what was read.")]
-    captures: Annotated[list[Capture], says("Files, in the order in which they were taken.")]
+    interrupted: Annotated[bool, says("Whether the run was interrupted; the report then covers only what was read.")]
+    captures: Annotated[list[Capture], says("Capture files, in chronological order.")]
     decode: Annotated[Decode, says("What became of the packets.")]
-    tcp: Annotated[Tcp, says("What the reassembly saw.")]
-    http: Annotated[HttpSummary, says("What was said over HTTP.")]
-    json: Annotated[JsonSummary, says("What was in the JSON bodies.")]
-    drops: Annotated[Drops, says("What was given up.")]
+    tcp: Annotated[Tcp, says("TCP reassembly statistics.")]
+    http: Annotated[HttpSummary, says("HTTP statistics.")]
+    json: Annotated[JsonSummary, says("JSON statistics.")]
+    drops: Annotated[Drops, says("Data given up.")]
     memory: Annotated[Memory, says("High-water marks.")]
-    advice: Annotated[list[str], says("What to do next time ([how it is found](report.md)).")]
+    advice: Annotated[list[str], says("Recommendations for the next run or capture ([how they are derived](report.md)).")]
     limits: Annotated[dict[str, int], keyed("Every limit ([table](limits.md)).", Limits().as_dict())]
-    run: Annotated[Run, says("How long it took.")]
-    worst_streams: Annotated[list[LossyStream], says("The streams that lost most bytes, worst first; `worst_streams` of them at most.")] = (
+    run: Annotated[Run, says("Run time and throughput.")]
+    worst_streams: Annotated[list[LossyStream], says("Streams that lost the most bytes, worst first; at most `worst_streams`.")] = (
         msgspec.field(default_factory=list)
     )
-    network: Annotated[NetworkSummary, says("What the network did to the connections.")] = NetworkSummary()
+    network: Annotated[NetworkSummary, says("Network effects on the connections.")] = NetworkSummary()
     endpoints: Annotated[
         list[HttpEndpoint],
-        says(
-            "What was asked for over HTTP, slowest first by the time that 95% did not exceed; `table_rows` of them at most, and the rest."
-        ),
+        says("HTTP endpoints, slowest first by 95th percentile of duration; at most `table_rows`, plus one row for the rest."),
     ] = msgspec.field(default_factory=list)
     problems: Annotated[
         list[Problem],
         says(
-            "What went wrong over HTTP: errors first, then broken JSON, then what did not come whole; `table_rows` of them at most, and the rest."
+            "HTTP problems: errors first, then broken bodies, then incomplete exchanges; at most `table_rows`, plus one row for the rest."
         ),
     ] = msgspec.field(default_factory=list)
     payloads: Annotated[
         dict[str, PayloadSummary],
-        keyed("What was in bodies that are not JSON, by `format` ([payloads](payloads.md)).", FORMATS),
+        keyed("Statistics of bodies that are not JSON, by `format` ([payloads](payloads.md)).", FORMATS),
     ] = msgspec.field(default_factory=dict)
     not_written: Annotated[
         dict[str, int],
         keyed(
-            "Records that a database did not take, by type (`--sink-overload drop`).",
+            "Records that a database did not accept, by type (`--sink-overload drop`).",
             ("conflict", "connection", "drop", "gap", "http", "json"),
         ),
     ] = msgspec.field(default_factory=dict)
-    plugins: Annotated[dict[str, int], says("Records of plug-ins, by the plug-in's name ([extending](extending.md)).")] = msgspec.field(
+    plugins: Annotated[dict[str, int], says("Plug-in records, by plug-in name ([extending](extending.md)).")] = msgspec.field(
         default_factory=dict
     )

@@ -28,52 +28,56 @@ PROBLEMS = (
 class Latency(msgspec.Struct, frozen=True):
     """Times, in seconds. Quantiles are within 3.2%."""
 
-    p50: Annotated[float, counts("Half of them were no longer.")]
-    p95: Annotated[float, counts("95% of them were no longer.")]
-    max: Annotated[float, counts("The longest, exactly.")]
+    p50: Annotated[float, counts("Median.")]
+    p95: Annotated[float, counts("95th percentile.")]
+    max: Annotated[float, counts("Exact maximum.")]
 
 
 class NetworkSummary(msgspec.Struct, frozen=True):
-    """What the network did to all connections ([how it is told](network.md))."""
+    """Network effects on all connections ([how they are determined](network.md))."""
 
-    handshakes: Annotated[int, counts("Connections whose SYN and SYN-ACK the capture has.")] = 0
-    round_trip: Annotated[Latency | None, says("From SYN to SYN-ACK: to the server and back, from where the capture was taken.")] = None
-    client_round_trip: Annotated[Latency | None, says("From SYN-ACK to its acknowledgement: to the client and back.")] = None
-    retransmitted_segments: Annotated[int, counts("Segments with bytes that were in the capture already.")] = 0
-    lost: Annotated[int, counts("Holes that were filled by segments sent again.")] = 0
-    lost_segments: Annotated[int, counts("Segments that were sent again into holes.")] = 0
-    reordered: Annotated[int, counts("Holes that were filled by segments that had only been overtaken.")] = 0
-    stalled: Annotated[float, counts("Seconds in which data waited behind what had been lost, of all streams together.")] = 0.0
-    stalled_connections: Annotated[int, counts("Connections in which some did.")] = 0
-    zero_windows: Annotated[int, counts("How often a receiver said that it has no room.")] = 0
-    closed: Annotated[float, counts("Seconds until they had room again, of all streams together.")] = 0.0
-    duplicate_acknowledgements: Annotated[
-        int, counts("Acknowledgements that said again what the one before said, while more was under way.")
-    ] = 0
+    handshakes: Annotated[int, counts("Connections with both SYN and SYN-ACK captured.")] = 0
+    round_trip: Annotated[Latency | None, says("Time from SYN to SYN-ACK: the round trip between the capture point and the server.")] = None
+    client_round_trip: Annotated[
+        Latency | None, says("Time from SYN-ACK to its acknowledgement: the round trip between the capture point and the client.")
+    ] = None
+    retransmitted_segments: Annotated[int, counts("Segments with bytes that the capture already had.")] = 0
+    lost: Annotated[int, counts("Holes filled by retransmissions.")] = 0
+    lost_segments: Annotated[int, counts("Retransmitted segments that filled holes.")] = 0
+    reordered: Annotated[int, counts("Holes filled by segments that were only reordered.")] = 0
+    stalled: Annotated[float, counts("Seconds that data waited behind lost segments, summed over all streams.")] = 0.0
+    stalled_connections: Annotated[int, counts("Connections in which data waited behind lost segments.")] = 0
+    zero_windows: Annotated[int, counts("How often a receiver advertised a zero window.")] = 0
+    closed: Annotated[float, counts("Seconds during which windows stayed at zero, summed over all streams.")] = 0.0
+    duplicate_acknowledgements: Annotated[int, counts("Duplicate ACKs sent while data was in flight.")] = 0
 
 
 class ExchangePlace(msgspec.Struct, frozen=True):
-    """An exchange, and where to look at it."""
+    """An exchange and its location in the capture."""
 
-    url: Annotated[str | None, says("What was asked for, its first 400 characters; null where the request is not there.")]
+    url: Annotated[str | None, says("First 400 characters of the requested URL; null if the request is missing.")]
     connection: Number
-    exchange: Annotated[int, counts("Its number on the connection, as in its record.")]
-    packet: Annotated[int, counts("The packet that carried its first byte; Wireshark's `frame.number` for a single capture.")]
-    file: Annotated[str | None, says("The capture that has `packet`; null unless the trace has several.")]
-    frame: Annotated[int | None, says("Wireshark's `frame.number` of `packet` in that capture; null unless the trace has several.")]
+    exchange: Annotated[int, counts("Number of the exchange on the connection, as in its record.")]
+    packet: Annotated[int, counts("The packet that carried the first byte; Wireshark's `frame.number` for a single capture.")]
+    file: Annotated[str | None, says("The capture that contains `packet`; null unless the trace has several captures.")]
+    frame: Annotated[
+        int | None, says("Wireshark's `frame.number` of `packet` in that capture; null unless the trace has several captures.")
+    ]
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """Where the time of exchanges went, summed, in seconds: of those alone whose connection's handshake the capture has."""
+    """Where exchanges spent their time, in total seconds; only exchanges on connections with a captured handshake."""
 
-    exchanges: Annotated[int, counts("How many they are.")]
-    upload: Annotated[float, counts("Sending the requests, without what waited for lost segments.")]
+    exchanges: Annotated[int, counts("Number of these exchanges.")]
+    upload: Annotated[float, counts("Sending the requests, excluding waits for lost segments.")]
     server: Annotated[
         float,
-        counts("From the request's last byte to the response's first, without the way there and back and what waited for lost segments."),
+        counts(
+            "From the last byte of the request to the first byte of the response, excluding the round trip and waits for lost segments."
+        ),
     ]
-    network: Annotated[float, counts("The way to the server and back, once an exchange, and what waited for lost segments.")]
-    transfer: Annotated[float, counts("Sending the responses, without what waited for lost segments.")]
+    network: Annotated[float, counts("One round trip to the server per exchange, plus waits for lost segments.")]
+    transfer: Annotated[float, counts("Sending the responses, excluding waits for lost segments.")]
 
 
 def shares(parts: Parts) -> list[tuple[str, float]]:
@@ -84,32 +88,36 @@ def shares(parts: Parts) -> list[tuple[str, float]]:
 
 
 class HttpEndpoint(msgspec.Struct, frozen=True):
-    """What was asked under one method, host and path ([ids are folded](report.md))."""
+    """Requests with one method, host and path ([IDs are folded](report.md))."""
 
-    name: Annotated[str, says("Method, host and path: `GET shop/users/{id}`; `...` for all that are not told apart.")]
+    name: Annotated[str, says("Method, host and path: `GET shop/users/{id}`; `...` for the endpoints without a row of their own.")]
     exchanges: Annotated[int, counts("Requests.")]
-    client_errors: Annotated[int, counts("Answers of 400 to 499.")]
-    server_errors: Annotated[int, counts("Answers of 500 and above.")]
-    unanswered: Annotated[int, counts("Requests without an answer.")]
-    response_bytes: Annotated[int, counts("Of the answers' bodies, content codings not undone.")]
-    duration: Annotated[Latency | None, says("From the request's first byte to the response's last; null where nothing was answered.")]
-    parts: Annotated[Parts | None, says("Where that time went; null where no handshake was seen.")]
-    slowest: Annotated[ExchangePlace | None, says("The exchange that took longest.")]
+    client_errors: Annotated[int, counts("Responses with status 400 to 499.")]
+    server_errors: Annotated[int, counts("Responses with status 500 and above.")]
+    unanswered: Annotated[int, counts("Requests without a response.")]
+    response_bytes: Annotated[int, counts("Bytes of the response bodies, before content codings are undone.")]
+    duration: Annotated[
+        Latency | None, says("Time from the first byte of the request to the last byte of the response; null if there was no response.")
+    ]
+    parts: Annotated[Parts | None, says("Where that time was spent; null if no handshake was captured.")]
+    slowest: Annotated[ExchangePlace | None, says("The slowest exchange.")]
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Something that went wrong, and how often."""
+    """A problem and how often it occurred."""
 
-    kind: Annotated[str, says("What; `other` for all that is not told apart.", *PROBLEMS)]
-    endpoint: Annotated[str | None, says("Where, as in `endpoints`; null where the request is not there.")]
+    kind: Annotated[str, says("Kind of problem; `other` for the problems without a row of their own.", *PROBLEMS)]
+    endpoint: Annotated[str | None, says("Endpoint, as in `endpoints`; null if the request is missing.")]
     detail: Annotated[
-        str, says("The status with its reason; what is wrong with the body and the path to it; empty where there is nothing to add.")
+        str, says("The status code and reason phrase, or the error in the body and the path to it; empty if there is nothing to add.")
     ]
-    sender: Annotated[str | None, says_or_null("Whose message it is.", "client", "server")]
-    ip: Annotated[str | None, says("The sender's address, of a broken body.")]
-    count: Annotated[int, counts("How often.")]
+    sender: Annotated[str | None, says_or_null("Sender of the message.", "client", "server")]
+    ip: Annotated[str | None, says("The sender's address, for a broken body.")]
+    count: Annotated[int, counts("Number of occurrences.")]
     place: Annotated[
         str | None,
-        says("Where the first of them is broken, as jq says it, and the byte of its document (`items[412].id, byte 17`) or the line."),
+        says(
+            "Where the first occurrence is broken: the path in jq syntax, and the byte offset in the document (`items[412].id, byte 17`) or the line."
+        ),
     ]
-    first: Annotated[ExchangePlace | None, says("The first of them; null for what is not told apart.")]
+    first: Annotated[ExchangePlace | None, says("The first occurrence; null for the combined row.")]

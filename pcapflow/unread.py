@@ -33,13 +33,13 @@ class UnreadReason(StrEnum):
 
 
 _SENTENCES = {
-    UnreadReason.ENCRYPTED: "They are encrypted, and there is no key.",
-    UnreadReason.UNKNOWN_PROTOCOL: "They are of no protocol that is known.",
-    UnreadReason.NOT_SUPPORTED: "Their protocol is known by its name and not read, or its plug-in failed.",
-    UnreadReason.BEFORE_PROTOCOL: "They came before the bytes that showed the protocol, and begin no message.",
-    UnreadReason.BEHIND_LOSS: "Bytes are missing before or behind them: nothing shows what they are, up to the next message.",
-    UnreadReason.MALFORMED: "They are not what the protocol has at their place, or follow such bytes, up to the next message.",
-    UnreadReason.LIMIT_REACHED: "A limit was reached, or memory was short: see the drop record.",
+    UnreadReason.ENCRYPTED: "The bytes are encrypted, and no key is available.",
+    UnreadReason.UNKNOWN_PROTOCOL: "The bytes belong to an unknown protocol.",
+    UnreadReason.NOT_SUPPORTED: "The protocol is recognized but not supported, or its plug-in failed.",
+    UnreadReason.BEFORE_PROTOCOL: "The bytes precede those that identified the protocol, and do not start a message.",
+    UnreadReason.BEHIND_LOSS: "Bytes are missing before or after them, so they cannot be interpreted, up to the next message.",
+    UnreadReason.MALFORMED: "The bytes violate the protocol, or follow bytes that do, up to the next message.",
+    UnreadReason.LIMIT_REACHED: "A limit was reached or memory ran short; see the drop record.",
 }
 
 UNREAD_BYTES = 256
@@ -47,13 +47,15 @@ UNREAD_BYTES = 256
 
 
 class Unread(msgspec.Struct, gc=False):
-    """Bytes of a stream that were delivered and are not read, for one reason."""
+    """Delivered bytes of a stream that were not read, for one reason."""
 
-    reason: Annotated[str, says("Why ([reasons](report.md#read-and-unread)).", *(reason.value for reason in UnreadReason))]
-    name: Annotated[str | None, says("The protocol's name, where the reason is `not_supported`.")]
-    bytes: Annotated[int, counts("How many.")]
-    stream_offset: Annotated[int | None, says_or_null("Stream offset of the first of them; null where there was no memory to keep it.")]
-    packet: Annotated[int | None, says_or_null("The packet that delivered it.")]
+    reason: Annotated[
+        str, says("Why the bytes were not read ([reasons](report.md#read-and-unread)).", *(reason.value for reason in UnreadReason))
+    ]
+    name: Annotated[str | None, says("Name of the protocol, if the reason is `not_supported`.")]
+    bytes: Annotated[int, counts("Number of bytes.")]
+    stream_offset: Annotated[int | None, says_or_null("Stream offset of the first such byte; null if there was no memory to record it.")]
+    packet: Annotated[int | None, says_or_null("The packet that delivered that byte.")]
 
 
 class Reading(msgspec.Struct, gc=False):

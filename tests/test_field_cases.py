@@ -82,7 +82,7 @@ def test_packets_that_were_cut_are_no_loss_of_the_capture(run: Run, sliced: bool
     assert set(tcp.gaps_by_cause) == {"snapped"}
     assert (tcp.missing_bytes, tcp.acknowledged_missing_bytes) == (tcp.snapped_missing_bytes, 0)
     assert ran.summary.advice[0].startswith(
-        f"{100 * ran.summary.decode.snapped / (len(frames) + 80):.1f}% of the packets were captured and cut short by the snap length"
+        f"{100 * ran.summary.decode.snapped / (len(frames) + 80):.1f}% of the packets were truncated by the snap length"
     )
     assert not any("buffer" in line or "disk" in line for line in ran.summary.advice)
     assert {g["cause"] for g in ran.of("gap")} == {"snapped"}
@@ -174,7 +174,7 @@ def test_a_capture_of_tls_and_http_2_alone_says_what_is_not_read_and_what_would_
     assert any("http2 84 B" in line for line in unread)
     assert any(line.startswith("  read") and "100.00%" not in line for line in section(summary, "Recovered"))
     assert any(
-        line.startswith("2 of 4 connections") and "are TLS: nothing in them can be read without keys" in line for line in summary.advice
+        line.startswith("2 of 4 connections") and "are TLS: the contents cannot be read without keys" in line for line in summary.advice
     )
     assert any(line.startswith("2 of 4 connections") and "speak HTTP/2" in line for line in summary.advice)
 

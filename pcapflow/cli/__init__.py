@@ -50,7 +50,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="pcapflow")
 def cli() -> None:
-    """Offline analysis of packet captures: what was said on the TCP connections, what could not be recovered, and why."""
+    """Analyze packet captures offline: what the TCP connections carried, what could not be recovered, and why."""
 
 
 for _command in (analyze, bodies, check, diff, docs, extract, follow, protocols, report_schema, slice_):

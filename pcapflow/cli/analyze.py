@@ -31,25 +31,32 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="What was said, what was lost, and why.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Report what was sent, what was lost, and why.")
 @capture_arguments()
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of the summary for a terminal.")
-@click.option("--ndjson", is_flag=True, help="One record a line, written while the capture is read.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON document instead of the terminal summary.")
+@click.option("--ndjson", is_flag=True, help="Write one JSON record per line while the capture is read.")
 @click.option(
     "--records",
     "kinds",
     type=RecordTypes(),
     default=None,
-    help="Only records of those types; `json` then is each body of JSON by itself too, beside its exchange.",
+    help="Write only records of these types; `json` adds a separate record for each JSON body, besides its exchange.",
 )
-@where_option("Only records of HTTP exchanges that meet all conditions; what is counted covers all")
-@click.option("--no-records", is_flag=True, help="With --json: leave the array of records out.")
+@where_option("Write only records of HTTP exchanges that match all conditions; the counts still cover everything")
+@click.option("--no-records", is_flag=True, help="With --json: omit the records array.")
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the report to FILE, which appears when it is whole."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    default=None,
+    help="Write the report to FILE, created only when the report is complete.",
 )
-@click.option("--top", type=click.IntRange(1), default=None, help="Rows of the tables of problems and of slow endpoints.  [default: 8]")
-@click.option("--section", "sections", type=Sections(), default=None, help=f"Only those sections of the summary: {', '.join(SECTIONS)}.")
-@click.option("--memory", is_flag=True, help="The high-water mark of every account, whether or not its limit was near.")
+@click.option("--top", type=click.IntRange(1), default=None, help="Rows to show in the problem and slow-endpoint tables.  [default: 8]")
+@click.option(
+    "--section", "sections", type=Sections(), default=None, help=f"Show only these sections of the summary: {', '.join(SECTIONS)}."
+)
+@click.option("--memory", is_flag=True, help="Show the high-water mark of every memory account, even those far below their limits.")
 @sink_options
 @looking_options
 @workers_option
@@ -69,9 +76,9 @@ def analyze(
     memory: bool,
     **run: Any,
 ) -> None:
-    """Reassemble the TCP streams of CAPTURE... and report what was said, what was lost, and why.
+    """Reassemble the TCP streams in CAPTURE... and report what was sent, what was lost, and why.
 
-    Several captures are one trace, in the order of their first packets; a directory stands for those in it. `-` is standard input.
+    Several captures form one trace, ordered by their first packets. A directory means all captures in it; `-` is standard input.
     """
     if as_json and ndjson:
         raise click.UsageError("--json and --ndjson exclude each other")

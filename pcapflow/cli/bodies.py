@@ -25,25 +25,31 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="Message bodies of any type, decoded.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Print decoded HTTP message bodies of any type.")
 @capture_arguments()
-@where_option("Only bodies of exchanges that meet all conditions")
+@where_option("Select only bodies of exchanges that match all conditions")
 @click.option(
-    "-o", "--output", "folder", metavar="DIR", type=click.Path(), default=None, help="Write a file each to DIR, and index.ndjson."
+    "-o",
+    "--output",
+    "folder",
+    metavar="DIR",
+    type=click.Path(),
+    default=None,
+    help="Write each body to its own file in DIR, plus index.ndjson.",
 )
-@click.option("--force", is_flag=True, help="With -o: write over the files of an earlier run.")
-@click.option("--raw", "as_sent", is_flag=True, help="Leave content codings as they were sent.")
+@click.option("--force", is_flag=True, help="With -o: overwrite the files of an earlier run.")
+@click.option("--raw", "as_sent", is_flag=True, help="Do not undo content codings.")
 @click.option(
     "--gaps",
     type=click.Choice(["cut", "fill", "refuse"]),
     default="cut",
     show_default=True,
-    help="A body with missing bytes: cut it there, write zeros for them, or leave it out.",
+    help="What to do with a body that has missing bytes: cut it there, fill them with zeros, or skip the body.",
 )
-@click.option("--pretty", is_flag=True, help="Write JSON with a line for each value.")
-@click.option("--show-secrets", is_flag=True, help="Show tokens in URLs as they were sent.")
-@limit_option("--max-files", "bodies_max_files", click.IntRange(1), "Files that are written with -o.")
-@limit_option("--max-bytes", "bodies_max_bytes", Size(), "Bytes that are written in all.")
+@click.option("--pretty", is_flag=True, help="Pretty-print JSON, one value per line.")
+@click.option("--show-secrets", is_flag=True, help="Do not mask tokens in URLs.")
+@limit_option("--max-files", "bodies_max_files", click.IntRange(1), "Maximum number of files that -o writes.")
+@limit_option("--max-bytes", "bodies_max_bytes", Size(), "Maximum total bytes to write.")
 @workers_option
 @run_options
 def bodies(
@@ -57,9 +63,9 @@ def bodies(
     pretty: bool,
     **run: Any,
 ) -> None:
-    """Print the bodies of HTTP messages in CAPTURE..., chunking and content codings undone, in the order in which they began.
+    """Print the HTTP message bodies in CAPTURE..., in the order in which they began, with chunking and content codings undone.
 
-    Several are printed with a line between that says which the next one is; -o DIR writes each to a file of its own. What is wrong with a body is said on
+    A separator line before each body identifies it when there are several; -o DIR writes each body to its own file. Problems with a body are reported on
     standard error.
     """
     if force and folder is None:

@@ -39,48 +39,53 @@ Examples:
 _NOT_SETTINGS = ("quiet", "simulate")
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="Captures held against baselines and expectations, for CI.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Check captures against baselines and expectations, for CI.")
 @capture_arguments()
-@click.option("--update", is_flag=True, help="Accept the reports as they are now: write the baselines.")
-@click.option("--no-baseline", is_flag=True, help="Look at expectations and --fail-on alone.")
+@click.option("--update", is_flag=True, help="Accept the current reports: write them as the baselines.")
+@click.option("--no-baseline", is_flag=True, help="Check only expectations and --fail-on.")
 @click.option(
     "--fail-on",
     metavar="KINDS",
     default=None,
-    help="Fail on any: gap, drop, unread, truncated, invalid-json, anomaly, unanswered, 5xx (several with commas).",
+    help="Fail on any of these, comma-separated: gap, drop, unread, truncated, invalid-json, anomaly, unanswered, 5xx.",
 )
 @click.option(
     "--config",
     type=click.Path(),
     default=None,
-    help="Settings; otherwise the nearest pcapflow.toml, or pyproject.toml with [tool.pcapflow].",
+    help="Settings file.  [default: the nearest pcapflow.toml, or pyproject.toml with [tool.pcapflow]]",
 )
 @click.option(
     "-j",
     "--jobs",
     type=click.IntRange(1),
     default=None,
-    help="Captures checked at one time, each in a process of its own.  [default: processors]",
+    help="Captures to check in parallel, each in its own process.  [default: number of processors]",
 )
 @click.option(
     "--compare",
     type=click.Choice(["content", "exact"]),
     default=None,
-    help="What the capture says, or its report field by field.  [default: as the baseline that is there; content]",
+    help="Compare the content of the capture, or its report field by field.  [default: the kind of the existing baseline, else content]",
 )
 @click.option(
     "--accept",
     metavar="KINDS",
     default=None,
-    help="With --update: only where all that differs is of these kinds: status, shape, headers, sizes, exchanges, ... (docs/ci.md).",
+    help="With --update: accept a capture only if all its differences are of these kinds: status, shape, headers, sizes, exchanges, ... (docs/ci.md).",
 )
-@click.option("--all", "everything", is_flag=True, help="Tell what follows from a cause too.")
-@click.option("--diff", "shows_diff", is_flag=True, help="Show how the baseline would change, as `diff -u` has it.")
-@click.option("--allow-empty", is_flag=True, help="Take a capture without a TCP connection too.")
-@click.option("--explain", is_flag=True, help="Say how much each rule of `ignore` left out.")
-@click.option("--junit", metavar="FILE", type=click.Path(), default=None, help="Write the result as JUnit XML too.")
+@click.option("--all", "everything", is_flag=True, help="Also show differences that merely follow from another one.")
+@click.option("--diff", "shows_diff", is_flag=True, help="Show how the baseline would change, in `diff -u` format.")
+@click.option("--allow-empty", is_flag=True, help="Accept captures without any TCP connection.")
+@click.option("--explain", is_flag=True, help="Show how much each `ignore` rule excluded.")
+@click.option("--junit", metavar="FILE", type=click.Path(), default=None, help="Also write the result as JUnit XML to FILE.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True, help="Text, or annotations for GitHub."
+    "--format",
+    "form",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    show_default=True,
+    help="Output format: plain text, or GitHub annotations.",
 )
 @looking_options
 @run_options
@@ -102,9 +107,9 @@ def check(
     form: str,
     **run: Any,
 ) -> None:
-    """Analyse each CAPTURE by itself and hold it against its baseline (CAPTURE.content.json) and what the project expects.
+    """Analyze each CAPTURE separately and check it against its baseline (CAPTURE.content.json) and the project's expectations.
 
-    A directory stands for the captures in it. Status 1 where something differs. docs/ci.md has settings and CI recipes.
+    A directory means all captures in it. The exit status is 1 if anything differs. See docs/ci.md for settings and CI recipes.
     """
     from pcapflow.check.config import FAIL_ON, find, here, load
 

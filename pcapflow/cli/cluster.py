@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _OPTIONS = (
-    click.option("--cluster", metavar="ADDRESS", default=None, help="Share the work among the workers of a scheduler of Dask's, such as tcp://host:8786 (pcapflow[dask])."),
-    click.option("--shards", type=click.IntRange(1, 1024), default=None, help="With --cluster: tasks that the work is divided into.  [default: the workers' threads]"),
-    click.option("--separate", is_flag=True, help="One report a capture, in the folder or at the URL of -o (NAME.ndjson) and of --parquet (NAME/*.parquet); several at one time."),
-    click.option("--spill", metavar="URL", default=None, help="With --cluster: where workers put records that are too many for results, such as s3://bucket/tmp; removed at the end."),
+    click.option("--cluster", metavar="ADDRESS", default=None, help="Distribute the work over the workers of a Dask scheduler, such as tcp://host:8786 (pcapflow[dask])."),
+    click.option("--shards", type=click.IntRange(1, 1024), default=None, help="With --cluster: number of tasks to divide the work into.  [default: the workers' threads]"),
+    click.option("--separate", is_flag=True, help="Write one report per capture to the folder or URL given by -o (NAME.ndjson) and --parquet (NAME/*.parquet); captures are processed in parallel."),
+    click.option("--spill", metavar="URL", default=None, help="With --cluster: where workers store records when there are too many to return as results, such as s3://bucket/tmp; removed at the end."),
 )  # fmt: skip
 
 

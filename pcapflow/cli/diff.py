@@ -27,26 +27,30 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="What changed between two captures, or two reports.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Show what changed between two captures or two reports.")
 @click.argument("old", type=click.Path())
 @click.argument("new", type=click.Path())
 @click.option(
     "--compare",
     type=click.Choice(["content", "exact"]),
     default=None,
-    help="What captures say, or reports field by field.  [default: content for two captures, else exact]",
+    help="Compare the content of captures, or reports field by field.  [default: content for two captures, else exact]",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
-@click.option("-q", "--quiet", is_flag=True, help="Nothing but the exit status.")
-@click.option("--summary", "only_summary", is_flag=True, help="Compare summaries and endpoints, not record by record.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON document instead of text.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; only set the exit status.")
+@click.option("--summary", "only_summary", is_flag=True, help="Compare only summaries and endpoints, not individual records.")
 @click.option(
-    "--most", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Differences shown, of each kind; all are counted."
+    "--most",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="Maximum differences to show of each kind; all are counted.",
 )
 def diff(old: str, new: str, *, compare: str | None, as_json: bool, quiet: bool, only_summary: bool, most: int) -> None:
-    """Compare two captures, or two reports of `pcapflow analyze` (--json, --ndjson, or an exact baseline). Status 1 where they differ.
+    """Compare two captures, or two reports of `pcapflow analyze` (--json, --ndjson, or an exact baseline). The exit status is 1 if they differ.
 
-    Two captures are compared by what they say, as `pcapflow check` does it: endpoints, statuses, header fields, shapes of JSON, what was lost. Of reports, what may differ
-    between two equal runs is left out: times of the run, the process's memory, the version, folders of paths.
+    Captures are compared by content, as in `pcapflow check`: endpoints, statuses, header fields, JSON shapes and losses. Reports are compared without the values that may differ
+    between two identical runs: run times, process memory, the version, and the folders in paths.
     """
     from pcapflow.check.captures import report_at
     from pcapflow.files import begins_as_capture, is_url

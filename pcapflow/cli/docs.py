@@ -27,10 +27,10 @@ def folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "docs"
 
 
-@click.command("docs", cls=Command, epilog=_EXAMPLES, short_help="The documentation.")
+@click.command("docs", cls=Command, epilog=_EXAMPLES, short_help="Print the documentation.")
 @click.argument("page", required=False)
 def docs(page: str | None) -> None:
-    """Print a PAGE of the documentation, or the list of pages. At a terminal the page is formatted; else it is Markdown."""
+    """Print a PAGE of the documentation, or the list of pages. The page is formatted on a terminal, and Markdown otherwise."""
     pages = {path.stem: path for path in sorted(folder().glob("*.md"), key=lambda path: path.stem)}
     if page is None:
         widest = max(map(len, pages), default=0)

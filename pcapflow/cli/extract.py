@@ -31,21 +31,26 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="JSON values out of the bodies.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Extract JSON values from bodies.")
 @click.argument("path")
 @capture_arguments()
-@where_option("Only bodies of exchanges that meet all conditions")
-@click.option("--with-source", is_flag=True, help="Wrap each value in an object that says where it is from.")
+@where_option("Search only bodies of exchanges that match all conditions")
+@click.option("--with-source", is_flag=True, help="Wrap each value in an object that gives its source.")
 @click.option(
     "--drops",
     metavar="FILE",
     type=click.Path(),
     default=None,
-    help="Write what was given up, one record a line, to FILE instead of standard error.",
+    help="Write drop records to FILE, one per line, instead of to standard error.",
 )
-@click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing.")
+@click.option("--sniff-json", is_flag=True, help="Also look for JSON in bodies with another Content-Type, or none.")
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write the values to FILE, which appears when it is whole."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    default=None,
+    help="Write the values to FILE, created only when the output is complete.",
 )
 @workers_option
 @run_options
@@ -60,10 +65,10 @@ def extract(
     output: str | None,
     **run: Any,
 ) -> None:
-    """Print the JSON values at PATH in the bodies and streams of CAPTURE..., one a line, as they were sent.
+    """Print the JSON values at PATH in the bodies and streams of CAPTURE..., one per line, as they were sent.
 
-    PATH is written as jq does: keys with dots between, `[]` or `*` for every element or value, `[0]` for one element, `..id` for a key at any depth; '' is whole documents,
-    odd keys stand in quotes. A prefix as ijson has it, with `item` for an element, is taken too. Digits are not rounded. A value too large for its limit is left out, and said on standard
+    PATH uses jq syntax: keys separated by dots, `[]` or `*` for every element or value, `[0]` for one element, `..id` for a key at any depth. '' selects whole documents;
+    unusual keys are quoted. An ijson prefix, with `item` for an element, also works. Numbers are not rounded. A value over its size limit is omitted and reported on standard
     error.
     """
     from pcapflow import pipeline

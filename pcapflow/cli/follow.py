@@ -39,18 +39,22 @@ _MORE = 64
 """Packets behind the one whose connection is looked for: by them the clock tells whether a step in time before it is one."""
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="The bytes of one connection.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Print the bytes of one connection.")
 @capture_arguments()
 @connection_option
 @click.option(
-    "--packet", metavar="N", type=click.IntRange(1), default=None, help="The connection that packet N is of (frame.number in Wireshark)."
+    "--packet", metavar="N", type=click.IntRange(1), default=None, help="Select the connection of packet N (frame.number in Wireshark)."
 )
-@click.option("--stream", type=click.Choice(["client", "server"]), default=None, help="Only what that side sent.")
-@click.option("--decode", is_flag=True, help="HTTP messages, chunking and content codings undone; of binary bodies the beginning.")
-@click.option("--hex", "as_hex", is_flag=True, help="Offsets, bytes in hexadecimal, and what can be printed of them.")
-@click.option("--raw", is_flag=True, help="The bytes and nothing else.")
-@click.option("--gap-fill", metavar="HEX", default=None, help="With --raw: write this byte for each that is missing, such as 00.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write to FILE, which appears when it is whole.")
+@click.option("--stream", type=click.Choice(["client", "server"]), default=None, help="Show only what this side sent.")
+@click.option(
+    "--decode", is_flag=True, help="Show HTTP messages with chunking and content codings undone, and only the beginning of binary bodies."
+)
+@click.option("--hex", "as_hex", is_flag=True, help="Show a hex dump: offsets, hexadecimal bytes and printable characters.")
+@click.option("--raw", is_flag=True, help="Write only the raw bytes.")
+@click.option("--gap-fill", metavar="HEX", default=None, help="With --raw: write this byte, such as 00, for each missing byte.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(), default=None, help="Write to FILE, created only when the output is complete."
+)
 @run_options
 def follow(
     captures: tuple[str, ...],
@@ -65,9 +69,9 @@ def follow(
     output: str | None,
     **run: Any,
 ) -> None:
-    """Print the bytes of one connection as they were reassembled, both sides in the order in which they were captured.
+    """Print the reassembled bytes of one connection, both sides in capture order.
 
-    What is missing is shown as a gap. With --raw nothing stands for it, unless --gap-fill says what.
+    Missing bytes are shown as a gap. With --raw they are omitted, unless --gap-fill is given.
     """
     _check_options(name, packet, gap_fill, as_hex=as_hex, raw=raw, decode=decode)
     refuse_overwriting(captures, {"-o": output or "-"})

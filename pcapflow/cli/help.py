@@ -107,7 +107,7 @@ class Command(click.Command):
         params = super().get_params(ctx)
         rare = sum(param.name in RARE for param in params)
         if rare:
-            text = f"Show {rare} more options, and exit."
+            text = f"Show {rare} more options and exit."
             params.append(click.Option(["--help-all"], is_flag=True, expose_value=False, is_eager=True, callback=_show_all, help=text))
         return params
 

@@ -35,68 +35,73 @@ def limit_option(flag: str, name: str, kind: Any, text: str) -> Callable[[_Comma
 
 
 _OPTIONS = (
-    click.option("-q", "--quiet", is_flag=True, help="No progress bar; of check, one line a capture."),
-    limit_option("--memory-limit", "memory_limit", Size(), "Bound on everything that is kept."),
-    limit_option("--ring-size", "ring_size", Size(), "Bound on what one stream holds behind its holes."),
-    limit_option("--ring-ranges", "ring_ranges", click.IntRange(1), "Disjoint ranges that one stream holds behind its holes."),
-    limit_option("--max-connections", "max_connections", click.IntRange(1), "Connections tracked at one time."),
-    limit_option("--gap-timeout", "gap_timeout", Duration(), "Capture time that data waits behind a hole."),
-    limit_option("--idle-timeout", "idle_timeout", Duration(), "Silence after which a connection is over."),
-    limit_option("--block-size", "block_size", Size(), "Bytes read at one time; changes nothing but memory and speed."),
+    click.option("-q", "--quiet", is_flag=True, help="Hide the progress bar; with check, print one line per capture."),
+    limit_option("--memory-limit", "memory_limit", Size(), "Limit on all data held in memory."),
+    limit_option("--ring-size", "ring_size", Size(), "Limit on the bytes one stream buffers out of order."),
+    limit_option("--ring-ranges", "ring_ranges", click.IntRange(1), "Limit on the disjoint ranges one stream buffers out of order."),
+    limit_option("--max-connections", "max_connections", click.IntRange(1), "Maximum connections tracked at a time."),
+    limit_option("--gap-timeout", "gap_timeout", Duration(), "How long, in capture time, data waits for a hole to be filled."),
+    limit_option(
+        "--idle-timeout", "idle_timeout", Duration(), "How long, in capture time, a connection may be silent before it counts as over."
+    ),
+    limit_option("--block-size", "block_size", Size(), "Bytes to read at a time; affects only memory use and speed."),
     click.option(
         "--overload",
         type=click.Choice(["gap", "drop"]),
         default="gap",
         show_default=True,
-        help="Over budget: give up a stream's oldest hole, or the stream.",
+        help="When over budget: give up a stream's oldest hole, or the whole stream.",
     ),
     click.option(
         "--overlap",
         type=click.Choice([policy.value for policy in Policy]),
         default=Policy.FIRST.value,
         show_default=True,
-        help="Whose copy is kept where segments behind a hole overlap with other bytes.",
+        help="Which copy to keep where out-of-order segments overlap with different bytes.",
     ),
     click.option(
         "--filter",
         "expression",
         metavar="EXPRESSION",
         default=None,
-        help="Only segments that match: 'host 10.0.0.1 and port 80' (docs/captures.md).",
+        help="Read only segments that match, such as 'host 10.0.0.1 and port 80' (docs/captures.md).",
     ),
     click.option(
         "--from",
         "begin",
         type=Moment(),
         default=None,
-        help="Only segments captured at that time or later: 2026-11-24T12:00:00Z, 12:00:00 within a capture of one day, or seconds.",
+        help="Read only segments captured at this time or later: 2026-11-24T12:00:00Z, 12:00:00 in a single-day capture, or seconds since the epoch.",
     ),
-    click.option("--to", "end", type=Moment(), default=None, help="Only segments captured before that time."),
+    click.option("--to", "end", type=Moment(), default=None, help="Read only segments captured before this time."),
     click.option(
         "--json-parser",
         type=click.Choice(["auto", "ijson"]),
         default="auto",
         show_default=True,
-        help="What reads JSON: a text that is whole at once, and ijson the rest; or ijson all of it. Changes nothing but memory and speed.",
+        help="JSON parser: `auto` reads complete texts in one pass and the rest with ijson; `ijson` reads everything with ijson. Affects only memory use and speed.",
     ),
-    click.option("--packets", type=click.IntRange(1), default=None, help="Read no more than that many packets."),
-    click.option("--verify-checksums", is_flag=True, help="Drop segments whose TCP checksum is wrong."),
+    click.option("--packets", type=click.IntRange(1), default=None, help="Stop after this many packets."),
+    click.option("--verify-checksums", is_flag=True, help="Drop segments with a wrong TCP checksum."),
     click.option(
         "--tunnels",
         type=click.Choice(["on", "off"]),
         default="on",
         show_default=True,
-        help="Open tunnels, or leave them as packets of the outer protocol.",
+        help="Decode tunnels, or treat them as packets of the outer protocol.",
     ),
     click.option(
         "--vlan-key",
         type=click.Choice(["auto", "on", "off"]),
         default="auto",
         show_default=True,
-        help="Whether VLAN ids keep connections apart: where their numbers differ, always, never.",
+        help="Whether VLAN IDs separate connections: `auto` decides by addresses, ports, and sequence numbers; `on` always; `off` never.",
     ),
     click.option(
-        "--process-limit", type=Size(), default=None, help="Hard limit on the process's memory: beyond it, the report so far and status 71."
+        "--process-limit",
+        type=Size(),
+        default=None,
+        help="Hard limit on process memory; when exceeded, the run ends with the report so far and exit status 71.",
     ),
     click.option(
         "--simulate",
@@ -109,10 +114,10 @@ _OPTIONS = (
 
 
 _LOOKING = (
-    click.option("--sniff-json", is_flag=True, help="Look for JSON in bodies too that say they are something else, or nothing."),
-    click.option("--hash-bodies", is_flag=True, help="Give the SHA-256 of every body that came whole."),
-    click.option("--shapes", is_flag=True, help="Give the shape of every body of JSON: its paths and their types."),
-    click.option("--duplicate-keys", is_flag=True, help="Count keys that their JSON object had already."),
+    click.option("--sniff-json", is_flag=True, help="Also look for JSON in bodies with another Content-Type, or none."),
+    click.option("--hash-bodies", is_flag=True, help="Record the SHA-256 of every complete body."),
+    click.option("--shapes", is_flag=True, help="Record the shape of every JSON body: its paths and their types."),
+    click.option("--duplicate-keys", is_flag=True, help="Count duplicate keys in JSON objects."),
 )
 
 
@@ -122,9 +127,9 @@ _HEADERS = (
         metavar="none|names|all|NAME,...",
         default="none",
         show_default=True,
-        help="Which header and trailer fields the records have: none, their names, all, or those of these names. Secrets are `[32 bytes]`, by their length.",
+        help="Header and trailer fields to record: none, their names only, all, or only the named ones. Secrets are replaced by their length, as in `[32 bytes]`.",
     ),
-    click.option("--show-secrets", is_flag=True, help="Show credentials, cookies, and tokens in queries as they were sent, everywhere."),
+    click.option("--show-secrets", is_flag=True, help="Do not mask credentials, cookies and tokens in queries, anywhere in the output."),
 )
 
 
@@ -155,7 +160,7 @@ def connection_option(command: _Command) -> _Command:
         metavar="N|ENDS|ID",
         type=Connection(),
         default=None,
-        help="The connection: the number of its first packet, its ends as IP:PORT-IP:PORT, or its community id.",
+        help="Select a connection by the number of its first packet, its endpoints as IP:PORT-IP:PORT, or its Community ID.",
     )(command)
 
 
@@ -165,7 +170,7 @@ def workers_option(command: _Command) -> _Command:
         "--workers",
         type=click.IntRange(1),
         default=None,
-        help="Processes that share the work, each with its own connections; changes nothing but memory and speed.  [default: the processors, fewer for small captures]",
+        help="Processes to share the work, each handling its own connections; affects only memory use and speed.  [default: number of processors, fewer for small captures]",
     )(command)
 
 

@@ -19,10 +19,10 @@ Examples:
 """
 
 
-@click.command("protocols", cls=Command, epilog=_EXAMPLES, short_help="Which protocols and payloads are read.")
-@click.option("--json", "as_json", is_flag=True, help="An array of JSON objects instead of the table.")
+@click.command("protocols", cls=Command, epilog=_EXAMPLES, short_help="List the protocols and payloads that pcapflow reads.")
+@click.option("--json", "as_json", is_flag=True, help="Write an array of JSON objects instead of the table.")
 def protocols(*, as_json: bool) -> None:
-    """List the protocols and the kinds of bodies that are read, and the package that brings each. A plug-in that cannot be used has its problem beside it."""
+    """List the protocols and body types that pcapflow reads, and the package that provides each. A plug-in that cannot be used is listed with its problem."""
     import msgspec
 
     from pcapflow import __version__

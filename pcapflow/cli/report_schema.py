@@ -14,7 +14,7 @@ Examples:
 """
 
 
-@click.command("report-schema", cls=Command, epilog=_EXAMPLES, short_help="The JSON Schema of the report.")
+@click.command("report-schema", cls=Command, epilog=_EXAMPLES, short_help="Print the JSON Schema of the report.")
 def report_schema() -> None:
     """Print the JSON Schema of the report (--json) and of its records (--ndjson, under $defs)."""
     from pcapflow.report.schema import SHIPPED

@@ -128,16 +128,18 @@ class SinkOption:
 
 
 SINKS = (
-    SinkOption("html", "A page for a browser: problems, endpoints, exchanges, connections, drops, a timeline", _html),
-    SinkOption("har", "The HTTP exchanges as HAR 1.2, for a browser's developer tools", _har),
-    SinkOption("parquet", "The records as Parquet tables, one a record type", _parquet, "pyarrow", is_folder=True),
-    SinkOption("sqlite", "The records as tables of an SQLite database, beside those of earlier runs", _sqlite, opens=_open_database),
-    SinkOption("postgres", "The same in a PostgreSQL database", _postgres, "psycopg", opens=_open_server, metavar="DSN"),
-    SinkOption("prometheus", "Counters and high-water marks for node_exporter's textfile collector", _prometheus, "prometheus_client"),
+    SinkOption("html", "Write an HTML page with problems, endpoints, exchanges, connections, drops and a timeline", _html),
+    SinkOption("har", "Write the HTTP exchanges as HAR 1.2, for browser developer tools", _har),
+    SinkOption("parquet", "Write the records as Parquet tables, one per record type", _parquet, "pyarrow", is_folder=True),
+    SinkOption("sqlite", "Add the records to the tables of an SQLite database, alongside earlier runs", _sqlite, opens=_open_database),
+    SinkOption("postgres", "Add the records to a PostgreSQL database", _postgres, "psycopg", opens=_open_server, metavar="DSN"),
+    SinkOption(
+        "prometheus", "Write counters and high-water marks for the node_exporter textfile collector", _prometheus, "prometheus_client"
+    ),
 )
 
 
-_HAR_BODY = limit_option("--har-body-max", "har_body_max_bytes", Size(), "Bytes of each body that --har writes.")
+_HAR_BODY = limit_option("--har-body-max", "har_body_max_bytes", Size(), "Maximum bytes of each body that --har writes.")
 _WAITING = (
     click.option(
         "--sink-timeout",
@@ -145,14 +147,14 @@ _WAITING = (
         type=Duration(),
         default="60s",
         show_default=True,
-        help="How long --postgres waits for a server that takes nothing.",
+        help="How long --postgres waits for a server that accepts no data.",
     ),
     click.option(
         "--sink-overload",
         type=click.Choice(["fail", "drop"]),
         default="fail",
         show_default=True,
-        help="What then: fail ends the run, drop leaves records out and counts them.",
+        help="What to do after --sink-timeout: fail ends the run, drop discards records and counts them.",
     ),
 )
 

@@ -31,32 +31,30 @@ Examples:
 """
 
 
-@click.command("slice", cls=Command, epilog=_EXAMPLES, short_help="The packets of chosen connections, as a capture.")
+@click.command("slice", cls=Command, epilog=_EXAMPLES, short_help="Write the packets of selected connections to a capture.")
 @capture_arguments()
 @connection_option
-@click.option("--packet", metavar="N", type=click.IntRange(1), default=None, help="The connection that packet N is of.")
-@where_option("Connections that have an exchange which meets all conditions")
-@click.option(
-    "--problems", is_flag=True, help="Connections with something wrong: errors, lost or unread bytes, exchanges without an answer."
-)
+@click.option("--packet", metavar="N", type=click.IntRange(1), default=None, help="Select the connection of packet N.")
+@where_option("Select connections with an exchange that matches all conditions")
+@click.option("--problems", is_flag=True, help="Select connections with problems: errors, lost or unread bytes, unanswered requests.")
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     type=click.Path(),
     required=True,
-    help="The capture: .pcap or .pcapng, compressed by .gz, .zst, .xz or .bz2; - is standard output.",
+    help="Capture to write: .pcap or .pcapng, compressed if it ends in .gz, .zst, .xz or .bz2; - is standard output.",
 )
-@click.option("--scrub", is_flag=True, help="Mask credentials, cookies and tokens in place, with as many bytes.")
+@click.option("--scrub", is_flag=True, help="Mask credentials, cookies and tokens in place, keeping their length.")
 @click.option(
-    "--mask-json", "masked", metavar="PATH", multiple=True, help="With --scrub: mask the values at PATH in JSON too; several times."
+    "--mask-json", "masked", metavar="PATH", multiple=True, help="With --scrub: also mask the JSON values at PATH; may be repeated."
 )
 @click.option(
     "--anonymize",
     metavar="KEYFILE",
     type=click.Path(),
     default=None,
-    help="Map addresses under the key in KEYFILE; networks stay networks.",
+    help="Anonymize addresses with the key in KEYFILE, preserving network prefixes.",
 )
 @workers_option
 @run_options
@@ -73,9 +71,9 @@ def slice_(
     anonymize: str | None,
     **run: Any,
 ) -> None:
-    """Write the packets of chosen connections of CAPTURE... to FILE, with the link layer, times and order that they have.
+    """Write the packets of selected connections in CAPTURE... to FILE, keeping their link layer, timestamps and order.
 
-    Where several are given, all must hold. Several captures are one trace.
+    Several selections must all match. Several captures form one trace.
     """
     _check_options(name, packet, where, masked, problems=problems, scrub=scrub)
     refuse_overwriting((*captures, *([anonymize] if anonymize is not None else [])), {"-o": output})

@@ -35,10 +35,10 @@ def advise(s: Summary, needs: Needs) -> list[str]:
 _STALLED = 0.1
 """Seconds that answers waited for lost segments from which on that is said; and of an endpoint's p95, from which on it is slow."""
 _PARTS = {
-    "server": "spent waiting for the first byte of the answer: the server",
-    "network": "the network's: the way there and back, and waiting for lost segments",
-    "transfer": "spent on sending the answers: they are large, or the way to the client is slow",
-    "upload": "spent on sending the requests: the client, or the way from it, is slow",
+    "server": "spent waiting for the first byte of the response: the server",
+    "network": "spent in the network: round trips, and waits for lost segments",
+    "transfer": "spent sending the responses: they are large, or the path to the client is slow",
+    "upload": "spent sending the requests: the client, or the path from it, is slow",
 }
 _MOSTLY = 0.5
 
@@ -48,10 +48,8 @@ def _slow(s: Summary) -> list[str]:
     lines = []
     network = s.network
     if network.stalled >= _STALLED:
-        connections = f"{network.stalled_connections:,} connections" if network.stalled_connections > 1 else "a connection"
-        lines.append(
-            f"{connections} waited {network.stalled:.1f} s in all behind lost segments: so much of their time was loss, not the server"
-        )
+        connections = f"{network.stalled_connections:,} connections" if network.stalled_connections > 1 else "1 connection"
+        lines.append(f"{connections} waited {network.stalled:.1f} s in total for lost segments: loss, not the server, took that time")
     for row in s.endpoints:
         if row.duration is None or row.duration.p95 < _STALLED or row.parts is None or row.slowest is None:
             continue
@@ -66,7 +64,7 @@ def _command(s: Summary, connection: int) -> str:
     """What shows a connection."""
     if len(s.captures) != 1 or s.captures[0].path == "-":
         return ""
-    return f" (its slowest: pcapflow follow {quote(s.captures[0].path)} --connection {connection})"
+    return f" (slowest exchange: pcapflow follow {quote(s.captures[0].path)} --connection {connection})"
 
 
 def _options(s: Summary, needs: Needs) -> list[str]:
@@ -92,7 +90,7 @@ def _options(s: Summary, needs: Needs) -> list[str]:
         flags = {"--memory-limit": _round(memory, 8 * MIB), **flags}
     if flags and memory < _MOST:
         certain = not needs.unknown and not (needs.evicted and needs.shadowed) and not needs.unseen
-        lines.append(_claim(s, needs, certain=certain) + " ".join(f"{flag} {value}" for flag, value in flags.items()))
+        lines.append(_claim(s, needs, " ".join(f"{flag} {value}" for flag, value in flags.items()), certain=certain))
     for reason in (DropReason.HTTP_MEMORY, DropReason.CONTENT_MEMORY, DropReason.JSON_MEMORY):
         count = s.drops.by_reason.get(reason)
         if count is not None:
@@ -102,24 +100,24 @@ def _options(s: Summary, needs: Needs) -> list[str]:
     return lines
 
 
-def _claim(s: Summary, needs: Needs, *, certain: bool) -> str:
-    """What holds with the options that follow. Not certain: what some holes take, those of connections that left for instance, was not seen."""
+def _claim(s: Summary, needs: Needs, options: str, *, certain: bool) -> str:
+    """What holds with those options. Not certain: what some holes take, those of connections that left for instance, was not seen."""
     if not certain:
-        return "less would have been dropped, and what the rest takes would show, with "
+        return f"fewer bytes would be dropped with {options}; rerun to see whether that suffices"
     if needs.evicted:
-        also = f" ({needs.half_open:,} that nobody answered left too, which loses nothing)" if needs.half_open else ""
-        return f"no connection would have been evicted{also} with "
+        also = f" ({needs.half_open:,} unanswered ones were evicted too, which loses no data)" if needs.half_open else ""
+        return f"no connection would be evicted{also} with {options}"
     mended = {DropReason.HOLE_MEMORY.value}
     return (
-        "nothing would have been dropped with "
+        f"nothing would be dropped with {options}"
         if set(s.drops.by_reason) <= mended
-        else "no hole would have been given up for want of room with "
+        else f"no hole would be given up for lack of buffer space with {options}"
     )
 
 
 def _codings(s: Summary) -> list[str]:
     return [
-        f"{count:,} bodies in content coding {coding} were not looked into: install pcapflow[{coding}]"
+        f"{count:,} bodies with content coding {coding} were not decoded: install pcapflow[{coding}]"
         for coding, count in s.http.codings_missing.items()
         if coding in EXTRAS
     ]
@@ -127,7 +125,7 @@ def _codings(s: Summary) -> list[str]:
 
 def _not_looked_at(s: Summary) -> list[str]:
     n = s.json.not_looked_at
-    return [f"{n:,} HTTP bodies begin like JSON and say something else: --sniff-json looks at them"] if n else []
+    return [f"{n:,} HTTP bodies start like JSON but have another Content-Type, or none: --sniff-json reads them"] if n else []
 
 
 def _capture(s: Summary) -> list[str]:
@@ -140,11 +138,11 @@ def _snapped(s: Summary) -> list[str]:
     if not decode.snapped:
         return []
     sent = tcp.payload_bytes.delivered + tcp.missing_bytes
-    longer = "; offloading makes packets longer than 1,500 bytes, and a snap length of that size cuts them" if decode.oversized else ""
+    longer = "; offloading makes packets longer than 1,500 bytes, and a snap length of that size truncates them" if decode.oversized else ""
     return [
         (
-            f"{_percent(decode.snapped, decode.packets)} of the packets were captured and cut short by the snap length, which loses {_percent(tcp.snapped_missing_bytes, sent)} of "
-            f"the bytes: streams and bodies are gapped there{longer}; capture whole packets (tcpdump -s 0)"
+            f"{_percent(decode.snapped, decode.packets)} of the packets were truncated by the snap length, which loses {_percent(tcp.snapped_missing_bytes, sent)} of "
+            f"the bytes and leaves gaps in streams and bodies{longer}; capture whole packets (tcpdump -s 0)"
         )
     ]
 
@@ -157,39 +155,39 @@ def _lost(s: Summary) -> list[str]:
     lost = tcp.acknowledged_missing_bytes - tcp.payload_bytes.late  # what came late the capture has
     if lost > 0:
         lines.append(
-            f"the capture lost {_percent(lost, sent)} of the bytes, which their receivers acknowledged: streams and bodies are "
-            "gapped there; capture with a larger buffer (tcpdump -B 65536), a filter, or a faster disk"
+            f"the capture lost {_percent(lost, sent)} of the bytes, although the receivers acknowledged them: streams and bodies have "
+            "gaps there; capture with a larger buffer (tcpdump -B 65536), a filter, or a faster disk"
         )
     if decode.fragments_dropped:
         overlap = (
-            f"; {decode.fragments_overlapping:,} datagrams were given up since their fragments overlap, which is an attack or a defect"
+            f"; {decode.fragments_overlapping:,} datagrams were given up because their fragments overlap, which indicates an attack or a defect"
             if decode.fragments_overlapping
             else ""
         )
         lines.append(
-            f"{decode.fragments_dropped:,} of {decode.fragments:,} IP fragments came to nothing: others of their datagrams are not in the capture, or came "
-            f"too late{overlap}; a filter on ports captures only the first fragment of each (add: or ip[6:2] & 0x1fff != 0)"
+            f"{decode.fragments_dropped:,} of {decode.fragments:,} IP fragments could not be reassembled: other fragments of their datagrams are missing from the capture or arrived "
+            f"too late{overlap}; a port filter captures only the first fragment of each datagram (add: or ip[6:2] & 0x1fff != 0)"
         )
     talked = tcp.connections - tcp.half_open_connections
     if tcp.one_directional_connections and tcp.one_directional_connections >= _SHARE * talked:
         lines.append(
-            f"{_percent(tcp.one_directional_connections, talked)} of the connections{_examples(s, 'one_directional', tcp.one_directional_connections)} were seen in one direction only: answers have no requests, and holes nobody "
-            "acknowledges; capture both directions (both ports of a mirror, both paths of a route)"
+            f"{_percent(tcp.one_directional_connections, talked)} of the connections{_examples(s, 'one_directional', tcp.one_directional_connections)} were captured in one direction only: responses have no requests, and holes are "
+            "never acknowledged; capture both directions (both ports of a mirror, both paths of a route)"
         )
     if tcp.streams_out_of_window:
         lines.append(
-            f"{tcp.streams_out_of_window:,} streams{_examples(s, 'out_of_window', tcp.streams_out_of_window)} have bytes whose sequence numbers cannot belong to them, 1% or more of what was captured: they were "
-            "not delivered; look at the packets (pcapflow follow --connection N)"
+            f"{tcp.streams_out_of_window:,} streams{_examples(s, 'out_of_window', tcp.streams_out_of_window)} have bytes with impossible sequence numbers, at least 1% of what was captured: these bytes were "
+            "not delivered; inspect the packets (pcapflow follow --connection N)"
         )
     if DropReason.CHECKSUM_WRONG in s.drops.by_reason:
         lines.append(
-            f"{decode.checksums_wrong:,} segments were dropped since their TCP checksum is wrong: a sender's own capture sees them before the network card fills them in; "
-            "leave --verify-checksums out, or capture on another machine (or: ethtool -K IFACE tx off)"
+            f"{decode.checksums_wrong:,} segments were dropped because their TCP checksum is wrong: a capture on the sender sees them before the network card fills in the checksum; "
+            "omit --verify-checksums, or capture on another machine (or: ethtool -K IFACE tx off)"
         )
     elif decode.checksums_wrong and (tcp.conflicts or (s.json.invalid and 2 * decode.checksums_wrong < decode.checksums_checked)):
         lines.append(
-            f"{decode.checksums_wrong:,} of {decode.checksums_checked:,} TCP checksums that were looked at are wrong, and bytes conflict or bodies are no JSON: damaged segments may "
-            "be the cause; --verify-checksums drops them, unless the capture is a sender's own"
+            f"{decode.checksums_wrong:,} of {decode.checksums_checked:,} verified TCP checksums are wrong, and bytes conflict or bodies are not valid JSON: damaged segments may "
+            "be the cause; rerun with --verify-checksums to drop them, unless the capture was made on the sender"
         )
     return lines
 
@@ -200,13 +198,13 @@ def _not_read(s: Summary) -> list[str]:
     quic = s.decode.not_read.get(QUIC_NAME)
     if quic is not None and quic.bytes >= _SHARE * s.decode.bytes:
         lines.append(
-            f"{_percent(quic.bytes, s.decode.bytes)} of the bytes are UDP {QUIC} (QUIC): not read; a client that is told not to use QUIC (HTTP/3) takes TCP"
+            f"{_percent(quic.bytes, s.decode.bytes)} of the bytes are UDP {QUIC} (QUIC), which is not read; disable QUIC (HTTP/3) in the client to make it use TCP"
         )
     lines += _unread(s)
     if s.tcp.multipath_connections:
         lines.append(
-            f"{s.tcp.multipath_connections:,} connections{_examples(s, 'multipath', s.tcp.multipath_connections)} offer Multipath TCP (MP_CAPABLE): what one side sends may be spread over several of them, sent "
-            "twice, and numbered on a level of its own, so that bodies seem broken; capture with it turned off (sysctl net.mptcp.enabled=0)"
+            f"{s.tcp.multipath_connections:,} connections{_examples(s, 'multipath', s.tcp.multipath_connections)} offer Multipath TCP (MP_CAPABLE): the data of one side may be spread over several of them, sent "
+            "twice, and carry its own sequence numbers, so that bodies seem broken; disable it for the capture (sysctl net.mptcp.enabled=0)"
         )
     return lines
 
@@ -215,26 +213,26 @@ _UNREAD = {
     "tls": (
         "is TLS",
         "are TLS",
-        "nothing in them can be read without keys; capture where it is decrypted, behind the proxy or load balancer that ends TLS",
+        "the contents cannot be read without keys; capture behind the proxy or load balancer that terminates TLS",
     ),
     "http2": (
         "speaks HTTP/2",
         "speak HTTP/2",
-        "it is named and not read; a client that is told to use HTTP/1.1 (curl --http1.1) can be read",
+        "HTTP/2 is recognized but not read; make the client use HTTP/1.1 (curl --http1.1)",
     ),
-    "websocket": ("went on to WebSocket", "went on to WebSocket", "its messages are not read"),
+    "websocket": ("upgraded to WebSocket", "upgraded to WebSocket", "WebSocket messages are not read"),
     "opaque": ("speaks an unknown protocol", "speak an unknown protocol", "a plug-in can read it (docs/extending.md)"),
 }
 """What connections are whose bytes are delivered and read by nobody, by protocol: of one, of several, and what would help."""
 _UNREAD_BYTES = {
-    UnreadReason.BEFORE_PROTOCOL: ("came before anything that is known began", "capture connections from their beginning on"),
+    UnreadReason.BEFORE_PROTOCOL: ("precede the first recognized message", "capture connections from their start"),
     UnreadReason.BEHIND_LOSS: (
-        "lie between a loss and the next message, where nothing shows what they are",
+        "lie between a loss and the next message and cannot be interpreted",
         "capture without loss (docs/capture-well.md)",
     ),
     UnreadReason.MALFORMED: (
-        "are not what their protocol has at their place",
-        "look at their packets (`unread` in the connection's record names the first)",
+        "violate their protocol",
+        "inspect their packets (`unread` in the connection record names the first)",
     ),
 }
 """What of the connections that are read is not, and what would help."""
@@ -256,7 +254,7 @@ def _unread(s: Summary) -> list[str]:
         unread = s.tcp.unread.get(reason)
         if unread is not None and unread.bytes >= least:
             such = ", ".join(map(str, s.tcp.examples.get(reason, [])))
-            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (such as in connection {such}): {help_}")
+            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (for example in connection {such}): {help_}")
     return lines
 
 
@@ -267,23 +265,26 @@ def _shape(s: Summary) -> list[str]:
         return []
     by = decode.duplicated_by_place
     where, way = max(
-        (by.file, ("in another of the captures", "captures of two places on the way were given together: one of them is enough")),
+        (by.file, ("in another capture", "the captures are from two points on the path, and one of them is enough")),
         (
             by.interface,
             (
-                "on another interface, or on its way through one",
-                "as tcpdump -i any shows them on a bridge or a router: capture on one interface",
+                "on another interface, or in the other direction through one",
+                "tcpdump -i any shows them on a bridge or router; capture on one interface",
             ),
         ),
-        (by.vlan, ("with another VLAN tag", "as a mirror of a router shows them: mirror one side of it")),
+        (by.vlan, ("with another VLAN tag", "a mirror of a router shows them; mirror one side of it")),
         (
             by.same,
-            ("at the same place, at once", "as a mirror port shows them that sees a packet come and go: mirror one direction of each port"),
+            (
+                "at the same place, immediately after the first",
+                "a mirror port that sees packets enter and leave shows them; mirror one direction of each port",
+            ),
         ),
         key=lambda found: found[0],
     )[1]
     return [
-        f"{_percent(decode.duplicated, decode.tcp)} of the segments are copies of a packet that was captured before, most of them {where}, {way}; copies are left out, and nothing is lost"
+        f"{_percent(decode.duplicated, decode.tcp)} of the segments are copies of packets already captured, most of them {where}: {way}; copies are ignored, and nothing is lost"
     ]
 
 
@@ -293,15 +294,15 @@ def _order(s: Summary) -> list[str]:
     if tcp.clock_skew is not None:
         return [
             (
-                f"acknowledgements were captured {tcp.clock_skew * 1000:,.1f} ms before the data that they acknowledge: the clocks of two capture points differ by about that; holes "
-                "waited for it, but times between the two sides are off by it; synchronise the clocks (NTP, PTP), or shift one capture (editcap -t)"
+                f"acknowledgements were captured {tcp.clock_skew * 1000:,.1f} ms before the data they acknowledge: the clocks of two capture points differ by about that much; reassembly "
+                "waited for the data, but times between the two sides are off by that much; synchronize the clocks (NTP, PTP), or shift one capture (editcap -t)"
             )
         ]
     if tcp.early_acknowledgements + decode.backwards <= _SHARE / 10 * decode.packets:
         return []
     return [
         (
-            f"the capture itself changed the order: {tcp.early_acknowledgements:,} acknowledgements before their data, {decode.backwards:,} packets older than the one "
+            f"the capture changed the packet order: {tcp.early_acknowledgements:,} acknowledgements before their data, {decode.backwards:,} packets with earlier timestamps than the one "
             "before; reassembly waits for them; capture on one queue, or merge by time (mergecap)"
         )
     ]

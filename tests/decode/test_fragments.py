@@ -97,7 +97,7 @@ def test_a_fragment_that_is_missing_or_cut_short_leaves_a_gap_and_is_counted(run
     long = [i for i, (_, frame) in enumerate(frames) if len(frame) == 130]
     lost = run(pcap([f for i, f in enumerate(frames) if i != long[3]]))
     assert lost.summary.decode.fragments_dropped > 0
-    assert "IP fragments came to nothing" in "\n".join(lost.summary.advice)
+    assert "IP fragments could not be reassembled" in "\n".join(lost.summary.advice)
     snapped = run(pcap([(us, f[:-9], len(f)) if i == long[3] else (us, f) for i, (us, f) in enumerate(frames)]))
     assert snapped.summary.decode.fragments_dropped > 1
     assert snapped.summary.decode.datagrams == lost.summary.decode.datagrams
@@ -110,7 +110,7 @@ def test_fragments_that_overlap_make_an_end_of_their_datagram(run: Run) -> None:
     ran = run(pcap([(0, parts[0]), (1, parts[1]), (2, parts[1]), (3, other), (4, parts[2]), (5, parts[3])]))
     decode = ran.summary.decode
     assert (decode.datagrams, decode.fragments_overlapping, decode.fragments, decode.fragments_dropped) == (0, 1, 6, 6)
-    assert "1 datagrams were given up since their fragments overlap" in "\n".join(ran.summary.advice)
+    assert "1 datagrams were given up because their fragments overlap" in "\n".join(ran.summary.advice)
     again = run(pcap([(0, parts[0]), (1, parts[1]), (2, parts[1]), (4, parts[2]), (5, parts[3])])).summary.decode
     assert (again.datagrams, again.udp, again.fragments_dropped) == (1, 1, 1)
 

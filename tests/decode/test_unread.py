@@ -71,7 +71,7 @@ def test_quic_is_said_with_its_part_of_the_bytes(run: Run) -> None:
     frames = [*TALK.frames, *((TALK.us + i, ip(17, udp(443, b"q" * 1000))) for i in range(10))]
     (line,) = run(pcap(frames)).summary.advice
     share = 100 * 10 * (14 + 20 + 8 + 1000) / sum(len(f) for _, f in frames)
-    assert line.startswith(f"{share:.1f}% of the bytes are UDP 443 (QUIC): not read")
+    assert line.startswith(f"{share:.1f}% of the bytes are UDP 443 (QUIC), which is not read")
     assert SERVICES[443] == "QUIC"
 
 

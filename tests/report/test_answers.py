@@ -278,7 +278,7 @@ def test_the_first_screen_names_them_and_the_sections_can_be_chosen(run: Run) ->
 
 @pytest.mark.parametrize(
     ("upload", "wait", "transfer", "part"),
-    [(2_000_000, 10, 10, "on sending the requests"), (10, 2_000_000, 10, "the server"), (10, 10, 2_000_000, "on sending the answers")],
+    [(2_000_000, 10, 10, "sending the requests"), (10, 2_000_000, 10, "the server"), (10, 10, 2_000_000, "sending the responses")],
 )
 def test_the_advice_says_whose_time_it_was(run: Run, upload: int, wait: int, transfer: int, part: str) -> None:
     asked, answer = request(method="POST", body=b"x" * 100), response(b"x" * 100)
