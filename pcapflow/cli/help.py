@@ -38,8 +38,8 @@ GROUPS = {
         "raw",
         "gap_fill",
     ),
-    "What is looked at": ("where", "expression", "begin", "end", "packets", "tunnels", "vlan_key", "verify_checksums"),
-    "What is looked for in messages": ("headers", "show_secrets", "sniff_json", "hash_bodies", "duplicate_keys", "shapes"),
+    "Input selection": ("where", "expression", "begin", "end", "packets", "tunnels", "vlan_key", "verify_checksums"),
+    "Message contents": ("headers", "show_secrets", "sniff_json", "hash_bodies", "duplicate_keys", "shapes"),
     "Memory and limits": (
         "memory_limit",
         "process_limit",
@@ -54,7 +54,7 @@ GROUPS = {
         "overload",
         "overlap",
     ),
-    "Many captures, many machines": ("separate", "cluster", "shards", "spill"),
+    "Batches and clusters": ("separate", "cluster", "shards", "spill"),
 }
 """Headings of options that several commands have."""
 RARE = frozenset(
@@ -71,7 +71,7 @@ RARE = frozenset(
         "sink_timeout",
         "sink_overload",
         *GROUPS["Memory and limits"],
-        *GROUPS["Many captures, many machines"],
+        *GROUPS["Batches and clusters"],
     )
 ) - {"memory_limit"}
 """What `--help` leaves out: what those need who have read docs/memory.md, docs/captures.md or docs/overlaps.md."""
