@@ -61,7 +61,7 @@ def real(command: str, folder: Path) -> str:
     )
     closed = 141 if "| head" in command else 0  # whoever wrote to a head that had enough
     assert done.returncode in (0, closed), f"{command}\n{done.stderr}{done.stdout}"
-    return done.stdout
+    return done.stdout if done.stdout.endswith("\n") or not done.stdout else done.stdout + "\n"  # a fence stands on a line of its own
 
 
 def program(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
