@@ -72,7 +72,7 @@ _NOT_SETTINGS = ("quiet", "simulate")
     "--accept",
     metavar="KINDS",
     default=None,
-    help="With --update: accept a capture only if all its differences are of these kinds: status, shape, headers, sizes, exchanges, ... (docs/ci.md).",
+    help="With --update: accept a capture only if all its differences are of these kinds: status, shape, headers, sizes, exchanges, ... (pcapflow docs ci).",
 )
 @click.option("--all", "everything", is_flag=True, help="Also show differences that merely follow from another one.")
 @click.option("--diff", "shows_diff", is_flag=True, help="Show how the baseline would change, in `diff -u` format.")
@@ -109,7 +109,7 @@ def check(
 ) -> None:
     """Analyze each CAPTURE separately and check it against its baseline (CAPTURE.content.json) and the project's expectations.
 
-    A directory means all captures in it. The exit status is 1 if anything differs. See docs/ci.md for settings and CI recipes.
+    A directory means all captures in it. The exit status is 1 if anything differs. See `pcapflow docs ci` for settings and CI recipes.
     """
     from pcapflow.check.config import FAIL_ON, find, here, load
 

@@ -64,7 +64,7 @@ _OPTIONS = (
         "expression",
         metavar="EXPRESSION",
         default=None,
-        help="Read only segments that match, such as 'host 10.0.0.1 and port 80' (docs/captures.md).",
+        help="Read only segments that match, such as 'host 10.0.0.1 and port 80' (pcapflow docs captures).",
     ),
     click.option(
         "--from",
@@ -148,7 +148,7 @@ def looking(given: Mapping[str, Any]) -> Looking:
 def where_option(text: str) -> Callable[[_Command], _Command]:
     """Adds conditions on exchanges (`conditions`); text: what they do in the command."""
     return click.option(
-        "--where", metavar="KEY=VALUE,...", default="", help=f"{text} (docs/bodies.md): {', '.join(f'{key}=' for key in KEYS)}."
+        "--where", metavar="KEY=VALUE,...", default="", help=f"{text} (pcapflow docs bodies): {', '.join(f'{key}=' for key in KEYS)}."
     )
 
 
