@@ -91,7 +91,7 @@ _ORDINARY = frozenset(
 """Fields that a line may begin with whose beginning may be missing."""
 
 FIELD, STRING, WORD, VALUE, PART, LOST, QUERY, HOLDER, KNOWN, OPEN = range(10)
-"""How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins, with a part of a query. HOLDER is an encoded value that has a secret in it, KNOWN a value that was known. OPEN is none: a field with secrets in it that goes on, perhaps."""
+"""How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins, with a part of a query. HOLDER is masked, but not looked for elsewhere: an encoded value that has a secret in it, or plain words; KNOWN is a value that was known. OPEN is none: a field with secrets in it that goes on, perhaps."""
 GOES_ON = (
     re.compile(rb"(?:[^\r\n]|\r\n[ \t])*+"),
     re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL),
@@ -221,7 +221,9 @@ def _members(text: bytes) -> Iterator[Place]:
         for member in _INNER_MEMBER.finditer(text):
             if is_secret_key(str(member[2], "latin-1")):
                 yield *member.span(3), WORD
-        yield from _in_brackets(text)
+        for token in _bracketed(text, _INNER_BRACKET, _INNER_BRACKETED):
+            if token[2] and not token[3]:
+                yield *token.span(2), WORD
     if b"&quot;" in text or b"&#34;" in text or b"\\u0022" in text:
         for member in _ENTITY_MEMBER.finditer(text):
             if is_secret_key(str(member[2], "latin-1")):
@@ -229,31 +231,22 @@ def _members(text: bytes) -> Iterator[Place]:
     for member in _LITERAL.finditer(text):
         if is_secret_key(str(member[1], "latin-1")):
             yield *member.span(4), WORD
-    at = 0
-    while (opened := _BRACKET_MEMBER.search(text, at)) is not None:
-        at = opened.end()
-        if is_secret_key(_plain(opened[1])):
-            depth = 0
-            for token in _BRACKETED.finditer(text, opened.start(2)):
-                depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
-                if token[1]:
-                    yield *token.span(1), HOLDER if _PLAIN.fullmatch(token[1]) else STRING
-                at = token.end()
-                if not depth:
-                    break
+    for token in _bracketed(text, _BRACKET_MEMBER, _BRACKETED):
+        if token[1]:
+            yield *token.span(1), HOLDER if _PLAIN.fullmatch(token[1]) else STRING
 
 
-def _in_brackets(text: bytes) -> Iterator[Place]:
-    """Strings in an array or object behind a key that is secret, in JSON that is a string of JSON."""
+def _bracketed(text: bytes, opens: re.Pattern[bytes], tokens: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+    """What stands in arrays and objects behind a key that is secret, bracket by bracket and string by string. opens: its last two groups are the key and the bracket."""
     at = 0
-    while (opened := _INNER_BRACKET.search(text, at)) is not None:
+    while (opened := opens.search(text, at)) is not None:
         at = opened.end()
-        if is_secret_key(str(opened[2], "latin-1")):
+        bracket = opens.groups
+        if is_secret_key(_plain(opened[bracket - 1])):
             depth = 0
-            for token in _INNER_BRACKETED.finditer(text, opened.start(3)):
+            for token in tokens.finditer(text, opened.start(bracket)):
                 depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
-                if token[2] and not token[3]:
-                    yield *token.span(2), WORD
+                yield token
                 at = token.end()
                 if not depth:
                     break

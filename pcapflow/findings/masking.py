@@ -260,11 +260,8 @@ class Masking:
         for place in secrets_in(text, form=form):
             begin, end, kind = place
             if end > begin:
-                if kind == HOLDER:
-                    for value in within(text[begin:end]):
-                        self.learn(value)
-                elif kind != OPEN and (final or begin < done or not reaches_end(text, place)):
-                    self.learn(text[begin:end], cut=cut and reaches_end(text, place))
+                if kind == HOLDER or (kind != OPEN and (final or begin < done or not reaches_end(text, place))):
+                    self.learn_of(text[begin:end], kind, cut=cut and reaches_end(text, place))
                 yield place
         if self._finder is not None:
             yield from self._finder.places(text)
@@ -284,6 +281,14 @@ class Masking:
         owed = min(n, self._owed)
         self._owed -= owed
         self._account.release(n - owed)
+
+    def learn_of(self, value: bytes, kind: int, *, cut: bool = False) -> None:
+        """Learn what a place has: its value, or what is in an encoded one."""
+        if kind != HOLDER:
+            self.learn(value, cut=cut)
+            return
+        for one in within(value):
+            self.learn(one)
 
     def learn(self, value: bytes, *, cut: bool = False) -> None:
         """A value is a secret, wherever it stands. cut: it is the beginning of one, which goes on to the end of its word."""

@@ -29,7 +29,7 @@ from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
 from pcapflow.ranges import BLIND, MaskRange
-from pcapflow.secret_bytes import HOLDER, OPEN, secrets_in, within
+from pcapflow.secret_bytes import HOLDER, OPEN, secrets_in
 from pcapflow.slicing.checksum import adjusted, fix_checksums
 from pcapflow.slicing.packets import blocks_of, packets_of
 from pcapflow.slicing.writing import Packet
@@ -100,11 +100,8 @@ def _learn_from_packets(path: str, limits: Limits, options: Options, ledger: Led
         for at, n in zip(segments.payload_at.tolist(), segments.payload_len.tolist(), strict=True):
             payload = bytes(view[at : at + n])
             for begin, end, kind in secrets_in(payload):
-                if kind == HOLDER:
-                    for value in within(payload[begin:end]):
-                        learning.learn(value)
-                elif kind != OPEN and end < n:  # what a packet's end may cut its stream tells
-                    learning.learn(payload[begin:end])
+                if kind == HOLDER or (kind != OPEN and end < n):  # what a packet's end may cut its stream tells
+                    learning.learn_of(payload[begin:end], kind)
     fragments.finish()
 
 
