@@ -260,15 +260,11 @@ def test_regular_expressions_are_compiled_once_at_module_level(path: Path) -> No
             assert node.func.value.id != "re", f"{path.name}:{node.lineno}: re.{node.func.attr} inside a function"
 
 
-LONGER = {"protocols/http1/framer.py": 700, "reassembly/connection.py": 450}
-"""Modules of one state machine each, whose states share what they know of the message, or the connection, at hand."""
-
-
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_module_opens_with_its_contract_and_stays_readable(path: Path) -> None:
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text))
-    assert text.count("\n") <= LONGER.get(str(path.relative_to(PACKAGE)), 400)
+    assert text.count("\n") <= 400
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from pcapflow.decode.segments import ACK, MULTIPATH
+from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.seqspace import unwrap, wrap
 
 WINDOW = 4 << 20
@@ -31,6 +33,19 @@ class Syn(NamedTuple):
     multipath: bool = False
     tag: int = 0
     """As it was captured."""
+
+    @classmethod
+    def of(cls, rows: Rows, i: int, tag: int) -> Syn:
+        """A row that has SYN set. tag: where rows have none."""
+        packet, ts, flags = rows.packet[i], rows.ts[i], rows.flags[i]
+        ack = rows.ack[i] if flags & ACK else -1
+        tag = rows.tags[i] if rows.tags is not None else tag
+        return cls(packet, ts, 1, packet, ts, rows.clock[i], rows.direction[i], rows.seq[i], ack, bool(flags & MULTIPATH), tag)
+
+    def believed_instead(self, stream: Numbers, peer: Numbers) -> bool:
+        """Whether this is the second of two SYN-ACKs to one SYN, of which the client believes it; of their stream nothing more was seen."""
+        nothing = stream.next == 0 and stream.captured == 0 and stream.fin < 0
+        return self.ack >= 0 and nothing and peer.syn and 0 <= unwrap(self.ack, peer.base, peer.next) <= peer.top
 
     def same(self, other: Syn) -> bool:
         """Whether the other is this one sent again."""
@@ -63,6 +78,13 @@ class Reset(NamedTuple):
     limits: tuple[int, int]
     exact: bool
 
+    @classmethod
+    def of(cls, heard: Heard, stream: Numbers, peer: Numbers, rows: Rows, i: int) -> Reset:
+        """A RST of a stream, in that row, as it was heard."""
+        own = max(heard.offset + rows.n[i], stream.top)
+        direction = rows.direction[i]
+        return cls(rows.packet[i], rows.ts[i], direction, (own, peer.top) if direction == 0 else (peer.top, own), heard.exact)
+
 
 class Expected(NamedTuple):
     """What a peer acknowledged of a stream of which nothing was seen: first (raw) and at which clock (ns), and last."""
@@ -92,6 +114,10 @@ class Numbers(Protocol):
     """Whether offset 0 is known from a SYN."""
     expected: Expected | None
     """While nothing of it was seen: what the peer acknowledged."""
+    captured: int
+    """Bytes of it that were captured."""
+    fin: int
+    """Offset of its FIN; -1 until one was seen."""
 
     @property
     def top(self) -> int:

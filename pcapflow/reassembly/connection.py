@@ -9,7 +9,7 @@ Invariant: events are handed to the consumer with both directions up to the same
 
 from __future__ import annotations
 
-from pcapflow.decode.segments import ACK, CONTROL, FIN, MULTIPATH, RST, SYN, ZERO_WINDOW
+from pcapflow.decode.segments import ACK, CONTROL, FIN, RST, SYN, ZERO_WINDOW
 from pcapflow.drops import GapCause
 from pcapflow.limits import Limits
 from pcapflow.reassembly.beliefs import Reset, Syn, fits, goes_on, heard_reset
@@ -24,7 +24,7 @@ from pcapflow.reassembly.sack import sack_blocks
 from pcapflow.reassembly.seqspace import unwrap, wrap
 from pcapflow.reassembly.sides import Sides
 from pcapflow.streams.conversation import Consumer
-from pcapflow.streams.events import NEVER, StreamData
+from pcapflow.streams.events import NEVER
 
 _ACK_AHEAD_MAX = 1 << 30
 _STRAY = 64
@@ -75,9 +75,8 @@ class Connection(Sides):
         streams = self.streams
         limits = ctx.limits
         i = begin
-        looked_at = (
-            begin  # rows before this one belong to a run that could not be taken at once: each is taken by itself, and nobody asks again
-        )
+        # rows before this one belong to a run that could not be taken at once: each is taken by itself, and nobody asks again
+        looked_at = begin
         while i < end:
             packet = rows.packet[i]
             clock = rows.clock[i]
@@ -209,21 +208,8 @@ class Connection(Sides):
 
     def _synchronise(self, ctx: Context, stream: HalfStream, rows: Rows, i: int) -> bool:
         """A SYN. False where it, or the one in `asked`, begins another connection on the same ports."""
-        d, flags = rows.direction[i], rows.flags[i]
-        ack = rows.ack[i] if flags & ACK else -1
-        syn = Syn(
-            rows.packet[i],
-            rows.ts[i],
-            1,
-            rows.packet[i],
-            rows.ts[i],
-            rows.clock[i],
-            d,
-            rows.seq[i],
-            ack,
-            bool(flags & MULTIPATH),
-            rows.tags[i] if rows.tags is not None else tag_of(self.key),
-        )
+        syn = Syn.of(rows, i, tag_of(self.key))
+        d, ack = syn.direction, syn.ack
         if self.asked is not None:
             self._expect_no_more(syn.last_clock, ctx.limits)
         asked = self.asked
@@ -278,16 +264,7 @@ class Connection(Sides):
         stream = self.streams[asked.direction]
         if not goes_on(asked, stream, direction, seq, ack):
             return False
-        peer = self.streams[1 - asked.direction]
-        if (
-            asked.ack >= 0
-            and stream.next == 0
-            and stream.captured == 0
-            and stream.fin < 0
-            and peer.syn
-            and 0 <= unwrap(asked.ack, peer.base, peer.next) <= peer.top
-        ):
-            # of two SYN-ACKs to one SYN, it is the second that the client believes
+        if asked.believed_instead(stream, self.streams[1 - asked.direction]):
             stream.base = asked.base
             self.forget_asked()
             return False
@@ -332,11 +309,8 @@ class Connection(Sides):
         if offset <= peer.next or peer.ended or peer.drop_reason is not None or (peer.fin >= 0 and peer.next >= peer.fin):
             return
         grace = Grace(offset, clock, packet + ctx.limits.ack_grace_packets, clock + self.grace(ctx), peer.missing)
-        if peer.armed is None:
-            peer.armed = grace
+        if peer.wait_for(grace):
             self.arm(ctx)
-        else:
-            peer.waiting = grace
 
     def reached_fin(self, ctx: Context, stream: HalfStream, packet: int, ts: int) -> None:
         """See `Timed`."""
@@ -347,8 +321,7 @@ class Connection(Sides):
         """A RST: nothing, or the end of the connection until something contradicts it. What is in flight is still delivered."""
         if self.closed and self.reset is None:
             return
-        d = rows.direction[i]
-        peer = self.streams[1 - d]
+        peer = self.streams[1 - rows.direction[i]]
         heard = heard_reset(stream, peer, rows.seq[i], rows.ack[i] if rows.flags[i] & ACK else -1)
         if heard is None:
             ctx.resets_ignored += 1
@@ -356,8 +329,7 @@ class Connection(Sides):
         if stream.base < 0 and not peer.syn:
             stream.begin(wrap(-heard.offset, rows.seq[i]), syn=False)
         if self.reset is None or (heard.exact and not self.reset.exact):
-            own = max(heard.offset + rows.n[i], stream.top)
-            self.reset = Reset(rows.packet[i], rows.ts[i], d, (own, peer.top) if d == 0 else (peer.top, own), heard.exact)
+            self.reset = Reset.of(heard, stream, peer, rows, i)
         if heard.exact:
             self._close(rows.packet[i], ctx)
 
@@ -382,22 +354,10 @@ class Connection(Sides):
         b.close_pieces(ctx)
         if a.events or b.events:
             events = (a.events, b.events)
-            a.events = []
-            b.events = []
+            a.events, b.events = [], []
             if self.consumer is None:
                 self.consumer = ctx.observer.consumer(self)
             self.consumer.consume(self, events)
-
-    def hand_run(self, ctx: Context, direction: int, data: StreamData, *, ends: bool) -> None:
-        """A whole run that begins at `next`: what `walk` would have made of its rows. ends: a FIN follows it. The caller flushes."""
-        stream = self.streams[direction]
-        n = data.length
-        stream.next += n
-        stream.captured += n
-        stream.delivered += n
-        stream.events.append(data)
-        if not ends:
-            stream.remember_tail(ctx, data)
 
     def hand_fin(self, ctx: Context, direction: int, packet: int, ts: int) -> None:
         """A FIN at `next`, at that packet."""

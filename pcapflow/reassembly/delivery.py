@@ -98,6 +98,16 @@ class Delivery:
             self.events.append(data)
             self.remember_tail(ctx, data)
 
+    def append_whole(self, ctx: Context, data: StreamData, *, ends: bool) -> None:
+        """A whole run that begins at `next`: what its rows, one at a time, would have come to. ends: a FIN follows it."""
+        n = data.length
+        self.next += n
+        self.captured += n
+        self.delivered += n
+        self.events.append(data)
+        if not ends:
+            self.remember_tail(ctx, data)
+
     def remember_tail(self, ctx: Context, data: StreamData) -> None:
         """Data was delivered: keep its tail."""
         keep = ctx.limits.history_bytes

@@ -230,7 +230,7 @@ class FlowTable:
             fin = runs.fins.get(stream)
             if data is not None:
                 ctx.ledger.at(data.packet(-1), data.time(-1))
-                connection.hand_run(ctx, d, data, ends=fin is not None)
+                connection.streams[d].append_whole(ctx, data, ends=fin is not None)
             if fin is not None:
                 connection.hand_fin(ctx, d, fin.packet, fin.ts)
         if not connection.closed:

@@ -141,6 +141,14 @@ class Holes(Delivery):
             self.give_up_below(ctx, self.armed.offset, ACKNOWLEDGED, packet, ts)
         self.next_acknowledgement(self.next)
 
+    def wait_for(self, grace: Grace) -> bool:
+        """Bytes that are not here were acknowledged: they have that long to come. True where nothing was waited for before."""
+        if self.armed is None:
+            self.armed = grace
+            return True
+        self.waiting = grace
+        return False
+
     def next_acknowledgement(self, reached: int) -> None:
         """The armed one is done with: the one that waited takes its place, if its bytes were not there. reached: where the stream was then."""
         self.armed = self.waiting if self.waiting is not None and self.waiting.offset > reached and not self.ended else None

@@ -33,6 +33,7 @@ from pcapflow.protocols.http1.events import (
     TrailerLine,
 )
 from pcapflow.protocols.http1.framer import Framer
+from pcapflow.protocols.http1.interruptions import end, gap, give_up
 from pcapflow.protocols.http1.search import stop_before
 from pcapflow.protocols.http1.state import BETWEEN, BODY_BEGINS, State
 from pcapflow.streams.conversation import Conversation
@@ -61,16 +62,15 @@ class HttpConnection:
 
     def __init__(self, services: Host, conversation: Conversation, *, begun: int, search_client: bool, search_server: bool) -> None:
         """begun: exchanges of the connection that began before; search: whether a side begins in the middle."""
-        self.services = services
-        self.conversation = conversation
+        self.services, self.conversation = services, conversation
         readings, client = conversation.readings, conversation.client
         self.client = Framer(services, "client", readings[client], search=search_client)
         self.server = Framer(services, "server", readings[1 - client], search=search_server)
         self.flow = Flow(services, conversation)
         self.pairs = Pairs(services.limits, services.ledger.http, services.heads, conversation, self.flow.tell, self.flow.refused)
         self.pairs.begun = begun
-        if not conversation.began(1 - conversation.client):
-            self.pairs.lost_from = _BEFORE_ALL  # whatever was answered before the capture began
+        if not conversation.began(1 - client):  # whatever was answered before the capture began
+            self.pairs.lost_from = _BEFORE_ALL
         self._pause_for: Exchange | None = None
         """The CONNECT or Upgrade whose answer says what the client's next bytes are."""
         self.blind = False
@@ -197,7 +197,7 @@ class HttpConnection:
     def _other(self, framer: Framer, event: StreamGap | StreamEnd) -> None:
         """A gap or the end of a direction."""
         behind = self.tunnel and framer.state is State.OPAQUE
-        found = framer.gap(event) if isinstance(event, StreamGap) else framer.end(event)
+        found = gap(framer, event) if isinstance(event, StreamGap) else end(framer, event)
         if found:
             self.take(framer, found)
         if behind:
@@ -237,7 +237,7 @@ class HttpConnection:
         for framer in (self.client, self.server):
             exchange = self.flow.answering if framer is self.server else self.flow.asking
             if exchange is not None and not exchange.reserve(self.services.ledger.http, self.services.heads):
-                self.take(framer, framer.give_up(WAITING_BYTES))
+                self.take(framer, give_up(framer, WAITING_BYTES))
 
     def finish(self, packet: int) -> None:
         """The connection is over."""
