@@ -21,7 +21,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.capture.clock import timed
 from pcapflow.capture.folders import skipped_files
 from pcapflow.capture.interrupt import Interrupt
-from pcapflow.capture.places import Places
+from pcapflow.capture.packet_places import Places
 from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.trace import Reading, Trace
 from pcapflow.decode import dpkt_path

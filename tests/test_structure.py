@@ -71,7 +71,7 @@ MAY_IMPORT = {
     "findings": VOCABULARY
     | STREAMS
     | {
-        "capture.places",
+        "capture.packet_places",
         "decode.segments",
         "decode.unread",
         "payload.at_once",
@@ -81,7 +81,7 @@ MAY_IMPORT = {
         "payload.pretty",
         "payload.nearest",
         "payload.json_formats",
-        "payload.others",
+        "payload.payload_types",
         "payload.json_values",
         "payload.registry",
         "payload.tap",
@@ -164,7 +164,7 @@ MAY_IMPORT = {
         "findings.masked_streams",
         "findings.masking",
         "payload.json_formats",
-        "payload.others",
+        "payload.payload_types",
         "payload.json_values",
         "report.sinks.base",
     },
@@ -177,7 +177,7 @@ MAY_IMPORT = {
         "slicing.writing",
         "cluster.executing",
         "cluster.tasks",
-        "cluster.separate",
+        "cluster.report_a_capture",
         "workers.pool",
         "capture.interrupt",
         "check.baseline",

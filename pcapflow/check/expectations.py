@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pcapflow.check.older import NOW
+from pcapflow.check.schema_1 import NOW
 from pcapflow.errors import UsageError
 from pcapflow.path_syntax import parse_path
 from pcapflow.paths import Step

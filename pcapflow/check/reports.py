@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import msgspec
 
-from pcapflow.check.older import OLD, upgraded
+from pcapflow.check.schema_1 import OLD, upgraded
 from pcapflow.errors import ReportError
 from pcapflow.files import CAPTURES
 from pcapflow.json_backend import ijson_backend

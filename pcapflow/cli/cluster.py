@@ -19,7 +19,7 @@ from pcapflow.limits import Limits
 from pcapflow.process_memory import address_limit
 
 if TYPE_CHECKING:
-    from pcapflow.cluster.separate import Outcome, Separate
+    from pcapflow.cluster.report_a_capture import Outcome, Separate
     from pcapflow.entries import Kinds
     from pcapflow.pipeline import Options, Result
     from pcapflow.report.sinks.base import Sink
@@ -104,9 +104,9 @@ class Cluster:
 
     def run_separately(self, captures: Sequence[str], bounds: Limits, options: Options, kinds: Kinds, given: Mapping[str, Any]) -> set[int]:
         """One report a capture. given: where they go. Returns the statuses."""
-        from pcapflow.cluster import separate
+        from pcapflow.cluster import report_a_capture
 
-        tasks = separate.plan(captures, bounds, options, kinds, absolute(given["output"] or ""), absolute(given["parquet"] or ""))
+        tasks = report_a_capture.plan(captures, bounds, options, kinds, absolute(given["output"] or ""), absolute(given["parquet"] or ""))
         refuse_overwriting(
             [task.path for task in tasks], {f"-o {task.ndjson}:": task.ndjson for task in tasks if task.ndjson and not is_url(task.ndjson)}
         )
@@ -126,13 +126,13 @@ class Cluster:
 
     def _outcomes(self, tasks: list[Separate], stack: ExitStack) -> Iterator[Outcome]:
         """In the order of the tasks."""
-        from pcapflow.cluster import separate
+        from pcapflow.cluster import report_a_capture
 
         if self.address is not None:
             from pcapflow.cluster.executing import dask_executor, done
 
             executor = stack.enter_context(dask_executor(self.address)).executor
-            yield from in_order(done(executor, separate.analyze_one, tasks, lambda task: task.path, separate.failed))
+            yield from in_order(done(executor, report_a_capture.analyze_one, tasks, lambda task: task.path, report_a_capture.failed))
             return
         from pcapflow.processors import processors
         from pcapflow.workers.pool import Kind, results
@@ -142,9 +142,9 @@ class Cluster:
             if address_limit() is not None
             else min(self._workers or min(processors(), fitting_processes(tasks[0].limits.memory_limit) or len(tasks)), len(tasks))
         )
-        kind = Kind(separate.analyze_one, separate.lost, separate.clean_up_after)
+        kind = Kind(report_a_capture.analyze_one, report_a_capture.lost, report_a_capture.clean_up_after)
         if workers == 1:
-            yield from map(separate.analyze_one, tasks)
+            yield from map(report_a_capture.analyze_one, tasks)
         else:
             yield from stack.enter_context(closing(results(kind, tasks, workers)))
 

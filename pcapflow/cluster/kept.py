@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import IO, NamedTuple
 
-from pcapflow.cluster.placed import file_system, upload
+from pcapflow.cluster.whole_file import file_system, upload
 from pcapflow.entries import Entry
 from pcapflow.errors import OutputError, ReportError, WorkerError
 from pcapflow.files import spool

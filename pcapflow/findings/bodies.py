@@ -14,7 +14,7 @@ from pcapflow.findings.listening import Listener
 from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_formats import JSON_FORMS
-from pcapflow.payload.others import may_ask
+from pcapflow.payload.payload_types import may_ask
 from pcapflow.payload.registry import payloads
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head, RequestHead

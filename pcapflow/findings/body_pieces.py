@@ -16,8 +16,8 @@ from pcapflow.conditions import Conditions
 from pcapflow.contents import broken, broken_at
 from pcapflow.drops import Drop, DropReason
 from pcapflow.endpoint_names import whole_url
-from pcapflow.findings.chosen import body_taken, exchange_taken
 from pcapflow.findings.listening import Listener, Run
+from pcapflow.findings.matching import body_taken, exchange_taken
 from pcapflow.messages import Body, Request, Response
 from pcapflow.payload.pretty import Pretty
 from pcapflow.protocols.host import BodyOrigin

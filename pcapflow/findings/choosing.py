@@ -12,9 +12,9 @@ import msgspec
 
 from pcapflow.conditions import Conditions
 from pcapflow.connection_names import ConnectionName
-from pcapflow.findings.chosen import exchange_meant
 from pcapflow.findings.ends import is_called
 from pcapflow.findings.listening import Listener, Run
+from pcapflow.findings.matching import exchange_meant
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import Head
 from pcapflow.reassembly.beliefs import Syn

@@ -14,17 +14,17 @@ import msgspec
 from pcapflow import records
 from pcapflow.body_options import NOTHING_MORE, Looking
 from pcapflow.budget import Ledger
-from pcapflow.capture.places import Places
+from pcapflow.capture.packet_places import Places
 from pcapflow.contents import JsonBody, Other
 from pcapflow.counting import Inner, count_json
 from pcapflow.drops import Drop, DropReason
 from pcapflow.entries import OWNED_JSON, takes
 from pcapflow.findings.answers import table_bytes
 from pcapflow.findings.bodies import Bodies
-from pcapflow.findings.chosen import exchange_meant
 from pcapflow.findings.ends import LatestEnds
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.losses import conflict_record, gap_record
+from pcapflow.findings.matching import exchange_meant
 from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
 from pcapflow.findings.streams import connection_record, half_open_record

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pcapflow.budget import Share
 from pcapflow.conditions import Conditions
 from pcapflow.drops import Drop
-from pcapflow.findings.chosen import exchange_meant
 from pcapflow.findings.ends import endpoint
 from pcapflow.findings.listening import Listener, Run
+from pcapflow.findings.matching import exchange_meant
 from pcapflow.header_options import Headers
 from pcapflow.messages import Body, Request, Response
 from pcapflow.protocols.host import BodyOrigin

@@ -15,8 +15,8 @@ from pcapflow.conditions import Conditions
 from pcapflow.drops import Drop, DropReason
 from pcapflow.endpoint_names import whole_url
 from pcapflow.errors import UsageError
-from pcapflow.findings.chosen import body_taken, exchange_taken
 from pcapflow.findings.listening import Listener, Run
+from pcapflow.findings.matching import body_taken, exchange_taken
 from pcapflow.payload.extract import Values
 from pcapflow.payload.nearest import BYTES, Nearest, keys_of, likeness
 from pcapflow.payload.tap import Both, Tap

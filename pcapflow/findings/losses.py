@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pcapflow.capture.places import Places
+from pcapflow.capture.packet_places import Places
 from pcapflow.reassembly.causes import Conflict
 from pcapflow.records import Conflict as ConflictRecord
 from pcapflow.records import Gap, LimitValue, Range, seconds

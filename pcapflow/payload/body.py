@@ -23,7 +23,7 @@ from pcapflow.payload.json_counts import counts
 from pcapflow.payload.json_formats import JSON_FORMS, open_text, seems_json
 from pcapflow.payload.json_formats import form_of as json_form
 from pcapflow.payload.opening import open_other
-from pcapflow.payload.others import ASKING, DEEPEST, Opening, PartReader, PayloadReader, form_within
+from pcapflow.payload.payload_types import ASKING, DEEPEST, Opening, PartReader, PayloadReader, form_within
 from pcapflow.payload.shape import Shapes
 from pcapflow.payload.tap import Both, Shared, Tap
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from pcapflow.contents import FormBody, FormField, JsonBody
 from pcapflow.counting import Inner
 from pcapflow.drops import Drop, DropReason
-from pcapflow.payload.others import Opening, PartReader
+from pcapflow.payload.payload_types import Opening, PartReader
 
 LISTED = 32
 """Fields that are named."""

@@ -15,8 +15,8 @@ from pcapflow.budget import Account
 from pcapflow.contents import JsonBody, JsonError
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_counts import counts
+from pcapflow.payload.json_parser import JsonParser
 from pcapflow.payload.tap import Tap
 
 _KEPT_BYTES = 128

@@ -19,10 +19,10 @@ from pcapflow.contents import JsonBody
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import counted, events_at_once, top_level_with
-from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_counts import counts
 from pcapflow.payload.json_kept import Parser, open_parser
 from pcapflow.payload.json_outline import Outline
+from pcapflow.payload.json_parser import JsonParser
 from pcapflow.payload.tap import Tap
 
 _EMPTY_BUFFER = getsizeof(bytearray())

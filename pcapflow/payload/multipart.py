@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from pcapflow.contents import JsonBody, MultipartBody, MultipartError, Part
 from pcapflow.counting import Inner
 from pcapflow.drops import Drop, DropReason
-from pcapflow.payload.others import Opening, PartReader
+from pcapflow.payload.payload_types import Opening, PartReader
 
 LISTED = 32
 """Parts that are listed."""

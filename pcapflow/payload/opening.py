@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pcapflow.contents import YamlBody
 from pcapflow.drops import Drop
-from pcapflow.payload.others import Opening, PayloadReader
+from pcapflow.payload.payload_types import Opening, PayloadReader
 
 
 def tools_missing() -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from pcapflow.budget import Account
 from pcapflow.payload.kept import Kept
-from pcapflow.payload.others import may_ask
+from pcapflow.payload.payload_types import may_ask
 
 LISTED = 16
 """Operations of a batch that are named."""

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from pcapflow.payload.json_formats import form_of
-from pcapflow.payload.others import other_form
+from pcapflow.payload.payload_types import other_form
 from pcapflow.plugin_loading import PAYLOADS, PROTOCOLS, Point, installed
 from pcapflow.plugins import Payload, Protocol
 

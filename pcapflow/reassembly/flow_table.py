@@ -23,7 +23,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.closed_connections import Finals
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.growing import Growing
+from pcapflow.reassembly.growing_list import Growing
 from pcapflow.reassembly.half_open import SYN_BYTES, HalfOpen
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted

@@ -17,8 +17,8 @@ from pcapflow import pipeline
 from pcapflow.check import baseline, comparing
 from pcapflow.check.changes import Changes
 from pcapflow.check.comparing import compare
-from pcapflow.check.older import NOW
 from pcapflow.check.reports import read_report
+from pcapflow.check.schema_1 import NOW
 from pcapflow.check.walk_records import key_of
 from pcapflow.errors import ReportError
 from pcapflow.records import Connection, Gap, Http, Record

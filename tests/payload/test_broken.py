@@ -13,8 +13,8 @@ from pcapflow.budget import Ledger
 from pcapflow.contents import JsonError
 from pcapflow.json_problems import JsonProblem
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_errors import SENTENCES
+from pcapflow.payload.json_parser import JsonParser
 
 LIMITS = replace(Limits(), json_slice=16)
 

@@ -17,7 +17,7 @@ from pcapflow.limits import Limits
 from pcapflow.path_syntax import parse_path
 from pcapflow.paths import Step, show_path
 from pcapflow.payload.extract import Values
-from pcapflow.payload.json_body import JsonParser
+from pcapflow.payload.json_parser import JsonParser
 from pcapflow.payload.wanted import wanted
 
 TINY = replace(Limits(), json_slice=16)

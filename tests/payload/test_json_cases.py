@@ -18,7 +18,7 @@ from pcapflow.budget import Ledger
 from pcapflow.contents import JsonBody
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import SMALL, parse_at_once
-from pcapflow.payload.json_body import JsonParser
+from pcapflow.payload.json_parser import JsonParser
 from tests.conftest import CASES
 
 DEFAULT = Limits()

@@ -18,7 +18,7 @@ from pcapflow.payload.at_once import parse_at_once
 from pcapflow.payload.json_counts import counts
 from pcapflow.payload.json_kept import KeptText
 from tests.conftest import CASES
-from tests.payload.test_json_body import parse
+from tests.payload.test_json_parser import parse
 
 LIMITS = Limits()
 TOKENS = [

@@ -14,7 +14,7 @@ from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader
-from pcapflow.payload.json_body import JsonParser
+from pcapflow.payload.json_parser import JsonParser
 from pcapflow.payload.shape import KEYS, NODE_BYTES, NODES, Shapes
 from tests.conftest import Run
 from tests.craft import Talk, request, response

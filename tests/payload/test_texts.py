@@ -21,7 +21,7 @@ from pcapflow.limits import Limits
 from pcapflow.payload.body import BodyReader, read_whole
 from pcapflow.payload.json_formats import open_text
 from pcapflow.payload.registry import Payloads
-from tests.payload.test_json_body import values
+from tests.payload.test_json_parser import values
 
 TINY = replace(Limits(), json_slice=16)
 

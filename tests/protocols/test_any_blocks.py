@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from pcapflow import pipeline
-from pcapflow.capture.places import NOWHERE, RUNS_MAX
+from pcapflow.capture.packet_places import NOWHERE, RUNS_MAX
 from pcapflow.limits import Limits
 from tests.craft import ACK, CLIENT, FIN, SERVER, SYN, Talk, filler, pcap, request, response, tcp_frame
 

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pcapflow.limits import Limits
-from pcapflow.protocols.http1 import plain, short
+from pcapflow.protocols.http1 import plain, whole_conversation
 from pcapflow.protocols.http1.framer import Framer
 from tests.conftest import CASES, Ran, Run
 from tests.craft import Talk, chunked, merge, request, response
@@ -93,10 +93,10 @@ def test_what_is_taken_many_at_a_time_is_told_as_what_is_read_one_by_one(
         data = talk(seed + i)
         limits = replace(Limits(), block_packets=packets, http_pipeline_max=pipeline)
         monkeypatch.setattr(plain, "LEAST", 1 << 60)
-        monkeypatch.setattr(short, "MOST", 0)
+        monkeypatch.setattr(whole_conversation, "MOST", 0)
         expected = told(run(data, limits))
         monkeypatch.setattr(plain, "LEAST", least)
-        monkeypatch.setattr(short, "MOST", 1 << 60)
+        monkeypatch.setattr(whole_conversation, "MOST", 1 << 60)
         assert told(run(data, limits)) == expected
 
 
@@ -148,7 +148,7 @@ def test_where_every_one_or_every_second_exchange_is_another_they_are_read_one_b
 def test_a_request_of_http_0_9_is_one_where_it_stands_first_and_alone(
     run: Run, monkeypatch: pytest.MonkeyPatch, packets: int, most: int
 ) -> None:
-    monkeypatch.setattr(short, "MOST", most)
+    monkeypatch.setattr(whole_conversation, "MOST", most)
     limits = replace(Limits(), block_packets=packets)
     bare = b"GET /x\r\n\r\n"
     t = Talk().open().send(0, bare).send(1, response(b"{}")).close()

@@ -18,7 +18,7 @@ from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
 from pcapflow.capture.clock import timed
 from pcapflow.capture.interrupt import Interrupt
-from pcapflow.capture.places import Places
+from pcapflow.capture.packet_places import Places
 from pcapflow.capture.trace import Trace
 from pcapflow.entries import Entry
 from pcapflow.errors import CaptureError

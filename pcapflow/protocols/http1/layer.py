@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.http1 import short
+from pcapflow.protocols.http1 import whole_conversation
 from pcapflow.protocols.http1.connection import HttpConnection
 from pcapflow.protocols.http1.events import Event
 from pcapflow.protocols.http1.first_line import MAY_BEGIN, METHOD, begins_request, begins_response
@@ -55,7 +55,7 @@ class Http1Layer:
         """See `Layer`."""
         http = self._http
         if http is None:
-            if not self._begun and short.take(self._services, self._conversation, events):
+            if not self._begun and whole_conversation.take(self._services, self._conversation, events):
                 return None
             http = HttpConnection(self._services, self._conversation, begun=self._begun, search_client=False, search_server=False)
             self._http = http

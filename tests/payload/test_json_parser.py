@@ -16,9 +16,9 @@ from pcapflow.contents import JsonBody
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import parse_at_once
-from pcapflow.payload.json_body import JsonParser
 from pcapflow.payload.json_kept import KeptText
 from pcapflow.payload.json_outline import Outline
+from pcapflow.payload.json_parser import JsonParser
 from tests.work import ends
 
 TINY = replace(Limits(), json_slice=16)
@@ -276,7 +276,7 @@ def test_a_parser_that_finds_no_memory_is_dropped() -> None:
 _LONG_STRING = """
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
-from pcapflow.payload.json_body import JsonParser
+from pcapflow.payload.json_parser import JsonParser
 unit = {unit!r}
 limits = Limits(json_scalar_max_bytes=1 << 30, json_total=1 << 30, memory_limit=1 << 31)
 parser = JsonParser(limits, Ledger(limits).json)

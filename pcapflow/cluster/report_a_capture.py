@@ -21,7 +21,7 @@ from pcapflow.capture.folders import is_set
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.source import STDIN
 from pcapflow.capture.trace import captures_in
-from pcapflow.cluster.placed import folder_at, placed
+from pcapflow.cluster.whole_file import folder_at, placed
 from pcapflow.entries import Kinds
 from pcapflow.errors import DAMAGED, INTERNAL, NOT_A_CAPTURE, OUT_OF_MEMORY, CaptureError, PcapflowError, UsageError, WorkerError
 from pcapflow.files import is_url, remove_what_is_left

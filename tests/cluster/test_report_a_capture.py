@@ -163,7 +163,7 @@ def test_each_is_a_task_of_a_cluster(cluster: tuple[str, Any], captures: Path, t
 
 
 def test_a_report_for_a_url_is_there_whole_or_the_one_before_it_stays(tmp_path: Path, bucket: Bucket) -> None:
-    from pcapflow.cluster.placed import upload
+    from pcapflow.cluster.whole_file import upload
 
     class Ends(io.BytesIO):
         """Interrupted behind its first piece."""
@@ -217,24 +217,24 @@ def test_tables_of_an_earlier_larger_run_go_and_a_capture_that_is_none_leaves_no
 
 
 def test_a_defect_at_one_capture_is_its_own(monkeypatch: pytest.MonkeyPatch, captures: Path, tmp_path: Path) -> None:
-    from pcapflow.cluster import separate
+    from pcapflow.cluster import report_a_capture
     from pcapflow.limits import Limits
     from pcapflow.options import Options
 
-    tasks = separate.plan([str(captures)], Limits(), Options(), None, str(tmp_path / "r"), "")
+    tasks = report_a_capture.plan([str(captures)], Limits(), Options(), None, str(tmp_path / "r"), "")
     monkeypatch.setattr("pcapflow.pipeline.run", lambda *a, **k: 1 / 0)
-    outcome = separate.analyze_one(tasks[0])
+    outcome = report_a_capture.analyze_one(tasks[0])
     assert outcome.status == 70
     assert "internal error: ZeroDivisionError" in outcome.said
     assert list((tmp_path / "r").iterdir()) == []
 
 
 def test_the_query_of_a_url_is_not_in_a_reports_name() -> None:
-    from pcapflow.cluster import separate
+    from pcapflow.cluster import report_a_capture
     from pcapflow.limits import Limits
     from pcapflow.options import Options
 
-    (task,) = separate.plan(["https://h/x.pcap?X-Amz-Signature=secret"], Limits(), Options(), None, "memory://r", "")
+    (task,) = report_a_capture.plan(["https://h/x.pcap?X-Amz-Signature=secret"], Limits(), Options(), None, "memory://r", "")
     assert task.ndjson == "memory://r/x.pcap.ndjson"
 
 
@@ -242,19 +242,19 @@ def test_a_task_that_a_cluster_could_not_do_is_said_as_it_is_and_the_others_go_o
     """Not every failure is a process that was killed."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from pcapflow.cluster import separate
+    from pcapflow.cluster import report_a_capture
     from pcapflow.cluster.executing import done
     from pcapflow.limits import Limits
     from pcapflow.options import Options
 
-    def analyze(task: separate.Separate) -> separate.Outcome:
+    def analyze(task: report_a_capture.Separate) -> report_a_capture.Outcome:
         if task.path.endswith("lossy.pcap"):
             raise ModuleNotFoundError("No module named 'pcapflow'")
-        return separate.analyze_one(task)
+        return report_a_capture.analyze_one(task)
 
-    tasks = separate.plan([str(captures)], Limits(), Options(), None, str(tmp_path / "r"), "")
+    tasks = report_a_capture.plan([str(captures)], Limits(), Options(), None, str(tmp_path / "r"), "")
     with ThreadPoolExecutor(1) as executor:
-        found = dict(done(executor, analyze, tasks, lambda task: task.path, separate.failed))
+        found = dict(done(executor, analyze, tasks, lambda task: task.path, report_a_capture.failed))
     assert [found[place].status for place in range(3)] == [0, 71, 0]
     assert found[1].said == f"{captures}/lossy.pcap: ModuleNotFoundError: No module named 'pcapflow'"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pcapflow import pipeline
-from pcapflow.capture.places import RUNS_MAX, Place, Places
+from pcapflow.capture.packet_places import RUNS_MAX, Place, Places
 from pcapflow.limits import Limits
 from tests.craft import Talk, filler, pcap
 
