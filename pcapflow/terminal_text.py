@@ -45,3 +45,8 @@ def harmless_json(data: bytes) -> bytes:
 def _escaped(match: re.Match[str]) -> str:
     """As JSON writes it; a byte that is no text, U+DC80 to U+DCFF here, stands for a character that cannot be shown."""
     return f"\\u{ord(match[0]):04x}" if not 0xDC80 <= ord(match[0]) <= 0xDCFF else "\\ufffd"
+
+
+def counted(n: int, what: str) -> str:
+    """`1 stream`, `2 streams`."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what[:-1]}ies" if what.endswith("dy") else f"{n:,} {what}s"

@@ -13,16 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pcapflow import pipeline
-from pcapflow.body_options import Looking
 from pcapflow.check.baseline import Baseline
 from pcapflow.errors import CaptureError, OutputError
 from pcapflow.files import begins_as_capture, discard, temporary
-from pcapflow.header_options import Headers
+from pcapflow.limits import Limits
 
 
 @contextmanager
-def report_at(path: str, *, content: bool) -> Iterator[Path]:
-    """A report: path itself, or that of the capture at path; content: with what content mode compares."""
+def report_at(path: str, limits: Limits, options: pipeline.Options) -> Iterator[Path]:
+    """A report: path itself, or that of the capture at path, with those limits and options."""
     if not begins_as_capture(path):
         yield Path(path)
         return
@@ -34,8 +33,7 @@ def report_at(path: str, *, content: bool) -> Iterator[Path]:
         try:
             with os.fdopen(fd, "wb") as file:
                 writer = Baseline(file.write)
-                options = pipeline.Options(headers=Headers("names"), looking=Looking(shapes=True)) if content else pipeline.Options()
-                result = pipeline.run([path], None, options, write=writer.records)
+                result = pipeline.run([path], limits, options, write=writer.records)
                 writer.summary(result.summary)
         except OSError as e:
             raise OutputError(f"{report}: cannot be written: {e.strerror}") from None

@@ -67,7 +67,7 @@ def _check(job: Job, verdict: Verdict) -> None:
         with closing(os.fdopen(fd, "wb")) as file:
             try:
                 writer = baseline.Baseline(file.write)
-                options = content_mode.options_of(job) if job.mode == "content" else job.options
+                options = content_mode.options_of(job.options, job.rules) if job.mode == "content" else job.options
                 result = pipeline.run([job.capture], job.limits, options, write=writer.records)
                 writer.summary(result.summary)
                 file.flush()

@@ -16,6 +16,7 @@ from typing import Any
 from pcapflow.check.baseline import MODES
 from pcapflow.check.expectations import Expectation
 from pcapflow.check.ignoring import Rules
+from pcapflow.check.report_paths import refuse_unknown
 from pcapflow.errors import UsageError
 from pcapflow.files import is_file
 from pcapflow.suggestions import did_you_mean
@@ -125,7 +126,13 @@ def load(path: Path | None) -> Config:
             expectations.append((glob, tuple(Expectation.parse(name, bound) for name, bound in _flat(bounds).items())))
         except UsageError as e:
             raise UsageError(f"{path}: expect.{glob!r}: {e}") from None
-    return Config(path.parent, str(path), options, tuple(fail_on), baselines, compare, _rules(path, check), tuple(expectations))
+    rules = _rules(path, check)
+    if compare == "exact":  # else some captures may have baselines of the other mode, where a path leads into bodies
+        try:
+            refuse_unknown(rules.paths, rules.keys)
+        except UsageError as e:
+            raise UsageError(f"{path}: check.ignore: {e}") from None
+    return Config(path.parent, str(path), options, tuple(fail_on), baselines, compare, rules, tuple(expectations))
 
 
 def _rules(path: Path, check: dict[str, Any]) -> Rules:

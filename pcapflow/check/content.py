@@ -20,6 +20,7 @@ from pcapflow.check.shapes import shape_of
 from pcapflow.contents import YamlBody
 from pcapflow.endpoint_names import endpoint_of, with_operations
 from pcapflow.errors import ReportError
+from pcapflow.files import is_file
 from pcapflow.messages import Body, Header, Request, Response
 from pcapflow.records import AnyRecord, Drop, Gap, Http
 from pcapflow.summary import Summary
@@ -36,6 +37,7 @@ _BROKEN = 10_000
 """Bodies that did not come whole, and connections that lost something, that are told one by one."""
 _GAPS = 10
 """Gaps that are told one by one."""
+_BEGIN = b'{"schema":"' + SCHEMA.partition("/")[0].encode()
 MOST_BYTES = 2 << 20
 """Of a baseline; as objects it takes up to forty times as much."""
 NO_REQUEST = "(no request)"
@@ -262,6 +264,15 @@ def written(content: Content) -> bytes:
         parts.append(b"," * (i > 0) + b"\n" + msgspec.json.encode(name) + b":[\n")
         parts.append(b",\n".join(map(msgspec.json.encode, outcomes)) + b"]")
     return b"".join((*parts, b"\n}}\n"))
+
+
+def is_content(path: str | Path) -> bool:
+    """Whether a file begins as a baseline of content mode does, as `written` makes it; False for what is no file."""
+    try:
+        with Path(path).open("rb") as file:
+            return is_file(path) and file.read(len(_BEGIN)) == _BEGIN
+    except OSError:
+        return False
 
 
 class _Schema(msgspec.Struct):

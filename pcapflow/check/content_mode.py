@@ -19,6 +19,8 @@ from pcapflow.body_options import Looking
 from pcapflow.check.causes import Cause, causes_of
 from pcapflow.check.content import MOST_BYTES, OUTCOME_BYTES, OUTCOMES, Content, content_of, read_content, written
 from pcapflow.check.expectations import Expectation
+from pcapflow.check.ignoring import Rules
+from pcapflow.check.left_out import without
 from pcapflow.check.line_diff import unified
 from pcapflow.check.reports import read_report
 from pcapflow.check.verdicts import MOST, Job, Problem, Verdict
@@ -31,14 +33,14 @@ _DIFF_LINES = 400
 """Of one baseline."""
 
 
-def options_of(job: Job) -> pipeline.Options:
-    """They add names of header fields, and shapes."""
-    looking = job.options.looking
+def options_of(options: pipeline.Options, rules: Rules) -> pipeline.Options:
+    """They add names of header fields, shapes, and what the rules compare beside."""
+    looking = options.looking
     return msgspec.structs.replace(
-        job.options,
-        headers=Headers("all" if job.rules.header_values else "names", secrets=job.options.headers.secrets),
+        options,
+        headers=Headers("all" if rules.header_values else "names", secrets=options.headers.secrets),
         looking=Looking(
-            sniff=looking.sniff, hashes=looking.hashes, duplicate_keys=looking.duplicate_keys, shapes=True, values=job.rules.values
+            sniff=looking.sniff, hashes=looking.hashes, duplicate_keys=looking.duplicate_keys, shapes=True, values=rules.values
         ),
     )
 
@@ -62,6 +64,7 @@ def judge(job: Job, place: Path, report: Path, summary: Summary, verdict: Verdic
     if not content.connections and not job.allow_empty and (known is None or known.connections):
         verdict.fail(Problem("empty", "has no TCP connection, so there is nothing to compare; --allow-empty accepts that"))
     elif known is not None:
+        known = without(known, job.rules.fresh())
         causes = causes_of(known, content, seen, rules.size_tolerance, everything=job.everything)
         told = [(_problem(cause), cause.kinds or (cause.kind,)) for cause in causes]
         told += [(Problem("budget", text), ("budget",)) for text in _over(budgets, known, content)]

@@ -11,11 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pcapflow.check.schema_1 import NOW
+from pcapflow.check.report_paths import Kind, kinds_of, steps_of
 from pcapflow.errors import UsageError
-from pcapflow.path_syntax import parse_path
 from pcapflow.paths import Step
-from pcapflow.report.schema import schema
 from pcapflow.sizes import duration, size
 from pcapflow.suggestions import did_you_mean
 
@@ -24,9 +22,6 @@ _RELATIVE = re.compile(r"baseline(?:\+([0-9]{1,6})%)?")
 _TIMES = ("p50", "p95", "max")
 """Of an endpoint, for short: those of its `duration`."""
 _BOUNDS = ("min", "max", "equals", "one_of")
-
-Kind = dict[str, Any]
-"""A field's JSON Schema."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +52,13 @@ class Expectation:
     @classmethod
     def parse(cls, path: str, bound: Any) -> Expectation:
         """path: as jq has it, the leading dot may be missing; bound: a value, or `{min, max, equals, one_of}`."""
-        steps = _steps(path)
+        steps = steps_of(path)
         endpoint = None
         if steps[0] == "endpoints" and len(steps) > 1 and isinstance(steps[1], str):
             endpoint, steps = steps[1], (("duration",) if steps[2:] and steps[2] in _TIMES else ()) + steps[2:]
-            kinds = _kinds(path, ("endpoints", None, *steps))
+            kinds = kinds_of(path, ("endpoints", None, *steps))
         else:
-            kinds = _kinds(path, steps)
+            kinds = kinds_of(path, steps)
         shown = path.removeprefix(".")
         if not isinstance(bound, dict):
             return cls(shown, steps, one_of=(_value(path, bound, kinds),), endpoint=endpoint)
@@ -179,61 +174,6 @@ def _shown(value: Any) -> str:
         if isinstance(value, str)
         else str(value)
     )
-
-
-def _steps(path: str) -> tuple[Step, ...]:
-    try:
-        steps = parse_path(path)
-    except ValueError:
-        raise UsageError(f"{path}: is no path: write it as jq would, drops.streams or captures[0].packets") from None
-    if not steps:
-        raise UsageError("an empty path")
-    return steps
-
-
-def _kinds(path: str, steps: tuple[Step, ...]) -> list[Kind]:
-    """What a path leads to, as JSON Schema; `UsageError` where it leads nowhere."""
-    whole = schema()
-    if steps[0] == "records" and steps[1:2] != (None,):
-        raise UsageError(f"{path}: write records[], for every record that has the field")
-    kinds: list[Kind] = [whole]
-    for step in steps:
-        reached: list[Kind] = []
-        names: set[str] = set()
-        for kind in _open(kinds, whole["$defs"]):
-            if isinstance(step, str) and "properties" in kind:
-                names.update(kind["properties"])
-                if step in kind["properties"]:
-                    reached.append(kind["properties"][step])
-            elif isinstance(step, str) and "additionalProperties" in kind:
-                closed = kind.get("propertyNames", {}).get("enum")
-                names.update(closed or ())
-                if closed is None or step in closed:
-                    reached.append(kind["additionalProperties"])
-            elif not isinstance(step, str) and "items" in kind:
-                reached.append(kind["items"])
-        if not reached:
-            now = NOW.get(path.removeprefix("."))
-            called = f"; it is called {now} now" if now is not None else did_you_mean(str(step), sorted(names))
-            raise UsageError(f"{path}: a report has no such field{called}")
-        kinds = reached
-    kinds = _open(kinds, whole["$defs"])
-    if any("properties" in kind or "items" in kind or "additionalProperties" in kind for kind in kinds):
-        raise UsageError(f"{path}: is not a single value; go on to one of its fields")
-    return kinds
-
-
-def _open(kinds: list[Kind], definitions: dict[str, Kind]) -> list[Kind]:
-    """References and alternatives followed."""
-    found: list[Kind] = []
-    for kind in kinds:
-        if "$ref" in kind:
-            found += _open([definitions[kind["$ref"].rpartition("/")[2]]], definitions)
-        elif "anyOf" in kind:
-            found += _open(kind["anyOf"], definitions)
-        else:
-            found.append(kind)
-    return found
 
 
 def _number(path: str, value: Any, kinds: list[Kind]) -> float:

@@ -13,7 +13,7 @@ import click
 
 from pcapflow.cli import errors
 from pcapflow.cli.output import Output, ReaderLeft
-from pcapflow.terminal_text import plain
+from pcapflow.terminal_text import counted, plain
 
 if TYPE_CHECKING:
     from pcapflow.check.verdicts import Verdict
@@ -95,9 +95,9 @@ class Text:
         counts = (
             [f"{len(verdicts) - failed:,} ok"]
             + [f"{failed:,} failed"] * bool(failed)
-            + [f"{accepted:,} baselines written"] * bool(accepted)
+            + [f"{counted(accepted, 'baseline')} written"] * bool(accepted)
         )
-        self._line(f"{len(verdicts):,} captures: {', '.join(counts)}", "red" if failed else "green")
+        self._line(f"{counted(len(verdicts), 'capture')}: {', '.join(counts)}", "red" if failed else "green")
 
     def _table(self, verdicts: list[Verdict]) -> None:
         wide = max(7, *(len(plain(verdict.capture)) for verdict in verdicts))

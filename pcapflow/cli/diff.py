@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,14 +14,15 @@ from pcapflow.errors import UsageError
 from pcapflow.terminal_text import plain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pcapflow.check.causes import Cause
     from pcapflow.check.comparing import Comparison
+    from pcapflow.check.config import Config
+    from pcapflow.check.content import Content, Seen
 
 _EXAMPLES = """\b
 Examples:
   pcapflow diff monday.pcap tuesday.pcap
+  pcapflow diff fixtures/a.pcap.content.json new/a.pcap
   pcapflow diff monday.json tuesday.json
   pcapflow diff --json a.ndjson b.ndjson | jq .endpoints
   pcapflow analyze --json a.pcap | pcapflow diff a.pcap.report.json /dev/stdin
@@ -34,7 +36,13 @@ Examples:
     "--compare",
     type=click.Choice(["content", "exact"]),
     default=None,
-    help="Compare the content of captures, or reports field by field.  [default: content for two captures, else exact]",
+    help="Compare the content of captures, or reports field by field.  [default: content for captures and content baselines, else exact]",
+)
+@click.option(
+    "--config",
+    type=click.Path(),
+    default=None,
+    help="Settings file.  [default: the nearest pcapflow.toml, or pyproject.toml with [tool.pcapflow]]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document instead of text.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing; only set the exit status.")
@@ -46,13 +54,14 @@ Examples:
     show_default=True,
     help="Maximum differences to show of each kind; all are counted.",
 )
-def diff(old: str, new: str, *, compare: str | None, as_json: bool, quiet: bool, only_summary: bool, most: int) -> None:
+def diff(old: str, new: str, *, compare: str | None, config: str | None, as_json: bool, quiet: bool, only_summary: bool, most: int) -> None:
     """Compare two captures, or two reports of `pcapflow analyze` (--json, --ndjson, or an exact baseline). The exit status is 1 if they differ.
 
-    Captures are compared by content, as in `pcapflow check`: endpoints, statuses, header fields, JSON shapes and losses. Reports are compared without the values that may differ
-    between two identical runs: run times, process memory, the version, and the folders in paths.
+    Captures and content baselines are compared by content, as in `pcapflow check`: endpoints, statuses, header fields, JSON shapes and losses. Reports are compared without the
+    values that may differ between two identical runs: run times, process memory, the version, and the folders in paths. The project's settings apply as in `pcapflow check`.
     """
-    from pcapflow.check.captures import report_at
+    from pcapflow.check.config import find, here, load
+    from pcapflow.check.content import is_content
     from pcapflow.files import begins_as_capture, is_url
 
     for path in (old, new):
@@ -61,27 +70,43 @@ def diff(old: str, new: str, *, compare: str | None, as_json: bool, quiet: bool,
 
     if not quiet:
         refuse_overwriting((old, new), {"the result": "-"})
-    mode = compare or ("content" if begins_as_capture(old) and begins_as_capture(new) else "exact")
-    with report_at(old, content=mode == "content") as before, report_at(new, content=mode == "content") as after:
-        if mode == "content":
-            same = _by_content(before, after, as_json=as_json, quiet=quiet)
-        else:
-            same = _by_field(before, after, as_json=as_json, quiet=quiet, records=not only_summary, most=most)
+    project = load(Path(config) if config is not None else find(here()))
+    contents = [is_content(path) for path in (old, new)]
+    both = all(content or begins_as_capture(path) for content, path in zip(contents, (old, new), strict=True))
+    mode = compare or ("content" if both or any(contents) else "exact")
+    if mode == "exact" and any(contents):
+        raise UsageError(f"{(old, new)[contents.index(True)]}: is a content baseline, and --compare exact compares reports")
+    if mode == "content":
+        same = _by_content(old, new, project, as_json=as_json, quiet=quiet)
+    else:
+        same = _by_field(old, new, project, as_json=as_json, quiet=quiet, records=not only_summary, most=most)
     if not same:
         raise errors.Finished(errors.DIFFERENT)
 
 
-def _by_content(before: Path, after: Path, *, as_json: bool, quiet: bool) -> bool:
+def _content(path: str, project: Config) -> tuple[Content, Seen]:
+    """What a capture, a report or a content baseline says."""
+    from pcapflow.check.captures import report_at
+    from pcapflow.check.content import Seen, content_of, is_content, read_content
+    from pcapflow.check.content_mode import options_of
+    from pcapflow.check.left_out import without
+    from pcapflow.check.reports import read_report
+    from pcapflow.cli.check import project_settings
+
+    if is_content(path):
+        return without(read_content(Path(path)), project.rules), Seen()
+    limits, options = project_settings(project)
+    with report_at(path, limits, options_of(options, project.rules)) as report:
+        return content_of(read_report(report), project.rules)
+
+
+def _by_content(old: str, new: str, project: Config, *, as_json: bool, quiet: bool) -> bool:
     """What the captures say; whether that is the same."""
     from pcapflow.check.causes import causes_of
-    from pcapflow.check.content import content_of
-    from pcapflow.check.ignoring import Rules
-    from pcapflow.check.reports import read_report
 
-    rules = Rules()
-    known, _ = content_of(read_report(before), rules)
-    content, seen = content_of(read_report(after), rules)
-    causes = causes_of(known, content, seen, rules.size_tolerance)
+    known, _ = _content(old, project)
+    content, seen = _content(new, project)
+    causes = causes_of(known, content, seen, project.rules.size_tolerance)
     if not quiet:
         with open_output(None) as out:
             if as_json:
@@ -112,12 +137,17 @@ def _causes(causes: list[Cause]) -> bytes:
     return msgspec.json.encode({"same": not causes, "causes": rows}) + b"\n"
 
 
-def _by_field(before: Path, after: Path, *, as_json: bool, quiet: bool, records: bool, most: int) -> bool:
+def _by_field(old: str, new: str, project: Config, *, as_json: bool, quiet: bool, records: bool, most: int) -> bool:
     """Reports field by field; whether they are the same."""
+    from pcapflow.check.captures import report_at
     from pcapflow.check.comparing import compare
     from pcapflow.check.reports import read_report
+    from pcapflow.cli.check import project_settings
 
-    comparison = compare(read_report(before), read_report(after), most=most, records=records)
+    settings, rules = project_settings(project), project.rules
+    with report_at(old, *settings) as before, report_at(new, *settings) as after:
+        hides = rules.hides_change if rules.used else None
+        comparison = compare(read_report(before), read_report(after), most=most, records=records, hides=hides)
     if not quiet:
         with open_output(None) as out:
             if as_json:

@@ -16,6 +16,7 @@ from pcapflow.cli.help import Command, capture_arguments
 from pcapflow.cli.options import connection_option, finish, run_options, settings, where_option, workers_option
 from pcapflow.cli.output import open_output, refuse_overwriting
 from pcapflow.errors import OutputError, UsageError
+from pcapflow.terminal_text import counted
 
 if TYPE_CHECKING:
     from pcapflow.connection_names import ConnectionName
@@ -186,11 +187,6 @@ def _say_masked(counts: Counts) -> None:
     ):
         if n:
             errors.say(f"{counted(n, what)} {why}")
-
-
-def counted(n: int, what: str) -> str:
-    """`1 stream`, `2 streams`."""
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what[:-1]}ies" if what.endswith("dy") else f"{n:,} {what}s"
 
 
 @contextmanager
