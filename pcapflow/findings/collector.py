@@ -372,6 +372,8 @@ class Collector:
 
     def unread(self, conversation: Conversation, direction: int, unread: Unread) -> None:
         """See `Host`."""
+        for one in self._listeners:
+            one.unread(conversation, direction, unread)
         conversation.readings[direction].add(unread, self.ledger.connections)
 
     def drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:

@@ -70,6 +70,16 @@ class Framing:
         if self._take():
             self._missing.extend((begin, end))
 
+    def behind(self, begin: int, n: int) -> int:
+        """Where so many bytes end that came from an offset on: those that are missing are none of them."""
+        end = begin + n
+        missing = self._missing
+        i = bisect_left(range(len(missing) // 2), begin, key=lambda i: missing[2 * i])
+        while 2 * i < len(missing) and missing[2 * i] < end:
+            end += missing[2 * i + 1] - missing[2 * i]
+            i += 1
+        return end
+
     def lost(self) -> Iterator[MaskRange]:
         """Ranges of the stream that are missing."""
         for i in range(0, len(self._missing), 2):

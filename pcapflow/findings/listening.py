@@ -26,6 +26,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import Where
+from pcapflow.unread import Unread
 
 
 class Run(Protocol):
@@ -81,6 +82,9 @@ class Listener:
 
     def exchange_over(self, conversation: Conversation, exchange: object, response: Head | None, packet: int) -> None:
         """See `Host`."""
+
+    def unread(self, conversation: Conversation, direction: int, unread: Unread) -> None:
+        """See `Host.unread`; in the order of each stream."""
 
     def gone(self, connection: Connection, packet: int) -> None:
         """A connection is over, at that packet."""

@@ -18,6 +18,8 @@ from pcapflow.payload.content import Decoder
 from pcapflow.payload.json_values import STRING
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head, HeadRead
+from pcapflow.streams.conversation import Conversation
+from pcapflow.unread import Unread
 
 _GZIP = b"\x1f\x8b\x08"
 _PIECES_MOST = 65_536
@@ -262,6 +264,10 @@ class _Sent(Listener):
         """See `Listener`."""
         masking = self._masking
         masking.framing(connection, masking.direction(connection, "server" if side else "client")).message(read.offset, read.size)
+
+    def unread(self, conversation: Conversation, direction: int, unread: Unread) -> None:
+        """See `Listener`."""
+        self._masking.not_read(conversation, direction, unread)
 
     def body(self, head: Head, origin: BodyOrigin) -> Any:
         """See `Listener`."""

@@ -14,8 +14,6 @@ from pcapflow.streams.events import StreamData, StreamGap
 
 _LOGIN_BYTES = 600
 """Of a stream's beginning: where SOCKS says name and password."""
-_CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
-"""Bytes that no text has."""
 
 
 class StreamMasking(Masking):
@@ -52,7 +50,8 @@ class _Tee:
                     self._masking.framing(conversation.number, direction).missing(event.start, event.start + missing)
                 for one in scanner.flush(missing):
                     self._masking.add(conversation.number, direction, *one)
-                if missing and self._is_json[direction] and self._masking.paths:
+                if missing and self._is_json[direction] and (self._masking.paths or not conversation.began(direction)):
+                    # which values these are nobody knows, nor whether it is a stream of JSON at all
                     self._masking.overwrite(conversation.number, direction)
         self._reader.consume(conversation, events)
 
@@ -70,8 +69,6 @@ class _Tee:
                 self._is_json[direction] = data.lstrip()[:1] in JSON_BEGINS
                 if self._is_json[direction] and masking.paths:
                     self._json[direction].places.append(ValuePlaces(masking.paths, LEVELS))
-            if len(data.translate(None, _CONTROLS)) < len(data):
-                masking.binary(connection, direction, event.start + at + len(data))
             self._look_for_login(connection, direction, data)
             for one in scanner.feed(data):
                 masking.add(connection, direction, *one)

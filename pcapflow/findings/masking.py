@@ -241,8 +241,6 @@ class Masking:
         """Values were found for which there was no room: nothing of this run is sure."""
         self._owed = 0
         """Bytes that are kept though they were refused: the run comes to nothing."""
-        self._binary: dict[int, list[int]] = {}
-        """Up to where each direction of connections under way has bytes that are no text."""
         self._conversations: dict[int, Conversation] = {}
         """Those under way."""
         self._framing: dict[int, tuple[Framing, Framing]] = {}
@@ -356,12 +354,8 @@ class Masking:
     def gone(self, connection: Connection) -> None:
         """See `Picking`."""
         for direction, reading in enumerate(connection.readings):
-            lost = [one for one in reading.unread or () if one.reason in _LOST]
-            if self.paths and (reading.beyond or lost):
-                self.overwrite(connection.number, direction)  # nobody knows which values these are
-            elif reading.beyond or lost:
-                self._overwrite_coded(connection, direction, lost)
-        self._binary.pop(connection.number, None)
+            if reading.beyond:
+                self.overwrite(connection.number, direction)  # nobody knows which bytes these are
         self._conversations.pop(connection.number, None)
         self.unread += any(one.reason in _UNREAD for reading in connection.readings for one in reading.unread or ())
         outside = [bool(one.late or one.out_of_window or one.dropped) for one in connection.streams]
@@ -376,22 +370,15 @@ class Masking:
             stream.lengths = [one.next for one in connection.streams]
             stream.ends = connection.endpoints
 
-    def binary(self, connection: int, direction: int, end: int) -> None:
-        """Bytes that are no text end there."""
-        self._binary.setdefault(connection, [0, 0])[direction] = end
-
-    def _overwrite_coded(self, connection: Connection, direction: int, lost: list[Unread]) -> None:
-        """What could not be read behind a loss may be coded, where it is no text: from the first of it on, up to where bytes are read again if that is known."""
-        end = self._binary.get(connection.number, (0, 0))[direction]
-        begins = [one.stream_offset or 0 for one in lost]
-        begin = min(begins, default=0)
-        if end <= begin:
-            return
-        stream = connection.streams[direction]
-        if len(lost) == 1 and not connection.readings[direction].beyond and stream.gaps <= 1:
-            end = min(end, begin + lost[0].bytes)
-        self.coded += 1
-        self.add(connection.number, direction, begin, end, BLIND)
+    def not_read(self, conversation: Conversation, direction: int, unread: Unread) -> None:
+        """Bytes of a stream are of no message that was read: they may be anything, so all of them are masked. Those of a protocol that is not read are looked at (`masked_streams`), where its
+        beginning shows that it is another.
+        """
+        blind = unread.reason in _LOST or (unread.reason == UnreadReason.UNKNOWN_PROTOCOL.value and not conversation.began(direction))
+        if blind and unread.stream_offset is not None:
+            begin = unread.stream_offset
+            end = self.framing(conversation.number, direction).behind(begin, unread.bytes)
+            self.add(conversation.number, direction, begin, end, BLIND)
 
     def half_open(self, ends: Ends, syn: Syn, packet: int, ts: int) -> None:
         """See `Picking`."""
