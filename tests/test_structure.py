@@ -184,6 +184,8 @@ MAY_IMPORT = {
         "check.captures",
         "check.causes",
         "check.content",
+        "check.content_mode",
+        "check.left_out",
         "check.ignoring",
         "check.checking",
         "check.comparing",

@@ -21,6 +21,7 @@ Kind = dict[str, Any]
 
 
 def steps_of(path: str) -> tuple[Step, ...]:
+    """The steps of a path as jq has it."""
     try:
         steps = parse_path(path)
     except ValueError:

@@ -56,6 +56,7 @@ class Multipart:
         "_part",
         "_reader",
         "_replaces",
+        "_searched",
         "_state",
         "_triple",
         "drop",
@@ -78,6 +79,8 @@ class Multipart:
         self._bytes = 0
         self._state = _OUTSIDE
         self._buffer = b""
+        self._searched = 0
+        """Of a head's beginning that is kept the bytes in which no end begins."""
         self._at_start = True
         """The buffer begins a line."""
         self._closed = False
@@ -122,7 +125,7 @@ class Multipart:
                 self._part.status = "gapped"
             if self._reader is not None:
                 self._reader.gap(0)
-            self._buffer, self._at_start = b"", False
+            self._buffer, self._searched, self._at_start = b"", 0, False
         return True
 
     def finish(self, *, whole: bool, gapped: bool) -> MultipartBody | None:
@@ -209,8 +212,10 @@ class Multipart:
         """A part's head; where its content begins, -1 where more is needed."""
         most = self._opening.limits.multipart_head_max_bytes
         none = _NOTHING.match(data, at)
-        line = data.find(b"\n" + self._mark, at, at + most)
-        blank = _BLANK.search(data, at, line + 1 if line >= 0 else at + most + _BLANK_BYTES) if none is None else None
+        # what was looked at before is not again; an end may begin in its last bytes
+        start = at + max(0, self._searched - len(self._mark) - _BLANK_BYTES)
+        line = data.find(b"\n" + self._mark, start, at + most)
+        blank = _BLANK.search(data, start, line + 1 if line >= 0 else at + most + _BLANK_BYTES) if none is None else None
         if data.startswith(self._mark, at):
             ends = begins = at  # a part of nothing at all
         elif none is not None:
@@ -219,6 +224,7 @@ class Multipart:
             ends, begins = blank.span()
         else:
             ends, begins = line, line + 1  # a part that is a head alone
+        self._searched = len(data) - at if ends < 0 else 0
         if ends < 0:
             return -1
         self._begin_part(data[at:ends].decode("utf-8", "replace"))

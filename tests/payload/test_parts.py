@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from email import message_from_bytes
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode
@@ -18,6 +19,7 @@ from pcapflow.budget import Ledger
 from pcapflow.contents import FormBody, JsonBody, MultipartBody, YamlBody
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
+from pcapflow.payload import multipart as multipart_module
 from pcapflow.payload.extract import Values
 from pcapflow.payload.form import LISTED
 from pcapflow.payload.wanted import wanted
@@ -343,3 +345,27 @@ def test_no_bytes_raise_and_each_is_the_same_under_cuts(data: bytes, kind: str, 
     once, again = read([data], kind), read(in_pieces(data, size), kind)
     assert (once.found, once.drop) == (again.found, again.drop)
     json.dumps(once.decoded_bytes)
+
+
+class _Counting:
+    """A pattern that counts the bytes it may look at."""
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self._pattern = pattern
+        self.bytes = 0
+
+    def search(self, data: bytes, at: int, end: int) -> re.Match[bytes] | None:
+        self.bytes += min(end, len(data)) - at
+        return self._pattern.search(data, at, end)
+
+
+def test_the_head_of_a_part_that_comes_byte_by_byte_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = _Counting(multipart_module._BLANK)
+    monkeypatch.setattr(multipart_module, "_BLANK", looked)
+    head = b"X-A: " + b"a" * 12_000 + b'\r\nContent-Disposition: form-data; name="n"\r\n'
+    data = b"--X-y_Z\r\n" + head + b'\r\n{"a": 1}\r\n--X-y_Z--\r\n'
+    body = read(in_pieces(data, 1), MULTIPART).found
+    assert isinstance(body, MultipartBody)
+    assert body == multipart(data)
+    assert body.listed[0].name == "n"
+    assert looked.bytes < 30 * len(head)

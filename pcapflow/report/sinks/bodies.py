@@ -95,6 +95,8 @@ class Bodies(Sink):
         self._say = say
         self._open: dict[Key, bool] = {}
         """Bodies under way, and whether they are still written."""
+        self._reserved: dict[Key, int] = {}
+        """What is for each of them: twice, for one that is over may wait for each."""
         self._begin = msgspec.json.Decoder(Begun).decode
         self._end = msgspec.json.Decoder(Over).decode
         self.written = 0
@@ -124,8 +126,10 @@ class Bodies(Sink):
                 self._over(key, self._end(step.said))
 
     def _begins(self, key: Key, connection: int, said: bytes) -> None:
-        if not self._account.reserve(_STATE_BYTES):
+        n = 2 * (_STATE_BYTES + len(said))
+        if not self._account.reserve(n):
             return
+        self._reserved[key] = n
         self._open[key] = self.bytes <= self._limits.bodies_max_bytes
         if self._open[key]:
             self._target.begins(key, connection, self._begin(said))
@@ -151,7 +155,7 @@ class Bodies(Sink):
     def _over(self, key: Key, over: Over) -> None:
         written = self._open.pop(key, None)
         if written is not None:
-            self._account.release(_STATE_BYTES)
+            self._account.release(self._reserved.pop(key))
         left_out = None if over.taken else NOT_MEANT
         if over.taken:
             left_out = over.left_out or ("memory" if written is None else None if written else "bodies_max_bytes")
@@ -181,7 +185,8 @@ class Bodies(Sink):
         for key, written in self._open.items():
             if written:
                 self._target.discard(key)
-            self._account.release(_STATE_BYTES)
+        self._account.release(sum(self._reserved.values()))
+        self._reserved.clear()
         self._open.clear()
         self._target.finish()
 
@@ -194,7 +199,7 @@ def name_of(connection: int, exchange: int | None, side: str) -> str:
 class _Waiting:
     """A body that is not written yet, or is being written."""
 
-    __slots__ = ("begun", "chain", "connection", "decided", "ended", "wrote")
+    __slots__ = ("begun", "chain", "connection", "decided", "ended", "last", "more", "wrote")
 
     def __init__(self, connection: int, begun: Begun) -> None:
         self.connection = connection
@@ -202,10 +207,21 @@ class _Waiting:
         self.decided = begun.decided
         self.ended = self.wrote = False
         self.chain = Chain()
+        self.last = b""
+        """Of what is in the chain the last byte."""
+        self.more = 0
+        """Bodies that are in the chain behind it."""
+
+    @property
+    def over(self) -> bool:
+        """Nothing more comes of it, and it is not discarded any more."""
+        return self.decided and self.ended
 
 
 class OneAfterTheOther:
-    """A `Target`: all to one output in the order in which they began, with a line between. The first that is not at its end is written as it comes; the others wait in a file."""
+    """A `Target`: all to one output in the order in which they began, with a line between. The first that is not at its end is written as it comes; the others wait in a file, those that are
+    over as one from time to time, so that no more of them are kept than are under way.
+    """
 
     most: int | None = None
 
@@ -214,6 +230,8 @@ class OneAfterTheOther:
         self._out = out
         self._chains = Chains()
         self._queue: dict[Key, _Waiting] = {}
+        self._over = 0
+        """Of those in it that are over, about how many came since they were joined."""
         self._names = names_first
         self._line_open = False
         self.count = 0
@@ -230,6 +248,7 @@ class OneAfterTheOther:
             self._put(one, data)
         else:
             self._chains.put(one.chain, data)
+            one.last = data[-1:]
 
     def ends(self, key: Key) -> None:
         """See `Target`."""
@@ -263,22 +282,49 @@ class OneAfterTheOther:
         while self._queue:
             key, one = next(iter(self._queue.items()))
             if not one.decided:
-                return
+                break
             for data in self._chains.take(one.chain):
                 self._put(one, data)
             if not one.ended:
-                return
+                break
             del self._queue[key]
+        self._join()
+
+    def _join(self) -> None:
+        """Those that are over and follow one another are one: after as many calls as there are in the queue, so that each is looked at a bounded number of times."""
+        self._over += 1
+        if self._over <= len(self._queue) // 2:
+            return
+        self._over = 0
+        queue: dict[Key, _Waiting] = {}
+        last: _Waiting | None = None
+        for key, one in self._queue.items():
+            if last is None or not (last.over and one.over):
+                queue[key] = last = one
+            elif one.chain.first >= 0 > last.chain.first:
+                queue.popitem()
+                queue[key] = last = one
+            elif one.chain.first >= 0:
+                self._chains.put(last.chain, self._line(one, behind=last.last))
+                self._chains.join(last.chain, one.chain)
+                last.last = one.last
+                last.more += 1 + one.more
+        self._queue = queue
+
+    @staticmethod
+    def _line(one: _Waiting, *, behind: bytes) -> bytes:
+        """The line before a body. behind: the last byte before it."""
+        begun = one.begun
+        said = [name_of(one.connection, begun.exchange, begun.side), *([str(begun.status)] if begun.status is not None else [])]
+        said += [text for text in (begun.content_type, begun.url) if text is not None]
+        return (b"\n" if behind not in (b"", b"\n") else b"") + f"--- {', '.join(said)}\n".encode()
 
     def _put(self, one: _Waiting, data: bytes) -> None:
         if not one.wrote:
             one.wrote = True
             if self._names or self.count:
-                begun = one.begun
-                said = [name_of(one.connection, begun.exchange, begun.side), *([str(begun.status)] if begun.status is not None else [])]
-                said += [text for text in (begun.content_type, begun.url) if text is not None]
-                self._out((b"\n" if self._line_open else b"") + f"--- {', '.join(said)}\n".encode())
-            self.count += 1
+                self._out(self._line(one, behind=b"." if self._line_open else b""))
+            self.count += 1 + one.more
         self._out(data)
         self._line_open = not data.endswith(b"\n")
 

@@ -45,8 +45,7 @@ class Chains:
             self._file.write(_HEAD.pack(-1, len(data)) + data)
             self._end += _HEAD.size + len(data)
             if chain.last >= 0:
-                self._file.seek(chain.last)
-                self._file.write(struct.pack("<q", at))
+                self._link(chain.last, at)
             else:
                 chain.first = at
                 self._waiting += 1
@@ -65,6 +64,23 @@ class Chains:
             yield self._file.read(n)
             at = following
         self._gone()
+
+    def join(self, chain: Chain, other: Chain) -> None:
+        """The pieces of another, which has none then, behind those of a chain; each has some."""
+        assert self._file is not None
+        assert chain.last >= 0 <= other.first
+        self._link(chain.last, other.first)
+        chain.last = other.last
+        other.first = other.last = -1
+        self._waiting -= 1
+
+    def _link(self, piece: int, following: int) -> None:
+        assert self._file is not None
+        try:
+            self._file.seek(piece)
+            self._file.write(struct.pack("<q", following))
+        except OSError as e:
+            raise OutputError(f"a temporary file: cannot be written: {e.strerror}") from None
 
     def drop(self, chain: Chain) -> None:
         """Nobody wants its pieces."""
