@@ -71,6 +71,10 @@ class Forms:
             return form if form is not None or len(first) < MOST_BYTES else NOTHING
         return NOTHING if midstream else failed
 
+    def protocol_of(self, form: str) -> str:
+        """See `FirstBytes`."""
+        return self.of[form].name
+
     def asked(self, first: bytes) -> str:
         """The form with which a client asks whose first segment that is; `NOTHING` where it does not tell."""
         known, form = self._known

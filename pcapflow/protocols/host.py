@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pcapflow.budget import Ledger
@@ -115,8 +116,21 @@ class BodyOrigin(Protocol):
         ...
 
 
+Resume = Callable[[str, StreamData, int, int], int]
+"""See `LayerFactory.resume`."""
+
+
 class FirstBytes(Protocol):
     """What a stream may begin with."""
+
+    @property
+    def resumed(self) -> Sequence[tuple[str, Resume]]:
+        """What a search may find in the middle of a stream, and how (`LayerFactory.resume`)."""
+        ...
+
+    def protocol_of(self, form: str) -> str:
+        """The name of the protocol with that form."""
+        ...
 
     def classify(self, first: bytes | bytearray) -> str | None:
         """The form of the stream that begins with these bytes (`LayerFactory.forms`); empty for none, None where more are needed."""

@@ -14,6 +14,7 @@ from msgspec.structs import astuple
 from pcapflow.contents import JsonBody
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.first_bytes import MOST_BYTES, FirstLine
+from pcapflow.protocols.giving_way import begins_other, parted
 from pcapflow.protocols.host import BodySink, Host
 from pcapflow.protocols.json_begins import FRAMED_JSON, JSON, find_lines, next_head, probe
 from pcapflow.protocols.layer import Came, Found, Switch, skip_until, skipped, unread_came
@@ -34,21 +35,8 @@ class _Stream:
     """One direction."""
 
     __slots__ = (
-        "bytes",
-        "connection",
-        "first_packet",
-        "framed",
-        "head_packet",
-        "offset",
-        "packet",
-        "remaining",
-        "searched",
-        "searching",
-        "sink",
-        "stream",
-        "told",
-        "ts",
-    )
+        "bytes", "connection", "first_packet", "framed", "head_packet", "offset", "packet", "reached", "remaining", "searched", "searching", "sink", "stream", "told", "ts",
+    )  # fmt: skip
 
     source = "raw"
     index = None
@@ -61,7 +49,8 @@ class _Stream:
         self.connection = conversation.number
         self.stream = conversation.stream_name(direction)
         self.packet = self.first_packet = 0
-        self.offset = offset
+        self.offset = self.reached = offset
+        """Of its first byte, and behind its last so far."""
         self.ts = ts
         self.framed = framed
         self.sink: BodySink = services.open_raw("json-seq" if framed else "raw", self)
@@ -84,7 +73,7 @@ _NOTHING_CAME = Came(0, 0, 0)
 class RawJson:
     """One conversation."""
 
-    __slots__ = ("_conversation", "_first_lines", "_kept", "_searching", "_services", "_stash", "_streams", "_ts")
+    __slots__ = ("_conversation", "_first_lines", "_gone_by", "_kept", "_searching", "_services", "_stash", "_streams", "_ts")
 
     def __init__(self, services: Host, conversation: Conversation) -> None:
         self._services = services
@@ -92,6 +81,8 @@ class RawJson:
         self._streams: list[_Stream | None] = [None, None]
         self._stash: list[bytes | None] = [b"", b""]
         """The first bytes of a direction that has not shown what it is; None once it has."""
+        self._gone_by = False
+        """Another protocol began: this one was none."""
         self._first_lines = (FirstLine(), FirstLine())
         self._ts = [0, 0]
         """Time (ns) of those bytes."""
@@ -119,19 +110,19 @@ class RawJson:
         if side.where is not None:
             self._kept[first] = Came(len(side.stash), side.where.offset, side.where.packet)
         self._begin(first, found.form, side.stash, data, side.where.ts if side.where is not None and side.stash else data.time(0))
-        self._run(first, [data, *side.events[1:]])
+        mine: list[StreamEvent] = [data, *side.events[1:]]
         if other.passed or other.searching:
             skipped(services, conversation, found, 1 - first)
             self._stash[1 - first] = None
             self._searching[1 - first] = UnreadReason.BEFORE_PROTOCOL if other.searching else None
-            self._run(1 - first, skip_until(services, conversation, 1 - first, other.events, told))
+            others = skip_until(services, conversation, 1 - first, other.events, told)
         else:
             skipped(services, conversation, found, 1 - first, len(other.stash))
             where = other.where
             if where is not None:
                 self._keep(1 - first, other.stash, where.ts, Came(len(other.stash), where.offset, where.packet))
-            self._run(1 - first, other.events)
-        return None
+            others = other.events
+        return self._read((mine, others) if first == 0 else (others, mine), first)
 
     def _not_read(self, direction: int, data: StreamData, n: int, reason: UnreadReason, at: int = 0) -> None:
         """n bytes of data are not, from a position on."""
@@ -145,9 +136,22 @@ class RawJson:
 
     def consume(self, events: Events) -> Switch | None:
         """See `Layer`."""
-        for direction in (0, 1):
-            self._run(direction, events[direction])
-        return None
+        return Switch(events, known=False, begun=0) if self._gone_by else self._read(events, 0)
+
+    def _read(self, events: Events, first: int) -> Switch | None:
+        """Events of both directions, one first. Where the beginning was missed another protocol may have carried what looked like a stream of JSON."""
+        begins = begins_other(self._services.forms, self.protocol, events) if self._conversation.midstream else None
+        mine, rest = (events, None) if begins is None else parted(events, begins)
+        for direction in (first, 1 - first):
+            self._run(direction, mine[direction])
+        if rest is None or begins is None:
+            return None
+        self._gone_by = True
+        for direction, stream in enumerate(self._streams):
+            self._forget(direction, UnreadReason.BEFORE_PROTOCOL)
+            if stream is not None:
+                self._end(direction, stream, StreamEnd("fin", begins.packet, begins.ts, stream.reached))
+        return Switch(rest, known=False, begun=0)
 
     def _begin(self, direction: int, verdict: str, stash: bytes, event: StreamData, ts: int) -> None:
         """That direction was found to be JSON, in event; stash came before it; ts: time (ns) of its first byte."""
@@ -195,6 +199,8 @@ class RawJson:
                 if stream is None:
                     continue
                 event = self._rest(stream, event)
+            if isinstance(event, StreamData):
+                stream.reached = event.start + event.length
             if isinstance(event, StreamData) and stream.framed:
                 self._feed(direction, stream, event.take(0, event.length), event)
             elif isinstance(event, StreamData) and self._services.by_packet:

@@ -63,6 +63,11 @@ TALKS = {
         (0, b"Content-Length: 7\r\n\r\n" + OK), (0, b"X"), (0, b": 1\r\n\r\n"), (0, b"Content-Length: 7\r\n\r\n" + OK)
     ),
     "lines in the middle of both directions": said((0, b'{"a":1}\n'), (1, b"garbage"), (1, b'{"b":1}\n'), start=False),
+    "a body of JSON, then answers": said(
+        (1, b'{"tail": 1}'), (0, request("/2")), (1, response(OK)), (0, POST), (1, response(OK)), start=False
+    ),
+    "a body of JSON, then requests": said((0, b'{"tail": 1}'), (1, response(OK)), (0, request("/2")), (1, response(OK)), start=False),
+    "a body of JSON whose end is in two": said((1, b'{"tail"'), (1, b": 1}"), (1, response(OK)), (1, response(OK)), start=False),
     "nothing in a body": said((0, request("/")), (1, response(b"")), (0, request("/2")), (1, response(OK))),
 }
 

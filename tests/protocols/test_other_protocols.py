@@ -38,6 +38,36 @@ CALL, ANSWER = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"x
 
 
 @BLOCKS
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_capture_that_begins_with_a_body_of_json_goes_on_with_http(run: Run, packets: int, first: int) -> None:
+    t = Talk()
+    t.send(first, b'{"tail": 1}').acknowledge(1 - first)
+    for i in range(3):
+        t.send(0, request(f"/{i}")).send(1, response(b'{"i": 1}'))
+    ran = run(t.bytes(), replace(Limits(), block_packets=packets))
+    (connection,) = ran.of("connection")
+    assert connection["protocol"] == "http"
+    assert [one["request"]["target"] for one in ran.of("http")] == ["/0", "/1", "/2"]
+    assert [one["response"]["status"] for one in ran.of("http")] == [200, 200, 200]
+    assert [one["unread"] for one in connection["streams"].values()] == [[], []]
+    (tail,) = [one for one in ran.of("json") if one["source"] == "raw"]
+    assert (tail["documents"], tail["status"], tail["bytes"]) == (1, "complete", 11)
+
+
+@BLOCKS
+def test_a_stream_of_json_that_quotes_http_at_the_edge_of_a_segment_stays_one(run: Run, packets: int) -> None:
+    whole = lines({"m": ["HTTP/1.1 200 OK", "GET / HTTP/1.1"]})
+    t = Talk().send(0, b'{"first": 1}\n')
+    for at in (whole.index(b"HTTP"), whole.index(b"GET")):
+        t.send(0, whole[:at]).send(0, whole[at:])
+    ran = run(t.bytes(), replace(Limits(), block_packets=packets))
+    (connection,) = ran.of("connection")
+    assert connection["protocol"] == "json"
+    assert ran.of("http") == []
+    assert [(one["documents"], one["status"]) for one in ran.of("json")] == [(3, "truncated")]
+
+
+@BLOCKS
 @SIZES
 @pytest.mark.parametrize("write", [lines, framed])
 def test_json_rpc_over_tcp_is_read_in_both_directions(run: Run, size: int, packets: int, write: Any) -> None:
