@@ -41,6 +41,11 @@ class Framing:
         """Where bytes are, from and up to."""
         self._reserved = 0
 
+    @property
+    def has_messages(self) -> bool:
+        """Whether a message of it was read."""
+        return bool(self._heads)
+
     def message(self, at: int, size: int) -> None:
         """A message begins at that offset, with a head of so many bytes."""
         self.message_over(at)

@@ -14,6 +14,8 @@ from pcapflow.streams.events import StreamData, StreamGap
 
 _LOGIN_BYTES = 600
 """Of a stream's beginning: where SOCKS says name and password."""
+_CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
+"""Bytes that no text has."""
 
 
 class StreamMasking(Masking):
@@ -33,6 +35,7 @@ class _Tee:
         self._scanners: list[Scanner | None] = [None, None]
         self._json = [JsonValues(masking, [LinePlaces(masking.paths, LEVELS, within=True)] if masking.paths else []) for _ in (0, 1)]
         self._is_json = [False, False]
+        self._binary = [False, False]
         self._begins: list[bytes | None] = [b"", b""]
         """The first bytes of each direction, as long as they may be of a login of SOCKS."""
 
@@ -42,6 +45,8 @@ class _Tee:
             for event in events[direction]:
                 scanner = self._scanner(conversation, direction)
                 if isinstance(event, StreamData):
+                    if not conversation.began(direction) and not self._binary[direction]:
+                        self._look_for_controls(conversation.number, direction, event)
                     self._data(conversation.number, direction, event, scanner)
                     continue
                 missing = 0
@@ -60,6 +65,14 @@ class _Tee:
         if found is None:
             found = self._scanners[direction] = Scanner(self._masking, lost=not conversation.began(direction))
         return found
+
+    def _look_for_controls(self, connection: int, direction: int, event: StreamData) -> None:
+        for at in range(0, event.length, AT_ONCE):
+            data = event.take(at, min(AT_ONCE, event.length - at))
+            if len(data.translate(None, _CONTROLS)) < len(data):
+                self._binary[direction] = True
+                self._masking.binary(connection, direction)
+                return
 
     def _data(self, connection: int, direction: int, event: StreamData, scanner: Scanner) -> None:
         masking = self._masking

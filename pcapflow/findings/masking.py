@@ -241,6 +241,8 @@ class Masking:
         """Values were found for which there was no room: nothing of this run is sure."""
         self._owed = 0
         """Bytes that are kept though they were refused: the run comes to nothing."""
+        self._blind: set[tuple[int, int]] = set()
+        """Directions of connections under way whose beginning was missed, and that have bytes of no text."""
         self._conversations: dict[int, Conversation] = {}
         """Those under way."""
         self._framing: dict[int, tuple[Framing, Framing]] = {}
@@ -354,8 +356,10 @@ class Masking:
     def gone(self, connection: Connection) -> None:
         """See `Picking`."""
         for direction, reading in enumerate(connection.readings):
-            if reading.beyond:
-                self.overwrite(connection.number, direction)  # nobody knows which bytes these are
+            blind = (connection.number, direction) in self._blind
+            if reading.beyond or (blind and not self.framing(connection.number, direction).has_messages):
+                self.overwrite(connection.number, direction)  # nobody knows which bytes these are, or what they are
+            self._blind.discard((connection.number, direction))
         self._conversations.pop(connection.number, None)
         self.unread += any(one.reason in _UNREAD for reading in connection.readings for one in reading.unread or ())
         outside = [bool(one.late or one.out_of_window or one.dropped) for one in connection.streams]
@@ -379,6 +383,10 @@ class Masking:
             begin = unread.stream_offset
             end = self.framing(conversation.number, direction).behind(begin, unread.bytes)
             self.add(conversation.number, direction, begin, end, BLIND)
+
+    def binary(self, connection: int, direction: int) -> None:
+        """A stream whose beginning was missed has bytes of no text: what they are its messages tell, if it has some."""
+        self._blind.add((connection, direction))
 
     def half_open(self, ends: Ends, syn: Syn, packet: int, ts: int) -> None:
         """See `Picking`."""

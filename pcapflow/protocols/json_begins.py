@@ -13,6 +13,7 @@ _UNFINISHED_JSON = re.compile(rb"[ \t\r\n]*+(?:[\[{][ \t\r\n]*+)?\Z")
 _HEAD = re.compile(rb"(?:Content-Type:[^\r\n]*+\r\n)?Content-Length:[ ]*[0-9]{1,15}\r\n", re.IGNORECASE)
 """The head of a JSON-RPC message as language servers frame it (Language Server Protocol, base protocol)."""
 _UNFINISHED_HEAD = re.compile(rb"Content-(?:Length:[ ]*[0-9]{0,15}\r?|Type:[^\r\n]*+\r?(?:\n[^\r\n]*+\r?)?)\Z", re.IGNORECASE)
+_FIELD = b"content-type:"
 _HEAD_BYTES = 64
 """What is looked at for the beginning of a head."""
 
@@ -21,9 +22,17 @@ def probe(first: bytes | bytearray) -> str | None:
     """See `LayerFactory`."""
     if _JSON.match(first):
         return JSON
-    if _HEAD.match(first):
-        return FRAMED_JSON
+    head = _HEAD.match(first)
+    if head is not None:
+        return _behind_head(bytes(first[head.end() : head.end() + len(_FIELD)]).lower())
     return None if _UNFINISHED_JSON.match(first) or _UNFINISHED_HEAD.match(first) else ""
+
+
+def _behind_head(more: bytes) -> str | None:
+    """What stands behind a length tells whether it is of such a message, which has no other fields: else it may be of a head of HTTP whose beginning was missed."""
+    if more.startswith((b"\r\n", _FIELD)):
+        return FRAMED_JSON
+    return None if b"\r\n".startswith(more) or _FIELD.startswith(more) else ""
 
 
 def _whole_lines(data: bytes) -> bool:

@@ -85,11 +85,11 @@ def conversation(seed: int) -> tuple[list[tuple[int, bytes]], list[bytes]]:
     if seed % 2:
         t.open()
     raw = rng.random() < 0.15
-    for _ in range(4):
+    for _ in range(rng.randint(1, 4)):
         _send(t, rng, 0, _json(rng) + b"\n" if raw else _ask(rng))
         _send(t, rng, 1, _json(rng) + b"\n" if raw else _answer(rng, coded))
     frames = t.close().frames if seed % 2 else t.frames
-    return frames if seed % 2 else frames[rng.randrange(len(frames) // 2) :], coded
+    return frames if seed % 2 else frames[rng.randrange(len(frames) // 2 + 1) :], coded
 
 
 def pieces_left(seed: int, folder: Path) -> set[bytes]:

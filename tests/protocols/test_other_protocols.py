@@ -54,6 +54,16 @@ def test_a_capture_that_begins_with_a_body_of_json_goes_on_with_http(run: Run, p
     assert (tail["documents"], tail["status"], tail["bytes"]) == (1, "complete", 11)
 
 
+@pytest.mark.parametrize("size", [1, 7, 30, 1448])
+def test_the_middle_of_a_head_is_no_message_of_a_language_server(run: Run, size: int) -> None:
+    head = b"Content-Length: 84\r\nContent-Encoding: br\r\n\r\n" + bytes(range(128, 212))
+    (connection,) = run(Talk().send(1, head, size=size).bytes()).of("connection")
+    assert connection["protocol"] == "opaque"
+    for field in (b"", b"Content-Type: application/vscode-jsonrpc; charset=utf-8\r\n"):
+        talk = Talk(dport=4389).open().send(0, b"Content-Length: 2\r\n" + field + b"\r\n{}", size=size)
+        assert run(talk.bytes()).of("connection")[0]["protocol"] == "json"
+
+
 @BLOCKS
 def test_a_stream_of_json_that_quotes_http_at_the_edge_of_a_segment_stays_one(run: Run, packets: int) -> None:
     whole = lines({"m": ["HTTP/1.1 200 OK", "GET / HTTP/1.1"]})
