@@ -57,7 +57,7 @@ def test_retransmissions_seen_at_the_receiver_fill_holes_and_nothing_is_lost(run
     summary = run(talk.bytes()).summary
     assert (summary.tcp.holes_filled, summary.tcp.payload_bytes.retransmitted) == (1, 0)
     assert section(summary, "Lost") == ["  nothing"]
-    assert any("holes filled" in line for line in section(summary, "Again or out of order"))
+    assert any("holes filled" in line for line in section(summary, "Retransmitted or out of order"))
 
 
 def test_retransmissions_seen_at_the_sender_come_twice_and_nothing_is_lost(run: Run) -> None:
@@ -69,7 +69,7 @@ def test_retransmissions_seen_at_the_sender_come_twice_and_nothing_is_lost(run: 
     summary = run(talk.close().bytes()).summary
     assert (summary.tcp.payload_bytes.retransmitted, summary.decode.duplicated) == (2 * 1448, 0)
     assert section(summary, "Lost") == ["  nothing"]
-    assert any("retransmitted" in line and "2.9 kB" in line for line in section(summary, "Again or out of order"))
+    assert any("retransmitted" in line and "2.9 kB" in line for line in section(summary, "Retransmitted or out of order"))
 
 
 @pytest.mark.parametrize("sliced", [False, True], ids=["by the snap length", "by a slicer"])
@@ -169,7 +169,7 @@ def test_a_capture_of_tls_and_http_2_alone_says_what_is_not_read_and_what_would_
     t = Talk(sport=50_011).open().send(0, upgrade).acknowledge(1).send(1, b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n")
     frames += t.acknowledge(0).send(0, preface).acknowledge(1).send(1, bytes(18)).close().frames
     summary = run(pcap(frames)).summary
-    unread = section(summary, "Delivered, and not read")
+    unread = section(summary, "Delivered but not read")
     assert any("encrypted" in line for line in unread)
     assert any("http2 84 B" in line for line in unread)
     assert any(line.startswith("  read") and "100.00%" not in line for line in section(summary, "Recovered"))

@@ -10,9 +10,8 @@ from pcapflow.contents import JsonBody, JsonError, JsonValues
 
 
 def json_error(at: str, a: JsonError, b: JsonError, out: Out) -> None:
-    """Walks `JsonError`. Without a kind it is an earlier version's, whose words were the parser's."""
+    """Walks `JsonError`. Without a kind it is an earlier version's; words are those of a version, the kind says what they say."""
     if a.kind and b.kind:
-        out(f"{at}.message", a.message, b.message)
         out(f"{at}.kind", a.kind, b.kind)
     out(f"{at}.offset", a.offset, b.offset)
     out(f"{at}.path", a.path, b.path)

@@ -14,7 +14,7 @@ from pcapflow.payload.json_error_offset import COLON, COMMA_OR_END, KEY, KEY_OR_
 SENTENCES = {
     JsonProblem.STRING: "a string has an escape or a control character that JSON does not allow",
     JsonProblem.NUMBER: "a number is not written as JSON has it",
-    JsonProblem.LITERAL: "a word is none of true, false and null",
+    JsonProblem.LITERAL: "the literal is not true, false or null",
     JsonProblem.UNICODE: "a string is no Unicode text",
     JsonProblem.ENDS: "the text ends inside a document",
     JsonProblem.CUT: "the body ends inside a document",
@@ -56,7 +56,7 @@ def problem_of(data: bytes, broken: Broken, *, unicode: bool) -> tuple[JsonProbl
         kind = JsonProblem.LITERAL
     if kind is not JsonProblem.UNEXPECTED:
         return kind, SENTENCES[kind]
-    found = _FOUND.get(byte) or ("a number" if _is_number(byte) else "a word" if _is_letter(byte) else "what begins nothing in JSON")
+    found = _FOUND.get(byte) or ("a number" if _is_number(byte) else "a word" if _is_letter(byte) else "an invalid character")
     return kind, f"expected {_expected(broken)}, found {found}"
 
 

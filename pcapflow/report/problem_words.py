@@ -15,11 +15,11 @@ SENTENCES = {
     "broken_json": "broken JSON",
     "broken_yaml": "broken YAML",
     "broken_multipart": "broken multipart body",
-    "unanswered": "without an answer",
-    "gapped_body": "a body with a gap",
-    "truncated_body": "a body that was cut off",
-    "dropped_body": "a body that was given up",
-    "other": "not told apart",
+    "unanswered": "unanswered",
+    "gapped_body": "gapped body",
+    "truncated_body": "truncated body",
+    "dropped_body": "dropped body",
+    "other": "other",
 }
 
 
@@ -45,7 +45,7 @@ def what(problem: Problem) -> str:
     sentence = SENTENCES[problem.kind]
     if problem.kind.startswith("broken_"):
         return f"{sentence} from {problem.sender} {problem.ip}"
-    return f"{sentence}, of the {'request' if problem.sender == 'client' else 'response'}" if problem.sender is not None else sentence
+    return f"{sentence} in the {'request' if problem.sender == 'client' else 'response'}" if problem.sender is not None else sentence
 
 
 def broken(problem: Problem) -> str:
@@ -69,11 +69,11 @@ def network(s: Summary) -> list[Line]:
         who = ", ".join([*map(str, some), *(["..."] if n.stalled_connections > len(some) else [])])
         waited = f": {n.stalled_connections:,} connections ({who}) waited {duration(n.stalled)} in all"
     if n.lost or n.stalled_connections:
-        rows.append(Line(n.lost, f"holes by loss on the network, {n.lost_segments:,} segments sent again{waited}"))
+        rows.append(Line(n.lost, f"gaps from loss on the network, {n.lost_segments:,} segments retransmitted{waited}"))
     if n.zero_windows:
-        rows.append(Line(n.zero_windows, f"times a receiver had no room, for {duration(n.closed)}: it reads slowly"))
+        rows.append(Line(n.zero_windows, f"times a receiver's window was closed, for {duration(n.closed)}: it reads slowly"))
     if n.retransmitted_segments:
-        rows.append(Line(n.retransmitted_segments, "segments came twice: lost behind the capture, or thought so"))
+        rows.append(Line(n.retransmitted_segments, "segments arrived twice: lost beyond the capture point, or retransmitted too early"))
     return rows
 
 
@@ -81,7 +81,7 @@ def losses(s: Summary) -> list[Line]:
     """What of the streams is not there."""
     rows = []
     if s.tcp.gaps:
-        rows.append(Line(s.tcp.gaps, f"gaps: {s.tcp.missing_bytes:,} bytes of the streams are not there"))
+        rows.append(Line(s.tcp.gaps, f"gaps: {s.tcp.missing_bytes:,} bytes are missing from the streams"))
     given_up = sum(count.count for count in s.drops.by_reason.values())
     if given_up:
         rows.append(Line(given_up, f"drops: {', '.join(s.drops.by_reason)}"))

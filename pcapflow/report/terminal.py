@@ -17,7 +17,7 @@ from pcapflow.drops import DropReason, GapCause
 from pcapflow.report import console
 from pcapflow.report.terminal_tables import endpoints, heading, moment, problems
 from pcapflow.summary import Summary
-from pcapflow.terminal_text import plain
+from pcapflow.terminal_text import counted, plain
 from pcapflow.unread import UnreadReason
 
 _BAR = 20
@@ -114,9 +114,9 @@ def _captures(s: Summary) -> list[RenderableType]:
         since = f", {moment(capture.first_ts)}" if capture.first_ts is not None else ""
         parts.append(_grid(("packets", f"{capture.packets:,}", f"in {seconds:,.3f} s{since}")))
         if capture.damaged_at is not None:
-            parts.append(Text(f"  damaged at byte {capture.damaged_at:,}: what follows was not read", style="red"))
+            parts.append(Text(f"  damaged at byte {capture.damaged_at:,}: the rest was not read", style="red"))
         elif capture.cut_short:
-            parts.append(Text("  the last record is cut short", style="yellow"))
+            parts.append(Text("  the last record is truncated", style="yellow"))
     rest = s.captures[_CAPTURES:]
     if rest:
         packets, size = sum(capture.packets for capture in rest), sum(capture.bytes for capture in rest)
@@ -126,14 +126,14 @@ def _captures(s: Summary) -> list[RenderableType]:
         f"{n:,} {name}"
         for n, name in (
             (d.udp, "UDP"), (d.other, "other"), (d.malformed, "malformed"), (d.unsupported_link, "of an unsupported link type"),
-            (d.fragments, "fragments"), (d.snapped, "cut by the snap length"), (d.filtered_out, "left out by --filter, --from or --to"),
+            (d.fragments, "fragments"), (d.snapped, "truncated by the snap length"), (d.filtered_out, "excluded by --filter, --from or --to"),
         )
         if n
     ]  # fmt: skip
-    parts.append(_grid(("TCP segments", f"{d.tcp:,}", "beside " + ", ".join(others) if others else "")))
+    parts.append(_grid(("TCP segments", f"{d.tcp:,}", "and " + ", ".join(others) if others else "")))
     spoken = [f"{plain(name)} {one.connections:,} ({_size(one.delivered_bytes)})" for name, one in s.tcp.spoken.items() if name != "empty"]
     silent = s.tcp.spoken.get("empty")
-    spoken += [f"{silent.connections:,} that said nothing"] if silent is not None else []
+    spoken += [f"{silent.connections:,} without data"] if silent is not None else []
     parts.append(_grid(("connections", f"{s.tcp.connections:,}", ", ".join(spoken))))
     return parts
 
@@ -171,15 +171,21 @@ def _recovered(s: Summary) -> list[RenderableType]:
         rows.append(("responses", f"{http.responses:,}", _counts(http.by_status)))
     json = s.json
     if json.bodies:
-        rows.append(("JSON bodies", f"{json.bodies:,}", f"{_size(json.bytes)}, {json.documents:,} documents, {json.events:,} events"))
+        rows.append(
+            (
+                "JSON bodies",
+                f"{json.bodies:,}",
+                f"{_size(json.bytes)}, {counted(json.documents, 'document')}, {counted(json.events, 'event')}",
+            )
+        )
     for name, one in s.payloads.items():
         kind, pieces = _PAYLOADS[name]
         more = [f"{n:,} {word}" for n, word in ((one.invalid, "invalid"), (one.not_read, "not read: install pcapflow[yaml]")) if n]
         rows.append((kind, f"{one.bodies:,}", ", ".join([_size(one.bytes), f"{one.pieces:,} {pieces}", *more])))
     for name, n in s.not_written.items():
-        rows.append(("not written", f"{n:,}", f"records of {name} that the database did not take"))
+        rows.append(("not written", f"{n:,}", f"records of {name} that the database rejected"))
     if json.invalid:
-        rows.append(("invalid JSON", f"{json.invalid:,}", "bodies that came whole and are no JSON"))
+        rows.append(("invalid JSON", f"{json.invalid:,}", "complete bodies that are not valid JSON"))
     return [heading("Recovered"), _grid(*rows)]
 
 
@@ -195,7 +201,7 @@ def _unread(s: Summary) -> list[RenderableType]:
                 Text(f"{names}: {_lower(UnreadReason(reason).sentence)}" if names else UnreadReason(reason).sentence, style="dim"),
             )
         )
-    return [heading("Delivered, and not read"), _grid(*rows)] if rows else []
+    return [heading("Delivered but not read"), _grid(*rows)] if rows else []
 
 
 def _lower(sentence: str) -> str:
@@ -207,39 +213,39 @@ def _again(s: Summary) -> list[RenderableType]:
     payload, decode, tcp = s.tcp.payload_bytes, s.decode, s.tcp
     rows: list[tuple[str | Text, str | Text, str | Text]] = []
     for name, n, size, remark in (
-        ("copies", decode.duplicated, decode.duplicated_bytes, "of packets captured at two places: left out"),
-        ("retransmitted", payload.retransmitted, payload.retransmitted, "the same bytes again"),
-        ("conflicting", payload.conflicting, payload.conflicting, "retransmitted with other bytes"),
+        ("copies", decode.duplicated, decode.duplicated_bytes, "of packets captured twice: ignored"),
+        ("retransmitted", payload.retransmitted, payload.retransmitted, "the same bytes sent again"),
+        ("conflicting", payload.conflicting, payload.conflicting, "retransmitted with different bytes"),
     ):
         if n:
             rows.append((name, _size(size), remark))
     for name, n, remark in (
-        ("holes filled", tcp.holes_filled, "what was lost or late on the network came after all"),
-        ("out of order", tcp.out_of_order_segments, "segments that came before those in front of them"),
-        ("ignored resets", tcp.resets_ignored, "RSTs that ended nothing: the connection went on"),
-        ("ambiguous", tcp.ambiguous_streams, "streams of which other systems would read other bytes (--overlap)"),
+        ("holes filled", tcp.holes_filled, "filled by late or retransmitted segments"),
+        ("out of order", tcp.out_of_order_segments, "segments that arrived before earlier ones"),
+        ("ignored resets", tcp.resets_ignored, "RSTs after which the connection continued"),
+        ("ambiguous", tcp.ambiguous_streams, "streams that other TCP stacks would read differently (--overlap)"),
     ):
         if n:
             rows.append((name, f"{n:,}", remark))
-    return [heading("Again or out of order"), _grid(*rows)] if rows else []
+    return [heading("Retransmitted or out of order"), _grid(*rows)] if rows else []
 
 
 def _lost(s: Summary) -> list[RenderableType]:
     rows: list[tuple[str | Text, str | Text, str | Text]] = []
     payload = s.tcp.payload_bytes
     if s.tcp.missing_bytes:
-        rows.append(("missing", _size(s.tcp.missing_bytes), f"in {s.tcp.gaps:,} gaps"))
+        rows.append(("missing", _size(s.tcp.missing_bytes), f"in {counted(s.tcp.gaps, 'gap')}"))
     for cause, n in s.tcp.gaps_by_cause.items():
         rows.append((f"  {cause}", f"{n:,}", Text(GapCause(cause).sentence, style="dim")))
     for name, n, remark in (
-        ("late", payload.late, "came after its gap was given up"),
-        ("out of window", payload.out_of_window, "cannot belong to its stream"),
+        ("late", payload.late, "arrived after their gap was given up"),
+        ("out of window", payload.out_of_window, "have sequence numbers outside the stream's window"),
         ("dropped", payload.dropped, "of streams that were given up"),
     ):
         if n:
             rows.append((name, _size(n), remark))
     if s.tcp.evicted_connections:
-        rows.append(("evicted", f"{s.tcp.evicted_connections:,}", "connections that left the full table for others"))
+        rows.append(("evicted", f"{s.tcp.evicted_connections:,}", "connections removed from the full connection table"))
     bodies = s.http.bodies
     for name, n in (("gapped", bodies.gapped), ("truncated", bodies.truncated), ("dropped", bodies.dropped)):
         if n:
@@ -264,7 +270,7 @@ def _worst(s: Summary) -> list[RenderableType]:
         between = " to ".join(f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}" for end in ends)
         what = stream.drop_reason or ("dropped" if stream.dropped_bytes else "missing")
         table.add_row(f"  connection {stream.connection}", _size(stream.missing_bytes + stream.dropped_bytes), Text(f"{what}, {between}"))
-    return [heading("Streams that lost most"), table]
+    return [heading("Streams with the largest losses"), table]
 
 
 _NEAR = 0.9
@@ -309,7 +315,7 @@ def _advice(s: Summary) -> list[RenderableType]:
 def _run(s: Summary) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if s.interrupted:
-        parts.append(Text("\ninterrupted: this covers what was read", style="red"))
+        parts.append(Text("\ninterrupted: the report covers the part that was read", style="red"))
     if not s.tcp.payload_bytes.balanced:
-        parts.append(Text("\nthe account does not balance: an error of pcapflow", style="red"))
+        parts.append(Text("\nthe byte account does not balance: this is a defect of pcapflow, please report it", style="red"))
     return parts

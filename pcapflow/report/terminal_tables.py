@@ -85,7 +85,7 @@ def endpoints(s: Summary, most: int) -> list[RenderableType]:
             slowest = f"    {'slowest: ' if row.exchanges > 1 else ''}{where(row.slowest, url=False)}"
             table.add_row(Text(slowest, style="dim"), "", "", "", "", "")
     rest = rows[most:]
-    more = [Text(f"  and {len(rest):,} faster ones (--top {len(rows)})", style="dim")] if rest else []
+    more = [Text(f"  and {len(rest):,} faster (--top {len(rows)})", style="dim")] if rest else []
     return [heading("Slowest endpoints, by p95"), table, *more]
 
 

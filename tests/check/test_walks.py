@@ -13,6 +13,7 @@ import pytest
 from pcapflow import fields, messages, records, summary
 from pcapflow.check import walk_connection, walk_records, walk_summary
 from pcapflow.check.changes import Changes
+from pcapflow.contents import JsonError
 from pcapflow.records import Plugin, Record
 
 
@@ -41,9 +42,10 @@ def made(kind: Any, *, other: bool) -> Any:
 
 
 def leaves(value: Any, at: str = "") -> set[str]:
-    """Every path in a value, as jq has it; lists of plain values are one leaf, but for the advice, which is told line by line."""
+    """Every path in a value, as jq has it; lists of plain values are one leaf, but for the advice, which is told line by line. The words of an error of JSON are none: its kind says the same."""
     if isinstance(value, msgspec.Struct):
-        return {path for name in value.__struct_fields__ for path in leaves(getattr(value, name), f"{at}.{name}")}
+        names = set(value.__struct_fields__) - ({"message"} if isinstance(value, JsonError) else set())
+        return {path for name in names for path in leaves(getattr(value, name), f"{at}.{name}")}
     if isinstance(value, dict):
         return {path for key, inner in value.items() for path in leaves(inner, f"{at}.{key}")}
     if isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):

@@ -43,7 +43,7 @@ BROKEN = {
     b"{1: 2}": ("unexpected_token", "expected a key or the end of the object, found a number", 1),
     b'{"a": 1,}': ("unexpected_token", "expected a key, found the end of an object", 8),
     b"[}": ("unexpected_token", "expected a value or the end of the array, found the end of an object", 1),
-    b"{'a': 1}": ("unexpected_token", "expected a key or the end of the object, found what begins nothing in JSON", 1),
+    b"{'a': 1}": ("unexpected_token", "expected a key or the end of the object, found an invalid character", 1),
 }
 
 

@@ -246,7 +246,7 @@ def test_every_kind_of_problem_is_named_with_its_first_exchange(run: Run) -> Non
         assert row.first.url == f"http://example{record['request']['target']}"
     broken = {(row.sender, row.ip, row.detail) for row in found if row.kind == "broken_json"}
     assert broken == {
-        ("client", "10.0.0.1", "a word is none of true, false and null, at a"),
+        ("client", "10.0.0.1", "the literal is not true, false or null, at a"),
         ("server", "10.0.0.2", next(row.detail for row in found if row.kind == "broken_json" and row.sender == "server")),
     }
     assert {row.place for row in found if row.kind == "broken_json"} == {"a, byte 5", "[0], byte 2"}
@@ -271,7 +271,7 @@ def test_the_first_screen_names_them_and_the_sections_can_be_chosen(run: Run) ->
     only = render(summary, width=80, color=False, shown=Shown(sections=("endpoints",), top=1))
     assert only.startswith("Slowest endpoints, by p95\n")
     assert "Problems" not in only
-    assert "and 2 faster ones (--top 3)" in only
+    assert "and 2 faster (--top 3)" in only
     assert "\n  http " not in text
     assert "\n  http " in render(summary, width=80, color=False, shown=Shown(memory=True))
 

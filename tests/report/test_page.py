@@ -61,7 +61,7 @@ def test_the_cards_say_how_it_went(shown: Any) -> None:
     cards = shown.page.inner_text("#cards")
     assert "7 requests, 6 responses" in cards
     assert "1 5xx, 1 4xx" in cards
-    assert "1 without an answer" in cards
+    assert "1 unanswered" in cards
     assert "missing, in 1 gap; 0 drops" in cards
     assert shown.page.locator(".card.bad").count() == 2
 
@@ -73,8 +73,8 @@ def test_what_went_wrong_comes_first_in_the_words_of_the_terminal(shown: Any) ->
     assert problems[:2] == ["500 Internal Server Error", "404 Not Found"]
     assert f"{SENTENCES['broken_json']} from client 10.0.0.1" in problems
     assert SENTENCES["unanswered"] in problems
-    assert f"{SENTENCES['gapped_body']}, of the response" in problems
-    assert problems[-1].startswith("gaps: 2,000 bytes of the streams are not there")
+    assert f"{SENTENCES['gapped_body']} in the response" in problems
+    assert problems[-1].startswith("gaps: 2,000 bytes are missing from the streams")
     assert shown.column("endpoints", "endpoint")[0] == "GET example/api/slow"
     assert shown.column("endpoints", "p95")[0] == "700 ms"
 
@@ -83,9 +83,9 @@ def test_the_worst_exchanges_are_the_first_rows(shown: Any) -> None:
     rows = list(zip(shown.column("exchanges", "request"), shown.column("exchanges", "problem"), strict=True))
     assert rows[:5] == [
         ("GET /api/slow", "500 Internal Server Error"),
-        ("GET /api/silent", "without an answer"),
-        ("POST /api/login", "broken JSON, of the request"),
-        ("GET /api/holed", "a body with a gap, of the response"),
+        ("GET /api/silent", "unanswered"),
+        ("POST /api/login", "broken JSON in the request"),
+        ("GET /api/holed", "gapped body in the response"),
         ("GET /missing", "404 Not Found"),
     ]
     assert {row[1] for row in rows[5:]} == {""}
@@ -97,7 +97,7 @@ def test_broken_json_of_a_request_is_shown_with_its_place(shown: Any) -> None:
     assert "password" in detail
     assert "byte" in detail
     drawer = shown.open_row("exchanges", "/api/login")
-    assert "broken JSON, of the request" in drawer
+    assert "broken JSON in the request" in drawer
     error = shown.of("http")[0:]
     (found,) = [one["request"]["body"]["json"]["error"] for one in error if one["request"]["body"]["json"]]
     assert f"{found['message']}, at {found['location']}, byte {found['offset']}" in drawer

@@ -45,7 +45,7 @@ def test_colours_are_the_terminal_s_own_so_that_light_and_dark_both_read() -> No
 def test_it_says_what_was_held_recovered_lost_and_reached() -> None:
     s = summary("lossy.pcap")
     text = render(s, width=120, color=False)
-    for part in ("Recovered", "Lost", "Streams that lost most", "Memory high-water marks", "Advice"):
+    for part in ("Recovered", "Lost", "Streams with the largest losses", "Memory high-water marks", "Advice"):
         assert f"\n{part}\n" in text
     worst = s.worst_streams[0]
     assert f"connection {worst.connection}" in text
@@ -105,7 +105,7 @@ def test_a_terminal_gets_colour_unless_no_color_says_otherwise() -> None:
 
 def test_a_selection_that_leaves_everything_out_says_so() -> None:
     s = pipeline.run([str(SAMPLES / "lossy.pcap")], options=pipeline.Options(filter="port 4")).summary
-    assert "500 left out by --filter, --from or --to" in render(s, width=80, color=False)
+    assert "500 excluded by --filter, --from or --to" in render(s, width=80, color=False)
 
 
 def test_a_long_reason_is_there_whole() -> None:

@@ -70,9 +70,11 @@ class _Run(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of them."""
         s = self._summary
-        yield InfoMetricFamily("pcapflow_run", "What made this report.", value={"version": s.pcapflow, "schema": s.schema})
+        yield InfoMetricFamily(
+            "pcapflow_run", "The program and schema version of this report.", value={"version": s.pcapflow, "schema": s.schema}
+        )
         yield _gauge("run_interrupted", "Whether the run was interrupted.", s.interrupted)
-        yield _gauge("run_duration_seconds", "Wall clock of the run.", s.run.seconds)
+        yield _gauge("run_duration_seconds", "Wall clock time of the run.", s.run.seconds)
         yield from _captures(s)
         yield from _tcp(s)
         yield from _network(s)
@@ -89,22 +91,22 @@ def _captures(s: Summary) -> Iterator[Metric]:
         yield _gauge("capture_last_packet_timestamp_seconds", "Capture time of the last packet, since the epoch.", max(times))
     yield _gauge("captures_damaged", "Captures that are damaged.", sum(c.damaged_at is not None for c in s.captures))
     yield _counters(
-        "packets", "Packets, by what they are.", "kind",
+        "packets", "Packets, by kind.", "kind",
         {"tcp": d.tcp, "udp": d.udp, "other": d.other, "malformed": d.malformed, "unsupported_link": d.unsupported_link},
     )  # fmt: skip
-    yield _counter("packets_snapped", "Packets cut by the snap length.", d.snapped)
+    yield _counter("packets_snapped", "Packets truncated by the snap length.", d.snapped)
     yield _counter(
-        "capture_dropped_packets", "Packets that the captures say they lost.", sum(c.dropped_by_capture or 0 for c in s.captures)
+        "capture_dropped_packets", "Packets lost, according to the captures.", sum(c.dropped_by_capture or 0 for c in s.captures)
     )
 
 
 def _tcp(s: Summary) -> Iterator[Metric]:
     tcp, payload = s.tcp, s.tcp.payload_bytes
     yield _counter("connections", "TCP connections.", tcp.connections)
-    yield _counter("connections_evicted", "Connections that left the full table for others.", tcp.evicted_connections)
-    yield _counter("payload_captured_bytes", "TCP payload in the captures.", payload.captured)
+    yield _counter("connections_evicted", "Connections removed from the full connection table.", tcp.evicted_connections)
+    yield _counter("payload_captured_bytes", "TCP payload bytes captured.", payload.captured)
     yield _counters(
-        "payload_bytes", "The same by where it went; the sum is pcapflow_payload_captured_bytes_total.", "bucket",
+        "payload_bytes", "Captured payload bytes by outcome; they add up to pcapflow_payload_captured_bytes_total.", "bucket",
         {
             "delivered": payload.delivered, "retransmitted": payload.retransmitted, "conflicting": payload.conflicting, "late": payload.late,
             "out_of_window": payload.out_of_window, "dropped": payload.dropped,
@@ -116,16 +118,19 @@ def _tcp(s: Summary) -> Iterator[Metric]:
         "payload_unread_bytes", "Delivered bytes that were not read.", "reason",
         {reason.value: tcp.unread.get(reason.value, none).bytes for reason in UnreadReason},
     )  # fmt: skip
-    yield _gauge("payload_balanced", "Whether every payload byte is in one bucket.", payload.balanced)
-    yield _counter("missing_bytes", "Bytes of streams that were never delivered.", tcp.missing_bytes)
-    yield _counters(
-        "gaps", "Holes that were given up.", "cause", {cause.value: tcp.gaps_by_cause.get(cause.value, 0) for cause in GapCause}
-    )
+    yield _gauge("payload_balanced", "Whether the payload byte counts add up.", payload.balanced)
+    yield _counter("missing_bytes", "Bytes missing from the streams.", tcp.missing_bytes)
+    yield _counters("gaps", "Gaps, by cause.", "cause", {cause.value: tcp.gaps_by_cause.get(cause.value, 0) for cause in GapCause})
     nothing = DropCount()
     reasons = {reason.value: s.drops.by_reason.get(reason.value, nothing) for reason in DropReason}
-    yield _counters("drops", "What was given up on purpose.", "reason", {name: count.count for name, count in reasons.items()})
-    yield _counters("drop_held_bytes", "Bytes held when it was given up.", "reason", {name: count.bytes for name, count in reasons.items()})
-    yield _counter("streams_dropped", "Streams given up.", s.drops.streams)
+    yield _counters("drops", "Drops, by reason.", "reason", {name: count.count for name, count in reasons.items()})
+    yield _counters(
+        "drop_held_bytes",
+        "Bytes held at the time of the drop, by reason.",
+        "reason",
+        {name: count.bytes for name, count in reasons.items()},
+    )
+    yield _counter("streams_dropped", "Streams dropped.", s.drops.streams)
 
 
 def _messages(s: Summary) -> Iterator[Metric]:
@@ -134,17 +139,17 @@ def _messages(s: Summary) -> Iterator[Metric]:
     yield _counters("http_responses", "HTTP responses.", "code", http.by_status)
     bodies = http.bodies
     yield _counters(
-        "http_bodies", "HTTP bodies, by how they ended.", "status",
+        "http_bodies", "HTTP bodies, by status.", "status",
         {"complete": bodies.complete, "gapped": bodies.gapped, "truncated": bodies.truncated, "dropped": bodies.dropped},
     )  # fmt: skip
-    yield _counters("http_anomalies", "HTTP exchanges, by what is suspicious in them.", "anomaly", http.anomalies)
+    yield _counters("http_anomalies", "HTTP exchanges with anomalies, by anomaly.", "anomaly", http.anomalies)
     yield _counters(
-        "json_bodies", "Bodies of JSON, by how they ended.", "status",
+        "json_bodies", "JSON bodies, by status.", "status",
         {"complete": json.complete, "invalid": json.invalid, "partial": json.partial, "truncated": json.truncated, "gapped": json.gapped, "dropped": json.dropped},
     )  # fmt: skip
     yield _counter("json_documents", "JSON documents.", json.documents)
     yield _counter("json_bytes", "Bytes of JSON.", json.bytes)
-    yield _counters("records_not_written", "Records that a database did not take.", "table", s.not_written)
+    yield _counters("records_not_written", "Records that the database rejected.", "table", s.not_written)
     yield _counters(
         "payload_bodies",
         "Bodies that are not JSON, by format.",
@@ -155,10 +160,10 @@ def _messages(s: Summary) -> Iterator[Metric]:
 
 def _network(s: Summary) -> Iterator[Metric]:
     n = s.network
-    yield _counter("network_retransmitted_segments", "Segments with bytes that were in the capture already.", n.retransmitted_segments)
-    yield _counter("network_holes_lost", "Holes that were filled by segments sent again.", n.lost)
-    yield _counter("network_holes_reordered", "Holes that were filled by segments that had only been overtaken.", n.reordered)
-    yield _counter("network_stalled_seconds", "Time that data waited behind what had been lost.", n.stalled)
+    yield _counter("network_retransmitted_segments", "Segments with bytes that had already been captured.", n.retransmitted_segments)
+    yield _counter("network_holes_lost", "Gaps that retransmitted segments filled.", n.lost)
+    yield _counter("network_holes_reordered", "Gaps that reordered segments filled.", n.reordered)
+    yield _counter("network_stalled_seconds", "Time that data waited for lost segments.", n.stalled)
     if n.round_trip is not None:
         yield _gauges("network_round_trip_seconds", "From SYN to SYN-ACK.", "quantile", _quantiles(n.round_trip))
 
@@ -170,10 +175,16 @@ def _quantiles(latency: Latency) -> dict[str, float]:
 def _endpoints(s: Summary) -> Iterator[Metric]:
     rows = s.endpoints
     yield _counters("http_endpoint_exchanges", "HTTP requests, by endpoint.", "endpoint", {row.name: row.exchanges for row in rows})
-    yield _counters("http_endpoint_unanswered", "Those without an answer.", "endpoint", {row.name: row.unanswered for row in rows})
-    errors = CounterMetricFamily("pcapflow_http_endpoint_errors", "Answers of 400 and above, by endpoint.", labels=["endpoint", "class"])
-    times = GaugeMetricFamily("pcapflow_http_endpoint_duration_seconds", "How long exchanges took.", labels=["endpoint", "quantile"])
-    parts = CounterMetricFamily("pcapflow_http_endpoint_seconds", "Where their time went.", labels=["endpoint", "part"])
+    yield _counters("http_endpoint_unanswered", "Unanswered requests, by endpoint.", "endpoint", {row.name: row.unanswered for row in rows})
+    errors = CounterMetricFamily(
+        "pcapflow_http_endpoint_errors", "Responses with status 400 and above, by endpoint.", labels=["endpoint", "class"]
+    )
+    times = GaugeMetricFamily(
+        "pcapflow_http_endpoint_duration_seconds", "Duration of exchanges, by endpoint.", labels=["endpoint", "quantile"]
+    )
+    parts = CounterMetricFamily(
+        "pcapflow_http_endpoint_seconds", "Time spent in each part of the exchanges, by endpoint.", labels=["endpoint", "part"]
+    )
     for row in rows:
         errors.add_metric([row.name, "4xx"], row.client_errors)
         errors.add_metric([row.name, "5xx"], row.server_errors)
@@ -187,7 +198,7 @@ def _endpoints(s: Summary) -> Iterator[Metric]:
     counts = dict.fromkeys(PROBLEMS, 0)
     for problem in s.problems:
         counts[problem.kind] += problem.count
-    yield _counters("problems", "What went wrong over HTTP.", "kind", counts)
+    yield _counters("problems", "HTTP problems, by kind.", "kind", counts)
 
 
 def _memory(s: Summary) -> Iterator[Metric]:
@@ -196,7 +207,12 @@ def _memory(s: Summary) -> Iterator[Metric]:
     yield _gauge("memory_limit_bytes", "Limit of all accounts together.", memory.limit_bytes)
     yield _gauge("memory_pressure", "Whether a limit shared between connections was reached.", memory.pressure)
     yield _gauges(
-        "memory_account_peak_bytes", "High-water marks.", "account", {name: c.peak_bytes for name, c in memory.components.items()}
+        "memory_account_peak_bytes",
+        "High-water mark of each account.",
+        "account",
+        {name: c.peak_bytes for name, c in memory.components.items()},
     )
-    yield _gauges("memory_account_limit_bytes", "Limits.", "account", {name: c.limit_bytes for name, c in memory.components.items()})
-    yield _gauge("process_resident_memory_peak_bytes", "Resident memory of the process at its highest.", memory.process.peak_rss_bytes)
+    yield _gauges(
+        "memory_account_limit_bytes", "Limit of each account.", "account", {name: c.limit_bytes for name, c in memory.components.items()}
+    )
+    yield _gauge("process_resident_memory_peak_bytes", "Peak resident memory of the process.", memory.process.peak_rss_bytes)

@@ -127,7 +127,7 @@ const STREAM_ROWS = [
 ];
 const NETWORK_ROWS = [
   ["holes by loss", "lost"],
-  ["segments sent again", "lost_segments"],
+  ["segments retransmitted", "lost_segments"],
   ["overtaken", "reordered"],
   ["came twice", "retransmitted_segments"],
   ["duplicate acknowledgements", "duplicate_acknowledgements"],

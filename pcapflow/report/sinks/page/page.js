@@ -41,7 +41,7 @@ function counts() {
     ["responses", "HTTP responses", http.responses],
     ["json", "JSON bodies", json.bodies],
     ["invalid", "invalid JSON", json.invalid],
-    ["lost", "segments sent again after loss", summary.network.lost_segments],
+    ["lost", "segments retransmitted after loss", summary.network.lost_segments],
     ["peak", "memory peak, bytes", memory.peak_bytes],
   ];
   document.getElementById("numbers").append(...some.map(([id, label, n]) => h("div", {}, h("dt", {}, label), h("dd", { id: "n-" + id }, number(n)))));
@@ -193,7 +193,7 @@ function head() {
   document.getElementById("captures").textContent = plain(some.join(", ")) + (rest > 0 ? ` and ${count(rest, "more capture")}` : "");
   if (began !== null) document.getElementById("when").textContent = `${moment(began, 3)} to ${moment(ended, 3)}, ${duration(ended - began)}. All times are UTC.`;
   const faults = [
-    summary.interrupted && "The run was interrupted: this covers what was read.",
+    summary.interrupted && "The run was interrupted: the report covers the part that was read.",
     !payload.balanced && "The account of bytes does not balance: this is an error of pcapflow.",
     ...summary.captures.map((one) => one.damaged_at !== null && `${one.path} is damaged at byte ${number(one.damaged_at)}.`),
     ...summary.captures.map((one) => one.damaged_at === null && one.cut_short && `The last record of ${one.path} is cut short.`),

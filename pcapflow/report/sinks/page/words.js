@@ -9,11 +9,11 @@ const statusTone = (status) => (status >= 500 ? "bad" : status >= 400 ? "warn" :
 
 function wrongWithBody(body, of) {
   const found = [];
-  if (body.status !== "complete") found.push({ text: `${kinds[body.status + "_body"]}, of the ${of}`, tone: "bad" });
-  if (body.json && body.json.status === "invalid") found.push({ text: `${kinds.broken_json}, of the ${of}`, tone: "bad", error: body.json.error });
-  if (body.json && body.json.status === "dropped") found.push({ text: `JSON that was given up, of the ${of}`, tone: "bad" });
+  if (body.status !== "complete") found.push({ text: `${kinds[body.status + "_body"]} in the ${of}`, tone: "bad" });
+  if (body.json && body.json.status === "invalid") found.push({ text: `${kinds.broken_json} in the ${of}`, tone: "bad", error: body.json.error });
+  if (body.json && body.json.status === "dropped") found.push({ text: `dropped JSON in the ${of}`, tone: "bad" });
   if (body.payload && body.payload.status === "invalid") {
-    found.push({ text: `${kinds["broken_" + body.payload.format] || "broken " + body.payload.format}, of the ${of}`, tone: "bad", error: body.payload.error });
+    found.push({ text: `${kinds["broken_" + body.payload.format] || "broken " + body.payload.format} in the ${of}`, tone: "bad", error: body.payload.error });
   }
   return found;
 }
