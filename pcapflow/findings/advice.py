@@ -221,14 +221,14 @@ _UNREAD = {
         "HTTP/2 is recognized but not read; make the client use HTTP/1.1 (curl --http1.1)",
     ),
     "websocket": ("upgraded to WebSocket", "upgraded to WebSocket", "WebSocket messages are not read"),
-    "opaque": ("speaks an unknown protocol", "speak an unknown protocol", "a plug-in can read it (docs/extending.md)"),
+    "opaque": ("speaks an unknown protocol", "speak an unknown protocol", "a plug-in can read it (pcapflow docs extending)"),
 }
 """What connections are whose bytes are delivered and read by nobody, by protocol: of one, of several, and what would help."""
 _UNREAD_BYTES = {
     UnreadReason.BEFORE_PROTOCOL: ("precede the first recognized message", "capture connections from their start"),
     UnreadReason.BEHIND_LOSS: (
         "lie between a loss and the next message and cannot be interpreted",
-        "capture without loss (docs/capture-well.md)",
+        "capture without loss (pcapflow docs capture-well)",
     ),
     UnreadReason.MALFORMED: (
         "violate their protocol",
