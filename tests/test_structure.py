@@ -163,6 +163,7 @@ MAY_IMPORT = {
         "findings.masked_bodies",
         "findings.masked_streams",
         "findings.masking",
+        "findings.scanning",
         "payload.json_formats",
         "payload.payload_types",
         "payload.json_values",

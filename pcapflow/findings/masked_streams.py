@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pcapflow.findings.masking import AT_ONCE, JSON_BEGINS, LEVELS, JsonValues, Masking, Scanner
+from pcapflow.findings.masking import Masking
+from pcapflow.findings.scanning import AT_ONCE, JSON_BEGINS, LEVELS, JsonValues, Scanner
 from pcapflow.payload.json_values import LinePlaces, ValuePlaces
 from pcapflow.streams.conversation import Consumer, Conversation, Events
 from pcapflow.streams.events import StreamData, StreamGap

@@ -23,7 +23,8 @@ from pcapflow.decode.segments import SYN, DecodeCounts, SegmentColumns
 from pcapflow.errors import UsageError
 from pcapflow.findings.masked_bodies import body_listeners
 from pcapflow.findings.masked_streams import StreamMasking
-from pcapflow.findings.masking import Masking, Stream, filled
+from pcapflow.findings.masking import Masking, Stream
+from pcapflow.findings.scanning import filled
 from pcapflow.known_values import Finder
 from pcapflow.limits import Limits
 from pcapflow.options import Options
