@@ -37,6 +37,8 @@ _CUT_LEAST = 12
 _RANGE_BYTES = 250
 _VALUE_BYTES = 200
 """Of a value and its variants, beside their bytes."""
+_LEARNT_BYTES = 150
+"""The same, of a value as it stood there."""
 _LOST = frozenset(
     (UnreadReason.BEHIND_LOSS.value, UnreadReason.MALFORMED.value, UnreadReason.LIMIT_REACHED.value, UnreadReason.BEFORE_PROTOCOL.value)
 )
@@ -79,6 +81,9 @@ class Masking:
         """Values of which no spelling was known before."""
         self.cut: set[bytes] = set()
         """Of those the ones whose end is not known."""
+        self._learnt: set[bytes] = set()
+        self._cut_learnt: set[bytes] = set()
+        """What was learnt, as it stood there: it may come again and again. Of values whose end is not known, that."""
         self.streams: dict[int, Stream] = {}
         self.coded = 0
         """Coded bodies that are overwritten whole."""
@@ -109,7 +114,7 @@ class Masking:
                     self.learn_of(text[begin:end], kind, cut=cut and reaches_end(text, place))
                 yield place
         if self._finder is not None:
-            yield from self._finder.places(text)
+            yield from self._finder.together(text)
             if final:  # of a value that is cut there
                 begin = self._finder.begun(text)
                 if begin < len(text):
@@ -139,8 +144,18 @@ class Masking:
         """A value is a secret, wherever it stands. cut: it is the beginning of one, which goes on to the end of its word."""
         if cut and (len(value) < _CUT_LEAST or b"/" in value):
             return  # paths and URLs have their beginnings in common
-        found = variants(value[: LONG + 1])
-        self.learnt += bool(found) and found.isdisjoint(self.values)
+        value = value[: LONG + 1]
+        learnt = self._cut_learnt if cut else self._learnt
+        if value in learnt:
+            return
+        found = variants(value)
+        if not found:
+            return
+        if not self._account.reserve(len(value) + _LEARNT_BYTES):
+            self.no_room = True
+            return
+        learnt.add(value)
+        self.learnt += found.isdisjoint(self.values)
         for one in found:
             if cut:
                 self.cut.add(one)
@@ -152,7 +167,10 @@ class Masking:
 
     def stream(self, connection: int) -> Stream:
         """That of a connection."""
-        return self.streams.setdefault(connection, Stream())
+        stream = self.streams.get(connection)
+        if stream is None:
+            stream = self.streams[connection] = Stream()
+        return stream
 
     def add(self, connection: int, direction: int, begin: int, end: int, kind: int = STRING) -> None:
         """A range of a stream is masked."""
