@@ -160,6 +160,7 @@ MAY_IMPORT = {
         "decode.selection",
         "decode.shares",
         "findings.choosing",
+        "findings.kept_masks",
         "findings.masked_bodies",
         "findings.masked_streams",
         "findings.masking",

@@ -6,7 +6,7 @@ at in stretches that begin and end at the same bytes however they come, so that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Self
 
 from pcapflow.findings.masking import Masking
@@ -53,7 +53,7 @@ class Scanner:
         self._masking = masking
         self._buffer = bytearray()
         self._base = 0
-        self._ends: set[tuple[int, int]] = set()
+        self._ends: Collection[tuple[int, int]] = ()
         """Of secrets that go on behind what was looked at: where they begin in what is kept, and how they end (`secret_bytes`)."""
         self._lost = self._behind = lost
         """What came before is missing; it is, somewhere: chunks may stand here that nobody put together."""
@@ -108,7 +108,7 @@ class Scanner:
         going_on = [place for place in found if place[2] == OPEN or reaches_end(text, place)] if text else []
         if not final:
             ends = sorted({(max(0, begin - done), kind % OPEN) for begin, _, kind in going_on})
-            self._ends = set(ends[:_GOING_ON_MOST])  # the first of a kind covers the others
+            self._ends = ends[:_GOING_ON_MOST]  # the first of a kind covers the others
         elif text:  # a string that a gap cuts goes on to a quote, wherever that is
             self._ends = {(0, STRING_END) for _, _, kind in going_on if cut and kind == STRING_END}
         del self._buffer[:done]
