@@ -15,7 +15,7 @@ from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
 from pcapflow.findings.framing import ARRAY_BYTES, FRAMING_BYTES, Framing, Placed
 from pcapflow.findings.kept_masks import FAR, KEPT_BYTES, REACHED_BYTES, Crowd, Side, in_order, key_of, packed
-from pcapflow.known_values import Finder, variants
+from pcapflow.known_values import LEAST, Finder, variants
 from pcapflow.payload.json_values import STRING, ValuePlaces
 from pcapflow.ranges import BLIND
 from pcapflow.reassembly.beliefs import Syn
@@ -43,6 +43,7 @@ RANGE_BYTES = 96
 """An entry of an array that grows, and what puts the entries in order when the connection is over."""
 _VALUE_BYTES = 200
 """Of a value and its variants, beside their bytes."""
+_NOTHING_MOST = 1024
 _LEARNT_BYTES = 150
 """The same, of a value as it stood there."""
 _LOST = frozenset(
@@ -109,6 +110,8 @@ class Masking:
         self._learnt: set[bytes] = set()
         self._cut_learnt: set[bytes] = set()
         """What was learnt, as it stood there: it may come again and again. Of values whose end is not known, that."""
+        self._nothing: set[bytes] = set()
+        """Short values that are not looked for, some of them: they come most often."""
         self._keeps = keeps
         self.kept: list[bytes] = []
         """What is masked of connections that are over (`kept_masks`)."""
@@ -179,10 +182,12 @@ class Masking:
             return  # paths and URLs have their beginnings in common
         value = value[: LONG + 1]
         learnt = self._cut_learnt if cut else self._learnt
-        if value in learnt:
+        if value in learnt or value in self._nothing:
             return
         found = variants(value)
         if not found:
+            if len(value) < LEAST and len(self._nothing) < _NOTHING_MOST:
+                self._nothing.add(value)
             return
         if not self._account.reserve(len(value) + _LEARNT_BYTES):
             self.no_room = True
