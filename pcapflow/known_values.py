@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator
 from html import escape
 from json import dumps, loads
-from urllib.parse import quote, quote_plus, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 import numpy as np
 
@@ -23,6 +23,10 @@ KEY = 256
 """Of a longer value so many are looked for."""
 _ALIKE = 16
 """Values with the same beginning that are told apart."""
+_COMPARED = 64
+"""Long values are compared so often, and once more for so many bytes of data: where their beginnings stand closer, each is as long as the longest."""
+_LINE_END = 2
+"""Bytes before the end of data that may be a line's."""
 _SPAN = 64 << 10
 _BLANK = b" \t\r\n"
 _CODE = re.compile(rb"\)\s*\{|\{\s*\Z|\A[.#][A-Za-z-]++\s")
@@ -34,6 +38,8 @@ _MESSAGE = re.compile(rb"HTTP/1\.[01] [1-5]|(?:GET|POST|PUT|PATCH|DELETE|HEAD|OP
 def variants(value: bytes) -> set[bytes]:
     """A value as it may stand elsewhere too: in a URL, in a form, in a string of JSON or HTML, decoded; user and password of credentials."""
     value = value.strip(_BLANK + b'"')
+    if len(value) < LEAST and sum(map(_LONGEST.__getitem__, value)) < LEAST:
+        return set()  # at once: it may come again and again, and no spelling is long enough
     if value.lower() in _WORDS or _MESSAGE.search(value) or _CODE.search(value):
         return set()
     plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
@@ -50,19 +56,20 @@ def variants(value: bytes) -> set[bytes]:
 
 def _spellings(plain: bytes) -> Iterator[bytes]:
     """A value as URLs, forms, JSON and HTML have it, as the libraries of several languages write them."""
-    encoded = [quote(plain, safe=safe).encode() for safe in ("/", "", "!'()*")] + [quote_plus(plain).encode()]
-    encoded += [one.replace(b"~", b"%7E") for one in encoded]
-    yield from encoded
-    yield from (_HEX.sub(lambda code: code[0].lower(), one) for one in encoded)
-    yield quote(encoded[1]).encode()
+    for tables in _URLS:
+        for table in tables:
+            encoded = b"".join(map(table.__getitem__, plain))
+            yield encoded
+            yield encoded.replace(b"~", b"%7E" if table is tables[0] else b"%7e")
+    yield b"".join(map(_URLS[1][0].__getitem__, plain)).replace(b"%", b"%25")
     text = plain.decode("utf-8", "surrogateescape")
     for escaped in (dumps(text)[1:-1], dumps(text, ensure_ascii=False)[1:-1]):
         json = escaped.encode("utf-8", "surrogateescape")
-        capitals = _UNICODE.sub(lambda code: b"\\u" + code[1].upper(), json)
+        capitals = _UNICODE.sub(lambda code: b"\\u" + code[1].upper(), json) if b"\\u" in json else json
         yield from (json, capitals, json.replace(b"/", rb"\/"))
-        yield _FOR_SCRIPTS.sub(lambda one: b"\\u%04x" % one[0][0], json)
-        yield _FOR_PAGES.sub(lambda one: b"\\u%04x" % one[0][0], json)  # Gson
-        yield _FOR_ALL.sub(lambda one: b"\\u%04X" % one[0][-1], capitals)  # System.Text.Json
+        yield _replaced(json, _FOR_SCRIPTS)
+        yield _replaced(json, _FOR_PAGES)  # Gson
+        yield _replaced(capitals, _FOR_ALL)  # System.Text.Json
     html = escape(text).encode("utf-8", "surrogateescape")
     yield html
     decimal = html.replace(b"&#x27;", b"&#39;")
@@ -70,10 +77,28 @@ def _spellings(plain: bytes) -> Iterator[bytes]:
     yield decimal.replace(b"&quot;", b"&#34;").replace(b"+", b"&#43;")  # html/template of Go
 
 
-_FOR_SCRIPTS = re.compile(b"[&<>']")
-_FOR_PAGES = re.compile(b"[&<>'=]")
-_FOR_ALL = re.compile(rb"[&<>'+`]|\\\"")
+def _replaced(text: bytes, pairs: list[tuple[bytes, bytes]]) -> bytes:
+    for old, new in pairs:
+        text = text.replace(old, new)
+    return text
+
+
+def _url(safe: str, space: bytes = b"%20") -> tuple[list[bytes], list[bytes]]:
+    """Each byte as it is encoded, with digits in capitals, and in small letters."""
+    capital = [quote(bytes([c]), safe=safe).encode() for c in range(256)]
+    capital[0x20] = space
+    return capital, [one.lower() if one[:1] == b"%" else one for one in capital]
+
+
+_URLS = (_url("/"), _url(""), _url("!'()*"), _url("", b"+"))
+_FOR_SCRIPTS = [(b"%c" % c, b"\\u%04x" % c) for c in b"&<>'"]
+_FOR_PAGES = [(b"%c" % c, b"\\u%04x" % c) for c in b"&<>'="]
+_FOR_ALL = [(b'\\"', b"\\u0022"), *((b"%c" % c, b"\\u%04X" % c) for c in b"&<>'+`")]
 _UNICODE = re.compile(rb"\\u([0-9a-f]{4})")
+_UNRESERVED = frozenset(b"-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_WIDE = frozenset((*b"&<>'\"+`=", *range(0x20), *range(0x7F, 0x100)))
+_LONGEST = [1 if c in _UNRESERVED else 6 if c in _WIDE else 5 for c in range(256)]
+"""Bytes that one has at the most in a spelling."""
 _INNER = re.compile(rb"(?<![/A-Za-z0-9._~+-])[A-Za-z0-9._~+-]{12,}={0,2}")
 """A word within a value: of credentials in several parts."""
 _LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^A-Za-z]*+[A-Za-z])")
@@ -102,12 +127,15 @@ def _user_and_password(value: bytes) -> set[bytes]:
     return {plain, password} if colon and user and plain.decode("utf-8", "replace").isprintable() else set()
 
 
-_HEX = re.compile(rb"%[0-9A-F]{2}")
-
-
 def _alike(values: list[bytes], data: bytes) -> int:
-    """How many bytes of some are the beginning of a value; those of all of one that may go on behind them."""
-    return max(len(value) if value.startswith(data[: len(value)]) else _common(value, data) for value in values)
+    """How many bytes of some are the beginning of a value; those of all of one that may go on behind them. values: in order, so that those with the most in common stand beside the data."""
+    i = bisect_right(values, data)
+    most = _common(values[i - 1], data) if i else 0
+    for value in values[i:]:
+        if not value.startswith(data):
+            return max(most, _common(value, data))
+        most = max(most, len(value))
+    return most
 
 
 def _common(one: bytes, other: bytes) -> int:
@@ -136,7 +164,7 @@ class Finder:
                 key = value[:KEY]
                 self._values[key] = max(self._values.get(key, 0), len(value), LONG + 1 if value in cut else 0)
                 if len(value) > KEY and len(self._long.get(key, ())) < _ALIKE:
-                    self._long.setdefault(key, []).append(value)
+                    insort(self._long.setdefault(key, []), value)
         self._keys = sorted(self._values)
         self._within: list[int] = []
         """Of each, the longest other that it begins with, by its place; -1 for none."""
@@ -156,6 +184,7 @@ class Finder:
         if not self._keys:
             return
         word_end = 0
+        compared = _COMPARED + len(data) // _COMPARED
         for base in range(0, len(data) - LEAST + 1, _SPAN):
             some = data[base : base + _SPAN + LEAST - 1]
             windows = np.ndarray((len(some) - LEAST + 1,), dtype="V8", buffer=some, strides=(1,)).copy().view("<u8")
@@ -167,10 +196,28 @@ class Finder:
                         word = GOES_ON[WORD].match(data, base + i + LEAST)
                         word_end = word.end() if word is not None else 0
                     n = max(LEAST, word_end - base - i)
-                elif n > KEY:
+                elif n > KEY and compared:
+                    compared -= 1
                     n = _alike(self._long[data[base + i : base + i + KEY]], data[base + i : base + i + n])
                 if n:
                     yield base + i, base + i + n, KNOWN
+
+    def together(self, data: bytes) -> Iterator[Place]:
+        """The same, those that overlap as one: they may stand at each byte. Those that reach the data's end stay apart, for each may go on in its own way."""
+        last = len(data) - _LINE_END
+        low = high = 0
+        for place in self.places(data):
+            begin, end, _ = place
+            if end >= last:
+                yield place
+            elif begin < high:
+                high = max(high, end)
+            else:
+                if low < high:
+                    yield low, high, KNOWN
+                low, high = begin, end
+        if low < high:
+            yield low, high, KNOWN
 
     def begun(self, data: bytes) -> int:
         """Where the last bytes of some are the beginning of a value, of which the rest is not there; how many bytes there are for none."""

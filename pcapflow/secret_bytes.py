@@ -43,10 +43,17 @@ _PART = re.compile(
     re.IGNORECASE,
 )
 """Of a form in parts (RFC 7578)."""
-_MEMBER = re.compile(rb'"((?:[^"\\]|\\.){1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)', re.DOTALL)
-"""Of a JSON object, with a string."""
-_INNER_MEMBER = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128})\1"[ \t]{0,8}:[ \t]{0,8}\1"(?=((?:[^"\\]|(?!\1")\\++"?){1,4096}+))')
-"""The same in JSON that is a string of JSON: the quotes have backslashes, and as many end the value, in which further ones may be."""
+_KEY = rb'"(?:(?<!\\")|(?=(?:[^"\\]|\\.){1,24}+"))((?:[^"\\]|\\.){1,128}+)"'
+"""Of a JSON object. One whose first quote is escaped is none of this object: it is short, or each quote of a long string would be tried."""
+_MEMBER = re.compile(rb'%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)' % _KEY, re.DOTALL)
+"""With a string."""
+_INNER_MEMBER = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128}+)\1"[ \t]{0,8}:[ \t]{0,8}(?=\1")')
+"""The same in JSON that is a string of JSON: the quotes have backslashes."""
+_INNER_VALUE = re.compile(rb'(\\++)"((?:[^"\\]|(?!\1")\\++"?){1,4096}+)')
+"""Of such a member: as many backslashes end it, and there may be further members in it."""
+_INNER_REST = re.compile(rb'(?:[^"\\]|\\++"?)*+')
+_OVERLAPPING_MOST = 4
+"""Of such values with one byte in common: each level of JSON in JSON may be one; values that overlap otherwise were made to be looked at again and again."""
 _ENTITY_MEMBER = re.compile(rb"(&quot;|&#34;|\\u0022)([^&\\\r\n]{1,128}+)\1[ \t]{0,8}:[ \t]{0,8}\1((?:(?!\1).){1,4096}+)", re.DOTALL)
 """The same where the quotes are written as HTML or JSON escapes them."""
 _LITERAL = re.compile(
@@ -56,10 +63,12 @@ _LITERAL = re.compile(
 _ELEMENT = re.compile(rb"<(?:[A-Za-z0-9_-]{1,32}+:)?([A-Za-z0-9_.-]{1,64}+)(?:\s[^<>]{0,256}+)?>([^<>]{1,8192}+)</")
 _INPUT = re.compile(rb"<(?:input|meta)(?=\s)([^<>]{1,1024})", re.IGNORECASE)
 _ATTRIBUTE = re.compile(rb"\s(name|id|property|value|content)\s{0,8}=\s{0,8}(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"']++))", re.IGNORECASE)
-_BRACKET_MEMBER = re.compile(rb'"((?:[^"\\]|\\.){1,128})"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}([\[{])', re.DOTALL)
-_INNER_BRACKET = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128})\1"[ \t]{0,8}:[ \t]{0,8}([\[{])')
-_INNER_BRACKETED = re.compile(rb'[\[{]|[\]}]|(\\++)"((?:[^"\\]|(?!\1")\\++"?)*+)(?:\1"|\Z)([ \t]{0,8}:)?')
-_BRACKETED = re.compile(rb'[\[{]|[\]}]|"((?:[^"\\]|\\.)*+)(?:"(?![ \t\r\n]{0,8}:)|\Z)|"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_BRACKET_MEMBER = re.compile(rb"%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}([\[{])" % _KEY, re.DOTALL)
+_INNER_BRACKET = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128}+)\1"[ \t]{0,8}:[ \t]{0,8}([\[{])')
+_INNER_BRACKETED = re.compile(rb'[\[{]|[\]}]|(?<!\\)(\\++)"((?:[^"\\]|(?!\1")\\++"?)*+)(?:\1"|\Z|(?="))([ \t]{0,8}:)?')
+"""A string ends with the one that it is in too: whichever it is, its bytes are looked at once."""
+_BRACKETED = re.compile(rb'[\[{]|[\]}]|"((?:[^"\\]|\\.)*+(?:\\\Z)?)(?:"(?![ \t\r\n]{0,8}:)|\Z)|"(?:[^"\\]|\\.)*+"', re.DOTALL)
+"""A string that ends within an escape is one too: else each quote of it would be tried as the first."""
 _ESCAPE = re.compile(r"\\u00([0-9a-fA-F]{2})")
 _SCHEME = re.compile(
     rb"(?:basic|bearer|digest|negotiate|ntlm|kerberos|token|apikey|api-key|key|jwt|hawk|oauth|mutual|hoba|vapid|mac|scram-sha-(?:1|256)|aws4-[a-z0-9-]{1,24}|aws|sharedkey(?:lite)?|googlelogin|dpop|gnap|concealed"
@@ -218,9 +227,7 @@ def _members(text: bytes) -> Iterator[Place]:
         if is_secret_key(_plain(member[1])) or (member[1] == b"key" and _is_token(member[2])):
             yield *member.span(2), STRING
     if b'\\"' in text:
-        for member in _INNER_MEMBER.finditer(text):
-            if is_secret_key(str(member[2], "latin-1")):
-                yield *member.span(3), WORD
+        yield from _inner_members(text)
         for token in _bracketed(text, _INNER_BRACKET, _INNER_BRACKETED):
             if token[2] and not token[3]:
                 yield *token.span(2), WORD
@@ -234,6 +241,25 @@ def _members(text: bytes) -> Iterator[Place]:
     for token in _bracketed(text, _BRACKET_MEMBER, _BRACKETED):
         if token[1]:
             yield *token.span(1), HOLDER if _PLAIN.fullmatch(token[1]) else STRING
+
+
+def _inner_members(text: bytes) -> Iterator[Place]:
+    """Values of JSON that is a string of JSON, and those within them. Where as many overlap as may, one place has all up to the end of the string that they are in."""
+    over = 0
+    under_way: list[int] = []
+    for member in _INNER_MEMBER.finditer(text):
+        at = member.end()
+        if at < over or not is_secret_key(str(member[2], "latin-1")) or (value := _INNER_VALUE.match(text, at)) is None:
+            continue
+        under_way = [end for end in under_way if end > at]
+        if len(under_way) < _OVERLAPPING_MOST:
+            under_way.append(value.end())
+            yield *value.span(2), WORD
+        else:
+            rest = _INNER_REST.match(text, at)
+            assert rest is not None
+            over = rest.end()
+            yield at, over, WORD
 
 
 def _bracketed(text: bytes, opens: re.Pattern[bytes], tokens: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:

@@ -13,7 +13,8 @@ from typing import Any
 from pcapflow.drops import Drop
 from pcapflow.findings.framing import Framing
 from pcapflow.findings.listening import Listener, Run
-from pcapflow.findings.masking import AT_ONCE, JsonValues, Masking, Scanner
+from pcapflow.findings.masking import Masking
+from pcapflow.findings.scanning import AT_ONCE, JsonValues, Scanner
 from pcapflow.payload.content import Decoder
 from pcapflow.payload.json_values import STRING
 from pcapflow.protocols.host import BodyOrigin

@@ -5,9 +5,8 @@ Contract: `StreamMasking` is a `Picking` that looks at what each connection says
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from pcapflow.findings.masking import AT_ONCE, JSON_BEGINS, LEVELS, JsonValues, Masking, Scanner
+from pcapflow.findings.masking import Masking
+from pcapflow.findings.scanning import AT_ONCE, JSON_BEGINS, LEVELS, JsonValues, Scanner
 from pcapflow.payload.json_values import LinePlaces, ValuePlaces
 from pcapflow.streams.conversation import Consumer, Conversation, Events
 from pcapflow.streams.events import StreamData, StreamGap
@@ -21,19 +20,21 @@ _CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
 class StreamMasking(Masking):
     """A `Masking` that looks at streams."""
 
-    def consumer(self, conversation: Conversation, reader: Callable[[], Consumer]) -> Consumer:
-        """See `Picking`."""
-        return _Tee(self, super().consumer(conversation, reader))
+    def looking(self, reader: Consumer) -> Consumer:
+        """See `Masking`."""
+        return _Tee(self, reader)
 
 
 class _Tee:
     """Looks at what a connection says before its reader does."""
 
+    __slots__ = ("_begins", "_binary", "_is_json", "_json", "_masking", "_reader", "_scanners")
+
     def __init__(self, masking: Masking, reader: Consumer) -> None:
         self._masking = masking
         self._reader = reader
         self._scanners: list[Scanner | None] = [None, None]
-        self._json = [JsonValues(masking, [LinePlaces(masking.paths, LEVELS, within=True)] if masking.paths else []) for _ in (0, 1)]
+        self._json = [JsonValues(masking, [LinePlaces(masking.paths, LEVELS, within=True)]) for _ in (0, 1)] if masking.paths else None
         self._is_json = [False, False]
         self._binary = [False, False]
         self._begins: list[bytes | None] = [b"", b""]
@@ -80,12 +81,12 @@ class _Tee:
             data = event.take(at, min(AT_ONCE, event.length - at))
             if not event.start and not at:
                 self._is_json[direction] = data.lstrip()[:1] in JSON_BEGINS
-                if self._is_json[direction] and masking.paths:
+                if self._is_json[direction] and self._json is not None:
                     self._json[direction].places.append(ValuePlaces(masking.paths, LEVELS))
             self._look_for_login(connection, direction, data)
             for one in scanner.feed(data):
                 masking.add(connection, direction, *one)
-            for begin, end, kind in self._json[direction].feed(data):
+            for begin, end, kind in self._json[direction].feed(data) if self._json is not None else ():
                 masking.add(connection, direction, begin, end, kind)
 
     def _look_for_login(self, connection: int, direction: int, data: bytes) -> None:

@@ -1,229 +1,111 @@
 """Where secrets stand in the streams of a capture, so that whoever writes it again can mask them in place.
 
 Contract: `Masking` keeps what `masked_streams` finds in every stream as it is reassembled, and `masked_bodies` in every body without its chunking and its codings. What is found are values (`values`), and
-ranges of streams (`streams`). It looks for what its surroundings show to be a secret, for values at paths of JSON, and for values that an earlier run found. Invariant: where memory, a gap or a coding keeps it from
-looking, the bytes count as secret: a coded body is one range, of a stream for which there is no room all bytes are.
+ranges of streams (`kept`). It looks for what its surroundings show to be a secret, for values at paths of JSON, and for values that an earlier run found. Invariant: where memory, a gap or a coding keeps it from
+looking, the bytes count as secret: a coded body is one range, of a stream for which there is no room all bytes are, and of a connection for which there is none all packets between its ends.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
-from typing import Self
 
 from pcapflow.budget import Account, Ledger
 from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
-from pcapflow.findings.framing import Framing
-from pcapflow.known_values import Finder, variants
-from pcapflow.payload.json_values import NUMBER, STRING, LinePlaces, ValuePlaces
-from pcapflow.ranges import BLIND, MaskRange, united
+from pcapflow.findings.framing import ARRAY_BYTES, FRAMING_BYTES, Framing, Placed
+from pcapflow.findings.kept_masks import FAR, KEPT_BYTES, REACHED_BYTES, Crowd, Side, in_order, key_of, packed
+from pcapflow.known_values import LEAST, Finder, variants
+from pcapflow.payload.json_values import STRING, ValuePlaces
+from pcapflow.ranges import BLIND
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
-from pcapflow.reassembly.keys import Endpoint
 from pcapflow.secret_bytes import (
-    GOES_ON,
     HOLDER,
     KNOWN,
     LONG,
-    LOST,
     OPEN,
     Place,
-    before_field,
-    behind_loss,
-    chunks_in,
     reaches_end,
     secrets_in,
     within,
 )
-from pcapflow.secret_bytes import STRING as STRING_END
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.unread import Unread, UnreadReason
 
-AT_ONCE = 16 << 10
-_TAIL = 8 << 10
-"""Bytes that are looked at again with what follows: a secret may be cut."""
-_STRETCH = AT_ONCE + _TAIL
 _CUT_LEAST = 12
 """Bytes of a beginning that is looked for."""
-_GOING_ON_MOST = 64
-"""Secrets that go on behind a stretch: known values may stand at each byte of it."""
-_RANGE_BYTES = 250
+LIVE_BYTES = 850
+"""Of a connection under way, with what looks at it."""
+SIDE_BYTES = 80
+"""Of one of its streams of which anything is kept."""
+RANGE_BYTES = 96
+"""An entry of an array that grows, and what puts the entries in order when the connection is over."""
 _VALUE_BYTES = 200
 """Of a value and its variants, beside their bytes."""
-JSON_BEGINS = (b"{", b"[")
-LEVELS = 512
-"""Of JSON that are told apart."""
+_NOTHING_MOST = 1024
+_LEARNT_BYTES = 150
+"""The same, of a value as it stood there."""
 _LOST = frozenset(
     (UnreadReason.BEHIND_LOSS.value, UnreadReason.MALFORMED.value, UnreadReason.LIMIT_REACHED.value, UnreadReason.BEFORE_PROTOCOL.value)
 )
 _UNREAD = frozenset((UnreadReason.ENCRYPTED.value, UnreadReason.UNKNOWN_PROTOCOL.value, UnreadReason.NOT_SUPPORTED.value))
 
 
-class Stream:
-    """What is masked of both streams of a connection."""
+class _Side:
+    """What is masked of one stream of a connection under way."""
 
-    __slots__ = ("bases", "ends", "framing", "last_packet", "lengths", "outside", "ranges", "whole")
+    __slots__ = ("binary", "framing", "ranges", "whole")
 
     def __init__(self) -> None:
-        self.ranges: tuple[set[MaskRange], set[MaskRange]] = (set(), set())
-        self.whole = [False, False]
-        self.bases = [-1, -1]
-        """The sequence number of each one's first byte; -1 for none."""
-        self.lengths = [0, 0]
-        """Bytes of each, those that are missing too."""
-        self.ends: tuple[Endpoint, Endpoint] | None = None
-        self.framing: tuple[Framing, Framing] | None = None
-        """None where none is known."""
-        self.outside = [False, False]
-        """Packets of it have bytes before its first or behind its last, which nobody looked at."""
-        self.last_packet = 0
+        self.ranges: array[int] | None = None
+        """From, up to, kind: in any order, some of them several times."""
+        self.whole = False
+        self.binary = False
+        """Its beginning was missed, and it has bytes of no text."""
+        self.framing: Framing | None = None
 
 
-def filled(text: bytes, begin: int, end: int) -> MaskRange:
-    """A secret in a text, with what takes its place: digits, where it is one number, which may be one of JSON elsewhere."""
-    return begin, end, NUMBER if text[begin:end].isdigit() else STRING
+class _Live:
+    """A connection under way. Most have nothing that is secret."""
 
+    __slots__ = ("conversation", "left", "reserved", "sides")
 
-class Scanner:
-    """One run of bytes, in pieces. It looks at them in stretches that begin and end at the same bytes however they come."""
+    def __init__(self, conversation: Conversation | None) -> None:
+        self.conversation = conversation
+        self.sides: list[_Side | None] = [None, None]
+        self.left = False
+        """There was no room for what is masked of it."""
+        self.reserved = 0
+        """Bytes, beside those of framing; 0 where there was no room for it."""
 
-    __slots__ = ("_base", "_behind", "_buffer", "_ends", "_form", "_lost", "_masking")
+    def is_masked(self) -> bool:
+        """Whether anything of it is."""
+        return self.left or any(side is not None and (side.whole or side.ranges is not None) for side in self.sides)
 
-    def __init__(self, masking: Masking, *, lost: bool = False, form: bool = False) -> None:
-        """lost: what came before is missing; form: it is a form."""
-        self._masking = masking
-        self._buffer = bytearray()
-        self._base = 0
-        self._ends: set[tuple[int, int]] = set()
-        """Of secrets that go on behind what was looked at: where they begin in what is kept, and how they end (`secret_bytes`)."""
-        self._lost = self._behind = lost
-        """What came before is missing; it is, somewhere: chunks may stand here that nobody put together."""
-        self._form = form
+    def is_blind(self, direction: int) -> bool:
+        """Whether a stream is no text, and no message of it says what it is."""
+        side = self.sides[direction]
+        return side is not None and side.binary and (side.framing is None or not side.framing.has_messages)
 
-    @property
-    def base(self) -> int:
-        """Where what is still looked at begins."""
-        return self._base
-
-    def feed(self, data: bytes) -> list[MaskRange]:
-        """The next bytes; the places of secrets, counted from the first."""
-        self._masking.reserve(len(data))
-        found: list[MaskRange] = []
-        at = 0
-        while at < len(data):
-            n = min(_STRETCH - len(self._buffer), len(data) - at)
-            self._buffer += data[at : at + n]
-            at += n
-            if len(self._buffer) == _STRETCH:
-                found += self._look(final=False)
-        return found
-
-    def flush(self, missing: int = 0) -> list[MaskRange]:
-        """No more comes, or so many bytes are missing."""
-        found = self._look(final=True, cut=missing > 0)
-        self._base += missing
-        if missing:
-            self._lost = self._behind = True
-        return found
-
-    def _look(self, *, final: bool, cut: bool = False) -> list[MaskRange]:
-        text, base = bytes(self._buffer), self._base
-        done = len(text) if final else len(text) - _TAIL
-        found = list(self._masking.secrets(text, done, final=final, cut=cut, form=self._form))
-        for begin, kind in self._ends:
-            rest = GOES_ON[kind].match(text, begin)
-            end = rest.end() if rest is not None else begin
-            found.append((begin, end, kind))
-            if (
-                begin and kind not in (HOLDER, KNOWN) and (final or not reaches_end(text, (begin, end, kind)))
-            ):  # the others' beginnings are known
-                self._masking.learn(text[begin:end])
-        if self._lost and text:
-            rest_of = behind_loss(text)
-            if rest_of <= LONG and before_field(text, rest_of):
-                self._masking.learn(text[:rest_of])  # a field's; what is of another line is masked, and may be anything
-            found.append((0, rest_of, LOST))
-            self._lost = False
-        if self._behind:
-            found += self._across_chunks(text)
-        going_on = [place for place in found if place[2] == OPEN or reaches_end(text, place)] if text else []
-        if not final:
-            ends = sorted({(max(0, begin - done), kind % OPEN) for begin, _, kind in going_on})
-            self._ends = set(ends[:_GOING_ON_MOST])  # the first of a kind covers the others
-        elif text:  # a string that a gap cuts goes on to a quote, wherever that is
-            self._ends = {(0, STRING_END) for _, _, kind in going_on if cut and kind == STRING_END}
-        del self._buffer[:done]
-        self._base += done
-        self._masking.release(done)
-        # places that surroundings show stay apart: one that goes on too far ends with its message (`Framing`), and others in it do not
-        shown = {(begin, end) for begin, end, kind in found if end > begin and kind not in (OPEN, KNOWN)}
-        shown |= {*united([(begin, end) for begin, end, kind in found if kind == KNOWN])}
-        return [(base + begin, base + end, kind) for begin, end, kind in (filled(text, begin, end) for begin, end in sorted(shown))]
-
-    def _across_chunks(self, text: bytes) -> Iterator[Place]:
-        """Secrets over the edges of chunks."""
-        pieces = chunks_in(text)
-        if len(pieces) < 2:
-            return
-        joined = b"".join([text[begin:end] for begin, end in pieces])
-        places = sorted((begin, end) for begin, end, kind in self._masking.secrets(joined, form=self._form) if kind != OPEN)
-        at = 0
-        for begin, end in pieces:
-            n = end - begin
-            for low, high in places:
-                if low >= at + n:
-                    break
-                if high > at:
-                    yield begin + max(low, at) - at, begin + min(high, at + n) - at, LOST
-            at += n
-            places = [place for place in places if place[1] > at]
-
-
-class JsonValues:
-    """The values at paths of JSON in one run of bytes: what any of `places` finds is masked, and looked for elsewhere."""
-
-    __slots__ = ("_at", "_masking", "_recent", "places")
-
-    def __init__(self, masking: Masking, places: list[ValuePlaces | LinePlaces]) -> None:
-        self._masking = masking
-        self.places = places
-        self._recent = b""
-        """The last bytes that came."""
-        self._at = 0
-        """Where they begin."""
-
-    @classmethod
-    def of_text(cls, masking: Masking) -> Self:
-        """Of a text of any lines, and of one of which each line is one."""
-        paths = masking.paths
-        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS)] if paths else [])
-
-    def feed(self, data: bytes) -> set[MaskRange]:
-        """The next bytes; the places of values."""
-        if not self.places:
-            return set()
-        recent = self._recent + data
-        found = {place for one in self.places for place in one.feed(data)}
-        for begin, end, kind in found:
-            if kind == STRING and begin >= self._at:
-                self._masking.learn(recent[begin - self._at : end - self._at])
-        self._recent = recent[-_TAIL:]
-        self._at += len(recent) - len(self._recent)
-        return found
-
-    def finish(self) -> set[MaskRange]:
-        """No more comes."""
-        return {place for one in self.places for place in one.finish()}
+    def framing(self, direction: int) -> Framing | None:
+        """What is known of a stream's."""
+        side = self.sides[direction]
+        return side.framing if side is not None else None
 
 
 class Masking:
     """One run's: a `Picking`."""
 
-    def __init__(self, paths: Sequence[str], ledger: Ledger, finder: Finder | None = None, *, addresses: bool = False) -> None:
-        """paths: of JSON values; ledger: where what is found is reserved; finder: what is known; addresses: those of connections are secret. Raises `ValueError` for what is no path."""
+    def __init__(
+        self, paths: Sequence[str], ledger: Ledger, finder: Finder | None = None, *, addresses: bool = False, keeps: bool = True
+    ) -> None:
+        """paths: of JSON values; ledger: where what is found is reserved; finder: what is known; addresses: those of connections are secret; keeps: where secrets stand is kept, not values alone. Raises `ValueError` for what is no path."""
         self.paths = tuple(paths)
         ValuePlaces(self.paths, 1)
         self._account: Account = ledger.output
+        self._most = self._account.limit * 7 // 8
+        """Of that for ranges: where they had all of it, nothing could be looked at any more."""
         self._finder = finder
         self._addresses = addresses
         self.values: set[bytes] = set()
@@ -232,7 +114,20 @@ class Masking:
         """Values of which no spelling was known before."""
         self.cut: set[bytes] = set()
         """Of those the ones whose end is not known."""
-        self.streams: dict[int, Stream] = {}
+        self._learnt: set[bytes] = set()
+        self._cut_learnt: set[bytes] = set()
+        """What was learnt, as it stood there: it may come again and again. Of values whose end is not known, that."""
+        self._nothing: set[bytes] = set()
+        """Short values that are not looked for, some of them: they come most often."""
+        self._keeps = keeps
+        self.kept: list[bytes] = []
+        """What is masked of connections that are over (`kept_masks`)."""
+        self._kept_bytes = 0
+        """Reserved for that."""
+        self.crowd = Crowd(ledger.limit)
+        """The ends of those for which there was no room."""
+        self.whole = 0
+        """Streams that are overwritten whole."""
         self.coded = 0
         """Coded bodies that are overwritten whole."""
         self.unread = 0
@@ -241,12 +136,10 @@ class Masking:
         """Values were found for which there was no room: nothing of this run is sure."""
         self._owed = 0
         """Bytes that are kept though they were refused: the run comes to nothing."""
-        self._blind: set[tuple[int, int]] = set()
-        """Directions of connections under way whose beginning was missed, and that have bytes of no text."""
-        self._conversations: dict[int, Conversation] = {}
-        """Those under way."""
-        self._framing: dict[int, tuple[Framing, Framing]] = {}
-        """Theirs, by direction."""
+        self._live: dict[int, _Live] = {}
+        """Connections under way."""
+        self._no_framing = Framing(None)
+        self.reserve(self.crowd.size)
 
     # --- what is found
 
@@ -264,7 +157,7 @@ class Masking:
                     self.learn_of(text[begin:end], kind, cut=cut and reaches_end(text, place))
                 yield place
         if self._finder is not None:
-            yield from self._finder.places(text)
+            yield from self._finder.together(text)
             if final:  # of a value that is cut there
                 begin = self._finder.begun(text)
                 if begin < len(text):
@@ -294,8 +187,20 @@ class Masking:
         """A value is a secret, wherever it stands. cut: it is the beginning of one, which goes on to the end of its word."""
         if cut and (len(value) < _CUT_LEAST or b"/" in value):
             return  # paths and URLs have their beginnings in common
-        found = variants(value[: LONG + 1])
-        self.learnt += bool(found) and found.isdisjoint(self.values)
+        value = value[: LONG + 1]
+        learnt = self._cut_learnt if cut else self._learnt
+        if value in learnt or value in self._nothing:
+            return
+        found = variants(value)
+        if not found:
+            if len(value) < LEAST and len(self._nothing) < _NOTHING_MOST:
+                self._nothing.add(value)
+            return
+        if not self._account.reserve(len(value) + _LEARNT_BYTES):
+            self.no_room = True
+            return
+        learnt.add(value)
+        self.learnt += found.isdisjoint(self.values)
         for one in found:
             if cut:
                 self.cut.add(one)
@@ -305,29 +210,71 @@ class Masking:
                     return
                 self.values.add(one)
 
-    def stream(self, connection: int) -> Stream:
-        """That of a connection."""
-        return self.streams.setdefault(connection, Stream())
+    def _take(self, n: int) -> bool:
+        """Room for what can be overwritten instead."""
+        return self._account.used + n <= self._most and self._account.reserve(n)
+
+    def _side(self, connection: int, direction: int) -> _Side | None:
+        """One stream of a connection under way; None where nothing of it is kept."""
+        live = self._live_of(connection)
+        side = live.sides[direction]
+        if side is None and self._keeps and not live.left:
+            if self._take(SIDE_BYTES):
+                live.reserved += SIDE_BYTES
+                side = live.sides[direction] = _Side()
+            else:
+                live.left = True
+        return None if live.left else side
+
+    def _live_of(self, connection: int, conversation: Conversation | None = None) -> _Live:
+        live = self._live.get(connection)
+        if live is None:
+            live = self._live[connection] = _Live(conversation)
+            if self._take(LIVE_BYTES) if self._keeps else self._account.reserve(LIVE_BYTES):
+                live.reserved = LIVE_BYTES
+            elif self._keeps:
+                live.left = True
+            else:  # it may say what is secret elsewhere
+                self.no_room = True
+        return live
 
     def add(self, connection: int, direction: int, begin: int, end: int, kind: int = STRING) -> None:
         """A range of a stream is masked."""
-        stream = self.stream(connection)
-        if stream.whole[direction] or end <= begin:
+        side = self._side(connection, direction) if begin < end else None
+        if side is None or side.whole:
             return
-        ranges, one = stream.ranges[direction], (begin, end, kind)
-        if one in ranges:
+        ranges = side.ranges
+        if ranges is not None and ranges[-3] == begin and ranges[-2] == end and ranges[-1] == kind:
             return
-        if self._account.reserve(_RANGE_BYTES):
-            ranges.add(one)
-        else:
+        n = RANGE_BYTES if ranges is not None else RANGE_BYTES + ARRAY_BYTES
+        if not self._take(n):
             self.overwrite(connection, direction)
+            return
+        self._live[connection].reserved += n
+        if ranges is None:
+            side.ranges = array("q", (begin, end, kind))
+        else:
+            ranges.extend((begin, end, kind))
 
     def overwrite(self, connection: int, direction: int) -> None:
         """All of a stream is."""
-        stream = self.stream(connection)
-        stream.whole[direction] = True
-        self._account.release(_RANGE_BYTES * len(stream.ranges[direction]))
-        stream.ranges[direction].clear()
+        side = self._side(connection, direction)
+        if side is not None:
+            side.whole = True
+            if side.ranges is not None:
+                n = RANGE_BYTES * (len(side.ranges) // 3) + ARRAY_BYTES
+                self._account.release(n)
+                self._live[connection].reserved -= n
+                side.ranges = None
+
+    def forget(self) -> None:
+        """Nobody asks again what is masked: what is known is kept alone."""
+        self._account.release(self._kept_bytes + sum(len(one) + _LEARNT_BYTES for some in (self._learnt, self._cut_learnt) for one in some))
+        self.release(self.crowd.size)
+        self._kept_bytes = 0
+        self.kept.clear()
+        self._learnt.clear()
+        self._cut_learnt.clear()
 
     # --- `Picking`
 
@@ -336,43 +283,77 @@ class Masking:
 
     def consumer(self, conversation: Conversation, reader: Callable[[], Consumer]) -> Consumer:
         """See `Picking`."""
-        self._conversations[conversation.number] = conversation
+        live = self._live_of(conversation.number, conversation)
         for end in conversation.endpoints if self._addresses else ():
             self.learn(endpoint(end).ip.encode())
-        return reader()
+        return reader() if live.left else self.looking(reader())
+
+    def looking(self, reader: Consumer) -> Consumer:
+        """Who looks at what a connection says before its reader does; nobody at one that is overwritten anyway."""
+        return reader
 
     def direction(self, connection: int, stream: str) -> int:
         """That of a stream by its name."""
-        client = self._conversations[connection].client
+        conversation = self._live[connection].conversation
+        assert conversation is not None
+        client = conversation.client
         return client if stream == "client" else 1 - client
 
     def framing(self, connection: int, direction: int) -> Framing:
         """That of a stream under way."""
-        both = self._framing.get(connection)
-        if both is None:
-            both = self._framing[connection] = Framing(self._account), Framing(self._account)
-        return both[direction]
+        side = self._side(connection, direction)
+        if side is None:
+            return self._no_framing
+        if side.framing is None:
+            if not self._take(FRAMING_BYTES):
+                return self._no_framing
+            self._live[connection].reserved += FRAMING_BYTES
+            side.framing = Framing(self._account, self._most)
+        return side.framing
 
     def gone(self, connection: Connection) -> None:
         """See `Picking`."""
         for direction, reading in enumerate(connection.readings):
-            blind = (connection.number, direction) in self._blind
-            if reading.beyond or (blind and not self.framing(connection.number, direction).has_messages):
+            live = self._live.get(connection.number)
+            if reading.beyond or (live is not None and live.is_blind(direction)):
                 self.overwrite(connection.number, direction)  # nobody knows which bytes these are, or what they are
-            self._blind.discard((connection.number, direction))
-        self._conversations.pop(connection.number, None)
         self.unread += any(one.reason in _UNREAD for reading in connection.readings for one in reading.unread or ())
-        outside = [bool(one.late or one.out_of_window or one.dropped) for one in connection.streams]
-        stream = self.stream(connection.number) if any(outside) else self.streams.get(connection.number)
-        framing = self._framing.pop(connection.number, None)
-        if stream is None:
-            for one in framing or ():
-                one.close()
+        outside = any(one.late or one.out_of_window or one.dropped for one in connection.streams)
+        live = self._live.pop(connection.number, None)
+        if self._keeps and (outside or (live is not None and live.is_masked())):
+            self._keep(connection, live)
+        elif live is not None:
+            self._over(live)
+
+    def _over(self, live: _Live) -> None:
+        """A connection under way is no longer kept."""
+        for side in live.sides:
+            if side is not None and side.framing is not None:
+                side.framing.close()
+        self._account.release(live.reserved)
+
+    def _keep(self, connection: Connection, live: _Live | None) -> None:
+        """Keep what is masked of one that is over; of one for which there is no room its ends alone, whose packets are overwritten."""
+        key = key_of(*((end.address, end.port) for end in connection.endpoints))
+        sides = []
+        for stream, side in zip(connection.streams, live.sides if live is not None else (None, None), strict=True):
+            outside = bool(stream.late or stream.out_of_window or stream.dropped)
+            framing = side.framing if side is not None else None
+            found = array("q") if side is None or side.whole else in_order(side.ranges or array("q"), framing, lost=outside)
+            whole = side is not None and side.whole
+            sides.append(Side(stream.base, stream.next, whole, outside, found, framing or Placed()))
+        kept = packed(key, connection.number, connection.last_packet, (sides[0], sides[1]))
+        n = len(kept) + KEPT_BYTES + (REACHED_BYTES if max(sides[0].length, sides[1].length) >= FAR else 0)
+        left = live is not None and live.left
+        if live is not None:
+            self._over(live)
+        if not left and self._take(n):
+            self._kept_bytes += n
+            self.kept.append(kept)
+            self.whole += sides[0].whole + sides[1].whole
         else:
-            stream.framing, stream.outside, stream.last_packet = framing, outside, connection.last_packet
-            stream.bases = [one.base for one in connection.streams]
-            stream.lengths = [one.next for one in connection.streams]
-            stream.ends = connection.endpoints
+            self.crowd.add(key)
+            self.whole += 2
 
     def not_read(self, conversation: Conversation, direction: int, unread: Unread) -> None:
         """Bytes of a stream are of no message that was read: they may be anything, so all of them are masked. Those of a protocol that is not read are looked at (`masked_streams`), where its
@@ -386,7 +367,9 @@ class Masking:
 
     def binary(self, connection: int, direction: int) -> None:
         """A stream whose beginning was missed has bytes of no text: what they are its messages tell, if it has some."""
-        self._blind.add((connection, direction))
+        side = self._side(connection, direction)
+        if side is not None:
+            side.binary = True
 
     def half_open(self, ends: Ends, syn: Syn, packet: int, ts: int) -> None:
         """See `Picking`."""

@@ -6,10 +6,9 @@ counted: coded bodies that hold a secret or could not be decoded, streams behind
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
-from typing import NamedTuple
 
 from msgspec import structs
 
@@ -21,14 +20,16 @@ from pcapflow.decode.dpkt_path import decode_packet
 from pcapflow.decode.fragments import Fragments
 from pcapflow.decode.segments import SYN, DecodeCounts, SegmentColumns
 from pcapflow.errors import UsageError
+from pcapflow.findings.kept_masks import FAR, KEY_BYTES, Known, key_of, last_packet_of, number_of
 from pcapflow.findings.masked_bodies import body_listeners
 from pcapflow.findings.masked_streams import StreamMasking
-from pcapflow.findings.masking import Masking, Stream, filled
+from pcapflow.findings.masking import Masking
+from pcapflow.findings.scanning import filled
 from pcapflow.known_values import Finder
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
-from pcapflow.ranges import BLIND, MaskRange
+from pcapflow.ranges import BLIND
 from pcapflow.secret_bytes import HOLDER, OPEN, secrets_in
 from pcapflow.slicing.checksum import adjusted, fix_checksums
 from pcapflow.slicing.packets import blocks_of, packets_of
@@ -38,7 +39,11 @@ _HEADER = 20
 _CHECKSUM_AT = 16
 _DIGITS = bytes(0x31 if 0x30 <= c <= 0x39 else c for c in range(256))
 _MODULUS = 1 << 32
-_end = itemgetter(1)
+_SAME_ENDS_MOST = 8
+"""Connections with the same ends whose packet one may be: one that is late is of the last few. Where more go on at the same time, it is overwritten."""
+_OPEN_MOST = 256
+"""Ends of which the streams are kept at hand."""
+_NEVER = 1 << 63
 
 
 class Counts:
@@ -72,17 +77,19 @@ def scrubbed(
 ) -> Iterator[Packet]:
     """The packets of a capture, masked; counts is filled in. paths: of JSON values; addresses: those of its connections are secret too, where they stand in what is said. Raises `UsageError` where there is no memory for what is secret."""
     ledger = Ledger(limits)
-    learning = StreamMasking(paths, ledger, addresses=addresses)
+    learning = StreamMasking(paths, ledger, addresses=addresses, keeps=False)
     _learn_from_packets(path, limits, options, ledger, learning)
     learnt = _look(path, limits, options, learning)
+    learnt.forget()
     finder = Finder(sorted(learnt.values), learnt.cut)
     masks = _look(path, limits, options, StreamMasking(paths, ledger, finder, addresses=addresses))
     more = masks.values - learnt.values
     if more:  # what stood within what had been learnt
+        masks.forget()
         finder = Finder(sorted(masks.values | learnt.values), masks.cut | learnt.cut)
         masks = _look(path, limits, options, StreamMasking(paths, ledger, finder, addresses=addresses))
     counts.secrets, counts.coded, counts.unread = masks.learnt, masks.coded, masks.unread
-    counts.whole = sum(map(sum, (stream.whole for stream in masks.streams.values())))
+    counts.whole = masks.whole
     rewriter = _Rewriter(masks, counts)
     fragments = Fragments(limits, ledger)
     for block in blocks_of([path], limits, options, ledger, None):
@@ -117,31 +124,26 @@ def _look(path: str, limits: Limits, options: Options, masking: Masking) -> Mask
     return masking
 
 
-class _Known(NamedTuple):
-    """A stream whose bytes are masked."""
-
-    number: int
-    stream: Stream
-    direction: int
-    ranges: list[MaskRange]
-
-
 class _Rewriter:
     """Masks packet by packet."""
 
     def __init__(self, masks: Masking, counts: Counts) -> None:
         self._masks = masks
         self._counts = counts
-        self._by_end: dict[tuple[int, int, int, int], list[_Known]] = {}
-        """By address and port of who sends, and of who gets: those of one pair in the order of their first packets."""
+        self._kept = masks.kept
+        self._kept.sort()
+        self._latest = array("q")
+        """The last packet of each connection that is kept, and of those before it with the same ends."""
+        before = b""
+        for kept in self._kept:
+            latest = last_packet_of(kept)
+            if kept.startswith(before) and self._latest:
+                latest = max(latest, self._latest[-1])
+            before = kept[:KEY_BYTES]
+            self._latest.append(latest)
+        self._streams: dict[tuple[bytes, int], tuple[list[Known], int]] = {}
+        """Those that packets are of, by their ends and direction; and the packet from which on they are others."""
         self._reached: dict[tuple[int, int], int] = {}
-        for number, stream in sorted(masks.streams.items()):
-            if stream.ends is None:
-                continue
-            for direction in (0, 1):
-                a, b = stream.ends[direction], stream.ends[1 - direction]
-                known = _Known(number, stream, direction, _ranges(stream, direction))
-                self._by_end.setdefault((a.address, a.port, b.address, b.port), []).append(known)
 
     def packets(self, block: PacketBlock, segments: SegmentColumns) -> Iterator[Packet]:
         """Those of a block."""
@@ -160,16 +162,14 @@ class _Rewriter:
             return data
         found = bytearray(payload)
         n = int(segments.payload_len[i])
-        streams = self._of(segments, i)
-        places = [filled(payload, low, high) for low, high, kind in self._masks.secrets(payload) if kind != OPEN]
-        for known in streams:
-            offset = self._mask(found, known, segments, i, n, alone=known is streams[-1])
-            if offset is not None and known.stream.framing is not None:
-                its = [(low + offset, high + offset, kind) for low, high, kind in places]
-                places = [(low - offset, high - offset, kind) for low, high, kind in known.stream.framing[known.direction].apart(its)]
-        for low, high, kind in places:
-            found[low:high] = _fill(bytes(found[low:high]), kind)
-        found[n:] = bytes(len(found) - n)  # what fills a frame may be anything
+        source = int(segments.src_hi[i]) << 64 | int(segments.src_lo[i]), int(segments.sport[i])
+        target = int(segments.dst_hi[i]) << 64 | int(segments.dst_lo[i]), int(segments.dport[i])
+        key, direction = key_of(source, target), int(source > target)
+        streams = self._of(key, direction, int(segments.packet[i])) if key not in self._masks.crowd else None
+        if streams is None:
+            found[:] = b"x" * n + bytes(len(found) - n)
+        else:
+            self._mask_all(found, streams, direction, segments, i, n)
         if found == payload:
             return data
         self._counts.bytes += sum(map(bool, map(int.__xor__, found, payload)))
@@ -182,51 +182,62 @@ class _Rewriter:
             adjusted(whole, checksum_at, payload[:n], bytes(found[:n]))
         return bytes(whole)
 
-    def _of(self, segments: SegmentColumns, i: int) -> list[_Known]:
-        """The streams that a segment may be of: between its ends, begun before it."""
-        source = int(segments.src_hi[i]) << 64 | int(segments.src_lo[i])
-        target = int(segments.dst_hi[i]) << 64 | int(segments.dst_lo[i])
-        key = source, int(segments.sport[i]), target, int(segments.dport[i])
-        return [known for known in self._by_end.get(key, ()) if known.number <= int(segments.packet[i])]
+    def _mask_all(self, found: bytearray, streams: list[Known], direction: int, segments: SegmentColumns, i: int, n: int) -> None:
+        """Mask what is secret of a segment's payload, by itself and in each of its streams."""
+        payload = bytes(found)
+        places = [filled(payload, low, high) for low, high, kind in self._masks.secrets(payload) if kind != OPEN]
+        for known in streams:
+            offset = self._mask(found, known, direction, segments, i, n, alone=known is streams[-1])
+            if offset is not None:
+                its = [(low + offset, high + offset, kind) for low, high, kind in places]
+                places = [(low - offset, high - offset, kind) for low, high, kind in known.framing.apart(its)]
+        for low, high, kind in places:
+            found[low:high] = _fill(bytes(found[low:high]), kind)
+        found[n:] = bytes(len(found) - n)  # what fills a frame may be anything
 
-    def _mask(self, found: bytearray, known: _Known, segments: SegmentColumns, i: int, n: int, *, alone: bool) -> int | None:
+    def _of(self, key: bytes, direction: int, packet: int) -> list[Known] | None:
+        """The streams that a packet may be of: between its ends, begun before it, the last of them. None where an older one goes on still."""
+        known = self._streams.get((key, direction))
+        if known is not None and packet < known[1]:
+            return known[0]
+        begin = bisect_left(self._kept, key)
+        end = bisect_left(self._kept, key + (packet + 1).to_bytes(8, "big"), begin)
+        oldest = max(begin, end - _SAME_ENDS_MOST)
+        if oldest > begin and self._latest[oldest - 1] >= packet:
+            return None
+        streams = [Known(kept, direction) for kept in self._kept[oldest:end]]
+        is_last = end == len(self._kept) or not self._kept[end].startswith(key)
+        if len(self._streams) >= _OPEN_MOST:
+            self._streams.clear()
+        self._streams[key, direction] = streams, _NEVER if is_last else number_of(self._kept[end])
+        return streams
+
+    def _mask(self, found: bytearray, known: Known, direction: int, segments: SegmentColumns, i: int, n: int, *, alone: bool) -> int | None:
         """Where in the stream the segment stands, if all of it does. alone: it is of no other stream; else only what lies in the stream's numbers is of it: ports are used again, and in other tunnels at the same time."""
-        stream, direction = known.stream, known.direction
-        base = stream.bases[direction]
+        base = known.base
         seq = int(segments.seq[i]) + bool(int(segments.flags[i]) & SYN)
         key = known.number, direction
         reached = self._reached.get(key, 0)
         near = (seq - base - reached) % _MODULUS
         offset = reached + (near - _MODULUS if near >= _MODULUS >> 1 else near)
-        inside = base >= 0 and offset >= -1 and offset + n <= stream.lengths[direction]
-        if inside:  # what lies beyond was of no stream, and says nothing of the others
+        inside = base >= 0 and offset >= -1 and offset + n <= known.length
+        if inside and known.length >= FAR:  # what lies beyond was of no stream, and says nothing of the others
             self._reached[key] = max(reached, offset + n)
-        if stream.whole[direction] or base < 0:
+        if known.whole or base < 0:
             if inside or alone:
                 found[:n] = b"x" * n
             return None
-        if not inside and stream.outside[direction] and int(segments.packet[i]) <= stream.last_packet:
-            for low, high in ((0, min(n, -offset)), (max(0, stream.lengths[direction] - offset), n)):
+        if not inside and known.outside and int(segments.packet[i]) <= known.last_packet:
+            for low, high in ((0, min(n, -offset)), (max(0, known.length - offset), n)):
                 if low < high:
                     found[low:high] = b"x" * (high - low)
         ranges = known.ranges
-        at = bisect_left(ranges, offset + 1, key=_end)
-        while at < len(ranges) and ranges[at][0] < offset + n:
-            begin, end, kind = ranges[at]
-            low, high = max(begin, offset) - offset, min(end, offset + n) - offset
-            found[low:high] = _fill(bytes(found[low:high]), kind)
-            at += 1
+        at = 3 * bisect_left(range(len(ranges) // 3), offset + 1, key=lambda i: ranges[3 * i + 1])
+        while at < len(ranges) and ranges[at] < offset + n:
+            low, high = max(ranges[at], offset) - offset, min(ranges[at + 1], offset + n) - offset
+            found[low:high] = _fill(bytes(found[low:high]), ranges[at + 2])
+            at += 3
         return offset if inside else None
-
-
-def _ranges(stream: Stream, direction: int) -> list[MaskRange]:
-    """What is masked of a stream: what is secret, but for the framing of messages, and what came where bytes were given up."""
-    found: list[MaskRange] = sorted(stream.ranges[direction])
-    if stream.framing is not None:
-        framing = stream.framing[direction]
-        found = sorted([*framing.apart(found), *(framing.lost() if stream.outside[direction] else ())])
-        return list(framing.before_messages(_apart(found)))
-    return _apart(found)
 
 
 def _fill(old: bytes, kind: int) -> bytes:
@@ -236,15 +247,3 @@ def _fill(old: bytes, kind: int) -> bytes:
     if kind == NUMBER:
         return old.translate(_DIGITS)
     return (b"x" if kind < LITERAL else bytes([kind - LITERAL])) * len(old)
-
-
-def _apart(ranges: list[MaskRange]) -> list[MaskRange]:
-    """Sorted ranges without overlaps: of two the plain one, `x` for each byte, wins."""
-    found: list[MaskRange] = []
-    for one in ranges:
-        if found and one[0] < found[-1][1]:
-            begin, end, kind = found[-1]
-            found[-1] = begin, max(end, one[1]), kind if kind == one[2] else 0
-        else:
-            found.append(one)
-    return found

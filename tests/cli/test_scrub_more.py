@@ -247,7 +247,8 @@ def test_ranges_end_at_messages_and_leave_chunk_lines_out() -> None:
     "text", [b" name=a", b'\\"' + b"\\" * 20, b"token=1;", b"&quot;a", b" token:x\n", b"<input a", b"eyJeyJ", b"password%3D", b"a:'"]
 )
 def test_time_is_linear_in_what_is_looked_at(text: bytes) -> None:
-    from pcapflow.findings.masking import Masking, Scanner
+    from pcapflow.findings.masking import Masking
+    from pcapflow.findings.scanning import Scanner
 
     def look(n: int) -> int:
         def work() -> None:

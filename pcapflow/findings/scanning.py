@@ -1,0 +1,183 @@
+"""Runs of bytes looked at in stretches, for `masking`: those of a stream, or of a body.
+
+Contract: a `Scanner` finds what its surroundings show to be a secret and what is known, `JsonValues` what stands at paths of JSON; both tell a `Masking` what they learn, and give the places. Invariant: a run is looked
+at in stretches that begin and end at the same bytes however they come, so that what is found does not depend on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Self
+
+from pcapflow.findings.masking import Masking
+from pcapflow.payload.json_values import NUMBER, STRING, LinePlaces, ValuePlaces
+from pcapflow.ranges import MaskRange, united
+from pcapflow.secret_bytes import (
+    GOES_ON,
+    HOLDER,
+    KNOWN,
+    LONG,
+    LOST,
+    OPEN,
+    Place,
+    before_field,
+    behind_loss,
+    chunks_in,
+    reaches_end,
+)
+from pcapflow.secret_bytes import STRING as STRING_END
+
+AT_ONCE = 16 << 10
+_TAIL = 8 << 10
+"""Bytes that are looked at again with what follows: a secret may be cut."""
+_STRETCH = AT_ONCE + _TAIL
+_GOING_ON_MOST = 64
+"""Secrets that go on behind a stretch: known values may stand at each byte of it."""
+JSON_BEGINS = (b"{", b"[")
+LEVELS = 512
+"""Of JSON that are told apart."""
+
+
+def filled(text: bytes, begin: int, end: int) -> MaskRange:
+    """A secret in a text, with what takes its place: digits, where it is one number, which may be one of JSON elsewhere."""
+    return begin, end, NUMBER if text[begin:end].isdigit() else STRING
+
+
+class Scanner:
+    """One run of bytes, in pieces. It looks at them in stretches that begin and end at the same bytes however they come."""
+
+    __slots__ = ("_base", "_behind", "_buffer", "_ends", "_form", "_lost", "_masking")
+
+    def __init__(self, masking: Masking, *, lost: bool = False, form: bool = False) -> None:
+        """lost: what came before is missing; form: it is a form."""
+        self._masking = masking
+        self._buffer = bytearray()
+        self._base = 0
+        self._ends: Collection[tuple[int, int]] = ()
+        """Of secrets that go on behind what was looked at: where they begin in what is kept, and how they end (`secret_bytes`)."""
+        self._lost = self._behind = lost
+        """What came before is missing; it is, somewhere: chunks may stand here that nobody put together."""
+        self._form = form
+
+    @property
+    def base(self) -> int:
+        """Where what is still looked at begins."""
+        return self._base
+
+    def feed(self, data: bytes) -> list[MaskRange]:
+        """The next bytes; the places of secrets, counted from the first."""
+        self._masking.reserve(len(data))
+        found: list[MaskRange] = []
+        at = 0
+        while at < len(data):
+            n = min(_STRETCH - len(self._buffer), len(data) - at)
+            self._buffer += data[at : at + n]
+            at += n
+            if len(self._buffer) == _STRETCH:
+                found += self._look(final=False)
+        return found
+
+    def flush(self, missing: int = 0) -> list[MaskRange]:
+        """No more comes, or so many bytes are missing."""
+        found = self._look(final=True, cut=missing > 0)
+        self._base += missing
+        if missing:
+            self._lost = self._behind = True
+        return found
+
+    def _look(self, *, final: bool, cut: bool = False) -> list[MaskRange]:
+        text, base = bytes(self._buffer), self._base
+        done = len(text) if final else len(text) - _TAIL
+        found = list(self._masking.secrets(text, done, final=final, cut=cut, form=self._form))
+        for begin, kind in self._ends:
+            rest = GOES_ON[kind].match(text, begin)
+            end = rest.end() if rest is not None else begin
+            found.append((begin, end, kind))
+            if (
+                begin and kind not in (HOLDER, KNOWN) and (final or not reaches_end(text, (begin, end, kind)))
+            ):  # the others' beginnings are known
+                self._masking.learn(text[begin:end])
+        if self._lost and text:
+            rest_of = behind_loss(text)
+            if rest_of <= LONG and before_field(text, rest_of):
+                self._masking.learn(text[:rest_of])  # a field's; what is of another line is masked, and may be anything
+            found.append((0, rest_of, LOST))
+            self._lost = False
+        if self._behind:
+            found += self._across_chunks(text)
+        going_on = [place for place in found if place[2] == OPEN or reaches_end(text, place)] if text else []
+        if not final:
+            ends = sorted({(max(0, begin - done), kind % OPEN) for begin, _, kind in going_on})
+            self._ends = ends[:_GOING_ON_MOST]  # the first of a kind covers the others
+        elif text:  # a string that a gap cuts goes on to a quote, wherever that is
+            self._ends = {(0, STRING_END) for _, _, kind in going_on if cut and kind == STRING_END}
+        del self._buffer[:done]
+        self._base += done
+        self._masking.release(done)
+        # places that surroundings show stay apart: one that goes on too far ends with its message (`Framing`), and others in it do not
+        shown = {(begin, end) for begin, end, kind in found if end > begin and kind not in (OPEN, KNOWN)}
+        shown |= {*united([(begin, end) for begin, end, kind in found if kind == KNOWN])}
+        return [(base + begin, base + end, kind) for begin, end, kind in (filled(text, begin, end) for begin, end in sorted(shown))]
+
+    def _across_chunks(self, text: bytes) -> Iterator[Place]:
+        """Secrets over the edges of chunks."""
+        pieces = chunks_in(text)
+        if len(pieces) < 2:
+            return
+        joined = b"".join([text[begin:end] for begin, end in pieces])
+        places = sorted((begin, end) for begin, end, kind in self._masking.secrets(joined, form=self._form) if kind != OPEN)
+        for begin, end in over_pieces(places, pieces):
+            yield begin, end, LOST
+
+
+def over_pieces(places: list[tuple[int, int]], pieces: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Where places of joined pieces stand, piece by piece. Both are in order, and walked once: of the places that go on into a piece the longest covers the others."""
+    i = at = reach = 0
+    for begin, end in pieces:
+        n = end - begin
+        if reach > at:
+            yield begin, begin + min(reach - at, n)
+        while i < len(places) and places[i][0] < at + n:
+            low, high = places[i]
+            i += 1
+            reach = max(reach, high)
+            if high > low:
+                yield begin + low - at, begin + min(high - at, n)
+        at += n
+
+
+class JsonValues:
+    """The values at paths of JSON in one run of bytes: what any of `places` finds is masked, and looked for elsewhere."""
+
+    __slots__ = ("_at", "_masking", "_recent", "places")
+
+    def __init__(self, masking: Masking, places: list[ValuePlaces | LinePlaces]) -> None:
+        self._masking = masking
+        self.places = places
+        self._recent = b""
+        """The last bytes that came."""
+        self._at = 0
+        """Where they begin."""
+
+    @classmethod
+    def of_text(cls, masking: Masking) -> Self:
+        """Of a text of any lines, and of one of which each line is one."""
+        paths = masking.paths
+        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS)] if paths else [])
+
+    def feed(self, data: bytes) -> set[MaskRange]:
+        """The next bytes; the places of values."""
+        if not self.places:
+            return set()
+        recent = self._recent + data
+        found = {place for one in self.places for place in one.feed(data)}
+        for begin, end, kind in found:
+            if kind == STRING and begin >= self._at:
+                self._masking.learn(recent[begin - self._at : end - self._at])
+        self._recent = recent[-_TAIL:]
+        self._at += len(recent) - len(self._recent)
+        return found
+
+    def finish(self) -> set[MaskRange]:
+        """No more comes."""
+        return {place for one in self.places for place in one.finish()}
