@@ -54,7 +54,12 @@ def instant_or_null(text: str) -> msgspec.Meta:
 Side = Annotated[str, says("`client`: bytes sent by the client; `server`: by the server.", "client", "server")]
 Number = Annotated[int, counts("Number of the connection's first packet in the trace, starting at 1.")]
 Time = Annotated[float, instant("Capture time, seconds since the epoch.")]
-Packet = Annotated[int, counts("The packet at which this was established; Wireshark's `frame.number` for a single capture.")]
+Packet = Annotated[
+    int,
+    counts(
+        "The packet at which pcapflow knew this, which may belong to another connection; Wireshark's `frame.number` for a single capture."
+    ),
+]
 Sequence = Annotated[int, counts("TCP sequence number at `stream_offset`.")]
 
 

@@ -40,12 +40,15 @@ def variants(value: bytes) -> set[bytes]:
     value = value.strip(_BLANK + b'"')
     if len(value) < LEAST and sum(map(_LONGEST.__getitem__, value)) < LEAST:
         return set()  # at once: it may come again and again, and no spelling is long enough
-    if value.lower() in _WORDS or _MESSAGE.search(value) or _CODE.search(value):
+    if value.lower() in _WORDS or _ORDINARY.fullmatch(value) or _MESSAGE.search(value) or _CODE.search(value):
         return set()
     plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
     if b"\\" in value:
         plains.add(_unescaped(value))
     plains |= _user_and_password(value)
+    plains = {plain.strip(_BLANK + b'"') for plain in plains}
+    if any(_STRUCTURE.fullmatch(plain) for plain in plains):
+        plains = set()  # JSON, which may stand elsewhere as it is: the words in it are looked for
     plains |= {word[0] for word in _INNER.finditer(value) if word[0] != value and _LIKE_A_TOKEN.match(word[0])}
     found = set(plains)
     for plain in plains:
@@ -107,6 +110,9 @@ _WORDS = frozenset(
     b" password passwords username undefined required optional disabled authorization access_token refresh_token transfer-encoding identity anonymous".split()
 )
 """Values that are no secrets, for they stand in every capture."""
+_ORDINARY = re.compile(rb"[1-5][0-9]{2} [A-Z][A-Za-z' -]*+|(?:application|text|image|audio|video|multipart)(?:/[A-Za-z0-9.+-]*+)?")
+"""So do a status with its reason, and media types."""
+_STRUCTURE = re.compile(rb"\{.*\}|\[.*\]", re.DOTALL)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{8,}={0,2}")
 
 

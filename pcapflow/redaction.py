@@ -11,8 +11,8 @@ import re
 from pcapflow.header_options import Headers
 
 _FIELD = re.compile(
-    r"authorization|authentication$|cookie2?$|[a-z0-9][-_.]key$|key-data$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|subscription[-_]?key|token|secret|passw|pass(?:phrase|code)|(?:^|[-_])pass$|(?:^|[-_])pwd$|(?:^|[-_])otp$"
-    r"|credential|session|jwt|signature(?:[-_]?256)?$|(?:^|[-_])auth$|registry-config$|art-api$|hmac|crumb|wp-nonce|^x-(?:sid|pin)$|dockerconfigjson|(?:device|pin)[-_]?code$|bearer|[cx]srf|assertion|^dpop$|-oidc-",
+    r"authorization|authentication$|cookies?2?$|[a-z0-9][-_.]key$|key-data$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|subscription[-_]?key|token|secret|passw|pass(?:phrase|code)|(?:^|[-_])pass$|(?:^|[-_])pwd$|(?:^|[-_])otp$"
+    r"|credential|session|jwt|signature(?:[-_]?256)?$|(?:^|[-_])auth$|registry-config$|art-api$|hmac|(?<!bread)crumb|wp-nonce|^x-(?:sid|pin)$|dockerconfigjson|(?:device|pin)[-_]?code$|bearer|[cx]srf|assertion|^dpop$|-oidc-",
     re.IGNORECASE,
 )
 _NOT = re.compile(
@@ -23,7 +23,7 @@ _NOT = re.compile(
 _PARAMETER = re.compile(
     r"token|secret|passw|pass(?:phrase|code)|(?:^|[-_.\[])(?:pass|pwd|pw|pin|otp)(?:$|[-_.\]])|(?:api|app|access|private|subscription|encryption|signing|account|shared|master|auth)[-_]?key|^key$|signature|^sig$|credential|session|sessid|^sid$|^jwt$|(?:^|[-_])o?auth(?:$|[-_])"
     r"|authorization|assertion|bearer|[cx]srf|^code$|code_verifier|^ticket$|saml(?:request|response)|^(?:new|old|user|db|my)?pass[0-9]?$|^psw$|(?:^|[-_.\[])totp(?:$|[-_.\]])"
-    r"|(?-i:[a-z0-9](?:Pass|Pwd|Pw|Pin|Otp)(?![a-z]))|(?:otp|mfa|auth|verification|recovery|backup)[-_]?codes?$",
+    r"|(?-i:[a-z0-9](?:Pass|Pwd|Pw|Pin|Otp)(?![a-z]))|(?:otp|mfa|auth|verification|recovery|backup|device)[-_]?codes?$|wpnonce$|^form_key$|^pword$",
     re.IGNORECASE,
 )
 _PART = re.compile(r"([?&;#])([^=&;#?]{1,128})=([^&;#]*)")

@@ -39,10 +39,10 @@ _TOKEN = re.compile(
 """What GitHub, GitLab, Slack, Stripe, OpenAI, Amazon, Google, npm, SendGrid and Kubernetes hand out."""
 _PEM = re.compile(rb"-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----((?:[^-]|-(?!----))++)")
 _PART = re.compile(
-    rb'[; \t]name="?([^";\r\n]{1,128}+)"?[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}\r?\n){0,4}\r?\n((?:[^\r\n]|\r?\n(?!--)|\r(?!\n))++)',
+    rb'(?:Content-Disposition:|\A)[^\r\n<>]{0,256}?[; \t]name="?([^";\r\n<>]{1,128}+)"?[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}\r?\n){0,4}\r?\n((?:[^\r\n]|\r?\n(?!--)|\r(?!\n))++)',
     re.IGNORECASE,
 )
-"""Of a form in parts (RFC 7578)."""
+"""Of a form in parts (RFC 7578); the beginning of its head may be missing."""
 _KEY = rb'"(?:(?<!\\")|(?=(?:[^"\\]|\\.){1,24}+"))((?:[^"\\]|\\.){1,128}+)"'
 """Of a JSON object. One whose first quote is escaped is none of this object: it is short, or each quote of a long string would be tried."""
 _MEMBER = re.compile(rb'%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)' % _KEY, re.DOTALL)
@@ -57,12 +57,16 @@ _OVERLAPPING_MOST = 4
 _ENTITY_MEMBER = re.compile(rb"(&quot;|&#34;|\\u0022)([^&\\\r\n]{1,128}+)\1[ \t]{0,8}:[ \t]{0,8}\1((?:(?!\1).){1,4096}+)", re.DOTALL)
 """The same where the quotes are written as HTML or JSON escapes them."""
 _LITERAL = re.compile(
-    rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)[ \t]{0,8}[:=][ \t]{0,8}(\\{0,8}+)([\"'])((?:(?!\2\3)[^\r\n]){1,4096}+)"
+    rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)(?:'\]?|\"\])?[ \t]{0,8}[:=][ \t]{0,8}(\\{0,8}+)(\"\"\"|[\"'`])((?:(?!\2\3)[^\r\n]){1,4096}+)"
 )
 """A literal behind a name: of GraphQL, of scripts, of settings."""
-_ELEMENT = re.compile(rb"<(?:[A-Za-z0-9_-]{1,32}+:)?([A-Za-z0-9_.-]{1,64}+)(?:\s[^<>]{0,256}+)?>([^<>]{1,8192}+)</")
+_ELEMENT = re.compile(
+    rb"<(?:[A-Za-z0-9_-]{1,32}+:)?([A-Za-z0-9_.-]{1,64}+)(?:\s[^<>]{0,256}+)?>(?:<!\[CDATA\[)?((?:[^<>\]]|\](?!\]>)){1,8192}+)(?:</|\]\]>|\Z)"
+)
 _INPUT = re.compile(rb"<(?:input|meta)(?=\s)([^<>]{1,1024})", re.IGNORECASE)
-_ATTRIBUTE = re.compile(rb"\s(name|id|property|value|content)\s{0,8}=\s{0,8}(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"']++))", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    rb"\s(name|id|property|value|content)\s{0,8}=\s{0,8}(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|([^\s\"']++))", re.IGNORECASE
+)
 _BRACKET_MEMBER = re.compile(rb"%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}([\[{])" % _KEY, re.DOTALL)
 _INNER_BRACKET = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128}+)\1"[ \t]{0,8}:[ \t]{0,8}([\[{])')
 _INNER_BRACKETED = re.compile(rb'[\[{]|[\]}]|(?<!\\)(\\++)"((?:[^"\\]|(?!\1")\\++"?)*+)(?:\1"|\Z|(?="))([ \t]{0,8}:)?')

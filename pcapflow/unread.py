@@ -37,7 +37,7 @@ _SENTENCES = {
     UnreadReason.UNKNOWN_PROTOCOL: "The bytes belong to an unknown protocol.",
     UnreadReason.NOT_SUPPORTED: "The protocol is recognized but not supported, or its plug-in failed.",
     UnreadReason.BEFORE_PROTOCOL: "The bytes precede those that identified the protocol, and do not start a message.",
-    UnreadReason.BEHIND_LOSS: "Bytes are missing before or after them, so they cannot be interpreted, up to the next message.",
+    UnreadReason.BEHIND_LOSS: "The bytes belong to messages with missing bytes; parsing resumes at the next message.",
     UnreadReason.MALFORMED: "The bytes violate the protocol, or follow bytes that do, up to the next message.",
     UnreadReason.LIMIT_REACHED: "A limit was reached or memory ran short; see the drop record.",
 }

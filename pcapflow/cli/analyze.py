@@ -40,7 +40,7 @@ Examples:
     "kinds",
     type=RecordTypes(),
     default=None,
-    help="Write only records of these types; `json` adds a separate record for each JSON body, besides its exchange.",
+    help="Write only records of these types; `json` also writes one record per JSON body, in addition to the exchange that contains it.",
 )
 @where_option("Write only records of HTTP exchanges that match all conditions; the counts still cover everything")
 @click.option("--no-records", is_flag=True, help="With --json: omit the records array.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 64 << 10
 """Bytes that are written at one time; what is made of them takes many times as much."""
 _COLUMNS = 16
-_ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "was not seen to end"}
+_ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "remains open"}
 _COLORS = {"client": b"\x1b[31m", "server": b"\x1b[34m"}
 """Red and blue, as Wireshark has them."""
 _PLAIN = b"\x1b[0m"

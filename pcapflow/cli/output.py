@@ -121,7 +121,7 @@ def refuse_overwriting(inputs: Iterable[str], outputs: Mapping[str, str | None])
         for option, path, status in files:
             if os.path.samestat(status, read) or (stat.S_ISDIR(read.st_mode) and _is_capture_in(status, name)):
                 what = "standard output" if path == "-" else f"{option} {path}"
-                raise UsageError(f"{what}: is a file that is to be read, and would be overwritten")
+                raise UsageError(f"{what}: is an input; pcapflow does not overwrite it")
 
 
 def is_table(name: str) -> bool:

@@ -176,7 +176,7 @@ def _say_masked(counts: Counts) -> None:
     """What was masked, and what could not be masked in place."""
     errors.say(f"{counted(counts.secrets, 'secret')}, {counts.bytes:,} bytes are masked")
     for n, what, why in (
-        (counts.coded, "coded body", "overwritten whole, for a secret in it or since it could not be decoded"),
+        (counts.coded, "compressed body", "overwritten completely: it contains a secret or could not be decoded"),
         (
             counts.whole,
             "stream",

@@ -122,7 +122,7 @@ class _Parser:
             port = self._number(self._next("a port"), 65_535)
             return _port(port, port, side)
         if word != "portrange":
-            self._fail(f"{word!r} is not understood; host, net, port, portrange, ip, ip6, vlan, and, or, not and parentheses are")
+            self._fail(f"{word!r} is not supported; use tcp, ip, ip6, vlan, [src|dst] host, net, port, portrange, and, or, not, ( )")
         low, dash, high = self._next("a range of ports").partition("-")
         if not dash:
             self._fail(f"{low!r} is no range of ports: write 8000-8999")

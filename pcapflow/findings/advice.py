@@ -227,7 +227,7 @@ _UNREAD = {
 _UNREAD_BYTES = {
     UnreadReason.BEFORE_PROTOCOL: ("precede the first recognized message", "capture connections from their start"),
     UnreadReason.BEHIND_LOSS: (
-        "lie between a loss and the next message and cannot be interpreted",
+        "belong to messages with missing bytes and cannot be parsed",
         "capture without loss (pcapflow docs capture-well)",
     ),
     UnreadReason.MALFORMED: (
@@ -254,7 +254,7 @@ def _unread(s: Summary) -> list[str]:
         unread = s.tcp.unread.get(reason)
         if unread is not None and unread.bytes >= least:
             such = ", ".join(map(str, s.tcp.examples.get(reason, [])))
-            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (for example in connection {such}): {help_}")
+            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (for example connection {such}): {help_}")
     return lines
 
 
@@ -302,8 +302,8 @@ def _order(s: Summary) -> list[str]:
         return []
     return [
         (
-            f"the capture changed the packet order: {tcp.early_acknowledgements:,} acknowledgements before their data, {decode.backwards:,} packets with earlier timestamps than the one "
-            "before; reassembly waits for them; capture on one queue, or merge by time (mergecap)"
+            f"the capture recorded packets out of order: {tcp.early_acknowledgements:,} acknowledgements precede the data they acknowledge, {decode.backwards:,} packets have earlier timestamps than the one "
+            "before; reassembly waits for the data; capture on a single receive queue, or sort by time (reordercap; mergecap for several files)"
         )
     ]
 

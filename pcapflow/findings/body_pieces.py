@@ -246,7 +246,7 @@ class _Sent:
         json = body.json
         if json is not None and json.error is not None and json.status != "partial":
             error = json.error
-            return f"broken JSON at byte {error.offset:,}{f', {error.location}' if error.location else ''}: {error.message}"
+            return f"invalid JSON at byte {error.offset:,}{f', {error.location}' if error.location else ''}: {error.message}"
         wrong = broken(body.payload) if body.payload is not None else []
         return (
             f"{wrong[0][0].replace('_', ' ').replace('yaml', 'YAML').replace('json', 'JSON')} at {broken_at(wrong[0][1])}: {wrong[0][1].message}"

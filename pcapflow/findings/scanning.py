@@ -6,12 +6,14 @@ at in stretches that begin and end at the same bytes however they come, so that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Self
 
 from pcapflow.findings.masking import Masking
 from pcapflow.payload.json_values import NUMBER, STRING, LinePlaces, ValuePlaces
 from pcapflow.ranges import MaskRange, united
+from pcapflow.redaction import is_secret_field
 from pcapflow.secret_bytes import (
     GOES_ON,
     HOLDER,
@@ -27,6 +29,9 @@ from pcapflow.secret_bytes import (
 )
 from pcapflow.secret_bytes import STRING as STRING_END
 
+_NUMBER = re.compile(rb"-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
+_CUT_FIELD = re.compile(rb"([A-Za-z0-9_-]{1,64}+):[ \t]")
+"""What is left of a field whose name is cut."""
 AT_ONCE = 16 << 10
 _TAIL = 8 << 10
 """Bytes that are looked at again with what follows: a secret may be cut."""
@@ -40,7 +45,7 @@ LEVELS = 512
 
 def filled(text: bytes, begin: int, end: int) -> MaskRange:
     """A secret in a text, with what takes its place: digits, where it is one number, which may be one of JSON elsewhere."""
-    return begin, end, NUMBER if text[begin:end].isdigit() else STRING
+    return begin, end, NUMBER if _NUMBER.fullmatch(text, begin, end) else STRING
 
 
 class Scanner:
@@ -99,7 +104,8 @@ class Scanner:
                 self._masking.learn(text[begin:end])
         if self._lost and text:
             rest_of = behind_loss(text)
-            if rest_of <= LONG and before_field(text, rest_of):
+            name = _CUT_FIELD.match(text, 0, rest_of)
+            if rest_of <= LONG and before_field(text, rest_of) and (name is None or is_secret_field(str(name[1], "latin-1"))):
                 self._masking.learn(text[:rest_of])  # a field's; what is of another line is masked, and may be anything
             found.append((0, rest_of, LOST))
             self._lost = False

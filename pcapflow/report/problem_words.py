@@ -12,10 +12,10 @@ from pcapflow.summary import Summary
 from pcapflow.tables import Problem
 
 SENTENCES = {
-    "broken_json": "broken JSON",
-    "broken_yaml": "broken YAML",
-    "broken_multipart": "broken multipart body",
-    "unanswered": "unanswered",
+    "broken_json": "invalid JSON",
+    "broken_yaml": "invalid YAML",
+    "broken_multipart": "invalid multipart body",
+    "unanswered": "no response in the capture",
     "gapped_body": "gapped body",
     "truncated_body": "truncated body",
     "dropped_body": "dropped body",
@@ -67,13 +67,13 @@ def network(s: Summary) -> list[Line]:
     if n.stalled_connections:
         some = s.tcp.examples.get("stalled", [])
         who = ", ".join([*map(str, some), *(["..."] if n.stalled_connections > len(some) else [])])
-        waited = f": {n.stalled_connections:,} connections ({who}) waited {duration(n.stalled)} in all"
+        waited = f": {n.stalled_connections:,} connections ({who}) waited {duration(n.stalled)} in total"
     if n.lost or n.stalled_connections:
-        rows.append(Line(n.lost, f"gaps from loss on the network, {n.lost_segments:,} segments retransmitted{waited}"))
+        rows.append(Line(n.lost, f"losses on the network, repaired by {n.lost_segments:,} retransmitted segments{waited}"))
     if n.zero_windows:
         rows.append(Line(n.zero_windows, f"times a receiver's window was closed, for {duration(n.closed)}: it reads slowly"))
     if n.retransmitted_segments:
-        rows.append(Line(n.retransmitted_segments, "segments arrived twice: lost beyond the capture point, or retransmitted too early"))
+        rows.append(Line(n.retransmitted_segments, "retransmissions of captured segments: lost after the capture point, or spurious"))
     return rows
 
 

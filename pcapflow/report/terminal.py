@@ -111,10 +111,10 @@ def _captures(s: Summary) -> list[RenderableType]:
         seconds = (capture.last_ts or 0.0) - (capture.first_ts or 0.0)
         line.append(f"  {capture.format}, {', '.join(capture.link_types)}, {_size(capture.bytes)}", style="not bold")
         parts.append(line)
-        since = f", {moment(capture.first_ts)}" if capture.first_ts is not None else ""
-        parts.append(_grid(("packets", f"{capture.packets:,}", f"in {seconds:,.3f} s{since}")))
+        since = f", from {moment(capture.first_ts)}" if capture.first_ts is not None else ""
+        parts.append(_grid(("packets", f"{capture.packets:,}", f"over {seconds:,.3f} s{since}")))
         if capture.damaged_at is not None:
-            parts.append(Text(f"  damaged at byte {capture.damaged_at:,}: the rest was not read", style="red"))
+            parts.append(Text(f"  damaged at byte {capture.damaged_at:,}: {counted(capture.skipped_bytes, 'byte')} skipped", style="red"))
         elif capture.cut_short:
             parts.append(Text("  the last record is truncated", style="yellow"))
     rest = s.captures[_CAPTURES:]
@@ -161,10 +161,10 @@ def _recovered(s: Summary) -> list[RenderableType]:
     whole = payload.delivered + s.tcp.missing_bytes
     rows: list[tuple[str | Text, str | Text, str | Text]] = [
         ("payload", _size(payload.captured), "captured"),
-        ("delivered", _size(payload.delivered), f"in order, {_percent(payload.delivered, whole)} of what was sent"),
+        ("delivered", _size(payload.delivered), f"reassembled in order, {_percent(payload.delivered, whole)} of what was sent"),
     ]
     if payload.delivered:
-        rows.append(("read", _size(s.tcp.read_bytes), f"{_percent(s.tcp.read_bytes, payload.delivered)} of what was delivered"))
+        rows.append(("read", _size(s.tcp.read_bytes), f"parsed, {_percent(s.tcp.read_bytes, payload.delivered)} of what was delivered"))
     http = s.http
     if http.requests or http.responses:
         rows.append(("requests", f"{http.requests:,}", _counts(http.by_method)))
@@ -175,7 +175,7 @@ def _recovered(s: Summary) -> list[RenderableType]:
             (
                 "JSON bodies",
                 f"{json.bodies:,}",
-                f"{_size(json.bytes)}, {counted(json.documents, 'document')}, {counted(json.events, 'event')}",
+                f"{_size(json.bytes)}, {counted(json.documents, 'document')}",
             )
         )
     for name, one in s.payloads.items():
@@ -214,14 +214,14 @@ def _again(s: Summary) -> list[RenderableType]:
     rows: list[tuple[str | Text, str | Text, str | Text]] = []
     for name, n, size, remark in (
         ("copies", decode.duplicated, decode.duplicated_bytes, "of packets captured twice: ignored"),
-        ("retransmitted", payload.retransmitted, payload.retransmitted, "the same bytes sent again"),
+        ("retransmitted", payload.retransmitted, payload.retransmitted, "bytes that the capture already had"),
         ("conflicting", payload.conflicting, payload.conflicting, "retransmitted with different bytes"),
     ):
         if n:
             rows.append((name, _size(size), remark))
     for name, n, remark in (
-        ("holes filled", tcp.holes_filled, "filled by late or retransmitted segments"),
-        ("out of order", tcp.out_of_order_segments, "segments that arrived before earlier ones"),
+        ("holes filled", tcp.holes_filled, "missing ranges that arrived later"),
+        ("out of order", tcp.out_of_order_segments, "segments that arrived while earlier bytes were missing"),
         ("ignored resets", tcp.resets_ignored, "RSTs after which the connection continued"),
         ("ambiguous", tcp.ambiguous_streams, "streams that other TCP stacks would read differently (--overlap)"),
     ):
@@ -249,7 +249,7 @@ def _lost(s: Summary) -> list[RenderableType]:
     bodies = s.http.bodies
     for name, n in (("gapped", bodies.gapped), ("truncated", bodies.truncated), ("dropped", bodies.dropped)):
         if n:
-            rows.append((f"{name} bodies", f"{n:,}", "of HTTP messages"))
+            rows.append((f"{name} bodies", f"{n:,}", "HTTP bodies with this status"))
     for reason, count in s.drops.by_reason.items():
         label = Text(f"  {reason}", style="red")
         rows.append((label, f"{count.count:,}", Text(DropReason(reason).sentence, style="dim")))

@@ -204,7 +204,7 @@ def test_an_output_that_is_an_input_is_refused_and_the_input_kept(tmp_path: Path
     capture, output = PLACES[place](tmp_path)
     done = run(*OUTPUTS[option], output, capture)
     assert done.returncode == 2
-    assert "is a file that is to be read, and would be overwritten" in one_line(done)
+    assert "is an input; pcapflow does not overwrite it" in one_line(done)
     assert (tmp_path / "in.pcap").read_bytes() == Path(SAMPLE).read_bytes()
 
 
@@ -217,7 +217,7 @@ def test_standard_output_that_is_an_input_is_refused_and_the_input_kept(tmp_path
     line = f"{' '.join([*PROGRAM, *command])} in.pcap {redirection} in.pcap"
     done = subprocess.run(line, shell=True, check=False, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "standard output: is a file that is to be read, and would be overwritten" in one_line(done)
+    assert "standard output: is an input; pcapflow does not overwrite it" in one_line(done)
     assert (tmp_path / "in.pcap").read_bytes() == Path(SAMPLE).read_bytes()
 
 
@@ -229,7 +229,7 @@ def test_junit_over_a_baseline_or_the_settings_is_refused(tmp_path: Path, read: 
     before = (tmp_path / read).read_bytes()
     done = subprocess.run([*PROGRAM, "check", "-q", "--junit", read, "x.pcap"], check=False, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, (tmp_path / read).read_bytes()) == (2, before)
-    assert "is a file that is to be read" in one_line(done)
+    assert "is an input" in one_line(done)
 
 
 def test_tables_take_the_place_of_no_capture(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_tables_take_the_place_of_no_capture(tmp_path: Path) -> None:
     for captures in ((tmp_path / "http.parquet",), (tmp_path / "http.7.parquet",), (tmp_path,)):
         done = run("analyze", "-q", "--parquet", tmp_path, *captures)
         assert done.returncode == 2
-        assert "is a file that is to be read" in one_line(done)
+        assert "is an input" in one_line(done)
     assert run("analyze", "-q", "--parquet", tmp_path, SAMPLE).returncode == 0
     assert (tmp_path / "http.7.parquet").read_bytes() == Path(SAMPLE).read_bytes()
 

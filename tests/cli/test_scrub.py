@@ -211,7 +211,7 @@ def test_what_was_masked_and_what_could_not_be_is_said(tmp_path: Path) -> None:
     t.save(tmp_path / "x.pcap")
     _, errors = pcapflow("slice", tmp_path / "x.pcap", "--connection", "1", "-o", tmp_path / "s.pcap", "--scrub")
     assert "1 secrets" in errors or "1 secret," in errors
-    assert "1 coded body overwritten whole, for a secret in it or since it could not be decoded" in errors
+    assert "1 compressed body overwritten completely: it contains a secret or could not be decoded" in errors
     assert (
         "--mask-json goes with --scrub" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", "y", "--mask-json", "a", status=2)[1]
     )

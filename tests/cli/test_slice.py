@@ -182,7 +182,7 @@ def test_what_is_wrong_with_a_command_is_said(tmp_path: Path) -> None:
         assert words in pcapflow("slice", tmp_path / "x.pcap", *options, "-o", tmp_path / "s.pcap", status=2)[1]
         assert not (tmp_path / "s.pcap").exists()
     assert "lz4 is read, not written" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", tmp_path / "s.pcap.lz4", status=2)[1]
-    assert "would be overwritten" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", tmp_path / "x.pcap", status=2)[1]
+    assert "is an input" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", tmp_path / "x.pcap", status=2)[1]
     assert "cannot be written" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", tmp_path / "no" / "s.pcap", status=73)[1]
 
 

@@ -106,7 +106,7 @@ def test_vlans_may_be_told(tmp_path: Path, expression: str, names: str) -> None:
         ("port 80 port 81", "'port' is not expected"),
         ("port 80 & port 81", "'& port 81' is not understood"),
         ("portrange 80", "is no range of ports"),
-        ("greater 100", "'greater' is not understood"),
+        ("greater 100", "'greater' is not supported"),
         ("(" * (DEEPEST + 2) + "tcp" + ")" * (DEEPEST + 2), f"nests deeper than {DEEPEST}"),
         ("tcp or " * LONGEST + "tcp", f"is longer than {LONGEST}"),
     ],

@@ -244,7 +244,7 @@ def test_an_acknowledgement_before_its_data_is_an_order_that_the_capture_made(ru
     ran = run(pcap([*talk.frames, *filler(70, talk.us + 2000)]))
     assert ran.summary.tcp.early_acknowledgements == 1
     assert ran.summary.tcp.gaps == 0
-    assert "1 acknowledgements before their data" in "\n".join(ran.summary.advice)
+    assert "1 acknowledgements precede the data" in "\n".join(ran.summary.advice)
 
 
 def test_a_capture_without_losses_gets_no_advice(run: Run) -> None:

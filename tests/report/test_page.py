@@ -61,7 +61,7 @@ def test_the_cards_say_how_it_went(shown: Any) -> None:
     cards = shown.page.inner_text("#cards")
     assert "7 requests, 6 responses" in cards
     assert "1 5xx, 1 4xx" in cards
-    assert "1 unanswered" in cards
+    assert "1 no response in the capture" in cards
     assert "missing, in 1 gap; 0 drops" in cards
     assert shown.page.locator(".card.bad").count() == 2
 
@@ -83,8 +83,8 @@ def test_the_worst_exchanges_are_the_first_rows(shown: Any) -> None:
     rows = list(zip(shown.column("exchanges", "request"), shown.column("exchanges", "problem"), strict=True))
     assert rows[:5] == [
         ("GET /api/slow", "500 Internal Server Error"),
-        ("GET /api/silent", "unanswered"),
-        ("POST /api/login", "broken JSON in the request"),
+        ("GET /api/silent", "no response in the capture"),
+        ("POST /api/login", "invalid JSON in the request"),
         ("GET /api/holed", "gapped body in the response"),
         ("GET /missing", "404 Not Found"),
     ]
@@ -93,11 +93,11 @@ def test_the_worst_exchanges_are_the_first_rows(shown: Any) -> None:
 
 
 def test_broken_json_of_a_request_is_shown_with_its_place(shown: Any) -> None:
-    detail = shown.column("problems", "detail")[shown.column("problems", "problem").index("broken JSON from client 10.0.0.1")]
+    detail = shown.column("problems", "detail")[shown.column("problems", "problem").index("invalid JSON from client 10.0.0.1")]
     assert "password" in detail
     assert "byte" in detail
     drawer = shown.open_row("exchanges", "/api/login")
-    assert "broken JSON in the request" in drawer
+    assert "invalid JSON in the request" in drawer
     error = shown.of("http")[0:]
     (found,) = [one["request"]["body"]["json"]["error"] for one in error if one["request"]["body"]["json"]]
     assert f"{found['message']}, at {found['location']}, byte {found['offset']}" in drawer
@@ -149,7 +149,7 @@ def test_each_table_has_a_filter_of_its_own(shown: Any) -> None:
     assert shown.filter("connections", "40002 http") == 1
     assert shown.filter("connections", ">500ms") == 1
     assert shown.filter("endpoints", ">500ms") == 1
-    assert shown.filter("problems", "broken login") == 1
+    assert shown.filter("problems", "invalid login") == 1
     assert shown.filter("losses", "kind:gap acknowledged") == 1
     assert shown.filter("losses", "kind:drop") == 0
     assert shown.page.locator("#exchanges tbody tr").count() == 7

@@ -1,0 +1,103 @@
+"""`slice --scrub` of pages and interfaces as they are: forms, scripts, XML, cut or whole; ordinary values that look like secrets are left, and messages are read as before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pcapflow.known_values import variants
+from pcapflow.secret_bytes import OPEN, secrets_in
+from tests.cli.test_scrub import pcapflow
+from tests.cli.test_scrub_spares import outline, scrubbed
+from tests.craft import Talk, request, response
+
+SECRET = b"V8sec1234-ret"
+
+
+def masked_in(text: bytes) -> set[bytes]:
+    return {text[begin:end] for begin, end, kind in secrets_in(text) if kind != OPEN and end > begin}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'<input type="hidden" name="csrf_token" value="%s',
+        b"<meta name='csrf-token' content='%s",
+        b"<password>%s",
+        b"<password>%s</password>",
+        b"<ns:password><![CDATA[%s]]></ns:password>",
+        b"{'password': '%s'}",
+        b"headers['X-Api-Key'] = '%s';",
+        b'settings["apiKey"] = "%s";',
+        b"const apiKey = `%s`;",
+        b'mutation { login(password: """%s""") { id } }',
+        b'--B\r\nContent-Disposition: form-data; name="password"\r\n\r\n%s\r\n--B',
+        b'form-data; name="password"\r\nContent-Type: text/plain\r\n\r\n%s\r\n--B',
+    ],
+)
+def test_a_secret_of_a_page_or_a_script_is_found_where_its_end_is_missing_too(text: bytes) -> None:
+    assert SECRET in masked_in(text % SECRET)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'<meta name="csrf-param" content="authenticity">\n<title>x</title>\n\n<p>' + b"text " * 40,
+        b'<input type="password" name="password">\n</form>\n\n<p>' + b"text " * 40,
+        b'<xs:element name="password"/>\n<xs:element name="b"/>\n\n' + b"text " * 40,
+        b'{"breadcrumbs": ["Home and garden", "Tools for both"]}',
+    ],
+)
+def test_the_text_behind_the_name_of_a_secret_is_left(text: bytes) -> None:
+    assert masked_in(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("value", "elsewhere"),
+    [(b"%22customer-100%22", b'"customer-100"'), (b"%5B%22user%22%2C42%5D", b'["user",42]'), (b'{"theme":"dark","n":1}', b'{"theme":"dark","n":1}'), (b"401 Unauthorized", b"401 Unauthorized"), (b"application", b"application"), (b"text/event-stream", b"text/event-stream")],
+)  # fmt: skip
+def test_what_json_and_heads_are_made_of_is_no_value_to_look_for(value: bytes, elsewhere: bytes) -> None:
+    assert elsewhere not in variants(value)
+
+
+@pytest.mark.parametrize("value", ["52.5200066", "-0.12775834", "1700000000.123", "1.5e+30012"])
+def test_json_with_a_number_that_a_cookie_has_too_is_read_as_before(value: str, tmp_path: Path) -> None:
+    t = Talk().open()
+    t.send(0, request("/a", fields=f"Cookie: lat={value}\r\n")).send(1, response(b'{"lat": %s}' % value.encode()))
+    before, after, _ = scrubbed(t.close(), tmp_path)
+    assert value.encode() not in (tmp_path / "s.pcap").read_bytes()
+    assert [one["response"]["body"]["json"]["status"] for one in after] == ["complete"]
+    assert [one["response"]["body"]["json"]["events"] for one in after] == [one["response"]["body"]["json"]["events"] for one in before]
+
+
+def test_a_view_s_key_in_a_query_and_in_its_answer_leaves_json(tmp_path: Path) -> None:
+    t = Talk().open()
+    t.send(0, request("/db/_view/v?key=%22customer-100%22")).send(1, response(b'{"rows": [{"key":"customer-100","value":1}]}'))
+    _, after, _ = scrubbed(t.close(), tmp_path)
+    assert [one["response"]["body"]["json"]["status"] for one in after] == ["complete"]
+    assert b"customer-100" not in (tmp_path / "s.pcap").read_bytes()
+
+
+def test_the_rest_of_a_field_behind_a_loss_is_not_looked_for_in_other_heads(tmp_path: Path) -> None:
+    lossy, clean = Talk(sport=40001).open(), Talk(sport=40002).open()
+    answer = response(b'{"a": 1}', fields="X-Long: " + "b" * 200 + "\r\nCache-Control: no-store, max-age=0\r\n")
+    at = answer.index(b"he-Control")
+    lossy.send(0, request("/lossy")).send(1, answer[:60]).send(1, answer[60:at], keep=False).acknowledge(0).send(1, answer[at:])
+    clean.us = lossy.us + 10
+    for i in range(3):
+        clean.send(0, request(f"/{i}")).send(1, answer)
+    frames = lossy.close().frames + clean.close().frames
+    both = Talk()
+    both.frames = sorted(frames, key=lambda frame: frame[0])
+    both.save(tmp_path / "x.pcap")
+    pcapflow("slice", tmp_path / "x.pcap", "--where", "path=/*", "-o", tmp_path / "s.pcap", "--scrub")
+    assert (tmp_path / "s.pcap").read_bytes().count(b"Cache-Control: no-store, max-age=0") == 3
+
+
+def test_a_health_check_that_quotes_a_status_leaves_status_lines(tmp_path: Path) -> None:
+    t = Talk().open()
+    t.send(0, request("/health")).send(1, response(b'{"credentials": "401 Unauthorized"}'))
+    t.send(0, request("/x")).send(1, response(b"{}", status="401 Unauthorized"))
+    before, after, _ = scrubbed(t.close(), tmp_path)
+    assert outline(after) == outline(before)
