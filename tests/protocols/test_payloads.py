@@ -164,7 +164,7 @@ def test_the_terminal_names_each_format(tmp_path: Path) -> None:
     done = launch_text("analyze", path)
     assert "forms                      1  7 B, 2 fields" in done.stdout
     assert "YAML bodies                1  6 B, 0 documents, 1 invalid" in done.stdout
-    assert "broken YAML from server 10.0.0.2" in done.stdout
+    assert "invalid YAML from server 10.0.0.2" in done.stdout
 
 
 def test_the_report_does_not_depend_on_blocks(run: Run) -> None:

