@@ -46,9 +46,7 @@ class _Tee:
             for event in events[direction]:
                 scanner = self._scanner(conversation, direction)
                 if isinstance(event, StreamData):
-                    if not conversation.began(direction) and not self._binary[direction]:
-                        self._look_for_controls(conversation.number, direction, event)
-                    self._data(conversation.number, direction, event, scanner)
+                    self._data(conversation, direction, event, scanner)
                     continue
                 missing = 0
                 if isinstance(event, StreamGap):
@@ -67,22 +65,18 @@ class _Tee:
             found = self._scanners[direction] = Scanner(self._masking, lost=not conversation.began(direction))
         return found
 
-    def _look_for_controls(self, connection: int, direction: int, event: StreamData) -> None:
-        for at in range(0, event.length, AT_ONCE):
-            data = event.take(at, min(AT_ONCE, event.length - at))
-            if len(data.translate(None, _CONTROLS)) < len(data):
-                self._binary[direction] = True
-                self._masking.binary(connection, direction)
-                return
-
-    def _data(self, connection: int, direction: int, event: StreamData, scanner: Scanner) -> None:
-        masking = self._masking
+    def _data(self, conversation: Conversation, direction: int, event: StreamData, scanner: Scanner) -> None:
+        masking, connection = self._masking, conversation.number
+        may_be_blind = not conversation.began(direction)
         for at in range(0, event.length, AT_ONCE):
             data = event.take(at, min(AT_ONCE, event.length - at))
             if not event.start and not at:
                 self._is_json[direction] = data.lstrip()[:1] in JSON_BEGINS
                 if self._is_json[direction] and self._json is not None:
                     self._json[direction].places.append(ValuePlaces(masking.paths, LEVELS))
+            if may_be_blind and not self._binary[direction] and len(data.translate(None, _CONTROLS)) < len(data):
+                self._binary[direction] = True
+                masking.binary(connection, direction)
             self._look_for_login(connection, direction, data)
             for one in scanner.feed(data):
                 masking.add(connection, direction, *one)
