@@ -164,11 +164,16 @@ def content_of(records: Iterator[AnyRecord], rules: Rules) -> tuple[Content, See
         elif isinstance(record, Summary):
             _totals(content, record)
     for endpoint in sorted(found):
-        if rules.hides_count(endpoint):
-            for one in found[endpoint].values():
-                one.count = 1
-        content.endpoints[endpoint] = sorted(found[endpoint].values(), key=sorting)
+        content.endpoints[endpoint] = in_order(endpoint, found[endpoint], rules)
     return content, seen
+
+
+def in_order(endpoint: str, found: dict[Outcome, Counted], rules: Rules) -> list[Counted]:
+    """An endpoint's outcomes, sorted, and counted where the rules do not leave that out."""
+    if rules.hides_count(endpoint):
+        for one in found.values():
+            one.count = 1
+    return sorted(found.values(), key=sorting)
 
 
 def sorting(one: Counted) -> tuple[int, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pcapflow.check.content import Content, Counted, Message, Outcome, sorting
+from pcapflow.check.content import Content, Counted, Message, Outcome, in_order
 from pcapflow.check.ignoring import Rules
 
 
@@ -21,10 +21,7 @@ def without(content: Content, rules: Rules) -> Content:
         found: dict[Outcome, Counted] = {}
         for one in outcomes:
             _merge(found, _outcome(endpoint, one.outcome, rules), one, sized=endpoint not in rules.bodies)
-        if rules.hides_count(endpoint):
-            for one in found.values():
-                one.count = 1
-        endpoints[endpoint] = sorted(found.values(), key=sorting)
+        endpoints[endpoint] = in_order(endpoint, found, rules)
     return msgspec.structs.replace(content, endpoints=endpoints)
 
 
