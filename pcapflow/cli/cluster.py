@@ -17,6 +17,7 @@ from pcapflow.errors import UsageError
 from pcapflow.files import is_url
 from pcapflow.limits import Limits
 from pcapflow.process_memory import address_limit
+from pcapflow.terminal_text import counted
 
 if TYPE_CHECKING:
     from pcapflow.cluster.report_a_capture import Outcome, Separate
@@ -191,8 +192,8 @@ def _refuse_with_separate(given: Mapping[str, Any]) -> None:
 
 
 def _line(outcome: Outcome) -> str:
-    counted = ((outcome.packets, "packet"), (outcome.connections, "connection"), (outcome.requests, "request"), (outcome.drops, "drop"))
-    said = ", ".join(f"{n:,} {what}{'s' * (n != 1)}" for n, what in counted)
+    counts = ((outcome.packets, "packet"), (outcome.connections, "connection"), (outcome.requests, "request"), (outcome.drops, "drop"))
+    said = ", ".join(counted(n, what) for n, what in counts)
     result = {0: "ok", errors.DAMAGED: "damaged"}.get(outcome.status, "unread")  # of a link type that is not supported
     return f"{result:8}{outcome.path}: {said}\n"
 
