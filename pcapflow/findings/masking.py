@@ -15,7 +15,7 @@ from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
 from pcapflow.findings.framing import ARRAY_BYTES, FRAMING_BYTES, Framing, Placed
 from pcapflow.findings.kept_masks import FAR, KEPT_BYTES, REACHED_BYTES, Crowd, Side, in_order, key_of, packed
-from pcapflow.known_values import LEAST, Finder, variants
+from pcapflow.known_values import KEY, LEAST, Finder, variants
 from pcapflow.payload.json_values import STRING, ValuePlaces
 from pcapflow.ranges import BLIND
 from pcapflow.reassembly.beliefs import Syn
@@ -41,8 +41,8 @@ SIDE_BYTES = 80
 """Of one of its streams of which anything is kept."""
 RANGE_BYTES = 96
 """An entry of an array that grows, and what puts the entries in order when the connection is over."""
-_VALUE_BYTES = 200
-"""Of a value and its variants, beside their bytes."""
+_VALUE_BYTES, _LONG_BYTES = 330, 480
+"""Of a value that is looked for, beside its bytes, with what finds it; more for one that is looked for by its beginning."""
 _NOTHING_MOST = 1024
 _LEARNT_BYTES = 150
 """The same, of a value as it stood there."""
@@ -205,7 +205,7 @@ class Masking:
             if cut:
                 self.cut.add(one)
             if one not in self.values:
-                if not self._account.reserve(len(one) + _VALUE_BYTES):
+                if not self._account.reserve(len(one) + _VALUE_BYTES + _LONG_BYTES * (len(one) > KEY)):
                     self.no_room = True
                     return
                 self.values.add(one)

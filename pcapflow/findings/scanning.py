@@ -169,7 +169,7 @@ class JsonValues:
     def of_text(cls, masking: Masking) -> Self:
         """Of a text of any lines, and of one of which each line is one."""
         paths = masking.paths
-        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS)] if paths else [])
+        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS, second=True)] if paths else [])
 
     def feed(self, data: bytes) -> set[MaskRange]:
         """The next bytes; the places of values."""
