@@ -144,13 +144,13 @@ class Masking:
     # --- what is found
 
     def secrets(
-        self, text: bytes, done: int | None = None, *, final: bool = True, cut: bool = False, form: bool = False
+        self, text: bytes, done: int | None = None, *, final: bool = True, cut: bool = False, form: bool = False, begins: bool = True
     ) -> Iterator[Place]:
         """The places of secrets in some bytes. done: those that are not looked at again; a secret that begins behind them and may go on is learnt when it is whole. cut: what follows is
-        missing; form: it is of a form.
+        missing; form: it is of a form; begins: its first byte may be a line's.
         """
         done = len(text) if done is None else done
-        for place in secrets_in(text, form=form):
+        for place in secrets_in(text, form=form, begins=begins):
             begin, end, kind = place
             if end > begin:
                 if kind == HOLDER or (kind != OPEN and (final or begin < done or not reaches_end(text, place))):
@@ -200,6 +200,8 @@ class Masking:
             self.no_room = True
             return
         learnt.add(value)
+        for one in within(value):
+            self.learn(one)
         self.learnt += found.isdisjoint(self.values)
         for one in found:
             if cut:

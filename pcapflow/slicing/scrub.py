@@ -114,7 +114,7 @@ def _learn_from_packets(path: str, limits: Limits, options: Options, ledger: Led
         view = memoryview(block.buffer)
         for at, n in zip(segments.payload_at.tolist(), segments.payload_len.tolist(), strict=True):
             payload = bytes(view[at : at + n])
-            for begin, end, kind in secrets_in(payload):
+            for begin, end, kind in secrets_in(payload, begins=False):
                 if kind == HOLDER or (kind != OPEN and end < n):  # what a packet's end may cut its stream tells
                     learning.learn_of(payload[begin:end], kind)
     fragments.finish()
