@@ -257,8 +257,7 @@ class FlowTable:
         """Take a group row by row. Whether the connection that its last row belongs to could be tracked."""
         ctx = self.ctx
         key = s.keys[g]
-        rows = s.rows(0 if self._walk_all else min(ctx.limits.linger, ctx.limits.idle_timeout))
-        at, end = s.bounds[g], s.bounds[g + 1]
+        rows, at, end = s.rows(g, 0 if self._walk_all else min(ctx.limits.linger, ctx.limits.idle_timeout))
         connection = self._table.get(key)
         if connection is None:
             syn = self._half_open.take(key)

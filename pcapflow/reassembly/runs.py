@@ -22,13 +22,15 @@ from pcapflow.reassembly.seqspace import difference
 from pcapflow.streams.events import StreamData
 
 _I64 = npt.NDArray[np.int64]
+_LISTING = 200
+"""What lists for walking cost before their first row, in rows."""
 
 
 class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 
     __slots__ = (
-        "_buffer", "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "ident", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
+        "_buffer", "_listed", "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "ident", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
     )  # fmt: skip
 
     def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64, tags: npt.NDArray[np.uint64] | None = None) -> None:
@@ -66,29 +68,44 @@ class Sorted:
         self.tags = tags[order] if tags is not None else None
         self._buffer = block.buffer
         self._lists: Rows | None = None
+        self._listed = 0
+        """What lists of single groups have cost, in rows."""
 
     def heard(self, rows: _I64 | slice) -> _I64:
         """int64 (rows,), see `duplicate_acks`."""
         return heard_columns(self._buffer, self.ack[rows], self.at[rows] - self.options[rows])
 
-    def rows(self, silence: int) -> Rows:
-        """All rows as lists, for walking; made when the first group of the block is walked. silence: ns of it end a connection, perhaps."""
+    def rows(self, g: int, silence: int) -> tuple[Rows, int, int]:
+        """Rows as lists, for walking, and from where and up to where those of group g are: its own, or where many groups of the block are walked all rows, made once.
+        silence: ns of it end a connection, perhaps.
+        """
+        begin, end = self.bounds[g], self.bounds[g + 1]
         if self._lists is None:
-            heard = np.where((self.flags & (ACK | SYN)) == ACK, self.heard(slice(None)), NOTHING_HEARD)
-            columns = (
-                self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence), self.ident[0][self.ident[1]], heard,
-            )  # fmt: skip
-            self._lists = Rows(*(column.tolist() for column in columns))._replace(tags=None if self.tags is None else self.tags.tolist())
-        return self._lists
+            self._listed += _LISTING + end - begin
+            if self._listed < len(self.n):
+                return self._as_lists(slice(begin, end), silence), 0, end - begin
+            self._lists = self._as_lists(slice(None), silence)
+        return self._lists, begin, end
 
-    def _until(self, silence: int) -> _I64:
-        """int64 (n,), see `Rows.until`."""
-        plain = (self.n > 0) & (self.snapped == 0) & ((self.flags & (SYN | FIN | RST | ZERO_WINDOW)) == 0)
-        goes_on = plain[1:] & plain[:-1] & (difference(self.seq[1:], self.seq[:-1] + self.n[:-1]) == 0)
-        for alike in (self.group, self.direction, self.ack, self.flags & ACK):
+    def _as_lists(self, some: slice, silence: int) -> Rows:
+        flags = self.flags[some]
+        ids, order = self.ident
+        heard = np.where((flags & (ACK | SYN)) == ACK, self.heard(some), NOTHING_HEARD)
+        columns = (
+            self.packet[some], self.ts[some], self.clock[some], self.direction[some], flags, self.seq[some], self.ack[some], self.options[some], self.at[some], self.n[some],
+            self.snapped[some], self._until(some, silence), ids[order[some]], heard,
+        )  # fmt: skip
+        return Rows(*(column.tolist() for column in columns))._replace(tags=None if self.tags is None else self.tags[some].tolist())
+
+    def _until(self, some: slice, silence: int) -> _I64:
+        """int64 (rows,), see `Rows.until`."""
+        n, seq, flags = self.n[some], self.seq[some], self.flags[some]
+        plain = (n > 0) & (self.snapped[some] == 0) & ((flags & (SYN | FIN | RST | ZERO_WINDOW)) == 0)
+        goes_on = plain[1:] & plain[:-1] & (difference(seq[1:], seq[:-1] + n[:-1]) == 0)
+        for alike in (self.group[some], self.direction[some], self.ack[some], flags & ACK):
             goes_on &= alike[1:] == alike[:-1]
-        goes_on &= np.diff(self.clock) < silence
-        ends = np.append(np.flatnonzero(~goes_on) + 1, len(self.n))
+        goes_on &= np.diff(self.clock[some]) < silence
+        ends = np.append(np.flatnonzero(~goes_on) + 1, len(n))
         return np.repeat(ends, np.diff(ends, prepend=0))
 
     def told_apart(self) -> bool:
