@@ -23,7 +23,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.closed_connections import Finals
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.growing_list import Growing
+from pcapflow.reassembly.growing_list import Growing, first_keys
 from pcapflow.reassembly.half_open import SYN_BYTES, HalfOpen
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
@@ -346,7 +346,7 @@ class FlowTable:
         ctx = self.ctx
         here, table = ctx.here, self._table
         if self._victims is None:
-            self._victims = iter(list(self._closed)), Growing(ctx.closed), iter(list(self._open))
+            self._victims = first_keys(self._closed), Growing(ctx.closed), first_keys(self._open)
         before, closed, silent = self._victims
         for keys in (before, closed, silent):
             for key in keys:
