@@ -122,6 +122,8 @@ class Sorted:
 
 
 _NOTHING = -(1 << 40)
+_SORTED_FAST = 1 << 15
+"""Connections whose streams have numbers of 16 bits, which numpy sorts faster."""
 _SHORT = 16
 """Data rows a connection in a block, below which the columns of runs become lists at once."""
 
@@ -151,16 +153,17 @@ class Runs:
         self.begins = self._shake_hands(s, expected, new, control, bad).tolist()
         """bool of each group: it begins with a SYN and the SYN-ACK to it."""
         self.expected = expected
-        # a direction seen for the first time gets its offset 0 from whatever its first row is
-        bad |= expected[s.group, s.direction] < 0
-        # what stands where no segment can stand says nothing, which walking it knows; the stream moves by less than the other half within a block
-        bad |= np.abs(difference(s.seq, expected[s.group, s.direction])) > reach // 2
+        stream = s.group * 2 + s.direction
+        wanted = expected.reshape(-1)[stream]
+        # a direction seen for the first time gets its offset 0 from whatever its first row is; what stands where no segment can stand says nothing, which
+        # walking it knows: the stream moves by less than the other half within a block
+        bad |= (wanted < 0) | (np.abs(difference(s.seq, wanted)) > reach // 2)
 
         fin = control & FIN
         length = s.n + fin  # a FIN takes a number of its own (RFC 9293 section 3.4); FIN is 1
         taken = np.flatnonzero(length > 0)
-        stream = s.group[taken] * 2 + s.direction[taken]
-        order = np.argsort(stream, kind="stable")
+        stream = stream[taken]
+        order = np.argsort(stream.astype(np.uint16) if groups <= _SORTED_FAST else stream, kind="stable")
         taken = taken[order]
         stream = stream[order]
         if len(taken):
@@ -170,7 +173,7 @@ class Runs:
             broken = same & ((difference(seq[1:], seq[:-1] + length[taken[:-1]]) != 0) | (fin[taken[:-1]] != 0))
             bad[taken[1:][broken]] = True
             first = np.flatnonzero(np.concatenate(([True], ~same)))
-            bad[taken[first][difference(seq[first], expected.reshape(-1)[stream[first]]) != 0]] = True
+            bad[taken[first][difference(seq[first], wanted[taken[first]]) != 0]] = True
         self.fins: dict[int, Fin] = {}
         """By stream (group * 2 + direction)."""
         ended = np.flatnonzero(fin[taken])
@@ -233,18 +236,22 @@ class Runs:
         ends = s.seq + length
         starts = s.starts[s.group]
         acks = (s.flags & ACK) != 0
+        of_second = s.direction == 1
+        sent_by = ~of_second, of_second
+        some = length > 0
+        have = [expected[:, d][s.group] for d in (0, 1)]
         reached: list[_I64] = []
-        behind = np.zeros(len(s.n), dtype=bool)
         for d in (0, 1):
-            last = np.maximum.accumulate(np.where((s.direction == d) & (length > 0), index, -1))
-            have = expected[s.group, d]
-            reached.append(np.where(last >= starts, ends[last], have))
-            tells = (s.direction != d) & acks & (have >= 0)
-            beyond = difference(s.ack, reached[d])
-            bad |= tells & (beyond > 0)
-            behind |= tells & (beyond < 0)
-            self._ahead.append(np.maximum.reduceat(np.where(tells, difference(s.ack, have), _NOTHING), s.starts).tolist())
-        self.repeats.look(s, acks, np.flatnonzero(behind & (s.n == 0)), reached)
+            last = np.maximum.accumulate(np.where(sent_by[d] & some, index, -1))
+            reached.append(np.where(last >= starts, ends[last], have[d]))
+        peer = np.where(of_second, have[0], have[1])  # what each row tells is of the other side
+        tells = acks & (peer >= 0)
+        beyond = difference(s.ack, np.where(of_second, reached[0], reached[1]))
+        bad |= tells & (beyond > 0)
+        ahead = np.where(tells, difference(s.ack, peer), _NOTHING)
+        for d in (0, 1):
+            self._ahead.append(np.maximum.reduceat(np.where(sent_by[1 - d], ahead, _NOTHING), s.starts).tolist())
+        self.repeats.look(s, acks, np.flatnonzero(tells & (beyond < 0) & (s.n == 0)), reached)
 
     def acked(self, g: int, direction: int) -> int:
         """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; far below for not at all."""
