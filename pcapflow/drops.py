@@ -123,3 +123,5 @@ class Drop(NamedTuple):
     detail: str
     subject: str = ""
     """What `detail` is about, where somebody counts by it: a content coding."""
+    requested_by: int = 0
+    """The connection that needed the memory, where one gave it up for another."""

@@ -74,17 +74,24 @@ class Pcap:
         biggest, size = self._biggest, self._size
         starts: list[int] = []
         append = starts.append
-        last = have - size
-        for _ in range(most):
-            if at > last:
+        while len(starts) < most:
+            for _ in range(most - len(starts)):
+                (caplen,) = caplen_at(buffer, at)  # behind the last bytes is room for a header
+                end = at + size + caplen
+                if end > have or not 0 < caplen <= biggest:
+                    break
+                append(at)
+                at = end
+            else:
                 break
-            caplen = caplen_at(buffer, at)[0]
-            end = at + size + caplen
-            if end > have or caplen > biggest:
-                if caplen > biggest:
-                    return Scan(starts, at, damage=f"a record claims {caplen} bytes")
+            # looked at closely only where something may be odd
+            if at > have - size:
+                break
+            if caplen > biggest:
+                return Scan(starts, at, damage=f"a record claims {caplen} bytes")
+            if end > have:
                 return Scan(starts, at, wanted=size + caplen)
-            if not caplen and not any(buffer[at:end]):
+            if not any(buffer[at:end]):
                 return Scan(starts, at, damage="a record of nothing but zeros")
             append(at)
             at = end

@@ -32,6 +32,8 @@ _NUMBERS = 5
 _TS, _PLACE, _TAG, _LENGTH, _BEGIN, _REST = range(_IDENTITY, _IDENTITY + 6)
 _WIDTH = _IDENTITY + 6
 _BYTES = 8 * _WIDTH
+_ROW = np.dtype(f"V{_BYTES}")
+"""A row as one value, which is faster to move."""
 _WORD = 8
 _MIX = np.array(
     [
@@ -85,25 +87,24 @@ class Copies:
         if not n or not len(table):
             return segments
         rows = _rows(block, segments)
-        slot = ((rows[:, :_IDENTITY] * _MIX).sum(axis=1, dtype=np.uint64) >> np.uint64(64 - self._bits)).astype(np.int64)
+        slot = (rows[:, :_IDENTITY] @ _MIX >> np.uint64(64 - self._bits)).astype(np.int64)
         order = np.argsort(slot.astype(np.uint16) if self._bits <= 16 else slot, kind="stable")
         ordered = slot[order]
         change = np.concatenate(([True], ordered[1:] != ordered[:-1]))
         # the segment that had the slot before: the one before it in the block, or the one of the blocks before
-        before = np.empty_like(order)
-        before[1:] = order[:-1]
         first = order[change]
-        again = np.flatnonzero(~change)
-        found: list[tuple[_I64, _U64]] = [(first, table[slot[first]])]
-        if len(again):
-            found.append((order[again], rows[before[again]]))
+        slots = slot[first]
         drop = np.zeros(n, dtype=bool)
-        for these, earlier in found:
-            likely = np.flatnonzero(rows[these, _NUMBERS] == earlier[:, _NUMBERS])
-            if len(likely):
-                self._judge(these[likely], rows[these[likely]], earlier[likely], segments, drop)
+        numbers = rows[:, _NUMBERS]
+        likely = np.flatnonzero(numbers[first] == table[:, _NUMBERS][slots])
+        if len(likely):
+            self._judge(first[likely], rows[first[likely]], table[slots[likely]], segments, drop)
+        again = np.flatnonzero(~change)
+        again = again[numbers[order[again]] == numbers[order[again - 1]]]
+        if len(again):
+            self._judge(order[again], rows[order[again]], rows[order[again - 1]], segments, drop)
         last = order[np.append(change[1:], True)]
-        table[slot[last]] = rows[last]
+        table.view(_ROW)[slot[last]] = rows.view(_ROW)[last]
         if not drop.any():
             return segments
         self.count += int(np.count_nonzero(drop))

@@ -165,7 +165,9 @@ class Answers:
         found.bytes += exchange.response_bytes
         took = max(0, exchange.done_ts - exchange.ts)
         found.times.add(took)
-        if found.slowest is None or (-took, _Place(exchange.request_packet, number, exchange.index, None, None, None)) < found.slowest:
+        slowest = found.slowest
+        place = exchange.request_packet, number, exchange.index
+        if slowest is None or (-took <= slowest[0] and (-took, *place) < (slowest[0], *slowest[1][:3])):
             found.slowest = -took, _place(number, exchange, places)
         if round_trip >= 0:
             parts = found.parts

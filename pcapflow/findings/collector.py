@@ -187,9 +187,11 @@ class Collector:
         self, conversation: Conversation, direction: int, reason: DropReason, held: int, why: Why, packet: int, ts: int, offset: int
     ) -> None:
         """See `StreamObserver`."""
-        drop = Drop(reason, why.limit, getattr(self.limits, why.limit), f"{held} bytes were held behind a hole")
+        drop = Drop(
+            reason, why.limit, getattr(self.limits, why.limit), f"{held} bytes were held behind a hole", requested_by=why.requested_by
+        )
         self._drops.streams += 1
-        self._count_drop(conversation, direction, drop, packet, ts, offset, held, why.requested_by)
+        self._count_drop(conversation, direction, drop, packet, ts, offset, held)
 
     def conflict(self, conversation: Conversation, direction: int, conflict: Conflict) -> None:
         """See `StreamObserver`."""
@@ -384,9 +386,7 @@ class Collector:
             self._drops.streams += 1
         self._count_drop(conversation, direction, drop, packet, ts, offset, held)
 
-    def _count_drop(
-        self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int, requested_by: int = 0
-    ) -> None:
+    def _count_drop(self, conversation: Conversation, direction: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         self.count_drop(drop.reason, held)
         if self._wants("drop"):
             name = conversation.stream_name(direction)
@@ -394,6 +394,6 @@ class Collector:
             sequence = conversation.wire_sequence(direction, offset)
             record = records.Drop(
                 conversation.number, name, reason.layer, reason.value, seconds(self.places.ts(packet, ts)), packet, offset, held, _limit_of(drop), drop.detail,
-                sequence, requested_by or None, reason.layer != "reassembly", *self.places.of(packet),
+                sequence, drop.requested_by or None, reason.layer != "reassembly", *self.places.of(packet),
             )  # fmt: skip
             self.record(packet, conversation.number, record, _DROP + (name == "server"))

@@ -21,6 +21,8 @@ from pcapflow.streams.events import NEVER, StreamData, StreamEnd, StreamEvent, S
 
 NOTHING = ""
 """The form of a stream that is of no known protocol."""
+_KNOWN_MOST = 16
+"""Beginnings of which `Forms` knows what they are."""
 _PIECE_BYTES = 48
 """Kept of each segment beside its bytes."""
 
@@ -51,8 +53,8 @@ class Forms:
         self._failures = frozenset(factory.failed for factory in self.factories)
         self._probes = _by_first_byte(self.factories)
         self._midstream = _by_first_byte([factory for factory in self.factories if not factory.from_start])
-        self._known: tuple[bytes, str] = (b"", NOTHING)
-        """The last short beginning that a client asked with, and its form: conversations repeat."""
+        self._known: dict[bytes, str] = {}
+        """A few short beginnings that clients asked with, and their forms: conversations repeat."""
 
     def classify(self, first: bytes | bytearray, *, midstream: bool = False) -> str | None:
         """The form of the stream that begins with these bytes; `NOTHING`, or None where more are needed. midstream: they are no stream's first, and a
@@ -77,13 +79,15 @@ class Forms:
 
     def asked(self, first: bytes) -> str:
         """The form with which a client asks whose first segment that is; `NOTHING` where it does not tell."""
-        known, form = self._known
-        if first != known:
+        form = self._known.get(first)
+        if form is None:
             form = self.classify(first) or NOTHING
             if form and self.of[form].asks != form:
                 form = NOTHING
             if len(first) <= SHORT:
-                self._known = first, form
+                if len(self._known) == _KNOWN_MOST:
+                    self._known.clear()
+                self._known[first] = form
         return form
 
     def telling_piece(self, stash: bytes, data: StreamData, *, midstream: bool = False) -> int:

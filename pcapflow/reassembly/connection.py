@@ -133,7 +133,7 @@ class Connection(Sides):
                     stream.keep_alive(n)
                 else:
                     ctx.ident = rows.ident[i]
-                    stream.segment(ctx, offset, rows.at[i], n, packet, ts, clock, rows.ack[i])
+                    stream.segment(ctx, rows, i, offset)
                     if stream.wanted is not None:
                         self._get_room(ctx, stream, rows, i)
                     if stream.armed is not None and stream.next >= stream.armed.offset:
@@ -176,7 +176,7 @@ class Connection(Sides):
                 ctx.relieve_early(stream, packet)
             else:
                 ctx.relieve(wanted.victim, Why(GapCause.MEMORY, ctx.ledger.refused, self.number), stream, packet)
-            stream.go_on(ctx, packet, rows.ts[i], rows.clock[i], rows.ack[i])
+            stream.go_on(ctx)
 
     def _take_run(self, ctx: Context, rows: Rows, i: int, j: int, offset: int) -> bool:
         """The rows that continue the one before them, all at once where nothing else happens before the last of them."""

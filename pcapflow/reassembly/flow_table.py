@@ -23,7 +23,7 @@ from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.closed_connections import Finals
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
-from pcapflow.reassembly.growing_list import Growing
+from pcapflow.reassembly.growing_list import Growing, first_keys
 from pcapflow.reassembly.half_open import SYN_BYTES, HalfOpen
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
@@ -257,8 +257,7 @@ class FlowTable:
         """Take a group row by row. Whether the connection that its last row belongs to could be tracked."""
         ctx = self.ctx
         key = s.keys[g]
-        rows = s.rows(0 if self._walk_all else min(ctx.limits.linger, ctx.limits.idle_timeout))
-        at, end = s.bounds[g], s.bounds[g + 1]
+        rows, at, end = s.rows(g, 0 if self._walk_all else min(ctx.limits.linger, ctx.limits.idle_timeout))
         connection = self._table.get(key)
         if connection is None:
             syn = self._half_open.take(key)
@@ -347,7 +346,7 @@ class FlowTable:
         ctx = self.ctx
         here, table = ctx.here, self._table
         if self._victims is None:
-            self._victims = iter(list(self._closed)), Growing(ctx.closed), iter(list(self._open))
+            self._victims = first_keys(self._closed), Growing(ctx.closed), first_keys(self._open)
         before, closed, silent = self._victims
         for keys in (before, closed, silent):
             for key in keys:

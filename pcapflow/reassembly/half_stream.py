@@ -1,6 +1,6 @@
 """One direction of a TCP connection: segments in, ordered `StreamEvent` values out.
 
-Contract: `segment` takes one data segment at its 64-bit offset, `run` several at once that follow one another; the other methods tell the
+Contract: `segment` takes one row's data at its 64-bit offset, `run` that of several at once that follow one another; the other methods tell the
 stream what ends a hole. What comes out collects in `events` until the connection hands it on. Only data behind a hole is copied, into
 the stream's ring.
 
@@ -38,14 +38,11 @@ class Wanted(NamedTuple):
 
     parts: list[tuple[int, int]]
     """Offsets, from and up to which it is still to be placed."""
-    shift: int
-    """What makes an offset a position in the block."""
     victim: Victim | None
     """Who has to give memory up; None where it has what it needs, and memory is going to be short."""
-    offset: int
-    """Of the whole segment, its bytes, and what the counters said before."""
-    n: int
+    segment: Segment
     repeated: int
+    """What the counters said before it."""
     late: int
 
 
@@ -102,10 +99,9 @@ class HalfStream(Holes):
 
     # --- segments
 
-    def segment(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> None:
-        """One segment's payload: n > 0 bytes of stream offset `offset`, at `at` in the block. Where `wanted` is set then, memory is short: it is to be
-        relieved, and `go_on` places the rest.
-        """
+    def segment(self, ctx: Context, rows: Rows, i: int, offset: int) -> None:
+        """The payload of row i, n > 0 bytes at that offset. Where `wanted` is set then, memory is short: it is to be relieved, and `go_on` places the rest."""
+        n = rows.n[i]
         self.captured += n
         if (
             offset == self.next
@@ -115,52 +111,56 @@ class HalfStream(Holes):
             and self.drop_reason is None
             and self.shadow is None
         ):
-            self.append(at, n, packet, ts, ack)
+            self.append(rows.at[i], n, rows.packet[i], rows.ts[i], rows.ack[i])
             return
-        if self.shadow is not None and self.shadow.over(packet, clock, ctx.limits):
+        segment = Segment(offset, offset + n, rows.packet[i], rows.ts[i], rows.clock[i], rows.at[i], rows.ack[i])
+        if self.shadow is not None and self.shadow.over(segment.packet, segment.clock, ctx.limits):
             self._end_shadow()
         repeated, late = self.retransmitted + self.conflicting + self.out_of_window, self.late
-        doubted = self._take(ctx, offset, at, n, packet, ts, clock, ack)
+        doubted = self._take(ctx, segment)
         if self.wanted is not None:
-            self.wanted = self.wanted._replace(offset=offset, n=n, repeated=repeated, late=late)
+            self.wanted = self.wanted._replace(segment=segment, repeated=repeated, late=late)
         else:
-            self._placed(ctx, offset, n, repeated, late, doubted, clock)
+            self._placed(ctx, segment, repeated, late, doubted)
 
-    def go_on(self, ctx: Context, packet: int, ts: int, clock: int, ack: int) -> None:
+    def go_on(self, ctx: Context) -> None:
         """Place the rest of the segment that `wanted` memory, or some of it."""
         wanted, self.wanted = self.wanted, None
         assert wanted is not None
-        self._put_all(ctx, wanted.parts, wanted.shift, packet, ts, clock, ack)
+        self._put_all(ctx, wanted.parts, wanted.segment)
         if self.wanted is not None:
             self.wanted = wanted._replace(parts=self.wanted.parts, victim=self.wanted.victim)
         else:
-            self._placed(ctx, wanted.offset, wanted.n, wanted.repeated, wanted.late, 0, clock)
+            self._placed(ctx, wanted.segment, wanted.repeated, wanted.late, 0)
 
-    def _placed(self, ctx: Context, offset: int, n: int, repeated: int, late: int, doubted: int, clock: int) -> None:
+    def _placed(self, ctx: Context, segment: Segment, repeated: int, late: int, doubted: int) -> None:
         """A segment is. repeated, late: what the counters said before; doubted: bytes that were not believed, though a larger ring would have had them."""
+        offset, end = segment.start, segment.end
+        n = end - offset
         if self.shadow is not None and offset <= self.next + _JUMP_MAX:
             fresh = n - (self.retransmitted + self.conflicting + self.out_of_window - repeated) + doubted
             if fresh < n:
                 self.shadow.again(n - fresh, ctx.limits)
-            self.shadow.hold(offset, offset + n, fresh, ctx.ledger.rings.used)
+            self.shadow.hold(offset, end, fresh, ctx.ledger.rings.used)
         if self.late > late and self.lost_to_ack is not None:
             lost = self.lost_to_ack
-            if lost.start < offset + n and offset < lost.acknowledged.offset:
-                self.owner.early(ctx, clock - lost.acknowledged.since)
+            if lost.start < end and offset < lost.acknowledged.offset:
+                self.owner.early(ctx, segment.clock - lost.acknowledged.since)
                 self.lost_to_ack = None
 
-    def _take(self, ctx: Context, offset: int, at: int, n: int, packet: int, ts: int, clock: int, ack: int) -> int:
+    def _take(self, ctx: Context, segment: Segment) -> int:
         """`segment` where it is not simply next. Returns the bytes that were not believed, though a larger ring would have had them."""
+        offset, end = segment.start, segment.end
+        n = end - offset
         if self.drop_reason is not None:
             self.dropped += n
             if self.shadow is not None:
-                self.shadow.late(offset, offset + n)
+                self.shadow.late(offset, end)
                 if offset < self.shadow.top:
                     self.shadow.again(n, ctx.limits)
             else:
                 ctx.needs.unseen += 1  # what its later holes would have needed
             return 0
-        end = offset + n
         if self.ended or 0 <= self.fin < end:
             # beyond the end of the stream: after FIN or RST nothing belongs to it
             limit = self.fin if self.fin >= 0 else self.next
@@ -171,6 +171,7 @@ class HalfStream(Holes):
                 end -= beyond
                 if n == 0:
                     return 0
+                segment = segment._replace(end=end)
         if offset > self.next:
             self.out_of_order += 1
             if not self._plausible(ctx, offset, end):
@@ -178,11 +179,11 @@ class HalfStream(Holes):
                 if end - self.next > ctx.reach:
                     ctx.needs.unseen += 1
                     return 0
-                self._lose(ctx, offset, packet, since=clock)
+                self._lose(ctx, offset, segment.packet, since=segment.clock)
                 self.doubted = max(self.doubted, end)
                 return n
         seen = self.retransmitted + self.conflicting
-        self._place(ctx, offset, end, at, packet, ts, clock, ack)
+        self._place(ctx, segment)
         if self.retransmitted + self.conflicting > seen:
             self.on_path(ctx).retransmitted += 1
         return 0
@@ -270,10 +271,10 @@ class HalfStream(Holes):
         self.jump_end = end
         return False
 
-    def _place(self, ctx: Context, offset: int, end: int, at: int, packet: int, ts: int, clock: int, ack: int) -> None:
-        """Deliver, hold or count each byte of [offset, end)."""
+    def _place(self, ctx: Context, segment: Segment) -> None:
+        """Deliver, hold or count each byte of a segment."""
         limits = ctx.limits
-        segment = Segment(offset, end, packet, ts)
+        offset, end, packet, ts, clock, at, ack = segment
         while True:
             if offset < self.next:
                 old = min(end, self.next) - offset
@@ -304,21 +305,21 @@ class HalfStream(Holes):
         for low, high in known:
             self._contend(ctx, behind, low, bytes(ctx.block.view[at + low - offset : at + high - offset]), segment)
         ctx.pressure.changed(self)
-        self._put_all(ctx, new, at - offset, packet, ts, clock, ack)
+        self._put_all(ctx, new, segment)
 
-    def _put_all(self, ctx: Context, parts: list[tuple[int, int]], shift: int, packet: int, ts: int, clock: int, ack: int) -> None:
-        """Parts that were never seen before. shift: what makes an offset a position in the block."""
+    def _put_all(self, ctx: Context, parts: list[tuple[int, int]], segment: Segment) -> None:
+        """Parts of a segment that were never seen before."""
         for i, (low, high) in enumerate(parts):
-            put = self._put(ctx, low, high, low + shift, packet, ts, clock, ack)
+            put = self._put(ctx, low, high, segment)
             if put is not _PLACED:
                 victim = None if isinstance(put, str) else put
-                self.wanted = Wanted(parts[i + (victim is None) :], shift, victim, 0, 0, 0, 0)
+                self.wanted = Wanted(parts[i + (victim is None) :], victim, segment, 0, 0)
                 return
 
-    def _put(self, ctx: Context, low: int, high: int, at: int, packet: int, ts: int, clock: int, ack: int) -> str | Victim:
-        """[low, high) was never seen before: deliver it if it comes next, else hold it. What became of it; where there is no room, who has to give memory up
-        first.
-        """
+    def _put(self, ctx: Context, low: int, high: int, segment: Segment) -> str | Victim:
+        """[low, high) of a segment is new: deliver it if it comes next, else hold it. What became of it; where there is no room, who has to give memory up."""
+        _, _, packet, ts, clock, at, ack = segment
+        at += low - segment.start
         while True:
             if self.drop_reason is not None:
                 self.dropped += high - low

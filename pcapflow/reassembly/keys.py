@@ -29,6 +29,8 @@ KEY = np.dtype(
     ]
 )
 """Both addresses as 128-bit numbers in two words each, the lower end first; both ports; `SegmentColumns.tag` and `tunnel`."""
+_BYTES = np.dtype(f"V{KEY.itemsize}")
+"""A key as bytes, which are compared as they are."""
 _FIELDS = struct.Struct(">QQQQHHQQ")
 
 
@@ -103,12 +105,11 @@ def connection_keys(c: SegmentColumns) -> tuple[npt.NDArray[np.void], npt.NDArra
 
 def groups_of(keys: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """int64 (n,): rows by key, those of one key in order; int64 (groups,): the first of each group in that."""
-    words = keys.view(np.uint8).reshape(len(keys), KEY.itemsize)[:, : KEY.itemsize // 4 * 4].copy().view(np.uint32).astype(np.uint64)
+    words = keys.view(np.uint32).reshape(len(keys), -1)
     # sorts, never identifies: groups break on the whole key
-    mixed = (words * _MIX).sum(axis=1, dtype=np.uint64)
-    order = np.argsort(mixed, kind="stable")
-    words = words[order]
+    order = np.argsort(words.astype(np.uint64) @ _MIX, kind="stable")
+    ordered = keys.view(_BYTES).take(order)
     change = np.empty(len(keys), dtype=bool)
     change[0] = True
-    np.any(words[1:] != words[:-1], axis=1, out=change[1:])
+    change[1:] = ordered[1:] != ordered[:-1]
     return order, np.flatnonzero(change)

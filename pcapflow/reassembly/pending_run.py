@@ -38,12 +38,15 @@ class Rows(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A segment that is not simply next: its offsets in the stream, and when it came."""
+    """A segment that is not simply next: its offsets in the stream, when it came, where its first byte lies in the block, and its raw acknowledgement number."""
 
     start: int
     end: int
     packet: int
     ts: int
+    clock: int
+    at: int
+    ack: int
 
 
 class Pieces:

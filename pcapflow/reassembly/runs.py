@@ -22,13 +22,15 @@ from pcapflow.reassembly.seqspace import difference
 from pcapflow.streams.events import StreamData
 
 _I64 = npt.NDArray[np.int64]
+_LISTING = 200
+"""What lists for walking cost before their first row, in rows."""
 
 
 class Sorted:
     """The segments of a block sorted by connection: columns, group bounds and keys."""
 
     __slots__ = (
-        "_buffer", "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "ident", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
+        "_buffer", "_listed", "_lists", "ack", "at", "bounds", "clock", "direction", "ends", "flags", "group", "ident", "keys", "n", "options", "packet", "senders", "seq", "snapped", "starts", "tag", "tags", "ts",
     )  # fmt: skip
 
     def __init__(self, columns: SegmentColumns, block: PacketBlock, clock: _I64, tags: npt.NDArray[np.uint64] | None = None) -> None:
@@ -66,29 +68,44 @@ class Sorted:
         self.tags = tags[order] if tags is not None else None
         self._buffer = block.buffer
         self._lists: Rows | None = None
+        self._listed = 0
+        """What lists of single groups have cost, in rows."""
 
     def heard(self, rows: _I64 | slice) -> _I64:
         """int64 (rows,), see `duplicate_acks`."""
         return heard_columns(self._buffer, self.ack[rows], self.at[rows] - self.options[rows])
 
-    def rows(self, silence: int) -> Rows:
-        """All rows as lists, for walking; made when the first group of the block is walked. silence: ns of it end a connection, perhaps."""
+    def rows(self, g: int, silence: int) -> tuple[Rows, int, int]:
+        """Rows as lists, for walking, and from where and up to where those of group g are: its own, or where many groups of the block are walked all rows, made once.
+        silence: ns of it end a connection, perhaps.
+        """
+        begin, end = self.bounds[g], self.bounds[g + 1]
         if self._lists is None:
-            heard = np.where((self.flags & (ACK | SYN)) == ACK, self.heard(slice(None)), NOTHING_HEARD)
-            columns = (
-                self.packet, self.ts, self.clock, self.direction, self.flags, self.seq, self.ack, self.options, self.at, self.n, self.snapped, self._until(silence), self.ident[0][self.ident[1]], heard,
-            )  # fmt: skip
-            self._lists = Rows(*(column.tolist() for column in columns))._replace(tags=None if self.tags is None else self.tags.tolist())
-        return self._lists
+            self._listed += _LISTING + end - begin
+            if self._listed < len(self.n):
+                return self._as_lists(slice(begin, end), silence), 0, end - begin
+            self._lists = self._as_lists(slice(None), silence)
+        return self._lists, begin, end
 
-    def _until(self, silence: int) -> _I64:
-        """int64 (n,), see `Rows.until`."""
-        plain = (self.n > 0) & (self.snapped == 0) & ((self.flags & (SYN | FIN | RST | ZERO_WINDOW)) == 0)
-        goes_on = plain[1:] & plain[:-1] & (difference(self.seq[1:], self.seq[:-1] + self.n[:-1]) == 0)
-        for alike in (self.group, self.direction, self.ack, self.flags & ACK):
+    def _as_lists(self, some: slice, silence: int) -> Rows:
+        flags = self.flags[some]
+        ids, order = self.ident
+        heard = np.where((flags & (ACK | SYN)) == ACK, self.heard(some), NOTHING_HEARD)
+        columns = (
+            self.packet[some], self.ts[some], self.clock[some], self.direction[some], flags, self.seq[some], self.ack[some], self.options[some], self.at[some], self.n[some],
+            self.snapped[some], self._until(some, silence), ids[order[some]], heard,
+        )  # fmt: skip
+        return Rows(*(column.tolist() for column in columns))._replace(tags=None if self.tags is None else self.tags[some].tolist())
+
+    def _until(self, some: slice, silence: int) -> _I64:
+        """int64 (rows,), see `Rows.until`."""
+        n, seq, flags = self.n[some], self.seq[some], self.flags[some]
+        plain = (n > 0) & (self.snapped[some] == 0) & ((flags & (SYN | FIN | RST | ZERO_WINDOW)) == 0)
+        goes_on = plain[1:] & plain[:-1] & (difference(seq[1:], seq[:-1] + n[:-1]) == 0)
+        for alike in (self.group[some], self.direction[some], self.ack[some], flags & ACK):
             goes_on &= alike[1:] == alike[:-1]
-        goes_on &= np.diff(self.clock) < silence
-        ends = np.append(np.flatnonzero(~goes_on) + 1, len(self.n))
+        goes_on &= np.diff(self.clock[some]) < silence
+        ends = np.append(np.flatnonzero(~goes_on) + 1, len(n))
         return np.repeat(ends, np.diff(ends, prepend=0))
 
     def told_apart(self) -> bool:
@@ -105,6 +122,8 @@ class Sorted:
 
 
 _NOTHING = -(1 << 40)
+_SORTED_FAST = 1 << 15
+"""Connections whose streams have numbers of 16 bits, which numpy sorts faster."""
 _SHORT = 16
 """Data rows a connection in a block, below which the columns of runs become lists at once."""
 
@@ -134,16 +153,17 @@ class Runs:
         self.begins = self._shake_hands(s, expected, new, control, bad).tolist()
         """bool of each group: it begins with a SYN and the SYN-ACK to it."""
         self.expected = expected
-        # a direction seen for the first time gets its offset 0 from whatever its first row is
-        bad |= expected[s.group, s.direction] < 0
-        # what stands where no segment can stand says nothing, which walking it knows; the stream moves by less than the other half within a block
-        bad |= np.abs(difference(s.seq, expected[s.group, s.direction])) > reach // 2
+        stream = s.group * 2 + s.direction
+        wanted = expected.reshape(-1)[stream]
+        # a direction seen for the first time gets its offset 0 from whatever its first row is; what stands where no segment can stand says nothing, which
+        # walking it knows: the stream moves by less than the other half within a block
+        bad |= (wanted < 0) | (np.abs(difference(s.seq, wanted)) > reach // 2)
 
         fin = control & FIN
         length = s.n + fin  # a FIN takes a number of its own (RFC 9293 section 3.4); FIN is 1
         taken = np.flatnonzero(length > 0)
-        stream = s.group[taken] * 2 + s.direction[taken]
-        order = np.argsort(stream, kind="stable")
+        stream = stream[taken]
+        order = np.argsort(stream.astype(np.uint16) if groups <= _SORTED_FAST else stream, kind="stable")
         taken = taken[order]
         stream = stream[order]
         if len(taken):
@@ -153,7 +173,7 @@ class Runs:
             broken = same & ((difference(seq[1:], seq[:-1] + length[taken[:-1]]) != 0) | (fin[taken[:-1]] != 0))
             bad[taken[1:][broken]] = True
             first = np.flatnonzero(np.concatenate(([True], ~same)))
-            bad[taken[first][difference(seq[first], expected.reshape(-1)[stream[first]]) != 0]] = True
+            bad[taken[first][difference(seq[first], wanted[taken[first]]) != 0]] = True
         self.fins: dict[int, Fin] = {}
         """By stream (group * 2 + direction)."""
         ended = np.flatnonzero(fin[taken])
@@ -216,18 +236,22 @@ class Runs:
         ends = s.seq + length
         starts = s.starts[s.group]
         acks = (s.flags & ACK) != 0
+        of_second = s.direction == 1
+        sent_by = ~of_second, of_second
+        some = length > 0
+        have = [expected[:, d][s.group] for d in (0, 1)]
         reached: list[_I64] = []
-        behind = np.zeros(len(s.n), dtype=bool)
         for d in (0, 1):
-            last = np.maximum.accumulate(np.where((s.direction == d) & (length > 0), index, -1))
-            have = expected[s.group, d]
-            reached.append(np.where(last >= starts, ends[last], have))
-            tells = (s.direction != d) & acks & (have >= 0)
-            beyond = difference(s.ack, reached[d])
-            bad |= tells & (beyond > 0)
-            behind |= tells & (beyond < 0)
-            self._ahead.append(np.maximum.reduceat(np.where(tells, difference(s.ack, have), _NOTHING), s.starts).tolist())
-        self.repeats.look(s, acks, np.flatnonzero(behind & (s.n == 0)), reached)
+            last = np.maximum.accumulate(np.where(sent_by[d] & some, index, -1))
+            reached.append(np.where(last >= starts, ends[last], have[d]))
+        peer = np.where(of_second, have[0], have[1])  # what each row tells is of the other side
+        tells = acks & (peer >= 0)
+        beyond = difference(s.ack, np.where(of_second, reached[0], reached[1]))
+        bad |= tells & (beyond > 0)
+        ahead = np.where(tells, difference(s.ack, peer), _NOTHING)
+        for d in (0, 1):
+            self._ahead.append(np.maximum.reduceat(np.where(sent_by[1 - d], ahead, _NOTHING), s.starts).tolist())
+        self.repeats.look(s, acks, np.flatnonzero(tells & (beyond < 0) & (s.n == 0)), reached)
 
     def acked(self, g: int, direction: int) -> int:
         """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; far below for not at all."""

@@ -67,6 +67,11 @@ class Sacked:
 
     def covering(self, start: int, end: int) -> Told | None:
         """From start to how far, beyond end, ranges reach that were told by the earliest time at which they had all of [start, end); and that time."""
+        for told in self._ranges:
+            if told.start <= start < told.end or start >= end:
+                break
+        else:
+            return None  # as it nearly always is: what is missing first nobody has
         until, packet, clock = start, 0, 0
         here: list[Told] = []
         for told in self._ranges:

@@ -29,5 +29,5 @@ def wrap(offset: int, base: int) -> int:
 
 def difference(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """a - b in sequence space, elementwise: int64 in [-2**31, 2**31). a, b: int64 of any offset or wire number."""
-    result: npt.NDArray[np.int64] = ((a - b + _HALF) & _MASK) - _HALF
+    result: npt.NDArray[np.int64] = (a - b).astype(np.int32).astype(np.int64)  # the lower 32 bits, as a signed number
     return result

@@ -87,10 +87,12 @@ class StreamData:
 
     def take(self, position: int, n: int) -> bytes:
         """n bytes from a position counted from start."""
-        ends = self.piece_ends()
+        ends = self._ends
+        if type(ends) is not list:
+            ends = self.piece_ends()
         at = self._at
         view = self.view
-        i = bisect_right(ends, position)
+        i = 0 if position < ends[0] else bisect_right(ends, position)
         begin = at[i] + position - (ends[i - 1] if i else 0)
         room = ends[i] - position
         if n <= room:

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pcapflow.findings.bodies import Bodies
 from pcapflow.limits import Limits
+from pcapflow.protocols.http.cache import Heads
 from pcapflow.protocols.http1 import plain, whole_conversation
 from pcapflow.protocols.http1.framer import Framer
 from tests.conftest import CASES, Ran, Run
@@ -192,3 +194,33 @@ def test_broken_json_that_comes_again_and_again_is_counted_each_time(run: Run) -
         t.send(0, request("/a")).send(1, response(b'{"a":'))
     found = run(t.close().bytes()).summary.json
     assert (found.bodies, found.invalid, found.complete) == (20, 20, 0)
+
+
+def test_an_answer_of_a_kilobyte_that_comes_again_is_looked_at_twice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b"[" + b"1," * 300 + b"1]"
+    looked_at = 0
+    whole_body = Bodies.whole_body
+
+    def counted(self: Bodies, *args: Any) -> Any:
+        nonlocal looked_at
+        looked_at += 1
+        return whole_body(self, *args)
+
+    monkeypatch.setattr(Bodies, "whole_body", counted)
+    t = Talk().open()
+    for _ in range(20):
+        t.send(0, request("/a")).send(1, response(body))
+    ran = run(t.close().bytes())
+    assert looked_at == 2
+    assert [r["response"]["body"]["json"]["events"] for r in ran.of("http")] == [303] * 20
+    assert (ran.summary.json.bodies, ran.summary.json.complete, ran.summary.http.bodies.complete) == (20, 20, 20)
+
+
+def test_an_answer_that_comes_once_is_not_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bytes] = []
+    monkeypatch.setattr(Heads, "keep_answer", lambda _, head, body, answer: bool(kept.append(body)))
+    t = Talk().open()
+    for i in range(20):
+        t.send(0, request("/a")).send(1, response(b'{"n":%d}' % (i + 10)))
+    assert run(t.close().bytes()).summary.json.complete == 20
+    assert not kept

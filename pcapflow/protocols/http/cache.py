@@ -8,6 +8,7 @@ small, and none where it has no room; a full cache is emptied. What is in here c
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from sys import getsizeof
 
@@ -20,8 +21,9 @@ CACHED_HEAD_BYTES = 1 << 10
 """Longer heads are not kept parsed."""
 CACHED = 512
 CACHE_BYTES = 512 << 10
-SMALL_ANSWER = 128
-"""Bytes of a body that is kept with what it holds."""
+SMALL_ANSWER = 1 << 10
+"""Bytes of a body that is kept with what it holds, when it comes again."""
+_MARKS = 256
 _SHARE = 32
 """Each cache has at most one part in so many of the account."""
 _KEY_BYTES = 160
@@ -46,7 +48,7 @@ class Answer:
 class Heads:
     """The heads and answers of one run."""
 
-    __slots__ = ("_account", "_answer_bytes", "_bytes", "_forgotten", "_most", "answers", "requests", "responses", "rules")
+    __slots__ = ("_account", "_answer_bytes", "_bytes", "_forgotten", "_marks", "_most", "answers", "requests", "responses", "rules")
 
     def __init__(self, account: Account, forgotten: Callable[[Answer], None], rules: HeadRules) -> None:
         """forgotten: is told of an answer that leaves, with its uses."""
@@ -60,6 +62,8 @@ class Heads:
         self._bytes = [0, 0]
         """Of the requests and the responses kept."""
         self._answer_bytes = 0
+        self._marks = array("q", bytes(8 * _MARKS))
+        """Hashes of answers that came, each in its slot."""
 
     def keep(self, raw: bytes, head: Head) -> None:
         """A head that was parsed."""
@@ -89,6 +93,14 @@ class Heads:
         head.holders -= 1
         if not head.holders and not head.cached:
             self._account.release(head.cost)
+
+    def comes_again(self, head: ResponseHead, body: bytes) -> bool:
+        """Whether an answer came before, as far as that is remembered: only what repeats is worth keeping."""
+        mark = hash((head, body))
+        slot = mark % _MARKS
+        came = self._marks[slot] == mark
+        self._marks[slot] = mark
+        return came
 
     def keep_answer(self, head: ResponseHead, body: bytes, answer: Answer) -> bool:
         """An answer that was looked at; whether it is kept."""

@@ -134,16 +134,19 @@ class Flow:
                 state.sink = self._services.open_body(state.head, state)
             state.sink.gap(n)
 
+    def _repeats(self, head: ResponseHead, data: bytes) -> bool:
+        """Whether what a small body holds is kept, or worth it: it came before."""
+        services = self._services
+        if len(data) > SMALL_ANSWER or services.by_exchange or (data[:1] in MAY_BEGIN_JSON and not head.form):
+            return False
+        heads = services.heads
+        return (head, data) in heads.answers or heads.comes_again(head, data)
+
     def body_whole(self, side: int, message: HeadRead, data: bytes, packet: int, ts: int) -> None:
         """The whole body of a message; packet and time (ns) of its last byte."""
         services = self._services
         head = message.head
-        if (
-            type(head) is not ResponseHead
-            or len(data) > SMALL_ANSWER
-            or services.by_exchange
-            or (data[:1] in MAY_BEGIN_JSON and not head.form)
-        ):
+        if type(head) is not ResponseHead or not self._repeats(head, data):
             state = self._body(side, message, "length")
             state.bytes, state.packet = len(data), packet
             if not (head.form or head.codings or services.sniffs):

@@ -70,7 +70,7 @@ def status_line(head: bytes | bytearray) -> FirstLine | None:
 
 def begins_request(first: bytes | bytearray) -> bool:
     """Whether a stream that begins with these bytes asks over HTTP."""
-    return SIMPLE_REQUEST_LINE.match(first) is not None or request_line(first) is not None
+    return REQUEST_LINE.match(first) is not None or SIMPLE_REQUEST_LINE.match(first) is not None or request_line(first) is not None
 
 
 def begins_response(first: bytes | bytearray) -> bool:
