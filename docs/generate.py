@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from pcapflow import __version__, cli
-from pcapflow.anomalies import Anomaly
+from pcapflow.anomalies import Anomaly, NoResponse
 from pcapflow.capture import compression, formats, linktypes
 from pcapflow.cli import help as help_groups
 from pcapflow.decode import columns, dpkt_path, tunnels
@@ -267,12 +267,17 @@ def captures() -> str:
 
 
 def http() -> str:
-    """docs/http.md, of which the table of anomalies is printed here."""
+    """docs/http.md, of which the tables of anomalies and of missing responses are printed here."""
     text = (HERE / "http.md").read_text(encoding="utf-8")
-    before, _, rest = text.partition("<!-- anomalies -->\n")
-    rows = [f"| `{anomaly.value}` | {anomaly.sentence} |" for anomaly in Anomaly]
-    table = "\n".join(["| anomaly | what it is, and what is done |", "|---|---|", *rows])
-    return f"{before}<!-- anomalies -->\n{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    for name, title, members in (
+        ("no response", "| `unanswered` | what it means |", NoResponse),
+        ("anomalies", "| anomaly | what it is, and what is done |", Anomaly),
+    ):
+        before, _, rest = text.partition(f"<!-- {name} -->\n")
+        rows = [f"| `{member.value}` | {member.sentence} |" for member in members]
+        table = "\n".join([title, "|---|---|", *rows])
+        text = f"{before}<!-- {name} -->\n{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    return text
 
 
 def field_type(field: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from pcapflow.anomalies import Anomaly
+from pcapflow.anomalies import Anomaly, NoResponse
 from pcapflow.contents import (
     BOM,
     BROKEN,
@@ -216,6 +216,10 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
     ] = None
     stalled: Annotated[
         float | None, says("Seconds of the exchange during which bytes waited behind lost segments ([how this is determined](network.md)).")
+    ] = None
+    unanswered: Annotated[
+        str | None,
+        says_or_null("Why there is no response ([table](http.md#no-response)); null if there is one.", *(why.value for why in NoResponse)),
     ] = None
 
 

@@ -109,7 +109,10 @@ class Problem(msgspec.Struct, frozen=True):
     kind: Annotated[str, says("Kind of problem; `other` for the problems without a row of their own.", *PROBLEMS)]
     endpoint: Annotated[str | None, says("Endpoint, as in `endpoints`; null if the request is missing.")]
     detail: Annotated[
-        str, says("The status code and reason phrase, or the error in the body and the path to it; empty if there is nothing to add.")
+        str,
+        says(
+            "The status code and reason phrase, the error in the body and the path to it, or why there is no response (`unanswered` of the `http` record); empty if there is nothing to add."
+        ),
     ]
     sender: Annotated[str | None, says_or_null("Sender of the message.", "client", "server")]
     ip: Annotated[str | None, says("The sender's address, for a broken body.")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pcapflow.anomalies import NoResponse
 from pcapflow.summary import Summary
 from pcapflow.tables import Problem
 
@@ -15,11 +16,21 @@ SENTENCES = {
     "broken_json": "invalid JSON",
     "broken_yaml": "invalid YAML",
     "broken_multipart": "invalid multipart body",
-    "unanswered": "no response in the capture",
+    "unanswered": "no response",
     "gapped_body": "gapped body",
     "truncated_body": "truncated body",
     "dropped_body": "dropped body",
     "other": "other",
+}
+
+
+UNANSWERED = {
+    NoResponse.LOST: "response lost in a gap",
+    NoResponse.RESET: "connection reset before a response",
+    NoResponse.CLOSED: "connection closed without a response",
+    NoResponse.OPEN: "no response yet, connection still open",
+    NoResponse.UNREAD: "response not readable as HTTP",
+    NoResponse.LIMIT: "response no longer awaited: limit reached",
 }
 
 
@@ -42,6 +53,8 @@ def what(problem: Problem) -> str:
     """What went wrong, and with whose message."""
     if problem.kind in ("server_error", "client_error"):
         return problem.detail
+    if problem.kind == "unanswered" and problem.detail:
+        return UNANSWERED[NoResponse(problem.detail)]
     sentence = SENTENCES[problem.kind]
     if problem.kind.startswith("broken_"):
         return f"{sentence} from {problem.sender} {problem.ip}"

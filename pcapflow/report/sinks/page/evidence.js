@@ -12,7 +12,7 @@ function exchangeDrawer(exchange) {
   return [
     title(asked(exchange)),
     h("p", {},
-      response ? badge(`${response.status} ${response.reason}`.trim(), statusTone(response.status)) : badge(kinds.unanswered, "bad"),
+      response ? badge(`${response.status} ${response.reason}`.trim(), statusTone(response.status)) : badge(noResponse(exchange), "bad"),
       exchange.duration === null ? "" : ` ${duration(exchange.duration)}`,
       ` \u00b7 ${hostOf(exchange)} \u00b7 exchange ${exchange.exchange} of connection `,
       toConnection(connection)),
@@ -100,7 +100,7 @@ function siblings(exchange) {
 }
 const LISTED = 50;
 function exchangeList(some) {
-  const item = (one) => h("li", {}, link(asked(one), openExchange(one)), ` ${one.response ? one.response.status : kinds.unanswered}${one.duration === null ? "" : ", " + duration(one.duration)}`);
+  const item = (one) => h("li", {}, link(asked(one), openExchange(one)), ` ${one.response ? one.response.status : noResponse(one)}${one.duration === null ? "" : ", " + duration(one.duration)}`);
   return [h("ul", {}, some.slice(0, LISTED).map(item)), some.length > LISTED && note(`and ${number(some.length - LISTED)} more`)];
 }
 
