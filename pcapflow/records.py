@@ -275,7 +275,12 @@ class Gap(msgspec.Struct, tag="gap", tag_field="record"):
     bytes: Annotated[int, counts("Number of missing bytes.")]
     cause: Annotated[str, says("Why the bytes were given up ([causes](drops.md)).", *(cause.value for cause in GapCause))]
     ts: Time
-    packet: Packet
+    packet: Annotated[
+        int,
+        counts(
+            "The packet at which pcapflow knew that the bytes are missing, such as the one that acknowledged them; often a later packet than those around the gap, and perhaps of another connection. Wireshark's `frame.number` for a single capture."
+        ),
+    ]
     last_offset: Annotated[int, counts("Stream offset of the last missing byte.")]
     sequence: Annotated[int | None, says("TCP sequence number of the first missing byte.")]
     last_sequence: Annotated[int | None, says("TCP sequence number of the last missing byte.")]

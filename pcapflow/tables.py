@@ -26,11 +26,11 @@ PROBLEMS = (
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Times, in seconds. Quantiles are within 3.2%."""
+    """Times, in seconds. `p50` and `p95` are the middle of a histogram bucket, at most 3.2% from the exact value."""
 
-    p50: Annotated[float, counts("Median.")]
-    p95: Annotated[float, counts("95th percentile.")]
-    max: Annotated[float, counts("Exact maximum.")]
+    p50: Annotated[float, counts("Median, within 3.2%; if many values share a bucket, they have the same quantiles.")]
+    p95: Annotated[float, counts("95th percentile, within 3.2%.")]
+    max: Annotated[float, counts("Maximum, exact.")]
 
 
 class NetworkSummary(msgspec.Struct, frozen=True):
@@ -91,13 +91,16 @@ class HttpEndpoint(msgspec.Struct, frozen=True):
     """Requests with one method, host and path ([IDs are folded](report.md))."""
 
     name: Annotated[str, says("Method, host and path: `GET shop/users/{id}`; `...` for the endpoints without a row of their own.")]
-    exchanges: Annotated[int, counts("Requests.")]
+    exchanges: Annotated[int, counts("Requests, including the `unanswered` ones, which have no duration.")]
     client_errors: Annotated[int, counts("Responses with status 400 to 499.")]
     server_errors: Annotated[int, counts("Responses with status 500 and above.")]
-    unanswered: Annotated[int, counts("Requests without a response.")]
+    unanswered: Annotated[int, counts("Requests without a response; `duration` does not cover them.")]
     response_bytes: Annotated[int, counts("Bytes of the response bodies, before content codings are undone.")]
     duration: Annotated[
-        Latency | None, says("Time from the first byte of the request to the last byte of the response; null if there was no response.")
+        Latency | None,
+        says(
+            "Time from the first byte of the request to the last byte of the response, over the exchanges with a response; null if there is none."
+        ),
     ]
     parts: Annotated[Parts | None, says("Where that time was spent; null if no handshake was captured.")]
     slowest: Annotated[ExchangePlace | None, says("The slowest exchange.")]
