@@ -19,8 +19,8 @@ from pcapflow.files import is_url
 
 _EXAMPLES = """\b
 Examples:
-  pcapflow bodies trace.pcap --where connection=22,exchange=0,side=response > answer
-  pcapflow bodies trace.pcap --where 'method=POST,path=/v1/*,side=request' --pretty
+  pcapflow bodies trace.pcap --where connection=22,side=response > body
+  pcapflow bodies trace.pcap --where 'path=/v1/*,side=request' --pretty
   pcapflow bodies trace.pcap -o bodies && jq .file bodies/index.ndjson
 """
 

@@ -182,7 +182,7 @@ def holed(tmp_path: Path) -> str:
 def test_a_gap_is_shown_and_nothing_is_invented_for_it(holed: str) -> None:
     text = pcapflow("follow", holed, "--connection", 1)[0].decode()
     assert "--- client, from byte 0, packet 4\nGET /x HTTP/1.1\n" in text
-    assert "--- gap: bytes 1041 to 2040 of the server are missing (acknowledged), packet" in text
+    assert "--- server, gap of 1,000 bytes from byte 1041 (acknowledged), known at packet " in text
     assert "\x1b" not in text
     assert "--- the server ends with FIN at byte 3041" in text
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n"
@@ -406,7 +406,7 @@ def test_decoded_messages_have_no_chunking_and_no_codings_and_come_in_the_order_
     assert 'Transfer-Encoding: chunked\n\n{"b": [1, 2]}\n--- client, packet' in text
     assert "Content-Encoding: gzip\n\n<p>text</p>\n--- server: gzip undone: 12 bytes\n--- client, packet" in text
     assert "00000030  30 31 32" in text
-    assert text.endswith("--- server: and 10,176 bytes that are no text; --hex shows them\n")
+    assert text.endswith("--- server: 10,176 more bytes of binary data; --hex shows them\n")
     assert "00000040" not in text
     assert "000027f5" in pcapflow("follow", path, "--connection", "1", "--decode", "--hex")[0].decode()
     assert "POST" not in pcapflow("follow", path, "--connection", "1", "--decode", "--stream", "server")[0].decode()
@@ -418,7 +418,7 @@ def test_decoded_messages_show_what_is_missing(tmp_path: Path) -> None:
     del t.frames[-3]
     path = t.acknowledge(0).close().save(tmp_path / "x.pcap")
     out = pcapflow("follow", path, "--connection", "1", "--decode")[0].decode()
-    assert "--- server: 1,000 bytes are missing, packet " in out
+    assert "--- server, gap of 1,000 bytes, known at packet " in out
     assert out.endswith("--- server: the body is not whole\n")
 
 

@@ -173,7 +173,7 @@ def test_standard_input_is_sliced_by_ends_in_one_pass_and_else_refused(tmp_path:
 def test_what_is_wrong_with_a_command_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.pcap").write_bytes(merge(*three()))
     for options, words in (
-        ((), "say which connections"),
+        ((), "select connections"),
         (("--connection", "2", "--packet", "2"), "exclude each other"),
         (("--connection", "9999"), "no connection begins with packet 9999"),
         (("--packet", "9999"), "there is no packet 9999"),
