@@ -156,6 +156,10 @@ def captures() -> str:
     lines += [f"| {names[says]} | `{'`, `'.join(magics)}` | {says} |" for says, magics in said.items()]
     lines += [
         "",
+        'A pcap file with `a1b2cd34` (in either byte order) is the modified format of Alexey Kuznetzov\'s libpcap, which Wireshark calls "modified tcpdump". Its record headers have 24 bytes',
+        "instead of 16. pcapflow skips the 8 additional bytes (interface index, protocol, packet type); its timestamps are microseconds. Other variants (Nokia, AIX, Ixia) are not supported;",
+        "`editcap -F pcap IN OUT` converts them.",
+        "",
         "## Compressions",
         "",
         "| compression | begins with |",
@@ -372,7 +376,7 @@ def man_page() -> str:
         ".SH ENVIRONMENT",
         ".TP",
         ".B NO_COLOR",
-        "No colour in the summary.",
+        "No color in the summary.",
         ".TP",
         ".B PCAPFLOW_TRACEBACK",
         "Shows where an internal error came from.",
