@@ -91,7 +91,7 @@ _SENTENCES = {
 class NoResponse(StrEnum):
     """Why an exchange has no response."""
 
-    LOST = "lost"
+    GAP = "gap"
     RESET = "reset"
     CLOSED = "closed"
     OPEN = "open"
@@ -105,7 +105,7 @@ class NoResponse(StrEnum):
 
 
 _WITHOUT = {
-    NoResponse.LOST: "Bytes of the server's stream are missing where the response should be.",
+    NoResponse.GAP: "Bytes of the server's stream are missing where the response should be.",
     NoResponse.RESET: "The connection was reset before a response.",
     NoResponse.CLOSED: "The server closed its side of the connection without a response.",
     NoResponse.OPEN: "The connection was still open when the capture ended, or when pcapflow stopped following it (idle, evicted, ports reused).",

@@ -45,8 +45,8 @@ class NetworkSummary(msgspec.Struct, frozen=True):
     lost: Annotated[int, counts("Holes filled by retransmissions.")] = 0
     lost_segments: Annotated[int, counts("Retransmitted segments that filled holes.")] = 0
     reordered: Annotated[int, counts("Holes filled by segments that were only reordered.")] = 0
-    stalled: Annotated[float, counts("Seconds that data waited behind lost segments, summed over all streams.")] = 0.0
-    stalled_connections: Annotated[int, counts("Connections in which data waited behind lost segments.")] = 0
+    stalled: Annotated[float, counts("Seconds that data waited behind segments that the network lost, summed over all streams.")] = 0.0
+    stalled_connections: Annotated[int, counts("Connections in which data waited behind segments that the network lost.")] = 0
     zero_windows: Annotated[int, counts("How often a receiver advertised a zero window.")] = 0
     closed: Annotated[float, counts("Seconds during which windows stayed at zero, summed over all streams.")] = 0.0
     duplicate_acknowledgements: Annotated[int, counts("Duplicate ACKs sent while data was in flight.")] = 0
@@ -69,15 +69,15 @@ class Parts(msgspec.Struct, frozen=True):
     """Where exchanges spent their time, in total seconds; only exchanges on connections with a captured handshake."""
 
     exchanges: Annotated[int, counts("Number of these exchanges.")]
-    upload: Annotated[float, counts("Sending the requests, excluding waits for lost segments.")]
+    upload: Annotated[float, counts("Sending the requests, excluding waits for segments that the network lost.")]
     server: Annotated[
         float,
         counts(
-            "From the last byte of the request to the first byte of the response, excluding the round trip and waits for lost segments."
+            "From the last byte of the request to the first byte of the response, excluding the round trip and waits for segments that the network lost."
         ),
     ]
-    network: Annotated[float, counts("One round trip to the server per exchange, plus waits for lost segments.")]
-    transfer: Annotated[float, counts("Sending the responses, excluding waits for lost segments.")]
+    network: Annotated[float, counts("One round trip to the server per exchange, plus waits for segments that the network lost.")]
+    transfer: Annotated[float, counts("Sending the responses, excluding waits for segments that the network lost.")]
 
 
 def shares(parts: Parts) -> list[tuple[str, float]]:

@@ -39,7 +39,7 @@ from pcapflow.unread import Unread
 
 
 def check(job: Job) -> Verdict:
-    """Analyse a capture and hold it against what is expected of it."""
+    """Analyze a capture and hold it against what is expected of it."""
     verdict = Verdict(job.capture)
     try:
         _check(job, verdict)

@@ -31,7 +31,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="Report what was sent, what was lost, and why.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Report what was sent, what is missing, and why.")
 @capture_arguments()
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document instead of the terminal summary.")
 @click.option("--ndjson", is_flag=True, help="Write one JSON record per line while the capture is read.")
@@ -76,7 +76,7 @@ def analyze(
     memory: bool,
     **run: Any,
 ) -> None:
-    """Reassemble the TCP streams in CAPTURE... and report what was sent, what was lost, and why.
+    """Reassemble the TCP streams in CAPTURE... and report what was sent, what is missing, and why.
 
     Several captures form one trace, ordered by their first packets. A directory means all captures in it; `-` is standard input.
     """
@@ -134,7 +134,7 @@ def _import_all(*, to_terminal: bool) -> None:
 
 
 class _Job:
-    """What to analyse, how, and where the report goes."""
+    """What to analyze, how, and where the report goes."""
 
     def __init__(
         self,

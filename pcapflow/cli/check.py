@@ -263,7 +263,7 @@ def _say_which_globs_match_nothing(project: Config, given: tuple[str, ...], work
 
 
 def _options_given(ctx: click.Context) -> list[str]:
-    """The options on the command line that say how captures are analysed, as they stand there."""
+    """The options on the command line that say how captures are analyzed, as they stand there."""
     names = {param.name for param in OPTIONS_OF_A_RUN} | {"config", "compare", "allow_empty"}
     line = sys.argv[sys.argv.index("check") + 1 :] if "check" in sys.argv else []
     try:

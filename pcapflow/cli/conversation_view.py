@@ -1,4 +1,4 @@
-"""What `pcapflow follow` shows to a person: who speaks, in colours at a terminal, and what can be printed of it.
+"""What `pcapflow follow` shows to a person: who speaks, in colors at a terminal, and what can be printed of it.
 
 Contract: `View` takes the bytes of streams, `MessageView` - a `Sink` - messages with chunking and codings undone. Nothing that a terminal would obey comes out of the wire's bytes.
 """

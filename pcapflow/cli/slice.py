@@ -37,7 +37,9 @@ Examples:
 @connection_option
 @click.option("--packet", metavar="N", type=click.IntRange(1), default=None, help="Select the connection of packet N.")
 @where_option("Select connections with an exchange that matches all conditions")
-@click.option("--problems", is_flag=True, help="Select connections with problems: errors, lost or unread bytes, unanswered requests.")
+@click.option(
+    "--problems", is_flag=True, help="Select connections with problems: errors, missing or unread bytes, requests without a response."
+)
 @click.option(
     "-o",
     "--output",

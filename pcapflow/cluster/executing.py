@@ -45,7 +45,7 @@ def analyze_on(
     spill: str = "",
     progress: Progress | None = None,
 ) -> pipeline.Result:
-    """Analyse captures as one trace, in so many tasks. write, kinds, sinks, separator: see `pipeline.run`; sinks that want packets (`Sink.block`) get none. spill: a URL, or a path of all machines, for records that are
+    """Analyze captures as one trace, in so many tasks. write, kinds, sinks, separator: see `pipeline.run`; sinks that want packets (`Sink.block`) get none. spill: a URL, or a path of all machines, for records that are
     too many for results.
     """
     limits, options = limits or Limits(), options or Options()

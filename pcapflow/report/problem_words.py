@@ -25,7 +25,7 @@ SENTENCES = {
 
 
 UNANSWERED = {
-    NoResponse.LOST: "response lost in a gap",
+    NoResponse.GAP: "response missing in a gap",
     NoResponse.RESET: "connection reset before a response",
     NoResponse.CLOSED: "connection closed without a response",
     NoResponse.OPEN: "no response yet, connection still open",
@@ -82,11 +82,13 @@ def network(s: Summary) -> list[Line]:
         who = ", ".join([*map(str, some), *(["..."] if n.stalled_connections > len(some) else [])])
         waited = f": {n.stalled_connections:,} connections ({who}) waited {duration(n.stalled)} in total"
     if n.lost or n.stalled_connections:
-        rows.append(Line(n.lost, f"losses on the network, repaired by {n.lost_segments:,} retransmitted segments{waited}"))
+        rows.append(Line(n.lost, f"network losses, repaired by {n.lost_segments:,} retransmitted segments{waited}"))
     if n.zero_windows:
         rows.append(Line(n.zero_windows, f"times a receiver's window was closed, for {duration(n.closed)}: it reads slowly"))
     if n.retransmitted_segments:
-        rows.append(Line(n.retransmitted_segments, "retransmissions of captured segments: lost after the capture point, or spurious"))
+        rows.append(
+            Line(n.retransmitted_segments, "retransmissions of captured segments: network loss after the capture point, or spurious")
+        )
     return rows
 
 

@@ -110,7 +110,7 @@ def test_results_that_are_not_all_of_one_run_are_refused(tmp_path: Path) -> None
         (results[1:], "shard 1 of 3 is missing"),
         ([*results, results[0]], "4 results were given of 3 shards"),
         ([*results[:2], others[2]], "several runs"),
-        ([*results[:2], results[2]._replace(version="0.0.1")], "shard 3 of 3 was analysed by pcapflow 0.0.1"),
+        ([*results[:2], results[2]._replace(version="0.0.1")], "shard 3 of 3 was analyzed by pcapflow 0.0.1"),
     ):
         with pytest.raises(WorkerError, match=problem):
             pcapflow.merge(wrong)

@@ -51,15 +51,15 @@ def lost_long_ago() -> Talk:
 
 
 CASES: dict[str, tuple[Talk, list[str | None]]] = {
-    "the response is in a gap": (lost_before(False), ["lost"]),
-    "the response is in a gap before another one": (lost_before(True), ["lost", None]),
+    "the response is in a gap": (lost_before(False), ["gap"]),
+    "the response is in a gap before another one": (lost_before(True), ["gap", None]),
     "the server resets": (reset_by(1), ["reset"]),
     "the client resets": (reset_by(0), ["reset"]),
     "the server closes": (closed_by_server(), ["closed"]),
     "both close": (asked("/a").close(), ["closed"]),
     "the capture ends": (asked("/a"), ["open"]),
     "one of two pipelined requests waits": (asked("/a", "/b").send(1, TEXT), [None, "open"]),
-    "a reset long after a loss": (lost_long_ago(), ["lost", None, "reset"]),
+    "a reset long after a loss": (lost_long_ago(), ["gap", None, "reset"]),
     "the server's bytes are not HTTP": (asked("/a").send(1, b"\x00\x01\x02" * 40).acknowledge(0).close(), ["unread"]),
     "the capture has the client's packets only": (Talk().send(0, request("/a")), ["open"]),
 }
@@ -87,5 +87,5 @@ def test_each_reason_has_its_own_words(run: Run) -> None:
     assert len(set(UNANSWERED.values())) == len(NoResponse)
     words = {case: [what(row) for row in run(talk.bytes()).summary.problems] for case, (talk, _) in CASES.items()}
     assert words["the server resets"] == ["connection reset before a response"]
-    assert words["the response is in a gap"] == ["response lost in a gap"]
-    assert words["a reset long after a loss"] == ["response lost in a gap", "connection reset before a response"]
+    assert words["the response is in a gap"] == ["response missing in a gap"]
+    assert words["a reset long after a loss"] == ["response missing in a gap", "connection reset before a response"]

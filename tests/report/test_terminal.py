@@ -49,7 +49,7 @@ def test_colours_are_the_terminal_s_own_so_that_light_and_dark_both_read() -> No
 def test_it_says_what_was_held_recovered_lost_and_reached() -> None:
     s = summary("lossy.pcap")
     text = render(s, width=120, color=False)
-    for part in ("Recovered", "Lost", "Streams with the largest losses", "Memory high-water marks", "Advice"):
+    for part in ("Recovered", "Lost", "Streams with the most missing bytes", "Memory high-water marks", "Advice"):
         assert f"\n{part}\n" in text
     worst = s.worst_streams[0]
     assert f"connection {worst.connection}" in text

@@ -120,7 +120,7 @@ class Pairs:
                 if not self.lost_from < acked <= offset or (before >= 0 and acked <= self._acknowledged(1 - self._client, before, acked)):
                     break
                 waiting[1].resynchronised = True
-                self._unanswered(waiting.pop(0), packet, self._lost[1] if self._lost is not None else NoResponse.LOST)
+                self._unanswered(waiting.pop(0), packet, self._lost[1] if self._lost is not None else NoResponse.GAP)
             self.lost_from = None
         if not waiting or waiting[0].packet > packet:
             return None
@@ -222,7 +222,7 @@ class Pairs:
         """Heads of answers were lost from that server offset on, for that reason."""
         if self.lost_from is None:
             self.lost_from = offset
-        self._lost = offset, _WHY.get(reason, NoResponse.LOST)
+        self._lost = offset, _WHY.get(reason, NoResponse.GAP)
 
     def _why(self, exchange: Exchange, ended: str) -> NoResponse:
         """Why a request has no answer at the end: answers were lost where its own would be, else as the server's stream ended."""

@@ -69,7 +69,7 @@ function lossList(exchange) {
 function networkLoss(exchange) {
   if (!exchange.stalled) return null;
   const c = connections.get(exchange.connection);
-  const lost = c ? `, which has ${count(network(c, "lost"), "hole")} by loss and ${count(network(c, "lost_segments"), "segment")} sent again` : "";
+  const lost = c ? `, which has ${count(network(c, "lost"), "hole")} by network loss and ${count(network(c, "lost_segments"), "segment")} sent again` : "";
   return h("p", {}, `The network lost segments: bytes waited ${duration(exchange.stalled)} for them. See connection `, toConnection(exchange.connection), `${lost}.`);
 }
 const lossItem = (loss) => h("li", {}, link(`${loss.record} of ${number(loss.bytes)} bytes`, openLoss(loss)), ` sent by the ${loss.stream}, ${packetOf(loss)}: ${sentences[reasonOf(loss)] || reasonOf(loss)}`);
@@ -126,7 +126,7 @@ const STREAM_ROWS = [
   ["out of window", "out_of_window_bytes"],
 ];
 const NETWORK_ROWS = [
-  ["holes by loss", "lost"],
+  ["holes by network loss", "lost"],
   ["segments retransmitted", "lost_segments"],
   ["overtaken", "reordered"],
   ["came twice", "retransmitted_segments"],
@@ -174,7 +174,7 @@ function networkPart(c) {
   if (!c.network) return null;
   const rows = sides(NETWORK_ROWS, (side, field) => c.network[side][field]);
   const times = [
-    ["waited behind loss", "stalled"],
+    ["waited for network loss", "stalled"],
     ["had no room for", "closed"],
   ].map(([what, field]) => [what, c.network.client[field], c.network.server[field]]).filter(([, a, b]) => a || b);
   rows.push(...times.map(([what, a, b]) => [what, duration(a), duration(b)]));

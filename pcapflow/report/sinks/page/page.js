@@ -11,7 +11,7 @@ function cards() {
   const answers = (first) => Object.entries(http.by_status).reduce((sum, [status, n]) => (status.length === 3 && status[0] === first ? sum + n : sum), 0);
   const [refused, failed] = [answers("4"), answers("5")];
   const unanswered = summary.endpoints.reduce((sum, one) => sum + one.unanswered, 0);
-  const lost = net.lost ? `${count(net.lost, "hole")} by loss on the network, ${duration(net.stalled)} waited` : "";
+  const lost = net.lost ? `${count(net.lost, "hole")} by network loss, ${duration(net.stalled)} waited` : "";
   const tone = failed || unanswered ? "bad" : refused ? "warn" : "";
   const times = latency.p95 === null ? "No exchange has both request and response." : `p50 ${duration(latency.p50)}, longest ${duration(latency.max)}`;
   const why = Object.entries(tcp.unread).sort((a, b) => b[1].bytes - a[1].bytes).slice(0, 2).map(([reason]) => reason).join(", ");
@@ -41,7 +41,7 @@ function counts() {
     ["responses", "HTTP responses", http.responses],
     ["json", "JSON bodies", json.bodies],
     ["invalid", "invalid JSON", json.invalid],
-    ["lost", "segments retransmitted after loss", summary.network.lost_segments],
+    ["lost", "segments retransmitted after network loss", summary.network.lost_segments],
     ["peak", "memory peak, bytes", memory.peak_bytes],
   ];
   document.getElementById("numbers").append(...some.map(([id, label, n]) => h("div", {}, h("dt", {}, label), h("dd", { id: "n-" + id }, number(n)))));
