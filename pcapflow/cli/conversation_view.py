@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 64 << 10
 """Bytes that are written at one time; what is made of them takes many times as much."""
 _COLUMNS = 16
-_ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "remains open"}
+_ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "still open"}
 _COLORS = {"client": b"\x1b[31m", "server": b"\x1b[34m"}
 """Red and blue, as Wireshark has them."""
 _PLAIN = b"\x1b[0m"
@@ -65,7 +65,7 @@ class View(_Speakers):
     def part(self, name: str, part: Part) -> None:
         """Write it."""
         if part.end is not None:
-            self._say(f"the {name} {_ENDS[part.end]} at byte {part.offset}, packet {part.packet}")
+            self._say(f"{name}, {_ENDS[part.end]} at byte {part.offset}, packet {part.packet}")
             return
         if part.gap is not None:
             gap = part.gap

@@ -184,7 +184,7 @@ def test_a_gap_is_shown_and_nothing_is_invented_for_it(holed: str) -> None:
     assert "--- client, from byte 0, packet 4\nGET /x HTTP/1.1\n" in text
     assert "--- server, gap of 1,000 bytes from byte 1041 (acknowledged), known at packet " in text
     assert "\x1b" not in text
-    assert "--- the server ends with FIN at byte 3041" in text
+    assert "--- server, ends with FIN at byte 3041" in text
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n"
     raw = pcapflow("follow", holed, "--connection", 1, "--stream", "server", "--raw")[0]
     assert raw == head + b"a" * 1000 + b"\x1b[2J" + b"c" * 996
@@ -265,7 +265,7 @@ def test_a_connection_is_named_by_its_ends_or_its_community_id_and_others_of_tha
         assert f"this is connection {first['connection']}, the first of those with these ends; the others: {second['connection']}" in said
     assert b"/second" in pcapflow("follow", path, "--connection", second["connection"])[0]
     text, said = pcapflow("follow", path, "--connection", alone["community_id"])
-    assert b"the client remains open at byte 0" in text
+    assert b"client, still open at byte 0" in text
     assert said == ""
 
 
@@ -351,7 +351,7 @@ def test_a_connection_without_payload_is_followed_to_its_end(tmp_path: Path) -> 
     t = Talk().open()
     t.packet(0, ACK)
     text = pcapflow("follow", t.close().save(tmp_path / "t.pcap"), "--connection", 1)[0].decode()
-    assert text.splitlines()[0].startswith("--- the client ends with FIN at byte 0")
+    assert text.splitlines()[0].startswith("--- client, ends with FIN at byte 0")
 
 
 def test_an_empty_body_at_a_blocks_end_is_no_trouble(tmp_path: Path) -> None:
