@@ -72,6 +72,11 @@ def broken(problem: Problem) -> str:
     return f"{detail}; first: {place}" if place else detail
 
 
+def more(problem: Problem) -> str:
+    """What a page has the room to say beside it."""
+    return NoResponse(problem.detail).sentence if problem.kind == "unanswered" and problem.detail else broken(problem)
+
+
 def network(s: Summary) -> list[Line]:
     """What the network did to the connections."""
     n = s.network

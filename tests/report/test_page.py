@@ -63,7 +63,7 @@ def test_the_cards_say_how_it_went(shown: Any) -> None:
     assert "7 requests, 6 responses" in cards
     assert "1 5xx, 1 4xx" in cards
     assert "1 no response" in cards
-    assert "missing, in 1 gap; 0 drops" in cards
+    assert "in 1 gap; 0 drops" in cards
     assert shown.page.locator(".card.bad").count() == 2
 
 

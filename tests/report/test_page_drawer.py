@@ -81,7 +81,7 @@ def test_what_the_network_lost_is_told_where_an_exchange_waited_for_it(opened: A
     (exchange,) = one.of("http")
     assert exchange["stalled"] > 0.3
     drawer = one.open_row("exchanges", "/slow")
-    assert "waited 300 ms behind lost segments" in drawer
+    assert "waited 300 ms for network loss" in drawer
     assert (
         "The network lost segments: bytes waited 300 ms for them. See connection #1, which has 1 hole by network loss and 1 segment sent again."
         in drawer

@@ -274,7 +274,7 @@ def _words(summary: Summary) -> dict[str, Any]:
         "sentences": {member.value: member.sentence for member in (*DropReason, *GapCause, *UnreadReason, *Anomaly, *NoResponse)},
         "kinds": problem_words.SENTENCES,
         "unanswered": problem_words.UNANSWERED,
-        "problems": [{"what": problem_words.what(one), "more": problem_words.broken(one)} for one in summary.problems],
+        "problems": [{"what": problem_words.what(one), "more": problem_words.more(one)} for one in summary.problems],
         "network": problem_words.network(summary),
         "lost": problem_words.losses(summary),
     }

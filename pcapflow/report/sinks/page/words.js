@@ -26,7 +26,7 @@ function wrongWith(exchange) {
   if (!request) found.push({ text: "the request is not in the capture", tone: "warn" });
   for (const of of MESSAGES) if (exchange[of]) found.push(...wrongWithBody(exchange[of].body, of));
   for (const anomaly of exchange.anomalies) found.push({ text: anomaly, tone: "warn", sentence: sentences[anomaly] });
-  if (exchange.stalled) found.push({ text: `waited ${duration(exchange.stalled)} behind lost segments`, tone: "warn" });
+  if (exchange.stalled) found.push({ text: `waited ${duration(exchange.stalled)} for network loss`, tone: "warn" });
   return found;
 }
 function errorText(error) {
