@@ -601,7 +601,7 @@ def test_another_limit_is_one_difference_and_what_is_expected_stands_first(pcapf
         "FAILED fixtures/lossy.pcap: 2 problems",
         "    tcp.gaps is 6, expected 0",
         "    made with another limit: .limits.memory_limit: 67108864 -> 33554432",
-        "    if that is as it should be: pcapflow check --update --compare exact fixtures/lossy.pcap",
+        "    to accept this: pcapflow check --update --compare exact fixtures/lossy.pcap",
         "result capture                  packets  problems  baseline",
     ]
 
