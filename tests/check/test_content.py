@@ -154,7 +154,10 @@ def test_a_planted_change_is_the_first_line_and_the_only_problem(accepted: Path,
     assert lines[0] == "FAILED a.pcap: 1 problem"
     assert lines[1].strip().startswith(SAID[change])
     assert (
-        sum(line.startswith("    ") and "to accept this" not in line and "to see the first" not in line and "that follow" not in line for line in lines)
+        sum(
+            line.startswith("    ") and "to accept this" not in line and "to see the first" not in line and "that follow" not in line
+            for line in lines
+        )
         == 1
     )
     assert ("to see the first: pcapflow follow --packet" in done.stdout) == (change != "gone")
