@@ -71,7 +71,7 @@ def _kinds(kinds: Iterable[str] | None) -> Kinds:
     found = frozenset((kinds,) if isinstance(kinds, str) else kinds)
     for kind in sorted(found):
         if not is_record_type(kind):
-            raise UsageError(f"kinds: {kind!r} is no type of record: {', '.join(RECORD_TYPES)} or plugin.NAME")
+            raise UsageError(f"kinds: {kind!r} is not a record type: {', '.join(RECORD_TYPES)} or plugin.NAME")
     return found
 
 

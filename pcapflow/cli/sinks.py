@@ -66,7 +66,7 @@ def _open_database(path: str, _: Mapping[str, Any]) -> Iterator[Any]:
     from pcapflow.report.sinks.sqlite import Database
 
     if path in ("", "-", ":memory:") or path.startswith("file:") or is_url(path) or is_folder(path):
-        raise UsageError(f"--sqlite {path}: is no place for a database, which is a file")
+        raise UsageError(f"--sqlite {path}: is not a file for a database")
     database = Database(path)
     try:
         yield database

@@ -110,7 +110,9 @@ def _failed(name: str, problem: BaseException) -> WorkerError:
         return WorkerError(f"{name}: {problem}", problem.exit_status)
     kind = type(problem).__name__
     if kind == "KilledWorker":
-        return WorkerError(f"{name}: the worker was killed at it, and so was each that tried it again, most likely for want of memory")
+        return WorkerError(
+            f"{name}: the worker was killed at it, and so was each that tried it again, most likely because memory ran short"
+        )
     if kind in ("BrokenProcessPool", "CancelledError", "FutureCancelledError"):
         return WorkerError(f"{name}: its process is gone ({kind})")
     said = str(problem).strip().splitlines()

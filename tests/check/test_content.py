@@ -108,7 +108,7 @@ SAID = {
     "media type": "GET /users: the response's media type is text/html, was application/json",
     "broken json": "GET /users: the response's JSON is invalid, was complete",
     "size": "GET /users: response bodies of 1,873 bytes, were 79 (size-tolerance 50%)",
-    "lost": "the server's stream of connection 1 lost 40 bytes at offset 80 (acknowledged): a body of GET /users is not whole",
+    "lost": "gap of 40 bytes at offset 80 of the server's stream of connection 1 (acknowledged): a body of GET /users is incomplete",
     "new": "GET /health is new (1 exchange)",
     "gone": "GET /missing is gone (1 exchange)",
 }
@@ -253,7 +253,7 @@ def test_a_rule_that_leaves_nothing_out_is_said_and_one_that_is_none_is_refused(
     (accepted / "pcapflow.toml").write_text('[check]\nignore = ["headers.dtae"]\n')
     done = check(accepted)
     assert done.returncode == 0
-    assert "ignore 'headers.dtae' left nothing out of any capture" in done.stderr
+    assert "ignore 'headers.dtae' excluded nothing in any capture" in done.stderr
     (accepted / "pcapflow.toml").write_text('[check]\nignore = ["a b c"]\n')
     done = check(accepted)
     assert done.returncode == 2
@@ -283,8 +283,8 @@ def test_an_update_takes_only_what_is_to_be_accepted(accepted: Path) -> None:
     assert (accepted / "a.pcap.content.json").read_bytes() == before
     assert check(accepted, "--update", "--accept", "shape,status").returncode == 0
     assert check(accepted).returncode == 0
-    assert "--accept goes with --update" in check(accepted, "--accept", "status").stderr
-    assert "'stat' is none of lost, drops" in check(accepted, "--update", "--accept", "stat").stderr
+    assert "--accept requires --update" in check(accepted, "--accept", "status").stderr
+    assert "'stat' is not one of lost, drops" in check(accepted, "--update", "--accept", "stat").stderr
 
 
 def test_a_budget_of_an_endpoint_names_it_and_one_that_is_not_there_fails(accepted: Path) -> None:
@@ -332,7 +332,7 @@ def test_values_of_bodies_are_compared_where_the_project_asks(tmp_path: Path) ->
     assert "GET /users:" not in done.stdout
     assert 'POST /users: the request has .name: "eve", had .name: "ann"' in done.stdout
     (tmp_path / "pcapflow.toml").write_text('[check]\nvalues = ["a b"]\n')
-    assert "check.values: a b is no path" in check(tmp_path).stderr
+    assert "check.values: a b is not a path" in check(tmp_path).stderr
 
 
 def test_a_slower_endpoint_is_a_failure_where_a_budget_says_so_and_nothing_else_is(tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_an_answer_before_a_loss_is_told_beside_it(tmp_path: Path) -> None:
         return pcap([*t.frames, *((t.us + i * 1000, tcp_frame("10.9.9.9", 9, "10.9.9.8", 9, 1, 1, 0x10)) for i in range(90))])
 
     said = compared(tmp_path, talk("200 OK", True), talk("500 Oh", False)).stdout
-    assert "lost 100 bytes" in said
+    assert "gap of 100 bytes" in said
     assert "GET /a: status 500, was status 200" in said
     assert "GET /b" in said.splitlines()[1]
 
@@ -599,7 +599,7 @@ def test_what_is_ignored_is_left_out_of_exact_mode_too(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(capture(*talks()).replace(b"404 Not", b"410 Not"))
     done = check(tmp_path, "--explain")
     assert (done.returncode, done.stdout.count("FAILED")) == (0, 0), done.stdout
-    assert "ignore '..status': left out 1\n" in done.stderr
+    assert "ignore '..status': excluded 1\n" in done.stderr
     assert "ignore '..conflicts': left out 0\n" in done.stderr
 
 
@@ -617,7 +617,7 @@ def test_an_exact_baseline_that_is_there_stays_exact_and_one_that_is_none_is_sai
     )
     for text in ("[1", "{}", "x" * 10):
         (tmp_path / "a.pcap.content.json").write_text(text)
-        assert "is no baseline of content mode" in check(tmp_path).stdout
+        assert "is not a content baseline" in check(tmp_path).stdout
     assert check(tmp_path, "--update").returncode == 0
 
 

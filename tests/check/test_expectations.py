@@ -57,7 +57,7 @@ def test_a_bound_holds_or_names_the_values_that_are_outside(path: str, bound: An
         ("drops.stream", 0, "did you mean streams"),
         ("drop.streams", 0, "did you mean drops"),
         ("", 0, "empty"),
-        ("a b", 0, "is no path"),
+        ("a b", 0, "is not a path"),
         ("drops", 0, "not a single value"),
         ("drops.by_reason", 0, "not a single value"),
         ("captures", 0, "not a single value"),

@@ -45,7 +45,7 @@ def pcapflow(project: Path) -> Pcapflow:
 def test_a_missing_baseline_is_a_failure_with_the_command_that_makes_it(pcapflow: Pcapflow, project: Path) -> None:
     ran = pcapflow("check", "fixtures/lossy.pcap")
     assert ran.returncode == 1
-    assert "accept the report as it is now: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
+    assert "to accept the report: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
     command = ran.stdout.split("as it is now: ")[1].splitlines()[0].split()
     assert pcapflow(*command[1:]).returncode == 0
     assert pcapflow("check", "fixtures/lossy.pcap").returncode == 0
@@ -430,7 +430,7 @@ def test_a_baseline_that_cannot_be_read_is_replaced_where_update_asks(pcapflow: 
             assert ran.returncode in (0, 3)
             continue
         assert ran.returncode == 3, ran
-        assert "accept the report as it is now: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
+        assert "to accept the report: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
         assert "b'" not in ran.stdout
         assert "baseline replaced" in pcapflow("check", "--update", "fixtures/lossy.pcap").stdout
         assert place.read_bytes() == whole

@@ -53,7 +53,7 @@ def test_a_har_file_has_the_exchanges_that_are_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((), "--where chooses records: it goes with"),
+        ((), "--where requires"),
         (("--ndjson", "--records", "connection"), "--records can name http alone with it"),
     ],
 )

@@ -226,13 +226,13 @@ def test_the_streams_have_the_names_that_the_report_gives_them(name: str) -> Non
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--connection", "2"], "no connection begins with packet 2"),
-        (["--connection", "1", "--gap-fill", "00"], "--gap-fill goes with --raw"),
+        (["--connection", "2"], "no connection starts with packet 2"),
+        (["--connection", "1", "--gap-fill", "00"], "--gap-fill requires --raw"),
         (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"),
         (["--connection", "1", "--raw", "--hex"], "exclude"),
         ([], "--connection"),
-        (["--connection", "1", "--packet", "4"], "say which connection"),
-        (["--packet", "9", "--packets", "8"], "lies behind --packets 8"),
+        (["--connection", "1", "--packet", "4"], "select a connection"),
+        (["--packet", "9", "--packets", "8"], "is beyond --packets 8"),
     ],
 )
 def test_what_cannot_be_followed_is_a_usage_error(holed: str, arguments: list[str], says: str) -> None:

@@ -216,7 +216,7 @@ def test_what_was_masked_and_what_could_not_be_is_said(tmp_path: Path) -> None:
     assert (
         "--mask-json requires --scrub" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", "y", "--mask-json", "a", status=2)[1]
     )
-    assert "is no path" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", "y", "--scrub", "--mask-json", "a[", status=2)[1]
+    assert "is not a path" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", "y", "--scrub", "--mask-json", "a[", status=2)[1]
 
 
 @pytest.mark.parametrize(

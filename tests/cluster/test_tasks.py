@@ -292,8 +292,8 @@ def test_any_name_of_a_place_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_arguments_that_are_none_are_said() -> None:
     with pytest.raises(UsageError, match="no captures"):
         pcapflow.shards([], 2)
-    with pytest.raises(UsageError, match="'nope' is no type of record"):
+    with pytest.raises(UsageError, match="'nope' is not a record type"):
         pcapflow.shards(SAMPLES / "lossy.pcap", 2, kinds=["nope"])
-    with pytest.raises(UsageError, match="'nope' is no type of record"):
+    with pytest.raises(UsageError, match="'nope' is not a record type"):
         list(pcapflow.iter_records(SAMPLES / "lossy.pcap", kinds="nope"))
     assert len(pcapflow.shards(SAMPLES / "lossy.pcap", 2, kinds="gap")) == 2
