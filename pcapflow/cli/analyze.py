@@ -91,7 +91,7 @@ def analyze(
     if where and not (as_json or ndjson or any(run.get(sink) for sink in ("har", "html", "parquet", "sqlite", "postgres"))):
         raise click.UsageError("--where requires --json, --ndjson, --har, --html, --parquet, --sqlite or --postgres")
     if where and kinds is not None and kinds != {"http"}:
-        raise click.UsageError("with --where, --records accepts only http")
+        raise click.UsageError("--where: --records accepts only http with it")
     kinds = frozenset(("http",)) if where else kinds
     run["where"] = where
     cluster = Cluster(

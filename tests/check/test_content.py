@@ -257,7 +257,7 @@ def test_a_rule_that_leaves_nothing_out_is_said_and_one_that_is_none_is_refused(
     (accepted / "pcapflow.toml").write_text('[check]\nignore = ["a b c"]\n')
     done = check(accepted)
     assert done.returncode == 2
-    assert "check.ignore: 'a b c' is no rule" in done.stderr
+    assert "check.ignore: 'a b c' is not a rule" in done.stderr
     for setting in ("compare = 'some'", "size-tolerance = 5", "header-values = [1]"):
         (accepted / "pcapflow.toml").write_text(f"[check]\n{setting}\n")
         assert check(accepted).returncode == 2

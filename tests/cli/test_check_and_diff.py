@@ -111,7 +111,7 @@ def test_a_baseline_that_is_no_report_is_an_error_not_a_difference(pcapflow: Pca
     (project / "fixtures" / "lossy.pcap.report.json").write_text("{}")
     ran = pcapflow("check", "fixtures/lossy.pcap")
     assert ran.returncode == 3
-    assert "is no report" in ran.stdout
+    assert "is not a report" in ran.stdout
     assert "Traceback" not in ran.stderr
 
 

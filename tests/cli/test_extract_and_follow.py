@@ -326,7 +326,7 @@ def test_a_copy_is_of_the_connection_of_its_packet_and_what_is_no_segment_of_non
         ("0", "counted from 1"),
         ("ten", "IP:PORT-IP:PORT"),
         ("10.0.0.1:80", "IP:PORT-IP:PORT"),
-        ("10.0.0.1:80-10.0.0.2:66000", "66000 is no port"),
+        ("10.0.0.1:80-10.0.0.2:66000", "66000 is not a port"),
         ("10.0.0.1:80-10.0.0.256:6", "10.0.0.256"),
         ("[::g]:1-[::1]:2", "IP:PORT-IP:PORT"),
         ("[1::2::3]:1-[::1]:2", "1::2::3"),

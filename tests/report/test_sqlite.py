@@ -156,7 +156,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_places_that_are_no_files_are_refused(tmp_path: Path) -> None:
-    assert "is no place for a database" in analyzed(tmp_path, SAMPLES[0], status=2)
+    assert "is not a file for a database" in analyzed(tmp_path, SAMPLES[0], status=2)
     assert "is an input" in analyzed(SAMPLES[0], SAMPLES[0], status=2)
     assert "cannot be written" in analyzed(tmp_path / "none" / "a.db", SAMPLES[0], status=73)
 
