@@ -195,7 +195,7 @@ def test_what_is_ignored_makes_no_failure_and_explain_says_how_much_it_was(tmp_p
     (tmp_path / "a.pcap").write_bytes(capture(*talks(change=change)))
     done = check(tmp_path, "--explain")
     assert done.returncode == 0, done.stdout
-    assert f"ignore '{rule}': left out " in done.stderr
+    assert f"ignore '{rule}': excluded " in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -600,7 +600,7 @@ def test_what_is_ignored_is_left_out_of_exact_mode_too(tmp_path: Path) -> None:
     done = check(tmp_path, "--explain")
     assert (done.returncode, done.stdout.count("FAILED")) == (0, 0), done.stdout
     assert "ignore '..status': excluded 1\n" in done.stderr
-    assert "ignore '..conflicts': left out 0\n" in done.stderr
+    assert "ignore '..conflicts': excluded 0\n" in done.stderr
 
 
 def test_an_exact_baseline_that_is_there_stays_exact_and_one_that_is_none_is_said(tmp_path: Path) -> None:

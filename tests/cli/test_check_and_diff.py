@@ -46,7 +46,7 @@ def test_a_missing_baseline_is_a_failure_with_the_command_that_makes_it(pcapflow
     ran = pcapflow("check", "fixtures/lossy.pcap")
     assert ran.returncode == 1
     assert "to accept the report: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
-    command = ran.stdout.split("as it is now: ")[1].splitlines()[0].split()
+    command = ran.stdout.split("to accept the report: ")[1].splitlines()[0].split()
     assert pcapflow(*command[1:]).returncode == 0
     assert pcapflow("check", "fixtures/lossy.pcap").returncode == 0
 
@@ -406,7 +406,7 @@ def test_the_command_that_is_told_makes_the_baseline_that_was_wanted(pcapflow: P
     shutil.copy(project / "fixtures" / "json-api.pcap", project / "-x y.pcap")
     args = ["--hash-bodies", "--idle-timeout", "30m", "--from", "2020-01-01T00:00:00Z", "--", "-x y.pcap"]
     ran = pcapflow("check", *args)
-    told = ran.stdout.split("as it is now: ")[1].splitlines()[0]
+    told = ran.stdout.split("to accept the report: ")[1].splitlines()[0]
     shell = told.replace("pcapflow", f"{sys.executable} -m pcapflow", 1)
     assert subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=60, capture_output=True).returncode == 0, told
     assert pcapflow("check", *args).returncode == 0

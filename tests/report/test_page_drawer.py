@@ -50,7 +50,7 @@ def test_loss_within_an_exchange_is_told_and_leads_to_its_evidence_and_back(open
     one = opened(path)
     (gap,) = one.of("gap")
     drawer = one.open_row("exchanges", "/api/holed")
-    assert "The response's body lacks 2,000 bytes." in drawer
+    assert "2,000 bytes of the response's body are missing." in drawer
     one.page.click("#drawer button:text-is('gap of 2,000 bytes')")
     evidence = one.drawer()
     assert "Gap of 2,000 bytes" in evidence

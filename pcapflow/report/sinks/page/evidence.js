@@ -18,7 +18,7 @@ function exchangeDrawer(exchange) {
       toConnection(connection)),
     wrong.length > 0 && part("What is wrong", h("ul", {}, wrong.map(problemItem))),
     part("Instants", waterfall(exchange), instants(exchange)),
-    part("Loss within it", lossList(exchange)),
+    part("Gaps and drops within it", lossList(exchange)),
     ...MESSAGES.filter((of) => exchange[of]).map((of) => messagePart(of, exchange[of])),
     commands(connection, exchange.exchange),
     siblings(exchange),
@@ -61,7 +61,7 @@ function lossList(exchange) {
   const within = lossesWithin(exchange);
   const more = (lossesOf.get(exchange.connection) || []).length - within.length;
   const holed = MESSAGES.filter((of) => exchange[of] && exchange[of].body.missing_bytes);
-  const missing = holed.map((of) => note(`The ${of}'s body lacks ${number(exchange[of].body.missing_bytes)} bytes.`));
+  const missing = holed.map((of) => note(`${number(exchange[of].body.missing_bytes)} bytes of the ${of}'s body are missing.`));
   const others = more > 0 ? note(`${count(more, "other gap or drop", "other gaps and drops")} on this connection.`) : null;
   if (within.length) return [missing, networkLoss(exchange), h("ul", {}, within.map(lossItem)), others];
   return [missing, networkLoss(exchange), note("No gap and no drop in its time and direction."), others];
@@ -72,7 +72,7 @@ function networkLoss(exchange) {
   const lost = c ? `, which has ${count(network(c, "lost"), "hole")} by network loss and ${count(network(c, "lost_segments"), "segment")} sent again` : "";
   return h("p", {}, `The network lost segments: bytes waited ${duration(exchange.stalled)} for them. See connection `, toConnection(exchange.connection), `${lost}.`);
 }
-const lossItem = (loss) => h("li", {}, link(`${loss.record} of ${number(loss.bytes)} bytes`, openLoss(loss)), ` sent by the ${loss.stream}, ${packetOf(loss)}: ${sentences[reasonOf(loss)] || reasonOf(loss)}`);
+const lossItem = (loss) => h("li", {}, link(`${loss.record} of ${number(loss.bytes)} bytes`, openLoss(loss)), ` sent by the ${loss.stream}, known at ${packetOf(loss)}: ${sentences[reasonOf(loss)] || reasonOf(loss)}`);
 
 function messagePart(of, message) {
   const { body, headers } = message;
