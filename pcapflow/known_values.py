@@ -9,7 +9,7 @@ import re
 from base64 import b64decode
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator
-from html import escape
+from html import escape, unescape
 from json import dumps, loads
 from urllib.parse import quote, unquote_to_bytes
 
@@ -45,6 +45,8 @@ def variants(value: bytes) -> set[bytes]:
     plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
     if b"\\" in value:
         plains.add(_unescaped(value))
+    if b"&" in value:
+        plains.add(unescape(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
     plains |= _user_and_password(value)
     plains = {plain.strip(_BLANK + b'"') for plain in plains}
     if any(_STRUCTURE.fullmatch(plain) for plain in plains):

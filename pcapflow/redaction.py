@@ -12,11 +12,11 @@ from pcapflow.header_options import Headers
 
 _FIELD = re.compile(
     r"authorization|authentication$|cookies?2?$|[a-z0-9][-_.]key$|key-data$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|subscription[-_]?key|token|secret|passw|pass(?:phrase|code)|(?:^|[-_])pass$|(?:^|[-_])pwd$|(?:^|[-_])otp$"
-    r"|credential|session|jwt|signature(?:[-_]?256)?$|(?:^|[-_])auth$|registry-config$|art-api$|hmac|(?<!bread)crumb|wp-nonce|^x-(?:sid|pin)$|dockerconfigjson|(?:device|pin)[-_]?code$|bearer|[cx]srf|assertion|^dpop$|-oidc-",
+    r"|credential|session|jwt|signature(?:[-_]?256)?$|(?:^|[-_])auth$|registry-config$|art-api$|hmac|(?<!bread)crumb|wp-nonce|^x-(?:sid|pin)$|dockerconfigjson|(?:device|pin)[-_]?code$|(?:^|[-_])ticket$|bearer|[cx]srf|assertion|^dpop$|-oidc-",
     re.IGNORECASE,
 )
 _NOT = re.compile(
-    r"access-control-|sec-websocket-|www-|proxy-authenticate|(?:idempotency|surrogate|cache|partition|primary|foreign|public|routing|sort|row|map)[-_]key$",
+    r"access-control-|sec-websocket-|www-|proxy-authenticate|(?:idempotency|surrogate|cache|partition|primary|foreign|public|routing|sort|row|map|input|output|result|limit)[-_]key$|(?:input|output)[-_]token$",
     re.IGNORECASE,
 )
 """Names that have one of those words and are none."""

@@ -1,7 +1,6 @@
 """Secrets in bytes of any kind: where credentials, cookies and tokens stand, as their surroundings show. Vocabulary.
 
-Contract: `secrets_in` gives the places of secrets that their surroundings show: fields, parts of queries, members of JSON, URLs with a password, tokens of well-known forms; `behind_loss` what may be one though its
-name is missing. Invariant: time is linear in the bytes looked at.
+Contract: `secrets_in` gives the places of secrets that their surroundings show: fields, parts of queries, members of JSON, URLs with a password, tokens of well-known forms. Invariant: time is linear in the bytes looked at.
 """
 
 from __future__ import annotations
@@ -14,11 +13,24 @@ from pcapflow.redaction import is_secret_field, is_secret_key, is_secret_paramet
 
 LONG = 4 << 10
 """A value of more bytes is looked for by its beginning, and ends with the word that it begins."""
-_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 """Of a field (RFC 9110 section 5.6.2)."""
-_FIELD = re.compile(rb"^[ \t]{0,64}+(?:- )?(%s{1,128})[ \t]*+:[ \t]*+(?=[^\r\n]|\r\n[ \t])" % _NAME, re.MULTILINE)
+_FIELD = re.compile(rb"^[ \t]{0,64}+(?:- )?(%s{1,128})[ \t]*+:[ \t]*+(?=[^\r\n]|\r\n[ \t])" % NAME, re.MULTILINE)
 _FIELD_VALUE = re.compile(rb"(?:[^\r\n]|\r\n[ \t])++")
 """With the lines that are folded into it, as heads have them; lines of YAML end with LF."""
+_QUOTED_FIELD = re.compile(
+    rb"^[ \t]{0,64}+(?:- )?([\"'])(%s{1,128})\1[ \t]*+:[ \t]++(?!(?:null|true|false)\b)([^\s\"'\[{&*|>][^\r\n]*+)(?<![,}\]])" % NAME,
+    re.MULTILINE,
+)
+"""Of YAML: its key has quotes, its value none. One of JSON has a comma behind it, or a bracket, or is a literal."""
+_BLOCK = re.compile(
+    rb"^([ \t]{0,64}+)(?:- )?[\"']?(%s{1,128}?)[\"']?:[ \t]++[|>][-+0-9]{0,2}[ \t]*+\r?\n((?:\1[ \t]++[^\r\n]*+(?:\r?\n|\Z)){1,512}+)"
+    % NAME,
+    re.MULTILINE,
+)
+"""Of YAML: a value of several lines, which are indented more than its key."""
+_BLOCK_BEGINS = re.compile(rb"[|>][-+0-9]{0,2}[ \t]*+")
+_LINE = re.compile(rb"[^ \t\r\n][^\r\n]*+")
 _PARAMETER = re.compile(rb"(^|[?&;#\"']|\\u0026)([^=&;#?\s\"'<>\\]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
 _WHOLE = re.compile(rb"[^&#\s\"<>\\]{1,4096}+")
 """The value of such a part where `;` and `'` may be in it."""
@@ -45,8 +57,8 @@ _PART = re.compile(
 """Of a form in parts (RFC 7578); the beginning of its head may be missing."""
 _KEY = rb'"(?:(?<!\\")|(?=(?:[^"\\]|\\.){1,24}+"))((?:[^"\\]|\\.){1,128}+)"'
 """Of a JSON object. One whose first quote is escaped is none of this object: it is short, or each quote of a long string would be tried."""
-_MEMBER = re.compile(rb'%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++)' % _KEY, re.DOTALL)
-"""With a string."""
+_MEMBER = re.compile(rb'%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++(?:\\\Z)?)' % _KEY, re.DOTALL)
+"""With a string, which may be cut within an escape."""
 _INNER_MEMBER = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128}+)\1"[ \t]{0,8}:[ \t]{0,8}(?=\1")')
 """The same in JSON that is a string of JSON: the quotes have backslashes."""
 _INNER_VALUE = re.compile(rb'(\\++)"((?:[^"\\]|(?!\1")\\++"?){1,4096}+)')
@@ -60,6 +72,10 @@ _LITERAL = re.compile(
     rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)(?:'\]?|\"\])?[ \t]{0,8}[:=][ \t]{0,8}(\\{0,8}+)(\"\"\"|[\"'`])((?:(?!\2\3)[^\r\n]){1,4096}+)"
 )
 """A literal behind a name: of GraphQL, of scripts, of settings."""
+_CALL = re.compile(
+    rb"\b(?:set|append|add|put|header|cookie)[A-Za-z]{0,24}+\([ \t]{0,8}([\"'`])([A-Za-z0-9_.-]{1,64}+)\1[ \t]{0,8},[ \t]{0,8}([\"'`])((?:(?!\3)[^\r\n]){1,4096}+)"
+)
+"""A name and a value handed to a function of a script."""
 _ELEMENT = re.compile(
     rb"<(?:[A-Za-z0-9_-]{1,32}+:)?([A-Za-z0-9_.-]{1,64}+)(?:\s[^<>]{0,256}+)?>(?:<!\[CDATA\[)?((?:[^<>\]]|\](?!\]>)){1,8192}+)(?:</|\]\]>|\Z)"
 )
@@ -84,30 +100,13 @@ _UNKNOWN_SCHEME = re.compile(rb"[A-Za-z0-9-]{0,32}+(?::[ \t]*+|[ \t]++|(?:\r?\n[
 _JOINED = re.compile(rb",[ \t]*+[^=;,\s]{1,64}=([^;,]++)")
 """A further cookie in a field that a proxy joined."""
 _LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^a-z]*+[a-z])(?=[^A-Z]*+[A-Z])[A-Za-z0-9._~+/%-]{20,}=*")
-_START = re.compile(rb"HTTP/[0-9]|[A-Z]{3,20} [^ ]+ HTTP/[0-9]|\r?\n")
-_LOST_LINES = re.compile(
-    rb'(?:\r?\n[A-Za-z0-9+/]{40,76}={0,2}(?=\r?\n))++(?:\r?\n[A-Za-z0-9+/]{1,76}={0,2}(?=\r?\n|\Z))?|(?<=")\r?\n\r?\n[^\r\n]++'
-)
-"""What goes on behind a line whose beginning is missing."""
-_NEXT_FIELD = re.compile(rb"\r\n(?:\r\n|%s{1,64}:[ \t])" % _NAME)
 _PLAIN = re.compile(rb"[a-z]{1,24}(?:[-_ ][a-z]{1,24}){0,8}")
 """Words that are masked where a secret may be, and not looked for elsewhere."""
-_CHUNK_LINE = re.compile(rb"\r\n[0-9A-Fa-f]{1,8}\r\n")
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
-_SHORT_CHUNK_LINE = 6
-"""Digits of a chunk's size, where the chunk's end is not at hand to prove it."""
-_ORDINARY = frozenset(
-    b"accept accept-charset accept-encoding accept-language accept-ranges age allow cache-control connection content-disposition content-encoding content-language content-length"
-    b" content-location content-range content-security-policy content-type date etag expect expires host if-match if-modified-since if-none-match if-range keep-alive"
-    b" last-modified link location max-forwards origin pragma range referer retry-after server strict-transport-security te trailer transfer-encoding upgrade user-agent vary via".split()
-)
-"""Fields that a line may begin with whose beginning may be missing."""
-
 FIELD, STRING, WORD, VALUE, PART, LOST, QUERY, HOLDER, KNOWN, OPEN = range(10)
 """How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins, with a part of a query. HOLDER is masked, but not looked for elsewhere: an encoded value that has a secret in it, or plain words; KNOWN is a value that was known. OPEN is none: a field with secrets in it that goes on, perhaps."""
 GOES_ON = (
     re.compile(rb"(?:[^\r\n]|\r\n[ \t])*+"),
-    re.compile(rb'(?:[^"\\]|\\.)*+', re.DOTALL),
+    re.compile(rb'(?:[^"\\]|\\.)*+(?:\\\Z)?', re.DOTALL),
     re.compile(rb"[^&;,#\s\"'<>\\]*+"),
     re.compile(rb"[^&]*+"),
     re.compile(rb"(?:[^\r\n]|\r?\n(?!--)|\r(?!\n))*+"),
@@ -124,11 +123,13 @@ Place = tuple[int, int, int]
 """Of a secret: from, up to, and how it ends."""
 
 
-def secrets_in(text: bytes, *, form: bool = False) -> Iterator[Place]:
-    """The places of secrets in some bytes, in no order; they may overlap. form: they are of a form, whose fields end with `&` alone."""
-    yield from _fields(text)
+def secrets_in(text: bytes, *, form: bool = False, begins: bool = True) -> Iterator[Place]:
+    """The places of secrets in some bytes, in no order; they may overlap. form: they are of a form, whose fields end with `&` alone; begins: their first byte may be a line's."""
+    yield from _fields(text, begins=begins)
     over = 0
     for part in _PARAMETER.finditer(text):
+        if not begins and not part.start(2):
+            continue
         if is_secret_parameter(str(part[2], "latin-1")) or (part[1] not in (b'"', b"'") and _is_token(part[3])):
             yield *part.span(3), WORD
             whole = _WHOLE.match(text, part.start(3)) if part.start() >= over else None
@@ -169,18 +170,27 @@ def secrets_in(text: bytes, *, form: bool = False) -> Iterator[Place]:
     yield from _in_markup(text)
 
 
-def _fields(text: bytes) -> Iterator[Place]:
+def _fields(text: bytes, *, begins: bool) -> Iterator[Place]:
     """Values of fields: those of heads, and of YAML."""
-    over = 0
+    over = 0 if begins else 1
     for field in _FIELD.finditer(text):
         if field.start() < over or not is_secret_field(str(field[1], "latin-1")):
             continue
         value = _FIELD_VALUE.match(text, field.end())
         assert value is not None
         over = value.end()
+        if _BLOCK_BEGINS.fullmatch(value[0]):
+            continue
         yield from _of_field(field[1].lower(), text, *value.span())
         if reaches_end(text, (*value.span(), FIELD)):
             yield *value.span(), OPEN
+    for field in _QUOTED_FIELD.finditer(text):
+        if is_secret_key(str(field[2], "latin-1")):
+            yield *field.span(3), FIELD
+    for field in _BLOCK.finditer(text):
+        if is_secret_key(str(field[2], "latin-1")):
+            for line in _LINE.finditer(text, *field.span(3)):
+                yield *line.span(), FIELD
 
 
 def _is_token(value: bytes) -> bool:
@@ -242,6 +252,9 @@ def _members(text: bytes) -> Iterator[Place]:
     for member in _LITERAL.finditer(text):
         if is_secret_key(str(member[1], "latin-1")):
             yield *member.span(4), WORD
+    for call in _CALL.finditer(text):
+        if is_secret_key(str(call[2], "latin-1")):
+            yield *call.span(4), WORD
     for token in _bracketed(text, _BRACKET_MEMBER, _BRACKETED):
         if token[1]:
             yield *token.span(1), HOLDER if _PLAIN.fullmatch(token[1]) else STRING
@@ -296,42 +309,6 @@ def reaches_end(text: bytes, place: Place) -> bool:
 def _ends_in(text: bytes, end: int) -> bool:
     """Whether nothing but a line's end comes."""
     return len(text) - end <= 2 and text[end:] in (b"\r", b"\n", b"\r\n")
-
-
-def before_field(text: bytes, at: int) -> bool:
-    """Whether a line ends there as a field's does: another field, or a head's end, comes next."""
-    return _NEXT_FIELD.match(text, at) is not None
-
-
-def behind_loss(text: bytes) -> int:
-    """Bytes at the beginning of some that may be the rest of a secret whose name is missing: the line, unless it shows that it is none."""
-    if _START.match(text) or _is_chunk_line(text):
-        return 0
-    line = GOES_ON[LOST].match(text)
-    end = line.end() if line is not None else 0
-    more = _LOST_LINES.match(text, end)
-    if more is not None:  # of a key in PEM, or of a part whose name ends there
-        return more.end()
-    name, colon, _ = text[:end].partition(b":")
-    return 0 if colon and text[end : end + 1] in (b"\r", b"\n") and name.strip().lower() in _ORDINARY else end
-
-
-def chunks_in(text: bytes) -> list[tuple[int, int]]:
-    """What stands between lines that look like those between chunks, as places."""
-    found, begin = [], 0
-    for line in _CHUNK_LINE.finditer(text):
-        found.append((begin, line.start()))
-        begin = line.end()
-    return [*found, (begin, len(text))]
-
-
-def _is_chunk_line(text: bytes) -> bool:
-    """Whether a chunk begins: one that ends where it says, or that goes on behind what is at hand."""
-    line = _CHUNK.match(text)
-    if line is None:
-        return False
-    end = line.end() + int(line[1], 16)
-    return text[end : end + 2] == b"\r\n" if end + 2 <= len(text) else len(line[1]) <= _SHORT_CHUNK_LINE
 
 
 def _of_field(name: bytes, text: bytes, begin: int, end: int) -> Iterator[Place]:

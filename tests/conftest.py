@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -37,6 +38,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("default")
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of tests are made of stays: no collection looks at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass

@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "pcapflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 VOCABULARY = {
     "entries",
+    "bytes_behind_loss",
     "secret_bytes",
     "known_values",
     "ranges",

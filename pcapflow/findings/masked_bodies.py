@@ -67,8 +67,11 @@ class _Body:
         if pieces and pieces[-1][1] + pieces[-1][2] == position and pieces[-1][0] + pieces[-1][2] == self.size:
             pieces[-1] = pieces[-1][0], pieces[-1][1], pieces[-1][2] + n
         else:
-            if pieces and pieces[-1][0] + pieces[-1][2] == self.size:
-                self._framing().chunk_line(pieces[-1][1] + pieces[-1][2], position)
+            if pieces:
+                at, begin, _ = pieces[-1]
+                end = begin + self.size - at  # of what is missing too, which the last chunk had
+                if end < position:
+                    self._framing().chunk_line(end, position)
             pieces.append((self.size, position, n))
             if len(pieces) > _PIECES_MOST:  # nobody keeps more
                 pieces.clear()

@@ -15,7 +15,7 @@ from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
 from pcapflow.findings.framing import ARRAY_BYTES, FRAMING_BYTES, Framing, Placed
 from pcapflow.findings.kept_masks import FAR, KEPT_BYTES, REACHED_BYTES, Crowd, Side, in_order, key_of, packed
-from pcapflow.known_values import LEAST, Finder, variants
+from pcapflow.known_values import KEY, LEAST, Finder, variants
 from pcapflow.payload.json_values import STRING, ValuePlaces
 from pcapflow.ranges import BLIND
 from pcapflow.reassembly.beliefs import Syn
@@ -41,8 +41,8 @@ SIDE_BYTES = 80
 """Of one of its streams of which anything is kept."""
 RANGE_BYTES = 96
 """An entry of an array that grows, and what puts the entries in order when the connection is over."""
-_VALUE_BYTES = 200
-"""Of a value and its variants, beside their bytes."""
+_VALUE_BYTES, _LONG_BYTES = 330, 480
+"""Of a value that is looked for, beside its bytes, with what finds it; more for one that is looked for by its beginning."""
 _NOTHING_MOST = 1024
 _LEARNT_BYTES = 150
 """The same, of a value as it stood there."""
@@ -144,13 +144,13 @@ class Masking:
     # --- what is found
 
     def secrets(
-        self, text: bytes, done: int | None = None, *, final: bool = True, cut: bool = False, form: bool = False
+        self, text: bytes, done: int | None = None, *, final: bool = True, cut: bool = False, form: bool = False, begins: bool = True
     ) -> Iterator[Place]:
         """The places of secrets in some bytes. done: those that are not looked at again; a secret that begins behind them and may go on is learnt when it is whole. cut: what follows is
-        missing; form: it is of a form.
+        missing; form: it is of a form; begins: its first byte may be a line's.
         """
         done = len(text) if done is None else done
-        for place in secrets_in(text, form=form):
+        for place in secrets_in(text, form=form, begins=begins):
             begin, end, kind = place
             if end > begin:
                 if kind == HOLDER or (kind != OPEN and (final or begin < done or not reaches_end(text, place))):
@@ -200,12 +200,14 @@ class Masking:
             self.no_room = True
             return
         learnt.add(value)
+        for one in within(value):
+            self.learn(one)
         self.learnt += found.isdisjoint(self.values)
         for one in found:
             if cut:
                 self.cut.add(one)
             if one not in self.values:
-                if not self._account.reserve(len(one) + _VALUE_BYTES):
+                if not self._account.reserve(len(one) + _VALUE_BYTES + _LONG_BYTES * (len(one) > KEY)):
                     self.no_room = True
                     return
                 self.values.add(one)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Self
 
+from pcapflow.bytes_behind_loss import before_field, behind_loss, chunks_in
 from pcapflow.findings.masking import Masking
 from pcapflow.payload.json_values import NUMBER, STRING, LinePlaces, ValuePlaces
 from pcapflow.ranges import MaskRange, united
@@ -22,9 +23,6 @@ from pcapflow.secret_bytes import (
     LOST,
     OPEN,
     Place,
-    before_field,
-    behind_loss,
-    chunks_in,
     reaches_end,
 )
 from pcapflow.secret_bytes import STRING as STRING_END
@@ -51,7 +49,7 @@ def filled(text: bytes, begin: int, end: int) -> MaskRange:
 class Scanner:
     """One run of bytes, in pieces. It looks at them in stretches that begin and end at the same bytes however they come."""
 
-    __slots__ = ("_base", "_behind", "_buffer", "_ends", "_form", "_lost", "_masking")
+    __slots__ = ("_base", "_behind", "_buffer", "_ends", "_escaped", "_form", "_fresh", "_lost", "_masking")
 
     def __init__(self, masking: Masking, *, lost: bool = False, form: bool = False) -> None:
         """lost: what came before is missing; form: it is a form."""
@@ -63,6 +61,10 @@ class Scanner:
         self._lost = self._behind = lost
         """What came before is missing; it is, somewhere: chunks may stand here that nobody put together."""
         self._form = form
+        self._fresh = True
+        """Nothing before what is kept was looked at: it may begin with a line."""
+        self._escaped = False
+        """The byte before what is kept escapes its first, where a string goes on."""
 
     @property
     def base(self) -> int:
@@ -86,6 +88,7 @@ class Scanner:
         """No more comes, or so many bytes are missing."""
         found = self._look(final=True, cut=missing > 0)
         self._base += missing
+        self._fresh = True
         if missing:
             self._lost = self._behind = True
         return found
@@ -93,9 +96,9 @@ class Scanner:
     def _look(self, *, final: bool, cut: bool = False) -> list[MaskRange]:
         text, base = bytes(self._buffer), self._base
         done = len(text) if final else len(text) - _TAIL
-        found = list(self._masking.secrets(text, done, final=final, cut=cut, form=self._form))
+        found = list(self._masking.secrets(text, done, final=final, cut=cut, form=self._form, begins=self._fresh))
         for begin, kind in self._ends:
-            rest = GOES_ON[kind].match(text, begin)
+            rest = GOES_ON[kind].match(text, begin or int(self._escaped and kind == STRING_END))
             end = rest.end() if rest is not None else begin
             found.append((begin, end, kind))
             if (
@@ -115,8 +118,12 @@ class Scanner:
         if not final:
             ends = sorted({(max(0, begin - done), kind % OPEN) for begin, _, kind in going_on})
             self._ends = ends[:_GOING_ON_MOST]  # the first of a kind covers the others
+            self._fresh = False
+            backslashes = done - len(text[:done].rstrip(b"\\"))
+            self._escaped = bool((backslashes + (self._escaped and backslashes == done)) & 1)
         elif text:  # a string that a gap cuts goes on to a quote, wherever that is
             self._ends = {(0, STRING_END) for _, _, kind in going_on if cut and kind == STRING_END}
+            self._escaped = False
         del self._buffer[:done]
         self._base += done
         self._masking.release(done)
@@ -131,7 +138,9 @@ class Scanner:
         if len(pieces) < 2:
             return
         joined = b"".join([text[begin:end] for begin, end in pieces])
-        places = sorted((begin, end) for begin, end, kind in self._masking.secrets(joined, form=self._form) if kind != OPEN)
+        places = sorted(
+            (begin, end) for begin, end, kind in self._masking.secrets(joined, form=self._form, begins=self._fresh) if kind != OPEN
+        )
         for begin, end in over_pieces(places, pieces):
             yield begin, end, LOST
 
@@ -169,7 +178,7 @@ class JsonValues:
     def of_text(cls, masking: Masking) -> Self:
         """Of a text of any lines, and of one of which each line is one."""
         paths = masking.paths
-        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS)] if paths else [])
+        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS, second=True)] if paths else [])
 
     def feed(self, data: bytes) -> set[MaskRange]:
         """The next bytes; the places of values."""

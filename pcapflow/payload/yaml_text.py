@@ -151,7 +151,7 @@ class YamlText:
             assert self._json is not None
             self._json.feed(data)
 
-    def _let_go(self) -> bytearray:
+    def _let_go(self) -> bytes | bytearray:
         """Nothing is kept any more: what was."""
         kept, self._kept = self._kept, None
         assert kept is not None

@@ -16,7 +16,7 @@ from pcapflow.files import can_be_read_twice
 from pcapflow.findings.choosing import Choice
 from pcapflow.limits import Limits
 from pcapflow.options import Options
-from pcapflow.slicing.choosing import Found, chosen, needs_run
+from pcapflow.slicing.choosing import chosen, needs_run
 from pcapflow.slicing.intervals import Intervals
 from pcapflow.slicing.packets import Marks, Watch, at_once, mark, marked
 from pcapflow.slicing.writing import Packet
@@ -52,15 +52,13 @@ def make(captures: Sequence[str], limits: Limits, options: Options, choice: Choi
         return Made(0, 0, 0, 0, found.result)
     ledger = Ledger(limits)
     intervals = Intervals(found.spans)
+    connections = len(found.spans)
+    found.spans.clear()
     if once is not None:
         marks = Marks(ledger)
         write(at_once(captures, limits, options, ledger, marks, intervals, watch), True)
-        return _made(found, marks)
+        return Made(connections, found.left_out, marks.count, marks.seen, found.result)
     marks = mark(captures, limits, options, ledger, intervals, watch)
     write(marked(captures, limits, options, ledger, marks, watch), marks.nanoseconds)
     marks.close()
-    return _made(found, marks)
-
-
-def _made(found: Found, marks: Marks) -> Made:
-    return Made(len(found.spans), found.left_out, marks.count, marks.seen, found.result)
+    return Made(connections, found.left_out, marks.count, marks.seen, found.result)

@@ -27,6 +27,7 @@ from pcapflow.findings.masking import Masking
 from pcapflow.findings.scanning import filled
 from pcapflow.known_values import Finder
 from pcapflow.limits import Limits
+from pcapflow.memory_scale import LEAST_MEMORY
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
 from pcapflow.ranges import BLIND
@@ -76,7 +77,7 @@ def scrubbed(
     path: str, limits: Limits, options: Options, paths: Sequence[str], counts: Counts, *, addresses: bool = False
 ) -> Iterator[Packet]:
     """The packets of a capture, masked; counts is filled in. paths: of JSON values; addresses: those of its connections are secret too, where they stand in what is said. Raises `UsageError` where there is no memory for what is secret."""
-    ledger = Ledger(limits)
+    ledger, limits = _divided(limits)
     learning = StreamMasking(paths, ledger, addresses=addresses, keeps=False)
     _learn_from_packets(path, limits, options, ledger, learning)
     learnt = _look(path, limits, options, learning)
@@ -98,6 +99,13 @@ def scrubbed(
     fragments.finish()
 
 
+def _divided(limits: Limits) -> tuple[Ledger, Limits]:
+    """Where what is secret is reserved, and the limits of the runs that look for it: together they are those of one run."""
+    ledger = Ledger(limits)
+    room = ledger.output.limit = min(ledger.output.limit, limits.memory_limit // 4)
+    return ledger, limits.with_memory(max(LEAST_MEMORY, limits.memory_limit - room))
+
+
 def _learn_from_packets(path: str, limits: Limits, options: Options, ledger: Ledger, learning: Masking) -> None:
     """What stands in packets by themselves: some are of no stream, such as copies with other bytes."""
     fragments = Fragments(limits, ledger)
@@ -106,7 +114,7 @@ def _learn_from_packets(path: str, limits: Limits, options: Options, ledger: Led
         view = memoryview(block.buffer)
         for at, n in zip(segments.payload_at.tolist(), segments.payload_len.tolist(), strict=True):
             payload = bytes(view[at : at + n])
-            for begin, end, kind in secrets_in(payload):
+            for begin, end, kind in secrets_in(payload, begins=False):
                 if kind == HOLDER or (kind != OPEN and end < n):  # what a packet's end may cut its stream tells
                     learning.learn_of(payload[begin:end], kind)
     fragments.finish()

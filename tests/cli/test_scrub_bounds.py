@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from array import array
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from pcapflow.budget import Ledger
 from pcapflow.findings.framing import Placed
 from pcapflow.findings.kept_masks import Side, key_of, packed
 from pcapflow.findings.masking import Masking
+from pcapflow.known_values import Finder
 from pcapflow.limits import Limits
 from pcapflow.options import Options
 from pcapflow.slicing import scrub
@@ -93,8 +96,6 @@ def test_connections_for_which_there_is_no_room_are_overwritten(limit: int, tmp_
 
 
 def test_nothing_is_kept_of_streams_where_values_alone_are_learnt() -> None:
-    from pcapflow.budget import Ledger
-
     learning = Masking((), Ledger(Limits()), keeps=False)
     used = learning._account.used
     for at in range(100):
@@ -102,3 +103,32 @@ def test_nothing_is_kept_of_streams_where_values_alone_are_learnt() -> None:
         learning.framing(1, 0).message(at * 10, 5)
     learning.overwrite(1, 1)
     assert learning._account.used - used < 2000
+
+
+@pytest.mark.parametrize("form", [b"%020x", b"%0300x", b"<a&'=%016x", b"/:=%012x"])
+def test_what_is_reserved_for_known_values_covers_what_finds_them(form: bytes) -> None:
+    tokens = [form % (i * 0x9E3779B97F4A7C15 % (1 << 48)) for i in range(1500)]
+    ledger = Ledger(Limits())
+    learning = Masking((), ledger, keeps=False)
+    used = ledger.output.used
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for token in tokens:
+            learning.learn(bytes(bytearray(token)))
+        learning.forget()
+        finder = Finder(sorted(learning.values), learning.cut)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert finder
+    assert not learning.no_room
+    assert taken <= ledger.output.used - used + learning.crowd.size
+
+
+def test_the_runs_and_what_is_secret_share_one_limit() -> None:
+    for limit in (1 * MIB, 2 * MIB, 64 * MIB, 1 << 34):
+        whole = Limits().with_memory(limit)
+        ledger, rest = scrub._divided(whole)
+        assert ledger.output.limit + rest.memory_limit <= max(limit, ledger.output.limit + 1 * MIB)
+        assert rest.memory_limit >= limit * 3 // 4

@@ -163,3 +163,16 @@ def test_names_of_fields_that_say_that_they_have_a_secret(name: str, tmp_path: P
 def test_keys_that_say_that_they_have_a_secret(key: str, tmp_path: Path) -> None:
     scrubbed(Talk().open().send(0, request("/x")).send(1, response(json.dumps({key: "hunterXhunterX"}).encode())).close(), tmp_path)
     assert b"hunterXhunterX" not in (tmp_path / "s.pcap").read_bytes()
+
+
+def test_the_framing_behind_a_gap_that_ends_with_a_chunk_is_spared(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    one, lost, two = b'{"a":1,"token":"' + b"s" * 100, b"s" * 200, b't","b":[1,2,3]}'
+    t = Talk().open().send(0, request("/a")).send(1, head + b"%x\r\n" % len(one + lost) + one)
+    t.send(1, lost, keep=False).acknowledge(0)
+    t.send(1, b"\r\n%x\r\n" % len(two) + two + b"\r\n0\r\n\r\n").send(0, request("/b")).send(1, response(b'{"c": 1}'))
+    before, after, _ = scrubbed(t.close(), tmp_path)
+    assert outline(after) == outline(before) == [("/a", 200), ("/b", 200)]
+    assert after[0]["response"]["body"]["bytes"] == before[0]["response"]["body"]["bytes"]
+    assert b"\r\n%x\r\n" % len(two) in (tmp_path / "s.pcap").read_bytes()
+    assert b"sss" not in (tmp_path / "s.pcap").read_bytes()

@@ -34,6 +34,13 @@ def masked_in(text: bytes) -> set[bytes]:
         b'mutation { login(password: """%s""") { id } }',
         b'--B\r\nContent-Disposition: form-data; name="password"\r\n\r\n%s\r\n--B',
         b'form-data; name="password"\r\nContent-Type: text/plain\r\n\r\n%s\r\n--B',
+        b"localStorage.setItem('token', '%s')",
+        b'headers.append("X-Auth-Token","%s");',
+        b"'password': %s\n",
+        b'  "api-key": %s\nnext: a',
+        b"password: |\n  %s\nuser: a",
+        b"  client_secret: >-\n    first line\n    %s\n  other: b",
+        b"X-Ticket: %s\r\n",
     ],
 )
 def test_a_secret_of_a_page_or_a_script_is_found_where_its_end_is_missing_too(text: bytes) -> None:
@@ -47,6 +54,10 @@ def test_a_secret_of_a_page_or_a_script_is_found_where_its_end_is_missing_too(te
         b'<input type="password" name="password">\n</form>\n\n<p>' + b"text " * 40,
         b'<xs:element name="password"/>\n<xs:element name="b"/>\n\n' + b"text " * 40,
         b'{"breadcrumbs": ["Home and garden", "Tools for both"]}',
+        b'{"pagination": {"input_token": "NextToken", "output_token": "NextToken", "result_key": "Items", "limit_key": "Limit"}}',
+        b'{\n  "token": null,\n  "password": true\n}',
+        b"document.setTitle('password', x)",
+        b"text: |\n  password of all\nuser: a",
     ],
 )
 def test_the_text_behind_the_name_of_a_secret_is_left(text: bytes) -> None:
@@ -101,3 +112,15 @@ def test_a_health_check_that_quotes_a_status_leaves_status_lines(tmp_path: Path)
     t.send(0, request("/x")).send(1, response(b"{}", status="401 Unauthorized"))
     before, after, _ = scrubbed(t.close(), tmp_path)
     assert outline(after) == outline(before)
+
+
+def test_a_value_of_a_page_is_known_as_it_is_without_its_escapes() -> None:
+    assert b"a&b<c>d'e-12345" in variants(b"a&amp;b&lt;c&gt;d&#39;e-12345")
+
+
+def test_what_stands_in_an_encoded_value_of_a_cookie_is_masked_elsewhere(tmp_path: Path) -> None:
+    t = Talk().open()
+    cookie = "%7B%22user%22%3A%22ann%22%2C%22token%22%3A%22Zk39-secret-81%22%7D"
+    t.send(0, request("/a", fields=f"Cookie: state={cookie}\r\n")).send(1, response(b'{"seen": "Zk39-secret-81"}'))
+    scrubbed(t.close(), tmp_path)
+    assert b"Zk39-secret-81" not in (tmp_path / "s.pcap").read_bytes()

@@ -1,11 +1,16 @@
-"""Secrets over the edges of chunks: places and pieces are walked once."""
+"""Secrets over the edges of chunks, whose places and pieces are walked once; and those over the edges of the stretches in which a run of bytes is looked at."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 
-from pcapflow.findings.scanning import over_pieces
+import pytest
+
+from pcapflow.budget import Ledger
+from pcapflow.findings.masking import Masking
+from pcapflow.findings.scanning import Scanner, over_pieces
+from pcapflow.limits import Limits
 
 
 def piece_by_piece(places: list[tuple[int, int]], pieces: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -55,3 +60,29 @@ def test_places_are_not_asked_for_at_each_piece() -> None:
     places = Counted([(i, n) for i in range(n)])
     assert len(list(over_pieces(places, pieces))) < 2 * n
     assert places.asked <= 3 * n
+
+
+def masked(text: bytes, *, step: int = 4096) -> bytes:
+    scanner = Scanner(Masking((), Ledger(Limits())))
+    found = [place for at in range(0, len(text), step) for place in scanner.feed(text[at : at + step])] + scanner.flush()
+    out = bytearray(text)
+    for begin, end, _ in found:
+        out[begin:end] = b"x" * (end - begin)
+    return bytes(out)
+
+
+@pytest.mark.parametrize("before", range(12))
+@pytest.mark.parametrize("unit", [b'a\\"', b"\\\\", b'\\"', b'ab\\\\\\"'])
+def test_a_long_string_ends_with_its_quote_wherever_an_escape_is_cut(before: int, unit: bytes) -> None:
+    secret = unit * (70_000 // len(unit))
+    text = b" " * before + b'{"token":"' + secret + b'","name":"value"}'
+    after = masked(text)
+    assert after == text.replace(secret, b"x" * len(secret))
+
+
+def test_what_is_looked_at_behind_other_bytes_begins_with_no_line() -> None:
+    fill = b"/* " + b"rule " * 4000
+    for before in range(40):
+        style = (fill + b"." * before)[: 16384 - 10 + before] + b" .a-token: blue; .monkey=green;" + b" end" * 4000
+        assert masked(style) == style
+    assert masked(b"x-token: abc\r\n" + fill)[:12] == b"x-token: xxx"

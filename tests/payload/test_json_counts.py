@@ -177,7 +177,7 @@ def kept(limits: Limits, ledger: Ledger, pieces: list[bytes]) -> tuple[JsonBody,
     most = 0
     for piece in pieces:
         text.feed(piece)
-        most = max(most, len(text._kept))
+        most = max(most, len(text._data))
     body = text.finish(whole=True, gapped=False)
     assert ledger.json.used == 0
     return body, most
@@ -222,6 +222,6 @@ def test_what_is_kept_takes_no_more_memory_than_it_reserves() -> None:
     text = KeptText(limits, ledger.json)
     for size in (1, 1, 5, 1000, 70_000, 1, 300_000, 3):
         text.feed(b" " * size)
-        held = text._kept
+        held = text._data
         assert held.__sizeof__() <= ledger.json.used
     text.finish(whole=False, gapped=False)
