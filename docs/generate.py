@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from pcapflow import __version__, cli
-from pcapflow.anomalies import Anomaly
+from pcapflow.anomalies import Anomaly, NoResponse
 from pcapflow.capture import compression, formats, linktypes
 from pcapflow.cli import help as help_groups
 from pcapflow.decode import columns, dpkt_path, tunnels
@@ -156,6 +156,10 @@ def captures() -> str:
     lines += [f"| {names[says]} | `{'`, `'.join(magics)}` | {says} |" for says, magics in said.items()]
     lines += [
         "",
+        'A pcap file with `a1b2cd34` (in either byte order) is the modified format of Alexey Kuznetzov\'s libpcap, which Wireshark calls "modified tcpdump". Its record headers have 24 bytes',
+        "instead of 16. pcapflow skips the 8 additional bytes (interface index, protocol, packet type); its timestamps are microseconds. Other variants (Nokia, AIX, Ixia) are not supported;",
+        "`editcap -F pcap IN OUT` converts them.",
+        "",
         "## Compressions",
         "",
         "| compression | begins with |",
@@ -267,12 +271,17 @@ def captures() -> str:
 
 
 def http() -> str:
-    """docs/http.md, of which the table of anomalies is printed here."""
+    """docs/http.md, of which the tables of anomalies and of missing responses are printed here."""
     text = (HERE / "http.md").read_text(encoding="utf-8")
-    before, _, rest = text.partition("<!-- anomalies -->\n")
-    rows = [f"| `{anomaly.value}` | {anomaly.sentence} |" for anomaly in Anomaly]
-    table = "\n".join(["| anomaly | what it is, and what is done |", "|---|---|", *rows])
-    return f"{before}<!-- anomalies -->\n{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    for name, title, members in (
+        ("no response", "| `unanswered` | what it means |", NoResponse),
+        ("anomalies", "| anomaly | what it is, and what is done |", Anomaly),
+    ):
+        before, _, rest = text.partition(f"<!-- {name} -->\n")
+        rows = [f"| `{member.value}` | {member.sentence} |" for member in members]
+        table = "\n".join([title, "|---|---|", *rows])
+        text = f"{before}<!-- {name} -->\n{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    return text
 
 
 def field_type(field: dict[str, Any]) -> str:
@@ -367,7 +376,7 @@ def man_page() -> str:
         ".SH ENVIRONMENT",
         ".TP",
         ".B NO_COLOR",
-        "No colour in the summary.",
+        "No color in the summary.",
         ".TP",
         ".B PCAPFLOW_TRACEBACK",
         "Shows where an internal error came from.",

@@ -1,4 +1,4 @@
-"""What is suspicious in HTTP/1 messages, in one enumeration: request smuggling is what a trace is searched for.
+"""What is suspicious in HTTP/1 messages, and why a request has no response, in an enumeration each: request smuggling is what a trace is searched for.
 
 Vocabulary: knows nobody. Each member has its sentence here, saying what pcapflow does, its line in docs/http.md (printed from here) and a
 row in tests/protocols/test_against_peers.py. Sections are those of RFC 9112 where no other is named.
@@ -85,4 +85,30 @@ _SENTENCES = {
     Anomaly.MORE_THAN_LENGTH: "Bytes that belong to no message follow the last byte of this one in the same packet: they are unread, `malformed` (6.3).",
     Anomaly.ANSWERED_EARLY: "The response started before the request ended: `wait` is 0 (RFC 9110 7.5 tells clients to expect it).",
     Anomaly.HEAD_CUT: "The head is cut by missing bytes or the end of the stream: its complete lines are reported.",
+}
+
+
+class NoResponse(StrEnum):
+    """Why an exchange has no response."""
+
+    GAP = "gap"
+    RESET = "reset"
+    CLOSED = "closed"
+    OPEN = "open"
+    UNREAD = "unread"
+    LIMIT = "limit"
+
+    @property
+    def sentence(self) -> str:
+        """What it means, for users."""
+        return _WITHOUT[self]
+
+
+_WITHOUT = {
+    NoResponse.GAP: "Bytes of the server's stream are missing where the response should be.",
+    NoResponse.RESET: "The connection was reset before a response.",
+    NoResponse.CLOSED: "The server closed its side of the connection without a response.",
+    NoResponse.OPEN: "The connection was still open when the capture ended, or when pcapflow stopped following it (idle, evicted, ports reused).",
+    NoResponse.UNREAD: "The server sent bytes that pcapflow could not read as a response.",
+    NoResponse.LIMIT: "pcapflow stopped waiting for the response because a limit was reached.",
 }

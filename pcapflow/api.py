@@ -71,7 +71,7 @@ def _kinds(kinds: Iterable[str] | None) -> Kinds:
     found = frozenset((kinds,) if isinstance(kinds, str) else kinds)
     for kind in sorted(found):
         if not is_record_type(kind):
-            raise UsageError(f"kinds: {kind!r} is no type of record: {', '.join(RECORD_TYPES)} or plugin.NAME")
+            raise UsageError(f"kinds: {kind!r} is not a record type: {', '.join(RECORD_TYPES)} or plugin.NAME")
     return found
 
 
@@ -99,7 +99,7 @@ def connections(path: Path | Sequence[Path], **options: Unpack[RunOptions]) -> l
 def _rows(function: str, path: Path | Sequence[Path], kind: str, row: Callable[[Any], _Row], given: RunOptions) -> list[_Row]:
     limits, options, _ = settings_of(function, given, RunOptions.__annotations__)
     if options.where is not None and kind != "http":
-        raise UsageError("where: chooses exchanges, and not connections")
+        raise UsageError("where: selects exchanges, not connections")
     found: list[_Row] = []
 
     def write(lines: list[Any]) -> None:
@@ -118,7 +118,7 @@ def iter_records(
     wanted = _kinds(kinds)
     if run.where is not None:
         if wanted not in (None, frozenset(("http",))):
-            raise UsageError("where: chooses exchanges: kinds can name http alone with it")
+            raise UsageError("where: kinds accepts only http with it")
         wanted = frozenset(("http",))
     return _records(_paths(path), limits, run, wanted)
 

@@ -72,7 +72,7 @@ class Conditions(NamedTuple):
             key = "side" if key == "source" else key
             if key not in KEYS or not equals or not value:
                 near = f"; did you mean {_MEANT[key]}?" if key in _MEANT else did_you_mean(key, KEYS) if key not in KEYS else ""
-                raise UsageError(f"--where: {part!r} is none of {', '.join(f'{k}=' for k in KEYS)}{near}")
+                raise UsageError(f"--where: {part!r} is not one of {', '.join(f'{k}=' for k in KEYS)}{near}")
             if key in found:
                 raise UsageError(f"--where: {key}= is said twice, and all conditions must hold; run it once for each")
             found[key] = value

@@ -198,13 +198,13 @@ class Limits(StreamLimits):
     page_rows: int = limit(
         1_000,
         "rows",
-        "the rows with the least loss or time are omitted, and the page shows the total",
+        "the rows with the fewest missing bytes or the least time are omitted, and the page shows the total",
         "rows of each table (connections, exchanges, losses) on the `--html` page; a browser sorts this many instantly",
     )
     worst_streams: int = limit(
         10,
         "streams",
-        "the stream that lost least is omitted",
+        "the stream with the fewest missing bytes is omitted",
         "streams that the summary lists individually; about a screenful",
     )
     table_rows: int = limit(

@@ -27,7 +27,7 @@ def parse_path(text: str) -> tuple[Step, ...]:
     while at < len(text):
         match = _STEP.match(text, at)
         if match is None or (steps and not match["dot"] and text[at] != "["):
-            raise ValueError(f"{text} is no path: {HOW}")
+            raise ValueError(f"{text} is not a path: {HOW}")
         if match["index"] is not None:
             steps.append(int(match["index"]) if match["index"] else None)
         else:
@@ -44,7 +44,7 @@ def _key(text: str, match: re.Match[str]) -> str:
     try:
         return str(loads(f'"{quoted}"', strict=False))
     except JSONDecodeError:
-        raise ValueError(f"{text} is no path: the key in quotes is no string of JSON") from None
+        raise ValueError(f"{text} is not a path: the key in quotes is not a JSON string") from None
 
 
 Pattern = tuple[Step | EllipsisType, ...]
@@ -66,10 +66,10 @@ def parse_pattern(text: str) -> Pattern:
         )  # others are filters
         if found is None:
             if not done and not i:
-                raise ValueError(f"{text} is no path: {HOW}, domains.*.serial, ..id")
+                raise ValueError(f"{text} is not a path: {HOW}, domains.*.serial, ..id")
             rest = " | ".join(one.strip() for one in parts[i:])
             raise ValueError(
-                f"{text}: {part.strip()} is no path; values come one a line, so give the rest to jq: extract {quote(done)} ... | jq {quote(rest)}"
+                f"{text}: {part.strip()} is not a path; values come one a line, so give the rest to jq: extract {quote(done)} ... | jq {quote(rest)}"
             )
         steps += found
         done += part.strip().removesuffix(".") if i else part.strip()
@@ -88,7 +88,7 @@ def _piped(path: str) -> list[str]:
 
 
 def _steps_of(text: str) -> list[Step | EllipsisType] | None:
-    """None for what is no path."""
+    """None for what is not a path."""
     steps: list[Step | EllipsisType] = []
     at = 1 if text == "." else 0
     while at < len(text):

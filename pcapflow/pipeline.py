@@ -1,7 +1,7 @@
 """The only wiring: blocks from the captures to a shard of work (`shard`), what it finds to the report and its sinks.
 
 Contract: `run` takes capture paths and limits, gives records to a writer as they complete, and returns the summary. It raises
-`CaptureError` before anything was analysed. Where the conservation law fails, `Result.account_error` says so; damage after a capture's first packet is said in the summary. Only this module knows all stages.
+`CaptureError` before anything was analyzed. Where the conservation law fails, `Result.account_error` says so; damage after a capture's first packet is said in the summary. Only this module knows all stages.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def run(
     follow: Picking | None = None,
     separator: bytes | None = None,
 ) -> Result:
-    """Analyse captures as one trace. write takes each record's JSON, of those kinds (`entries.takes`), or several with that separator between in one piece; flush is called when a block's records are written; sinks get
+    """Analyze captures as one trace. write takes each record's JSON, of those kinds (`entries.takes`), or several with that separator between in one piece; flush is called when a block's records are written; sinks get
     what is found too (`report.sinks`), listeners what bodies hold (`findings.listening`); follow: picks the one connection that is read.
     """
     limits = limits or Limits()
@@ -246,7 +246,7 @@ class _Watchers(NamedTuple):
 
 
 class _Course:
-    """How far a run goes: to the end, or to where the user asked to stop. What was read by then is still to be analysed, and every shard reads as far."""
+    """How far a run goes: to the end, or to where the user asked to stop. What was read by then is still to be analyzed, and every shard reads as far."""
 
     def __init__(self, interrupt: Interrupt, team: Team | None) -> None:
         self._interrupt = interrupt

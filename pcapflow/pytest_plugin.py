@@ -1,4 +1,4 @@
-"""The pytest plugin: a fixture `pcapflow` that analyses captures under limits and holds them against baselines.
+"""The pytest plugin: a fixture `pcapflow` that analyzes captures under limits and holds them against baselines.
 
     def test_the_login(pcapflow):
         pcapflow.check("fixtures/login.pcap", expect={"http.by_status.500": 0}, fail_on=["gap", "drop"])
@@ -45,7 +45,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 class Captures:
-    """Analyses captures. Relative paths are relative to the folder of the test that asks."""
+    """Analyzes captures. Relative paths are relative to the folder of the test that asks."""
 
     def __init__(self, folder: Path, root: Path, accepted: list[str], *, update: bool) -> None:
         self._accepted = accepted
@@ -160,7 +160,7 @@ def pcapflow_capture(pcapflow: Captures) -> Callable[[str | os.PathLike[str]], C
 
 @pytest.fixture
 def pcapflow(request: pytest.FixtureRequest) -> Captures:
-    """Analyses captures, and holds them against baselines and expectations: `analyze`, `records`, `check`."""
+    """Analyzes captures, and holds them against baselines and expectations: `analyze`, `records`, `check`."""
     return Captures(
         request.path.parent,
         request.config.rootpath,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from pcapflow.anomalies import Anomaly
+from pcapflow.anomalies import Anomaly, NoResponse
 from pcapflow.contents import (
     BOM,
     BROKEN,
@@ -89,12 +89,14 @@ class StreamNetwork(msgspec.Struct, frozen=True):
     """Network effects on one direction ([how they are determined](network.md))."""
 
     retransmitted_segments: Annotated[int, counts("Segments with bytes that the capture already had.")] = 0
-    lost: Annotated[int, counts("Holes filled by retransmissions: the first copies were lost before they reached the capture point.")] = 0
+    lost: Annotated[
+        int, counts("Holes filled by retransmissions: the network lost the first copies before they reached the capture point.")
+    ] = 0
     lost_segments: Annotated[int, counts("Retransmitted segments that filled holes; one hole may span several.")] = 0
     reordered: Annotated[
         int, counts("Holes filled by segments that were only reordered; `lost` and `reordered` add up to `holes_filled`.")
     ] = 0
-    stalled: Annotated[float, counts("Seconds that data waited behind lost segments.")] = 0.0
+    stalled: Annotated[float, counts("Seconds that data waited behind segments that the network lost.")] = 0.0
     zero_windows: Annotated[int, counts("How often the receiver of these bytes advertised a zero window.")] = 0
     closed: Annotated[float, counts("Seconds during which that window stayed at zero.")] = 0.0
     duplicate_acknowledgements: Annotated[
@@ -202,7 +204,7 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
         list[Annotated[str, says("", *(anomaly.value for anomaly in Anomaly))]],
         says("Suspicious properties of the exchange ([table](http.md))."),
     ]
-    resynchronised: Annotated[bool, says("Whether the exchange was found by searching after a loss, or paired by acknowledgement numbers.")]
+    resynchronised: Annotated[bool, says("Whether the exchange was found by searching after a gap, or paired by acknowledgement numbers.")]
     request: Annotated[Request | None, says("The request.")]
     response: Annotated[Response | None, says("The response.")]
     client: Annotated[Endpoint | None, says("The client's end.")] = None
@@ -215,7 +217,14 @@ class Http(msgspec.Struct, tag="http", tag_field="record"):
         ),
     ] = None
     stalled: Annotated[
-        float | None, says("Seconds of the exchange during which bytes waited behind lost segments ([how this is determined](network.md)).")
+        float | None,
+        says(
+            "Seconds of the exchange during which bytes waited behind segments that the network lost ([how this is determined](network.md))."
+        ),
+    ] = None
+    unanswered: Annotated[
+        str | None,
+        says_or_null("Why there is no response ([table](http.md#no-response)); null if there is one.", *(why.value for why in NoResponse)),
     ] = None
 
 
@@ -271,7 +280,12 @@ class Gap(msgspec.Struct, tag="gap", tag_field="record"):
     bytes: Annotated[int, counts("Number of missing bytes.")]
     cause: Annotated[str, says("Why the bytes were given up ([causes](drops.md)).", *(cause.value for cause in GapCause))]
     ts: Time
-    packet: Packet
+    packet: Annotated[
+        int,
+        counts(
+            "The packet at which pcapflow knew that the bytes are missing and stopped waiting, such as the one that acknowledged them; often a later packet than those around the gap, and perhaps of another connection. Wireshark's `frame.number` for a single capture."
+        ),
+    ]
     last_offset: Annotated[int, counts("Stream offset of the last missing byte.")]
     sequence: Annotated[int | None, says("TCP sequence number of the first missing byte.")]
     last_sequence: Annotated[int | None, says("TCP sequence number of the last missing byte.")]

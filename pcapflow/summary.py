@@ -310,7 +310,7 @@ class Run(msgspec.Struct):
 
 
 class LossyStream(msgspec.Struct):
-    """One of the streams that lost the most bytes."""
+    """One of the streams with the most missing or dropped bytes."""
 
     connection: Number
     stream: Side
@@ -341,9 +341,9 @@ class Summary(msgspec.Struct, tag="summary", tag_field="record"):
     advice: Annotated[list[str], says("Recommendations for the next run or capture ([how they are derived](report.md)).")]
     limits: Annotated[dict[str, int], keyed("Every limit ([table](limits.md)).", Limits().as_dict())]
     run: Annotated[Run, says("Run time and throughput.")]
-    worst_streams: Annotated[list[LossyStream], says("Streams that lost the most bytes, worst first; at most `worst_streams`.")] = (
-        msgspec.field(default_factory=list)
-    )
+    worst_streams: Annotated[
+        list[LossyStream], says("Streams with the most missing or dropped bytes, worst first; at most `worst_streams`.")
+    ] = msgspec.field(default_factory=list)
     network: Annotated[NetworkSummary, says("Network effects on the connections.")] = NetworkSummary()
     endpoints: Annotated[
         list[HttpEndpoint],

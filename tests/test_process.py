@@ -157,7 +157,7 @@ def test_a_memory_limit_that_is_too_small_for_something_says_the_least_that_work
 
 def test_less_than_works_at_all_is_refused_with_the_least_that_does() -> None:
     done = launch_text("analyze", "-q", "--memory-limit", "100KiB", ROOT / "samples/shop.pcap")
-    assert (done.returncode, done.stderr) == (2, "pcapflow: --memory-limit 100 KiB is too little; the least that works is 1 MiB\n")
+    assert (done.returncode, done.stderr) == (2, "pcapflow: --memory-limit 100 KiB is too small; the minimum is 1 MiB\n")
 
 
 def test_a_hard_limit_makes_an_allocation_fail_and_is_lifted() -> None:

@@ -87,8 +87,8 @@ def _lost(old: Content, new: Content, seen: Seen) -> Iterator[Cause]:
         return
     for gap in seen.gaps:
         endpoint = seen.broken.get((gap.connection, gap.stream))
-        of = f": a body of {endpoint} is not whole" if endpoint is not None else ""
-        text = f"the {gap.stream}'s stream of connection {gap.connection} lost {gap.bytes:,} bytes at offset {gap.stream_offset:,} ({gap.cause}){of}"
+        of = f": a body of {endpoint} is incomplete" if endpoint is not None else ""
+        text = f"gap of {gap.bytes:,} bytes at offset {gap.stream_offset:,} of the {gap.stream}'s stream of connection {gap.connection} ({gap.cause}){of}"
         yield Cause("lost", endpoint or "", text, Place(gap.connection, gap.packet))
 
 

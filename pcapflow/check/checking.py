@@ -39,7 +39,7 @@ from pcapflow.unread import Unread
 
 
 def check(job: Job) -> Verdict:
-    """Analyse a capture and hold it against what is expected of it."""
+    """Analyze a capture and hold it against what is expected of it."""
     verdict = Verdict(job.capture)
     try:
         _check(job, verdict)
@@ -118,7 +118,7 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
     """What is to become of the baseline: nothing, or `created`, `updated`, `replaced`."""
     if not os.path.lexists(place):
         if not job.update:
-            verdict.fail(Problem("baseline", f"has no baseline; accept the report as it is now: {job.update_command}"))
+            verdict.fail(Problem("baseline", f"has no baseline; to accept the report: {job.update_command}"))
         return "created" if job.update else ""
     try:
         rules = job.rules.fresh()
@@ -129,7 +129,7 @@ def _against_baseline(job: Job, place: Path, report: Path, verdict: Verdict) -> 
     except ReportError as e:
         if job.update and not is_folder(place) and not begins_as_capture(place):
             return "replaced"
-        raise ReportError(f"{e}; accept the report as it is now: {job.update_command}") from None
+        raise ReportError(f"{e}; to accept the report: {job.update_command}") from None
     if job.update and job.accept and not comparison.same:
         verdict.fail(Problem("baseline", "differs, and --accept is for baselines of content mode; update it without"))
         return ""

@@ -177,7 +177,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 def _table(path: Path, name: str, tables: dict[str, Any]) -> dict[str, Any]:
     found = tables.get(name, {})
     if not isinstance(found, dict):
-        raise UsageError(f"{path}: {name}: is no table")
+        raise UsageError(f"{path}: {name}: is not a table")
     return found
 
 

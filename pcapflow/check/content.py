@@ -297,7 +297,7 @@ def read_content(path: Path) -> Content:
         schema = msgspec.json.decode(data, type=_Schema).schema
         content = msgspec.json.decode(data, type=Content) if schema == SCHEMA else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise ReportError(f"{path}: is no baseline of content mode: {e}") from None
+        raise ReportError(f"{path}: is not a content baseline: {e}") from None
     if content is None:
         raise ReportError(f"{path}: is of schema {schema:.60}, not {SCHEMA}")
     return content

@@ -80,7 +80,7 @@ def judge(job: Job, place: Path, report: Path, summary: Summary, verdict: Verdic
         if _put(content, place, verdict):
             verdict.accepted = accepted
     else:
-        verdict.fail(Problem("baseline", f"has no baseline; accept what it says now: {job.update_command}"))
+        verdict.fail(Problem("baseline", f"has no baseline; to accept its content: {job.update_command}"))
 
 
 def _fail(job: Job, problems: list[Problem], verdict: Verdict) -> None:

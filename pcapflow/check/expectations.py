@@ -179,7 +179,7 @@ def _shown(value: Any) -> str:
 def _number(path: str, value: Any, kinds: list[Kind]) -> float:
     found = _value(path, value, kinds)
     if isinstance(found, bool) or not isinstance(found, int | float):
-        raise UsageError(f"{path}: {value!r} is no number to bound it with")
+        raise UsageError(f"{path}: {value!r} is not a number")
     return found
 
 

@@ -34,8 +34,8 @@ def rest(verdict: Verdict) -> list[str]:
         more.append(f"and {verdict.followed:,} differences that follow from these")
     more += verdict.diff
     if verdict.show:
-        more.append(f"look at the first: {verdict.show}")
-    return [*more, f"if that is as it should be: {verdict.accept}"] if verdict.accept else more
+        more.append(f"to see the first: {verdict.show}")
+    return [*more, f"to accept this: {verdict.accept}"] if verdict.accept else more
 
 
 def _xml(text: str) -> str:

@@ -89,7 +89,7 @@ class Rules:
                     self.paths[text.removeprefix(".")] = text
                     return
                 raise UsageError(
-                    f"ignore: {text!r} is no rule: write `GET /path`, `GET /path body`, `GET /path count`, `headers.name`, `.path.in.bodies` or `..key`"
+                    f"ignore: {text!r} is not a rule: write `GET /path`, `GET /path body`, `GET /path count`, `headers.name`, `.path.in.bodies` or `..key`"
                 ) from None
 
     def _uses(self, rule: str | None) -> bool:

@@ -25,7 +25,7 @@ def steps_of(path: str) -> tuple[Step, ...]:
     try:
         steps = parse_path(path)
     except ValueError:
-        raise UsageError(f"{path}: is no path: write it as jq would, drops.streams or captures[0].packets") from None
+        raise UsageError(f"{path}: is not a path: write it as jq would, drops.streams or captures[0].packets") from None
     if not steps:
         raise UsageError("an empty path")
     return steps

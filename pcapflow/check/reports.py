@@ -199,7 +199,7 @@ def _any_layout(file: _Begun, name: str) -> Iterator[AnyRecord]:
     except (common.JSONError, ValueError) as e:
         said = e.args[0] if e.args else ""
         said = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise ReportError(f"{name}: is no report: {said.strip().partition(chr(10))[0]}") from None
+        raise ReportError(f"{name}: is not a report: {said.strip().partition(chr(10))[0]}") from None
     yield _summary(fields, name)
 
 
@@ -225,20 +225,20 @@ def _decoded(decode: Callable[[bytes], Any], data: bytes, where: str) -> Any:
     try:
         return decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise ReportError(f"{where}: is no report: {e}") from None
+        raise ReportError(f"{where}: is not a report: {e}") from None
 
 
 def _converted(value: Any, where: str) -> Any:
     try:
         return converted(upgraded(value))
     except msgspec.ValidationError as e:
-        raise ReportError(f"{where}: is no report: {e}") from None
+        raise ReportError(f"{where}: is not a report: {e}") from None
 
 
 def _summary(fields: dict[str, Any], name: str) -> Summary:
     """The summary of a document's or a baseline's fields."""
     if "schema" not in fields or "tcp" not in fields:
-        raise ReportError(f"{name}: is no report: it has no `schema`")
+        raise ReportError(f"{name}: is not a report: it has no `schema`")
     memory, json = fields.get("memory"), fields.get("json")
     if isinstance(memory, dict):
         memory.setdefault("process", {"peak_rss_bytes": 0, "start_rss_bytes": 0})

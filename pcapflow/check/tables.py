@@ -5,10 +5,13 @@ Contract: `render` gives text, some records at a time: as tables they take many 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +24,7 @@ from pcapflow.terminal_text import plain
 
 _AT_ONCE = 200
 """Records."""
+_BEFORE_DOT = re.compile(r"(?<=.)(?=\.)")
 _ROWS_MOST = 1000
 """Rows of one table, which takes some 10 KB for each: its columns are as wide as the widest cell. `--json` has all."""
 
@@ -31,12 +35,36 @@ def render(comparison: Comparison, *, width: int | None = None, color: bool | No
         yield as_text(parts, width, color=color)
 
 
+class _Path:
+    """A path, folded before a dot where it is wider than its column."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_measure__(self, _: Console, options: ConsoleOptions) -> Measurement:
+        """See rich."""
+        return Measurement(min(max(map(cell_len, self._pieces())), options.max_width), min(cell_len(self._text), options.max_width))
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        """See rich."""
+        line = ""
+        for piece in self._pieces():
+            if line and cell_len(line + piece) > options.max_width:
+                yield Text(line, overflow="fold")
+                line = "  "
+            line += piece
+        yield Text(line, overflow="fold")
+
+    def _pieces(self) -> list[str]:
+        return _BEFORE_DOT.split(self._text)
+
+
 def _parts(c: Comparison) -> Iterator[list[RenderableType]]:
     parts: list[RenderableType] = [] if not c.same else [Text("no difference")]
     if c.summary:
         table = _table("Summary", "field", "old", "new", "change")
         for change in c.summary[:_ROWS_MOST]:
-            table.add_row(Text(plain(change.path)), *_values(change))
+            table.add_row(_Path(plain(change.path)), *_values(change))
         parts += [table, *_rest(c.summary_changes - min(len(c.summary), _ROWS_MOST))]
     if c.endpoints:
         table = _table("Endpoints", "endpoint", "requests", "errors", "mean time", "bytes")
@@ -49,7 +77,7 @@ def _parts(c: Comparison) -> Iterator[list[RenderableType]]:
             yield parts
             parts = [line for record in c.records[at : at + _AT_ONCE] for line in _record(record)]
         if c.beyond_window:
-            parts.append(Text("  the reports lie too far apart to pair all records: some that are in both count as new and as gone"))
+            parts.append(Text("  the reports differ too much to pair all records: some records of both count as new and as gone"))
         parts += _rest(c.changed + c.new + c.gone - len(c.records))
     yield parts
 

@@ -134,5 +134,5 @@ def interrupted(job: Job) -> Verdict:
 def lost(job: Job) -> Verdict:
     """The verdict on a capture whose process ended without one: the system killed it, or it crashed."""
     verdict = Verdict(job.capture)
-    verdict.fail(Problem("error", "its process was killed, most likely for want of memory"), status=OUT_OF_MEMORY)
+    verdict.fail(Problem("error", "its process was killed, most likely because memory ran short"), status=OUT_OF_MEMORY)
     return verdict

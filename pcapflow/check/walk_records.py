@@ -118,6 +118,8 @@ def http(at: str, a: Http, b: Http, out: Out) -> None:
         out(f"{at}.wait", a.wait, b.wait)
     if a.stalled is not None and b.stalled is not None:
         out(f"{at}.stalled", a.stalled, b.stalled)
+    if a.unanswered is not None and b.unanswered is not None:  # else answered, or from before it was told
+        out(f"{at}.unanswered", a.unanswered, b.unanswered)
 
 
 def json(at: str, a: Json, b: Json, out: Out) -> None:

@@ -27,23 +27,23 @@ from pcapflow.files import is_there
 STDIN = "-"
 _EXAMPLES = """\b
 Examples:
-  pcapflow analyze trace.pcap                       what was said, what was lost, and why
-  pcapflow analyze --ndjson trace.pcap | jq .       one record a line
-  pcapflow follow trace.pcap --connection 22        the bytes of one connection
-  pcapflow extract 'items[].id' trace.pcap          values out of its JSON
-  pcapflow bodies trace.pcap -o bodies              message bodies, a file each
-  pcapflow check fixtures/*.pcap                    captures as CI fixtures
+  pcapflow analyze trace.pcap                    a summary
+  pcapflow analyze --ndjson trace.pcap | jq .    one record per line
+  pcapflow follow trace.pcap --connection 22     the bytes of one connection
+  pcapflow extract 'items[].id' trace.pcap       values from its JSON
+  pcapflow bodies trace.pcap -o bodies           message bodies, one file each
+  pcapflow check fixtures/*.pcap                 captures as CI fixtures
 """
 
 
 class _Commands(click.Group):
-    """The commands; a capture in the place of one is told which is meant."""
+    """The commands; a capture in the place of one is answered with the command that is meant."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """See click."""
         name = args[0]
         if self.get_command(ctx, name) is None and (name == STDIN or (not name.startswith("-") and is_there(name))):
-            ctx.fail(f"{name!r} is no command; to analyse that capture: pcapflow analyze {shlex.quote(name)}")
+            ctx.fail(f"{name!r} is not a command; to analyze this capture: pcapflow analyze {shlex.quote(name)}")
         return super().resolve_command(ctx, args)
 
 

@@ -31,7 +31,7 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="Report what was sent, what was lost, and why.")
+@click.command(cls=Command, epilog=_EXAMPLES, short_help="Report what was sent, what is missing, and why.")
 @capture_arguments()
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document instead of the terminal summary.")
 @click.option("--ndjson", is_flag=True, help="Write one JSON record per line while the capture is read.")
@@ -76,22 +76,22 @@ def analyze(
     memory: bool,
     **run: Any,
 ) -> None:
-    """Reassemble the TCP streams in CAPTURE... and report what was sent, what was lost, and why.
+    """Reassemble the TCP streams in CAPTURE... and report what was sent, what is missing, and why.
 
     Several captures form one trace, ordered by their first packets. A directory means all captures in it; `-` is standard input.
     """
     if as_json and ndjson:
         raise click.UsageError("--json and --ndjson exclude each other")
     if no_records and not as_json:
-        raise click.UsageError("--no-records goes with --json")
+        raise click.UsageError("--no-records requires --json")
     if kinds is not None and (no_records or not (as_json or ndjson or run["separate"])):
-        raise click.UsageError("--records goes with --json or --ndjson, and not with --no-records")
+        raise click.UsageError("--records requires --json or --ndjson, and excludes --no-records")
     if (as_json or ndjson) and (top is not None or sections is not None or memory):
-        raise click.UsageError("--top, --section and --memory are for the summary at a terminal: not with --json or --ndjson")
+        raise click.UsageError("--top, --section and --memory apply to the summary, not to --json or --ndjson")
     if where and not (as_json or ndjson or any(run.get(sink) for sink in ("har", "html", "parquet", "sqlite", "postgres"))):
-        raise click.UsageError("--where chooses records: it goes with --json, --ndjson, --har, --html, --parquet, --sqlite or --postgres")
+        raise click.UsageError("--where requires --json, --ndjson, --har, --html, --parquet, --sqlite or --postgres")
     if where and kinds is not None and kinds != {"http"}:
-        raise click.UsageError("--where chooses exchanges: --records can name http alone with it")
+        raise click.UsageError("--where: --records accepts only http with it")
     kinds = frozenset(("http",)) if where else kinds
     run["where"] = where
     cluster = Cluster(
@@ -118,7 +118,7 @@ def analyze(
                 result = _summary(job, {"top": top, "sections": sections, "memory": memory}, to_file=output is not None)
         except ReaderLeft:
             if job.beside:
-                errors.say("standard output was closed before the end: what was to be written beside it is not")
+                errors.say("standard output was closed before the end: the other outputs are not written")
             raise
     finish(result)
 
@@ -134,7 +134,7 @@ def _import_all(*, to_terminal: bool) -> None:
 
 
 class _Job:
-    """What to analyse, how, and where the report goes."""
+    """What to analyze, how, and where the report goes."""
 
     def __init__(
         self,

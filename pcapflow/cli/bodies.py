@@ -19,8 +19,8 @@ from pcapflow.files import is_url
 
 _EXAMPLES = """\b
 Examples:
-  pcapflow bodies trace.pcap --where connection=22,exchange=0,side=response > answer
-  pcapflow bodies trace.pcap --where 'method=POST,path=/v1/*,side=request' --pretty
+  pcapflow bodies trace.pcap --where connection=22,side=response > body
+  pcapflow bodies trace.pcap --where 'path=/v1/*,side=request' --pretty
   pcapflow bodies trace.pcap -o bodies && jq .file bodies/index.ndjson
 """
 
@@ -69,7 +69,7 @@ def bodies(
     standard error.
     """
     if force and folder is None:
-        raise click.UsageError("--force goes with -o")
+        raise click.UsageError("--force requires -o")
     if pretty and as_sent:
         raise click.UsageError("--pretty and --raw exclude each other")
     if folder is not None and is_url(folder):
@@ -101,10 +101,10 @@ def bodies(
         result.warnings.append(f"{n:,} {'body is' if n == 1 else 'bodies are'} left out ({what})")
     if not sink.written and not sink.left_out:
         http = result.summary.http
-        meant = f"none is of an exchange that meets --where {where}" if where else "none has a body"
+        meant = f"none belongs to an exchange that matches --where {where}" if where else "none has a body"
         result.warnings.append(f"no body: of {http.requests:,} requests and {http.responses:,} responses {meant}")
     elif isinstance(target, OneAfterTheOther) and target.count > 1:
-        errors.say(f"{target.count:,} bodies, with a line between that says which the next one is; -o DIR writes a file each")
+        errors.say(f"{target.count:,} bodies; a line between two bodies names the next one; -o DIR writes each to a file")
     finish(result)
 
 

@@ -117,7 +117,7 @@ def check(
     kinds = tuple(filter(None, fail_on.split(","))) if fail_on is not None else project.fail_on
     for kind in kinds:
         if kind not in FAIL_ON:
-            raise UsageError(f"--fail-on: {kind!r} is none of {', '.join(FAIL_ON)}")
+            raise UsageError(f"--fail-on: {kind!r} is not one of {', '.join(FAIL_ON)}")
     baselines = project.baselines and not no_baseline
     if update and not baselines:
         raise UsageError(
@@ -173,24 +173,24 @@ def _accepted(accept: str | None, *, update: bool) -> tuple[str, ...]:
     if accept is None:
         return ()
     if not update:
-        raise UsageError("--accept goes with --update")
+        raise UsageError("--accept requires --update")
     kinds = tuple(kind.strip() for kind in accept.split(","))
     for kind in kinds:
         if kind not in KINDS:
-            raise UsageError(f"--accept: {kind!r} is none of {', '.join(KINDS)}")
+            raise UsageError(f"--accept: {kind!r} is not one of {', '.join(KINDS)}")
     return kinds
 
 
 def _say_what_was_ignored(verdicts: list[Verdict], project: Config, *, explain: bool) -> None:
-    """How much each rule left out, where somebody asks; a rule that left nothing out of any capture may be misspelt."""
+    """How much each rule left out, where somebody asks; a rule that excluded nothing in any capture may be misspelt."""
     if not any(verdict.ignored for verdict in verdicts):
         return
     for rule in project.rules.used:
         n = sum(verdict.ignored.get(rule, 0) for verdict in verdicts)
         if explain:
-            errors.say(f"ignore {rule!r}: left out {n:,}")
+            errors.say(f"ignore {rule!r}: excluded {n:,}")
         elif not n:
-            errors.say(f"warning: {project.source}: ignore {rule!r} left nothing out of any capture")
+            errors.say(f"warning: {project.source}: ignore {rule!r} excluded nothing in any capture")
 
 
 def _refuse_baselines_elsewhere(work: list[Job], project: Config, junit: str | None) -> None:
@@ -224,7 +224,7 @@ def _jobs(
         place = baseline.place_of_baseline(capture, project.compare)[0] if baselines else None
         beside = is_file(capture) and not capture.startswith(("/dev/", "/proc/"))
         if place is not None and (is_url(capture) or (is_there(capture) and not beside)):
-            raise UsageError(f"{capture}: is no file that a baseline can lie beside; use analyze, or --no-baseline")
+            raise UsageError(f"{capture}: is not a local file and can have no baseline; use analyze, or --no-baseline")
         yield Job(
             capture,
             bounds,
@@ -263,7 +263,7 @@ def _say_which_globs_match_nothing(project: Config, given: tuple[str, ...], work
 
 
 def _options_given(ctx: click.Context) -> list[str]:
-    """The options on the command line that say how captures are analysed, as they stand there."""
+    """The options on the command line that say how captures are analyzed, as they stand there."""
     names = {param.name for param in OPTIONS_OF_A_RUN} | {"config", "compare", "allow_empty"}
     line = sys.argv[sys.argv.index("check") + 1 :] if "check" in sys.argv else []
     try:

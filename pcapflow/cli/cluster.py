@@ -58,7 +58,7 @@ class Cluster:
         if self.address is None:
             for name in ("shards", "spill"):
                 if given[name] is not None:
-                    raise UsageError(f"--{name} goes with --cluster")
+                    raise UsageError(f"--{name} requires --cluster")
             return
         for name, why in (
             ("html", "the page shows packets, which only the workers see"),
@@ -66,7 +66,7 @@ class Cluster:
             ("simulate", "nothing is refused on purpose there"),
         ):
             if given[name] not in (None, ()):
-                raise UsageError(f"--{name.replace('_', '-')} does not go with --cluster: {why}")
+                raise UsageError(f"--{name.replace('_', '-')} cannot be used with --cluster: {why}")
         if given["workers"] is not None:
             raise UsageError("--workers is for this machine; with --cluster it is --shards")
 
@@ -187,7 +187,7 @@ def _refuse_with_separate(given: Mapping[str, Any]) -> None:
     ):
         if given[name] not in (None, False):
             raise UsageError(
-                f"--{name.removeprefix('as_').replace('_', '-')} does not go with --separate, which writes a report of NDJSON, or tables, for each capture"
+                f"--{name.removeprefix('as_').replace('_', '-')} cannot be used with --separate, which writes a report of NDJSON, or tables, for each capture"
             )
 
 

@@ -35,6 +35,6 @@ def connection_name(text: str) -> ConnectionName:
 def _end(match: re.Match[str], name: str) -> NamedEnd:
     v6, port = match[f"v6_{name}"], int(match[f"port_{name}"])
     if port > _MOST:
-        raise ValueError(f"{port} is no port: they end at {_MOST}")
+        raise ValueError(f"{port} is not a port: the highest is {_MOST}")
     address = ipaddress.IPv6Address(v6) if v6 is not None else ipaddress.IPv4Address(match[f"v4_{name}"])
     return NamedEnd(int(address), port, v6 is not None)

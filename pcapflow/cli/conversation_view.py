@@ -1,4 +1,4 @@
-"""What `pcapflow follow` shows to a person: who speaks, in colours at a terminal, and what can be printed of it.
+"""What `pcapflow follow` shows to a person: who speaks, in colors at a terminal, and what can be printed of it.
 
 Contract: `View` takes the bytes of streams, `MessageView` - a `Sink` - messages with chunking and codings undone. Nothing that a terminal would obey comes out of the wire's bytes.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pcapflow.entries import Entry
 from pcapflow.findings.decoding import BYTES, GAP, HEAD, MESSAGE, Said
 from pcapflow.report.sinks.base import Sink
-from pcapflow.terminal_text import plain_lines
+from pcapflow.terminal_text import counted, plain_lines
 
 if TYPE_CHECKING:
     from pcapflow.cli.output import Output
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 64 << 10
 """Bytes that are written at one time; what is made of them takes many times as much."""
 _COLUMNS = 16
-_ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "remains open"}
+_ENDS = {"fin": "ends with FIN", "rst": "ends with RST", "cut": "still open"}
 _COLORS = {"client": b"\x1b[31m", "server": b"\x1b[34m"}
 """Red and blue, as Wireshark has them."""
 _PLAIN = b"\x1b[0m"
@@ -65,12 +65,12 @@ class View(_Speakers):
     def part(self, name: str, part: Part) -> None:
         """Write it."""
         if part.end is not None:
-            self._say(f"the {name} {_ENDS[part.end]} at byte {part.offset}, packet {part.packet}")
+            self._say(f"{name}, {_ENDS[part.end]} at byte {part.offset}, packet {part.packet}")
             return
         if part.gap is not None:
-            self._say(
-                f"gap: bytes {part.gap.start} to {part.gap.start + part.gap.length - 1} of the {name} are missing ({part.gap.cause.value}), packet {part.packet}"
-            )
+            gap = part.gap
+            size = counted(gap.length, "byte")
+            self._say(f"{name}, gap of {size} from byte {gap.start} ({gap.cause.value}), known at packet {part.packet}")
             self._speaker = ""
             return
         if name != self._speaker:
@@ -126,7 +126,7 @@ class MessageView(_Speakers, Sink):
             return
         self._end_binary(name)
         self._say(
-            f"{name}: {said.number:,} bytes are missing, packet {said.packet}"
+            f"{name}, gap of {counted(said.number, 'byte')}, known at packet {said.packet}"
             if said.kind == GAP
             else f"{name}: {str(said.data, 'utf-8', 'replace')}"
         )
@@ -155,7 +155,7 @@ class MessageView(_Speakers, Sink):
 
     def _end_binary(self, name: str) -> None:
         if self._left_out[name] > 0:
-            self._say(f"{name}: and {self._left_out[name]:,} bytes that are no text; --hex shows them")
+            self._say(f"{name}: {counted(self._left_out[name], 'more byte')} of binary data; --hex shows them")
         self._left_out[name] = -1
 
 

@@ -38,7 +38,7 @@ def docs(page: str | None) -> None:
     else:
         name = page.removeprefix("docs/").removesuffix(".md")
         if name not in pages:
-            raise UsageError(f"{page}: there is no such page{did_you_mean(name, list(pages))}; pcapflow docs lists all")
+            raise UsageError(f"{page}: there is no such page{did_you_mean(name, list(pages))}; `pcapflow docs` lists the pages")
         text = pages[name].read_text(encoding="utf-8")
         if sys.stdout.isatty():
             from rich.markdown import Markdown

@@ -27,7 +27,7 @@ Examples:
   pcapflow extract '' trace.pcap --where status=5xx --with-source
   pcapflow extract 'domains.*.serial' trace.pcap
   pcapflow extract '..id' trace.pcap
-  pcapflow extract '[]' --where 'method=POST,path=/v1/*' trace.pcap | jq -s length
+  pcapflow extract '[]' --where 'path=/v1/*' trace.pcap | jq -s length
 """
 
 

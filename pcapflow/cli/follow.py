@@ -71,7 +71,7 @@ def follow(
 ) -> None:
     """Print the reassembled bytes of one connection, both sides in capture order.
 
-    Missing bytes are shown as a gap. With --raw they are omitted, unless --gap-fill is given.
+    Missing bytes are shown as a gap, with its cause (pcapflow docs drops) and the packet at which pcapflow knew it. With --raw they are omitted, unless --gap-fill is given.
     """
     _check_options(name, packet, gap_fill, as_hex=as_hex, raw=raw, decode=decode)
     refuse_overwriting(captures, {"-o": output or "-"})
@@ -136,19 +136,19 @@ def _check_options(name: ConnectionName | None, packet: int | None, gap_fill: st
     if raw and (as_hex or decode):
         raise click.UsageError(f"--{'hex' if as_hex else 'decode'} and --raw exclude each other")
     if gap_fill is not None and not raw:
-        raise click.UsageError("--gap-fill goes with --raw")
+        raise click.UsageError("--gap-fill requires --raw")
     if gap_fill is not None and not _FILL.fullmatch(gap_fill):
         raise click.UsageError(f"--gap-fill: {gap_fill!r} is not a byte; write two hexadecimal digits")
     if (name is None) == (packet is None):
-        raise click.UsageError("say which connection: --connection, or --packet")
+        raise click.UsageError("select a connection with --connection or --packet")
 
 
 def not_there(name: ConnectionName) -> str:
     """What to say of a connection that is not in the capture."""
-    lists = "`pcapflow analyze --ndjson --records connection` lists them"
+    lists = "`pcapflow analyze --ndjson --records connection` lists all connections"
     if name.number is None:
-        return f"no connection is {name.text}; {lists}"
-    return f"no connection begins with packet {name.number}; --packet {name.number} takes the one which that packet is of, and {lists}"
+        return f"no connection matches {name.text}; {lists}"
+    return f"no connection starts with packet {name.number}; --packet {name.number} selects the connection of that packet; {lists}"
 
 
 def connection_of(
@@ -163,9 +163,9 @@ def connection_of(
 
     again = next((path for path in captures if not can_be_read_twice(path)), None)
     if again is not None:
-        raise UsageError(f"--packet reads a capture twice, and {again!r} can be read once; save it to a file, or give --connection")
+        raise UsageError(f"--packet reads a capture twice, but {again!r} can be read only once; save it to a file, or use --connection")
     if options.packets is not None and packet > options.packets:
-        raise UsageError(f"--packet {packet} lies behind --packets {options.packets}")
+        raise UsageError(f"--packet {packet} is beyond --packets {options.packets}")
     finding = Finding(packet)
     only_to_find = replace(options, packets=packet + _MORE, looks_for=packet, simulate={})
     result = pipeline.run(captures, bounds, only_to_find, progress=progress, follow=finding)
@@ -173,7 +173,7 @@ def connection_of(
     if not finding.number:
         finish(result)
         raise UsageError(
-            f"packet {packet} is of no TCP connection that is looked at"
+            f"packet {packet} does not belong to a TCP connection that is read"
             if found.decode.packets >= packet
             else f"there is no packet {packet}: the capture has {found.decode.packets:,}"
         )

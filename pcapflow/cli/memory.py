@@ -20,7 +20,7 @@ ARROW_BYTES = 96 * MIB
 def memory_limit(asked: int | None, process_limit: int | None, beside: int = 0) -> int:
     """Bytes for `Limits.memory_limit`. asked, process_limit: by the command line; beside: what else is loaded. Raises `UsageError` for too little."""
     if asked is not None and asked < LEAST_MEMORY:
-        raise UsageError(f"--memory-limit {show_size(asked)} is too little; the least that works is {show_size(LEAST_MEMORY)}")
+        raise UsageError(f"--memory-limit {show_size(asked)} is too small; the minimum is {show_size(LEAST_MEMORY)}")
     fixed = FIXED_BYTES + beside
     limit = asked or Limits().memory_limit
     for name, most in (("the container's limit", container_limit()), ("--process-limit", process_limit)):

@@ -66,7 +66,7 @@ def _open_database(path: str, _: Mapping[str, Any]) -> Iterator[Any]:
     from pcapflow.report.sinks.sqlite import Database
 
     if path in ("", "-", ":memory:") or path.startswith("file:") or is_url(path) or is_folder(path):
-        raise UsageError(f"--sqlite {path}: is no place for a database, which is a file")
+        raise UsageError(f"--sqlite {path}: is not a file for a database")
     database = Database(path)
     try:
         yield database
@@ -128,13 +128,13 @@ class SinkOption:
 
 
 SINKS = (
-    SinkOption("html", "Write an HTML page with problems, endpoints, exchanges, connections, drops and a timeline", _html),
-    SinkOption("har", "Write the HTTP exchanges as HAR 1.2, for browser developer tools", _har),
-    SinkOption("parquet", "Write the records as Parquet tables, one per record type", _parquet, "pyarrow", is_folder=True),
-    SinkOption("sqlite", "Add the records to the tables of an SQLite database, alongside earlier runs", _sqlite, opens=_open_database),
-    SinkOption("postgres", "Add the records to a PostgreSQL database", _postgres, "psycopg", opens=_open_server, metavar="DSN"),
+    SinkOption("html", "Also write an HTML page with problems, endpoints, exchanges, connections, drops and a timeline", _html),
+    SinkOption("har", "Also write the HTTP exchanges as HAR 1.2, for browser developer tools", _har),
+    SinkOption("parquet", "Also write the records as Parquet tables, one per record type", _parquet, "pyarrow", is_folder=True),
+    SinkOption("sqlite", "Also add the records to the tables of an SQLite database, alongside earlier runs", _sqlite, opens=_open_database),
+    SinkOption("postgres", "Also add the records to a PostgreSQL database", _postgres, "psycopg", opens=_open_server, metavar="DSN"),
     SinkOption(
-        "prometheus", "Write counters and high-water marks for the node_exporter textfile collector", _prometheus, "prometheus_client"
+        "prometheus", "Also write counters and high-water marks for the node_exporter textfile collector", _prometheus, "prometheus_client"
     ),
 )
 
@@ -212,7 +212,8 @@ def refuse_one_place_twice(outputs: Mapping[str, str | None]) -> None:
             continue
         other = taken.setdefault(place(path), option)
         if other != option:
-            raise UsageError(f"{option} {path}: {other} goes there already")
+            way_out = f"; give {option} a file, or write the report to one (-o FILE)" if (other, path) == ("the report", "-") else ""
+            raise UsageError(f"{option} {path}: {other} goes there already{way_out}")
 
 
 def refuse_place_of_tables(outputs: Mapping[str, str | None], folder: str | None) -> None:

@@ -37,7 +37,9 @@ Examples:
 @connection_option
 @click.option("--packet", metavar="N", type=click.IntRange(1), default=None, help="Select the connection of packet N.")
 @where_option("Select connections with an exchange that matches all conditions")
-@click.option("--problems", is_flag=True, help="Select connections with problems: errors, lost or unread bytes, unanswered requests.")
+@click.option(
+    "--problems", is_flag=True, help="Select connections with problems: errors, missing or unread bytes, requests without a response."
+)
 @click.option(
     "-o",
     "--output",
@@ -127,9 +129,9 @@ def _check_options(
     if name is not None and packet is not None:
         raise click.UsageError("--connection and --packet exclude each other")
     if name is None and packet is None and not where and not problems:
-        raise click.UsageError("say which connections: --connection, --packet, --where or --problems")
+        raise click.UsageError("select connections with --connection, --packet, --where or --problems")
     if masked and not scrub:
-        raise click.UsageError("--mask-json goes with --scrub")
+        raise click.UsageError("--mask-json requires --scrub")
 
 
 def _write(packets: Iterator[Packet], writer: CaptureWriter) -> None:
@@ -140,7 +142,7 @@ def _write(packets: Iterator[Packet], writer: CaptureWriter) -> None:
     writer.begin()
     if isinstance(writer, Pcap) and len(writer.places) > 1:
         errors.say(
-            "warning: the packets are of several interfaces or captures, which a pcap file does not tell apart; a name that ends in .pcapng does"
+            "warning: the packets come from several interfaces or captures, which a pcap file cannot distinguish; a .pcapng file can"
         )
 
 
@@ -157,16 +159,19 @@ class Unmapped:
     def say(self) -> None:
         """How many, if any."""
         if self.count:
-            errors.say(f"{counted(self.count, 'packet')} left out: they have headers of IPv6 that may name other addresses")
+            its = "its" if self.count == 1 else "their"
+            errors.say(f"{counted(self.count, 'packet')} left out: {its} IPv6 headers may contain other addresses")
 
 
 def _say(made: Made, counts: Counts | None, unmapped: Unmapped) -> None:
     """What was written; leaves with the status."""
     errors.say(f"{made.packets:,} of {made.seen:,} packets, {counted(made.connections, 'connection')}")
-    if counts is not None:
+    if not made.packets:
+        errors.say("warning: no connection was selected: the slice has no packets")
+    elif counts is not None:
         _say_masked(counts)
     if made.left_out:
-        errors.say(f"warning: {counted(made.left_out, 'connection')} left out for want of memory; give a larger --memory-limit")
+        errors.say(f"warning: {counted(made.left_out, 'connection')} left out because memory ran short; increase --memory-limit")
     unmapped.say()
     if made.result is not None:
         finish(made.result)
@@ -174,19 +179,30 @@ def _say(made: Made, counts: Counts | None, unmapped: Unmapped) -> None:
 
 def _say_masked(counts: Counts) -> None:
     """What was masked, and what could not be masked in place."""
-    errors.say(f"{counted(counts.secrets, 'secret')}, {counts.bytes:,} bytes are masked")
-    for n, what, why in (
-        (counts.coded, "compressed body", "overwritten completely: it contains a secret or could not be decoded"),
+    errors.say(f"{counted(counts.secrets, 'secret')} masked, {counted(counts.bytes, 'byte')} overwritten")
+    for n, what, why_one, why_many in (
+        (
+            counts.coded,
+            "compressed body",
+            "overwritten completely: it contains a secret or could not be decoded",
+            "overwritten completely: they contain secrets or could not be decoded",
+        ),
         (
             counts.whole,
             "stream",
-            "overwritten whole: they could not be read to their end, or there was no memory for what is secret in them",
+            "overwritten completely: it could not be read to its end, or memory was too short to mask its secrets",
+            "overwritten completely: they could not be read to their ends, or memory was too short to mask their secrets",
         ),
-        (counts.unread, "connection", "of a protocol that is not read, in part: there only what looks like text was looked at"),
-        (counts.left_out, "packet", "left out: they carry IP fragments, or what is no TCP"),
+        (
+            counts.unread,
+            "connection",
+            "of a protocol that pcapflow does not read: secrets were masked only in what looks like text",
+            "of protocols that pcapflow does not read: secrets were masked only in what looks like text",
+        ),
+        (counts.left_out, "packet", "left out: it is an IP fragment or not TCP", "left out: they are IP fragments or not TCP"),
     ):
         if n:
-            errors.say(f"{counted(n, what)} {why}")
+            errors.say(f"{counted(n, what)} {why_one if n == 1 else why_many}")
 
 
 @contextmanager

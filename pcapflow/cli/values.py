@@ -64,7 +64,7 @@ class RecordTypes(_NamesType):
         for name in names:
             if not is_record_type(name):
                 self.fail(
-                    f"{brief(name)} is no type of record: write {', '.join(RECORD_TYPES)} or plugin.NAME{did_you_mean(name, RECORD_TYPES)}",
+                    f"{brief(name)} is not a record type: write {', '.join(RECORD_TYPES)} or plugin.NAME{did_you_mean(name, RECORD_TYPES)}",
                     param,
                     ctx,
                 )
@@ -80,7 +80,7 @@ class Sections(_WordsType):
         names = tuple(name.strip() for name in str(value).split(","))
         for name in names:
             if name not in SECTIONS:
-                self.fail(f"{brief(name)} is no section: write {', '.join(SECTIONS)}{did_you_mean(name, SECTIONS)}", param, ctx)
+                self.fail(f"{brief(name)} is not a section: write {', '.join(SECTIONS)}{did_you_mean(name, SECTIONS)}", param, ctx)
         return names
 
 

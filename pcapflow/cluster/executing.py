@@ -45,7 +45,7 @@ def analyze_on(
     spill: str = "",
     progress: Progress | None = None,
 ) -> pipeline.Result:
-    """Analyse captures as one trace, in so many tasks. write, kinds, sinks, separator: see `pipeline.run`; sinks that want packets (`Sink.block`) get none. spill: a URL, or a path of all machines, for records that are
+    """Analyze captures as one trace, in so many tasks. write, kinds, sinks, separator: see `pipeline.run`; sinks that want packets (`Sink.block`) get none. spill: a URL, or a path of all machines, for records that are
     too many for results.
     """
     limits, options = limits or Limits(), options or Options()
@@ -110,7 +110,9 @@ def _failed(name: str, problem: BaseException) -> WorkerError:
         return WorkerError(f"{name}: {problem}", problem.exit_status)
     kind = type(problem).__name__
     if kind == "KilledWorker":
-        return WorkerError(f"{name}: the worker was killed at it, and so was each that tried it again, most likely for want of memory")
+        return WorkerError(
+            f"{name}: the worker was killed at it, and so was each that tried it again, most likely because memory ran short"
+        )
     if kind in ("BrokenProcessPool", "CancelledError", "FutureCancelledError"):
         return WorkerError(f"{name}: its process is gone ({kind})")
     said = str(problem).strip().splitlines()

@@ -68,7 +68,7 @@ def _complete(found: Sequence[ShardResult]) -> list[ShardResult]:
     for one in found[1:]:
         name = f"shard {one.part[0] + 1} of {n}"
         if one.version != first.version:
-            raise WorkerError(f"{name} was analysed by pcapflow {one.version}, shard 1 by {first.version}: install the same everywhere")
+            raise WorkerError(f"{name} was analyzed by pcapflow {one.version}, shard 1 by {first.version}: install the same everywhere")
         _same_captures(name, one, first)
     return found
 

@@ -158,7 +158,7 @@ def _analyzed(task: Separate, writer: NdjsonWriter | None, sinks: list[Sink]) ->
 
 def lost(task: Separate) -> Outcome:
     """Of one whose process was killed."""
-    return Outcome(task.path, OUT_OF_MEMORY, f"{task.path}: its process was killed, most likely for want of memory")
+    return Outcome(task.path, OUT_OF_MEMORY, f"{task.path}: its process was killed, most likely because memory ran short")
 
 
 def failed(task: Separate, problem: WorkerError) -> Outcome:

@@ -36,7 +36,7 @@ _STALLED = 0.1
 """Seconds that answers waited for lost segments from which on that is said; and of an endpoint's p95, from which on it is slow."""
 _PARTS = {
     "server": "spent waiting for the first byte of the response: the server",
-    "network": "spent in the network: round trips, and waits for lost segments",
+    "network": "spent in the network: round trips, and waits for segments that it lost",
     "transfer": "spent sending the responses: they are large, or the path to the client is slow",
     "upload": "spent sending the requests: the client, or the path from it, is slow",
 }
@@ -49,7 +49,9 @@ def _slow(s: Summary) -> list[str]:
     network = s.network
     if network.stalled >= _STALLED:
         connections = f"{network.stalled_connections:,} connections" if network.stalled_connections > 1 else "1 connection"
-        lines.append(f"{connections} waited {network.stalled:.1f} s in total for lost segments: loss, not the server, took that time")
+        lines.append(
+            f"{connections} waited {network.stalled:.1f} s in total for segments that the network lost: network loss, not the server, took that time"
+        )
     for row in s.endpoints:
         if row.duration is None or row.duration.p95 < _STALLED or row.parts is None or row.slowest is None:
             continue
@@ -228,7 +230,7 @@ _UNREAD_BYTES = {
     UnreadReason.BEFORE_PROTOCOL: ("precede the first recognized message", "capture connections from their start"),
     UnreadReason.BEHIND_LOSS: (
         "belong to messages with missing bytes and cannot be parsed",
-        "capture without loss (pcapflow docs capture-well)",
+        "avoid capture loss (pcapflow docs capture-well)",
     ),
     UnreadReason.MALFORMED: (
         "violate their protocol",

@@ -142,7 +142,8 @@ class Answers:
             kind = "server_error" if status >= _SERVER_ERROR else "client_error"
             self._wrong((kind, name, f"{status} {response.reason}"[:80], "server", None), number, exchange, places)
         elif exchange.response is None:
-            self._wrong(("unanswered", name, "", None, None), number, exchange, places)
+            why = exchange.unanswered.value if exchange.unanswered is not None else ""
+            self._wrong(("unanswered", name, why, None, None), number, exchange, places)
         for trouble in exchange.troubles:
             sender = "server" if trouble.side else "client"
             if trouble.error is not None:

@@ -378,7 +378,7 @@ class JsonStreams:
     first_bytes = frozenset(b" \t\r\n{[Cc")
     from_start = False
     failed = "-"
-    reads = "streams that are nothing but JSON"
+    reads = "streams that contain only JSON"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""

@@ -132,7 +132,8 @@ class Stack:
                 self._services.drop(conversation, direction, drop, packet, ts, at, TUNNEL_BYTES)
                 unread_events(self._services, conversation, events, UnreadReason.LIMIT_REACHED)
                 return
-            self._inner = Stack(self._services, self._forms, self._depth + 1, switch.begun)
+            begun = max(self._begun, switch.begun)  # layers that know no exchanges pass none on
+            self._inner = Stack(self._services, self._forms, self._depth + 1, begun)
         self._inner._read(conversation, events)  # noqa: SLF001 - of this class
 
     def _finish(self, conversation: Conversation, packet: int) -> None:

@@ -1,6 +1,6 @@
 """Rich's renderables as text: for a terminal, or for a file.
 
-Contract: `as_text` writes nothing. Colours are the terminal's own eight, so that they read on light and dark.
+Contract: `as_text` writes nothing. Colors are the terminal's own eight, so that they read on light and dark.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PAGE = '<pre style="white-space:pre;overflow-x:auto;line-height:1.35;font-famil
 
 
 def as_html(parts: Sequence[RenderableType], width: int) -> str:
-    """For a notebook: text with its colours, in `width` columns."""
+    """For a notebook: text with its colors, in `width` columns."""
     console = Console(
         file=io.StringIO(), width=width, force_terminal=True, highlight=False, legacy_windows=False, markup=False, record=True
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pcapflow.anomalies import NoResponse
 from pcapflow.summary import Summary
 from pcapflow.tables import Problem
 
@@ -15,11 +16,21 @@ SENTENCES = {
     "broken_json": "invalid JSON",
     "broken_yaml": "invalid YAML",
     "broken_multipart": "invalid multipart body",
-    "unanswered": "no response in the capture",
+    "unanswered": "no response",
     "gapped_body": "gapped body",
     "truncated_body": "truncated body",
     "dropped_body": "dropped body",
     "other": "other",
+}
+
+
+UNANSWERED = {
+    NoResponse.GAP: "response missing in a gap",
+    NoResponse.RESET: "connection reset before a response",
+    NoResponse.CLOSED: "connection closed without a response",
+    NoResponse.OPEN: "no response yet, connection still open",
+    NoResponse.UNREAD: "response not readable as HTTP",
+    NoResponse.LIMIT: "response no longer awaited: limit reached",
 }
 
 
@@ -42,6 +53,8 @@ def what(problem: Problem) -> str:
     """What went wrong, and with whose message."""
     if problem.kind in ("server_error", "client_error"):
         return problem.detail
+    if problem.kind == "unanswered" and problem.detail:
+        return UNANSWERED[NoResponse(problem.detail)]
     sentence = SENTENCES[problem.kind]
     if problem.kind.startswith("broken_"):
         return f"{sentence} from {problem.sender} {problem.ip}"
@@ -59,6 +72,11 @@ def broken(problem: Problem) -> str:
     return f"{detail}; first: {place}" if place else detail
 
 
+def more(problem: Problem) -> str:
+    """What a page has the room to say beside it."""
+    return NoResponse(problem.detail).sentence if problem.kind == "unanswered" and problem.detail else broken(problem)
+
+
 def network(s: Summary) -> list[Line]:
     """What the network did to the connections."""
     n = s.network
@@ -69,11 +87,13 @@ def network(s: Summary) -> list[Line]:
         who = ", ".join([*map(str, some), *(["..."] if n.stalled_connections > len(some) else [])])
         waited = f": {n.stalled_connections:,} connections ({who}) waited {duration(n.stalled)} in total"
     if n.lost or n.stalled_connections:
-        rows.append(Line(n.lost, f"losses on the network, repaired by {n.lost_segments:,} retransmitted segments{waited}"))
+        rows.append(Line(n.lost, f"network losses, repaired by {n.lost_segments:,} retransmitted segments{waited}"))
     if n.zero_windows:
         rows.append(Line(n.zero_windows, f"times a receiver's window was closed, for {duration(n.closed)}: it reads slowly"))
     if n.retransmitted_segments:
-        rows.append(Line(n.retransmitted_segments, "retransmissions of captured segments: lost after the capture point, or spurious"))
+        rows.append(
+            Line(n.retransmitted_segments, "retransmissions of captured segments: network loss after the capture point, or spurious")
+        )
     return rows
 
 

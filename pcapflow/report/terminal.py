@@ -270,7 +270,7 @@ def _worst(s: Summary) -> list[RenderableType]:
         between = " to ".join(f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}" for end in ends)
         what = stream.drop_reason or ("dropped" if stream.dropped_bytes else "missing")
         table.add_row(f"  connection {stream.connection}", _size(stream.missing_bytes + stream.dropped_bytes), Text(f"{what}, {between}"))
-    return [heading("Streams with the largest losses"), table]
+    return [heading("Streams with the most missing bytes"), table]
 
 
 _NEAR = 0.9

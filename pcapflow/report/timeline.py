@@ -25,6 +25,9 @@ _BITS = 4
 _LONGEST = 1 << 34
 """Longer times (microseconds, 4.7 hours) are in a histogram's last bucket."""
 _CELLS = (34 - _BITS + 1) << _BITS
+_LONGEST_NS = 1 << 44
+"""The same of the histogram of all exchanges, which has the buckets of an endpoint's: of one endpoint alone both say the same."""
+_ALL_CELLS = (44 - _BITS + 1) << _BITS
 LATENCY_BYTES = 4 * BUCKETS * _CELLS
 """Of a histogram a bucket."""
 
@@ -40,7 +43,7 @@ class Timeline:
         self._count = 0
         self._sums: dict[str, npt.NDArray[np.int64]] = {name: np.zeros(BUCKETS, dtype=np.int64) for name in _SUMS}
         self._classes: npt.NDArray[np.int64] = np.zeros((BUCKETS, len(CLASSES)), dtype=np.int64)
-        self._all: npt.NDArray[np.int64] = np.zeros(_CELLS, dtype=np.int64)
+        self._all: npt.NDArray[np.int64] = np.zeros(_ALL_CELLS, dtype=np.int64)
         self._durations: npt.NDArray[np.uint32] | None = np.zeros((BUCKETS, _CELLS), dtype=np.uint32) if quantiles else None
         self._longest: npt.NDArray[np.int64] = np.full(BUCKETS, -1, dtype=np.int64)
         self._memory: dict[str, npt.NDArray[np.int64]] = {name: np.zeros(BUCKETS, dtype=np.int64) for name in Ledger.NAMES}
@@ -71,7 +74,7 @@ class Timeline:
         known = durations >= 0
         index, durations = index[known], durations[known]
         cells = _cells(durations)
-        self._all += np.bincount(cells, minlength=_CELLS)
+        self._all += np.bincount(_cells(durations * 1000, _LONGEST_NS), minlength=_ALL_CELLS)
         np.maximum.at(self._longest, index, durations)
         if self._durations is not None:
             np.add.at(self._durations.reshape(-1), index * _CELLS + cells, np.uint32(1))
@@ -127,7 +130,7 @@ class Timeline:
         longest = int(self._longest.max())
         if longest < 0:
             return {"count": 0, "p50": None, "p95": None, "max": None}
-        quantiles = {f"p{part}": _quantile(self._all, part, longest) / 1e6 for part in (50, 95)}
+        quantiles = {f"p{part}": (_quantile(self._all, part, longest * 1000) + 500) // 1000 / 1e6 for part in (50, 95)}
         return {"count": int(self._all.sum()), **quantiles, "max": longest / 1e6}
 
     def value(self) -> dict[str, Any]:
@@ -151,16 +154,16 @@ class Timeline:
         }
 
 
-def _cells(durations: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Which cell of a histogram each duration (microseconds) is in."""
-    some = np.minimum(durations, _LONGEST - 1)
+def _cells(durations: npt.NDArray[np.int64], longest: int = _LONGEST) -> npt.NDArray[np.int64]:
+    """Which cell of a histogram each duration is in."""
+    some = np.minimum(durations, longest - 1)
     shift = np.maximum(np.frexp(some.astype(np.float64))[1] - _BITS - 1, 0)
     found: npt.NDArray[np.int64] = (shift << _BITS) + (some >> shift)
     return found
 
 
 def _quantile(histogram: npt.NDArray[Any], percent: int, longest: int) -> int:
-    """The duration (microseconds) that so many percent did not exceed, the nearest rank; the histogram has one at least."""
+    """The duration that so many percent did not exceed, the nearest rank; the histogram has one at least."""
     seen = np.cumsum(histogram)
     rank = max(1, -(-int(seen[-1]) * percent // 100))
     if rank == int(seen[-1]):

@@ -1,7 +1,7 @@
 """Entries on their way from one process to another: columns of their places, and their lines in one piece.
 
 Contract: `packed` makes bytes of entries that are in order, `Frame.unpacked` the same entries of them. Invariant: a line stands behind the one before it with the separator between that whoever
-writes them puts there, so that neighbours are written as one piece.
+writes them puts there, so that neighbors are written as one piece.
 """
 
 from __future__ import annotations

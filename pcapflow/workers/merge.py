@@ -23,7 +23,7 @@ _Mark = tuple[int, int]
 
 
 class Ready(NamedTuple):
-    """What is next, run by run: neighbours of one frame. of, begin, end: int64 (runs,), the frame of each, and from which to behind which of its entries."""
+    """What is next, run by run: neighbors of one frame. of, begin, end: int64 (runs,), the frame of each, and from which to behind which of its entries."""
 
     frames: list[Frame]
     of: npt.NDArray[np.int64]

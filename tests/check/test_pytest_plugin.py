@@ -39,7 +39,7 @@ def run(folder: Path, *args: str, expected: int = 6) -> subprocess.CompletedProc
 def test_a_missing_baseline_fails_is_accepted_and_then_holds(tmp_path: Path) -> None:
     first = run(tmp_path)
     assert first.returncode == 1
-    assert "a.pcap is not as it was accepted:\n  has no baseline; accept what it says now: pytest --pcapflow-update" in first.stdout
+    assert "a.pcap is not as it was accepted:\n  has no baseline; to accept its content: pytest --pcapflow-update" in first.stdout
     assert "2 passed" in first.stdout
     assert run(tmp_path, "--pcapflow-update").returncode == 0
     assert run(tmp_path).returncode == 0

@@ -168,7 +168,7 @@ def test_a_cut_last_record_is_a_warning_and_status_0(tmp_path: Path) -> None:
 def test_a_memory_limit_that_is_too_small_is_one_line_that_says_the_least_that_works() -> None:
     done = pcapflow("analyze", "--memory-limit", "64KiB", SAMPLE)
     assert done.returncode == 2
-    assert one_line(done) == "pcapflow: --memory-limit 64 KiB is too little; the least that works is 1 MiB\n"
+    assert one_line(done) == "pcapflow: --memory-limit 64 KiB is too small; the minimum is 1 MiB\n"
 
 
 @pytest.mark.parametrize("options", [("--ndjson",), ("--json",)])

@@ -90,7 +90,7 @@ def test_one_body_comes_alone_and_several_with_a_line_between_in_the_order_in_wh
         b'{"a":1}\n' + named % (1, 0, answers[0]) + b"photo.png\n" + PNG + b"\n" + named % (2, 0, answers[1]) + b'v1/a\n{"b"'
     )
     assert out.endswith(named % (1, 1, answers[2]) + b"page?token=[8 bytes]\n" + HTML)
-    assert "4 bodies, with a line between" in errors
+    assert "4 bodies; a line between two bodies names the next one" in errors
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_where_chooses_bodies(capture: Path, tmp_path: Path, where: str, files: 
     _, errors = pcapflow("bodies", capture, "--where", where, "-o", tmp_path / "out")
     assert sorted(row["file"] for row in index(tmp_path / "out")) == files
     assert sorted(os.listdir(tmp_path / "out")) == [*files, "index.ndjson"]
-    assert ("no body: of 3 requests and 3 responses none is of an exchange that meets" in errors) == (not files)
+    assert ("no body: of 3 requests and 3 responses none belongs to an exchange that matches" in errors) == (not files)
 
 
 def test_the_output_does_not_depend_on_blocks_or_workers(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_nothing_is_written_over_without_force_and_no_link_is_followed(capture: 
     assert (out / "mine.txt").read_text() == "mine"
     assert not (out / "c1-x0-response.png").is_symlink()
     assert (out / "c1-x0-response.png").read_bytes() == PNG
-    assert "--force goes with -o" in pcapflow("bodies", capture, "--force", status=2)[1]
+    assert "--force requires -o" in pcapflow("bodies", capture, "--force", status=2)[1]
 
 
 def test_a_full_disk_is_status_73_and_leaves_no_file_that_looks_whole(capture: Path, tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def pcapflow(project: Path) -> Pcapflow:
 def test_a_missing_baseline_is_a_failure_with_the_command_that_makes_it(pcapflow: Pcapflow, project: Path) -> None:
     ran = pcapflow("check", "fixtures/lossy.pcap")
     assert ran.returncode == 1
-    assert "accept the report as it is now: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
-    command = ran.stdout.split("as it is now: ")[1].splitlines()[0].split()
+    assert "to accept the report: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
+    command = ran.stdout.split("to accept the report: ")[1].splitlines()[0].split()
     assert pcapflow(*command[1:]).returncode == 0
     assert pcapflow("check", "fixtures/lossy.pcap").returncode == 0
 
@@ -111,7 +111,7 @@ def test_a_baseline_that_is_no_report_is_an_error_not_a_difference(pcapflow: Pca
     (project / "fixtures" / "lossy.pcap.report.json").write_text("{}")
     ran = pcapflow("check", "fixtures/lossy.pcap")
     assert ran.returncode == 3
-    assert "is no report" in ran.stdout
+    assert "is not a report" in ran.stdout
     assert "Traceback" not in ran.stderr
 
 
@@ -406,7 +406,7 @@ def test_the_command_that_is_told_makes_the_baseline_that_was_wanted(pcapflow: P
     shutil.copy(project / "fixtures" / "json-api.pcap", project / "-x y.pcap")
     args = ["--hash-bodies", "--idle-timeout", "30m", "--from", "2020-01-01T00:00:00Z", "--", "-x y.pcap"]
     ran = pcapflow("check", *args)
-    told = ran.stdout.split("as it is now: ")[1].splitlines()[0]
+    told = ran.stdout.split("to accept the report: ")[1].splitlines()[0]
     shell = told.replace("pcapflow", f"{sys.executable} -m pcapflow", 1)
     assert subprocess.run(["bash", "-c", shell], cwd=project, check=False, timeout=60, capture_output=True).returncode == 0, told
     assert pcapflow("check", *args).returncode == 0
@@ -430,7 +430,7 @@ def test_a_baseline_that_cannot_be_read_is_replaced_where_update_asks(pcapflow: 
             assert ran.returncode in (0, 3)
             continue
         assert ran.returncode == 3, ran
-        assert "accept the report as it is now: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
+        assert "to accept the report: pcapflow check --update --compare exact fixtures/lossy.pcap" in ran.stdout
         assert "b'" not in ran.stdout
         assert "baseline replaced" in pcapflow("check", "--update", "fixtures/lossy.pcap").stdout
         assert place.read_bytes() == whole
@@ -601,7 +601,7 @@ def test_another_limit_is_one_difference_and_what_is_expected_stands_first(pcapf
         "FAILED fixtures/lossy.pcap: 2 problems",
         "    tcp.gaps is 6, expected 0",
         "    made with another limit: .limits.memory_limit: 67108864 -> 33554432",
-        "    if that is as it should be: pcapflow check --update --compare exact fixtures/lossy.pcap",
+        "    to accept this: pcapflow check --update --compare exact fixtures/lossy.pcap",
         "result capture                  packets  problems  baseline",
     ]
 

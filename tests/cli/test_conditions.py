@@ -53,8 +53,8 @@ def test_a_har_file_has_the_exchanges_that_are_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((), "--where chooses records: it goes with"),
-        (("--ndjson", "--records", "connection"), "--records can name http alone with it"),
+        ((), "--where requires"),
+        (("--ndjson", "--records", "connection"), "--where: --records accepts only http with it"),
     ],
 )
 def test_conditions_without_records_of_exchanges_are_refused(options: tuple[str, ...], words: str) -> None:

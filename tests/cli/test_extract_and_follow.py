@@ -182,9 +182,9 @@ def holed(tmp_path: Path) -> str:
 def test_a_gap_is_shown_and_nothing_is_invented_for_it(holed: str) -> None:
     text = pcapflow("follow", holed, "--connection", 1)[0].decode()
     assert "--- client, from byte 0, packet 4\nGET /x HTTP/1.1\n" in text
-    assert "--- gap: bytes 1041 to 2040 of the server are missing (acknowledged), packet" in text
+    assert "--- server, gap of 1,000 bytes from byte 1041 (acknowledged), known at packet " in text
     assert "\x1b" not in text
-    assert "--- the server ends with FIN at byte 3041" in text
+    assert "--- server, ends with FIN at byte 3041" in text
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n"
     raw = pcapflow("follow", holed, "--connection", 1, "--stream", "server", "--raw")[0]
     assert raw == head + b"a" * 1000 + b"\x1b[2J" + b"c" * 996
@@ -226,13 +226,13 @@ def test_the_streams_have_the_names_that_the_report_gives_them(name: str) -> Non
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--connection", "2"], "no connection begins with packet 2"),
-        (["--connection", "1", "--gap-fill", "00"], "--gap-fill goes with --raw"),
+        (["--connection", "2"], "no connection starts with packet 2"),
+        (["--connection", "1", "--gap-fill", "00"], "--gap-fill requires --raw"),
         (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"),
         (["--connection", "1", "--raw", "--hex"], "exclude"),
         ([], "--connection"),
-        (["--connection", "1", "--packet", "4"], "say which connection"),
-        (["--packet", "9", "--packets", "8"], "lies behind --packets 8"),
+        (["--connection", "1", "--packet", "4"], "select a connection"),
+        (["--packet", "9", "--packets", "8"], "is beyond --packets 8"),
     ],
 )
 def test_what_cannot_be_followed_is_a_usage_error(holed: str, arguments: list[str], says: str) -> None:
@@ -265,7 +265,7 @@ def test_a_connection_is_named_by_its_ends_or_its_community_id_and_others_of_tha
         assert f"this is connection {first['connection']}, the first of those with these ends; the others: {second['connection']}" in said
     assert b"/second" in pcapflow("follow", path, "--connection", second["connection"])[0]
     text, said = pcapflow("follow", path, "--connection", alone["community_id"])
-    assert b"the client remains open at byte 0" in text
+    assert b"client, still open at byte 0" in text
     assert said == ""
 
 
@@ -326,7 +326,7 @@ def test_a_copy_is_of_the_connection_of_its_packet_and_what_is_no_segment_of_non
         ("0", "counted from 1"),
         ("ten", "IP:PORT-IP:PORT"),
         ("10.0.0.1:80", "IP:PORT-IP:PORT"),
-        ("10.0.0.1:80-10.0.0.2:66000", "66000 is no port"),
+        ("10.0.0.1:80-10.0.0.2:66000", "66000 is not a port"),
         ("10.0.0.1:80-10.0.0.256:6", "10.0.0.256"),
         ("[::g]:1-[::1]:2", "IP:PORT-IP:PORT"),
         ("[1::2::3]:1-[::1]:2", "1::2::3"),
@@ -351,7 +351,7 @@ def test_a_connection_without_payload_is_followed_to_its_end(tmp_path: Path) -> 
     t = Talk().open()
     t.packet(0, ACK)
     text = pcapflow("follow", t.close().save(tmp_path / "t.pcap"), "--connection", 1)[0].decode()
-    assert text.splitlines()[0].startswith("--- the client ends with FIN at byte 0")
+    assert text.splitlines()[0].startswith("--- client, ends with FIN at byte 0")
 
 
 def test_an_empty_body_at_a_blocks_end_is_no_trouble(tmp_path: Path) -> None:
@@ -406,7 +406,7 @@ def test_decoded_messages_have_no_chunking_and_no_codings_and_come_in_the_order_
     assert 'Transfer-Encoding: chunked\n\n{"b": [1, 2]}\n--- client, packet' in text
     assert "Content-Encoding: gzip\n\n<p>text</p>\n--- server: gzip undone: 12 bytes\n--- client, packet" in text
     assert "00000030  30 31 32" in text
-    assert text.endswith("--- server: and 10,176 bytes that are no text; --hex shows them\n")
+    assert text.endswith("--- server: 10,176 more bytes of binary data; --hex shows them\n")
     assert "00000040" not in text
     assert "000027f5" in pcapflow("follow", path, "--connection", "1", "--decode", "--hex")[0].decode()
     assert "POST" not in pcapflow("follow", path, "--connection", "1", "--decode", "--stream", "server")[0].decode()
@@ -418,7 +418,7 @@ def test_decoded_messages_show_what_is_missing(tmp_path: Path) -> None:
     del t.frames[-3]
     path = t.acknowledge(0).close().save(tmp_path / "x.pcap")
     out = pcapflow("follow", path, "--connection", "1", "--decode")[0].decode()
-    assert "--- server: 1,000 bytes are missing, packet " in out
+    assert "--- server, gap of 1,000 bytes, known at packet " in out
     assert out.endswith("--- server: the body is not whole\n")
 
 

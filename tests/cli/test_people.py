@@ -39,6 +39,13 @@ def test_the_help_of_analyze_shows_the_options_people_use_and_says_where_the_res
     assert len(text.splitlines()) <= 75
 
 
+@pytest.mark.parametrize("name", [[], *([name] for name in cli.commands)], ids=lambda name: "-".join(name) or "pcapflow")
+def test_no_line_of_help_is_wider_than_80_columns(name: list[str]) -> None:
+    for option in ("--help", "--help-all") if name and has_rare(name[0]) else ("--help",):
+        text = click.testing.CliRunner().invoke(cli, [*name, option], terminal_width=80, prog_name="pcapflow").output
+        assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("name", cli.commands)
 def test_help_has_every_option_once_under_a_heading_and_examples(name: str) -> None:
     command = cli.commands[name]

@@ -173,11 +173,11 @@ def test_standard_input_is_sliced_by_ends_in_one_pass_and_else_refused(tmp_path:
 def test_what_is_wrong_with_a_command_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.pcap").write_bytes(merge(*three()))
     for options, words in (
-        ((), "say which connections"),
+        ((), "select connections"),
         (("--connection", "2", "--packet", "2"), "exclude each other"),
-        (("--connection", "9999"), "no connection begins with packet 9999"),
+        (("--connection", "9999"), "no connection starts with packet 9999"),
         (("--packet", "9999"), "there is no packet 9999"),
-        (("--where", "colour=red"), "'colour=red' is none of"),
+        (("--where", "colour=red"), "'colour=red' is not one of"),
     ):
         assert words in pcapflow("slice", tmp_path / "x.pcap", *options, "-o", tmp_path / "s.pcap", status=2)[1]
         assert not (tmp_path / "s.pcap").exists()
@@ -235,3 +235,9 @@ def test_any_format_is_sliced(kind: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(FORMATS[kind](talk.frames))
     pcapflow("slice", "-q", tmp_path / "x", "--where", "path=/x", "-o", tmp_path / "s.pcap")
     assert [r["request"]["target"] for r in records(tmp_path / "s.pcap") if r["record"] == "http"] == ["/x"]
+
+
+def test_a_slice_of_no_connection_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.pcap").write_bytes(merge(*three()))
+    _, errors = pcapflow("slice", tmp_path / "x.pcap", "--where", "status=418", "-o", tmp_path / "y.pcap", "--scrub")
+    assert errors.splitlines()[1:] == ["pcapflow: warning: no connection was selected: the slice has no packets"]

@@ -96,7 +96,7 @@ def test_a_task_that_kills_its_workers_is_an_error_that_names_its_shard(schedule
         list(done(workers.executor, slow.fill_memory, tasks[1:], name))
     assert (
         str(raised.value)
-        == "shard 2 of 2: the worker was killed at it, and so was each that tried it again, most likely for want of memory"
+        == "shard 2 of 2: the worker was killed at it, and so was each that tried it again, most likely because memory ran short"
     )
 
 
@@ -153,11 +153,11 @@ def test_ctrl_c_ends_it_at_once(cluster: tuple[str, Any], tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
-        (("--shards", "2"), "--shards goes with --cluster"),
-        (("--spill", "s3://x"), "--spill goes with --cluster"),
+        (("--shards", "2"), "--shards requires --cluster"),
+        (("--spill", "s3://x"), "--spill requires --cluster"),
         (
             ("--cluster", "tcp://x:1", "--html", "x.html"),
-            "--html does not go with --cluster: the page shows packets, which only the workers see",
+            "--html cannot be used with --cluster: the page shows packets, which only the workers see",
         ),
         (("--cluster", "tcp://x:1", "--workers", "2"), "--workers is for this machine; with --cluster it is --shards"),
     ],

@@ -344,7 +344,7 @@ def test_a_baseline_does_not_lie_beside_a_url() -> None:
     done = launch("check", "s3://b/x.pcap")
     assert (done.returncode, done.stderr) == (
         2,
-        "pcapflow: s3://b/x.pcap: is no file that a baseline can lie beside; use analyze, or --no-baseline\n",
+        "pcapflow: s3://b/x.pcap: is not a local file and can have no baseline; use analyze, or --no-baseline\n",
     )
 
 

@@ -85,10 +85,10 @@ def test_reports_that_would_be_in_one_place_are_refused_and_so_is_what_goes_to_n
     for args, problem in (
         (("-o", tmp_path / "r", captures, SAMPLES / "lossy.pcap"), "its report would take the place of that of"),
         ((captures,), "--separate needs a place for the reports"),
-        (("-o", tmp_path / "r", "--json", captures), "--json does not go with --separate"),
-        (("-o", tmp_path / "r", "--html", "x.html", captures), "--html does not go with --separate"),
-        (("-o", tmp_path / "r", "--sqlite", "x.db", captures), "--sqlite does not go with --separate"),
-        (("-o", tmp_path / "r", "--postgres", "dbname=x", captures), "--postgres does not go with --separate"),
+        (("-o", tmp_path / "r", "--json", captures), "--json cannot be used with --separate"),
+        (("-o", tmp_path / "r", "--html", "x.html", captures), "--html cannot be used with --separate"),
+        (("-o", tmp_path / "r", "--sqlite", "x.db", captures), "--sqlite cannot be used with --separate"),
+        (("-o", tmp_path / "r", "--postgres", "dbname=x", captures), "--postgres cannot be used with --separate"),
         (("-o", tmp_path / "r", "-"), "has no name for a report of its own"),
     ):
         done = launch("analyze", "--separate", *args)

@@ -110,7 +110,7 @@ def test_results_that_are_not_all_of_one_run_are_refused(tmp_path: Path) -> None
         (results[1:], "shard 1 of 3 is missing"),
         ([*results, results[0]], "4 results were given of 3 shards"),
         ([*results[:2], others[2]], "several runs"),
-        ([*results[:2], results[2]._replace(version="0.0.1")], "shard 3 of 3 was analysed by pcapflow 0.0.1"),
+        ([*results[:2], results[2]._replace(version="0.0.1")], "shard 3 of 3 was analyzed by pcapflow 0.0.1"),
     ):
         with pytest.raises(WorkerError, match=problem):
             pcapflow.merge(wrong)
@@ -292,8 +292,8 @@ def test_any_name_of_a_place_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_arguments_that_are_none_are_said() -> None:
     with pytest.raises(UsageError, match="no captures"):
         pcapflow.shards([], 2)
-    with pytest.raises(UsageError, match="'nope' is no type of record"):
+    with pytest.raises(UsageError, match="'nope' is not a record type"):
         pcapflow.shards(SAMPLES / "lossy.pcap", 2, kinds=["nope"])
-    with pytest.raises(UsageError, match="'nope' is no type of record"):
+    with pytest.raises(UsageError, match="'nope' is not a record type"):
         list(pcapflow.iter_records(SAMPLES / "lossy.pcap", kinds="nope"))
     assert len(pcapflow.shards(SAMPLES / "lossy.pcap", 2, kinds="gap")) == 2

@@ -161,9 +161,9 @@ def test_what_jq_users_write_is_read_as(text: str, steps: tuple[str | int | Elli
     [
         (".items | length", "extract .items ... | jq length"),
         (".items[] | select(.id > 3) | .name", "extract '.items[]' ... | jq 'select(.id > 3) | .name'"),
-        ("items[1:3]", "is no path: write it as jq would"),
-        ("a*b[]", "is no path"),
-        ("[" + "].." * 3, "is no path"),
+        ("items[1:3]", "is not a path: write it as jq would"),
+        ("a*b[]", "is not a path"),
+        ("[" + "].." * 3, "is not a path"),
     ],
 )
 def test_what_is_no_path_says_the_nearest_right_form(text: str, words: str) -> None:

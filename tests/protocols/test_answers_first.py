@@ -49,9 +49,9 @@ def test_nothing_of_them_is_kept_when_a_block_is_done(tmp_path: Path, monkeypatc
     kept: list[int] = []
     finish = Pairs.finish
 
-    def look(self: Pairs, packet: int) -> None:
+    def look(self: Pairs, packet: int, ended: str) -> None:
         kept.append(len(self._foreseen))
-        finish(self, packet)
+        finish(self, packet, ended)
 
     monkeypatch.setattr(Pairs, "finish", look)
     path = tmp_path / "x.pcap"

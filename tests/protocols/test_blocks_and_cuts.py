@@ -68,6 +68,12 @@ TALKS = {
     ),
     "a body of JSON, then requests": said((0, b'{"tail": 1}'), (1, response(OK)), (0, request("/2")), (1, response(OK)), start=False),
     "a body of JSON whose end is in two": said((1, b'{"tail"'), (1, b": 1}"), (1, response(OK)), (1, response(OK)), start=False),
+    "a CONNECT behind JSON in a tunnel, all from the middle": said(
+        (0, CONNECT), (1, response(OK)), (1, b"HTTP/1.1 100 Continue\r\n\r\n"), (0, CONNECT), (0, POST), start=False
+    ),
+    "a request behind a PROXY header in a tunnel": said(
+        (0, CONNECT), (1, b"HTTP/1.1 200 OK\r\n\r\n"), (0, b"PROXY TCP4 10.0.0.1 10.0.0.2 1 80\r\n" + request("/2")), (1, response(OK))
+    ),
     "nothing in a body": said((0, request("/")), (1, response(b"")), (0, request("/2")), (1, response(OK))),
 }
 

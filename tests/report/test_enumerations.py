@@ -17,8 +17,8 @@ from tests.craft import ACK, PSH, RST, SYN, Talk, chunked, filler, merge, pcap, 
 from tests.protocols.test_other_protocols import HELLO
 from tests.protocols.test_prefixes import FROM, HEADERS, TO_NAME
 
-ELSEWHERE = {"Gap.cause", "YamlBody.status", "drop_reason", "anomalies", "kind", "layer", "Drop.reason"}
-"""`layer` is that of a reason; tests/payload/test_yaml.py has each status of YAML, `not_read` without its libraries too; tests/reassembly has each cause of gaps, tests/test_plugins.py what plug-ins say."""
+ELSEWHERE = {"Gap.cause", "YamlBody.status", "drop_reason", "anomalies", "kind", "layer", "Drop.reason", "Http.unanswered"}
+"""`layer` is that of a reason; tests/payload/test_yaml.py has each status of YAML, `not_read` without its libraries too; tests/reassembly has each cause of gaps, tests/protocols/test_no_response.py each reason for no response, tests/test_plugins.py what plug-ins say."""
 SWITCH = request(fields="Connection: Upgrade\r\nUpgrade: websocket\r\n")
 SWITCHED = b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 

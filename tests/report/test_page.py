@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from pcapflow.anomalies import NoResponse
 from pcapflow.limits import Limits
-from pcapflow.report.problem_words import SENTENCES
+from pcapflow.report.problem_words import SENTENCES, UNANSWERED
 from pcapflow.report.sinks import html
 from tests.craft import ACK, FIN, PSH, SYN, Talk, merge, pcap, request, response, tcp_frame
 from tests.report.busy import busy
@@ -61,8 +62,8 @@ def test_the_cards_say_how_it_went(shown: Any) -> None:
     cards = shown.page.inner_text("#cards")
     assert "7 requests, 6 responses" in cards
     assert "1 5xx, 1 4xx" in cards
-    assert "1 no response in the capture" in cards
-    assert "missing, in 1 gap; 0 drops" in cards
+    assert "1 no response" in cards
+    assert "in 1 gap; 0 drops" in cards
     assert shown.page.locator(".card.bad").count() == 2
 
 
@@ -72,7 +73,7 @@ def test_what_went_wrong_comes_first_in_the_words_of_the_terminal(shown: Any) ->
     problems = shown.column("problems", "problem")
     assert problems[:2] == ["500 Internal Server Error", "404 Not Found"]
     assert f"{SENTENCES['broken_json']} from client 10.0.0.1" in problems
-    assert SENTENCES["unanswered"] in problems
+    assert UNANSWERED[NoResponse.OPEN] in problems
     assert f"{SENTENCES['gapped_body']} in the response" in problems
     assert problems[-1].startswith("gaps: 2,000 bytes are missing from the streams")
     assert shown.column("endpoints", "endpoint")[0] == "GET example/api/slow"
@@ -83,7 +84,7 @@ def test_the_worst_exchanges_are_the_first_rows(shown: Any) -> None:
     rows = list(zip(shown.column("exchanges", "request"), shown.column("exchanges", "problem"), strict=True))
     assert rows[:5] == [
         ("GET /api/slow", "500 Internal Server Error"),
-        ("GET /api/silent", "no response in the capture"),
+        ("GET /api/silent", "no response yet, connection still open"),
         ("POST /api/login", "invalid JSON in the request"),
         ("GET /api/holed", "gapped body in the response"),
         ("GET /missing", "404 Not Found"),

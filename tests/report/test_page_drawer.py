@@ -50,7 +50,7 @@ def test_loss_within_an_exchange_is_told_and_leads_to_its_evidence_and_back(open
     one = opened(path)
     (gap,) = one.of("gap")
     drawer = one.open_row("exchanges", "/api/holed")
-    assert "The response's body lacks 2,000 bytes." in drawer
+    assert "2,000 bytes of the response's body are missing." in drawer
     one.page.click("#drawer button:text-is('gap of 2,000 bytes')")
     evidence = one.drawer()
     assert "Gap of 2,000 bytes" in evidence
@@ -81,9 +81,9 @@ def test_what_the_network_lost_is_told_where_an_exchange_waited_for_it(opened: A
     (exchange,) = one.of("http")
     assert exchange["stalled"] > 0.3
     drawer = one.open_row("exchanges", "/slow")
-    assert "waited 300 ms behind lost segments" in drawer
+    assert "waited 300 ms for network loss" in drawer
     assert (
-        "The network lost segments: bytes waited 300 ms for them. See connection #1, which has 1 hole by loss and 1 segment sent again."
+        "The network lost segments: bytes waited 300 ms for them. See connection #1, which has 1 hole by network loss and 1 segment sent again."
         in drawer
     )
     assert one.column("connections", "stalled") == ["300 ms"]

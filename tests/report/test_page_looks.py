@@ -151,7 +151,7 @@ def test_charts_have_axes_with_units_and_the_time_zone_and_say_what_they_show(op
         assert "0" in text
     labels = charts.locator("svg[role=img]").evaluate_all("all => all.map((one) => one.getAttribute('aria-label'))")
     assert "p95 of all exchanges: 700 ms" in labels[0]
-    assert "4 2xx, 1 4xx, 1 5xx, 1 no response in the capture" in labels[1]
+    assert "4 2xx, 1 4xx, 1 5xx, 1 no response" in labels[1]
     assert "2.0 kB in all" in labels[3]
 
 

@@ -429,7 +429,16 @@ def test_two_outputs_in_one_place_are_refused(tmp_path: Path) -> None:
         ran = pcapflow("analyze", "-q", "--ndjson", *args, str(NAMED["statuses.pcap"]))
         assert ran.returncode == 2, args
         assert "goes there already" in ran.stderr
+        assert ("write the report to one (-o FILE)" in ran.stderr) == ("-" in args)
         assert not list(tmp_path.iterdir())
+
+
+def test_the_report_stays_on_standard_output_beside_a_page_and_the_page_goes_there_if_the_report_goes_to_a_file(tmp_path: Path) -> None:
+    ran = pcapflow("analyze", "-q", "--html", str(tmp_path / "a.html"), str(NAMED["statuses.pcap"]))
+    assert "Problems" in ran.stdout
+    ran = pcapflow("analyze", "-q", "--html", "-", "-o", str(tmp_path / "report"), str(NAMED["statuses.pcap"]))
+    assert ran.stdout.startswith("<!doctype html>")
+    assert "Problems" in (tmp_path / "report").read_text()
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])

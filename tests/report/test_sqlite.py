@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import sqlite3
@@ -22,7 +23,7 @@ from pcapflow.budget import Ledger
 from pcapflow.entries import Entry
 from pcapflow.errors import OutputError
 from pcapflow.limits import Limits
-from pcapflow.report.sinks.sql_schema import RECORDS, TABLES, VIEWS
+from pcapflow.report.sinks.sql_schema import RECORDS, TABLES, VERSION, VIEWS
 from pcapflow.report.sinks.sqlite import Database, SqliteTables
 from tests.craft import Talk, request, response
 from tests.launcher import launch, launch_text
@@ -155,7 +156,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_places_that_are_no_files_are_refused(tmp_path: Path) -> None:
-    assert "is no place for a database" in analyzed(tmp_path, SAMPLES[0], status=2)
+    assert "is not a file for a database" in analyzed(tmp_path, SAMPLES[0], status=2)
     assert "is an input" in analyzed(SAMPLES[0], SAMPLES[0], status=2)
     assert "cannot be written" in analyzed(tmp_path / "none" / "a.db", SAMPLES[0], status=73)
 
@@ -293,3 +294,9 @@ def test_runs_that_make_one_database_at_the_same_time_are_all_in_it(tmp_path: Pa
 @pytest.mark.parametrize("place", ["", ":memory:", "file:a.db?mode=memory", "-"])
 def test_what_is_no_file_is_refused(place: str) -> None:
     assert launch("analyze", "-q", "--sqlite", place, SAMPLES[0]).returncode == 2
+
+
+def test_other_columns_have_another_version() -> None:
+    """A database of earlier columns is refused by its version, in words that help. Where this fails, raise VERSION and write the new digest here."""
+    columns = repr([(table.name, [(column.name, column.kind) for column in table.columns]) for table in TABLES])
+    assert (VERSION, hashlib.sha256(columns.encode()).hexdigest()[:16]) == (2, "2c13ad2d5af8935e")

@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from pcapflow import pipeline
 from pcapflow.limits import Limits
 from pcapflow.report.terminal import render
+from pcapflow.report.terminal_tables import shortened
 from pcapflow.summary import Summary
+from tests.conftest import Run
+from tests.craft import Talk, merge, request, response
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 _ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
@@ -45,7 +49,7 @@ def test_colours_are_the_terminal_s_own_so_that_light_and_dark_both_read() -> No
 def test_it_says_what_was_held_recovered_lost_and_reached() -> None:
     s = summary("lossy.pcap")
     text = render(s, width=120, color=False)
-    for part in ("Recovered", "Lost", "Streams with the largest losses", "Memory high-water marks", "Advice"):
+    for part in ("Recovered", "Lost", "Streams with the most missing bytes", "Memory high-water marks", "Advice"):
         assert f"\n{part}\n" in text
     worst = s.worst_streams[0]
     assert f"connection {worst.connection}" in text
@@ -115,3 +119,29 @@ def test_a_long_reason_is_there_whole() -> None:
     s.drops.by_reason = {"http_header_line_too_long": DropCount(1, 5)}
     assert "http_header_line_too_long" in render(s, width=80, color=False)
     assert max(map(len, render(s, width=80, color=False).splitlines())) <= 80
+
+
+def test_a_long_endpoint_has_a_line_of_its_own_with_both_its_ends(run: Run) -> None:
+    long = "/v2/organizations/acme/projects/{}/environments/staging/deployments/latest/status"
+    talks = []
+    for i, target in enumerate(("/short", long.format("one"), long.format("one" * 20))):
+        t = Talk(sport=5000 + i).open().send(0, request(target)).send(1, response(b"{}", status="500 Oops")).acknowledge(0)
+        talks.append(t.send(0, request(target)).close())
+    text = render(run(merge(*talks)).summary, width=80, color=False)
+    lines = text[text.index("Slowest endpoints") : text.index("\nRecovered")].splitlines()
+    assert max(map(len, lines)) <= 80
+    with_numbers = [line for line in lines if line.endswith("%")]
+    assert len(with_numbers) == 3
+    assert len({re.search(r"\b2 ", line).start() for line in with_numbers}) == 1  # type: ignore[union-attr]
+    assert [line for line in with_numbers if line.startswith("  GET example/short ")]
+    assert [line for line in lines if line.startswith("  GET example/v2/organizations/") and line.endswith("/latest/status")]
+    assert any("..." in line for line in lines)
+    assert sum("1 without response" in line for line in lines) == 3
+
+
+@pytest.mark.parametrize("width", [20, 30, 50, 80, 200])
+def test_a_text_that_is_shortened_is_no_wider_than_asked_and_keeps_its_ends(width: int) -> None:
+    text = "GET host/" + "\N{HIRAGANA LETTER A}" * 30 + "/end"
+    found = shortened(text, width)
+    assert cell_len(found) <= width
+    assert found == text if cell_len(text) <= width else found.startswith("GET host") and found.endswith("/end") and "..." in found

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pcapflow.findings.histogram import Histogram
 from pcapflow.limits import Limits
+from pcapflow.records import seconds
 from pcapflow.report.sinks.html import Page
 from pcapflow.report.timeline import BUCKETS, CLASSES, LATENCY_BYTES, Timeline
 from tests.report.conversation import run
@@ -108,3 +110,12 @@ def test_the_page_s_rows_are_in_the_report_s_order_and_the_worst_are_named() -> 
     assert packets == sorted(packets)
     worst = [losses["rows"][i]["bytes"] for i in losses["worst"]]
     assert worst == sorted(worst, reverse=True)
+
+
+@given(st.lists(st.integers(0, 10**10), min_size=1, max_size=40))
+def test_the_quantiles_of_all_exchanges_are_those_of_an_endpoint_that_has_them_all(microseconds: list[int]) -> None:
+    histogram = Histogram()
+    for one in microseconds:
+        histogram.add(one * 1000)
+    found = timeline([[(i, one, 200) for i, one in enumerate(microseconds)]]).latency()
+    assert [found[name] for name in ("p50", "p95", "max")] == [seconds(histogram.quantile(part)) for part in (0.5, 0.95, 1)]

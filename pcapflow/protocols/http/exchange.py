@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from pcapflow.anomalies import Anomaly
+from pcapflow.anomalies import Anomaly, NoResponse
 from pcapflow.budget import Account
 from pcapflow.contents import FormBody, JsonBody, MultipartError, Other, Problem, YamlBody
 from pcapflow.fields import Ends
@@ -75,6 +75,8 @@ class Exchange:
     resynchronised = False
     operations: list[str] | None = None
     """What it asks for by GraphQL or JSON-RPC."""
+    unanswered: NoResponse | None = None
+    """Why it has no response."""
     anomalies: list[str] = NOTHING
     done_packet = 0
     done_ts = 0
@@ -228,6 +230,7 @@ def http_record(connection: int, exchange: Exchange, ends: Ends, places: Places)
         ends.community_id,
         wait,
         seconds(exchange.stalled),
+        exchange.unanswered.value if exchange.unanswered is not None else None,
     )
 
 

@@ -16,6 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from operator import attrgetter, itemgetter
 
+from pcapflow.anomalies import NoResponse
 from pcapflow.budget import Account
 from pcapflow.limits import Limits
 from pcapflow.protocols.http.cache import Heads
@@ -23,17 +24,20 @@ from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.message import RequestHead
 from pcapflow.streams.conversation import Conversation
 from pcapflow.streams.events import NEVER
+from pcapflow.unread import UnreadReason
 
 _packet = attrgetter("packet")
 _offset = itemgetter(1)
+_WHY = {UnreadReason.MALFORMED: NoResponse.UNREAD, UnreadReason.LIMIT_REACHED: NoResponse.LIMIT}
+_ENDED = {"fin": NoResponse.CLOSED, "rst": NoResponse.RESET, "switched": NoResponse.UNREAD}
 
 
 class Pairs:
     """What waits on one connection."""
 
     __slots__ = (
-        "_abandoned", "_account", "_acknowledged", "_client", "_foreseen", "_heads", "_known_to", "_refused", "_write", "begun", "expecting", "lost_from", "most",
-        "waiting",
+        "_abandoned", "_account", "_acknowledged", "_client", "_foreseen", "_heads", "_known_to", "_lost", "_refused", "_write", "begun", "expecting", "lost_from",
+        "most", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +67,8 @@ class Pairs:
         """Exchanges begun."""
         self.lost_from: int | None = None
         """Server offset from which on answers were lost; None while none was since the last one."""
+        self._lost: tuple[int, NoResponse] | None = None
+        """Where answers were lost last, and how."""
         self._abandoned = 0
         """Requests that were reported without an answer because too many waited: as many answers are not for those that wait."""
         self._known_to = 0
@@ -114,7 +120,7 @@ class Pairs:
                 if not self.lost_from < acked <= offset or (before >= 0 and acked <= self._acknowledged(1 - self._client, before, acked)):
                     break
                 waiting[1].resynchronised = True
-                self.unanswered(waiting.pop(0), packet)
+                self._unanswered(waiting.pop(0), packet, self._lost[1] if self._lost is not None else NoResponse.GAP)
             self.lost_from = None
         if not waiting or waiting[0].packet > packet:
             return None
@@ -212,8 +218,23 @@ class Pairs:
         if exchange.response_done:
             self._write(exchange)
 
-    def unanswered(self, exchange: Exchange, packet: int) -> None:
+    def lose(self, offset: int, reason: UnreadReason) -> None:
+        """Heads of answers were lost from that server offset on, for that reason."""
+        if self.lost_from is None:
+            self.lost_from = offset
+        self._lost = offset, _WHY.get(reason, NoResponse.GAP)
+
+    def _why(self, exchange: Exchange, ended: str) -> NoResponse:
+        """Why a request has no answer at the end: answers were lost where its own would be, else as the server's stream ended."""
+        if self._lost is not None:
+            offset, why = self._lost
+            if exchange.ack < 0 or self._acknowledged(1 - self._client, exchange.ack, offset) <= offset:
+                return why
+        return _ENDED.get(ended, NoResponse.OPEN)
+
+    def _unanswered(self, exchange: Exchange, packet: int, why: NoResponse) -> None:
         """No answer to this request can come any more."""
+        exchange.unanswered = why
         exchange.response_done = True
         exchange.done_packet = packet
         if exchange.request_done:
@@ -222,13 +243,14 @@ class Pairs:
     def make_room(self, packet: int) -> None:
         """Report the oldest requests without an answer until another one can wait."""
         while len(self.waiting) >= self.most:
-            self.unanswered(self.waiting.pop(0), packet)
+            self._unanswered(self.waiting.pop(0), packet, NoResponse.LIMIT)
             self._abandoned += 1
 
-    def finish(self, packet: int) -> None:
-        """The connection is over."""
+    def finish(self, packet: int, ended: str) -> None:
+        """The connection is over; ended: how the server's stream was, as `StreamEnd` has it, or `switched` to another protocol before."""
         while self.waiting:
-            self.unanswered(self.waiting.pop(0), packet)
+            exchange = self.waiting.pop(0)
+            self._unanswered(exchange, packet, self._why(exchange, ended))
         while self.expecting:
             self._give_up(self.expecting.pop(0)[1], packet)
 
@@ -246,7 +268,7 @@ class Pairs:
         self._refused(oldest)
         if self.waiting:
             del self.waiting[0]
-            self.unanswered(oldest, oldest.packet)
+            self._unanswered(oldest, oldest.packet, NoResponse.LIMIT)
             self._abandoned += 1
         else:
             del self.expecting[0]

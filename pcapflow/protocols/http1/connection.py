@@ -243,7 +243,7 @@ class HttpConnection:
         """The connection is over."""
         self.client.opaque()
         self.server.opaque()
-        self.pairs.finish(packet)
+        self.pairs.finish(packet, "switched" if self.switched_to else self.server.ended)
         del self.pairs, self.flow  # which know the conversation, and so this
 
     # --- what the framers find
@@ -275,8 +275,8 @@ class HttpConnection:
         elif isinstance(event, Unread):
             client = self.conversation.client
             self.services.unread(self.conversation, 1 - client if side else client, event)
-        elif isinstance(event, HeadsLost) and side and self.pairs.lost_from is None:
-            self.pairs.lost_from = event.offset
+        elif isinstance(event, HeadsLost) and side:
+            self.pairs.lose(event.offset, event.reason)
 
     def _request(self, read: HeadRead) -> str:
         """A request head; what follows it (`Framer.follows`)."""

@@ -12,7 +12,7 @@ from pcapflow.anomalies import Anomaly
 from pcapflow.drops import Drop, DropReason
 from pcapflow.protocols.http.message import Head, HeadRead
 from pcapflow.streams.events import Where
-from pcapflow.unread import Unread
+from pcapflow.unread import Unread, UnreadReason
 
 
 class HeadCut(msgspec.Struct, gc=False):
@@ -95,9 +95,10 @@ class TrailerLine(msgspec.Struct, gc=False):
 
 
 class HeadsLost(msgspec.Struct, gc=False):
-    """One or more heads were lost from that offset on."""
+    """One or more heads were lost from that offset on, for that reason."""
 
     offset: int
+    reason: UnreadReason
 
 
 Event = HeadRead | HeadCut | BodyRead | BodyBegins | BodyBytes | BodyGap | BodyEnds | Odd | GivenUp | HeadsLost | TrailerLine | Unread

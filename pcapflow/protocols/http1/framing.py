@@ -28,7 +28,7 @@ class Framing:
     """One direction of an HTTP/1 connection."""
 
     __slots__ = (
-        "begun_at", "first", "follows", "found", "hole", "kept_at", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "peeks", "position", "reading", "refused_for", "remaining",
+        "begun_at", "ended", "first", "follows", "found", "hole", "kept_at", "known_at", "may_be_unsent", "packet", "paused", "paused_body", "peeks", "position", "reading", "refused_for", "remaining",
         "resynchronised", "searches_for", "seen", "services", "side", "simple_from", "skip_until", "stash", "state", "surplus", "until_close", "waited", "wanted", "window",
     )  # fmt: skip
 
@@ -67,6 +67,8 @@ class Framing:
         """Nothing came before the message at hand."""
         self.resynchronised = False
         """The next message was found by a search that passed something over."""
+        self.ended = ""
+        """How its stream did, as `StreamEnd` has it; empty before."""
         self.hole: BehindHole | None = None
         """Reads a chunked body behind a hole, where there was one."""
         self.remaining = 0
@@ -125,7 +127,7 @@ class Framing:
         self.state = State.SEARCH
         self.resynchronised = True
         self.first = False
-        self.add(HeadsLost(offset))
+        self.add(HeadsLost(offset, reason))
 
     def end_body(self, packet: int, ts: int, *, whole: bool, refused: DropReason | None = None) -> None:
         """The body under way is over."""

@@ -76,6 +76,7 @@ def end(framer: Framer, over: StreamEnd) -> Sequence[Event]:
         reason = UnreadReason.MALFORMED if over.kind == "fin" else UnreadReason.BEHIND_LOSS
         _report_cut_head(framer, over.packet, framer.seen or over.ts, reason)
     framer.opaque()
+    framer.ended = over.kind
     return () if framer.found is None else framer.take_found()
 
 

@@ -47,7 +47,7 @@ class Http2:
     first_bytes = frozenset(b"P")
     from_start = False
     failed = "-"
-    reads = "nothing yet: it is only named"
+    reads = "nothing; it is only recognized"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""

@@ -22,7 +22,7 @@ class Proxy:
     first_bytes = frozenset(b"P\r")
     from_start = False
     failed = "-"
-    reads = "the addresses in its header (versions 1 and 2); what follows is read as what it is"
+    reads = "the addresses in its header (versions 1 and 2); then the protocol that follows"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`."""

@@ -25,7 +25,7 @@ class Socks:
     first_bytes = frozenset((4, 5))
     from_start = True
     failed = "-"
-    reads = "where a client asks to go (versions 4, 4a, 5); what follows is read as what it is"
+    reads = "the requested destination (versions 4, 4a, 5); then the protocol that follows"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`. A greeting is so short that it could be another protocol's: the server's answer tells."""

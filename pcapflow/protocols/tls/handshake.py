@@ -267,7 +267,7 @@ class Tls:
     first_bytes = frozenset((_HANDSHAKE_RECORD,))
     from_start = False
     failed = "-"
-    reads = "the names in the first hellos; what is encrypted is not read"
+    reads = "names in the handshake; encrypted data is not read"
 
     def probe(self, first: bytes | bytearray) -> str | None:
         """See `LayerFactory`: a handshake record has a type, version 3.x and a length (RFC 8446 section 5.1)."""

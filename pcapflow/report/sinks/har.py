@@ -87,7 +87,7 @@ def _entry(exchange: ExchangeFound) -> dict[str, Any]:
     if response is None:
         comments.append(f"the response is {_NOT_SEEN}")
     if exchange.resynchronised:
-        comments.append("found by a search behind lost bytes, or paired by acknowledgement numbers")
+        comments.append("found by searching after a gap, or paired by acknowledgement numbers")
     comments += exchange.anomalies
     send, wait, receive = _timings(exchange)
     entry: dict[str, Any] = {

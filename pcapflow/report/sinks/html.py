@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from pcapflow.anomalies import Anomaly
+from pcapflow.anomalies import Anomaly, NoResponse
 from pcapflow.budget import Ledger, Share
 from pcapflow.drops import DropReason, GapCause
 from pcapflow.entries import Entry
@@ -271,9 +271,10 @@ def _microseconds(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 def _words(summary: Summary) -> dict[str, Any]:
     """What the page says of problems and reasons, in the words of the terminal."""
     return {
-        "sentences": {member.value: member.sentence for member in (*DropReason, *GapCause, *UnreadReason, *Anomaly)},
+        "sentences": {member.value: member.sentence for member in (*DropReason, *GapCause, *UnreadReason, *Anomaly, *NoResponse)},
         "kinds": problem_words.SENTENCES,
-        "problems": [{"what": problem_words.what(one), "more": problem_words.broken(one)} for one in summary.problems],
+        "unanswered": problem_words.UNANSWERED,
+        "problems": [{"what": problem_words.what(one), "more": problem_words.more(one)} for one in summary.problems],
         "network": problem_words.network(summary),
         "lost": problem_words.losses(summary),
     }

@@ -96,7 +96,9 @@ def _captures(s: Summary) -> Iterator[Metric]:
     )  # fmt: skip
     yield _counter("packets_snapped", "Packets truncated by the snap length.", d.snapped)
     yield _counter(
-        "capture_dropped_packets", "Packets lost, according to the captures.", sum(c.dropped_by_capture or 0 for c in s.captures)
+        "capture_dropped_packets",
+        "Packets that the capturing system dropped, according to the captures.",
+        sum(c.dropped_by_capture or 0 for c in s.captures),
     )
 
 

@@ -25,7 +25,7 @@ _SCALARS: dict[type, str] = {inspect.IntType: INTEGER, inspect.FloatType: REAL, 
 _AS_JSON = frozenset(("json", "payload", "error"))
 """Structs that stay whole: what was in a body."""
 _encode = msgspec.json.Encoder().encode
-VERSION = 1
+VERSION = 2
 """Of these tables."""
 
 

@@ -12,13 +12,13 @@ function exchangeDrawer(exchange) {
   return [
     title(asked(exchange)),
     h("p", {},
-      response ? badge(`${response.status} ${response.reason}`.trim(), statusTone(response.status)) : badge(kinds.unanswered, "bad"),
+      response ? badge(`${response.status} ${response.reason}`.trim(), statusTone(response.status)) : badge(noResponse(exchange), "bad"),
       exchange.duration === null ? "" : ` ${duration(exchange.duration)}`,
       ` \u00b7 ${hostOf(exchange)} \u00b7 exchange ${exchange.exchange} of connection `,
       toConnection(connection)),
     wrong.length > 0 && part("What is wrong", h("ul", {}, wrong.map(problemItem))),
     part("Instants", waterfall(exchange), instants(exchange)),
-    part("Loss within it", lossList(exchange)),
+    part("Gaps and drops within it", lossList(exchange)),
     ...MESSAGES.filter((of) => exchange[of]).map((of) => messagePart(of, exchange[of])),
     commands(connection, exchange.exchange),
     siblings(exchange),
@@ -61,7 +61,7 @@ function lossList(exchange) {
   const within = lossesWithin(exchange);
   const more = (lossesOf.get(exchange.connection) || []).length - within.length;
   const holed = MESSAGES.filter((of) => exchange[of] && exchange[of].body.missing_bytes);
-  const missing = holed.map((of) => note(`The ${of}'s body lacks ${number(exchange[of].body.missing_bytes)} bytes.`));
+  const missing = holed.map((of) => note(`${number(exchange[of].body.missing_bytes)} bytes of the ${of}'s body are missing.`));
   const others = more > 0 ? note(`${count(more, "other gap or drop", "other gaps and drops")} on this connection.`) : null;
   if (within.length) return [missing, networkLoss(exchange), h("ul", {}, within.map(lossItem)), others];
   return [missing, networkLoss(exchange), note("No gap and no drop in its time and direction."), others];
@@ -69,10 +69,10 @@ function lossList(exchange) {
 function networkLoss(exchange) {
   if (!exchange.stalled) return null;
   const c = connections.get(exchange.connection);
-  const lost = c ? `, which has ${count(network(c, "lost"), "hole")} by loss and ${count(network(c, "lost_segments"), "segment")} sent again` : "";
+  const lost = c ? `, which has ${count(network(c, "lost"), "hole")} by network loss and ${count(network(c, "lost_segments"), "segment")} sent again` : "";
   return h("p", {}, `The network lost segments: bytes waited ${duration(exchange.stalled)} for them. See connection `, toConnection(exchange.connection), `${lost}.`);
 }
-const lossItem = (loss) => h("li", {}, link(`${loss.record} of ${number(loss.bytes)} bytes`, openLoss(loss)), ` sent by the ${loss.stream}, ${packetOf(loss)}: ${sentences[reasonOf(loss)] || reasonOf(loss)}`);
+const lossItem = (loss) => h("li", {}, link(`${loss.record} of ${number(loss.bytes)} bytes`, openLoss(loss)), ` sent by the ${loss.stream}, known at ${packetOf(loss)}: ${sentences[reasonOf(loss)] || reasonOf(loss)}`);
 
 function messagePart(of, message) {
   const { body, headers } = message;
@@ -100,7 +100,7 @@ function siblings(exchange) {
 }
 const LISTED = 50;
 function exchangeList(some) {
-  const item = (one) => h("li", {}, link(asked(one), openExchange(one)), ` ${one.response ? one.response.status : kinds.unanswered}${one.duration === null ? "" : ", " + duration(one.duration)}`);
+  const item = (one) => h("li", {}, link(asked(one), openExchange(one)), ` ${one.response ? one.response.status : noResponse(one)}${one.duration === null ? "" : ", " + duration(one.duration)}`);
   return [h("ul", {}, some.slice(0, LISTED).map(item)), some.length > LISTED && note(`and ${number(some.length - LISTED)} more`)];
 }
 
@@ -126,7 +126,7 @@ const STREAM_ROWS = [
   ["out of window", "out_of_window_bytes"],
 ];
 const NETWORK_ROWS = [
-  ["holes by loss", "lost"],
+  ["holes by network loss", "lost"],
   ["segments retransmitted", "lost_segments"],
   ["overtaken", "reordered"],
   ["came twice", "retransmitted_segments"],
@@ -174,7 +174,7 @@ function networkPart(c) {
   if (!c.network) return null;
   const rows = sides(NETWORK_ROWS, (side, field) => c.network[side][field]);
   const times = [
-    ["waited behind loss", "stalled"],
+    ["waited for network loss", "stalled"],
     ["had no room for", "closed"],
   ].map(([what, field]) => [what, c.network.client[field], c.network.server[field]]).filter(([, a, b]) => a || b);
   rows.push(...times.map(([what, a, b]) => [what, duration(a), duration(b)]));

@@ -11,7 +11,7 @@ function cards() {
   const answers = (first) => Object.entries(http.by_status).reduce((sum, [status, n]) => (status.length === 3 && status[0] === first ? sum + n : sum), 0);
   const [refused, failed] = [answers("4"), answers("5")];
   const unanswered = summary.endpoints.reduce((sum, one) => sum + one.unanswered, 0);
-  const lost = net.lost ? `${count(net.lost, "hole")} by loss on the network, ${duration(net.stalled)} waited` : "";
+  const lost = net.lost ? `${count(net.lost, "hole")} by network loss, ${duration(net.stalled)} waited` : "";
   const tone = failed || unanswered ? "bad" : refused ? "warn" : "";
   const times = latency.p95 === null ? "No exchange has both request and response." : `p50 ${duration(latency.p50)}, longest ${duration(latency.max)}`;
   const why = Object.entries(tcp.unread).sort((a, b) => b[1].bytes - a[1].bytes).slice(0, 2).map(([reason]) => reason).join(", ");
@@ -19,7 +19,7 @@ function cards() {
     card("exchanges", "Exchanges", number(tables.exchanges.total), "", `${count(http.requests, "request")}, ${count(http.responses, "response")}`, count(tcp.connections, "connection")),
     card("errors", "Errors", number(refused + failed + unanswered), tone, `${number(failed)} 5xx, ${number(refused)} 4xx`, `${number(unanswered)} ${kinds.unanswered}`),
     card("p95", "p95 duration", latency.p95 === null ? "-" : duration(latency.p95), "", times),
-    card("loss", "Loss", size(tcp.missing_bytes), tcp.missing_bytes || drops ? "bad" : net.lost ? "warn" : "", `missing, in ${count(tcp.gaps, "gap")}; ${count(drops, "drop")}`, lost),
+    card("loss", "Missing bytes", size(tcp.missing_bytes), tcp.missing_bytes || drops ? "bad" : net.lost ? "warn" : "", `in ${count(tcp.gaps, "gap")}; ${count(drops, "drop")}`, lost),
     card("unread", "Unread", size(unread), unread ? "warn" : "", `${percent(unread, payload.delivered)} of the delivered bytes`, why),
   );
 }
@@ -41,7 +41,7 @@ function counts() {
     ["responses", "HTTP responses", http.responses],
     ["json", "JSON bodies", json.bodies],
     ["invalid", "invalid JSON", json.invalid],
-    ["lost", "segments retransmitted after loss", summary.network.lost_segments],
+    ["lost", "segments retransmitted after network loss", summary.network.lost_segments],
     ["peak", "memory peak, bytes", memory.peak_bytes],
   ];
   document.getElementById("numbers").append(...some.map(([id, label, n]) => h("div", {}, h("dt", {}, label), h("dd", { id: "n-" + id }, number(n)))));
@@ -54,7 +54,7 @@ function problems() {
   const stalled = (summary.tcp.examples.stalled || []).map((n) => ["#" + n, () => toConnection(n)]);
   const losses = [["Drops and gaps", () => h("a", { href: "#losses" }, "Drops and gaps")]];
   rows.push(...report.network.map(plainRow(stalled, "warn")), ...report.lost.map(plainRow(losses, "bad")));
-  const first = (row) => (row.first ? `${row.first.url || ""} ${packetOf(row.first)}`.trim() : row.links.map(([text]) => text).join(" "));
+  const first = (row) => (row.first ? [row.first.url, packetOf(row.first)].filter(Boolean).join(", ") : row.links.map(([text]) => text).join(" "));
   new Table("problems", {
     none: "None: no error, no broken body, nothing lost.", hint: "words, path:/api",
     open: (row) => row.first && openPlace(row.first),
@@ -87,7 +87,7 @@ function endpoints() {
     columns: [
       { name: "endpoint", value: (row) => row.name, className: "code" }, { name: "exchanges", value: (row) => row.exchanges, numeric: true },
       { name: "errors", value: errors, numeric: true, tone: (row) => (row.server_errors ? "bad" : errors(row) ? "warn" : "") },
-      { name: "no answer", value: (row) => row.unanswered, numeric: true, tone: (row) => (row.unanswered ? "bad" : "") },
+      { name: "no response", value: (row) => row.unanswered, numeric: true, tone: (row) => (row.unanswered ? "bad" : "") },
       time("p50"), time("p95"), time("max"), { name: "mostly", value: parts },
       { name: "response bytes", value: (row) => row.response_bytes, text: (row) => size(row.response_bytes), numeric: true },
     ],
@@ -152,7 +152,7 @@ function lossTable() {
       { name: "limit", value: (row) => row.limit && `${row.limit.name} = ${number(row.limit.value)}` },
       { name: "sent by", value: (row) => row.stream },
       { name: "offset", value: (row) => row.stream_offset, numeric: true },
-      { name: "packet", value: (row) => row.packet, text: packetOf, className: "at", numeric: true },
+      { name: "known at", value: (row) => row.packet, text: packetOf, className: "at", numeric: true },
       { name: "time, UTC", value: (row) => row.ts, text: (row) => clock(row.ts), className: "when", numeric: true },
       { name: "connection", value: (row) => row.connection, text: (row) => "#" + row.connection, numeric: true, cell: (row) => toConnection(row.connection) },
     ],

@@ -17,15 +17,16 @@ function wrongWithBody(body, of) {
   }
   return found;
 }
+const noResponse = (exchange) => report.unanswered[exchange.unanswered] || kinds.unanswered;
 function wrongWith(exchange) {
   const { request, response } = exchange;
   const found = [];
-  if (!response) found.push({ text: kinds.unanswered, tone: "bad" });
+  if (!response) found.push({ text: noResponse(exchange), tone: "bad", sentence: sentences[exchange.unanswered] });
   else if (response.status >= 400) found.push({ text: `${response.status} ${response.reason}`.trim(), tone: statusTone(response.status) });
   if (!request) found.push({ text: "the request is not in the capture", tone: "warn" });
   for (const of of MESSAGES) if (exchange[of]) found.push(...wrongWithBody(exchange[of].body, of));
   for (const anomaly of exchange.anomalies) found.push({ text: anomaly, tone: "warn", sentence: sentences[anomaly] });
-  if (exchange.stalled) found.push({ text: `waited ${duration(exchange.stalled)} behind lost segments`, tone: "warn" });
+  if (exchange.stalled) found.push({ text: `waited ${duration(exchange.stalled)} for network loss`, tone: "warn" });
   return found;
 }
 function errorText(error) {
