@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from pcapflow.secret_bytes import GOES_ON, LOST, NAME
+from pcapflow.secret_bytes import NAME
+from pcapflow.secret_kinds import GOES_ON, LOST
 
 _START = re.compile(rb"HTTP/[0-9]|[A-Z]{3,20} [^ ]+ HTTP/[0-9]|\r?\n")
 _LOST_LINES = re.compile(

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import numpy as np
 
-from pcapflow.secret_bytes import GOES_ON, KNOWN, LONG, WORD, Place
+from pcapflow.secret_kinds import GOES_ON, KNOWN, LONG, WORD, Place
 
 LEAST = 8
 """Bytes of a value that is looked for elsewhere: shorter ones stand in other words."""
@@ -41,6 +41,8 @@ def variants(value: bytes) -> set[bytes]:
     if len(value) < LEAST and sum(map(_LONGEST.__getitem__, value)) < LEAST:
         return set()  # at once: it may come again and again, and no spelling is long enough
     if value.lower() in _WORDS or _ORDINARY.fullmatch(value) or _MESSAGE.search(value) or _CODE.search(value):
+        return set()
+    if b"/" in value and _PATH.fullmatch(value):
         return set()
     plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
     if b"\\" in value:
@@ -109,11 +111,18 @@ _INNER = re.compile(rb"(?<![/A-Za-z0-9._~+-])[A-Za-z0-9._~+-]{12,}={0,2}")
 _LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^A-Za-z]*+[A-Za-z])")
 _WORDS = frozenset(
     b"http/1.0 http/1.1 http/2.0 websocket keep-alive application/json application/x-www-form-urlencoded multipart/form-data text/html text/plain content-length content-type user-agent"
+    b" same-origin cross-origin same-site no-store no-cache must-revalidate max-age no-referrer strict-origin-when-cross-origin accept-encoding accept-language cache-control content-encoding content-language"
+    b" content-disposition content-location content-security-policy if-modified-since if-none-match last-modified strict-transport-security x-forwarded-for x-forwarded-proto x-request-id x-requested-with"
+    b" xmlhttprequest accept-ranges location referrer referrer-policy set-cookie host connection upgrade-insecure-requests sec-fetch-site sec-fetch-mode sec-fetch-dest"
     b" password passwords username undefined required optional disabled authorization access_token refresh_token transfer-encoding identity anonymous".split()
 )
 """Values that are no secrets, for they stand in every capture."""
-_ORDINARY = re.compile(rb"[1-5][0-9]{2} [A-Z][A-Za-z' -]*+|(?:application|text|image|audio|video|multipart)(?:/[A-Za-z0-9.+-]*+)?")
+_ORDINARY = re.compile(
+    rb"[1-5][0-9]{2} [A-Z][A-Za-z' -]*+|(?:application|text|image|audio|video|multipart)(?:/[A-Za-z0-9.+-]*+)?(?:[ ]?;[ ]?[a-z-]{1,16}=[A-Za-z0-9\"-]{1,32}+){0,4}"
+)
 """So do a status with its reason, and media types."""
+_PATH = re.compile(rb"(?:https?://[A-Za-z0-9.-]{1,253}+(?::[0-9]{1,5}+)?)?(?:/(?:v?[0-9]{1,4}(?![^/])|[A-Za-z._~-]{0,32}(?![^/])))*+/?")
+"""A path of words, or a URL with one: requests and pages have it too."""
 _STRUCTURE = re.compile(rb"\{.*\}|\[.*\]", re.DOTALL)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{8,}={0,2}")
 
@@ -132,7 +141,9 @@ def _user_and_password(value: bytes) -> set[bytes]:
         return set()
     plain = b64decode(value)
     user, colon, password = plain.partition(b":")
-    return {plain, password} if colon and user and plain.decode("utf-8", "replace").isprintable() else set()
+    if not colon or not plain.decode("utf-8", "replace").isprintable():
+        return set()
+    return {plain, password or user}
 
 
 def _alike(values: list[bytes], data: bytes) -> int:

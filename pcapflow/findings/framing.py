@@ -112,7 +112,7 @@ class Framing(Placed):
     def message(self, at: int, size: int) -> None:
         """A message begins at that offset, with a head of so many bytes."""
         self.message_over(at)
-        if not self.read or self.read[-1] <= at:
+        if size and (not self.read or self.read[-1] <= at):  # an answer of HTTP/0.9 has no head
             self.read = self._with(self.read, at, at + size)
 
     def body_over(self, at: int) -> None:

@@ -54,6 +54,8 @@ class Side(NamedTuple):
     """All of it is masked."""
     outside: bool
     """Packets of it have bytes before its first or behind its last, which nobody looked at."""
+    copies: bool
+    """So have those of it that came again with other bytes."""
     ranges: array[int]
     """Of what is masked: from, up to, kind."""
     framing: Placed
@@ -62,7 +64,7 @@ class Side(NamedTuple):
 def packed(key: bytes, number: int, last_packet: int, sides: tuple[Side, Side]) -> bytes:
     """What is kept of a connection."""
     one, other = sides
-    flags = one.whole | other.whole << 1 | one.outside << 2 | other.outside << 3
+    flags = one.whole | other.whole << 1 | one.outside << 2 | other.outside << 3 | one.copies << 4 | other.copies << 5
     places = [numbers for side in sides for numbers in (side.ranges, side.framing.over, side.framing.lines, side.framing.read)]
     rest = _REST.pack(last_packet, one.base, other.base, one.length, other.length, flags, *map(len, places))
     return b"".join((key, number.to_bytes(_NUMBER, "big"), rest, *(numbers.tobytes() for numbers in places)))
@@ -82,7 +84,7 @@ def last_packet_of(kept: bytes) -> int:
 class Known:
     """A stream whose bytes are masked."""
 
-    __slots__ = ("base", "framing", "last_packet", "length", "number", "outside", "ranges", "whole")
+    __slots__ = ("base", "copies", "framing", "last_packet", "length", "number", "outside", "ranges", "whole")
 
     def __init__(self, kept: bytes, direction: int) -> None:
         self.number = number_of(kept)
@@ -91,6 +93,7 @@ class Known:
         self.length: int = both[2 + direction]
         self.whole = bool(flags >> direction & 1)
         self.outside = bool(flags >> 2 + direction & 1)
+        self.copies = bool(flags >> 4 + direction & 1)
         view = memoryview(kept)[_PLACES_AT:].cast("q")
         if direction:
             view, n, o, p, q = view[n + o + p + q :], r, s, t, u

@@ -23,6 +23,8 @@ from pcapflow.streams.conversation import Conversation
 from pcapflow.unread import Unread
 
 _GZIP = b"\x1f\x8b\x08"
+_BEGINS = 8
+"""Bytes that tell a coding that nothing announces, and characters of two bytes or four behind white space."""
 _PIECES_MOST = 65_536
 """Stretches of one body that are kept, such as chunks; where there are more its stream is overwritten whole."""
 _FORGET_AT_ONCE = 256
@@ -53,10 +55,10 @@ class _Body:
 
     def put(self, data: bytes) -> None:
         """Its next bytes, as they were sent."""
-        if len(self.begins) < len(_GZIP):
-            self.first = min(len(data), len(_GZIP) - len(self.begins))
+        if len(self.begins) < _BEGINS:
+            self.first = min(len(data), _BEGINS - len(self.begins))
             self.begins += data[: self.first]
-            self.coded = self.coded or self.begins == _GZIP
+            self.coded = self.coded or self.begins.startswith(_GZIP)
         self._put(len(data), self.origin.position)
 
     def _put(self, n: int, position: int) -> None:
@@ -112,7 +114,10 @@ class _Body:
 
 def is_wide(begins: bytes) -> bool:
     """Whether a text begins so whose characters take two bytes or four."""
-    return begins[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in begins[:4] and begins[:4].strip(b"\0")[:1] in (b"{", b"[", b'"'))
+    if begins[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return True
+    plain = begins.replace(b"\0", b"")
+    return b"\0" in begins[:4] and len(begins) >= 2 and plain.strip()[:1] in (b"{", b"[", b'"', b"<", b"") and bool(plain)
 
 
 class _Listening:
@@ -172,9 +177,10 @@ class _SentBody(_Listening):
         body.put(data)
         if body.coded:
             return
-        if not begin and is_wide(data):
-            self._blind = True  # JSON in UTF-16 or UTF-32 has no bytes that tell its values
+        if begin < _BEGINS and not self._blind and is_wide(body.begins):
+            self._blind = True  # text in UTF-16 or UTF-32 has no bytes that tell its values
             body.masking.coded += 1
+            begin = 0
         super().feed(data)
         if self._blind:
             body.add(begin, body.size)
@@ -208,16 +214,17 @@ class _DecodedBody(_Listening):
         self._run = run
         self._reader_decodes = bool(head.codings or head.form)
         self._decoder: Decoder | None = None
-        self._fed = False
+        self._begins = b""
 
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
         if not self._body.coded:
             return
         if self._reader_decodes:
-            if not self._fed and (data.startswith(_GZIP) or is_wide(data)):
-                self._body.secret = True  # another coding within
-            self._fed = True
+            if len(self._begins) < _BEGINS:
+                self._begins += data[: _BEGINS - len(self._begins)]
+                if self._begins.startswith(_GZIP) or is_wide(self._begins):
+                    self._body.secret = True  # another coding within
             super().feed(data)
             return
         if self._decoder is None:  # gzip that nothing announces

@@ -5,8 +5,8 @@ Contract: `StreamMasking` is a `Picking` that looks at what each connection says
 
 from __future__ import annotations
 
-from pcapflow.findings.masking import Masking
-from pcapflow.findings.scanning import AT_ONCE, JSON_BEGINS, LEVELS, JsonValues, Scanner
+from pcapflow.findings.masking import LEVELS, Masking
+from pcapflow.findings.scanning import AT_ONCE, JSON_BEGINS, JsonValues, Scanner
 from pcapflow.payload.json_values import LinePlaces, ValuePlaces
 from pcapflow.streams.conversation import Consumer, Conversation, Events
 from pcapflow.streams.events import StreamData, StreamGap
@@ -51,10 +51,16 @@ class _Tee:
                 missing = 0
                 if isinstance(event, StreamGap):
                     missing = event.length
+                    if not event.start:
+                        self._masking.headless(conversation.number, direction)
                     self._masking.framing(conversation.number, direction).missing(event.start, event.start + missing)
                 for one in scanner.flush(missing):
                     self._masking.add(conversation.number, direction, *one)
-                if missing and self._is_json[direction] and (self._masking.paths or not conversation.began(direction)):
+                if (
+                    missing
+                    and self._is_json[direction]
+                    and (self._masking.paths or not self._masking.has_beginning(conversation, direction))
+                ):
                     # which values these are nobody knows, nor whether it is a stream of JSON at all
                     self._masking.overwrite(conversation.number, direction)
         self._reader.consume(conversation, events)
@@ -67,7 +73,7 @@ class _Tee:
 
     def _data(self, conversation: Conversation, direction: int, event: StreamData, scanner: Scanner) -> None:
         masking, connection = self._masking, conversation.number
-        may_be_blind = not conversation.began(direction)
+        may_be_blind = not masking.has_beginning(conversation, direction)
         for at in range(0, event.length, AT_ONCE):
             data = event.take(at, min(AT_ONCE, event.length - at))
             if not event.start and not at:

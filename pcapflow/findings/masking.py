@@ -9,36 +9,28 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import unquote_to_bytes
 
 from pcapflow.budget import Account, Ledger
 from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
 from pcapflow.findings.framing import ARRAY_BYTES, FRAMING_BYTES, Framing, Placed
 from pcapflow.findings.kept_masks import FAR, KEPT_BYTES, REACHED_BYTES, Crowd, Side, in_order, key_of, packed
+from pcapflow.findings.live_masks import LIVE_BYTES, SIDE_BYTES, Live, LiveSide
 from pcapflow.known_values import KEY, LEAST, Finder, variants
 from pcapflow.payload.json_values import STRING, ValuePlaces
 from pcapflow.ranges import BLIND
 from pcapflow.reassembly.beliefs import Syn
 from pcapflow.reassembly.connection import Connection
-from pcapflow.secret_bytes import (
-    HOLDER,
-    KNOWN,
-    LONG,
-    OPEN,
-    Place,
-    reaches_end,
-    secrets_in,
-    within,
-)
+from pcapflow.secret_bytes import json_fields, secrets_in, within
+from pcapflow.secret_kinds import HOLDER, KNOWN, LONG, OPEN, Place, reaches_end
 from pcapflow.streams.conversation import Consumer, Conversation
 from pcapflow.unread import Unread, UnreadReason
 
+LEVELS = 512
+"""Of JSON that are told apart."""
 _CUT_LEAST = 12
 """Bytes of a beginning that is looked for."""
-LIVE_BYTES = 850
-"""Of a connection under way, with what looks at it."""
-SIDE_BYTES = 80
-"""Of one of its streams of which anything is kept."""
 RANGE_BYTES = 96
 """An entry of an array that grows, and what puts the entries in order when the connection is over."""
 _VALUE_BYTES, _LONG_BYTES = 330, 480
@@ -50,48 +42,6 @@ _LOST = frozenset(
     (UnreadReason.BEHIND_LOSS.value, UnreadReason.MALFORMED.value, UnreadReason.LIMIT_REACHED.value, UnreadReason.BEFORE_PROTOCOL.value)
 )
 _UNREAD = frozenset((UnreadReason.ENCRYPTED.value, UnreadReason.UNKNOWN_PROTOCOL.value, UnreadReason.NOT_SUPPORTED.value))
-
-
-class _Side:
-    """What is masked of one stream of a connection under way."""
-
-    __slots__ = ("binary", "framing", "ranges", "whole")
-
-    def __init__(self) -> None:
-        self.ranges: array[int] | None = None
-        """From, up to, kind: in any order, some of them several times."""
-        self.whole = False
-        self.binary = False
-        """Its beginning was missed, and it has bytes of no text."""
-        self.framing: Framing | None = None
-
-
-class _Live:
-    """A connection under way. Most have nothing that is secret."""
-
-    __slots__ = ("conversation", "left", "reserved", "sides")
-
-    def __init__(self, conversation: Conversation | None) -> None:
-        self.conversation = conversation
-        self.sides: list[_Side | None] = [None, None]
-        self.left = False
-        """There was no room for what is masked of it."""
-        self.reserved = 0
-        """Bytes, beside those of framing; 0 where there was no room for it."""
-
-    def is_masked(self) -> bool:
-        """Whether anything of it is."""
-        return self.left or any(side is not None and (side.whole or side.ranges is not None) for side in self.sides)
-
-    def is_blind(self, direction: int) -> bool:
-        """Whether a stream is no text, and no message of it says what it is."""
-        side = self.sides[direction]
-        return side is not None and side.binary and (side.framing is None or not side.framing.has_messages)
-
-    def framing(self, direction: int) -> Framing | None:
-        """What is known of a stream's."""
-        side = self.sides[direction]
-        return side.framing if side is not None else None
 
 
 class Masking:
@@ -136,7 +86,7 @@ class Masking:
         """Values were found for which there was no room: nothing of this run is sure."""
         self._owed = 0
         """Bytes that are kept though they were refused: the run comes to nothing."""
-        self._live: dict[int, _Live] = {}
+        self._live: dict[int, Live] = {}
         """Connections under way."""
         self._no_framing = Framing(None)
         self.reserve(self.crowd.size)
@@ -156,12 +106,29 @@ class Masking:
                 if kind == HOLDER or (kind != OPEN and (final or begin < done or not reaches_end(text, place))):
                     self.learn_of(text[begin:end], kind, cut=cut and reaches_end(text, place))
                 yield place
+        yield from self.known_in(text, final=final)
+        if form and self.paths:
+            yield from self._json_fields(text)
+
+    def known_in(self, text: bytes, *, final: bool = True) -> Iterator[Place]:
+        """The places of known values. final: no more comes, and of one that is cut there its beginning counts."""
         if self._finder is not None:
             yield from self._finder.together(text)
-            if final:  # of a value that is cut there
-                begin = self._finder.begun(text)
-                if begin < len(text):
-                    yield begin, len(text), KNOWN
+            begin = self._finder.begun(text) if final else len(text)
+            if begin < len(text):
+                yield begin, len(text), KNOWN
+
+    def _json_fields(self, text: bytes) -> Iterator[Place]:
+        """Fields of a form whose values are JSON with a value at one of the paths: masked whole, for their bytes are encoded."""
+        for begin, end in json_fields(text):
+            plain = unquote_to_bytes(text[begin:end].replace(b"+", b" "))
+            places = ValuePlaces(self.paths, LEVELS)
+            found = places.feed(plain) + places.finish()
+            for low, high, kind in found:
+                if kind == STRING:
+                    self.learn(plain[low:high])
+            if found:
+                yield begin, end, HOLDER
 
     def reserve(self, n: int) -> None:
         """Bytes are kept that are looked at."""
@@ -216,22 +183,22 @@ class Masking:
         """Room for what can be overwritten instead."""
         return self._account.used + n <= self._most and self._account.reserve(n)
 
-    def _side(self, connection: int, direction: int) -> _Side | None:
+    def _side(self, connection: int, direction: int) -> LiveSide | None:
         """One stream of a connection under way; None where nothing of it is kept."""
         live = self._live_of(connection)
         side = live.sides[direction]
         if side is None and self._keeps and not live.left:
             if self._take(SIDE_BYTES):
                 live.reserved += SIDE_BYTES
-                side = live.sides[direction] = _Side()
+                side = live.sides[direction] = LiveSide()
             else:
                 live.left = True
         return None if live.left else side
 
-    def _live_of(self, connection: int, conversation: Conversation | None = None) -> _Live:
+    def _live_of(self, connection: int, conversation: Conversation | None = None) -> Live:
         live = self._live.get(connection)
         if live is None:
-            live = self._live[connection] = _Live(conversation)
+            live = self._live[connection] = Live(conversation)
             if self._take(LIVE_BYTES) if self._keeps else self._account.reserve(LIVE_BYTES):
                 live.reserved = LIVE_BYTES
             elif self._keeps:
@@ -320,21 +287,21 @@ class Masking:
             if reading.beyond or (live is not None and live.is_blind(direction)):
                 self.overwrite(connection.number, direction)  # nobody knows which bytes these are, or what they are
         self.unread += any(one.reason in _UNREAD for reading in connection.readings for one in reading.unread or ())
-        outside = any(one.late or one.out_of_window or one.dropped for one in connection.streams)
+        outside = any(one.late or one.out_of_window or one.dropped or one.conflicting for one in connection.streams)
         live = self._live.pop(connection.number, None)
         if self._keeps and (outside or (live is not None and live.is_masked())):
             self._keep(connection, live)
         elif live is not None:
             self._over(live)
 
-    def _over(self, live: _Live) -> None:
+    def _over(self, live: Live) -> None:
         """A connection under way is no longer kept."""
         for side in live.sides:
             if side is not None and side.framing is not None:
                 side.framing.close()
         self._account.release(live.reserved)
 
-    def _keep(self, connection: Connection, live: _Live | None) -> None:
+    def _keep(self, connection: Connection, live: Live | None) -> None:
         """Keep what is masked of one that is over; of one for which there is no room its ends alone, whose packets are overwritten."""
         key = key_of(*((end.address, end.port) for end in connection.endpoints))
         sides = []
@@ -343,7 +310,7 @@ class Masking:
             framing = side.framing if side is not None else None
             found = array("q") if side is None or side.whole else in_order(side.ranges or array("q"), framing, lost=outside)
             whole = side is not None and side.whole
-            sides.append(Side(stream.base, stream.next, whole, outside, found, framing or Placed()))
+            sides.append(Side(stream.base, stream.next, whole, outside, stream.conflicting > 0, found, framing or Placed()))
         kept = packed(key, connection.number, connection.last_packet, (sides[0], sides[1]))
         n = len(kept) + KEPT_BYTES + (REACHED_BYTES if max(sides[0].length, sides[1].length) >= FAR else 0)
         left = live is not None and live.left
@@ -361,11 +328,24 @@ class Masking:
         """Bytes of a stream are of no message that was read: they may be anything, so all of them are masked. Those of a protocol that is not read are looked at (`masked_streams`), where its
         beginning shows that it is another.
         """
-        blind = unread.reason in _LOST or (unread.reason == UnreadReason.UNKNOWN_PROTOCOL.value and not conversation.began(direction))
+        unknown = unread.reason == UnreadReason.UNKNOWN_PROTOCOL.value
+        blind = unread.reason in _LOST or (unknown and not self.has_beginning(conversation, direction))
         if blind and unread.stream_offset is not None:
             begin = unread.stream_offset
             end = self.framing(conversation.number, direction).behind(begin, unread.bytes)
             self.add(conversation.number, direction, begin, end, BLIND)
+
+    def has_beginning(self, conversation: Conversation, direction: int) -> bool:
+        """Whether the first bytes of a stream were captured."""
+        live = self._live.get(conversation.number)
+        side = live.sides[direction] if live is not None else None
+        return conversation.began(direction) and (side is None or not side.headless)
+
+    def headless(self, connection: int, direction: int) -> None:
+        """They were not, though a stream begins with its SYN."""
+        side = self._side(connection, direction)
+        if side is not None:
+            side.headless = True
 
     def binary(self, connection: int, direction: int) -> None:
         """A stream whose beginning was missed has bytes of no text: what they are its messages tell, if it has some."""

@@ -11,21 +11,12 @@ from collections.abc import Collection, Iterator
 from typing import Self
 
 from pcapflow.bytes_behind_loss import before_field, behind_loss, chunks_in
-from pcapflow.findings.masking import Masking
+from pcapflow.findings.masking import LEVELS, Masking
 from pcapflow.payload.json_values import NUMBER, STRING, LinePlaces, ValuePlaces
 from pcapflow.ranges import MaskRange, united
 from pcapflow.redaction import is_secret_field
-from pcapflow.secret_bytes import (
-    GOES_ON,
-    HOLDER,
-    KNOWN,
-    LONG,
-    LOST,
-    OPEN,
-    Place,
-    reaches_end,
-)
-from pcapflow.secret_bytes import STRING as STRING_END
+from pcapflow.secret_kinds import GOES_ON, HOLDER, KNOWN, LONG, LOST, OPEN, Place, reaches_end
+from pcapflow.secret_kinds import STRING as STRING_END
 
 _NUMBER = re.compile(rb"-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _CUT_FIELD = re.compile(rb"([A-Za-z0-9_-]{1,64}+):[ \t]")
@@ -37,8 +28,6 @@ _STRETCH = AT_ONCE + _TAIL
 _GOING_ON_MOST = 64
 """Secrets that go on behind a stretch: known values may stand at each byte of it."""
 JSON_BEGINS = (b"{", b"[")
-LEVELS = 512
-"""Of JSON that are told apart."""
 
 
 def filled(text: bytes, begin: int, end: int) -> MaskRange:

@@ -18,7 +18,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.decode import columns
 from pcapflow.decode.dpkt_path import decode_packet
 from pcapflow.decode.fragments import Fragments
-from pcapflow.decode.segments import SYN, DecodeCounts, SegmentColumns
+from pcapflow.decode.segments import RST, SYN, DecodeCounts, SegmentColumns
 from pcapflow.errors import UsageError
 from pcapflow.findings.kept_masks import FAR, KEY_BYTES, Known, key_of, last_packet_of, number_of
 from pcapflow.findings.masked_bodies import body_listeners
@@ -31,7 +31,8 @@ from pcapflow.memory_scale import LEAST_MEMORY
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
 from pcapflow.ranges import BLIND
-from pcapflow.secret_bytes import HOLDER, OPEN, secrets_in
+from pcapflow.secret_bytes import secrets_in
+from pcapflow.secret_kinds import HOLDER, KNOWN, LONG, OPEN, reaches_end
 from pcapflow.slicing.checksum import adjusted, fix_checksums
 from pcapflow.slicing.packets import blocks_of, packets_of
 from pcapflow.slicing.writing import Packet
@@ -191,15 +192,30 @@ class _Rewriter:
         return bytes(whole)
 
     def _mask_all(self, found: bytearray, streams: list[Known], direction: int, segments: SegmentColumns, i: int, n: int) -> None:
-        """Mask what is secret of a segment's payload, by itself and in each of its streams."""
+        """Mask what is secret of a segment's payload, in each of its streams and by itself."""
         payload = bytes(found)
-        places = [filled(payload, low, high) for low, high, kind in self._masks.secrets(payload) if kind != OPEN]
+        inside = []
         for known in streams:
             offset = self._mask(found, known, direction, segments, i, n, alone=known is streams[-1])
             if offset is not None:
-                its = [(low + offset, high + offset, kind) for low, high, kind in places]
-                places = [(low - offset, high - offset, kind) for low, high, kind in known.framing.apart(its)]
-        for low, high, kind in places:
+                inside.append((known, offset))
+        begins = bool(int(segments.flags[i]) & (SYN | RST))  # what these carry may be of no stream
+        copies = any(known.copies for known, _ in inside)
+        if inside and not copies and not begins:  # what stands around secrets was looked at in the stream
+            places = list(self._masks.known_in(payload))
+        else:
+            quiet = not streams and not begins  # so it was where nothing was found, and a packet may begin and end anywhere
+            places = [
+                place
+                for place in self._masks.secrets(payload, begins=not quiet)
+                if place[2] != OPEN and not (quiet and place[2] != KNOWN and reaches_end(payload, place))
+            ]
+        sure = [filled(payload, low, high) for low, high, kind in places if kind == KNOWN and high - low <= LONG]
+        others = [filled(payload, low, high) for low, high, kind in places if kind != KNOWN or high - low > LONG]
+        for known, offset in inside if not copies else ():
+            its = [(low + offset, high + offset, kind) for low, high, kind in others]
+            others = [(low - offset, high - offset, kind) for low, high, kind in known.framing.apart(its)]
+        for low, high, kind in others + sure:
             found[low:high] = _fill(bytes(found[low:high]), kind)
         found[n:] = bytes(len(found) - n)  # what fills a frame may be anything
 

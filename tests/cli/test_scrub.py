@@ -14,7 +14,8 @@ import brotli
 import pytest
 
 from pcapflow.known_values import Finder
-from pcapflow.secret_bytes import KNOWN, OPEN, secrets_in
+from pcapflow.secret_bytes import secrets_in
+from pcapflow.secret_kinds import KNOWN, OPEN
 from tests.captures import capture_of
 from tests.cli.test_slice import records, without_places
 from tests.craft import Talk, chunked, ethernet, merge, pcap, request, response

@@ -56,7 +56,7 @@ def test_a_packet_is_looked_at_in_the_last_streams_of_its_ends_alone(tmp_path: P
 
 def rewriter(spans: list[tuple[int, int]]) -> Any:
     """One of streams with the same ends, of which each begins and ends at those packets."""
-    side = Side(0, 9, False, False, array("q"), Placed())
+    side = Side(0, 9, False, False, False, array("q"), Placed())
     masks: Any = SimpleNamespace(kept=[packed(KEY, first, last, (side, side)) for first, last in spans])
     return scrub._Rewriter(masks, Counts())
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
+from pcapflow.budget import Ledger
+from pcapflow.findings.masking import Masking
+from pcapflow.findings.scanning import Scanner
 from pcapflow.known_values import variants
-from pcapflow.secret_bytes import OPEN, secrets_in
+from pcapflow.limits import Limits
+from pcapflow.secret_bytes import secrets_in
+from pcapflow.secret_kinds import OPEN
 from tests.cli.test_scrub import pcapflow
 from tests.cli.test_scrub_spares import outline, scrubbed
 from tests.craft import Talk, request, response
 
-SECRET = b"V8sec1234-ret"
+SECRET = b"V8sec1234-ret0000"
 
 
 def masked_in(text: bytes) -> set[bytes]:
@@ -41,10 +47,62 @@ def masked_in(text: bytes) -> set[bytes]:
         b"password: |\n  %s\nuser: a",
         b"  client_secret: >-\n    first line\n    %s\n  other: b",
         b"X-Ticket: %s\r\n",
+        b'{"query":"mutation{login(password:\\"\\"\\"%s\\"\\"\\")}"}',
+        b"GET / HTTP/1.1\nHost: a\nAuthorization: Bearer\n %s\n\n",
+        b"Content-Disposition: form-data; name*=UTF-8''password\r\n\r\n%s\r\n--B",
+        b'Content-Disposition: form-data;\r\n name="password"\r\n\r\n%s\r\n--B',
+        b'Content-Disposition: form-data; name = "password"\r\n' + b"A: b\r\n" * 8 + b"\r\n%s\r\n--B",
+        b"pem=-----BEGIN+PRIVATE+KEY-----\n%s\n-----END",
+        b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n%s\n-----END",
+        b"-   password: %s\n",
+        b"- - password: %s\n",
+        b"password: | # comment\n\n  %s\n",
+        b"- name: DB_PASSWORD\n  value: %s\n",
+        b'{"name":"DB_PASSWORD","value":"%s"}',
+        b'["Authorization","%s"]',
+        b'<property name="password">%s</property>',
+        b'<entry key="password">%s</entry>',
+        b'<textarea name="private_key">%s</textarea>',
+        b'<button name="token" value="%s">',
+        b'<input type="password" name="p" value="%s">',
+        b'<input data-x="a>b" name="token" value="%s">',
+        b"<password> <![CDATA[%s]]></password>",
+        b"&#x22;token&#x22;:&#x22;%s&#x22;",
+        b"curl -H 'X-Api-Key: %s'",
+        b'see "Authorization: Bearer %s" for',
+        b"export TOKEN=%s\n",
+        b'{"session":{"id":"%s","title":"Words of a session"}}',
+        b"X-MFA-Code: %s\r\n",
+        b'{"sshKey":"%s"}',
+        b"?connect.sid=%s&a=b",
     ],
 )
 def test_a_secret_of_a_page_or_a_script_is_found_where_its_end_is_missing_too(text: bytes) -> None:
-    assert SECRET in masked_in(text % SECRET)
+    assert any(SECRET in one for one in masked_in(text % SECRET))
+    assert all(len(one) < len(SECRET) + 10 for one in masked_in(text % SECRET)), "and nothing around it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'<input type="hidden" name="SAMLResponse" value="%s"/>',
+        b'<input type="hidden" value="%s" name="SAMLResponse"/>',
+        b"<a><wsse:BinarySecurityToken>%s</wsse:BinarySecurityToken></a>",
+        b"<password " + b'xmlns:a="b" ' * 60 + b">%s</password>",
+        b"var token='%s'",
+        b"localStorage.setItem('token', '%s')",
+        b"-----BEGIN PRIVATE KEY-----%s-----END PRIVATE KEY-----",
+        b'{"a":"{\\"token\\":\\"%s\\"}"}',
+    ],
+)
+@pytest.mark.parametrize("size", [3000, 40_000])
+def test_a_secret_of_any_length_is_masked_whole(text: bytes, size: int) -> None:
+    secret = bytes(random.Random(size).choices(b"abcdefghijABCDEFGHIJ0123456789+/", k=size))
+    assert secret in masked_in(text % secret)
+    scanner = Scanner(Masking((), Ledger(Limits())))
+    found = [place for at in range(0, size + 2000, 1000) for place in scanner.feed((text % secret)[at : at + 1000])] + scanner.flush()
+    begin = text.index(b"%s")
+    assert set(range(begin, begin + size)) <= {at for low, high, _ in found for at in range(low, high)}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +115,22 @@ def test_a_secret_of_a_page_or_a_script_is_found_where_its_end_is_missing_too(te
         b'{"pagination": {"input_token": "NextToken", "output_token": "NextToken", "result_key": "Items", "limit_key": "Limit"}}',
         b'{\n  "token": null,\n  "password": true\n}',
         b"document.setTitle('password', x)",
+        b'{"label":"Password:","type":"text","n":1}',
+        b'["User:","Password:"]',
+        b'["?token=", "a"]',
+        b'{"hint":"Authorization: Bearer <token>","n":1}',
+        b'{"usage":"login <password>","n":1}',
+        b'"x":"&quot;token&quot;:&quot;","n":2',
+        b'"text mentions -----BEGIN PRIVATE KEY-----","n":1',
+        b'{\n "tokens": 12 \n}',
+        b"?q=How+to+install+Python+3+on+Debian&image=Products/Large/IMG_2024_01.jpg&file=Annual-Report-2024.Final.pdf&v=com.example.App-1.2.3-RELEASE",
+        b'{"password":{"type":"string","minLength":8,"description":"the word"}}',
+        b'{"token":{"$ref":"#/components/schemas/AccessToken"}}',
+        b'{"token_endpoint":"https://x.example/oauth/token","token_endpoint_auth_methods_supported":["a_b_c"]}',
+        b'{"secretName":"web-config"}',
+        b'{"session":{"title":"A day","date":"2026-11-27T15:00:00Z","host":"a.example"}}',
+        b'{"forgot_password":"Did you forget it?"}',
+        b"  accessToken: undefined,\n  session: getSession(),\n  token: string;",
         b"text: |\n  password of all\nuser: a",
     ],
 )
@@ -66,7 +140,7 @@ def test_the_text_behind_the_name_of_a_secret_is_left(text: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("value", "elsewhere"),
-    [(b"%22customer-100%22", b'"customer-100"'), (b"%5B%22user%22%2C42%5D", b'["user",42]'), (b'{"theme":"dark","n":1}', b'{"theme":"dark","n":1}'), (b"401 Unauthorized", b"401 Unauthorized"), (b"application", b"application"), (b"text/event-stream", b"text/event-stream")],
+    [(b"%22customer-100%22", b'"customer-100"'), (b"%5B%22user%22%2C42%5D", b'["user",42]'), (b'{"theme":"dark","n":1}', b'{"theme":"dark","n":1}'), (b"401 Unauthorized", b"401 Unauthorized"), (b"application", b"application"), (b"text/event-stream", b"text/event-stream"), (b"application/json; charset=utf-8", b"application/json; charset=utf-8"), (b"Content-Encoding", b"Content-Encoding"), (b"same-origin", b"same-origin"), (b"/api/v1/orders/list", b"/api/v1/orders/list"), (b"https://www.example.com/", b"https://www.example.com/")],
 )  # fmt: skip
 def test_what_json_and_heads_are_made_of_is_no_value_to_look_for(value: bytes, elsewhere: bytes) -> None:
     assert elsewhere not in variants(value)

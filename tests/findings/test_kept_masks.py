@@ -51,8 +51,10 @@ def test_ranges_come_to_the_same_whatever_their_number_and_order() -> None:
 
 
 def test_a_stream_is_read_from_the_bytes_of_its_connection() -> None:
-    one = Side(1 << 31, 700, False, True, array("q", [1, 5, 0, 9, 12, BLIND]), Placed(array("q", [20, 40]), array("q", [3, 4]), array("q")))
-    other = Side(-1, 0, True, False, array("q"), Placed(read=array("q", [7, 30])))
+    one = Side(
+        1 << 31, 700, False, True, True, array("q", [1, 5, 0, 9, 12, BLIND]), Placed(array("q", [20, 40]), array("q", [3, 4]), array("q"))
+    )
+    other = Side(-1, 0, True, False, False, array("q"), Placed(read=array("q", [7, 30])))
     key = key_of((1 << 100, 443), (5, 80))
     assert key == key_of((5, 80), (1 << 100, 443))
     kept = packed(key, 77, 99, (one, other))

@@ -8,8 +8,9 @@ import re
 
 import pytest
 
-from pcapflow import secret_bytes
-from pcapflow.secret_bytes import OPEN, Place, secrets_in
+from pcapflow import secret_kinds, secret_members
+from pcapflow.secret_bytes import secrets_in
+from pcapflow.secret_kinds import OPEN, Place
 
 STRETCH = 24 << 10
 PLAIN = {
@@ -50,7 +51,7 @@ def test_bounded_patterns_find_in_json_whatever_is_cut_of_it_what_plain_ones_do(
     found = [(places(text), masked(text)) for text in texts]
     assert sum(map(bool, (each for each, _ in found))) > 1000
     for name, pattern in PLAIN.items():
-        monkeypatch.setattr(secret_bytes, name, pattern)
+        monkeypatch.setattr(secret_members, name, pattern)
     cut = 0
     for text, (bounded, covered) in zip(texts, found, strict=True):
         if bounded != places(text):  # a string that ends within an escape, or with the string that it is in
@@ -63,14 +64,14 @@ def test_a_string_in_a_string_ends_with_that() -> None:
     half = STRETCH // 2
     text = b'\\"token\\":[' + b"\\" * half + b'"' + b"a" * half + b'"'
     begin = text.index(b'"a') + 1
-    assert places(text) == [(begin, begin + half, secret_bytes.WORD)]
+    assert places(text) == [(begin, begin + half, secret_kinds.WORD)]
     text = b'\\"token\\":[' + b"".join(b"\\" * n + b'"' for n in range(200, 2, -1)) + b"a" * 4096 + b'"b'
-    assert places(text) == [(text.index(b'"', 10) + 1, len(text) - 2, secret_bytes.WORD)]
+    assert places(text) == [(text.index(b'"', 10) + 1, len(text) - 2, secret_kinds.WORD)]
 
 
 def test_a_string_that_ends_within_an_escape_is_one() -> None:
     text = b'"token":["' + b'\\"' * (STRETCH * 8) + b"\\"
-    assert places(text) == [(10, len(text), secret_bytes.STRING)]
+    assert places(text) == [(10, len(text), secret_kinds.STRING)]
 
 
 def test_values_that_overlap_are_looked_at_a_few_times() -> None:
@@ -89,7 +90,7 @@ def test_values_that_overlap_are_looked_at_a_few_times() -> None:
 @pytest.mark.parametrize("name", ["_MEMBER", "_BRACKET_MEMBER"])
 def test_a_key_that_an_escaped_quote_begins_is_short(name: str) -> None:
     """Each quote of a long string would be tried as the first of a key: of so many units at the most."""
-    pattern = getattr(secret_bytes, name)
+    pattern = getattr(secret_members, name)
     end = b'":"x' if name == "_MEMBER" else b'":['
     for first, most in ((b'"', 128), (b'\\"', 24)):
         assert pattern.search(first + b"k" * most + end)

@@ -1,0 +1,55 @@
+"""Secrets in HTML and XML: what elements and inputs have whose names, or attributes, say so. Vocabulary.
+
+Contract: `in_markup` gives their places in some bytes. Invariant: time is linear in them: a tag has no other in it, and a text has no tag.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pcapflow.redaction import is_secret_key, is_secret_parameter
+from pcapflow.secret_kinds import ELEMENT, WORD, Place
+
+_ELEMENT = re.compile(
+    rb"<((?:[A-Za-z0-9_-]{1,32}+:)?([A-Za-z0-9_.-]{1,64}+))(\s[^<>]*+)?>\s{0,64}+(?:<!\[CDATA\[((?:[^\]]|\](?!\]>))++)|([^<>]++)(?:(?=</\1\s{0,8}>)|\Z))"
+)
+"""With a text that ends with its own end tag, or is cut."""
+_NAMED = re.compile(rb"\s(?:name|key|id)\s{0,8}=\s{0,8}[\"']([^\"'<>]{1,128}+)[\"']", re.IGNORECASE)
+_INPUT = re.compile(rb"<(?:input|meta|button|add)(?=\s)((?:[^<>\"']++|\"[^\"]*+\"|'[^']*+'|[\"'])++)", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    rb"\s(name|id|property|type|key|value|content)\s{0,8}=\s{0,8}(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|([^\s\"']++))", re.IGNORECASE
+)
+_OF_PAGES = frozenset((b"csrf-param", b"submit", b"hidden", b"text"))
+
+
+def in_markup(text: bytes) -> Iterator[Place]:
+    """The places of secrets."""
+    if b"<" not in text:
+        return
+    for element in _ELEMENT.finditer(text):
+        group = 4 if element[4] is not None else 5
+        if group == 5 and element.end() == len(text) and b'"' in element[5]:
+            continue  # of a string of JSON that has a tag in it
+        if is_secret_key(str(element[2], "latin-1")) or (element[3] is not None and _is_named(element[3])):
+            yield *element.span(group), ELEMENT
+    for tag in _INPUT.finditer(text):
+        values = []
+        named = known = False
+        for attribute in _ATTRIBUTE.finditer(text, *tag.span(1)):
+            group = 2 if attribute[2] is not None else 3 if attribute[3] is not None else 4
+            name, value = attribute[1].lower(), attribute[group]
+            if name in (b"value", b"content"):
+                values.append(attribute.span(group))
+            else:
+                known = known or name != b"type"
+                named = named or (value.lower() not in _OF_PAGES and is_secret_parameter(str(value, "latin-1")))
+        for span in values:
+            if named or (not known and span[1] == len(text)):  # its name may come behind it
+                yield *span, WORD
+
+
+def _is_named(attributes: bytes) -> bool:
+    """Whether an attribute of an element says that its text is a secret."""
+    named = _NAMED.search(attributes)
+    return named is not None and is_secret_key(str(named[1], "latin-1"))
