@@ -166,9 +166,9 @@ class Unmapped:
 def _say(made: Made, counts: Counts | None, unmapped: Unmapped) -> None:
     """What was written; leaves with the status."""
     errors.say(f"{made.packets:,} of {made.seen:,} packets, {counted(made.connections, 'connection')}")
-    if not made.packets:
+    if not made.packets and not made.left_out:
         errors.say("warning: no connection was selected: the slice has no packets")
-    elif counts is not None:
+    elif made.packets and counts is not None:
         _say_masked(counts)
     if made.left_out:
         errors.say(f"warning: {counted(made.left_out, 'connection')} left out because memory ran short; increase --memory-limit")

@@ -210,8 +210,11 @@ class _Rewriter:
                 for place in self._masks.secrets(payload, begins=not quiet)
                 if place[2] != OPEN and not (quiet and place[2] != KNOWN and reaches_end(payload, place))
             ]
-        sure = [filled(payload, low, high) for low, high, kind in places if kind == KNOWN and high - low <= LONG]
-        others = [filled(payload, low, high) for low, high, kind in places if kind != KNOWN or high - low > LONG]
+        sure, others = [], []
+        for low, high, kind in places:
+            # one that was learnt with what frames chunks in it, or to the end of a word, may have framing in it here too
+            sure_one = kind == KNOWN and high - low <= LONG and b"\n" not in payload[low:high]
+            (sure if sure_one else others).append(filled(payload, low, high))
         for known, offset in inside if not copies else ():
             its = [(low + offset, high + offset, kind) for low, high, kind in others]
             others = [(low - offset, high - offset, kind) for low, high, kind in known.framing.apart(its)]

@@ -317,7 +317,7 @@ def test_a_copy_is_of_the_connection_of_its_packet_and_what_is_no_segment_of_non
     path.write_bytes(pcap([*t.frames, (t.us, not_ip)]))
     assert b"GET / " in pcapflow("follow", path, "--packet", len(t.frames))[0]
     said = pcapflow("follow", path, "--packet", len(t.frames) + 1, status=2)[1]
-    assert f"packet {len(t.frames) + 1} is of no TCP connection that is looked at" in said
+    assert f"packet {len(t.frames) + 1} does not belong to a TCP connection that is read" in said
 
 
 @pytest.mark.parametrize(
@@ -330,8 +330,8 @@ def test_a_copy_is_of_the_connection_of_its_packet_and_what_is_no_segment_of_non
         ("10.0.0.1:80-10.0.0.256:6", "10.0.0.256"),
         ("[::g]:1-[::1]:2", "IP:PORT-IP:PORT"),
         ("[1::2::3]:1-[::1]:2", "1::2::3"),
-        ("10.9.9.9:1-10.9.9.8:2", "no connection is 10.9.9.9:1-10.9.9.8:2"),
-        ("1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "no connection is 1:LQU"),
+        ("10.9.9.9:1-10.9.9.8:2", "no connection matches 10.9.9.9:1-10.9.9.8:2"),
+        ("1:LQU9qZlK+B5F3KDmev6m5PMibrg=", "no connection matches 1:LQU"),
         ("1:LQU9qZlK+B5F3KDmev6m5PMibrg", "community id"),
     ],
 )
@@ -344,7 +344,7 @@ def test_what_can_be_read_once_has_no_packet_to_look_up(holed: str) -> None:
         f"{sys.executable} -m pcapflow follow --packet 4 - < {holed}; echo $?", shell=True, capture_output=True, check=False, text=True
     )
     assert done.stdout == "2\n"
-    assert "--packet reads a capture twice, and '-' can be read once; save it to a file, or give --connection" in done.stderr
+    assert "--packet reads a capture twice, but '-' can be read only once; save it to a file, or use --connection" in done.stderr
 
 
 def test_a_connection_without_payload_is_followed_to_its_end(tmp_path: Path) -> None:
