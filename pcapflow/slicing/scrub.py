@@ -30,7 +30,7 @@ from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_MEMORY
 from pcapflow.options import Options
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
-from pcapflow.ranges import BLIND
+from pcapflow.ranges import BLIND, MaskRange
 from pcapflow.secret_bytes import secrets_in
 from pcapflow.secret_kinds import HOLDER, KNOWN, LONG, OPEN, reaches_end
 from pcapflow.slicing.checksum import adjusted, fix_checksums
@@ -210,7 +210,8 @@ class _Rewriter:
                 for place in self._masks.secrets(payload, begins=not quiet)
                 if place[2] != OPEN and not (quiet and place[2] != KNOWN and reaches_end(payload, place))
             ]
-        sure, others = [], []
+        sure: list[MaskRange] = []
+        others: list[MaskRange] = []
         for low, high, kind in places:
             # one that was learnt with what frames chunks in it, or to the end of a word, may have framing in it here too
             sure_one = kind == KNOWN and high - low <= LONG and b"\n" not in payload[low:high]
