@@ -30,10 +30,10 @@ def test_records_are_chosen_as_the_conditions_say_of_each_record(sample: Path) -
     decode = msgspec.json.Decoder(Http).decode
     lines = launch("analyze", "-q", "--ndjson", "--records", "http", sample).stdout.splitlines()[:-1]
     chosen = 0
-    for where in WHERE:
+    for i, where in enumerate(WHERE):
         meant = Conditions.parse(where)
         expected = [line for line in lines if meant.takes_record(decode(line))]
-        for more in ((), ("--workers", "2")):
+        for more in ((), ("--workers", "2"))[: 1 + (i % 4 == 0)]:
             found = launch("analyze", "-q", "--ndjson", "--where", where, sample, *more).stdout.splitlines()
             assert found[:-1] == expected, where
             assert json.loads(found[-1])["http"]["requests"] >= len(expected) - sum(

@@ -16,8 +16,15 @@ from pcapflow.limits import Limits
 from pcapflow.options import Options
 from tests.craft import Talk, merge, request, response
 
-N = 1500
-PLACES = ("findings/masked_streams", "findings/masking", "findings/scanning", "findings/framing", "findings/kept_masks")
+N = 600
+PLACES = (
+    "findings/masked_streams",
+    "findings/masking",
+    "findings/scanning",
+    "findings/framing",
+    "findings/kept_masks",
+    "findings/live_masks",
+)
 
 
 def talks(kind: str) -> bytes:

@@ -145,15 +145,17 @@ def test_instants_within_lists_and_structs_come_as_they_were_said(places: list[d
 
 
 def test_rows_are_written_in_bounded_groups_and_go_on_in_the_next_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "ROW_GROUP", 2_000)
+    monkeypatch.setattr(parquet, "ROW_GROUP", 20_000)
     monkeypatch.setattr(parquet, "ROW_GROUPS", 10)
     folder = Folder()
     records, _ = run(NAMED["keepalive.pcap"], ParquetTables(folder.create))
     names = [name for name in folder.files if name.startswith("http.")]
     assert names[:3] == ["http.parquet", "http.1.parquet", "http.2.parquet"]
     assert pq.ParquetFile(BytesIO(folder.files["http.parquet"].getvalue())).num_row_groups == 10
-    found = [row for name in names for row in pq.read_table(BytesIO(folder.files[name].getvalue())).to_pylist()]
-    assert [row["exchange"] for row in found] == [record["exchange"] for record in records if record["record"] == "http"]
+    found = [
+        n for name in names for n in pq.read_table(BytesIO(folder.files[name].getvalue()), columns=["exchange"])["exchange"].to_pylist()
+    ]
+    assert found == [record["exchange"] for record in records if record["record"] == "http"]
 
 
 def test_with_little_room_row_groups_are_smaller_and_nothing_is_lost() -> None:
