@@ -97,14 +97,15 @@ class Trace:
         """Those that are open, by their places."""
         self._reserved = 0
         self._purse = 0
-        self._begun = bytearray()
-        """What was read of the only capture to find out what it is."""
+        self._begun: bytearray | None = None
+        """What was read of the only capture to find out what it is, until it is clear whether others get it too."""
         self._most: list[int] | None = None
         """Packets that are read of each at the most, by their places."""
         self._inputs: list[Input] = []
         try:
             if len(paths) == 1 and not is_set(paths[0]):
                 self._inputs.append(Input(paths[0], 0))
+                self._begun = bytearray()
                 self._inputs[0].open(limits, ledger, interrupt, source, self._begun.extend)
             else:
                 self._look_at(paths)
@@ -174,8 +175,13 @@ class Trace:
     def is_read_once(self) -> bool:
         """Whether there is one capture, of which no other process can read the bytes, or not without undoing its compression too, or fetching it once more."""
         return len(self._inputs) == 1 and (
-            self.size is None or self._inputs[0].info.compression is not None or is_url(self._inputs[0].path)
+            self.size is None or self.has_stdin or self._inputs[0].info.compression is not None or is_url(self._inputs[0].path)
         )
+
+    @property
+    def has_stdin(self) -> bool:
+        """Whether one is standard input: opened again, or by another process, it goes on where this one is, though it be a file."""
+        return any(one.path == STDIN for one in self._inputs)
 
     @property
     def is_compressed(self) -> bool:
@@ -187,9 +193,9 @@ class Trace:
         source = self._inputs[0].source
         if source is not None:
             source.tee = tee
-        if tee is not None:
+        if tee is not None and self._begun is not None:
             tee(memoryview(self._begun))
-        self._begun = bytearray()
+        self._begun = None
 
     @property
     def infos(self) -> list[CaptureInfo]:
@@ -214,7 +220,7 @@ class Trace:
 
     def blocks(self, most: int | None = None) -> Iterator[PacketBlock]:
         """All packets of all captures, or the first so many."""
-        if self._begun:
+        if self._begun is not None:
             self.share(None)
         number = 1
         last = _NEVER if most is None else most

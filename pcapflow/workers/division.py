@@ -92,7 +92,8 @@ class Division:
 def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, alone: bool, takes: bool) -> Division:
     """For captures that are open; ledger: of the run, which is the first part's from here on. alone: the run cannot be divided; takes: somebody takes entries."""
     most = 1 if alone else _most(limits, options, trace, ledger)
-    found = sampled([info.path for info in trace.infos], limits, trace.size) if most > 1 and trace.size is not None else None
+    readable = trace.size is not None and not trace.has_stdin
+    found = sampled([info.path for info in trace.infos], limits, trace.size or 0) if most > 1 and readable else None
     workers = options.workers or 1 if found is None else options.workers or max(1, found.cost // _WORTH)
     workers = min(workers, most)
     queue = min(QUEUE_BYTES, limits.memory_limit // (8 * workers)) if takes else 0
@@ -112,8 +113,9 @@ def _most(limits: Limits, options: Options, trace: Trace, ledger: Ledger) -> int
     fails = options.simulate or options.process_limit is not None or address_limit() is not None
     size = trace.size
     # of several, each process would undo the compression, with memory of its share alone
-    fails = fails or (len(trace.infos) > 1 and trace.is_compressed)
-    if options.workers == 1 or fails or options.looks_for is not None or (size is None and not (options.workers and trace.is_read_once)):
+    fails = fails or (len(trace.infos) > 1 and (trace.is_compressed or trace.has_stdin))
+    unknown = size is None or trace.has_stdin
+    if options.workers == 1 or fails or options.looks_for is not None or (unknown and not (options.workers and trace.is_read_once)):
         return 1
     larger = _COMPRESSED if trace.is_read_once else 1
     wanted = options.workers or min(processors(), (size or 0) * larger // _SMALL, _fitting(limits, container_limit()))

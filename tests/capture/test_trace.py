@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import subprocess
 import threading
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from pcapflow.capture.trace import Trace
 from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
 from pcapflow.stream_limits import KIB, MIB
+from tests.capture import containers
 from tests.capture.containers import pcapng
 from tests.conftest import Ran, check, unplaced
 from tests.craft import Talk, pcap, request, response, tcp_frame
@@ -284,3 +287,33 @@ def test_small_captures_behind_full_memory_share_blocks(tmp_path: Path, monkeypa
         blocks += [len(block) for block in made]
     assert sum(blocks) == 400
     assert len(blocks) < 10
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng", "snoop", "pcapng.gz"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_capture_of_any_format_is_kept_in_blocks_alone(form: str, piped: bool, tmp_path: Path) -> None:
+    frame = bytes(1400)
+    frames = [(1_600_000_000_000_000 + i, frame) for i in range(6000)]
+    data = {"pcap": pcap, "pcapng": containers.pcapng, "snoop": containers.snoop}[form.split(".", maxsplit=1)[0]](frames)
+    path = tmp_path / f"x.{form}"
+    path.write_bytes(gzip.compress(data, 1) if form.endswith("gz") else data)
+    limits = replace(Limits(), block_size=256 << 10)
+    ledger = Ledger(limits)
+    most = packets = 0
+    source = path
+    if piped:
+        source = tmp_path / "pipe"
+        os.mkfifo(source)
+        writer = subprocess.Popen(f"cat {path} > {source}", shell=True)
+    tracemalloc.start()
+    try:
+        with Trace([str(source)], limits, ledger, Interrupt()) as trace:
+            for block in trace.blocks():
+                packets += len(block)
+                most = max(most, tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    if piped:
+        assert writer.wait() == 0
+    assert packets == 6000
+    assert most < 3 << 20, "of more than 8 MB"

@@ -133,6 +133,17 @@ def test_a_damaged_compressed_capture_gives_the_same_bytes_too(tmp_path: Path) -
     assert of_all == summary
 
 
+@pytest.mark.parametrize("workers", [None, 1, 2, 3])
+def test_a_file_that_is_standard_input_is_read_by_one_process(workers: int | None, tmp_path: Path) -> None:
+    path = busy(tmp_path / "x.pcap", connections=60, exchanges=200)
+    command = [sys.executable, "-m", "pcapflow", "analyze", "-q", "--ndjson", "--records", "http"]
+    expected = subprocess.run([*command, path], capture_output=True, check=True, timeout=60).stdout.splitlines()[:-1]
+    more = ["--workers", str(workers)] if workers is not None else []
+    with path.open("rb") as file:
+        found = subprocess.run([*command, *more, "-"], stdin=file, capture_output=True, check=True, timeout=60).stdout.splitlines()[:-1]
+    assert found == expected
+
+
 def test_standard_input_is_shared_where_that_is_asked_for(tmp_path: Path) -> None:
     data = busy(tmp_path / "x.pcap", connections=60, exchanges=40).read_bytes()
     said = []
