@@ -12,6 +12,8 @@ from pcapflow.streams.conversation import Conversation
 
 LIVE_BYTES = 850
 """Of a connection under way, with what looks at it."""
+JSON_BYTES = 2400
+"""More where values of JSON are looked for in both streams."""
 SIDE_BYTES = 80
 """Of one of its streams of which anything is kept."""
 

@@ -6,8 +6,8 @@ that holds any, or that cannot be decoded to its end, is overwritten whole.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from operator import itemgetter
 from typing import Any
 
 from pcapflow.drops import Drop
@@ -25,13 +25,21 @@ from pcapflow.unread import Unread
 _GZIP = b"\x1f\x8b\x08"
 _BEGINS = 8
 """Bytes that tell a coding that nothing announces, and characters of two bytes or four behind white space."""
-_PIECES_MOST = 65_536
-"""Stretches of one body that are kept, such as chunks; where there are more its stream is overwritten whole."""
+_BODY_BYTES = 1600
+"""Of a body under way, with what looks at it; a half of it where it has no coding."""
+_JSON_BYTES = 1800
+"""More for each of both that look at it, where values of JSON are looked for."""
+_PIECE_BYTES = 32
+"""Of a stretch of one, such as a chunk, in arrays that grow; where there is no room the stream is overwritten whole."""
 _FORGET_AT_ONCE = 256
 
 
 class _Body:
     """A body under way: where its bytes stand in the stream."""
+
+    __slots__ = (
+        "_ends", "_lengths", "_offsets", "_places", "_reserved", "begins", "coded", "first", "form", "masking", "origin", "overwritten", "secret", "size",
+    )  # fmt: skip
 
     def __init__(self, masking: Masking, head: Head, origin: BodyOrigin) -> None:
         self.masking = masking
@@ -45,9 +53,13 @@ class _Body:
         """A coded one holds a secret, or nobody knows."""
         self.overwritten = False
         """So is its stream."""
-        self.pieces: list[tuple[int, int, int]] = []
-        """Offset in the body, in the stream, and bytes."""
+        self._offsets, self._places, self._lengths = array("q"), array("q"), array("q")
+        """Of the stretches of the body that are at hand, such as chunks: where they begin in it, and in the stream, and their bytes. Of a coded one the last alone."""
+        self._ends: tuple[int, int] | None = None
+        """Where the first stretch begins in the stream, and the last one ends."""
         self.size = 0
+        self._reserved = _BODY_BYTES
+        masking.reserve(_BODY_BYTES)
 
     def missing(self, n: int) -> None:
         """Bytes of it are."""
@@ -59,57 +71,82 @@ class _Body:
             self.first = min(len(data), _BEGINS - len(self.begins))
             self.begins += data[: self.first]
             self.coded = self.coded or self.begins.startswith(_GZIP)
-        self._put(len(data), self.origin.position)
+        if not self.overwritten:
+            self._put(len(data), self.origin.position)
+        self.size += len(data)
 
     def _put(self, n: int, position: int) -> None:
-        if self.overwritten:
-            self.size += n
+        offsets, places, lengths = self._offsets, self._places, self._lengths
+        self._ends = self._ends[0] if self._ends is not None else position, position + n
+        if offsets:
+            end = places[-1] + self.size - offsets[-1]  # of what is missing too, which the last chunk had
+            if end == position and offsets[-1] + lengths[-1] == self.size:
+                lengths[-1] += n
+                return
+            if end < position:
+                self._framing().chunk_line(end, position)
+            if self.coded:
+                offsets[-1], places[-1], lengths[-1] = self.size, position, n
+                return
+        if not self.masking.take(_PIECE_BYTES):
+            self._overwrite()
             return
-        pieces = self.pieces
-        if pieces and pieces[-1][1] + pieces[-1][2] == position and pieces[-1][0] + pieces[-1][2] == self.size:
-            pieces[-1] = pieces[-1][0], pieces[-1][1], pieces[-1][2] + n
-        else:
-            if pieces:
-                at, begin, _ = pieces[-1]
-                end = begin + self.size - at  # of what is missing too, which the last chunk had
-                if end < position:
-                    self._framing().chunk_line(end, position)
-            pieces.append((self.size, position, n))
-            if len(pieces) > _PIECES_MOST:  # nobody keeps more
-                pieces.clear()
-                self.overwritten = True
-                self.masking.overwrite(self.origin.connection, self.masking.direction(self.origin.connection, self.origin.stream))
-        self.size += n
+        self._reserved += _PIECE_BYTES
+        offsets.append(self.size)
+        places.append(position)
+        lengths.append(n)
+
+    def _overwrite(self) -> None:
+        """There is no room for where its bytes stand."""
+        self._forget(len(self._offsets))
+        self.overwritten = True
+        self.masking.overwrite(self.origin.connection, self._direction)
 
     def over(self) -> None:
         """All of it came."""
-        if self.pieces:
-            self._framing().body_over(self.pieces[-1][1] + self.pieces[-1][2])
+        if self._ends is not None:
+            self._framing().body_over(self._ends[1])
+
+    def close(self) -> None:
+        """Give all memory back."""
+        self.masking.release(self._reserved)
+        self._reserved = 0
+
+    @property
+    def _direction(self) -> int:
+        return self.masking.direction(self.origin.connection, self.origin.stream)
 
     def _framing(self) -> Framing:
-        masking, connection = self.masking, self.origin.connection
-        return masking.framing(connection, masking.direction(connection, self.origin.stream))
+        return self.masking.framing(self.origin.connection, self._direction)
+
+    def mask_whole(self) -> None:
+        """All of it is, but for what frames its chunks (`Framing.apart`)."""
+        if self._ends is not None and not self.overwritten:
+            self.masking.add(self.origin.connection, self._direction, *self._ends)
 
     def add(self, begin: int, end: int, kind: int = STRING) -> None:
         """A range of the body is masked."""
-        connection = self.origin.connection
-        direction = self.masking.direction(connection, self.origin.stream)
-        pieces = self.pieces
-        i = max(0, bisect_right(pieces, begin, key=itemgetter(0)) - 1)
-        while i < len(pieces) and pieces[i][0] < end:
-            at, position, n = pieces[i]
-            low, high = max(begin, at), min(end, at + n)
+        connection, direction = self.origin.connection, self._direction
+        offsets = self._offsets
+        i = max(0, bisect_right(offsets, begin) - 1)
+        while i < len(offsets) and offsets[i] < end:
+            at, position = offsets[i], self._places[i]
+            low, high = max(begin, at), min(end, at + self._lengths[i])
             if low < high:
                 self.masking.add(connection, direction, position + low - at, position + high - at, kind)
             i += 1
 
     def forget(self, before: int) -> None:
         """No range begins before that offset any more."""
-        if not self.coded:
-            pieces = self.pieces
-            gone = max(0, bisect_right(pieces, before, key=itemgetter(0)) - 1)
-            if gone > _FORGET_AT_ONCE:
-                del pieces[:gone]
+        gone = max(0, bisect_right(self._offsets, before) - 1)
+        if gone > _FORGET_AT_ONCE:
+            self._forget(gone)
+
+    def _forget(self, n: int) -> None:
+        for some in (self._offsets, self._places, self._lengths):
+            del some[:n]
+        self.masking.release(n * _PIECE_BYTES)
+        self._reserved -= n * _PIECE_BYTES
 
 
 def is_wide(begins: bytes) -> bool:
@@ -123,18 +160,31 @@ def is_wide(begins: bytes) -> bool:
 class _Listening:
     """What both listeners of a body do: look at its text."""
 
+    __slots__ = ("_body", "_places", "_reserved", "_scanner")
     as_sent = True
 
     def __init__(self, body: _Body) -> None:
         self._body = body
-        self._scanner = Scanner(body.masking, form=body.form)
-        self._places = JsonValues.of_text(body.masking)
+        self._scanner: Scanner | None = None
+        self._places: JsonValues | None = None
+        self._reserved = 0
+
+    def _looking(self) -> tuple[Scanner, JsonValues]:
+        """What looks at the text, made when there is some: most bodies have no coding, and are looked at once."""
+        if self._scanner is None or self._places is None:
+            masking = self._body.masking
+            n = _JSON_BYTES * (masking.paths is not None)
+            masking.reserve(n)
+            self._reserved = n
+            self._scanner, self._places = Scanner(masking, form=self._body.form), JsonValues.of_text(masking)
+        return self._scanner, self._places
 
     def feed(self, data: bytes) -> None:
         """See `BodyListener`."""
-        for one in self._scanner.feed(data):
+        scanner, places = self._looking()
+        for one in scanner.feed(data):
             self.found(*one)
-        for place in self._places.feed(data):
+        for place in places.feed(data):
             self.found(*place)
 
     def found(self, begin: int, end: int, kind: int) -> None:
@@ -143,7 +193,7 @@ class _Listening:
 
     def gap(self, n: int) -> None:
         """See `BodyListener`."""
-        for one in self._scanner.flush(n):
+        for one in self._looking()[0].flush(n):
             self.found(*one)
 
     def stop(self, drop: Drop) -> None:
@@ -156,14 +206,20 @@ class _Listening:
 
     def finish(self, *, whole: bool) -> None:
         """See `BodyListener`."""
-        for one in self._scanner.flush():
-            self.found(*one)
-        for place in self._places.finish():
-            self.found(*place)
+        if self._scanner is not None and self._places is not None:
+            for one in self._scanner.flush():
+                self.found(*one)
+            for place in self._places.finish():
+                self.found(*place)
+            self._places.close()
+        self._body.masking.release(self._reserved)
+        self._reserved = 0
 
 
 class _SentBody(_Listening):
     """A body as it was sent."""
+
+    __slots__ = ("_blind",)
 
     def __init__(self, body: _Body) -> None:
         super().__init__(body)
@@ -184,7 +240,8 @@ class _SentBody(_Listening):
         super().feed(data)
         if self._blind:
             body.add(begin, body.size)
-        body.forget(self._scanner.base - AT_ONCE)
+        if self._scanner is not None:
+            body.forget(self._scanner.base - AT_ONCE)
 
     def found(self, begin: int, end: int, kind: int) -> None:
         """See `_Listening`."""
@@ -200,13 +257,14 @@ class _SentBody(_Listening):
         """See `BodyListener`."""
         super().gap(n)
         self._body.missing(n)
-        self._blind = bool(self._body.masking.paths)
+        self._blind = self._blind or self._body.masking.paths is not None
         self._body.secret = True
 
 
 class _DecodedBody(_Listening):
     """The same body, content codings undone."""
 
+    __slots__ = ("_begins", "_decoder", "_reader_decodes", "_run")
     as_sent = False
 
     def __init__(self, body: _Body, head: Head, run: Run) -> None:
@@ -250,8 +308,8 @@ class _DecodedBody(_Listening):
         body = self._body
         if body.coded and (body.secret or not whole):
             body.masking.coded += 1
-            body.add(0, body.size)
-        body.pieces.clear()
+            body.mask_whole()
+        body.close()
 
 
 def body_listeners(masking: Masking) -> tuple[Listener, Listener]:

@@ -20,9 +20,9 @@ _CONTROLS = bytes({*range(32), 127} - {9, 10, 12, 13})
 class StreamMasking(Masking):
     """A `Masking` that looks at streams."""
 
-    def looking(self, reader: Consumer) -> Consumer:
+    def looking(self, reader: Consumer, number: int) -> Consumer:
         """See `Masking`."""
-        return _Tee(self, reader)
+        return _Tee(self, reader, number)
 
 
 class _Tee:
@@ -30,11 +30,13 @@ class _Tee:
 
     __slots__ = ("_begins", "_binary", "_is_json", "_json", "_masking", "_reader", "_scanners")
 
-    def __init__(self, masking: Masking, reader: Consumer) -> None:
+    def __init__(self, masking: Masking, reader: Consumer, number: int) -> None:
+        """number: of the connection."""
         self._masking = masking
         self._reader = reader
         self._scanners: list[Scanner | None] = [None, None]
-        self._json = [JsonValues(masking, [LinePlaces(masking.paths, LEVELS, within=True)]) for _ in (0, 1)] if masking.paths else None
+        paths = masking.paths
+        self._json = [JsonValues(masking, [LinePlaces(paths, LEVELS, within=True)], number) for _ in (0, 1)] if paths is not None else None
         self._is_json = [False, False]
         self._binary = [False, False]
         self._begins: list[bytes | None] = [b"", b""]
@@ -59,7 +61,7 @@ class _Tee:
                 if (
                     missing
                     and self._is_json[direction]
-                    and (self._masking.paths or not self._masking.has_beginning(conversation, direction))
+                    and (self._masking.paths is not None or not self._masking.has_beginning(conversation, direction))
                 ):
                     # which values these are nobody knows, nor whether it is a stream of JSON at all
                     self._masking.overwrite(conversation.number, direction)
@@ -78,7 +80,7 @@ class _Tee:
             data = event.take(at, min(AT_ONCE, event.length - at))
             if not event.start and not at:
                 self._is_json[direction] = data.lstrip()[:1] in JSON_BEGINS
-                if self._is_json[direction] and self._json is not None:
+                if self._is_json[direction] and self._json is not None and masking.paths is not None:
                     self._json[direction].places.append(ValuePlaces(masking.paths, LEVELS))
             if may_be_blind and not self._binary[direction] and len(data.translate(None, _CONTROLS)) < len(data):
                 self._binary[direction] = True

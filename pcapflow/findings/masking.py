@@ -16,8 +16,9 @@ from pcapflow.findings.ends import endpoint
 from pcapflow.findings.follow import Ends
 from pcapflow.findings.framing import ARRAY_BYTES, FRAMING_BYTES, Framing, Placed
 from pcapflow.findings.kept_masks import FAR, KEPT_BYTES, REACHED_BYTES, Crowd, Side, in_order, key_of, packed
-from pcapflow.findings.live_masks import LIVE_BYTES, SIDE_BYTES, Live, LiveSide
+from pcapflow.findings.live_masks import JSON_BYTES, LIVE_BYTES, SIDE_BYTES, Live, LiveSide
 from pcapflow.known_values import KEY, LEAST, Finder, variants
+from pcapflow.payload.joint_states import JointStates, joint_states
 from pcapflow.payload.json_values import STRING, ValuePlaces
 from pcapflow.ranges import BLIND
 from pcapflow.reassembly.beliefs import Syn
@@ -44,6 +45,10 @@ _LOST = frozenset(
 _UNREAD = frozenset((UnreadReason.ENCRYPTED.value, UnreadReason.UNKNOWN_PROTOCOL.value, UnreadReason.NOT_SUPPORTED.value))
 
 
+class NoRoom(Exception):
+    """There is no memory for what is secret, or for what may be."""
+
+
 class Masking:
     """One run's: a `Picking`."""
 
@@ -51,8 +56,8 @@ class Masking:
         self, paths: Sequence[str], ledger: Ledger, finder: Finder | None = None, *, addresses: bool = False, keeps: bool = True
     ) -> None:
         """paths: of JSON values; ledger: where what is found is reserved; finder: what is known; addresses: those of connections are secret; keeps: where secrets stand is kept, not values alone. Raises `ValueError` for what is no path."""
-        self.paths = tuple(paths)
-        ValuePlaces(self.paths, 1)
+        self.paths = joint_states(paths) if paths else None
+        """What leads to the values that are masked; None where nobody asked for any."""
         self._account: Account = ledger.output
         self._most = self._account.limit * 7 // 8
         """Of that for ranges: where they had all of it, nothing could be looked at any more."""
@@ -82,10 +87,6 @@ class Masking:
         """Coded bodies that are overwritten whole."""
         self.unread = 0
         """Connections of which a part is encrypted, or of no protocol that is read."""
-        self.no_room = False
-        """Values were found for which there was no room: nothing of this run is sure."""
-        self._owed = 0
-        """Bytes that are kept though they were refused: the run comes to nothing."""
         self._live: dict[int, Live] = {}
         """Connections under way."""
         self._no_framing = Framing(None)
@@ -107,8 +108,8 @@ class Masking:
                     self.learn_of(text[begin:end], kind, cut=cut and reaches_end(text, place))
                 yield place
         yield from self.known_in(text, final=final)
-        if form and self.paths:
-            yield from self._json_fields(text)
+        if form and self.paths is not None:
+            yield from self._json_fields(text, self.paths)
 
     def known_in(self, text: bytes, *, final: bool = True) -> Iterator[Place]:
         """The places of known values. final: no more comes, and of one that is cut there its beginning counts."""
@@ -118,11 +119,11 @@ class Masking:
             if begin < len(text):
                 yield begin, len(text), KNOWN
 
-    def _json_fields(self, text: bytes) -> Iterator[Place]:
+    def _json_fields(self, text: bytes, paths: JointStates) -> Iterator[Place]:
         """Fields of a form whose values are JSON with a value at one of the paths: masked whole, for their bytes are encoded."""
         for begin, end in json_fields(text):
             plain = unquote_to_bytes(text[begin:end].replace(b"+", b" "))
-            places = ValuePlaces(self.paths, LEVELS)
+            places = ValuePlaces(paths, LEVELS)
             found = places.feed(plain) + places.finish()
             for low, high, kind in found:
                 if kind == STRING:
@@ -131,16 +132,18 @@ class Masking:
                 yield begin, end, HOLDER
 
     def reserve(self, n: int) -> None:
-        """Bytes are kept that are looked at."""
+        """Bytes are kept that are looked at, or values that are known. Raises `NoRoom`: without them nothing of the run is sure."""
         if not self._account.reserve(n):
-            self.no_room = True
-            self._owed += n
+            raise NoRoom
 
     def release(self, n: int) -> None:
         """They are not any more."""
-        owed = min(n, self._owed)
-        self._owed -= owed
-        self._account.release(n - owed)
+        self._account.release(n)
+
+    def hold(self, connection: int, n: int) -> None:
+        """Bytes are kept as long as a connection goes on. Raises `NoRoom`."""
+        self.reserve(n)
+        self._live_of(connection).reserved += n
 
     def learn_of(self, value: bytes, kind: int, *, cut: bool = False) -> None:
         """Learn what a place has: its value, or what is in an encoded one."""
@@ -163,9 +166,7 @@ class Masking:
             if len(value) < LEAST and len(self._nothing) < _NOTHING_MOST:
                 self._nothing.add(value)
             return
-        if not self._account.reserve(len(value) + _LEARNT_BYTES):
-            self.no_room = True
-            return
+        self.reserve(len(value) + _LEARNT_BYTES)
         learnt.add(value)
         for one in within(value):
             self.learn(one)
@@ -174,12 +175,10 @@ class Masking:
             if cut:
                 self.cut.add(one)
             if one not in self.values:
-                if not self._account.reserve(len(one) + _VALUE_BYTES + _LONG_BYTES * (len(one) > KEY)):
-                    self.no_room = True
-                    return
+                self.reserve(len(one) + _VALUE_BYTES + _LONG_BYTES * (len(one) > KEY))
                 self.values.add(one)
 
-    def _take(self, n: int) -> bool:
+    def take(self, n: int) -> bool:
         """Room for what can be overwritten instead."""
         return self._account.used + n <= self._most and self._account.reserve(n)
 
@@ -188,7 +187,7 @@ class Masking:
         live = self._live_of(connection)
         side = live.sides[direction]
         if side is None and self._keeps and not live.left:
-            if self._take(SIDE_BYTES):
+            if self.take(SIDE_BYTES):
                 live.reserved += SIDE_BYTES
                 side = live.sides[direction] = LiveSide()
             else:
@@ -199,12 +198,14 @@ class Masking:
         live = self._live.get(connection)
         if live is None:
             live = self._live[connection] = Live(conversation)
-            if self._take(LIVE_BYTES) if self._keeps else self._account.reserve(LIVE_BYTES):
-                live.reserved = LIVE_BYTES
-            elif self._keeps:
+            n = LIVE_BYTES + JSON_BYTES * (self.paths is not None)
+            if not self._keeps:
+                self.reserve(n)  # it may say what is secret elsewhere
+                live.reserved = n
+            elif self.take(n):
+                live.reserved = n
+            else:
                 live.left = True
-            else:  # it may say what is secret elsewhere
-                self.no_room = True
         return live
 
     def add(self, connection: int, direction: int, begin: int, end: int, kind: int = STRING) -> None:
@@ -216,7 +217,7 @@ class Masking:
         if ranges is not None and ranges[-3] == begin and ranges[-2] == end and ranges[-1] == kind:
             return
         n = RANGE_BYTES if ranges is not None else RANGE_BYTES + ARRAY_BYTES
-        if not self._take(n):
+        if not self.take(n):
             self.overwrite(connection, direction)
             return
         self._live[connection].reserved += n
@@ -255,9 +256,9 @@ class Masking:
         live = self._live_of(conversation.number, conversation)
         for end in conversation.endpoints if self._addresses else ():
             self.learn(endpoint(end).ip.encode())
-        return reader() if live.left else self.looking(reader())
+        return reader() if live.left else self.looking(reader(), conversation.number)
 
-    def looking(self, reader: Consumer) -> Consumer:
+    def looking(self, reader: Consumer, number: int) -> Consumer:
         """Who looks at what a connection says before its reader does; nobody at one that is overwritten anyway."""
         return reader
 
@@ -274,7 +275,7 @@ class Masking:
         if side is None:
             return self._no_framing
         if side.framing is None:
-            if not self._take(FRAMING_BYTES):
+            if not self.take(FRAMING_BYTES):
                 return self._no_framing
             self._live[connection].reserved += FRAMING_BYTES
             side.framing = Framing(self._account, self._most)
@@ -316,7 +317,7 @@ class Masking:
         left = live is not None and live.left
         if live is not None:
             self._over(live)
-        if not left and self._take(n):
+        if not left and self.take(n):
             self._kept_bytes += n
             self.kept.append(kept)
             self.whole += sides[0].whole + sides[1].whole

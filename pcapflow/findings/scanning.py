@@ -25,6 +25,10 @@ AT_ONCE = 16 << 10
 _TAIL = 8 << 10
 """Bytes that are looked at again with what follows: a secret may be cut."""
 _STRETCH = AT_ONCE + _TAIL
+_LEVEL_BYTES = 120
+"""Of an open container of JSON."""
+_SCALAR = 8
+"""Bytes before a piece from which on a place in it may begin: those of a literal that is none."""
 _GOING_ON_MOST = 64
 """Secrets that go on behind a stretch: known values may stand at each byte of it."""
 JSON_BEGINS = (b"{", b"[")
@@ -153,21 +157,25 @@ def over_pieces(places: list[tuple[int, int]], pieces: list[tuple[int, int]]) ->
 class JsonValues:
     """The values at paths of JSON in one run of bytes: what any of `places` finds is masked, and looked for elsewhere."""
 
-    __slots__ = ("_at", "_masking", "_recent", "places")
+    __slots__ = ("_at", "_connection", "_depth", "_masking", "_recent", "places")
 
-    def __init__(self, masking: Masking, places: list[ValuePlaces | LinePlaces]) -> None:
+    def __init__(self, masking: Masking, places: list[ValuePlaces | LinePlaces], connection: int | None = None) -> None:
+        """connection: whose stream it is, with which what is kept goes; None for a body, which is closed."""
         self._masking = masking
         self.places = places
+        self._connection = connection
         self._recent = b""
         """The last bytes that came."""
         self._at = 0
         """Where they begin."""
+        self._depth = 0
+        """Containers for which memory was reserved."""
 
     @classmethod
     def of_text(cls, masking: Masking) -> Self:
         """Of a text of any lines, and of one of which each line is one."""
         paths = masking.paths
-        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS, second=True)] if paths else [])
+        return cls(masking, [ValuePlaces(paths, LEVELS), LinePlaces(paths, LEVELS, second=True)] if paths is not None else [])
 
     def feed(self, data: bytes) -> set[MaskRange]:
         """The next bytes; the places of values."""
@@ -178,10 +186,26 @@ class JsonValues:
         for begin, end, kind in found:
             if kind == STRING and begin >= self._at:
                 self._masking.learn(recent[begin - self._at : end - self._at])
-        self._recent = recent[-_TAIL:]
+        self._recent = recent[-_SCALAR:]
         self._at += len(recent) - len(self._recent)
+        self._reserve(sum(one.depth for one in self.places))
         return found
+
+    def _reserve(self, depth: int) -> None:
+        more = depth - self._depth
+        if more > 0:
+            if self._connection is None:
+                self._masking.reserve(more * _LEVEL_BYTES)
+            else:
+                self._masking.hold(self._connection, more * _LEVEL_BYTES)
+            self._depth = depth
 
     def finish(self) -> set[MaskRange]:
         """No more comes."""
         return {place for one in self.places for place in one.finish()}
+
+    def close(self) -> None:
+        """Give the memory of a body back."""
+        self.places = []
+        self._masking.release(self._depth * _LEVEL_BYTES)
+        self._depth = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pcapflow.payload.wanted import NOWHERE, Wanted
+from pcapflow.payload.wanted import NOWHERE, Wanted, wanted
 
 MOST = 4096
 """States that are remembered: a text reaches few, but one that was made to may reach each combination."""
@@ -88,6 +88,8 @@ class JointStates:
         self._known: dict[tuple[int, ...], JointState] = {}
         self.first = self.of(tuple(0 for _ in wanted))
         """That of a text."""
+        self.nowhere = self.of(tuple(NOWHERE for _ in wanted))
+        """That of a value which no path leads to."""
 
     def of(self, states: tuple[int, ...]) -> JointState:
         """That of a state of each path."""
@@ -99,3 +101,8 @@ class JointStates:
                 self._known.clear()
             found = self._known[states] = JointState(self, states)
         return found
+
+
+def joint_states(paths: Sequence[str]) -> JointStates:
+    """Those of paths, for all texts. Raises `ValueError` for what is no path."""
+    return JointStates([wanted(path) for path in paths])

@@ -8,11 +8,9 @@ state for each open container that may hold what is wanted, `most` at the most, 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from json import JSONDecodeError, loads
 
 from pcapflow.payload.joint_states import JointState, JointStates
-from pcapflow.payload.wanted import NOWHERE, wanted
 
 STRING, NUMBER, LITERAL = 0, 1, 256
 """What is to be masked; to LITERAL is added the byte that takes the place of one."""
@@ -59,14 +57,22 @@ class _Level:
 class ValuePlaces:
     """Of one body."""
 
-    def __init__(self, paths: Sequence[str], most: int, *, within: bool = False) -> None:
-        """most: containers that are kept; within: what is in no container is no JSON. Raises `ValueError` for what is no path."""
+    __slots__ = (
+        "_at", "_escaped", "_first", "_found", "_in_scalar", "_inner", "_inner_masks", "_is_key", "_key", "_levels", "_masking", "_most", "_nowhere", "_scalar", "_string", "_within",
+    )  # fmt: skip
+
+    def __init__(self, states: JointStates, most: int, *, within: bool = False) -> None:
+        """states: those of the paths; most: containers that are kept; within: what is in no container is no JSON."""
         self._within = within
-        joint = JointStates([wanted(path) for path in paths])
-        self._first, self._nowhere = joint.first, joint.of(tuple(NOWHERE for _ in paths))
+        self._first, self._nowhere = states.first, states.nowhere
         self._most = most
         self._found: list[Place] = []
         self.begin()
+
+    @property
+    def depth(self) -> int:
+        """Containers that are kept."""
+        return len(self._levels)
 
     @property
     def holds_only(self) -> bool:
@@ -345,15 +351,22 @@ class ValuePlaces:
 class LinePlaces:
     """The same of a text in which each line is one of its own, whatever came of the one before: NDJSON, event streams, logs."""
 
-    def __init__(self, paths: Sequence[str], most: int, *, within: bool = False, second: bool = False) -> None:
+    __slots__ = ("_at", "_base", "_begins", "_elsewhere", "_places")
+
+    def __init__(self, states: JointStates, most: int, *, within: bool = False, second: bool = False) -> None:
         """See `ValuePlaces`. second: the first line is looked at elsewhere."""
-        self._places = ValuePlaces(paths, most, within=within)
+        self._places = ValuePlaces(states, most, within=within)
         self._base = 0
         """Where the line at hand begins."""
         self._at = 0
         self._begins = not second
         """A line begins."""
         self._elsewhere = second
+
+    @property
+    def depth(self) -> int:
+        """Containers that are kept."""
+        return self._places.depth
 
     def feed(self, data: bytes) -> list[Place]:
         """The next bytes."""

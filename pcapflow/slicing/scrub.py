@@ -23,13 +23,14 @@ from pcapflow.errors import UsageError
 from pcapflow.findings.kept_masks import FAR, KEY_BYTES, Known, key_of, last_packet_of, number_of
 from pcapflow.findings.masked_bodies import body_listeners
 from pcapflow.findings.masked_streams import StreamMasking
-from pcapflow.findings.masking import Masking
+from pcapflow.findings.masking import Masking, NoRoom
 from pcapflow.findings.scanning import filled
 from pcapflow.known_values import Finder
 from pcapflow.limits import Limits
 from pcapflow.memory_scale import LEAST_MEMORY
 from pcapflow.options import Options
-from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
+from pcapflow.payload.joint_states import joint_states
+from pcapflow.payload.json_values import LITERAL, NUMBER
 from pcapflow.ranges import BLIND, MaskRange
 from pcapflow.secret_bytes import secrets_in
 from pcapflow.secret_kinds import HOLDER, KNOWN, LONG, OPEN, reaches_end
@@ -69,7 +70,7 @@ class Counts:
 def check_paths(paths: Sequence[str]) -> None:
     """Raises `UsageError` for what is no path."""
     try:
-        ValuePlaces(paths, 1)
+        joint_states(paths)
     except ValueError as e:
         raise UsageError(f"--mask-json: {e}") from None
 
@@ -79,6 +80,24 @@ def scrubbed(
 ) -> Iterator[Packet]:
     """The packets of a capture, masked; counts is filled in. paths: of JSON values; addresses: those of its connections are secret too, where they stand in what is said. Raises `UsageError` where there is no memory for what is secret."""
     ledger, limits = _divided(limits)
+    try:
+        masks = _masks(path, limits, options, ledger, paths, addresses=addresses)
+    except NoRoom:
+        raise UsageError(
+            "--scrub: there is too much that is secret to keep it in mind; slice fewer connections, or give a larger --memory-limit"
+        ) from None
+    counts.secrets, counts.coded, counts.unread = masks.learnt, masks.coded, masks.unread
+    counts.whole = masks.whole
+    rewriter = _Rewriter(masks, counts)
+    fragments = Fragments(limits, ledger)
+    for block in blocks_of([path], limits, options, ledger, None):
+        segments = columns.decode(block, DecodeCounts(), open_tunnels=options.tunnels, fragments=fragments)
+        yield from rewriter.packets(block, segments)
+    fragments.finish()
+
+
+def _masks(path: str, limits: Limits, options: Options, ledger: Ledger, paths: Sequence[str], *, addresses: bool) -> Masking:
+    """What is masked: found in runs over the capture, of which the first learns what is secret. Raises `NoRoom`."""
     learning = StreamMasking(paths, ledger, addresses=addresses, keeps=False)
     _learn_from_packets(path, limits, options, ledger, learning)
     learnt = _look(path, limits, options, learning)
@@ -90,14 +109,7 @@ def scrubbed(
         masks.forget()
         finder = Finder(sorted(masks.values | learnt.values), masks.cut | learnt.cut)
         masks = _look(path, limits, options, StreamMasking(paths, ledger, finder, addresses=addresses))
-    counts.secrets, counts.coded, counts.unread = masks.learnt, masks.coded, masks.unread
-    counts.whole = masks.whole
-    rewriter = _Rewriter(masks, counts)
-    fragments = Fragments(limits, ledger)
-    for block in blocks_of([path], limits, options, ledger, None):
-        segments = columns.decode(block, DecodeCounts(), open_tunnels=options.tunnels, fragments=fragments)
-        yield from rewriter.packets(block, segments)
-    fragments.finish()
+    return masks
 
 
 def _divided(limits: Limits) -> tuple[Ledger, Limits]:
@@ -126,10 +138,8 @@ def _look(path: str, limits: Limits, options: Options, masking: Masking) -> Mask
     result = pipeline.run([path], limits, options, follow=masking, listeners=body_listeners(masking))
     if result.asked_to_stop:
         raise KeyboardInterrupt
-    if masking.no_room or result.out_of_memory:
-        raise UsageError(
-            "--scrub: there is too much that is secret to keep it in mind; slice fewer connections, or give a larger --memory-limit"
-        )
+    if result.out_of_memory:
+        raise NoRoom
     return masking
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pcapflow.payload import json_values
-from pcapflow.payload.joint_states import JointStates
+from pcapflow.payload.joint_states import JointStates, joint_states
 from pcapflow.payload.json_values import LITERAL, NUMBER, LinePlaces, ValuePlaces
 from pcapflow.payload.wanted import wanted
 
@@ -69,7 +69,9 @@ def cut(data: bytes, at: list[int]) -> list[bytes]:
 def test_values_are_the_same_however_the_bytes_come(data: bytes, paths: list[str], at: list[int], within: bool, most: int) -> None:
     bytewise = [data[i : i + 1] for i in range(len(data))]
     for kind in (ValuePlaces, LinePlaces):
-        assert masked(kind(paths, most, within=within), cut(data, at)) == masked(kind(paths, most, within=within), bytewise)
+        assert masked(kind(joint_states(paths), most, within=within), cut(data, at)) == masked(
+            kind(joint_states(paths), most, within=within), bytewise
+        )
 
 
 VALUES = st.recursive(
@@ -102,7 +104,7 @@ def masked_model(value: object) -> object:
 @given(VALUES, st.lists(st.integers(0, 200), max_size=3), st.sampled_from([(",", ":"), (", ", ": "), (" , ", " :\n")]))
 def test_what_a_path_wants_is_masked_and_nothing_else(value: object, at: list[int], separators: tuple[str, str]) -> None:
     text = json.dumps(value, separators=separators).encode()
-    after = masked(ValuePlaces(["..a"], 512), cut(text, at))
+    after = masked(ValuePlaces(joint_states(["..a"]), 512), cut(text, at))
     assert json.loads(after) == masked_model(value)
     assert len(after) == len(text)
 
@@ -111,9 +113,9 @@ def test_what_a_path_wants_is_masked_and_nothing_else(value: object, at: list[in
 def test_a_first_line_and_the_others_apart_are_all_lines(values: list[object], at: list[int]) -> None:
     text = b"\n".join(json.dumps(value).encode() for value in values)
     first, _, rest = text.partition(b"\n")
-    others = masked(LinePlaces(["..a"], 512, second=True), cut(text, at))
+    others = masked(LinePlaces(joint_states(["..a"]), 512, second=True), cut(text, at))
     assert others[: len(first)] == first
-    assert others[len(first) + 1 :] == masked(LinePlaces(["..a"], 512), [rest])
+    assert others[len(first) + 1 :] == masked(LinePlaces(joint_states(["..a"]), 512), [rest])
 
 
 def test_a_piece_takes_as_many_steps_as_it_has_values_that_may_be_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,11 +141,13 @@ def test_a_piece_takes_as_many_steps_as_it_has_values_that_may_be_wanted(monkeyp
         return steps
 
     n = 10_000
-    assert count(b"[" + b'{"b":[1,2,{"c":"d"}]},' * n, ValuePlaces(["a.b"], 512)) < 5 * n, "a container in which nothing is wanted"
-    assert count(b'{"a":[' + b"1,2,3," * n, ValuePlaces(["a"], 512)) < 100, "numbers"
-    assert count(b'{"a":{' + b'"b":"c",' * n, ValuePlaces(["..x"], 512)) < n + 100
-    assert count(b"GET / HTTP/1.1\r\n" * n, LinePlaces(["..a"], 512, within=True)) < 100
-    assert count(b"[\n" * n, LinePlaces(["..a"], 512)) < 100
+    assert count(b"[" + b'{"b":[1,2,{"c":"d"}]},' * n, ValuePlaces(joint_states(["a.b"]), 512)) < 5 * n, (
+        "a container in which nothing is wanted"
+    )
+    assert count(b'{"a":[' + b"1,2,3," * n, ValuePlaces(joint_states(["a"]), 512)) < 100, "numbers"
+    assert count(b'{"a":{' + b'"b":"c",' * n, ValuePlaces(joint_states(["..x"]), 512)) < n + 100
+    assert count(b"GET / HTTP/1.1\r\n" * n, LinePlaces(joint_states(["..a"]), 512, within=True)) < 100
+    assert count(b"[\n" * n, LinePlaces(joint_states(["..a"]), 512)) < 100
 
 
 def test_states_of_paths_are_bounded_whatever_the_text() -> None:

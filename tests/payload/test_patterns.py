@@ -16,6 +16,7 @@ from pcapflow.limits import Limits
 from pcapflow.path_syntax import Pattern, parse_pattern
 from pcapflow.payload.body import BodyReader
 from pcapflow.payload.extract import Values
+from pcapflow.payload.joint_states import joint_states
 from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
 from pcapflow.payload.wanted import wanted
 
@@ -97,7 +98,7 @@ _ONES = bytes(0x31 if 0x30 <= c <= 0x39 else c for c in range(256))
 @given(VALUES, STEPS, st.integers(1, 40), st.sampled_from([None, 1]))
 def test_the_places_of_a_pattern_cover_its_values_and_no_other(value: Any, steps: Pattern, size: int, indent: int | None) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=False).encode()
-    places = ValuePlaces([written(steps)], 512)
+    places = ValuePlaces(joint_states([written(steps)]), 512)
     masked = bytearray(text)
     for feed in [*(partial(places.feed, text[at : at + size]) for at in range(0, len(text), size)), places.finish]:
         for begin, end, kind in feed():
