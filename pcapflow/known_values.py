@@ -185,14 +185,14 @@ class Finder:
                 if len(value) > KEY and len(self._long.get(key, ())) < _ALIKE:
                     insort(self._long.setdefault(key, []), value)
         self._keys = sorted(self._values)
-        self._within: list[int] = []
-        """Of each, the longest other that it begins with, by its place; -1 for none."""
-        open_: list[int] = []
-        for i, key in enumerate(self._keys):
-            while open_ and not key.startswith(self._keys[open_[-1]]):
+        self._lengths: list[int] = []
+        """Of each, the lengths of all keys that it begins with, as bits."""
+        open_: list[tuple[bytes, int]] = []
+        for key in self._keys:
+            while open_ and not key.startswith(open_[-1][0]):
                 open_.pop()
-            self._within.append(open_[-1] if open_ else -1)
-            open_.append(i)
+            self._lengths.append((open_[-1][1] if open_ else 0) | 1 << len(key))
+            open_.append((key, self._lengths[-1]))
         self._begins = np.unique(np.array([int.from_bytes(key[:LEAST], "little") for key in self._keys], dtype=np.uint64))
 
     def __bool__(self) -> bool:
@@ -249,9 +249,10 @@ class Finder:
     def _longest(self, text: bytes) -> int:
         """Bytes of the longest value that a text begins with; 0 for none. Whatever key is at or before the text in order begins with all keys that the text begins with."""
         i = bisect_right(self._keys, text) - 1
-        while i >= 0:
-            key = self._keys[i]
-            if text.startswith(key):
-                return self._values[key]
-            i = self._within[i]
-        return 0
+        if i < 0:
+            return 0
+        key = self._keys[i]
+        if text.startswith(key):
+            return self._values[key]
+        same = self._lengths[i] & (2 << _common(key, text)) - 1
+        return self._values[key[: same.bit_length() - 1]] if same else 0

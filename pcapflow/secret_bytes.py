@@ -86,11 +86,10 @@ _TOKEN = re.compile(
 _PEM = re.compile(
     rb"-----BEGIN(?: |\+|%20)[A-Z0-9 +%]{0,32}PRIVATE(?: |\+|%20)KEY(?:(?: |\+|%20)BLOCK)?-----((?:[A-Za-z0-9+/=\s\\:,%]|-(?!----))++)"
 )
-_PART = re.compile(
-    rb"(?:Content-Disposition:|\A)(?:[^\r\n<>]|\r?\n(?=[ \t])){0,256}?[; \t]name\*?[ \t]{0,8}=[ \t]{0,8}(?:UTF-8'[a-z-]{0,16}')?\"?([^\";\r\n<>]{1,128}+)\"?[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}\r?\n){0,16}\r?\n((?:[^\r\n]|\r?\n(?!--)|\r(?!\n))++)",
-    re.IGNORECASE,
-)
-"""Of a form in parts (RFC 7578); the beginning of its head may be missing."""
+_PART = re.compile(rb"(?:Content-Disposition:|\A)((?:[^\r\n<>]|\r?\n(?=[ \t])){1,1024}+)", re.IGNORECASE)
+"""The head of a part of a form (RFC 7578); its beginning may be missing."""
+_PART_NAME = re.compile(rb"[; \t\n]name\*?[ \t]{0,8}=[ \t]{0,8}(?:UTF-8'[a-z-]{0,16}')?\"?([^\";\r\n<>]{1,128}+)", re.IGNORECASE)
+_PART_REST = re.compile(rb"[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}+\r?\n){0,16}+\r?\n((?:[^\r\n]|\r?\n(?!--)|\r(?!\n))++)")
 _SCHEME = re.compile(
     rb"(?:basic|bearer|digest|negotiate|ntlm|kerberos|token|apikey|api-key|key|jwt|hawk|oauth|mutual|hoba|vapid|mac|scram-sha-(?:1|256)|aws4-[a-z0-9-]{1,24}|aws|sharedkey(?:lite)?|googlelogin|dpop|gnap|concealed"
     rb"|privatetoken|acs[0-9]?-[a-z0-9-]{1,24}|tc3-[a-z0-9-]{1,24}|client-cert|x-[a-z-]{1,20})[ \t]+(?=[^ \t])",
@@ -127,8 +126,11 @@ def secrets_in(text: bytes, *, form: bool = False, begins: bool = True) -> Itera
         if b"=" not in rest[:257] and next(within(rest), None) is not None:  # of a field whose name came before
             yield 0, len(rest), HOLDER
     for part in _PART.finditer(text):
-        if is_secret_parameter(str(part[1], "latin-1")):
-            yield *part.span(2), PART
+        name = _PART_NAME.search(text, *part.span(1))
+        if name is not None and is_secret_parameter(str(name[1], "latin-1")):
+            value = _PART_REST.match(text, part.end())
+            if value is not None:
+                yield *value.span(1), PART
     yield from _by_form(text)
     yield from members(text)
     yield from in_markup(text)

@@ -25,9 +25,9 @@ from pcapflow.unread import Unread
 _GZIP = b"\x1f\x8b\x08"
 _BEGINS = 8
 """Bytes that tell a coding that nothing announces, and characters of two bytes or four behind white space."""
-_BODY_BYTES = 1600
-"""Of a body under way, with what looks at it; a half of it where it has no coding."""
-_JSON_BYTES = 1800
+_BODY_BYTES = 1100
+"""Of a body under way, with what looks at it."""
+_JSON_BYTES = 1400
 """More for each of both that look at it, where values of JSON are looked for."""
 _PIECE_BYTES = 32
 """Of a stretch of one, such as a chunk, in arrays that grow; where there is no room the stream is overwritten whole."""
