@@ -40,6 +40,13 @@ class Stack:
         self._ends = 0
         self._spoken = "empty"
 
+    @classmethod
+    def of_what_is_read(cls, services: Host, protocol: str) -> Stack:
+        """That of conversations of one protocol which were read to their end; nothing more comes of them."""
+        stack = cls(services, Forms(()))
+        stack._detection, stack._spoken = None, protocol
+        return stack
+
     @property
     def protocol(self) -> str:
         """What the connection speaks, in its innermost tunnel where that is known."""
