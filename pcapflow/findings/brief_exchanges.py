@@ -1,7 +1,7 @@
-"""Connections that lie whole in a block and are one exchange that came before: told and counted many at a time.
+"""Connections that lie whole in a block and are one exchange: those that came before are told and counted many at a time.
 
 Contract: implements `BriefReader` for a run of which nobody wants more than the counts. `flush` counts what came since, as `Collector` would have counted each when it came and when it was over: tests hold
-both against each other. Invariant: an exchange is taken only where all of it is `known_exchanges.known`; what is kept until `flush`, which comes with the end of a block, lies in that block, or is of connections that have
+both against each other. Invariant: an exchange is counted so only where all of it is `known_exchanges.known`, else it is read at once if it is a usual one; what is kept until `flush`, which comes with the end of a block, lies in that block, or is of connections that have
 their room.
 """
 
@@ -13,11 +13,11 @@ from pcapflow.capture.packet_places import Places
 from pcapflow.findings.answers import Took
 from pcapflow.findings.totals import Totals
 from pcapflow.protocols.host import Host
-from pcapflow.protocols.known_exchanges import PROTOCOL, Known, known
+from pcapflow.protocols.known_exchanges import PROTOCOL, Known, known, read
 from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly import brief
 from pcapflow.reassembly.brief import Facts
-from pcapflow.streams.conversation import Consumer
+from pcapflow.streams.conversation import Consumer, Conversation
 
 
 class BriefExchanges:
@@ -25,7 +25,7 @@ class BriefExchanges:
 
     def __init__(self, services: Host, totals: Totals) -> None:
         self.consumer: Consumer = Stack.of_what_is_read(services, PROTOCOL)
-        self._heads = services.heads
+        self._services, self._heads = services, services.heads
         self._totals = totals
         self._known: dict[tuple[bytes, bytes], tuple[Known, list[Facts]]] = {}
         """By what was said: what it is, and those that came since `flush`."""
@@ -49,6 +49,14 @@ class BriefExchanges:
         found[0].answer.uses += 1  # as long as it is in the cache
         found[1].append(facts)
         return True
+
+    def read(self, conversation: Conversation, ask: bytes, said: bytes, facts: Facts) -> bool:
+        """See `BriefReader`."""
+        return read(self._services, conversation, ask, said, facts[brief.ASKED : brief.DONE_TS + 1])
+
+    def is_done(self, consumer: Consumer) -> bool:
+        """See `BriefReader`."""
+        return isinstance(consumer, Stack) and consumer.spoke_only(PROTOCOL)
 
     def gone(self, facts: Facts) -> None:
         """See `BriefReader`."""

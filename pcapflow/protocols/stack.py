@@ -55,6 +55,10 @@ class Stack:
             return inner
         return self._layer.protocol if self._layer is not None else self._spoken
 
+    def spoke_only(self, protocol: str) -> bool:
+        """Whether it speaks that, and nothing lies within."""
+        return self._inner is None and self._layer is not None and self._layer.protocol == protocol
+
     @property
     def layers(self) -> list[Layer]:
         """What reads it, and what reads what lies within."""

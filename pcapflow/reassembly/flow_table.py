@@ -20,7 +20,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, MULTIPATH, SegmentColumns
 from pcapflow.policy import VlanKey
 from pcapflow.reassembly.beliefs import Syn
-from pcapflow.reassembly.brief import CLIENT, Brief, BriefReader, Facts, begins_anew, goes_on, wholes
+from pcapflow.reassembly.brief import ASKED, CLIENT, DONE, Brief, BriefReader, Facts, begins_anew, events, goes_on, wholes
 from pcapflow.reassembly.closed_connections import Finals
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
@@ -155,7 +155,8 @@ class FlowTable:
                 if not self._make_room(packet, ts):
                     self._observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
                     continue
-                if g in whole and g not in multipath and self._brief(key, runs, g, whole[g]):
+                if self._reader is not None and g in whole and g not in multipath:
+                    self._brief(key, runs, g, whole[g], self._reader)
                     touched.append(key)
                     continue
                 connection = self._create(key, packet, ts, clock)
@@ -328,16 +329,20 @@ class FlowTable:
         self._open[key] = connection
         return connection
 
-    def _brief(self, key: bytes, runs: Runs, g: int, facts: Facts) -> bool:
-        """Whether a connection that lies whole in the block, for which there is room, could be read at once; it is in the table then, and closed."""
-        reader, view, client = self._reader, self.ctx.block.view, g * 2 + facts[CLIENT]
-        if reader is None or not reader.take(runs.said(view, client), runs.said(view, client ^ 1), facts):
-            return False
+    def _brief(self, key: bytes, runs: Runs, g: int, facts: Facts, reader: BriefReader) -> None:
+        """Take a connection that lies whole in the block, for which there is room."""
         if self._finals:
             self._finals.forget(key)
-        self._table[key] = Brief(key, facts, reader)
+        view, client = self.ctx.block.view, g * 2 + facts[CLIENT]
+        connection = self._table[key] = Brief(key, facts, reader)
         self.ctx.closed.append(key)
-        return True
+        self.ctx.ledger.at(*facts[ASKED : ASKED + 2] if facts[CLIENT] else facts[DONE : DONE + 2])
+        ask, said = runs.said(view, client), runs.said(view, client ^ 1)
+        if reader.take(ask, said, facts):
+            return
+        connection.begin_to_read(facts)
+        if not reader.read(connection, ask, said, facts):
+            connection.read(self.ctx, events(view, runs, g, facts))
 
     def _victim(self) -> Connection | None:
         """Who leaves for a new connection: the one that was closed longest, else silent longest; open ones of this block come last.

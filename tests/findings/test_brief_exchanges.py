@@ -17,15 +17,17 @@ from pcapflow import pipeline
 from pcapflow.findings.brief_exchanges import BriefExchanges
 from pcapflow.limits import Limits
 from pcapflow.options import Options
+from pcapflow.protocols.stack import Stack
 from pcapflow.reassembly import flow_table
-from pcapflow.reassembly.brief import Brief
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
+from pcapflow.reassembly.flow_table import FlowTable
 from tests.conftest import CASES
 from tests.craft import Talk, merge, request, response
 
 SYN, RST, ACK, FIN = 2, 4, 16, 1
 ASKS = [request("/a"), request("/b?x=%41"), request("/c/7"), request("/h", method="HEAD"), request("/post", method="POST", body=b"{}")]
 ANSWERS = [
+    response(b'{"b":['),
     response(b'{"ok":true}'),
     response(b"[1,2]"),
     response(b"[" + b"1," * 300 + b"1]"),
@@ -49,7 +51,7 @@ def short(rng: random.Random, port: int) -> Talk:
     t.packet(1, SYN | ACK)
     if usual or rng.random() < 0.8:
         t.packet(0, ACK)
-    some = (ASKS[:3], ANSWERS[:3]) if usual else (ASKS, ANSWERS)
+    some = (ASKS[:3], [*ANSWERS[1:4], response(b'{"r":%d}' % rng.getrandbits(20))]) if usual else (ASKS, ANSWERS)
     for _ in range(1 if usual else rng.choice([0, 1, 1, 2])):
         t.send(0, rng.choice(some[0]), size=1448 if usual else rng.choice([20, 1448]), keep=usual or rng.random() < 0.9)
         if rng.random() < 0.5:
@@ -124,8 +126,9 @@ def test_what_is_counted_many_at_a_time_is_what_is_counted_one_by_one(
             assert counted(path, limits, walk_all=True) == found
 
 
+@pytest.mark.parametrize("when", ["before it is read", "while it is read", "later"])
 @given(seed=st.integers(0, 1 << 40), packets=st.sampled_from([50, 8192]))
-def test_who_looks_at_one_sees_the_connection_that_the_column_path_makes(tmp_path: Path, seed: int, packets: int) -> None:
+def test_who_looks_at_one_sees_the_connection_that_the_column_path_makes(tmp_path: Path, when: str, seed: int, packets: int) -> None:
     path = tmp_path / "x.pcap"
     path.write_bytes(capture(seed))
     limits = replace(Limits(), block_packets=packets)
@@ -141,15 +144,34 @@ def test_who_looks_at_one_sees_the_connection_that_the_column_path_makes(tmp_pat
         expected, seen = seen, []
         patch.undo()
         patch.setattr("pcapflow.findings.collector.Collector.gone", look)
-        made = Brief.__init__
-
-        def at_once(self: Brief, *args: Any) -> None:
-            made(self, *args)
-            assert len(self.streams) == 2
-
-        patch.setattr(Brief, "__init__", at_once)
+        look_at(when, patch)
         counted(path, limits)
     assert seen == expected
+
+
+def look_at(when: str, patch: pytest.MonkeyPatch) -> None:
+    """Have each looked at."""
+    if when == "before it is read":
+        patch.setattr(BriefExchanges, "take", lambda *_: False)
+        patch.setattr(BriefExchanges, "read", lambda self, conversation, *args: len(conversation.streams) > 2)
+    elif when == "while it is read":
+        patch.setattr(BriefExchanges, "take", lambda *_: False)
+        patch.setattr(BriefExchanges, "read", lambda *_: False)
+        consume = Stack.consume
+
+        def looked_at(self: Stack, conversation: Any, events: Any) -> None:
+            assert len(conversation.streams) == 2
+            consume(self, conversation, events)
+
+        patch.setattr(Stack, "consume", looked_at)
+    else:
+        taken = FlowTable._brief
+
+        def look(self: FlowTable, key: bytes, *args: Any) -> None:
+            taken(self, key, *args)
+            assert len(self._table[key].streams) == 2
+
+        patch.setattr(FlowTable, "_brief", look)
 
 
 def everything(connection: Connection) -> dict[str, Any]:
@@ -190,6 +212,19 @@ def test_usual_connections_are_hardly_ever_made(tmp_path: Path, monkeypatch: pyt
     found = counted(path, Limits())
     assert (found["tcp"]["connections"], found["http"]["responses"], found["json"]["documents"]) == (1000, 1000, 1000)
     assert made <= 20
+
+
+def test_connections_that_differ_are_read_without_a_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Stack, "consume", never)
+    path = tmp_path / "x.pcap"
+    some = [Talk(sport=10000 + i).idle(i * 200).open().send(0, request(f"/{i}")).send(1, response(b'{"n":%d}' % i)) for i in range(20)]
+    path.write_bytes(merge(*(t.acknowledge(0).close() for t in some)))
+    found = counted(path, Limits())
+    assert (found["tcp"]["connections"], found["http"]["responses"], found["json"]["documents"]) == (20, 20, 20)
+    assert found["tcp"]["payload_bytes"]["balanced"]
 
 
 def test_one_takes_less_than_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
