@@ -24,6 +24,7 @@ from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts, SegmentColumns
 from pcapflow.decode.selection import Selection
 from pcapflow.decode.shares import Shares
 from pcapflow.fields import PacketTime
+from pcapflow.findings.brief_exchanges import BriefExchanges
 from pcapflow.findings.collector import Collector
 from pcapflow.findings.totals import Totals
 from pcapflow.limits import Limits
@@ -104,7 +105,10 @@ class Shard:
         self._ctx = Context(limits, ledger, collector, drops_streams=options.drop_streams, overlap=options.overlap)
         self._own = _Own(part)
         self._number = part.number
-        self._table = FlowTable(self._ctx, collector, self._own.of, walk_all=options.walk_all, vlan_key=options.vlan_key)
+        self._brief = BriefExchanges(collector, collector.totals) if collector.counts_alone else None
+        self._table = FlowTable(
+            self._ctx, collector, self._own.of, reader=self._brief, walk_all=options.walk_all, vlan_key=options.vlan_key
+        )
         self._counts, self._watch = DecodeCounts(), Watch()
         self._fragments, self._copies = Fragments(limits, ledger), Copies(limits, ledger)
         self.last_packet = self._last_ts = 0
@@ -120,6 +124,8 @@ class Shard:
         tcp.fin += int(np.count_nonzero(flags & FIN))
         tcp.rst += int(np.count_nonzero(flags & RST))
         self._table.process(block, segments)
+        if self._brief is not None:
+            self._brief.flush(self.collector.places)
         self.last_packet = block.first_packet + len(block) - 1
         self._last_ts = int(block.ts[-1])
 
@@ -150,6 +156,8 @@ class Shard:
         collector, tcp = self.collector, self.collector.tcp
         with suppress(*((Exception,) if no_memory else ())):
             self._table.finish(self.last_packet, self._last_ts)
+        if self._brief is not None:
+            self._brief.flush(collector.places)
         with suppress(*((Exception,) if no_memory else ())):
             collector.close()
         tcp.early_acknowledgements = self._ctx.early_acks

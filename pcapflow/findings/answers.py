@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pcapflow.budget import Account, Ledger
 from pcapflow.contents import Problem as Wrong
@@ -20,6 +21,7 @@ from pcapflow.findings.histogram import HISTOGRAM_BYTES, Histogram
 from pcapflow.findings.names import REST
 from pcapflow.limits import Limits
 from pcapflow.protocols.http.exchange import Exchange, Places
+from pcapflow.protocols.http.message import RequestHead
 from pcapflow.protocols.http.plain_run import PlainRun
 from pcapflow.records import seconds
 from pcapflow.streams.conversation import Conversation
@@ -44,6 +46,20 @@ class _Place(NamedTuple):
 
     def record(self) -> ExchangePlace:
         return ExchangePlace(self.url, self.connection, self.exchange, self.packet, self.file, self.frame)
+
+
+class Took(NamedTuple):
+    """When exchanges came that were alone on their connections, int64 (n,) each, n above 0: the connections' numbers; packets and times (ns) of requests in one segment each; times of the first bytes of the
+    answers, packets and times of their last ones; round trips of the handshakes (ns).
+    """
+
+    numbers: npt.NDArray[np.int64]
+    asked: npt.NDArray[np.int64]
+    asked_ts: npt.NDArray[np.int64]
+    answered_ts: npt.NDArray[np.int64]
+    done: npt.NDArray[np.int64]
+    done_ts: npt.NDArray[np.int64]
+    round_trips: npt.NDArray[np.int64]
 
 
 class _Endpoint:
@@ -201,6 +217,28 @@ class Answers:
             found.parts[1] += sum(np.maximum(waits - conversation.round_trip, 0).tolist())  # numpy's sum has 63 bits
             found.parts[2] += conversation.round_trip * len(waits)
             found.timed += len(waits)
+
+    def add_alike(self, request: RequestHead, size: int, took: Took, places: Places) -> None:
+        """Exchanges of one request whose answers, with so many bytes of body, are in order."""
+        if self._reserved < 0:
+            assert self._account is not None
+            self._begin(self._account)
+        found = self._endpoints.of(request.endpoint)
+        n = len(took.numbers)
+        found.exchanges += n
+        found.timed += n
+        found.bytes += n * size
+        times = np.maximum(took.done_ts - took.asked_ts, 0)
+        found.times.add_all(times)
+        most = int(times.max())
+        if found.slowest is None or -most <= found.slowest[0]:
+            packet, number, done = min((int(took.asked[i]), int(took.numbers[i]), int(took.done[i])) for i in np.flatnonzero(times == most))
+            if found.slowest is None or (-most, packet, number, 0) < (found.slowest[0], *found.slowest[1][:3]):
+                url = url_of(request.host, request.target)
+                found.slowest = -most, _Place(packet, number, 0, url, *places.of(packet, done))
+        waits = np.maximum(took.answered_ts - took.asked_ts - took.round_trips, 0)
+        for part, spans in ((1, waits), (2, took.round_trips), (3, np.maximum(took.done_ts - took.answered_ts, 0))):
+            found.parts[part] += sum(spans.tolist())  # numpy's sum has 63 bits
 
     def _wrong(
         self,

@@ -82,11 +82,11 @@ class Collector:
         self._kinds = who.kinds
         self._listeners = (*who.listeners, *([PluggedBodies(payloads())] if payloads().plugged else ()))
         self._bodies = Bodies(limits, ledger, looking, self._listeners)
-        self._follow = who.follow
+        self._follow, self._where = who.follow, who.where
+        self.counts_alone = take is None and not self._listeners and who.follow is None and who.where is None
         self.tells_heads = any(one.tells_heads for one in self._listeners)
         self._by_connection = [one for one in self._listeners if one.by_connection]
         self.by_packet = any(one.by_packet for one in self._listeners)
-        self._where = who.where
         self.by_exchange = who.where is not None or any(one.by_exchange for one in self._listeners)
         self.wants_records = take is not None
         self._sorter = RecordSorter(ledger.output, take) if take is not None else None

@@ -5,6 +5,9 @@ Contract: `add` takes each connection once, when it is over. Invariant: a fixed 
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from pcapflow.findings.answers import latency
 from pcapflow.findings.histogram import Histogram
 from pcapflow.findings.streams import closed_of
@@ -42,6 +45,11 @@ class NetworkCounts:
                 self._closed += closed_of(stream, path, connection.last_ts)
         self._stalled += stalled
         self._stalled_connections += stalled > 0
+
+    def add_all(self, round_trips: npt.NDArray[np.int64], client_round_trips: npt.NDArray[np.int64]) -> None:
+        """Some are over of which nothing but both round trips of their handshakes is to be said (ns, n above 0)."""
+        self._server.add_all(round_trips)
+        self._client.add_all(client_round_trips)
 
     def merge(self, other: NetworkCounts) -> None:
         """Those of another shard too."""

@@ -54,6 +54,15 @@ class TcpCounts:
                 tcp.one_directional_connections += 1
                 self._example("one_directional", connection.number)
 
+    def read_whole(self, protocol: str, connections: int, delivered: int) -> None:
+        """So many connections are over of which all was delivered and read, so many bytes together, and nothing else is to be said."""
+        tcp = self.tcp
+        tcp.connections += connections
+        tcp.payload_bytes.captured += delivered
+        tcp.payload_bytes.delivered += delivered
+        tcp.read_bytes += delivered
+        self._spoke(protocol, connections, delivered)
+
     def _spoke(self, protocol: str, connections: int, delivered: int) -> None:
         spoken = self.tcp.spoken.get(protocol)
         if spoken is None:

@@ -40,6 +40,13 @@ class Stack:
         self._ends = 0
         self._spoken = "empty"
 
+    @classmethod
+    def of_what_is_read(cls, services: Host, protocol: str) -> Stack:
+        """That of conversations of one protocol which were read to their end; nothing more comes of them."""
+        stack = cls(services, Forms(()))
+        stack._detection, stack._spoken = None, protocol
+        return stack
+
     @property
     def protocol(self) -> str:
         """What the connection speaks, in its innermost tunnel where that is known."""
@@ -47,6 +54,10 @@ class Stack:
         if inner not in ("empty", "opaque"):
             return inner
         return self._layer.protocol if self._layer is not None else self._spoken
+
+    def spoke_only(self, protocol: str) -> bool:
+        """Whether it speaks that, and nothing lies within."""
+        return self._inner is None and self._layer is not None and self._layer.protocol == protocol
 
     @property
     def layers(self) -> list[Layer]:

@@ -51,12 +51,7 @@ class Finals:
         table = self._table
         if len(table) >= self._paid and not self._grow():
             return
-        a, b = connection.streams
-        table[connection.key] = (
-            wrap(a.top, a.base) if a.base >= 0 else -1,
-            wrap(b.top, b.base) if b.base >= 0 else -1,
-            connection.last_clock,
-        )
+        table[connection.key] = (*connection.ends_at(), connection.last_clock)
 
     def _grow(self) -> bool:
         """Room for some more: reserved, or that of the oldest."""

@@ -20,6 +20,7 @@ from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, MULTIPATH, SegmentColumns
 from pcapflow.policy import VlanKey
 from pcapflow.reassembly.beliefs import Syn
+from pcapflow.reassembly.brief import ASKED, CLIENT, DONE, Brief, BriefReader, Facts, begins_anew, events, goes_on, wholes
 from pcapflow.reassembly.closed_connections import Finals
 from pcapflow.reassembly.connection import CONNECTION_BYTES, Connection
 from pcapflow.reassembly.context import Context
@@ -27,7 +28,6 @@ from pcapflow.reassembly.growing_list import Growing, first_keys
 from pcapflow.reassembly.half_open import SYN_BYTES, HalfOpen
 from pcapflow.reassembly.keys import endpoints
 from pcapflow.reassembly.runs import Runs, Sorted
-from pcapflow.reassembly.seqspace import wrap
 from pcapflow.reassembly.table_observer import TableObserver
 from pcapflow.reassembly.vlans import Vlans
 
@@ -39,12 +39,20 @@ class FlowTable:
     """Every connection that is tracked."""
 
     def __init__(
-        self, ctx: Context, observer: TableObserver, own: _Own = lambda c: c, *, walk_all: bool = False, vlan_key: VlanKey = VlanKey.AUTO
+        self,
+        ctx: Context,
+        observer: TableObserver,
+        own: _Own = lambda c: c,
+        *,
+        reader: BriefReader | None = None,
+        walk_all: bool = False,
+        vlan_key: VlanKey = VlanKey.AUTO,
     ) -> None:
-        """own: of the segments those whose connections this table has, both directions of each."""
+        """own: of the segments those whose connections this table has, both directions of each; reader: reads those that lie whole in a block, if it can, before the observer hears of them."""
         self.ctx = ctx
         self._own = own
         self._observer = observer
+        self._reader = reader
         self._walk_all = walk_all
         self._table: dict[bytes, Connection] = {}
         self._open: OrderedDict[bytes, Connection] = OrderedDict()
@@ -122,6 +130,7 @@ class FlowTable:
         firsts = s.packet[starts].tolist()
         bases = runs.expected.tolist() if runs is not None else []
         began = list(zip(firsts, s.ts[starts].tolist(), s.clock[starts].tolist(), s.direction[starts].tolist(), strict=True))
+        whole = wholes(s, runs) if runs is not None and self._reader is not None else {}
         last = list(zip(s.packet[ends].tolist(), s.ts[ends].tolist(), s.clock[ends].tolist(), (ends - starts + 1).tolist(), strict=True))
         for g in sorted(groups, key=firsts.__getitem__):
             key = s.keys[g]
@@ -132,8 +141,8 @@ class FlowTable:
                 or (0 if connection is None else connection.number) != known[g]  # evicted since, or made by a group of the same key before
                 or (
                     connection is not None
-                    and not self._goes_on(connection, began[g][2])
-                    and not self._reuses(connection, runs, g, began[g][3])
+                    and not goes_on(connection, began[g][2], ctx.limits.idle_timeout)
+                    and not (runs.begins[g] and begins_anew(connection, began[g][3], bases[g]))
                 )
             ):
                 if self._walk(s, g):
@@ -145,6 +154,10 @@ class FlowTable:
                     self._expire(connection, packet, ts)
                 if not self._make_room(packet, ts):
                     self._observer.untracked(packet, ts, int(s.n[starts[g] : ends[g] + 1].sum()))
+                    continue
+                if self._reader is not None and g in whole and g not in multipath:
+                    self._brief(key, runs, g, whole[g], self._reader)
+                    touched.append(key)
                     continue
                 connection = self._create(key, packet, ts, clock)
                 connection.begin(direction, bases[g], multipath=g in multipath)
@@ -169,35 +182,12 @@ class FlowTable:
             groups = np.flatnonzero(rest).tolist()
         if not groups:
             return groups, None
-        expected = np.array([_expected(c) for c in connections], dtype=np.int64)
+        expected = np.array([(-1, -1) if c is None else c.expects() for c in connections], dtype=np.int64)
         if len(self._half_open):
             unknown &= np.array([key not in self._half_open for key in s.keys])
         # a closed connection's ports may be used again
         closed = np.array([c is not None and c.closed for c in connections])
         return groups, Runs(s, expected, unknown | closed, limits.linger, limits.idle_timeout, self.ctx.reach)
-
-    def _goes_on(self, connection: Connection, clock: int) -> bool:
-        """Whether a run that comes at that time can be taken whole, as far as the connection tells."""
-        a, b = connection.streams
-        return (
-            not connection.closed
-            and connection.reset is None
-            and connection.asked is None
-            and a.plain
-            and b.plain
-            and clock - connection.last_clock < self.ctx.limits.idle_timeout
-        )
-
-    def _reuses(self, connection: Connection, runs: Runs, g: int, direction: int) -> bool:
-        """Whether a group begins with the SYN of another connection on the ports of one that is closed."""
-        if (
-            not (connection.closed and runs.begins[g])
-            or connection.asked is not None
-            or any(s.behind is not None or s.armed is not None for s in connection.streams)
-        ):
-            return False
-        stream = connection.streams[direction]
-        return stream.base >= 0 and stream.base != int(runs.expected[g, direction])
 
     def _take(self, connection: Connection, s: Sorted, runs: Runs, g: int, last: tuple[int, int, int, int]) -> None:
         """The column path: hand both directions of a group over as a run each. last: packet, ts, clock and count of its rows."""
@@ -339,6 +329,21 @@ class FlowTable:
         self._open[key] = connection
         return connection
 
+    def _brief(self, key: bytes, runs: Runs, g: int, facts: Facts, reader: BriefReader) -> None:
+        """Take a connection that lies whole in the block, for which there is room."""
+        if self._finals:
+            self._finals.forget(key)
+        view, client = self.ctx.block.view, g * 2 + facts[CLIENT]
+        connection = self._table[key] = Brief(key, facts, reader)
+        self.ctx.closed.append(key)
+        self.ctx.ledger.at(*facts[ASKED : ASKED + 2] if facts[CLIENT] else facts[DONE : DONE + 2])
+        ask, said = runs.said(view, client), runs.said(view, client ^ 1)
+        if reader.take(ask, said, facts):
+            return
+        connection.begin_to_read(facts)
+        if not reader.read(connection, ask, said, facts):
+            connection.read(self.ctx, events(view, runs, g, facts))
+
     def _victim(self) -> Connection | None:
         """Who leaves for a new connection: the one that was closed longest, else silent longest; open ones of this block come last.
         The search goes on where it stopped, so that a block's evictions together go over the table once.
@@ -363,9 +368,12 @@ class FlowTable:
         self.ctx.here.discard(connection.key)
         self._open.pop(connection.key, None)
         self._closed.pop(connection.key, None)
-        connection.finish(self.ctx, end, packet, ts)
-        self._observer.gone(connection, packet, ts)
-        connection.let_go(self.ctx)
+        if self._reader is not None and type(connection) is Brief and connection.facts is not None:
+            self._reader.gone(connection.facts)
+        else:
+            connection.finish(self.ctx, end, packet, ts)
+            self._observer.gone(connection, packet, ts)
+            connection.let_go(self.ctx)
         self.ctx.ledger.connections.release(CONNECTION_BYTES)
         if connection.closed and end != "end_of_capture":
             self._finals.keep(connection)
@@ -388,10 +396,3 @@ class FlowTable:
                     break
                 packet = connection.over_at(ctx)
                 self._remove(connection, end, packet, ctx.block.ts_of(packet))
-
-
-def _expected(connection: Connection | None) -> tuple[int, int]:
-    if connection is None:
-        return (-1, -1)
-    a, b = connection.streams
-    return (wrap(a.next, a.base) if a.base >= 0 else -1, wrap(b.next, b.base) if b.base >= 0 else -1)

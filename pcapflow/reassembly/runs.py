@@ -138,7 +138,9 @@ class Fin(NamedTuple):
 class Runs:
     """The data rows of a block sorted by connection and direction, and which connections the column path can take."""
 
-    __slots__ = ("_ahead", "_columns", "_short", "bad", "begins", "expected", "fins", "handshakes", "high", "low", "repeats")
+    __slots__ = (
+        "_ahead", "_columns", "bad", "begins", "bounds", "expected", "fin_rows", "fins", "handshakes", "high", "low", "repeats", "rows", "short", "sums",
+    )  # fmt: skip
 
     def __init__(self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], linger: int, idle_timeout: int, reach: int) -> None:
         """expected: int64 (groups, 2), the wire number of the next byte of each direction, -1 where there is none; of the groups
@@ -176,9 +178,12 @@ class Runs:
             bad[taken[first][difference(seq[first], wanted[taken[first]]) != 0]] = True
         self.fins: dict[int, Fin] = {}
         """By stream (group * 2 + direction)."""
+        self.fin_rows = np.full(groups * 2, -1)
+        """int64 (streams,), the row of that, -1 for none."""
         ended = np.flatnonzero(fin[taken])
         if len(ended):
             at = taken[ended]
+            self.fin_rows[stream[ended]] = at
             fins = zip(s.packet[at].tolist(), s.ts[at].tolist(), strict=True)
             self.fins = dict(zip(stream[ended].tolist(), map(Fin._make, fins), strict=True))
 
@@ -189,17 +194,23 @@ class Runs:
         self.bad: list[bool] = np.logical_or.reduceat(bad, s.starts).tolist()
 
         data = s.n[taken] > 0
-        if not data.all():
-            taken, stream = taken[data], stream[data]
+        self._collect(s, *((taken, stream) if data.all() else (taken[data], stream[data])))
+
+    def _collect(self, s: Sorted, taken: _I64, stream: _I64) -> None:
+        """The rows with data, by stream, and the stream of each."""
         n = s.n[taken]
-        sums = np.cumsum(n)
-        bounds = np.searchsorted(stream, np.arange(groups * 2 + 1))
+        self.rows = taken
+        """int64, the rows with data, by stream."""
+        self.sums = sums = np.cumsum(n)
+        """int64, bytes up to and with each of those."""
+        self.bounds = bounds = np.searchsorted(stream, np.arange(len(s.keys) * 2 + 1))
+        """int64 (streams + 1,), where those of each stream begin."""
         self.low, self.high = bounds[:-1].tolist(), bounds[1:].tolist()
         at = s.at[taken]
         # whole columns for runs that nobody may look into; lists, made at once, where runs are short and each is looked at
-        self._short = len(taken) < _SHORT * len(s.keys)
+        self.short = len(taken) < _SHORT * len(s.keys)
         columns = (at, at + n, s.packet[taken], s.ts[taken], s.ack[taken], sums - n, sums)
-        self._columns: tuple[Any, ...] = tuple(c.tolist() for c in columns) if self._short else columns
+        self._columns: tuple[Any, ...] = tuple(c.tolist() for c in columns) if self.short else columns
 
     def _shake_hands(
         self, s: Sorted, expected: _I64, new: npt.NDArray[np.bool_], control: _I64, bad: npt.NDArray[np.bool_]
@@ -257,18 +268,26 @@ class Runs:
         """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; far below for not at all."""
         return self._ahead[direction][g]
 
+    def said(self, view: memoryview, stream: int) -> bytes:
+        """The bytes of a stream (group * 2 + direction) that has some, where runs are `short`."""
+        low, high = self.low[stream], self.high[stream]
+        at, stops = self._columns[0], self._columns[1]
+        if high - low == 1:
+            return bytes(view[at[low] : stops[low]])
+        return b"".join([view[at[i] : stops[i]] for i in range(low, high)])
+
     def data(self, view: memoryview, stream: int, start: int) -> StreamData | None:
         """The run of a stream (group * 2 + direction) as an event whose first byte has offset start."""
         low, high = self.low[stream], self.high[stream]
         if low == high:
             return None
         at, stops, packets, times, acks, begins, sums = self._columns
-        if self._short and high - low == 1:
+        if self.short and high - low == 1:
             n = sums[low] - begins[low]
             return StreamData(view, start, n, [at[low]], [n], [packets[low]], [times[low]], [acks[low]], [stops[low]])
         run = slice(low, high)
         before = begins[low]
-        if self._short:
+        if self.short:
             ends: Any = [end - before for end in sums[run]]
             length = ends[-1]
         else:

@@ -148,6 +148,23 @@ class Sides(Timed):
         """See `Conversation`."""
         return self.start == "midstream"
 
+    def expects(self) -> tuple[int, int]:
+        """The wire number of the next byte of each direction, -1 where nothing was seen of it."""
+        a, b = self.streams
+        return (wrap(a.next, a.base) if a.base >= 0 else -1, wrap(b.next, b.base) if b.base >= 0 else -1)
+
+    def ends_at(self) -> tuple[int, int]:
+        """The wire number behind the last byte or FIN of each direction, -1 where nothing was seen of it."""
+        a, b = self.streams
+        return (wrap(a.top, a.base) if a.base >= 0 else -1, wrap(b.top, b.base) if b.base >= 0 else -1)
+
+    def leaves_ports(self, direction: int, base: int) -> bool:
+        """Whether a SYN of that direction, whose first byte has that wire number, shows of a closed connection that another one has its ports."""
+        if any(s.behind is not None or s.armed is not None for s in self.streams):
+            return False
+        stream = self.streams[direction]
+        return stream.base >= 0 and stream.base != base
+
     def began(self, direction: int) -> bool:
         """See `Conversation`."""
         return self.streams[direction].syn

@@ -48,7 +48,9 @@ class Answer:
 class Heads:
     """The heads and answers of one run."""
 
-    __slots__ = ("_account", "_answer_bytes", "_bytes", "_forgotten", "_marks", "_most", "answers", "requests", "responses", "rules")
+    __slots__ = (
+        "_account", "_answer_bytes", "_bytes", "_forgotten", "_marks", "_most", "answers", "forgotten", "requests", "responses", "rules",
+    )  # fmt: skip
 
     def __init__(self, account: Account, forgotten: Callable[[Answer], None], rules: HeadRules) -> None:
         """forgotten: is told of an answer that leaves, with its uses."""
@@ -62,6 +64,8 @@ class Heads:
         self._bytes = [0, 0]
         """Of the requests and the responses kept."""
         self._answer_bytes = 0
+        self.forgotten = 0
+        """How often the answers were: what was known of them before is not theirs any more."""
         self._marks = array("q", bytes(8 * _MARKS))
         """Hashes of answers that came, each in its slot."""
 
@@ -130,6 +134,7 @@ class Heads:
         self._bytes[kind] = 0
 
     def _forget_answers(self) -> None:
+        self.forgotten += 1
         for answer in self.answers.values():
             self._forgotten(answer)
         self.answers.clear()

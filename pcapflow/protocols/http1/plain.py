@@ -166,8 +166,8 @@ class _Taking:
         i = at
         while i < len(good) and good[i]:
             ask, answer = self._asks.text(i), self._answers.text(first + i)
-            request = requests[ask] if ask in requests else requests.setdefault(ask, _plain_request(heads, ask))
-            response = responses[answer] if answer in responses else responses.setdefault(answer, _plain_answer(heads, answer))
+            request = requests[ask] if ask in requests else requests.setdefault(ask, known_request(heads, ask))
+            response = responses[answer] if answer in responses else responses.setdefault(answer, known_answer(heads, answer))
             if request is None or response is None:
                 break
             kind = request, response[0], response[1]
@@ -214,13 +214,13 @@ def is_usual_answer(head: ResponseHead) -> bool:
     return head.status >= 200 and head.status not in BODILESS
 
 
-def _plain_request(heads: Heads, raw: bytes) -> RequestHead | None:
+def known_request(heads: Heads, raw: bytes) -> RequestHead | None:
     """The known head that these bytes are, if nothing follows it and it is no odd one."""
     head = heads.requests.get(raw)
     return head if head is not None and is_usual_request(head) else None
 
 
-def _plain_answer(heads: Heads, raw: bytes) -> Answered | None:
+def known_answer(heads: Heads, raw: bytes) -> Answered | None:
     """The known head and small body that these bytes are, if nothing about them is odd."""
     stop = raw.find(b"\r\n\r\n") + 4
     head = heads.responses.get(raw[:stop])

@@ -6,6 +6,8 @@ and nothing about them is odd. Else it reads nothing, and `HttpConnection` does,
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pcapflow.protocols.host import Host
 from pcapflow.protocols.http.exchange import Exchange
 from pcapflow.protocols.http.flow import Flow
@@ -23,6 +25,32 @@ _ACKED = 1 << 30
 """Bytes by which an acknowledgement may be beyond a request's beginning."""
 Plain = tuple[HeadRead, HeadRead, bytes, int, int]
 """A request, its answer, the body of that, packet and time (ns) of its last byte."""
+
+
+class When(NamedTuple):
+    """Packets and times (ns) of a request in one segment, and of the first and the last segment of its answer."""
+
+    asked: int
+    asked_ts: int
+    answered: int
+    answered_ts: int
+    done: int
+    done_ts: int
+
+
+def take_one(services: Host, conversation: Conversation, ask: bytes, said: bytes, when: When) -> bool:
+    """Tell a conversation of which that is all, and which ends behind it, where it is one plain exchange; whether it is. It came in order, the request before the answer, which had seen it."""
+    request = _plain_request(services, ask)
+    if request is None or services.by_packet or services.by_exchange:
+        return False
+    response = _plain_answer(services, said, 0)
+    if response is None or response[1] + response[0].length != len(said):
+        return False
+    head, stop = response
+    asked = HeadRead(request, len(ask), 0, when.asked, when.asked_ts, -1, when.asked, when.asked_ts)
+    answered = HeadRead(head, stop, 0, when.answered, when.answered_ts, -1, when.answered, when.answered_ts)
+    _tell(services, Flow(services, conversation), 0, asked, answered, said[stop:], when.done, when.done_ts)
+    return True
 
 
 def take(services: Host, conversation: Conversation, events: Events) -> bool:
