@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from pcapflow.contents import FormBody, FormField, JsonBody
 from pcapflow.counting import Inner
 from pcapflow.drops import Drop, DropReason
+from pcapflow.payload.at_once import has_no_document
 from pcapflow.payload.payload_types import Opening, PartReader
 
 LISTED = 32
@@ -143,14 +144,16 @@ class Form:
                 self._fields += 1
                 name, _, value = field.partition(b"=")
                 decoded = unquote_to_bytes(value.replace(b"+", b" "))
-                part = self._open(decoded)
+                # one that breaks is found to be nothing: ijson need not tell where
+                looks = self._opening.tap is not None or not (_begins_as_json(decoded) and has_no_document(decoded))
+                part = self._open(decoded) if looks else None
                 if part is not None:
                     part.feed(decoded)
                 self._over(name, len(decoded), part, whole=True)
 
     def _open(self, begin: bytes) -> PartReader | None:
         """What reads a value that begins so; None for nobody."""
-        return self._opening.part("", ()) if begin[:_BEGINS].lstrip()[:1] in (b"{", b"[") else None
+        return self._opening.part("", ()) if _begins_as_json(begin) else None
 
     def _begin_long(self, begun: bytes) -> None:
         """One that is too long to be kept."""
@@ -217,3 +220,7 @@ class Form:
             shown = unquote_to_bytes(name[: 4 * NAME_CHARS].replace(b"+", b" ")).decode("utf-8", "replace")[:NAME_CHARS]
             if self._reserve(_FIELD_BYTES + getsizeof(shown) + (_JSON_BYTES if json is not None else 0)):
                 self.listed.append(FormField(shown, size, json))
+
+
+def _begins_as_json(begin: bytes) -> bool:
+    return begin[:_BEGINS].lstrip()[:1] in (b"{", b"[")
