@@ -40,9 +40,7 @@ def variants(value: bytes) -> set[bytes]:
     value = value.strip(_BLANK + b'"')
     if len(value) < LEAST and sum(map(_LONGEST.__getitem__, value)) < LEAST:
         return set()  # at once: it may come again and again, and no spelling is long enough
-    if value.lower() in _WORDS or _ORDINARY.fullmatch(value) or _MESSAGE.search(value) or _CODE.search(value):
-        return set()
-    if b"/" in value and _PATH.fullmatch(value):
+    if _is_ordinary(value):
         return set()
     plains = {value, unquote_to_bytes(value), unquote_to_bytes(value.replace(b"+", b" "))}
     if b"\\" in value:
@@ -51,6 +49,8 @@ def variants(value: bytes) -> set[bytes]:
         plains.add(unescape(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape"))
     plains |= _user_and_password(value)
     plains = {plain.strip(_BLANK + b'"') for plain in plains}
+    if any(map(_is_ordinary, plains)):
+        return set()
     if any(_STRUCTURE.fullmatch(plain) for plain in plains):
         plains = set()  # JSON, which may stand elsewhere as it is: the words in it are looked for
     plains |= {word[0] for word in _INNER.finditer(value) if word[0] != value and _LIKE_A_TOKEN.match(word[0])}
@@ -59,6 +59,13 @@ def variants(value: bytes) -> set[bytes]:
         if not (plain.isalnum() and plain.isascii()):
             found.update(_spellings(plain))
     return {one for one in found if len(one) >= LEAST}
+
+
+def _is_ordinary(value: bytes) -> bool:
+    """Whether a value stands in every capture, or is a message or code that was taken for one."""
+    if value.lower() in _WORDS or _ORDINARY.fullmatch(value) or (b"/" in value and _PATH.fullmatch(value)):
+        return True
+    return _MESSAGE.search(value) is not None or _CODE.search(value) is not None
 
 
 def _spellings(plain: bytes) -> Iterator[bytes]:

@@ -59,12 +59,17 @@ _NAMED = re.compile(
 )
 """Of YAML: one line has the name of what is in the next."""
 _LINE = re.compile(rb"[^ \t\r\n][^\r\n]*+")
+_SETTING = re.compile(
+    rb"^[ \t]{0,64}+(?:ENV[ \t]++)?([A-Za-z_][A-Za-z0-9_.-]{0,127}+)[ \t]++=[ \t]*+([^\s\"'`(){}\[\]<>;=][^\r\n(){};]*+)(?=\r?$)",
+    re.MULTILINE,
+)
+"""Of a file of settings."""
 _IN_LINE = re.compile(
-    rb"\b(?:(?:proxy-)?authorization|x-api-key|x-auth-token|private-token)[\"']?[:=][ \t]*+(?:[A-Za-z]{3,16}+[ \t]++)?([^\s\"'\\,;<>{}()$]{8,}+)|\bbearer[ \t]++([A-Za-z0-9._~+/-]{16,}+=*)",
+    rb"(?:\b|(?<=\\[nrt]))(?:(?:proxy-)?authorization|x-api-key|x-auth-token|private-token)[\"']?[:=][ \t]*+(?:[A-Za-z]{3,16}+[ \t]++)?([^\s\"'\\,;<>{}()$]{8,}+)|\bbearer[ \t]++([A-Za-z0-9._~+/-]{16,}+=*)",
     re.IGNORECASE,
 )
 """A field of a head within another text."""
-_PARAMETER = re.compile(rb"(^(?:export[ \t])?|[?&;#\"']|\\u0026)([^=&;#?\s\"'<>\\]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
+_PARAMETER = re.compile(rb"(^(?:export[ \t])?|[?&;#\"']|--|\\u0026)([^=&;#?\s\"'<>\\]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
 _WHOLE = re.compile(rb"[^&#\s\"<>\\]{1,4096}+")
 """The value of such a part where `;` and `'` may be in it."""
 _FORM_FIELD = re.compile(rb"(?:^|&)([^=&\r\n]{1,256})=([^&]++)")
@@ -80,7 +85,7 @@ _JWT_CUT = re.compile(rb"eyJ[A-Za-z0-9_.-]*+\Z")
 _TOKEN = re.compile(
     rb"gh[pousr]_[A-Za-z0-9]{30,}+|github_pat_[A-Za-z0-9_]{30,}+|gl(?:pat|rt|dt|cbt|ptt|ft|soat|agent)-[A-Za-z0-9_-]{20,}+|xox[abdeprs]-[A-Za-z0-9-]{10,}+"
     rb"|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}+|whsec_[A-Za-z0-9]{16,}+|sk-[A-Za-z0-9_-]{20,}+|A[KS]IA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}+|GOCSPX-[A-Za-z0-9_-]{20,}+"
-    rb"|xapp-[A-Za-z0-9-]{10,}+|npm_[A-Za-z0-9]{30,}+|SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+|bearer\.authorization\.k8s\.io\.[A-Za-z0-9_-]{8,}+"
+    rb"|xapp-[A-Za-z0-9-]{10,}+|npm_[A-Za-z0-9]{30,}+|SG\.[A-Za-z0-9_-]{16,}+\.[A-Za-z0-9_-]{16,}+|(?<=hooks\.slack\.com/services/)T[A-Z0-9]{6,}+/B[A-Z0-9]{6,}+/[A-Za-z0-9]{16,}+|bearer\.authorization\.k8s\.io\.[A-Za-z0-9_-]{8,}+"
 )
 """What GitHub, GitLab, Slack, Stripe, OpenAI, Amazon, Google, npm, SendGrid and Kubernetes hand out."""
 _PEM = re.compile(
@@ -184,7 +189,7 @@ def _fields(text: bytes, *, begins: bool) -> Iterator[Place]:
         yield from _of_field(name, text, *value.span())
         if reaches_end(text, (*value.span(), FIELD)):
             yield *value.span(), OPEN
-    for pattern, group in ((_QUOTED_FIELD, 3), (_NAMED, 2)):
+    for pattern, group in ((_QUOTED_FIELD, 3), (_NAMED, 2), (_SETTING, 2)):
         for field in pattern.finditer(text):
             if is_secret_key(str(field[group - 1], "latin-1")):
                 yield *field.span(group), FIELD

@@ -16,10 +16,14 @@ _ELEMENT = re.compile(
 )
 """With a text that ends with its own end tag, or is cut."""
 _NAMED = re.compile(rb"\s(?:name|key|id)\s{0,8}=\s{0,8}[\"']([^\"'<>]{1,128}+)[\"']", re.IGNORECASE)
-_INPUT = re.compile(rb"<(?:input|meta|button|add)(?=\s)((?:[^<>\"']++|\"[^\"]*+\"|'[^']*+'|[\"'])++)", re.IGNORECASE)
+_INPUT = re.compile(
+    rb"<(?:input|meta|button|add|property|param|option|entry|item)(?=\s)((?:[^<>\"']++|\"[^\"]*+\"|'[^']*+'|[\"'])++)", re.IGNORECASE
+)
 _ATTRIBUTE = re.compile(
     rb"\s(name|id|property|type|key|value|content)\s{0,8}=\s{0,8}(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|([^\s\"']++))", re.IGNORECASE
 )
+_PAIR = re.compile(rb"<(?:[kK]ey|[nN]ame)>([^<>]{1,128}+)</(?:[kK]ey|[nN]ame)>\s{0,64}+<(?:[vV]alue|string)>(?:<string>)?([^<>]++)")
+"""An element with the name of what is in the next."""
 _OF_PAGES = frozenset((b"csrf-param", b"submit", b"hidden", b"text"))
 
 
@@ -33,6 +37,9 @@ def in_markup(text: bytes) -> Iterator[Place]:
             continue  # of a string of JSON that has a tag in it
         if is_secret_key(str(element[2], "latin-1")) or (element[3] is not None and _is_named(element[3])):
             yield *element.span(group), ELEMENT
+    for pair in _PAIR.finditer(text):
+        if is_secret_key(str(pair[1], "latin-1")):
+            yield *pair.span(2), ELEMENT
     for tag in _INPUT.finditer(text):
         values = []
         named = known = False

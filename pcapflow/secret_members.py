@@ -16,7 +16,7 @@ _KEY = rb'"(?:(?<!\\")|(?=(?:[^"\\]|\\.){1,24}+"))((?:[^"\\]|\\.){1,128}+)"'
 _MEMBER = re.compile(rb'%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++(?:\\\Z)?)' % _KEY, re.DOTALL)
 """With a string, which may be cut within an escape."""
 _PAIR = re.compile(
-    rb'"(?:name|key|header)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"([^"\\]{1,128}+)",[ \t\r\n]{0,64}"value"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++(?:\\\Z)?)'
+    rb'"(?:[nN]ame|[kK]ey|header|ParameterKey)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"([^"\\]{1,128}+)",[ \t\r\n]{0,64}"(?:[vV]alue|ParameterValue)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++(?:\\\Z)?)'
     rb'|\[[ \t\r\n]{0,64}"((?i:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,64}))",[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++(?:\\\Z)?)',
     re.DOTALL,
 )
@@ -36,12 +36,12 @@ _ENTITY_MEMBER = re.compile(
 _CLOSES = rb"(?![ \t\r\n]{0,8}(?:[,}\]:)]|\Z))"
 """A quote before that is the end of a string."""
 _LITERAL = re.compile(
-    rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)(?:'\]?|\"\])?[ \t]{0,8}[:=][ \t]{0,8}(\\{0,8}+)(\"\2\"\2\"|[\"'`])%s"
+    rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)(?:'\]?|\"\]|\"(?=[ \t]{0,8}=>))?[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}(\\{0,8}+)(\"\2\"\2\"|[\"'`])%s"
     rb"(?:((?:(?!\2\3)[^\r\n]){1,4096}+)(?=\2\3)|((?:(?!\2\3)[^\r\n\"]){1,4096}+))" % _CLOSES
 )
 """A literal behind a name: of GraphQL, of scripts, of settings."""
 _CALL = re.compile(
-    rb"\b(?:set|append|add|put|header|cookie)[A-Za-z]{0,24}+\([ \t]{0,8}([\"'`])([A-Za-z0-9_.-]{1,64}+)\1[ \t]{0,8},[ \t]{0,8}([\"'`])(?:((?:(?!\3)[^\r\n]){1,4096}+)(?=\3)|((?:(?!\3)[^\r\n\"]){1,4096}+))"
+    rb"\b(?:set|append|add|put|header|cookie|define)[A-Za-z]{0,24}+\([ \t]{0,8}([\"'`])([A-Za-z0-9_.-]{1,64}+)\1[ \t]{0,8},[ \t]{0,8}([\"'`])(?:((?:(?!\3)[^\r\n]){1,4096}+)(?=\3)|((?:(?!\3)[^\r\n\"]){1,4096}+))"
 )
 """A name and a value handed to a function of a script."""
 _BRACKET_MEMBER = re.compile(rb"%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}([\[{])" % _KEY, re.DOTALL)
@@ -56,14 +56,19 @@ _SCHEMA = re.compile(
 """An object that describes a value (JSON Schema, OpenAPI)."""
 _MIXED = frozenset(("session", "auth", "authorization", "authentication", "oauth", "oauth2"))
 """Objects with such a key have names, dates and paths too: of those what looks like no word is secret."""
-_NO_WORD = re.compile(rb"(?![0-9]{4}-[0-9]{2}-[0-9]{2})(?=[^0-9]*+[0-9])[A-Za-z0-9._~+/=-]{16,}")
+_NO_WORD = re.compile(rb"(?![0-9]{4}-[0-9]{2}-[0-9]{2})(?=[^0-9]*+[0-9])[A-Za-z0-9._~+/=-]{10,}")
+_OF_JWK = frozenset((b"d", b"k", b"p", b"q", b"dp", b"dq", b"qi"))
+"""Members of a JSON Web Key that are private (RFC 7518 section 6)."""
+_JWK_LEAST = 20
 _ESCAPE = re.compile(r"\\u00([0-9a-fA-F]{2})")
 
 
 def members(text: bytes) -> Iterator[Place]:
     """Values of JSON whose key says that they are secrets: strings, those in JSON within a string, and those in arrays and objects, as far as these are at hand."""
+    jwk = b'"kty"' in text
     for member in _MEMBER.finditer(text):
-        if is_secret_key(_plain(member[1])) or (member[1] == b"key" and is_token(member[2])):
+        named = is_secret_key(_plain(member[1])) or (member[1] == b"key" and is_token(member[2]))
+        if named or (jwk and member[1] in _OF_JWK and len(member[2]) >= _JWK_LEAST):
             yield *member.span(2), STRING
     for pair in _PAIR.finditer(text):
         if pair[1] is not None and is_secret_key(str(pair[1], "latin-1")):

@@ -198,3 +198,39 @@ def test_what_stands_in_an_encoded_value_of_a_cookie_is_masked_elsewhere(tmp_pat
     t.send(0, request("/a", fields=f"Cookie: state={cookie}\r\n")).send(1, response(b'{"seen": "Zk39-secret-81"}'))
     scrubbed(t.close(), tmp_path)
     assert b"Zk39-secret-81" not in (tmp_path / "s.pcap").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"ParameterKey": "DBPassword", "ParameterValue": "%s"}',
+        b'{"kty":"RSA","d":"%s"}',
+        b"'password' => '%s'",
+        b'"password" => "%s"',
+        b'define("DB_PASSWORD", "%s");',
+        b'{"cmd":"mysql --password=%s db"}',
+        b'{"log":"GET / HTTP/1.1\\r\\nAuthorization: Bearer %s\\r\\n"}',
+        b"password = %s\n",
+        b"<Tag><Key>password</Key><Value>%s</Value></Tag>",
+        b"<key>password</key><string>%s</string>",
+        b"<member><name>password</name><value><string>%s</string></value></member>",
+        b'<property name="password" value="%s"/>',
+        b"https://hooks.slack.com/services/T00000000/B00000000/%s",
+        b'{"auth":{"user":"ann","value":"%s"}}',
+    ],
+)
+def test_a_secret_is_told_by_the_name_beside_it(text: bytes) -> None:
+    secret = b"V8sec1234ret00001234"
+    assert any(secret in one for one in masked_in(text % secret))
+
+
+@pytest.mark.parametrize(
+    "text", [b"token = getToken();\n", b'{"a": "b", "d": "a value of some length that is none"}', b"if (token == null) {\n"]
+)
+def test_a_name_of_a_script_is_no_setting(text: bytes) -> None:
+    assert masked_in(text) == set()
+
+
+@pytest.mark.parametrize("value", [b"application%2Fjson%3B+charset%3Dutf-8", b"same%2Dorigin"])
+def test_what_stands_in_every_capture_is_none_in_another_spelling_either(value: bytes) -> None:
+    assert variants(value) == set()
