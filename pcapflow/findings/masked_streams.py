@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pcapflow.findings.masking import LEVELS, Masking
 from pcapflow.findings.scanning import AT_ONCE, JSON_BEGINS, JsonValues, Scanner
-from pcapflow.payload.json_values import LinePlaces, ValuePlaces
+from pcapflow.payload.json_line_values import LinePlaces
+from pcapflow.payload.json_values import ValuePlaces
 from pcapflow.streams.conversation import Consumer, Conversation, Events
 from pcapflow.streams.events import StreamData, StreamGap
 

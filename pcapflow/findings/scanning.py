@@ -12,7 +12,8 @@ from typing import Self
 
 from pcapflow.bytes_behind_loss import before_field, behind_loss, chunks_in
 from pcapflow.findings.masking import LEVELS, Masking
-from pcapflow.payload.json_values import NUMBER, STRING, LinePlaces, ValuePlaces
+from pcapflow.payload.json_line_values import LinePlaces
+from pcapflow.payload.json_values import NUMBER, STRING, ValuePlaces
 from pcapflow.ranges import MaskRange, united
 from pcapflow.redaction import is_secret_field
 from pcapflow.secret_kinds import GOES_ON, HOLDER, KNOWN, LONG, LOST, OPEN, Place, reaches_end

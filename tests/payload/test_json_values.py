@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcapflow.payload import json_values
+from pcapflow.payload import json_line_values, json_values
 from pcapflow.payload.joint_states import JointStates, joint_states
-from pcapflow.payload.json_values import LITERAL, NUMBER, LinePlaces, ValuePlaces
+from pcapflow.payload.json_line_values import LinePlaces
+from pcapflow.payload.json_values import LITERAL, NUMBER, ValuePlaces
 from pcapflow.payload.wanted import wanted
 
 TOKENS = [
@@ -131,7 +132,8 @@ def test_a_piece_takes_as_many_steps_as_it_has_values_that_may_be_wanted(monkeyp
             return self.pattern.match(data, at)
 
     for name in ("_MEMBER", "_ELEMENT", "_NUMBERS", "_BRACKET", "_SKIPPED", "_TOKEN", "_INSIDE", "_NOTHING"):
-        monkeypatch.setattr(json_values, name, Counting(getattr(json_values, name)))
+        module = json_line_values if name == "_NOTHING" else json_values
+        monkeypatch.setattr(module, name, Counting(getattr(module, name)))
 
     def count(data: bytes, places: ValuePlaces | LinePlaces) -> int:
         nonlocal steps
