@@ -18,8 +18,8 @@ from pcapflow.capture.block import PacketBlock, gather
 from pcapflow.capture.interrupt import Interrupt
 from pcapflow.capture.trace import Trace
 from pcapflow.decode import columns
-from pcapflow.decode.segments import DecodeCounts, SegmentColumns
-from pcapflow.decode.shares import BUCKETS, BYTE_COST, buckets_of, costs_of
+from pcapflow.decode.segments import SYN, DecodeCounts, SegmentColumns
+from pcapflow.decode.shares import BUCKETS, BYTE_COST, SYN_COST, buckets_of, costs_of
 from pcapflow.errors import PcapflowError
 from pcapflow.findings.listening import Who
 from pcapflow.limits import Limits
@@ -38,6 +38,8 @@ _SMALL = 8 << 20
 """Captures of fewer bytes for each worker are not looked at: starting one takes a quarter of a second."""
 _WORTH = 500_000_000
 """Nanoseconds of work for each worker, from which on starting it, and decoding the packets once more, takes less than it saves."""
+_SYN_COUNTED = 4_000
+"""Nanoseconds that another process saves of the beginning of a connection, which is counted and nothing else (`protocols.known_exchanges`)."""
 _SAMPLE = 8 << 20
 """Bytes of the captures that are looked at before, to tell how much each connection is of the whole."""
 
@@ -93,7 +95,7 @@ def divide(limits: Limits, options: Options, trace: Trace, ledger: Ledger, *, al
     """For captures that are open; ledger: of the run, which is the first part's from here on. alone: the run cannot be divided; takes: somebody takes entries."""
     most = 1 if alone else _most(limits, options, trace, ledger)
     readable = trace.size is not None and not trace.has_stdin
-    found = sampled([info.path for info in trace.infos], limits, trace.size or 0) if most > 1 and readable else None
+    found = sampled([info.path for info in trace.infos], limits, trace.size or 0, counts_alone=not takes) if most > 1 and readable else None
     workers = options.workers or 1 if found is None else options.workers or max(1, found.cost // _WORTH)
     workers = min(workers, most)
     queue = min(QUEUE_BYTES, limits.memory_limit // (8 * workers)) if takes else 0
@@ -136,10 +138,10 @@ class _Sample(NamedTuple):
     """Of all together, in nanoseconds, about; bytes that nobody parses cost nothing."""
 
 
-def sampled(paths: Sequence[str], limits: Limits, size: int) -> _Sample | None:
-    """The beginning of captures of so many bytes; None where nothing can be read."""
+def sampled(paths: Sequence[str], limits: Limits, size: int, *, counts_alone: bool = False) -> _Sample | None:
+    """The beginning of captures of so many bytes; None where nothing can be read. counts_alone: nobody takes entries."""
     costs = np.zeros(BUCKETS, dtype=np.int64)
-    payload = seen = 0
+    payload = seen = syns = 0
     parsed = False
     try:
         with Trace(paths[:1], limits, Ledger(limits), Interrupt()) as trace:
@@ -147,6 +149,7 @@ def sampled(paths: Sequence[str], limits: Limits, size: int) -> _Sample | None:
                 segments = columns.decode(block, DecodeCounts())
                 costs += np.bincount(buckets_of(segments), weights=costs_of(segments), minlength=BUCKETS).astype(np.int64)
                 payload += int(segments.payload_len.sum())
+                syns += int(np.count_nonzero(segments.flags & SYN))
                 parsed = parsed or _holds_json(block, segments)
                 seen = trace.position
                 if seen >= _SAMPLE:
@@ -156,7 +159,8 @@ def sampled(paths: Sequence[str], limits: Limits, size: int) -> _Sample | None:
     if not seen:
         return None
     times = max(1, size // seen)
-    return _Sample(costs * times, (int(costs.sum()) - (0 if parsed else BYTE_COST * payload)) * times)
+    less = (0 if parsed else BYTE_COST * payload) + ((SYN_COST - _SYN_COUNTED) * syns if counts_alone else 0)
+    return _Sample(costs * times, max(0, int(costs.sum()) - less) * times)
 
 
 def _holds_json(block: PacketBlock, segments: SegmentColumns) -> bool:
