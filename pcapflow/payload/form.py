@@ -144,16 +144,16 @@ class Form:
                 self._fields += 1
                 name, _, value = field.partition(b"=")
                 decoded = unquote_to_bytes(value.replace(b"+", b" "))
-                # one that breaks is found to be nothing: ijson need not tell where
-                looks = self._opening.tap is not None or not (_begins_as_json(decoded) and has_no_document(decoded))
-                part = self._open(decoded) if looks else None
+                part = self._open(decoded, whole=True)
                 if part is not None:
                     part.feed(decoded)
                 self._over(name, len(decoded), part, whole=True)
 
-    def _open(self, begin: bytes) -> PartReader | None:
-        """What reads a value that begins so; None for nobody."""
-        return self._opening.part("", ()) if _begins_as_json(begin) else None
+    def _open(self, begin: bytes, *, whole: bool = False) -> PartReader | None:
+        """What reads a value that begins so; None for nobody. whole: it is all of the value, and one that breaks is found to be nothing: ijson need not tell where."""
+        if begin[:_BEGINS].lstrip()[:1] not in (b"{", b"[") or (whole and self._opening.tap is None and has_no_document(begin)):
+            return None
+        return self._opening.part("", ())
 
     def _begin_long(self, begun: bytes) -> None:
         """One that is too long to be kept."""
@@ -220,7 +220,3 @@ class Form:
             shown = unquote_to_bytes(name[: 4 * NAME_CHARS].replace(b"+", b" ")).decode("utf-8", "replace")[:NAME_CHARS]
             if self._reserve(_FIELD_BYTES + getsizeof(shown) + (_JSON_BYTES if json is not None else 0)):
                 self.listed.append(FormField(shown, size, json))
-
-
-def _begins_as_json(begin: bytes) -> bool:
-    return begin[:_BEGINS].lstrip()[:1] in (b"{", b"[")
