@@ -14,6 +14,7 @@ from typing import Any
 
 from pcapflow.contents import JsonBody
 from pcapflow.json_backend import ijson_backend
+from pcapflow.limits import Limits
 from pcapflow.payload.path import CLOSING, OPENING, Event
 
 SMALL = 512
@@ -56,9 +57,9 @@ _ODD = re.compile(rb"[\x0b\x0c]|[0-9]{16}|[eE][-+]?[0-9]{2}")
 """White space that yajl takes, and numbers that a limit may refuse."""
 
 
-def has_no_document(data: bytes) -> bool:
-    """Whether a text that begins as JSON does breaks before its first document ends, as far as that is told without ijson, which takes ten times as long; False where nobody knows."""
-    if _ODD.search(data):
+def has_no_document(data: bytes, limits: Limits) -> bool:
+    """Whether a text that begins as JSON does breaks before its first document ends, as far as that is told without ijson, which takes ten times as long; False where nobody knows, or where a limit may be passed first."""
+    if len(data) > limits.json_scalar_max_bytes or data.count(b"[") + data.count(b"{") > limits.json_max_depth or _ODD.search(data):
         return False
     try:
         _first(data.decode("utf-8", "replace").lstrip(" \t\r\n"))

@@ -15,7 +15,7 @@ from pcapflow.contents import FormBody, JsonBody, Other, YamlBody
 from pcapflow.counting import Inner
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.at_once import SMALL, parse_at_once
+from pcapflow.payload.at_once import SMALL, has_no_document, parse_at_once
 from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.content import Decoder, missing
 from pcapflow.payload.duplicates import DuplicateKeys
@@ -95,7 +95,9 @@ class BodyReader:
         self._tap = self._tapped(looking, tap)
         self._form = form
         self._begin: bytes = b""
-        """The first bytes of a body that does not say what it is."""
+        """The first bytes of a body that does not say what it is, until they tell; of one whose events nobody wants, until it ends or grows: most that
+        only begin as JSON do break, which is cheap to see in a whole text.
+        """
         self._looks = bool(form) or looking.sniff
         self._sent = [one for one in listeners if one.as_sent] if listeners else ()
         self._listeners = listeners = [one for one in listeners if not one.as_sent] if listeners else ()
@@ -205,6 +207,7 @@ class BodyReader:
             self._stop(drop)
             self._shut = True
         if looked:
+            self._open_held()
             goes_on = self._text is not None and self._text.gap()
             self._lost = not goes_on or self._decoder is not None
         self._gapped = True
@@ -221,6 +224,9 @@ class BodyReader:
                 unended = decoder.unended() if whole and not self._shut else None
             decoder.close()
             self._decoder = None
+        breaks = self._breaks(whole=whole)
+        if not breaks:
+            self._open_held()
         text = self._text
         found = None
         if text is not None:
@@ -231,7 +237,7 @@ class BodyReader:
         for listener in (*self._sent, *self._listeners):
             listener.finish(whole=whole)
         self._sent = self._listeners = ()
-        if text is None and not self._form:
+        if text is None and not self._form and not breaks:
             # nothing showed that it was JSON
             self.drop, self.decoded_bytes = None, None
         content_failed = self.drop is not None
@@ -307,7 +313,7 @@ class BodyReader:
             data = self._begin + data
             self._begin = b""
             answer = seems_json(data[:SMALL])
-            if answer is None and len(data) < SMALL:
+            if len(data) < SMALL and (answer is None or (answer and self._tap is None)):
                 self._begin = data
                 return
             if not answer:
@@ -315,6 +321,23 @@ class BodyReader:
                 return
             self._text = open_text("json", self._limits, self._ledger.json, self._tap)
         self._text.feed(data)
+
+    def _breaks(self, *, whole: bool) -> bool:
+        """Whether all of a body that does not say what it is was held, began as JSON does, and is none."""
+        return (
+            whole
+            and self.drop is None
+            and not self._gapped
+            and bool(seems_json(self._begin))
+            and has_no_document(self._begin, self._limits)
+        )
+
+    def _open_held(self) -> None:
+        """What reads the first bytes, where they were held and begin as JSON does."""
+        begin, self._begin = self._begin, b""
+        if begin and seems_json(begin):
+            self._text = open_text("json", self._limits, self._ledger.json, self._tap)
+            self._text.feed(begin)
 
     def _stop(self, drop: Drop | None) -> None:
         """The codings broke, where there is a drop."""

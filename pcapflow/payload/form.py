@@ -151,7 +151,9 @@ class Form:
 
     def _open(self, begin: bytes, *, whole: bool = False) -> PartReader | None:
         """What reads a value that begins so; None for nobody. whole: it is all of the value, and one that breaks is found to be nothing: ijson need not tell where."""
-        if begin[:_BEGINS].lstrip()[:1] not in (b"{", b"[") or (whole and self._opening.tap is None and has_no_document(begin)):
+        if begin[:_BEGINS].lstrip()[:1] not in (b"{", b"[") or (
+            whole and self._opening.tap is None and has_no_document(begin, self._opening.limits)
+        ):
             return None
         return self._opening.part("", ())
 

@@ -74,14 +74,19 @@ class Addresses:
         return found
 
     def _prefix_preserving(self, address: bytes) -> bytes:
-        """Each bit is turned or not as a function of those before it says."""
-        bits, n = int.from_bytes(address, "big"), 8 * len(address)
-        turned = 0
-        for i in range(n):
-            prefix = (bits >> (n - i)).to_bytes(len(address), "big") if i else b""
-            said = blake2b(bytes([len(address), i]) + prefix, key=self._key, digest_size=1, person=b"ip").digest()
-            turned = turned << 1 | said[0] & 1
-        return (bits ^ turned).to_bytes(len(address), "big")
+        """Each bit is turned or not as a function of those before it says. The function's answers for the eight bits of a byte are the 255 inner nodes of a
+        tree of eight levels under the bytes before it, which are one hash: sixteen of them for an address of IPv6, where one a bit would be 128.
+        """
+        other = bytearray()
+        for i, byte in enumerate(address):
+            said = blake2b(bytes([len(address), i]) + address[:i], key=self._key, digest_size=32, person=b"ip").digest()
+            tree = int.from_bytes(said, "big")
+            node, turned = 1, 0
+            for bit in range(7, -1, -1):
+                turned = turned << 1 | tree >> node & 1
+                node = node << 1 | byte >> bit & 1
+            other.append(byte ^ turned)
+        return bytes(other)
 
 
 def anonymized(packets: Iterator[Packet], key: bytes, left_out: Callable[[], object]) -> Iterator[Packet]:
