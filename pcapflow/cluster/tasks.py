@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pcapflow import __version__, pipeline
 from pcapflow.budget import Ledger
@@ -103,8 +104,7 @@ def analyze_shard(task: Task) -> ShardResult:
     began = time.perf_counter()
     job = task.job
     if task.costs:
-        costs = np.frombuffer(zstd_decompressed(task.costs, BUCKETS * np.dtype(np.int64).itemsize), dtype=np.int64)
-        job = job._replace(part=job.part._replace(sampled=costs))
+        job = job._replace(part=job.part._replace(sampled=costs_in(task)))
     _look_at_memory(job.limits.memory_limit)
     number, n = job.part.number, job.part.of
     keeper = Keeper(job.separator, RESULT_BYTES // n, task.url)
@@ -114,6 +114,11 @@ def analyze_shard(task: Task) -> ShardResult:
     finally:
         keeper.close()
     return ShardResult(task.run, (number, n), job.whole, partial, kept, time.perf_counter() - began, __version__)
+
+
+def costs_in(task: Task) -> npt.NDArray[np.int64]:
+    """int64 (BUCKETS,): see `Part.sampled`."""
+    return np.frombuffer(zstd_decompressed(task.costs, BUCKETS * np.dtype(np.int64).itemsize), dtype=np.int64)
 
 
 def _look_at_memory(memory_limit: int) -> None:
