@@ -216,6 +216,11 @@ def detail_of(problem: Problem) -> str:
     return f"{problem.message}{where}"
 
 
+def invalid_json(error: JsonError) -> str:
+    """What is wrong with a text of JSON, and where."""
+    return f"invalid JSON at byte {error.offset:,}{f', {error.location}' if error.location else ''}: {error.message}"
+
+
 def broken_at(problem: Problem) -> str:
     """Where one body is broken."""
     if isinstance(problem, MultipartError):

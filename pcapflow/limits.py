@@ -81,7 +81,12 @@ class Limits(StreamLimits):
         "content_max_ratio applies from here on",
         "decoded size up to which the ratio is not checked, since small bodies may be repetitive; a body of this size costs at most a few hundred times as much as its packets",
     )
-    content_total: int = limit(16 * MIB, "bytes", "drop `content_memory`", "account of decompressors; about 350 at a time")
+    content_total: int = limit(
+        16 * MIB,
+        "bytes",
+        "drop `content_memory`",
+        "account of decompressors: about 350 gzip bodies at a time, 70 zstd bodies, fewer brotli bodies",
+    )
     json_slice: int = limit(
         16 * KIB,
         "bytes",

@@ -21,7 +21,7 @@ class Body(msgspec.Struct):
     framing: Annotated[str, says("How the length was determined.", "none", "length", "chunked", "close")]
     bytes: Annotated[int, counts("Body size without chunk framing, before content codings are undone.")]
     decoded_bytes: Annotated[int | None, says("Body size after content codings are undone; null if the body was not decoded.")]
-    missing_bytes: Annotated[int, counts("Bytes of the body missing from the capture.")]
+    missing_bytes: Annotated[int, counts("Bytes of the body that were never delivered.")]
     content_type: Annotated[str | None, says("Value of Content-Type.")]
     content_encoding: Annotated[str | None, says("Value of Content-Encoding.")]
     status: Annotated[str, says("The first that applies: `dropped`, `gapped`, `truncated`, `complete`.", *_BODY)]

@@ -69,7 +69,7 @@ def parse_pattern(text: str) -> Pattern:
                 raise ValueError(f"{text} is not a path: {HOW}, domains.*.serial, ..id")
             rest = " | ".join(one.strip() for one in parts[i:])
             raise ValueError(
-                f"{text}: {part.strip()} is not a path; values come one a line, so give the rest to jq: extract {quote(done)} ... | jq {quote(rest)}"
+                f"{text}: {part.strip()} is not a path; values are printed one per line; pass them to jq: extract {quote(done)} ... | jq {quote(rest)}"
             )
         steps += found
         done += part.strip().removesuffix(".") if i else part.strip()

@@ -25,7 +25,7 @@ class StreamLimits:
         64 * MIB,
         "bytes",
         "the stream that buffers the most gives up its oldest hole (gap cause `memory`)",
-        "sum of all accounts; leaves room for Python and numpy in a 128 MB container",
+        "sum of all accounts; leaves room for Python and numpy in a 128 MiB container",
     )
     block_size: int = limit(
         2 * MIB,
@@ -42,7 +42,7 @@ class StreamLimits:
     record_max_bytes: int = limit(
         1 * MIB,
         "bytes",
-        "the capture counts as damaged there: reading stops, exit status 4",
+        "the capture counts as damaged there: pcapflow skips to the next plausible record (exit status 4)",
         "largest plausible packet record; tcpdump and Wireshark write at most 256 KiB",
     )
     decompress_max_bytes: int = limit(
@@ -73,7 +73,7 @@ class StreamLimits:
         10_000,
         "connections",
         "closed connections are removed first, then the connection that has been silent longest (`end`: `evicted`)",
-        "connections tracked at a time; each may take 3 to 4 KB",
+        "connections tracked at a time; each takes about 4 KB",
     )
     max_half_open: int = limit(
         16_384,
@@ -114,7 +114,7 @@ class StreamLimits:
     final_timeout: int = limit(
         120 * SECOND,
         "nanoseconds",
-        "as max_finals",
+        "same as max_finals",
         "capture time for which last sequence numbers are kept; a sender repeats its last segments after 14, 28 and 57 s, each counted from the previous one",
     )
     ring_size: int = limit(
@@ -132,7 +132,7 @@ class StreamLimits:
     rings_total: int = limit(
         32 * MIB,
         "bytes",
-        "as memory_limit",
+        "same as memory_limit",
         "account of all rings; half of the memory limit, so that holes never starve the parsers",
     )
     soft_percent: int = limit(
@@ -150,14 +150,14 @@ class StreamLimits:
     overlap_ranges: int = limit(
         256,
         "copies",
-        "as overlap_bytes",
+        "same as overlap_bytes",
         "conflicting ranges and their copies kept per stream; an attack needs one",
     )
     overlap_copies: int = limit(
         64,
         "segments",
-        "as overlap_bytes, and the buffered copy is kept",
-        "segments distinguished over one conflicting byte; a sender retries about 15 times",
+        "same as overlap_bytes, and the buffered copy is kept",
+        "segments remembered that sent different values for the same byte; a sender retries about 15 times",
     )
     gap_timeout: int = limit(
         30 * SECOND,
@@ -175,7 +175,7 @@ class StreamLimits:
         64,
         "packets",
         "a hole that the peer acknowledged is given up (gap cause `acknowledged`)",
-        "as ack_grace; both must be exceeded",
+        "same as ack_grace; both must be exceeded",
     )
     late_ranges: int = limit(
         64,

@@ -50,3 +50,11 @@ def _escaped(match: re.Match[str]) -> str:
 def counted(n: int, what: str) -> str:
     """`1 stream`, `2 streams`."""
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what[:-1]}ies" if what.endswith("dy") else f"{n:,} {what}s"
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it: three digits and a unit."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.{max(0, 3 - len(str(int(seconds / size))))}f} {unit}"
+    return f"{seconds * 1e6:.0f} us"

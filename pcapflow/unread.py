@@ -33,7 +33,7 @@ class UnreadReason(StrEnum):
 
 
 _SENTENCES = {
-    UnreadReason.ENCRYPTED: "The bytes are encrypted, and no key is available.",
+    UnreadReason.ENCRYPTED: "The bytes are encrypted; pcapflow does not decrypt.",
     UnreadReason.UNKNOWN_PROTOCOL: "The bytes belong to an unknown protocol.",
     UnreadReason.NOT_SUPPORTED: "The protocol is recognized but not supported, or its plug-in failed.",
     UnreadReason.BEFORE_PROTOCOL: "The bytes precede those that identified the protocol, and do not start a message.",

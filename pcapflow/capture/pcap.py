@@ -38,9 +38,7 @@ class Pcap:
     """The format of one classic capture."""
 
     NAME = "pcap"
-    SAYS = (
-        "micro- and nanoseconds, both byte orders, versions up to 2.4; with `34cd` or `cd34` Kuznetzov's, whose record headers are longer"
-    )
+    SAYS = "micro- and nanoseconds, both byte orders, versions up to 2.4; also Kuznetzov's modified format (magic with `34cd` or `cd34`), which has longer record headers"
 
     def __init__(self, info: CaptureInfo, limits: Limits) -> None:
         self.info = info

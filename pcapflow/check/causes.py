@@ -88,7 +88,7 @@ def _lost(old: Content, new: Content, seen: Seen) -> Iterator[Cause]:
     for gap in seen.gaps:
         endpoint = seen.broken.get((gap.connection, gap.stream))
         of = f": a body of {endpoint} is incomplete" if endpoint is not None else ""
-        text = f"gap of {gap.bytes:,} bytes at offset {gap.stream_offset:,} of the {gap.stream}'s stream of connection {gap.connection} ({gap.cause}){of}"
+        text = f"{gap.bytes:,} bytes are missing from byte {gap.stream_offset:,} of the {gap.stream}'s stream ({gap.cause}){of}"
         yield Cause("lost", endpoint or "", text, Place(gap.connection, gap.packet))
 
 
@@ -103,9 +103,9 @@ def _drops(old: Content, new: Content, seen: Seen) -> Iterator[Cause]:
 
 def _counts(old: Content, new: Content, tolerance: float, *, lost: bool) -> Iterator[Cause]:
     gone, come = sorted(set(old.spoken) - set(new.spoken)), sorted(set(new.spoken) - set(old.spoken))
-    for words, names in (("is not spoken any more", gone), ("is spoken, and was not", come)):
+    for words, names in (("protocol gone", gone), ("new protocol", come)):
         for name in names:
-            yield Cause("counts", "", f"{name} {words}")
+            yield Cause("counts", "", f"{words}: {name}")
     if lost:
         return
     for reason in sorted(old.unread.keys() | new.unread.keys()):

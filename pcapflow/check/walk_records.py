@@ -250,6 +250,9 @@ def packet_of(record: AnyRecord) -> int | None:
     """The packet to look at."""
     if isinstance(record, Gap | Conflict | Drop | Plugin):
         return record.packet
+    if isinstance(record, Http):
+        first = record.request or record.response
+        return first.packet if first is not None else record.connection
     return None if isinstance(record, Summary) else record.connection
 
 
@@ -258,18 +261,18 @@ def name_of(record: AnyRecord) -> str:
     if isinstance(record, Connection):
         return f"connection {record.connection}"
     if isinstance(record, Http):
-        said = f" ({record.request.method} {record.request.target[:_LONGEST]})" if record.request is not None else ""
-        return f"exchange {record.exchange} of connection {record.connection}{said}"
+        said = f"{record.request.method} {record.request.target[:_LONGEST]}" if record.request is not None else "response"
+        return f"{said} (connection {record.connection}, exchange {record.exchange})"
     if isinstance(record, Json):
         return f"JSON of connection {record.connection}, {record.stream}" + (
             f", exchange {record.exchange}" if record.exchange is not None else ""
         )
     if isinstance(record, Gap):
-        return f"gap of {record.bytes} bytes at {record.stream_offset}, connection {record.connection}, {record.stream}"
+        return f"{record.bytes:,} bytes missing from byte {record.stream_offset:,} of the {record.stream}'s stream (connection {record.connection})"
     if isinstance(record, Conflict):
-        return f"conflict of {record.bytes} bytes at {record.stream_offset}, connection {record.connection}, {record.stream}"
+        return f"{record.bytes:,} conflicting bytes from byte {record.stream_offset:,} of the {record.stream}'s stream (connection {record.connection})"
     if isinstance(record, Drop):
-        return f"drop {record.reason} at {record.stream_offset}, connection {record.connection}, {record.stream}"
+        return f"{record.reason} at byte {record.stream_offset:,} of the {record.stream}'s stream (connection {record.connection})"
     if isinstance(record, Plugin):
         return f"{record.record} at {record.stream_offset}, connection {record.connection}, {record.stream}"
     return "summary"

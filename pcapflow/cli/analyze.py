@@ -40,9 +40,11 @@ Examples:
     "kinds",
     type=RecordTypes(),
     default=None,
-    help="Write only records of these types; `json` also writes one record per JSON body, in addition to the exchange that contains it.",
+    help="Write only records of these types: http, connection, json, gap, drop, conflict, plugin or plugin.NAME. `json` also writes one record per JSON body, in addition to the exchange that contains it.",
 )
-@where_option("Write only records of HTTP exchanges that match all conditions; the counts still cover everything")
+@where_option(
+    "Write only records of HTTP exchanges that match all conditions (with --json, --ndjson, --har, --html, --parquet, --sqlite or --postgres); the counts still cover everything"
+)
 @click.option("--no-records", is_flag=True, help="With --json: omit the records array.")
 @click.option(
     "-o",

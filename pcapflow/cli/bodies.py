@@ -65,7 +65,7 @@ def bodies(
 ) -> None:
     """Print the HTTP message bodies in CAPTURE..., in the order in which they began, with chunking and content codings undone.
 
-    A separator line before each body identifies it when there are several; -o DIR writes each body to its own file. Problems with a body are reported on
+    A line between two bodies identifies the one that follows; -o DIR writes each body to its own file. Problems with a body are reported on
     standard error.
     """
     if force and folder is None:

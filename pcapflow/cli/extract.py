@@ -41,7 +41,7 @@ Examples:
     metavar="FILE",
     type=click.Path(),
     default=None,
-    help="Write drop records to FILE, one per line, instead of to standard error.",
+    help="Write records of left-out values and of bodies that did not end well to FILE, instead of a line for each to standard error.",
 )
 @click.option("--sniff-json", is_flag=True, help="Also look for JSON in bodies with another Content-Type, or none.")
 @click.option(
@@ -113,6 +113,24 @@ def _nothing(path: str, searched: NothingFound) -> str:
     return f"no value: {bodies} searched, none has {path or '.'}{where}"
 
 
+def _words(line: bytes) -> str:
+    """What a record says of a value that is left out, or of a body that did not end well."""
+    from pcapflow.contents import invalid_json
+    from pcapflow.records import Drop, Json, decode
+
+    record = decode(line)
+    assert isinstance(record, Drop | Json)
+    whose = f"connection {record.connection}, {record.stream}"
+    if isinstance(record, Drop):
+        limit = f", {record.limit.name} {record.limit.value:,}" if record.limit is not None else ""
+        return f"{whose}: {record.reason} at byte {record.stream_offset:,} of the stream (packet {record.packet}{limit}): {record.detail}"
+    if record.exchange is not None:
+        whose = f"connection {record.connection}, exchange {record.exchange}, {'request' if record.stream == 'client' else 'response'}"
+    if record.status == "invalid" and record.error is not None:
+        return f"{whose}: {invalid_json(record.error)}"
+    return f"{whose}: {record.status}{f' ({record.drop_reason})' if record.drop_reason else ''} after {record.bytes:,} bytes"
+
+
 def _lines_to(out: Output | None) -> Any:
     """A writer of lines; to standard error where out is None."""
     to = out.json() if out is not None else None
@@ -128,6 +146,6 @@ def _lines_to(out: Output | None) -> Any:
                 to(b"\n")
         else:
             for line in lines:
-                errors.say(str(line, "utf-8", "replace"))
+                errors.say(f"warning: {_words(line)}")
 
     return write

@@ -71,7 +71,7 @@ def follow(
 ) -> None:
     """Print the reassembled bytes of one connection, both sides in capture order.
 
-    Missing bytes are shown as a gap, with its cause (pcapflow docs drops) and the packet at which pcapflow knew it. With --raw they are omitted, unless --gap-fill is given.
+    Missing bytes are shown as a gap, with its cause (pcapflow docs drops) and the packet at which pcapflow detected it. With --raw they are omitted, unless --gap-fill is given.
     """
     _check_options(name, packet, gap_fill, as_hex=as_hex, raw=raw, decode=decode)
     refuse_overwriting(captures, {"-o": output or "-"})

@@ -36,7 +36,7 @@ def memory_limit(asked: int | None, process_limit: int | None, beside: int = 0) 
         elif asked is None:
             limit = room
             errors.say(
-                f"memory limit {show_size(room)}: {name} of {show_size(most)} leaves no more beside {show_size(fixed)} for the program itself"
+                f"memory limit {show_size(room)}: {name} of {show_size(most)} leaves no more than that after {show_size(fixed)} for the program itself"
             )
         else:
             errors.say(

@@ -35,7 +35,7 @@ def limit_option(flag: str, name: str, kind: Any, text: str) -> Callable[[_Comma
 
 
 _OPTIONS = (
-    click.option("-q", "--quiet", is_flag=True, help="Hide the progress bar; `check` prints one line per capture."),
+    click.option("-q", "--quiet", is_flag=True, help="Hide the progress bar."),
     limit_option("--memory-limit", "memory_limit", Size(), "Limit on all data held in memory."),
     limit_option("--ring-size", "ring_size", Size(), "Limit on the bytes one stream buffers out of order."),
     limit_option("--ring-ranges", "ring_ranges", click.IntRange(1), "Limit on the disjoint ranges one stream buffers out of order."),
@@ -71,7 +71,7 @@ _OPTIONS = (
         "begin",
         type=Moment(),
         default=None,
-        help="Read only segments captured at this time or later: 2026-11-24T12:00:00Z, 12:00:00 in a single-day capture, or seconds since the epoch.",
+        help="Read only segments captured at this time or later: 2026-11-24T12:00:00Z, 12:00:00 (UTC) in a single-day capture, or seconds since the epoch.",
     ),
     click.option("--to", "end", type=Moment(), default=None, help="Read only segments captured before this time."),
     click.option(
@@ -129,7 +129,11 @@ _HEADERS = (
         show_default=True,
         help="Header and trailer fields to record: none, their names only, all, or only the named ones. Secrets are replaced by their length, as in `[32 bytes]`.",
     ),
-    click.option("--show-secrets", is_flag=True, help="Do not mask credentials, cookies and tokens in queries, anywhere in the output."),
+    click.option(
+        "--show-secrets",
+        is_flag=True,
+        help="Show credentials, cookies and tokens in URLs and recorded header fields instead of their length.",
+    ),
 )
 
 

@@ -19,6 +19,15 @@ Examples:
 """
 
 
+_PAYLOADS = {
+    "json": "bodies of JSON, lines, JSON text sequences and event streams of it",
+    "yaml": "bodies of YAML, with pcapflow[yaml]",
+    "form": "fields of forms, and JSON in them",
+    "multipart": "parts of multipart bodies",
+    "graphql": "operations of GraphQL and JSON-RPC requests",
+}
+
+
 @click.command("protocols", cls=Command, epilog=_EXAMPLES, short_help="List the protocols and payloads that pcapflow reads.")
 @click.option("--json", "as_json", is_flag=True, help="Write an array of JSON objects instead of the table.")
 def protocols(*, as_json: bool) -> None:
@@ -32,7 +41,7 @@ def protocols(*, as_json: bool) -> None:
     ours = f"pcapflow {__version__}"
     rows = [_row("protocol", factory.name, ours, factory.reads) for factory in registry.BUILT_IN]
     rows += [_plugged("protocol", point) for point in registry.plugged()]
-    rows.append(_row("payload", "json", ours, "bodies of JSON, lines, JSON text sequences and event streams of it"))
+    rows += [_row("payload", name, ours, reads) for name, reads in _PAYLOADS.items()]
     rows += [_plugged("payload", point) for point in payloads.plugged()]
     with open_output(None) as out:
         out.write(msgspec.json.encode(rows) + b"\n" if as_json else _table(rows).encode("utf-8", "replace"))

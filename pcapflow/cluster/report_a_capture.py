@@ -66,7 +66,7 @@ def plan(captures: Sequence[str], limits: Limits, options: Options, kinds: Kinds
     for path in _expanded(captures, limits):
         name = (path.partition("?")[0] if is_url(path) else path).rpartition("/")[2]
         if name in tasks:
-            raise UsageError(f"{path}: its report would take the place of that of {tasks[name].path}: both are called {name}")
+            raise UsageError(f"{path}: its report would overwrite the report of {tasks[name].path}: both files are named {name}")
         report = f"{ndjson.rstrip('/')}/{name}.ndjson" if ndjson else ""
         tasks[name] = Separate(path, limits, options, kinds, report, f"{tables.rstrip('/')}/{name}" if tables else "")
     for folder in filter(None, (ndjson, tables)):

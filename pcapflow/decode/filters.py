@@ -110,7 +110,7 @@ class _Parser:
         if word == "vlan":
             return self._vlan()
         if word in ("udp", "icmp", "icmp6", "arp", "sctp"):
-            self._fail(f"only TCP is looked at, not {word}")
+            self._fail(f"only TCP is read; {word} is not supported")
         side = word if word in ("src", "dst") else ""
         if side:
             word = self._next("host, net, port or portrange")

@@ -1,4 +1,4 @@
-"""What to do next time: the options under which nothing would have been dropped, and what the capture says of how it was made.
+"""What to do next time: the options under which no hole would have been given up for lack of memory, and what the capture says of how it was made.
 
 Contract: `advise` takes the typed summary and what the reassembly says it would have needed, and returns sentences, each with what it means
 for this report and what to do. Looks at counts alone.
@@ -11,13 +11,14 @@ from shlex import quote
 from pcapflow.body_options import EXTRAS
 from pcapflow.decode.unread import QUIC, Kind
 from pcapflow.decode.unread import name as name_of
-from pcapflow.drops import DropReason
+from pcapflow.drops import DropReason, GapCause
 from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.half_open import SYN_BYTES
 from pcapflow.reassembly.sizing import Needs
 from pcapflow.stream_limits import KIB, MIB
 from pcapflow.summary import Summary
 from pcapflow.tables import shares
+from pcapflow.terminal_text import counted, duration
 from pcapflow.unread import UnreadReason
 
 QUIC_NAME = name_of(Kind.SERVICE, QUIC)
@@ -50,7 +51,7 @@ def _slow(s: Summary) -> list[str]:
     if network.stalled >= _STALLED:
         connections = f"{network.stalled_connections:,} connections" if network.stalled_connections > 1 else "1 connection"
         lines.append(
-            f"{connections} waited {network.stalled:.1f} s in total for segments that the network lost: network loss, not the server, took that time"
+            f"{connections} waited {duration(network.stalled)} in total for segments that the network lost: network loss, not the server, took that time"
         )
     for row in s.endpoints:
         if row.duration is None or row.duration.p95 < _STALLED or row.parts is None or row.slowest is None:
@@ -92,29 +93,24 @@ def _options(s: Summary, needs: Needs) -> list[str]:
         flags = {"--memory-limit": _round(memory, 8 * MIB), **flags}
     if flags and memory < _MOST:
         certain = not needs.unknown and not (needs.evicted and needs.shadowed) and not needs.unseen
-        lines.append(_claim(s, needs, " ".join(f"{flag} {value}" for flag, value in flags.items()), certain=certain))
+        lines.append(_claim(needs, " ".join(f"{flag} {value}" for flag, value in flags.items()), certain=certain))
     for reason in (DropReason.HTTP_MEMORY, DropReason.CONTENT_MEMORY, DropReason.JSON_MEMORY):
         count = s.drops.by_reason.get(reason)
         if count is not None:
             lines.append(
-                f"the {reason.layer} account was full {count.count:,} times: try --memory-limit {_round(2 * limits['memory_limit'], MIB)}"
+                f"the {reason.layer} account was full {'once' if count.count == 1 else f'{count.count:,} times'}: try --memory-limit {_round(2 * limits['memory_limit'], MIB)}"
             )
     return lines
 
 
-def _claim(s: Summary, needs: Needs, options: str, *, certain: bool) -> str:
+def _claim(needs: Needs, options: str, *, certain: bool) -> str:
     """What holds with those options. Not certain: what some holes take, those of connections that left for instance, was not seen."""
     if not certain:
-        return f"fewer bytes would be dropped with {options}; rerun to see whether that suffices"
+        return f"fewer holes would be given up with {options}; rerun to see whether that suffices"
     if needs.evicted:
         also = f" ({needs.half_open:,} unanswered ones were evicted too, which loses no data)" if needs.half_open else ""
         return f"no connection would be evicted{also} with {options}"
-    mended = {DropReason.HOLE_MEMORY.value}
-    return (
-        f"nothing would be dropped with {options}"
-        if set(s.drops.by_reason) <= mended
-        else f"no hole would be given up for lack of buffer space with {options}"
-    )
+    return f"no hole would be given up for lack of buffer space with {options}"
 
 
 def _codings(s: Summary) -> list[str]:
@@ -215,7 +211,7 @@ _UNREAD = {
     "tls": (
         "is TLS",
         "are TLS",
-        "the contents cannot be read without keys; capture behind the proxy or load balancer that terminates TLS",
+        "pcapflow does not decrypt; capture behind the proxy or load balancer that terminates TLS",
     ),
     "http2": (
         "speaks HTTP/2",
@@ -223,7 +219,11 @@ _UNREAD = {
         "HTTP/2 is recognized but not read; make the client use HTTP/1.1 (curl --http1.1)",
     ),
     "websocket": ("upgraded to WebSocket", "upgraded to WebSocket", "WebSocket messages are not read"),
-    "opaque": ("speaks an unknown protocol", "speak an unknown protocol", "a plug-in can read it (pcapflow docs extending)"),
+    "opaque": (
+        "speaks a protocol that pcapflow did not recognize",
+        "speak protocols that pcapflow did not recognize",
+        "for connections that began before the capture, start it earlier; for others, you can write a plug-in (pcapflow docs extending)",
+    ),
 }
 """What connections are whose bytes are delivered and read by nobody, by protocol: of one, of several, and what would help."""
 _UNREAD_BYTES = {
@@ -238,6 +238,10 @@ _UNREAD_BYTES = {
     ),
 }
 """What of the connections that are read is not, and what would help."""
+
+
+_NOT_OURS = frozenset((GapCause.ACKNOWLEDGED, GapCause.SNAPPED, GapCause.END))
+"""Causes of gaps that no option would have kept from being."""
 
 
 def _unread(s: Summary) -> list[str]:
@@ -256,6 +260,8 @@ def _unread(s: Summary) -> list[str]:
         unread = s.tcp.unread.get(reason)
         if unread is not None and unread.bytes >= least:
             such = ", ".join(map(str, s.tcp.examples.get(reason, [])))
+            if reason == UnreadReason.BEHIND_LOSS and not s.tcp.gaps_by_cause.keys() <= _NOT_OURS:
+                help_ = "apply the options named above"
             lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (for example connection {such}): {help_}")
     return lines
 
@@ -302,10 +308,18 @@ def _order(s: Summary) -> list[str]:
         ]
     if tcp.early_acknowledgements + decode.backwards <= _SHARE / 10 * decode.packets:
         return []
+    found = [
+        f"{counted(n, one)} {behind}"
+        for n, one, behind in (
+            (tcp.early_acknowledgements, "acknowledgement", "captured before the data that was acknowledged"),
+            (decode.backwards, "packet", "with an earlier timestamp than the packet before"),
+        )
+        if n
+    ]
     return [
         (
-            f"the capture recorded packets out of order: {tcp.early_acknowledgements:,} acknowledgements precede the data they acknowledge, {decode.backwards:,} packets have earlier timestamps than the one "
-            "before; reassembly waits for the data; capture on a single receive queue, or sort by time (reordercap; mergecap for several files)"
+            f"the capture recorded packets out of order: {' and '.join(found)}; reassembly waits for the data; capture on a single receive queue"
+            + (", or sort by time (reordercap; mergecap for several files)" if decode.backwards else "")
         )
     ]
 

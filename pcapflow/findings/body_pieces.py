@@ -13,7 +13,7 @@ import msgspec
 
 from pcapflow.body_entries import BEGINS, BODY, BYTES, ENDS, OVER, PIECE, ZEROS, Begun, BodyFound, Over, Step
 from pcapflow.conditions import Conditions
-from pcapflow.contents import broken, broken_at
+from pcapflow.contents import broken, broken_at, invalid_json
 from pcapflow.drops import Drop, DropReason
 from pcapflow.endpoint_names import whole_url
 from pcapflow.findings.listening import Listener, Run
@@ -245,8 +245,7 @@ class _Sent:
             return f"{body.status}{f' ({body.drop_reason})' if body.drop_reason else ''}: its end did not come"
         json = body.json
         if json is not None and json.error is not None and json.status != "partial":
-            error = json.error
-            return f"invalid JSON at byte {error.offset:,}{f', {error.location}' if error.location else ''}: {error.message}"
+            return invalid_json(json.error)
         wrong = broken(body.payload) if body.payload is not None else []
         return (
             f"{wrong[0][0].replace('_', ' ').replace('yaml', 'YAML').replace('json', 'JSON')} at {broken_at(wrong[0][1])}: {wrong[0][1].message}"

@@ -95,9 +95,7 @@ class BodyReader:
         self._tap = self._tapped(looking, tap)
         self._form = form
         self._begin: bytes = b""
-        """The first bytes of a body that does not say what it is, until they tell; of one whose events nobody wants, until it ends or grows: most that
-        only begin as JSON do break, which is cheap to see in a whole text.
-        """
+        """The first bytes of a body that does not say what it is, until they tell; where nobody wants events, until it ends or grows (`_breaks`)."""
         self._looks = bool(form) or looking.sniff
         self._sent = [one for one in listeners if one.as_sent] if listeners else ()
         self._listeners = listeners = [one for one in listeners if not one.as_sent] if listeners else ()
@@ -323,7 +321,7 @@ class BodyReader:
         self._text.feed(data)
 
     def _breaks(self, *, whole: bool) -> bool:
-        """Whether all of a body that does not say what it is was held, began as JSON does, and is none."""
+        """Whether all of a body that does not say what it is was held, began as JSON does, and is none: cheap to tell of a whole text, and most are such."""
         return (
             whole
             and self.drop is None

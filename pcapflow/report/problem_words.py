@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pcapflow.anomalies import NoResponse
 from pcapflow.summary import Summary
 from pcapflow.tables import Problem
+from pcapflow.terminal_text import duration
 
 SENTENCES = {
     "broken_json": "invalid JSON",
@@ -39,14 +40,6 @@ class Line(NamedTuple):
 
     times: int
     text: str
-
-
-def duration(seconds: float) -> str:
-    """A time as people read it: three digits and a unit."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.{max(0, 3 - len(str(int(seconds / size))))}f} {unit}"
-    return f"{seconds * 1e6:.0f} us"
 
 
 def what(problem: Problem) -> str:

@@ -122,20 +122,28 @@ def _captures(s: Summary) -> list[RenderableType]:
         packets, size = sum(capture.packets for capture in rest), sum(capture.bytes for capture in rest)
         parts.append(Text(f"and {len(rest):,} more captures, {packets:,} packets, {_size(size)}"))
     d = s.decode
-    others = [
-        f"{n:,} {name}"
-        for n, name in (
-            (d.udp, "UDP"), (d.other, "other"), (d.malformed, "malformed"), (d.unsupported_link, "of an unsupported link type"),
-            (d.fragments, "fragments"), (d.snapped, "truncated by the snap length"), (d.filtered_out, "excluded by --filter, --from or --to"),
-        )
-        if n
-    ]  # fmt: skip
-    parts.append(_grid(("TCP segments", f"{d.tcp:,}", "and " + ", ".join(others) if others else "")))
-    spoken = [f"{plain(name)} {one.connections:,} ({_size(one.delivered_bytes)})" for name, one in s.tcp.spoken.items() if name != "empty"]
+    within = ((d.snapped, "truncated by the snap length"), (d.filtered_out, "excluded by --filter, --from, --to"))
+    beside = ((d.udp, "UDP"), (d.other, "other"), (d.malformed, "malformed"), (d.unsupported_link, "of an unsupported link type"),
+              (d.fragments, "fragments"))  # fmt: skip
+    others = "; ".join(
+        f"{word} {', '.join(f'{n:,} {name}' for n, name in some if n)}"
+        for word, some in (("of which", within), ("and", beside))
+        if any(n for n, _ in some)
+    )
+    parts.append(_grid(("TCP segments", f"{d.tcp:,}", others)))
+    spoken = [
+        f"{_SPOKEN.get(name) or plain(name)} {one.connections:,} ({_size(one.delivered_bytes)})"
+        for name, one in s.tcp.spoken.items()
+        if name != "empty"
+    ]
     silent = s.tcp.spoken.get("empty")
     spoken += [f"{silent.connections:,} without data"] if silent is not None else []
     parts.append(_grid(("connections", f"{s.tcp.connections:,}", ", ".join(spoken))))
     return parts
+
+
+_SPOKEN = {"opaque": "unknown protocol"}
+"""What protocols are called here, where their name alone says little."""
 
 
 def _not_read(s: Summary) -> list[RenderableType]:
@@ -221,13 +229,13 @@ def _again(s: Summary) -> list[RenderableType]:
             rows.append((name, _size(size), remark))
     for name, n, remark in (
         ("holes filled", tcp.holes_filled, "missing ranges that arrived later"),
-        ("out of order", tcp.out_of_order_segments, "segments that arrived while earlier bytes were missing"),
+        ("after a hole", tcp.out_of_order_segments, "segments that arrived while earlier bytes were missing"),
         ("ignored resets", tcp.resets_ignored, "RSTs after which the connection continued"),
         ("ambiguous", tcp.ambiguous_streams, "streams that other TCP stacks would read differently (--overlap)"),
     ):
         if n:
             rows.append((name, f"{n:,}", remark))
-    return [heading("Retransmitted or out of order"), _grid(*rows)] if rows else []
+    return [heading("Retransmitted or after a hole"), _grid(*rows)] if rows else []
 
 
 def _lost(s: Summary) -> list[RenderableType]:
@@ -247,9 +255,13 @@ def _lost(s: Summary) -> list[RenderableType]:
     if s.tcp.evicted_connections:
         rows.append(("evicted", f"{s.tcp.evicted_connections:,}", "connections removed from the full connection table"))
     bodies = s.http.bodies
-    for name, n in (("gapped", bodies.gapped), ("truncated", bodies.truncated), ("dropped", bodies.dropped)):
+    for name, n, remark in (
+        ("gapped", bodies.gapped, "HTTP bodies with missing bytes inside"),
+        ("truncated", bodies.truncated, "HTTP bodies whose end was not captured"),
+        ("dropped", bodies.dropped, "HTTP bodies whose contents pcapflow gave up"),
+    ):
         if n:
-            rows.append((f"{name} bodies", f"{n:,}", "HTTP bodies with this status"))
+            rows.append((f"{name} bodies", f"{n:,}", remark))
     for reason, count in s.drops.by_reason.items():
         label = Text(f"  {reason}", style="red")
         rows.append((label, f"{count.count:,}", Text(DropReason(reason).sentence, style="dim")))

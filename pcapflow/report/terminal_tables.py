@@ -13,10 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pcapflow.report.problem_words import broken, duration, losses, network, what
+from pcapflow.report.problem_words import broken, losses, network, what
 from pcapflow.summary import Summary
 from pcapflow.tables import ExchangePlace, HttpEndpoint, shares
-from pcapflow.terminal_text import plain
+from pcapflow.terminal_text import counted, duration, plain
 
 _BAD = "red"
 
@@ -73,7 +73,8 @@ def problems(s: Summary, most: int) -> list[RenderableType]:
             table.add_row("", Padding(Text(one, style="dim", overflow="fold"), (0, 0, 0, 2)))
     rest = s.problems[most:]
     if rest:
-        table.add_row(f"{sum(one.count for one in rest):,}", Text(f"of {len(rest):,} other kinds (--top {len(s.problems)})", style="dim"))
+        others = f"more, of {counted(len(rest), 'other kind')} (--top {len(s.problems)})"
+        table.add_row(f"{sum(one.count for one in rest):,}", Text(others, style="dim"))
     for n, text in network(s):
         table.add_row(f"{n:,}", Text(text, style="yellow"))
     for n, text in losses(s):
@@ -87,7 +88,7 @@ def endpoints(s: Summary, most: int) -> list[RenderableType]:
     if not rows:
         return []
     rest = rows[most:]
-    more = [Text(f"  and {len(rest):,} faster (--top {len(rows)})", style="dim")] if rest else []
+    more = [Text(f"  and {counted(len(rest), 'faster endpoint')} (--top {len(rows)})", style="dim")] if rest else []
     return [heading("Slowest endpoints, by p95"), _Endpoints(rows[:most]), *more]
 
 

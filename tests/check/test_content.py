@@ -108,7 +108,7 @@ SAID = {
     "media type": "GET /users: the response's media type is text/html, was application/json",
     "broken json": "GET /users: the response's JSON is invalid, was complete",
     "size": "GET /users: response bodies of 1,873 bytes, were 79 (size-tolerance 50%)",
-    "lost": "gap of 40 bytes at offset 80 of the server's stream of connection 1 (acknowledged): a body of GET /users is incomplete",
+    "lost": "40 bytes are missing from byte 80 of the server's stream (acknowledged): a body of GET /users is incomplete",
     "new": "GET /health is new (1 exchange)",
     "gone": "GET /missing is gone (1 exchange)",
 }
@@ -419,7 +419,7 @@ def test_an_answer_before_a_loss_is_told_beside_it(tmp_path: Path) -> None:
         return pcap([*t.frames, *((t.us + i * 1000, tcp_frame("10.9.9.9", 9, "10.9.9.8", 9, 1, 1, 0x10)) for i in range(90))])
 
     said = compared(tmp_path, talk("200 OK", True), talk("500 Oh", False)).stdout
-    assert "gap of 100 bytes" in said
+    assert "100 bytes are missing" in said
     assert "GET /a: status 500, was status 200" in said
     assert "GET /b" in said.splitlines()[1]
 

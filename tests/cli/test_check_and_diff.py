@@ -124,7 +124,7 @@ def test_expectations_come_from_the_project_s_settings(pcapflow: Pcapflow, proje
     ran = pcapflow("check", "fixtures")
     assert ran.returncode == 1
     assert "FAILED fixtures/lossy.pcap: 1 problem" in ran.stdout
-    assert "gap: gap of " in ran.stdout
+    assert " bytes missing from byte " in ran.stdout
     assert "http.by_status.404 is 1, expected at most 0" in ran.stdout
     assert "ok     fixtures/json-api.pcap" in ran.stdout
     assert pcapflow("check", "--fail-on", "", "fixtures/lossy.pcap").returncode == 0
@@ -181,7 +181,7 @@ def test_fail_on_sees_drops_and_anomalies(pcapflow: Pcapflow, project: Path) -> 
     capture.write_bytes((SAMPLES / "statuses.pcap").read_bytes().replace(b"HTTP/1.1 404 Not Found\r\n", b"HTTP/9.1 4O4 Not Found\r\n", 1))
     ran = pcapflow("check", "--no-baseline", "--fail-on", "drop", "fixtures/statuses.pcap")
     assert ran.returncode == 1
-    assert "drop http_malformed_head" in ran.stdout
+    assert "drop: http_malformed_head at byte " in ran.stdout
 
 
 def test_junit_and_annotations_say_the_same(pcapflow: Pcapflow, project: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_second_run_with_the_advice_drops_nothing(tmp_path: Path, kind: str, s
     options = pipeline.Options(drop_streams=drop_streams)
     first = pipeline.run([str(path)], limits, options).summary
     assert lost_for_room(first)
-    claim = "no connection would be evicted" if kind == "unclosed" else "nothing would be dropped"
+    claim = "no connection would be evicted" if kind == "unclosed" else "no hole would be given up for lack of buffer space"
     assert first.advice[0].startswith(f"{claim} with --")
     second = pipeline.run([str(path)], advised(limits, first), options).summary
     assert lost_for_room(second) == {}
@@ -105,10 +105,8 @@ def test_advice_holds_whatever_comes(
     first = pipeline.run([str(path)], limits, options).summary
     if lost_for_room(first):
         second = pipeline.run([str(path)], advised(limits, first), options).summary
-        certain = first.advice[0].startswith(
-            ("nothing would be dropped with --", "no hole would be given up for lack of buffer space with --")
-        )
-        assert certain or first.advice[0].startswith("fewer bytes would be dropped with --")
+        certain = first.advice[0].startswith("no hole would be given up for lack of buffer space with --")
+        assert certain or first.advice[0].startswith("fewer holes would be given up with --")
         assert lost_for_room(second) == {} or not certain
 
 
@@ -118,7 +116,7 @@ def test_no_more_is_claimed_than_was_seen_where_connections_with_holes_were_evic
     first = pipeline.run([str(path)], replace(SMALL, max_connections=50)).summary
     assert first.tcp.evicted_connections
     assert "memory" in first.tcp.gaps_by_cause
-    assert first.advice[0].startswith("fewer bytes would be dropped with --")
+    assert first.advice[0].startswith("fewer holes would be given up with --")
 
 
 def test_a_hole_that_is_lost_after_another_waits_for_its_own_time(tmp_path: Path) -> None:
@@ -244,7 +242,7 @@ def test_an_acknowledgement_before_its_data_is_an_order_that_the_capture_made(ru
     ran = run(pcap([*talk.frames, *filler(70, talk.us + 2000)]))
     assert ran.summary.tcp.early_acknowledgements == 1
     assert ran.summary.tcp.gaps == 0
-    assert "1 acknowledgements precede the data" in "\n".join(ran.summary.advice)
+    assert "1 acknowledgement captured before the data" in "\n".join(ran.summary.advice)
 
 
 def test_a_capture_without_losses_gets_no_advice(run: Run) -> None:
@@ -265,7 +263,7 @@ def test_a_full_account_of_a_parser_is_said(run: Run, account: str, layer: str) 
     first = 2 if account == "http" else 1  # a head that is not kept for its like is no loss
     ran = run(talk.close().bytes(), limits=replace(Limits(), block_packets=1), simulate={account: first})
     assert set(ran.summary.drops.by_reason) == {f"{layer}_memory"}
-    assert f"the {layer} account was full 1 times: try --memory-limit 128MiB" in ran.summary.advice
+    assert f"the {layer} account was full once: try --memory-limit 128MiB" in ran.summary.advice
     (drop,) = ran.of("drop")
     assert drop["limit"] == {"name": f"{account}_total", "value": 16 * MIB}
 
@@ -285,5 +283,5 @@ def test_connections_that_nobody_reads_are_named_with_what_would_help(run: Run) 
     assert lines[:3] == [
         "2 of 6 connections (25.3% of the delivered bytes) are TLS",
         "1 of 6 connections (30.4% of the delivered bytes) speaks HTTP/2",
-        "1 of 6 connections (10.1% of the delivered bytes) speaks an unknown protocol",
+        "1 of 6 connections (10.1% of the delivered bytes) speaks a protocol that pcapflow did not recognize",
     ]

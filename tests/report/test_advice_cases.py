@@ -147,9 +147,9 @@ def test_what_is_claimed_holds(tmp_path: Path, case: Callable[[], Case], drop_st
     path.write_bytes(data)
     options = pipeline.Options(drop_streams=drop_streams)
     first = pipeline.run([str(path)], limits, options).summary
-    certain = first.advice[0].startswith("nothing would be dropped with --")
+    certain = first.advice[0].startswith("no hole would be given up for lack of buffer space with --")
     if drop_streams and case in (second_hole, bare_fin):
-        assert first.advice[0].startswith("fewer bytes would be dropped with --")
+        assert first.advice[0].startswith("fewer holes would be given up with --")
     else:
         assert certain
         assert lost_for_room(pipeline.run([str(path)], advised(limits, first), options).summary) == {}
@@ -164,7 +164,7 @@ def test_far_more_is_not_asked_for_than_it_takes(tmp_path: Path) -> None:
     tiny.packet(0, ACK, b"h" * 100, seq=BASE)
     path.write_bytes(tiny.bytes())
     summary = pipeline.run([str(path)], replace(SMALL, rings_total=8 * MIB, ring_size=8 * KIB)).summary
-    assert summary.advice[0] == "nothing would be dropped with --ring-size 1MiB"
+    assert summary.advice[0] == "no hole would be given up for lack of buffer space with --ring-size 1MiB"
     pairs = Talk().open()
     for i in range(600):
         for k in (2 * i + 1, 2 * i):
@@ -172,7 +172,7 @@ def test_far_more_is_not_asked_for_than_it_takes(tmp_path: Path) -> None:
     pairs.packet(0, ACK, b"h" * 100, seq=BASE)
     path.write_bytes(pairs.bytes())
     summary = pipeline.run([str(path)], replace(SMALL, rings_total=4 * MIB, ring_size=8 * KIB)).summary
-    assert summary.advice[0] == "nothing would be dropped with --ring-size 1MiB"
+    assert summary.advice[0] == "no hole would be given up for lack of buffer space with --ring-size 1MiB"
 
 
 def test_what_a_dropped_stream_went_on_with_is_not_part_of_its_hole(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_the_first_screen_names_them_and_the_sections_can_be_chosen(run: Run) ->
     only = render(summary, width=80, color=False, shown=Shown(sections=("endpoints",), top=1))
     assert only.startswith("Slowest endpoints, by p95\n")
     assert "Problems" not in only
-    assert "and 2 faster (--top 3)" in only
+    assert "and 2 faster endpoints (--top 3)" in only
     assert "\n  http " not in text
     assert "\n  http " in render(summary, width=80, color=False, shown=Shown(memory=True))
 

@@ -109,7 +109,7 @@ def test_a_terminal_gets_colour_unless_no_color_says_otherwise() -> None:
 
 def test_a_selection_that_leaves_everything_out_says_so() -> None:
     s = pipeline.run([str(SAMPLES / "lossy.pcap")], options=pipeline.Options(filter="port 4")).summary
-    assert "500 excluded by --filter, --from or --to" in render(s, width=80, color=False)
+    assert "of which 500 excluded by --filter, --from, --to" in render(s, width=80, color=False)
 
 
 def test_a_long_reason_is_there_whole() -> None:

@@ -166,7 +166,7 @@ function throughputChart(place) {
 }
 function countChart(place, title, values, units, shown, className) {
   if (!most(values)) return;
-  const said = `${shown(total(values))} in all, by the time at which pcapflow knew it; most ${whenHighest(values)}.`;
+  const said = `${shown(total(values))} in all, by the time at which pcapflow detected it; most ${whenHighest(values)}.`;
   new Chart(place, { title, said, series: [{ name: title.toLowerCase(), values, className }], whole: true, units, shown, height: 120 });
 }
 function memoryChart(place) {
