@@ -72,9 +72,12 @@ class Conditions(NamedTuple):
             key = "side" if key == "source" else key
             if key not in KEYS or not equals or not value:
                 near = f"; did you mean {_MEANT[key]}?" if key in _MEANT else did_you_mean(key, KEYS) if key not in KEYS else ""
-                raise UsageError(f"--where: {part!r} is not one of {', '.join(f'{k}=' for k in KEYS)}{near}")
+                what = "has no key" if not equals and key not in KEYS else "has no value" if key in KEYS else "has an unknown key"
+                raise UsageError(
+                    f"--where: {part!r} {what}: write KEY=VALUE, separated by commas, with {', '.join(f'{k}=' for k in KEYS)}{near}"
+                )
             if key in found:
-                raise UsageError(f"--where: {key}= is said twice, and all conditions must hold; run it once for each")
+                raise UsageError(f"--where: {key}= is given twice, but all conditions must match; run the command once for each value")
             found[key] = value
         _check(found)
         number, least, get = found.get("connection"), found.get("min-duration"), found.get

@@ -250,7 +250,8 @@ def _detail(kind: str, record: AnyRecord) -> str:
     if kind == "anomaly" and isinstance(record, Http):
         return f": {', '.join(record.anomalies)}"
     if isinstance(record, Connection):
-        return f": {', '.join(f'{one.bytes:,} bytes {one.name or one.reason}' for one in _unread(record.streams))}"
+        sides = (("client", record.streams.client), ("server", record.streams.server))
+        return f": {', '.join(f'{one.bytes:,} bytes from the {side} ({one.name or one.reason})' for side, stream in sides for one in stream.unread)}"
     if isinstance(record, Json):
         return _error(record.error)
     if kind == "invalid-json" and isinstance(record, Http):

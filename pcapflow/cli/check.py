@@ -47,7 +47,7 @@ _NOT_SETTINGS = ("quiet", "simulate")
     "--fail-on",
     metavar="KINDS",
     default=None,
-    help="Fail on any of these, comma-separated: gap, drop, unread, truncated, invalid-json, anomaly, unanswered, 5xx.",
+    help="Fail on any of these, comma-separated: gap, drop, unread, truncated, invalid-json (also YAML and multipart), anomaly, unanswered, 5xx.",
 )
 @click.option(
     "--config",

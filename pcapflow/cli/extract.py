@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,7 +33,23 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EXAMPLES, short_help="Extract JSON values from bodies.")
+class _Extract(Command):
+    """Takes a path before the captures, which is easily forgotten."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Says so where the only argument is a capture."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter as e:
+            only = str(ctx.params.get("path", ""))
+            if e.param is not None and e.param.name == "captures" and Path(only).exists():
+                raise click.UsageError(
+                    f"PATH is missing: write it before the capture, as in pcapflow extract 'items[].id' {quote(only)}", ctx
+                ) from None
+            raise
+
+
+@click.command(cls=_Extract, epilog=_EXAMPLES, short_help="Extract JSON values from bodies.")
 @click.argument("path")
 @capture_arguments()
 @where_option("Search only bodies of exchanges that match all conditions")

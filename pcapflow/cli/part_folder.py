@@ -123,7 +123,9 @@ def open_part_folder(path: str, *, force: bool) -> Iterator[PartFolder]:
     try:
         there = next((name for name in sorted(os.listdir(folder)) if _OURS.fullmatch(name)), None)  # noqa: PTH208 - by its descriptor
         if there is not None and not force:
-            raise UsageError(f"{path}: has files of an earlier run, {there} for one; give another folder, or --force to write over them")
+            raise UsageError(
+                f"{path}: contains files of an earlier run (such as {there}); choose another folder, or use --force to overwrite them"
+            )
         yield files
     finally:
         files.discard_all()

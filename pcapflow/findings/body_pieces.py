@@ -242,7 +242,7 @@ class _Sent:
         if self.gapped:
             return f"{self.missing:,} bytes are missing: zeros stand for them"
         if body.status != "complete":
-            return f"{body.status}{f' ({body.drop_reason})' if body.drop_reason else ''}: its end did not come"
+            return f"{body.status}{f' ({body.drop_reason})' if body.drop_reason else ''}: the end of the body was not captured"
         json = body.json
         if json is not None and json.error is not None and json.status != "partial":
             return invalid_json(json.error)

@@ -169,7 +169,11 @@ def _recovered(s: Summary) -> list[RenderableType]:
     whole = payload.delivered + s.tcp.missing_bytes
     rows: list[tuple[str | Text, str | Text, str | Text]] = [
         ("payload", _size(payload.captured), "captured"),
-        ("delivered", _size(payload.delivered), f"reassembled in order, {_percent(payload.delivered, whole)} of what was sent"),
+        (
+            "delivered",
+            _size(payload.delivered),
+            f"reassembled in order, {_percent(payload.delivered, whole)} of delivered and missing bytes",
+        ),
     ]
     if payload.delivered:
         rows.append(("read", _size(s.tcp.read_bytes), f"parsed, {_percent(s.tcp.read_bytes, payload.delivered)} of what was delivered"))
@@ -282,6 +286,9 @@ def _worst(s: Summary) -> list[RenderableType]:
         between = " to ".join(f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}" for end in ends)
         what = stream.drop_reason or ("dropped" if stream.dropped_bytes else "missing")
         table.add_row(f"  connection {stream.connection}", _size(stream.missing_bytes + stream.dropped_bytes), Text(f"{what}, {between}"))
+    rest = len(s.worst_streams) - _WORST
+    if rest > 0:
+        table.add_row(f"  and {rest} more", "", Text("(--json: worst_streams)", style="dim"))
     return [heading("Streams with the most missing bytes"), table]
 
 

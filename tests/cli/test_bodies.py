@@ -242,7 +242,7 @@ def test_nothing_is_written_over_without_force_and_no_link_is_followed(capture: 
     (out / "c1-x0-response.png").symlink_to(secret)
     (out / "mine.txt").write_text("mine")
     _, errors = pcapflow("bodies", capture, "-o", out, status=2)
-    assert "has files of an earlier run, c1-x0-response.png for one; give another folder, or --force" in errors
+    assert "contains files of an earlier run (such as c1-x0-response.png); choose another folder, or use --force" in errors
     pcapflow("bodies", capture, "-o", out, "--force")
     assert secret.read_text() == "kept"
     assert (out / "mine.txt").read_text() == "mine"

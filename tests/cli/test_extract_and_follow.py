@@ -436,3 +436,12 @@ def test_sides_have_colours_at_a_terminal_alone(tmp_path: Path, decode: tuple[st
     assert b"\x1b[31mPOST" in colored
     assert b"\x1b[34mHTTP/1.1" in colored
     assert b"\x1b[" not in pcapflow("follow", "-q", path, "--connection", "1", *decode)[0]
+
+
+def test_a_path_that_was_forgotten_is_what_is_missing(tmp_path: Path) -> None:
+    path = Talk().open().close().save(tmp_path / "t.pcap")
+    assert (
+        f"PATH is missing: write it before the capture, as in pcapflow extract 'items[].id' {path}"
+        in pcapflow("extract", path, status=2)[1]
+    )
+    assert "Missing argument 'CAPTURE...'" in pcapflow("extract", ".a", status=2)[1]

@@ -528,13 +528,13 @@ def of_chunks(name: str, body: bytes, outcome: str, anomalies: str = "", why: st
     return both(name, b"Transfer-Encoding: chunked\r\n", outcome, anomalies, why, body=body)
 
 
-UNTIL_CLOSE = "an endpoint refuses it; an observer says what was sent, which is of this answer as far as anybody knows"
+UNTIL_CLOSE = "an endpoint rejects it; an observer reports the bytes, which can only belong to this response"
 ODD_LINE = "an endpoint may refuse what an observer reports: who asked for what"
-PRECEDES = "RFC 9112 section 6.3: Transfer-Encoding decides; an endpoint may refuse, an observer says what was framed"
+PRECEDES = "RFC 9112 section 6.3: Transfer-Encoding decides; an endpoint may reject the message, an observer reports what was framed"
 ONE_READING = "there is one reading; it is named"
 LINE_FEED = "RFC 9112 section 2.2 allows a recipient to take a bare LF"
 SAID = "framing does not depend on it; it is named"
-NO_NAME = "what is no token is no field name; the line is skipped"
+NO_NAME = "a name that is not a token is not a field name; the line is skipped"
 CHUNK_LF = "the line's end is certain; it is named"
 NOT_LAST = "RFC 9112 section 6.3, rule 4: until close where chunked is not last in a response"
 CODINGS = "framing needs the last coding only"
@@ -1207,8 +1207,9 @@ def page() -> str:
     """docs/http-peers.md."""
     return f"""# HTTP/1: where h11, llhttp and pcapflow differ
 
-h11 and llhttp speak for endpoints, which may refuse; pcapflow says what was sent. Each row is a message that one of the three takes otherwise than
-another, sent under every cut by `tests/protocols/test_against_peers.py`, which prints this page.
+h11 and llhttp are parsers for clients and servers, which may reject a message; pcapflow observes and reports what was sent. Each row is a message that
+the three do not parse in the same way. `5 bytes`: the length of the body. `open`: the body has not ended when the data ends. `refuses`: the parser raises an error, or pcapflow drops the body.
+`tests/protocols/test_against_peers.py` tests each message split at every position, and prints this page.
 
 {table_for_docs()}
 """

@@ -131,7 +131,7 @@ const NETWORK_ROWS = [
   ["overtaken", "reordered"],
   ["came twice", "retransmitted_segments"],
   ["duplicate acknowledgements", "duplicate_acknowledgements"],
-  ["times without room", "zero_windows"],
+  ["zero windows", "zero_windows"],
   ["resets", "resets"],
 ];
 function connectionDrawer(n) {
@@ -175,7 +175,7 @@ function networkPart(c) {
   const rows = sides(NETWORK_ROWS, (side, field) => c.network[side][field]);
   const times = [
     ["waited for network loss", "stalled"],
-    ["had no room for", "closed"],
+    ["zero window for", "closed"],
   ].map(([what, field]) => [what, c.network.client[field], c.network.server[field]]).filter(([, a, b]) => a || b);
   rows.push(...times.map(([what, a, b]) => [what, duration(a), duration(b)]));
   return rows.length > 0 && part("What the network did", grid(["to bytes sent by", "client", "server"], rows, "What the network did to both directions"));

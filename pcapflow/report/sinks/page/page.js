@@ -17,7 +17,7 @@ function cards() {
   const why = Object.entries(tcp.unread).sort((a, b) => b[1].bytes - a[1].bytes).slice(0, 2).map(([reason]) => reason).join(", ");
   document.getElementById("cards").append(
     card("exchanges", "Exchanges", number(tables.exchanges.total), "", `${count(http.requests, "request")}, ${count(http.responses, "response")}`, count(tcp.connections, "connection")),
-    card("errors", "Errors", number(refused + failed + unanswered), tone, `${number(failed)} 5xx, ${number(refused)} 4xx`, `${number(unanswered)} ${kinds.unanswered}`),
+    card("errors", "Failed or unanswered", number(refused + failed + unanswered), tone, `${number(failed)} 5xx, ${number(refused)} 4xx`, `${number(unanswered)} ${kinds.unanswered}`),
     card("p95", "p95 duration", latency.p95 === null ? "-" : duration(latency.p95), "", times),
     card("loss", "Missing bytes", size(tcp.missing_bytes), tcp.missing_bytes || drops ? "bad" : net.lost ? "warn" : "", `in ${count(tcp.gaps, "gap")}; ${count(drops, "drop")}`, lost),
     card("unread", "Unread", size(unread), unread ? "warn" : "", `${percent(unread, payload.delivered)} of the delivered bytes`, why),
@@ -131,7 +131,7 @@ function connectionTable() {
       { name: "client and server", value: (row) => `${end(row.client)} to ${end(row.server)}`, className: "ends", cell: (row) => [h("span", {}, end(row.client)), h("span", {}, "to " + end(row.server))] },
       { name: "protocol", value: (row) => row.protocol }, { name: "status", value: worse, cell: (row, text) => badge(text, TONES[text]) },
       bytes("missing", (row) => both(row, "missing_bytes"), "bad"), bytes("dropped", (row) => both(row, "dropped_bytes"), "bad"), bytes("not read", unreadOf, "warn"),
-      { name: "sent again", value: (row) => network(row, "lost_segments"), numeric: true, tone: (row) => (network(row, "lost_segments") ? "warn" : "") },
+      { name: "loss repair", value: (row) => network(row, "lost_segments"), numeric: true, tone: (row) => (network(row, "lost_segments") ? "warn" : "") },
       { name: "stalled", value: (row) => network(row, "stalled"), text: (row) => (network(row, "stalled") ? duration(network(row, "stalled")) : "0"), numeric: true, tone: (row) => (network(row, "stalled") ? "warn" : "") },
       { name: "round trip", value: trip, text: (row) => (trip(row) === null ? null : duration(trip(row))), numeric: true },
       { name: "captured", value: (row) => both(row, "captured_bytes"), text: (row) => size(both(row, "captured_bytes")), numeric: true },
@@ -143,7 +143,7 @@ function connectionTable() {
 
 function lossTable() {
   new Table("losses", {
-    none: "No gap and no drop: nothing of the streams is missing, nothing was given up.", hint: "words, kind:gap, status:acknowledged",
+    none: "No gaps and no drops: no stream has missing bytes, and nothing was given up.", hint: "words, kind:gap, status:acknowledged",
     open: openLoss, fields: { kind: (row) => row.record, status: reasonOf, reason: reasonOf, stream: (row) => row.stream, connection: (row) => row.connection },
     columns: [
       { name: "kind", value: (row) => row.record }, { name: "bytes", value: (row) => row.bytes, numeric: true },
