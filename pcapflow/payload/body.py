@@ -130,6 +130,7 @@ class BodyReader:
         if not self._reserved:
             self.drop = Drop(DropReason.JSON_MEMORY, *ledger.json.refusal(), "what reads a body")
             self._hash = None
+            self._let_go()  # the body may be open until the capture ends
         if codings and (listeners or (self._looks and self.drop is None)):
             self._open(codings)
 
@@ -252,12 +253,17 @@ class BodyReader:
         if self._names is not None:
             self.operations = self._names.finish() if whole and self.drop is None and not self._gapped else None
             self._names.close()
-        if self._tap is not None:
-            self._tap.close()
         # whoever listens may know whose body this is, and so this: nothing here is freed but by its count
-        self._tap = self._text = self._duplicates = self._shapes = self._values = self._names = None
+        self._text = self._names = None
+        self._let_go()
         self._ledger.json.release(self._reserved)
         self._reserved = 0
+
+    def _let_go(self) -> None:
+        """No event comes any more: of those who want them."""
+        if self._tap is not None:
+            self._tap.close()
+        self._tap = self._duplicates = self._shapes = self._values = None
 
     def _not_gzip(self) -> None:
         """No more comes that could tell: the first bytes are what they seem."""

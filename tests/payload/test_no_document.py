@@ -37,7 +37,20 @@ TOKENS = [
         b'"a":',
     ),
     *(b"\0", b"\xff", b"\xc3\xa9", b"NaN", b"Infinity", b"1.", b".5", b"1e", b'"\\u12"', b'"\\ud800"', b"'a'", b"/*a*/", b"+1", b"\x0b"),
-    *(b'"\x01"', b'"\\x"', b"\xef\xbb\xbf", b"\xa0", b"0x1", b"1e999", b"9" * 30),
+    *(
+        b'"\x01"',
+        b'"\\x"',
+        b"\xef\xbb\xbf",
+        b"\xa0",
+        b"0x1",
+        b"1e999",
+        b"9" * 30,
+        b"1e11",
+        b"0E+00",
+        b"\x0c",
+        b"1e" + b"1" * 15,
+        b"1e-" + b"1" * 20,
+    ),
 ]
 
 
@@ -118,7 +131,7 @@ def test_bodies_that_break_are_not_looked_at_by_ijson(monkeypatch: pytest.Monkey
     assert not made
 
 
-@pytest.mark.parametrize("field", [b"=[1", b"={1", b"=[1,", b"a={%22b%22:1]"])
+@pytest.mark.parametrize("field", [b"=[1", b"={1", b"=[1,", b"a={%22b%22:1]", b"=[[\x0b", b"=[0e00", b"=[1234567890123456789"])
 def test_fields_that_break_are_not_looked_at_by_ijson(field: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     made = counted(monkeypatch)
     body, drop = found(b"&".join([field] * 1000), "form")
