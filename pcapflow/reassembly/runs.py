@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, FIN, RST, SYN, ZERO_WINDOW, SegmentColumns
 from pcapflow.reassembly.duplicate_acks import NOTHING_HEARD, Repeats, heard_columns
-from pcapflow.reassembly.keys import KEY, connection_keys, groups_of
+from pcapflow.reassembly.keys import KEY, grouped
 from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.seqspace import difference
 from pcapflow.streams.events import StreamData
@@ -38,16 +38,17 @@ class Sorted:
         their connections.
         """
         c = columns
-        keys, swap = connection_keys(c)
-        order, self.starts = groups_of(keys)
+        order, change, swap, keys = grouped(c)
+        self.starts = np.append(0, change.nonzero()[0])
         """int64 (groups,), the first row of each group."""
         self.ends = np.append(self.starts[1:], len(c)) - 1
         """int64 (groups,), the last row of each group."""
         self.bounds = [*self.starts.tolist(), len(c)]
-        self.group = np.repeat(np.arange(len(self.starts)), np.diff(self.bounds))
-        raw = keys[order[self.starts]].tobytes()
+        self.group = np.cumsum(change)
+        """int64 (n,), that of each row."""
+        raw = keys.tobytes()
         self.keys = [raw[i : i + KEY.itemsize] for i in range(0, len(raw), KEY.itemsize)]
-        self.tag = keys["tag"][order[self.starts]]
+        self.tag = keys["tag"].astype(np.uint64)
         """uint64 (groups,), the tag in the key of each group."""
         self.packet = c.packet[order]
         row = c.row[order]
@@ -115,6 +116,8 @@ class Sorted:
     def half_open(self, idle_timeout: int) -> npt.NDArray[np.bool_]:
         """bool (groups,): all rows of the group are the same SYN of the same side, without data and without a silence of idle_timeout (ns)."""
         at = self.starts
+        if not (self.flags & SYN).any():
+            return np.zeros(len(at), dtype=bool)
         pure = ((self.flags & (SYN | ACK | RST | FIN)) == SYN) & (self.n == 0) & (self.snapped == 0)
         alike = (self.seq == self.seq[at][self.group]) & (self.direction == self.direction[at][self.group])
         result: npt.NDArray[np.bool_] = np.logical_and.reduceat(pure & alike, at) & (self.clock[self.ends] - self.clock[at] < idle_timeout)
