@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pcapflow.decode.segments import IPV6_TAG, SegmentColumns
 from pcapflow.reassembly import keys as module
 from pcapflow.reassembly.keys import endpoints, grouped
+from pcapflow.reassembly.runs import Sent
 
 Segment = tuple[int, int, int, int]
 _ENDS = st.tuples(st.sampled_from((1, 2, 1 << 31, 0xFFFF_FFFF)), st.sampled_from((1, 80, 0x8000, 0xFFFF)))
@@ -61,3 +62,14 @@ def test_the_tops_of_hashes_only_sort() -> None:
         module._MIX[:2] = before
     assert np.count_nonzero(change) == 1
     assert sorted(order[:4].tolist()) in ([0, 2, 4, 6], [1, 3, 5, 7])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=40), st.data())
+def test_where_a_stream_was_before_a_row_is_what_its_last_segment_says(rows: list[tuple[int, bool]], data: st.DataObject) -> None:
+    """rows: the stream of each, and whether it takes numbers; row i ends at i * 10."""
+    n = len(rows)
+    taken = sorted((stream, i) for i, (stream, takes) in enumerate(rows) if takes)
+    sent = Sent(np.array([s * n + i for s, i in taken], dtype=np.int64), np.array([i * 10 for _, i in taken], dtype=np.int64), n)
+    asked = data.draw(st.lists(st.tuples(st.integers(0, 3), st.integers(0, n - 1)), max_size=20))
+    found = sent.before(*(np.array([pair[k] for pair in asked], dtype=np.int64) for k in (0, 1)), np.full(len(asked), -1))
+    assert found.tolist() == [max((i * 10 for s, i in taken if s == stream and i < row), default=-1) for stream, row in asked]
