@@ -85,6 +85,24 @@ class StreamData:
             self._acks = self._acks.tolist()
         return self._packets, self._times, self._acks
 
+    def part(self, position: int, stop: int) -> tuple[int, list[int], list[int], list[int], list[int], list[int]]:
+        """Of the pieces that hold the bytes from one position up to another, and perhaps of others: the index of the first, where they end, counted from start, packets of delivery,
+        times of capture (ns), raw acknowledgement numbers, and packets that carried them. A run that is long and hardly looked into stays columns.
+        """
+        ends = self._ends
+        if type(ends) is list:
+            packets, times, acks = self.columns()
+            return 0, ends, packets, times, acks, self.origins()
+        first = int(ends.searchsorted(position, "right"))
+        some = slice(first, int(ends.searchsorted(stop - 1, "right")) + 1)
+        told = [column[some] for column in (self._packets, self._times, self._acks)]
+        packets, times, acks = told if type(self._packets) is list else [column.tolist() for column in told]
+        return first, ends[some].tolist(), packets, times, acks, packets
+
+    def piece_end(self, piece: int) -> int:
+        """Where a piece ends, counted from start."""
+        return int(self._ends[piece])
+
     def take(self, position: int, n: int) -> bytes:
         """n bytes from a position counted from start."""
         ends = self._ends

@@ -26,5 +26,13 @@ def test_bytes_at_a_position_are_those_of_its_pieces(pieces: list[tuple[int, int
     n = data.draw(st.integers(0, len(whole) - position))
     assert run.take(position, n) == whole[position : position + n]
     assert run.piece(position) == bisect_right(ends.tolist(), position)
+    assert run.piece_end(run.piece(position)) == ends[run.piece(position)]
+    if data.draw(st.booleans()):
+        run.columns()
+    stop = data.draw(st.integers(position + 1, len(whole)))
+    first, *part = run.part(position, stop)
+    assert first <= run.piece(position)
+    assert first + len(part[0]) > run.piece(stop - 1)
+    assert part == [ends[first : first + len(part[0])].tolist()] * 5
     assert run.piece_ends() == ends.tolist()
     assert run.take(position, n) == whole[position : position + n]
