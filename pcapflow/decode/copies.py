@@ -98,14 +98,16 @@ class Copies:
         slots = slot[first]
         drop = np.zeros(n, dtype=bool)
         numbers = rows[:, _NUMBERS]
-        likely = np.flatnonzero(numbers[first] == table[:, _NUMBERS][slots])
+        likely = (numbers[first] == table[:, _NUMBERS][slots]).nonzero()[0]
         if len(likely):
             self._judge(first[likely], rows[first[likely]], table[slots[likely]], segments, drop)
-        again = np.flatnonzero(~change)
+        again = (~change).nonzero()[0]
         again = again[numbers[order[again]] == numbers[order[again - 1]]]
         if len(again):
             self._judge(order[again], rows[order[again]], rows[order[again - 1]], segments, drop)
-        last = order[np.append(change[1:], True)]
+        ends = np.ones(n, dtype=bool)
+        ends[:-1] = change[1:]
+        last = order[ends]
         table.view(_ROW)[slot[last]] = rows.view(_ROW)[last]
         if not drop.any():
             return segments
@@ -139,20 +141,22 @@ class Copies:
 def _rows(block: PacketBlock, s: SegmentColumns) -> _U64:
     """uint64 (n, _WIDTH): what identifies each segment, and when and where it was captured."""
     buffer = block.buffer
-    head = gather(buffer, s.payload_at - s.options - 6, _U32)  # window and checksum, the last but the urgent pointer of the plain header
+    # window and checksum, the last but the urgent pointer of the plain header
+    head = gather(buffer, s.payload_at - s.options - 6, _U32).astype(np.int64)
     rows: _U64 = np.empty((len(s), _WIDTH), dtype=np.uint64)
+    numbers = rows.view(np.int64)
     rows[:, 0] = s.src_lo
     rows[:, 1] = s.dst_lo
     rows[:, 2] = s.src_hi
     rows[:, 3] = s.dst_hi
-    rows[:, 4] = (s.sport << 16 | s.dport).astype(np.uint64) << np.uint64(32) | (head >> 16).astype(np.uint64)
-    rows[:, _NUMBERS] = s.seq.astype(np.uint64) << np.uint64(32) | s.ack.astype(np.uint64)
-    rows[:, 6] = (s.ip_id << 40 | (s.flags & 0xFF) << 32 | (s.payload_len + s.snapped) & 0xFFFF_FFFF).astype(np.uint64)
+    np.bitwise_or(s.sport << 48 | s.dport << 32, head >> 16, out=numbers[:, 4])
+    np.bitwise_or(s.seq << 32, s.ack, out=numbers[:, _NUMBERS])
+    np.bitwise_or(s.ip_id << 40 | (s.flags & 0xFF) << 32, (s.payload_len + s.snapped) & 0xFFFF_FFFF, out=numbers[:, 6])
     rows[:, 7] = s.tunnel
-    rows[:, _TS] = block.ts[s.row].astype(np.uint64)
+    numbers[:, _TS] = block.ts[s.row]
     rows[:, _PLACE] = _places(block, s)
     rows[:, _TAG] = s.tag
-    rows[:, _LENGTH] = (s.payload_len << 16 | (head & 0xFFFF)).astype(np.uint64)
+    np.bitwise_or(s.payload_len << 16, head & 0xFFFF, out=numbers[:, _LENGTH])
     _sample(buffer, s, rows)
     return rows
 
