@@ -165,13 +165,14 @@ class HardLimit:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Modules are loaded, and stay: Python searches neither while they are nor among them later."""
+    """Modules are loaded, and stay: Python searches neither while they are nor, in a process that is the command's own (`start`), among them later."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if gc.get_freeze_count():
+            gc.freeze()
         if was_on:
             gc.enable()
 
