@@ -164,6 +164,20 @@ class HardLimit:
 
 
 @contextmanager
+def loading() -> Iterator[None]:
+    """Modules are loaded, and stay: Python searches neither while they are nor, in a process that is the command's own (`start`), among them later."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if gc.get_freeze_count():
+            gc.freeze()
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
 def memory_at_hand() -> Iterator[None]:
     """What a block frees is there for the next one. Objects here are freed by their count: connections leave no circles behind (tests hold it). Python's
     search for circles would go over every live connection again and again and find nothing.

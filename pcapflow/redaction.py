@@ -10,27 +10,6 @@ import re
 
 from pcapflow.header_options import Headers
 
-_FIELD = re.compile(
-    r"authorization|authentication$|cookies?2?$|[a-z0-9][-_.]key$|key-data$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|subscription[-_]?key|token|secret|passw|pass(?:phrase|code)|(?:^|[-_])pass$|(?:^|[-_])pwd$|(?:^|[-_])otp$"
-    r"|credential|session|jwt|signature(?:[-_]?256)?$|(?:^|[-_])auth$|registry-config$|art-api$|hmac|(?<!bread)crumb|wp-nonce|^x-(?:sid|pin)$|dockerconfigjson|(?:device|pin)[-_]?code$|(?:^|[-_])ticket$|bearer|[cx]srf|assertion|^dpop$|-oidc-"
-    r"|mfa[-_]?code|totp|(?:auth|verification|sms)[-_]?code|sessid|(?:encryption|master|app|ssh|licen[cs]e)[-_]?key$|(?:^|[-_])psk$|(?:^|[-_])creds?$|connection[-_]?string|bindpw|2fa[-_]?code|^(?:x-)?authz$|unseal[-_]?key|(?:^|-)sign$|mnemonic|(?:recovery|seed)[-_]?phrase",
-    re.IGNORECASE,
-)
-_NOT = re.compile(
-    r"access-control-|sec-websocket-|www-|proxy-authenticate|(?:idempotency|surrogate|cache|partition|primary|foreign|public|routing|sort|row|map|input|output|result|limit)[-_]key$|(?:input|output)[-_]token$"
-    r"|.*[-_](?:endpoint|supported|uri|url|name|type|title|label|text|hint|message|description|placeholder|path|policy|length|count|limit|age|status|enabled|required|expires|expiry|expiration|lifetime|ttl|methods?)s?$"
-    r"|.*[a-z](?-i:Endpoint|Name|Type|Title|Label|Hint|Message|Description|Placeholder|Path|Policy|Length|Count|Limit|Status|Enabled|Required|Expires|ExpiresIn|Expiry|Expiration|Lifetime|Ttl|Methods?)s?$"
-    r"|(?:forgot(?:ten)?|reset|change|show|hide|lost|remember)[-_]?password$",
-    re.IGNORECASE,
-)
-"""Names that have one of those words and are none."""
-_PARAMETER = re.compile(
-    r"token|secret|passw|pass(?:phrase|code)|(?:^|[-_.\[])(?:pass|pwd|pw|pin|otp)(?:$|[-_.\]])|(?:api|app|access|private|subscription|encryption|signing|account|shared|master|auth)[-_]?key|^key$|signature|^sig$|credential|session|sessid|^sid$|^jwt$|(?:^|[-_])o?auth(?:$|[-_])"
-    r"|authorization|assertion|bearer|[cx]srf|^code$|code_verifier|^ticket$|saml(?:request|response)|^(?:new|old|user|db|my)?pass[0-9]?$|^psw$|(?:^|[-_.\[])totp(?:$|[-_.\]])"
-    r"|(?-i:[a-z0-9](?:Pass|Pwd|Pw|Pin|Otp)(?![a-z]))|(?:otp|mfa|auth|verification|recovery|backup|device)[-_]?codes?$|wpnonce$|^form_key$|^pword$"
-    r"|^cookies?$|^connect\.sid$|sms[-_]?code|(?:^|[-_])psk$|(?:^|[-_])creds?$|(?:ssh|licen[cs]e|master)[-_]?key$|connection[-_]?string|bindpw|hmac|^sign$|^user[-_]?key$|login[-_]?pw|security[-_]?code|^cvv2?$|wi-?fi[-_]?key",
-    re.IGNORECASE,
-)
 _PART = re.compile(r"([?&;#])([^=&;#?]{1,128})=([^&;#]*)")
 _PATH_PART = re.compile(r"(;)([^=;/]{1,128})=([^;/]*)")
 _USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]+)@")
@@ -59,7 +38,9 @@ def _part(part: re.Match[str]) -> str:
 
 def is_secret_field(name: str) -> bool:
     """Whether a field of that name carries a secret."""
-    return _FIELD.search(name) is not None and not _NOT.match(name)
+    from pcapflow.secret_words import FIELD, NOT  # noqa: PLC0415 - see there
+
+    return FIELD.search(name) is not None and not NOT.match(name)
 
 
 def is_secret_parameter(name: str) -> bool:
@@ -68,7 +49,9 @@ def is_secret_parameter(name: str) -> bool:
         from urllib.parse import unquote  # noqa: PLC0415 - few names need it
 
         name = unquote(name)
-    return _PARAMETER.search(name) is not None
+    from pcapflow.secret_words import PARAMETER  # noqa: PLC0415 - see there
+
+    return PARAMETER.search(name) is not None
 
 
 _LABELS = frozenset(("key", "code", "pin", "signature", "ticket"))
@@ -77,7 +60,9 @@ _LABELS = frozenset(("key", "code", "pin", "signature", "ticket"))
 
 def is_secret_key(name: str) -> bool:
     """Whether a member of JSON with that key does."""
-    return is_secret_field(name) or (name.lower() not in _LABELS and is_secret_parameter(name) and not _NOT.match(name))
+    from pcapflow.secret_words import NOT  # noqa: PLC0415 - see there
+
+    return is_secret_field(name) or (name.lower() not in _LABELS and is_secret_parameter(name) and not NOT.match(name))
 
 
 def value_shown(name: str, value: str) -> str:

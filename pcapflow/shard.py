@@ -20,7 +20,7 @@ from pcapflow.decode import columns
 from pcapflow.decode.capture_health import Watch
 from pcapflow.decode.copies import Copies
 from pcapflow.decode.fragments import Fragments
-from pcapflow.decode.segments import FIN, RST, SYN, DecodeCounts, SegmentColumns
+from pcapflow.decode.segments import CONTROL, FIN, RST, SYN, DecodeCounts, SegmentColumns
 from pcapflow.decode.selection import Selection
 from pcapflow.decode.shares import Shares
 from pcapflow.fields import PacketTime
@@ -120,9 +120,10 @@ class Shard:
         segments = self._segments(block)
         flags, tcp = segments.flags, self.collector.tcp
         tcp.segments += len(flags)
-        tcp.syn += int(np.count_nonzero(flags & SYN))
-        tcp.fin += int(np.count_nonzero(flags & FIN))
-        tcp.rst += int(np.count_nonzero(flags & RST))
+        control = flags[(flags & CONTROL) != 0]
+        tcp.syn += int(np.count_nonzero(control & SYN))
+        tcp.fin += int(np.count_nonzero(control & FIN))
+        tcp.rst += int(np.count_nonzero(control & RST))
         self._table.process(block, segments)
         if self._brief is not None:
             self._brief.flush(self.collector.places)

@@ -16,8 +16,11 @@ _NEW_OBJECTS = 50_000
 def main() -> None:
     """The console script."""
     gc.set_threshold(_NEW_OBJECTS)
+    gc.disable()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's matrices, which nothing here multiplies, would take a stack a processor
     from pcapflow.cli import main as command  # noqa: PLC0415 - see above
 
+    gc.freeze()
+    gc.enable()
     command()

@@ -17,7 +17,7 @@ def limit(default: int, unit: str, reached: str, reason: str) -> Any:
     return field(default=default, metadata={"unit": unit, "reached": reached, "reason": reason})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
 class StreamLimits:
     """See `Limits`."""
 

@@ -21,6 +21,7 @@ VOCABULARY = {
     "secret_kinds",
     "secret_markup",
     "secret_members",
+    "secret_words",
     "known_values",
     "ranges",
     "body_entries",

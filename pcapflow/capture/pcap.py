@@ -22,6 +22,10 @@ from pcapflow.stream_limits import SECOND
 FILE_HEADER = 24
 _CHAIN = 4
 """Plausible headers in a row that prove the first of them: in noise one in four billion passes for one."""
+_FAR = 8
+"""Records further on at which one of the same length tells that those between are, perhaps, alike: they are compared at once then. Bulk transfers are mostly
+full segments, and taking them one by one was a twelfth of the time of a body that nobody reads.
+"""
 
 MAGIC = {
     b"\xd4\xc3\xb2\xa1": ("<", 1_000, 16),
@@ -72,14 +76,24 @@ class Pcap:
         biggest, size = self._biggest, self._size
         starts: list[int] = []
         append = starts.append
+        before = 0
         while len(starts) < most:
-            for _ in range(most - len(starts)):
+            while len(starts) < most:
                 (caplen,) = caplen_at(buffer, at)  # behind the last bytes is room for a header
                 end = at + size + caplen
                 if end > have or not 0 < caplen <= biggest:
                     break
                 append(at)
-                at = end
+                stride, at = end - at, end
+                if caplen != before:
+                    before = caplen
+                    continue
+                before = 0  # asked once for each time that the length repeats
+                far = at + _FAR * stride
+                if far <= have and caplen_at(buffer, far - stride) == (caplen,):
+                    n = self._alike(buffer, at, stride, caplen, min((have - at) // stride, most - len(starts)))
+                    starts += range(at, at + n * stride, stride)
+                    at += n * stride
             else:
                 break
             # looked at closely only where something may be odd
@@ -94,6 +108,21 @@ class Pcap:
             append(at)
             at = end
         return Scan(starts, at)
+
+    def _alike(self, buffer: bytearray, at: int, stride: int, caplen: int, most: int) -> int:
+        """How many of the records that begin at `at` and every stride bytes behind it, at most so many, have that captured length. What is looked at
+        in vain is no more than a few times what is found.
+        """
+        length = np.dtype(f"{self._order}u4")
+        found, look = 0, 4 * _FAR
+        while found < most:
+            n = min(look, most - found)
+            alike = np.ndarray((n,), length, buffer, at + found * stride + 8, (stride,)) == caplen
+            if not alike.all():
+                return found + int(alike.argmin())
+            found += n
+            look *= 4
+        return found
 
     def records(self, buffer: bytearray, starts: list[int]) -> Records:
         """See `Format`."""

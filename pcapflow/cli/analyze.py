@@ -16,6 +16,7 @@ from pcapflow.cli.output import Output, ReaderLeft, open_output
 from pcapflow.cli.sinks import load_sinks, open_sinks, refuse_clashes, sink_options
 from pcapflow.cli.values import SECTIONS, RecordTypes, Sections
 from pcapflow.limits import Limits
+from pcapflow.process_memory import loading
 
 if TYPE_CHECKING:
     from pcapflow.entries import Kinds
@@ -107,7 +108,8 @@ def analyze(
     refuse_clashes(captures, output, run)
     bounds, options = settings(run, looking(run))
     loaded = load_sinks(run)
-    _import_all(to_terminal=not (as_json or ndjson))
+    with loading():
+        _import_all(to_terminal=not (as_json or ndjson))
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
         job = _Job(captures, bounds, options, out, open_sinks(loaded, bounds, stack, run), ending, kinds, cluster, quiet=run["quiet"])

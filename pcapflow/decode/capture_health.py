@@ -13,7 +13,7 @@ from pcapflow.decode import checksums
 from pcapflow.decode.segments import SegmentColumns
 
 CHECKSUM_EVERY = 256
-"""Packets of which one is checked: the sum over every byte would cost as much as all of the decoding."""
+"""Packets of which one is checked, a power of two: the sum over every byte would cost as much as all of the decoding."""
 MTU_PAYLOAD = 1460
 """The most payload that fits a packet of 1,500 bytes; what is longer was put together by the sender's or receiver's network card,
 or crossed a network of jumbo frames.
@@ -49,6 +49,7 @@ class Watch:
             whole = block.caplen[segments.row] >= block.wirelen[segments.row]
             self.sliced += int(np.count_nonzero((segments.snapped > 0) & whole))
         self.oversized += int(np.count_nonzero(segments.payload_len + segments.snapped > MTU_PAYLOAD))
-        for i in np.flatnonzero((segments.packet % CHECKSUM_EVERY == 0) & (segments.snapped == 0)).tolist():
+        chosen = segments.packet & (CHECKSUM_EVERY - 1) == 0
+        for i in (chosen & (segments.snapped == 0)).nonzero()[0].tolist():
             self.checksums += 1
             self.wrong_checksums += not checksums.adds_up(block, segments, i)

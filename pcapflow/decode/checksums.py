@@ -61,14 +61,9 @@ def adds_up(block: PacketBlock, segments: SegmentColumns, i: int) -> bool:
     end = int(segments.payload_at[i] + segments.payload_len[i])
     begin = int(segments.payload_at[i] - segments.options[i]) - _HEADER
     size = end - begin
+    # a sum with end-around carry of 16-bit words is the number that they are, modulo 65,535; it is not 0, since the protocol's number is not
     data = bytes(memoryview(block.buffer)[begin:end]) + b"\0" * (size & 1)
-    total = int(np.frombuffer(data, dtype=">u2").sum(dtype=np.uint64)) + _TCP + (size >> 16) + (size & 0xFFFF)
-    words = ("src_hi", "src_lo", "dst_hi", "dst_lo") if int(segments.tag[i]) & IPV6_TAG else ("src_lo", "dst_lo")
-    for name in words:
-        word = int(getattr(segments, name)[i])
-        while word:
-            total += word & 0xFFFF
-            word >>= 16
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total == 0xFFFF
+    total = int.from_bytes(data, "big") % 0xFFFF + _TCP + size + int(segments.src_lo[i]) + int(segments.dst_lo[i])
+    if int(segments.tag[i]) & IPV6_TAG:
+        total += int(segments.src_hi[i]) + int(segments.dst_hi[i])
+    return total % 0xFFFF == 0

@@ -27,6 +27,7 @@ from pcapflow.decode.unread import Kind, service_of
 
 _IPV4, _IPV6, _VLAN, _QINQ, _QINQ_OLD = 0x0800, 0x86DD, 0x8100, 0x88A8, 0x9100
 _TCP, _UDP = 6, 17
+_ETHERNET = 1
 _NEITHER = frozenset((1, 2, 50, 58, 89, 103, 112, 132))
 """IP protocols that are packets of their own and hold no TCP that this version looks for (ICMP, IGMP, ESP, ...)."""
 _FRAGMENT_BITS = 0x3FFF
@@ -58,6 +59,20 @@ _TCP_HEAD = np.dtype(
         "itemsize": 20,
     }
 )
+_PLAIN = np.dtype(
+    {
+        "names": ["ip", "tcp", "total", "id", "src", "dst", "sport", "dport", "seq", "ack", "off", "flags", "window"],
+        "formats": ["<u8", "<u8", ">u2", ">u2", ">u4", ">u4", ">u2", ">u2", ">u4", ">u4", "u1", "u1", "u2"],
+        "offsets": [8, 16, 14, 16, 24, 28, 32, 34, 36, 40, 44, 45, 46],
+        "itemsize": 48,
+    }
+)
+"""Ethernet but for its first _PLAIN_FROM bytes, IPv4 and TCP: so that each field lies where numpy reads it fastest."""
+_PLAIN_FROM = 2
+_PLAIN_IP = np.uint64(0xFF_FFFF_0000), np.uint64(0x45_0008_0000)
+"""Which bits of `ip` tell, and what they are: EtherType, version and a header without options."""
+_PLAIN_TCP = np.uint64(0xFF00_FF3F_0000), np.uint64(0x0600_0000_0000)
+"""The same of `tcp`: no fragment, and the protocol."""
 
 _I64 = npt.NDArray[np.int64]
 _U64 = npt.NDArray[np.uint64]
@@ -124,6 +139,22 @@ class _Layer(NamedTuple):
         return _Layer(rows[index], kind[index], at[index], end[index], wire[index], tag[index], tunnel[index], depth)
 
 
+class _Segments(NamedTuple):
+    """Rows of which the TCP header is whole: the row of each in the block; its header, with the fields of `_TCP_HEAD`; where that begins and its size; where the captured
+    bytes end, and the packet as IP says; what tells connections apart; IP identifications. (n,) each.
+    """
+
+    rows: _I64
+    head: npt.NDArray[np.void]
+    l4: _I64
+    size: _I64
+    captured_end: _I64
+    wire_end: _I64
+    tag: _U64
+    tunnel: _U64
+    ip_id: _I64
+
+
 class _ColumnPath:
     """One block on its way through."""
 
@@ -147,6 +178,8 @@ class _ColumnPath:
         shortest, path = known
         at = self.block.offsets[rows]
         end = at + self.block.caplen[rows]
+        if link_type == _ETHERNET and self._plain(rows, at, end):
+            return
         short = at + shortest > end
         if short.any():
             self.short += int(np.count_nonzero(short))
@@ -158,6 +191,25 @@ class _ColumnPath:
         none = np.zeros(len(rows), dtype=np.uint64)
         wire = at + self.block.wirelen[rows]
         self.network(_Layer(rows, kind, l3, end, wire, none, none, tunnels.DEPTH_MAX if self.open_tunnels else 0))
+
+    def _plain(self, rows: _I64, at: _I64, end: _I64) -> bool:
+        """Frames of Ethernet at once that all hold TCP in IPv4, without VLAN tags, IP options, fragments or lengths that say none: what the steps below would make
+        of them with a gather and a test each. False, and nothing done, where one is anything else.
+        """
+        head = gather(self.block.buffer, at + _PLAIN_FROM, _PLAIN)
+        for name, (telling, plain) in (("ip", _PLAIN_IP), ("tcp", _PLAIN_TCP)):
+            if not ((head[name] & telling) == plain).all():
+                return False
+        total = head["total"].astype(np.int64)
+        l4, wire_end = at + 34, at + 14 + total
+        size = (head["off"] >> 4).astype(np.int64) << 2
+        captured_end = np.minimum(wire_end, end)
+        if size.min() < 20 or not total.all() or (l4 + 20 > captured_end).any() or (l4 + size > wire_end).any():
+            return False
+        none = np.zeros(len(rows), dtype=np.uint64)
+        addresses = none, head["src"].astype(np.uint64), none, head["dst"].astype(np.uint64)
+        self._add(_Segments(rows, head, l4, size, captured_end, wire_end, none, none, head["id"].astype(np.int64)), addresses)
+        return True
 
     def network(self, layer: _Layer) -> None:
         """VLAN tags, then IP."""
@@ -269,11 +321,17 @@ class _ColumnPath:
                 layer.take(keep), head[keep], size[keep], l4[keep], captured_end[keep], wire_end[keep], ip_id[keep],
             )  # fmt: skip
             addresses = tuple(a[keep] for a in addresses)
+        self._add(_Segments(layer.rows, head, l4, size, captured_end, wire_end, layer.tag, layer.tunnel, ip_id), addresses)
+
+    def _add(self, found: _Segments, addresses: tuple[_U64, ...]) -> None:
+        """They are done with."""
+        rows, head, l4, size, captured_end, wire_end, tag, tunnel, ip_id = found
         payload = np.minimum(l4 + size, captured_end)  # the snap length may cut the options
-        rows = layer.rows
         self.taken[rows] = True
         flags = head["flags"].astype(np.int64)
-        flags[(head["window"] == 0) & ((flags & (SYN | RST | ACK)) == ACK)] |= ZERO_WINDOW
+        no_room = head["window"] == 0
+        if no_room.any():
+            flags[no_room & ((flags & (SYN | RST | ACK)) == ACK)] |= ZERO_WINDOW
         self.parts.append(
             SegmentColumns(
                 packet=rows + self.block.first_packet,
@@ -291,8 +349,8 @@ class _ColumnPath:
                 dst_lo=addresses[3],
                 sport=head["sport"].astype(np.int64),
                 dport=head["dport"].astype(np.int64),
-                tag=layer.tag,
-                tunnel=layer.tunnel,
+                tag=tag,
+                tunnel=tunnel,
                 ip_id=ip_id,
             )
         )

@@ -49,7 +49,7 @@ _MIX = np.array(
     dtype=np.uint64,
 )
 _SLL, _SLL2 = 113, 276
-_U16, _U32, _WORDS = np.dtype(">u2"), np.dtype(">u4"), np.dtype(">u8")
+_U16, _U32, _WORDS = np.dtype(">u2"), np.dtype(">u4"), np.dtype("<u8")
 
 _U64 = npt.NDArray[np.uint64]
 _I64 = npt.NDArray[np.int64]
@@ -90,20 +90,24 @@ class Copies:
         slot = (rows[:, :_IDENTITY] @ _MIX >> np.uint64(64 - self._bits)).astype(np.int64)
         order = np.argsort(slot.astype(np.uint16) if self._bits <= 16 else slot, kind="stable")
         ordered = slot[order]
-        change = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+        change = np.empty(n, dtype=bool)
+        change[0] = True
+        np.not_equal(ordered[1:], ordered[:-1], out=change[1:])
         # the segment that had the slot before: the one before it in the block, or the one of the blocks before
         first = order[change]
         slots = slot[first]
         drop = np.zeros(n, dtype=bool)
         numbers = rows[:, _NUMBERS]
-        likely = np.flatnonzero(numbers[first] == table[:, _NUMBERS][slots])
+        likely = (numbers[first] == table[:, _NUMBERS][slots]).nonzero()[0]
         if len(likely):
             self._judge(first[likely], rows[first[likely]], table[slots[likely]], segments, drop)
-        again = np.flatnonzero(~change)
+        again = (~change).nonzero()[0]
         again = again[numbers[order[again]] == numbers[order[again - 1]]]
         if len(again):
             self._judge(order[again], rows[order[again]], rows[order[again - 1]], segments, drop)
-        last = order[np.append(change[1:], True)]
+        ends = np.ones(n, dtype=bool)
+        ends[:-1] = change[1:]
+        last = order[ends]
         table.view(_ROW)[slot[last]] = rows.view(_ROW)[last]
         if not drop.any():
             return segments
@@ -137,20 +141,22 @@ class Copies:
 def _rows(block: PacketBlock, s: SegmentColumns) -> _U64:
     """uint64 (n, _WIDTH): what identifies each segment, and when and where it was captured."""
     buffer = block.buffer
-    head = gather(buffer, s.payload_at - s.options - 6, _U32)  # window and checksum, the last but the urgent pointer of the plain header
+    # window and checksum, the last but the urgent pointer of the plain header
+    head = gather(buffer, s.payload_at - s.options - 6, _U32).astype(np.int64)
     rows: _U64 = np.empty((len(s), _WIDTH), dtype=np.uint64)
+    numbers = rows.view(np.int64)
     rows[:, 0] = s.src_lo
     rows[:, 1] = s.dst_lo
     rows[:, 2] = s.src_hi
     rows[:, 3] = s.dst_hi
-    rows[:, 4] = (s.sport << 16 | s.dport).astype(np.uint64) << np.uint64(32) | (head >> 16).astype(np.uint64)
-    rows[:, _NUMBERS] = s.seq.astype(np.uint64) << np.uint64(32) | s.ack.astype(np.uint64)
-    rows[:, 6] = (s.ip_id << 40 | (s.flags & 0xFF) << 32 | (s.payload_len + s.snapped) & 0xFFFF_FFFF).astype(np.uint64)
+    np.bitwise_or(s.sport << 48 | s.dport << 32, head >> 16, out=numbers[:, 4])
+    np.bitwise_or(s.seq << 32, s.ack, out=numbers[:, _NUMBERS])
+    np.bitwise_or(s.ip_id << 40 | (s.flags & 0xFF) << 32, (s.payload_len + s.snapped) & 0xFFFF_FFFF, out=numbers[:, 6])
     rows[:, 7] = s.tunnel
-    rows[:, _TS] = block.ts[s.row].astype(np.uint64)
+    numbers[:, _TS] = block.ts[s.row]
     rows[:, _PLACE] = _places(block, s)
     rows[:, _TAG] = s.tag
-    rows[:, _LENGTH] = (s.payload_len << 16 | (head & 0xFFFF)).astype(np.uint64)
+    np.bitwise_or(s.payload_len << 16, head & 0xFFFF, out=numbers[:, _LENGTH])
     _sample(buffer, s, rows)
     return rows
 
@@ -163,11 +169,19 @@ def _split(column: _U64) -> tuple[_U64, _U64]:
 def _sample(buffer: bytearray, s: SegmentColumns, rows: _U64) -> None:
     """A few words of each payload: the first, and two within and the last as one."""
     at, n = s.payload_at, s.payload_len
-    short = np.minimum(np.maximum(_WORD - n, 0), _WORD - 1)  # bytes of the word that are not the payload's
-    rows[:, _BEGIN] = np.where(n > 0, gather(buffer, at, _WORDS).astype(np.uint64) >> (8 * short).astype(np.uint64), np.uint64(0))
     room = np.maximum(n - _WORD, 0)
-    words = [gather(buffer, at + room * i // 3, _WORDS).astype(np.uint64) for i in (1, 2, 3)]
-    rows[:, _REST] = np.where(n > _WORD, words[0] * _MIX[0] ^ words[1] * _MIX[1] ^ words[2] * _MIX[2], np.uint64(0))
+    places = np.empty((4, len(n)), dtype=np.int64)
+    places[0] = at
+    np.add(at, room // 3, out=places[1])
+    np.add(at, room * 2 // 3, out=places[2])
+    np.add(at, room, out=places[3])
+    words = gather(buffer, places.reshape(-1), _WORDS).reshape(places.shape)
+    beyond = (np.maximum(_WORD - n, 0) << 3).astype(
+        np.uint64
+    )  # bits of the first word that are not the payload's; all of them, and nothing is left
+    np.left_shift(words[0], beyond, out=rows[:, _BEGIN])
+    rest = words[1] * _MIX[0] ^ words[2] * _MIX[1] ^ words[3] * _MIX[2]
+    np.multiply(rest, n > _WORD, out=rows[:, _REST])
 
 
 def _places(block: PacketBlock, s: SegmentColumns) -> Any:
@@ -179,6 +193,6 @@ def _places(block: PacketBlock, s: SegmentColumns) -> Any:
     kinds: Any = block.link_type if block.link_types is None else block.link_types[row]
     for link_type, at, kind in ((_SLL2, 4, _U32), (_SLL, 0, _U16)):
         cooked = kinds == link_type
-        if np.any(cooked):
+        if cooked is True or (cooked is not False and np.any(cooked)):
             place = place | np.where(cooked, gather(block.buffer, block.offsets[row] + at, kind).astype(np.int64), 0)
     return place.astype(np.uint64) if isinstance(place, np.ndarray) else np.uint64(place & 0xFFFF_FFFF_FFFF_FFFF)

@@ -16,7 +16,7 @@ from pcapflow.capture.block import gather
 from pcapflow.decode.segments import FIN, SYN, ZERO_WINDOW
 from pcapflow.reassembly.context import Context
 from pcapflow.reassembly.half_stream import HalfStream
-from pcapflow.reassembly.seqspace import difference, unwrap
+from pcapflow.reassembly.seqspace import unwrap
 
 NO_REPEAT = FIN | SYN | ZERO_WINDOW
 NOTHING_HEARD = -1
@@ -51,33 +51,34 @@ class Repeats:
         self.last: Any = np.full(groups * 2, NOTHING_HEARD)
         """By sender, what it said last; a list once `look` has looked."""
 
-    def look(self, s: Any, acks: npt.NDArray[np.bool_], maybe: _I64, reached: list[_I64]) -> None:
-        """The acknowledgements of a block. s: `Sorted`; acks: bool (n,), which rows are some; maybe: int64, those that have no data while something of the other side's is under
-        way; reached: of each direction, int64 (n,), up to where it was captured: what stands before that was overtaken.
+    def look(self, s: Any, streams: _I64, acks: npt.NDArray[np.bool_], maybe: _I64) -> None:
+        """The acknowledgements of a block. s: `Sorted`; streams: int64 (n,), of each row; acks: bool (n,), which rows are some; maybe: int64, those that may be duplicates: their
+        sender has no room taken, no data sent with them, and none before that overtakes them, while something of the other side's is under way.
         """
-        maybe = maybe[(s.flags[maybe] & NO_REPEAT) == 0] if len(maybe) else maybe
-        index = np.where(acks, np.arange(len(acks)), NOTHING_HEARD)
-        for side in (0, 1):
-            lasts = np.maximum.reduceat(np.where(s.direction == side, index, NOTHING_HEARD), s.starts)
-            groups = np.flatnonzero(lasts >= 0)
-            lasts = lasts[groups]
-            self.last[groups * 2 + side] = np.where(s.flags[lasts] & SYN, NOTHING_HEARD, s.heard(lasts))
-            if len(maybe):
-                here = maybe[s.direction[maybe] == side]
-                self._count(s, side, np.flatnonzero(acks & (s.direction == side)), here[difference(s.seq[here], reached[side][here]) >= 0])
+        rows = acks.nonzero()[0]
+        lasts = np.full(len(self.last), NOTHING_HEARD)
+        lasts[streams[rows]] = rows  # of several rows of a stream the last one stays
+        heard = np.flatnonzero(lasts >= 0)
+        lasts = lasts[heard]
+        self.last[heard] = np.where(s.flags[lasts] & SYN, NOTHING_HEARD, s.heard(lasts))
         self.last = self.last.tolist()
+        if len(maybe):
+            self._count(s, streams, rows, maybe)
 
-    def _count(self, s: Any, side: int, rows: _I64, maybe: _I64) -> None:
-        at = np.searchsorted(rows, maybe)
-        before = rows[np.maximum(at - 1, 0)]
-        goes_on = (at > 0) & (s.group[before] == s.group[maybe]) & ((s.flags[before] & SYN) == 0)
+    def _count(self, s: Any, streams: _I64, rows: _I64, maybe: _I64) -> None:
+        n = len(streams)
+        keys = np.sort(streams[rows] * n + rows)
+        key = streams[maybe] * n + maybe
+        before = keys[np.maximum(keys.searchsorted(key) - 1, 0)]
+        there = (before >= key - maybe) & (before < key)
+        before %= n
+        goes_on = there & ((s.flags[before] & SYN) == 0)
         again = goes_on & (s.ack[before] == s.ack[maybe])
         for row in maybe[~goes_on]:
-            self.firsts[int(s.group[row]) * 2 + side] = int(s.heard(row))
+            self.firsts[int(streams[row])] = int(s.heard(row))
         again[again] = s.heard(before[again]) == s.heard(maybe[again])
-        for g in s.group[maybe[again]].tolist():
-            stream = g * 2 + 1 - side
-            self.counts[stream] = self.counts.get(stream, 0) + 1
+        for sender in streams[maybe[again]].tolist():
+            self.counts[sender ^ 1] = self.counts.get(sender ^ 1, 0) + 1
 
     def tell(self, ctx: Context, group: int, streams: tuple[HalfStream, HalfStream]) -> None:
         """What the rows of a group come to, which is taken whole."""

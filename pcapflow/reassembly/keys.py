@@ -103,6 +103,59 @@ def connection_keys(c: SegmentColumns) -> tuple[npt.NDArray[np.void], npt.NDArra
     return keys, swap
 
 
+class Grouped(NamedTuple):
+    """Segments by connection. order: int64 (n,), rows by key, those of one key in order; change: bool (n,), where in that order another group begins, the first but
+    for itself; swap: bool (n,), which segments, as they came, are of direction 1; keys: KEY (groups,), that of each group.
+    """
+
+    order: npt.NDArray[np.int64]
+    change: npt.NDArray[np.bool_]
+    swap: npt.NDArray[np.bool_]
+    keys: npt.NDArray[np.void]
+
+
+def grouped(c: SegmentColumns) -> Grouped:
+    """The segments of a block by connection."""
+    if c.src_hi.any() or c.dst_hi.any() or c.tag.any() or c.tunnel.any():
+        keys, swap = connection_keys(c)
+        order, starts = groups_of(keys)
+        change = np.zeros(len(c), dtype=bool)
+        change[starts[1:]] = True
+        return Grouped(order, change, swap, keys[order[starts]])
+    # IPv4 and nothing around it: an end is a number of 48 bits, and keys are made for the groups alone
+    source, target = c.src_lo << _PORT | c.sport.astype(np.uint64), c.dst_lo << _PORT | c.dport.astype(np.uint64)
+    low, high = np.minimum(source, target), np.maximum(source, target)
+    hashes = (low ^ low >> _FOLD) * _MIX[0] + (high ^ high >> _FOLD) * _MIX[1]
+    tops = (hashes >> np.uint64(48)).astype(np.uint16)  # numpy sorts 16 bits much faster
+    order = tops.argsort(kind="stable")
+    change = _changes(low[order], high[order])
+    tops = tops[order]
+    if np.count_nonzero(change) != np.count_nonzero(tops[1:] != tops[:-1]):
+        # connections of one top lie interleaved
+        order = hashes.argsort(kind="stable")
+        change = _changes(low[order], high[order])
+    firsts = order[np.concatenate((_FIRST, change.nonzero()[0]))]
+    keys = np.zeros(len(firsts), dtype=KEY)
+    for name, ends in (("a", low[firsts]), ("b", high[firsts])):
+        keys[f"{name}_lo"] = ends >> _PORT
+        keys[f"{name}_port"] = ends & np.uint64(0xFFFF)
+    return Grouped(order, change, source > target, keys)
+
+
+_PORT = np.uint64(16)
+_FOLD = np.uint64(24)
+"""An odd factor carries a difference in a high bit no lower: high bits are mixed into the low ones first."""
+_FIRST = np.zeros(1, dtype=np.int64)
+
+
+def _changes(low: npt.NDArray[np.uint64], high: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """bool (n,): which pairs differ from the one before."""
+    change = np.zeros(len(low), dtype=bool)
+    np.not_equal(low[1:], low[:-1], out=change[1:])
+    change[1:] |= high[1:] != high[:-1]
+    return change
+
+
 def groups_of(keys: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """int64 (n,): rows by key, those of one key in order; int64 (groups,): the first of each group in that."""
     words = keys.view(np.uint32).reshape(len(keys), -1)

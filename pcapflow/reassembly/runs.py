@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from pcapflow.capture.block import PacketBlock
 from pcapflow.decode.segments import ACK, FIN, RST, SYN, ZERO_WINDOW, SegmentColumns
-from pcapflow.reassembly.duplicate_acks import NOTHING_HEARD, Repeats, heard_columns
-from pcapflow.reassembly.keys import KEY, connection_keys, groups_of
+from pcapflow.reassembly.duplicate_acks import NO_REPEAT, NOTHING_HEARD, Repeats, heard_columns
+from pcapflow.reassembly.keys import KEY, grouped
 from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.seqspace import difference
 from pcapflow.streams.events import StreamData
@@ -38,16 +38,17 @@ class Sorted:
         their connections.
         """
         c = columns
-        keys, swap = connection_keys(c)
-        order, self.starts = groups_of(keys)
+        order, change, swap, keys = grouped(c)
+        self.starts = np.append(0, change.nonzero()[0])
         """int64 (groups,), the first row of each group."""
         self.ends = np.append(self.starts[1:], len(c)) - 1
         """int64 (groups,), the last row of each group."""
         self.bounds = [*self.starts.tolist(), len(c)]
-        self.group = np.repeat(np.arange(len(self.starts)), np.diff(self.bounds))
-        raw = keys[order[self.starts]].tobytes()
+        self.group = np.cumsum(change)
+        """int64 (n,), that of each row."""
+        raw = keys.tobytes()
         self.keys = [raw[i : i + KEY.itemsize] for i in range(0, len(raw), KEY.itemsize)]
-        self.tag = keys["tag"][order[self.starts]]
+        self.tag = keys["tag"].astype(np.uint64)
         """uint64 (groups,), the tag in the key of each group."""
         self.packet = c.packet[order]
         row = c.row[order]
@@ -115,6 +116,8 @@ class Sorted:
     def half_open(self, idle_timeout: int) -> npt.NDArray[np.bool_]:
         """bool (groups,): all rows of the group are the same SYN of the same side, without data and without a silence of idle_timeout (ns)."""
         at = self.starts
+        if not (self.flags & SYN).any():
+            return np.zeros(len(at), dtype=bool)
         pure = ((self.flags & (SYN | ACK | RST | FIN)) == SYN) & (self.n == 0) & (self.snapped == 0)
         alike = (self.seq == self.seq[at][self.group]) & (self.direction == self.direction[at][self.group])
         result: npt.NDArray[np.bool_] = np.logical_and.reduceat(pure & alike, at) & (self.clock[self.ends] - self.clock[at] < idle_timeout)
@@ -122,6 +125,7 @@ class Sorted:
 
 
 _NOTHING = -(1 << 40)
+_FAR = 1 << 30
 _SORTED_FAST = 1 << 15
 """Connections whose streams have numbers of 16 bits, which numpy sorts faster."""
 _SHORT = 16
@@ -133,6 +137,25 @@ class Fin(NamedTuple):
 
     packet: int
     ts: int
+
+
+class Sent(NamedTuple):
+    """The rows of a block that take sequence numbers, by stream. keys: int64 (rows,), ascending, stream * n + row; ends: int64 (rows,), wire numbers where they end; n: rows of
+    the block.
+    """
+
+    keys: _I64
+    ends: _I64
+    n: int
+
+    def before(self, streams: _I64, rows: _I64, otherwise: _I64) -> _I64:
+        """int64 (k,): of each stream, up to where it was captured before a row, as its last segment there says. otherwise: int64 (k,), the same where there was none."""
+        if not len(self.keys) or not len(rows):
+            return otherwise
+        first = streams * self.n
+        at = self.keys.searchsorted(first + rows) - 1
+        result: _I64 = np.where((at >= 0) & (self.keys[at] >= first), self.ends[at], otherwise)
+        return result
 
 
 class Runs:
@@ -155,7 +178,7 @@ class Runs:
         self.begins = self._shake_hands(s, expected, new, control, bad).tolist()
         """bool of each group: it begins with a SYN and the SYN-ACK to it."""
         self.expected = expected
-        stream = s.group * 2 + s.direction
+        streams = stream = s.group * 2 + s.direction
         wanted = expected.reshape(-1)[stream]
         # a direction seen for the first time gets its offset 0 from whatever its first row is; what stands where no segment can stand says nothing, which
         # walking it knows: the stream moves by less than the other half within a block
@@ -187,7 +210,7 @@ class Runs:
             fins = zip(s.packet[at].tolist(), s.ts[at].tolist(), strict=True)
             self.fins = dict(zip(stream[ended].tolist(), map(Fin._make, fins), strict=True))
 
-        self._acknowledged(s, expected, length, bad)
+        self._acknowledged(s, streams, Sent(stream * len(s.n) + taken, s.seq[taken] + length[taken], len(s.n)), bad)
         if len(s.clock) and int(s.clock.max() - s.clock.min()) >= min(linger, idle_timeout):
             silence = min(linger, idle_timeout) if len(ended) else idle_timeout
             bad[1:] |= (s.group[1:] == s.group[:-1]) & (np.diff(s.clock) >= silence)
@@ -239,34 +262,36 @@ class Runs:
         self.handshakes = dict(zip(group.tolist(), times, strict=True))
         return begins
 
-    def _acknowledged(self, s: Sorted, expected: _I64, length: _I64, bad: npt.NDArray[np.bool_]) -> None:
-        """An acknowledgement past what of the peer had been captured at that row is bad; how far they go, and which say again what was said."""
-        self._ahead: list[list[int]] = []
+    def _acknowledged(self, s: Sorted, streams: _I64, sent: Sent, bad: npt.NDArray[np.bool_]) -> None:
+        """An acknowledgement past what of the peer had been captured at that row is bad; how far they go, and which say again what was said. streams: int64 (n,), that of
+        each row. Looked at are the rows that tell something: data that acknowledges what the row before did, of the same stream, does not, since no less of the
+        peer's is there by now.
+        """
         self.repeats = Repeats(len(s.keys))
-        index = np.arange(len(s.n))
-        ends = s.seq + length
-        starts = s.starts[s.group]
         acks = (s.flags & ACK) != 0
-        of_second = s.direction == 1
-        sent_by = ~of_second, of_second
-        some = length > 0
-        have = [expected[:, d][s.group] for d in (0, 1)]
-        reached: list[_I64] = []
-        for d in (0, 1):
-            last = np.maximum.accumulate(np.where(sent_by[d] & some, index, -1))
-            reached.append(np.where(last >= starts, ends[last], have[d]))
-        peer = np.where(of_second, have[0], have[1])  # what each row tells is of the other side
-        tells = acks & (peer >= 0)
-        beyond = difference(s.ack, np.where(of_second, reached[0], reached[1]))
-        bad |= tells & (beyond > 0)
-        ahead = np.where(tells, difference(s.ack, peer), _NOTHING)
-        for d in (0, 1):
-            self._ahead.append(np.maximum.reduceat(np.where(sent_by[1 - d], ahead, _NOTHING), s.starts).tolist())
-        self.repeats.look(s, acks, np.flatnonzero(tells & (beyond < 0) & (s.n == 0)), reached)
+        tells = acks.copy()
+        again = (s.n[1:] > 0) & (s.ack[1:] == s.ack[:-1]) & (streams[1:] == streams[:-1])
+        tells[1:] &= ~(again & acks[:-1])
+        wanted = self.expected.reshape(-1)
+        ahead = np.full(len(wanted), _NOTHING)
+        rows = tells.nonzero()[0]
+        peers = streams[rows] ^ 1
+        known = wanted[peers]
+        if (known < 0).any():
+            rows, peers, known = rows[known >= 0], peers[known >= 0], known[known >= 0]
+        beyond = difference(s.ack[rows], sent.before(peers, rows, known))
+        # one so far behind would be beyond some rows further on
+        bad[rows[(beyond > 0) | (beyond < -_FAR)]] = True
+        np.maximum.at(ahead, peers, difference(s.ack[rows], known))
+        self._ahead: list[int] = ahead.tolist()
+        maybe = rows[(beyond < 0) & (s.n[rows] == 0) & ((s.flags[rows] & NO_REPEAT) == 0)]
+        own = streams[maybe]
+        maybe = maybe[difference(s.seq[maybe], sent.before(own, maybe, wanted[own])) >= 0]  # else its sender's own data has overtaken it
+        self.repeats.look(s, streams, acks, maybe)
 
     def acked(self, g: int, direction: int) -> int:
         """How far beyond where a stream stood at the block's beginning its peer acknowledged it in a group that can be taken whole; far below for not at all."""
-        return self._ahead[direction][g]
+        return self._ahead[g * 2 + direction]
 
     def said(self, view: memoryview, stream: int) -> bytes:
         """The bytes of a stream (group * 2 + direction) that has some, where runs are `short`."""

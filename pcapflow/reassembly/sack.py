@@ -12,11 +12,15 @@ from typing import NamedTuple
 RANGES = 8
 """Ranges remembered of one stream; an acknowledgement names four at the most, and a receiver repeats the latest."""
 _END, _NOP, _SACK = 0, 1, 5
+_TIMESTAMPS = b"\1\1\x08\x0a"
+_TIMES = 8
+"""Two no-operations, the kind and size of timestamps, and bytes of these."""
 
 
 def sack_blocks(options: bytes) -> list[tuple[int, int]]:
     """Left and right edges, as they stand in the option; none where there is no SACK option or it is malformed."""
-    at = 0
+    # as most stacks lay options out: timestamps, which say nothing here
+    at = len(_TIMESTAMPS) + _TIMES if len(options) >= len(_TIMESTAMPS) + _TIMES and options.startswith(_TIMESTAMPS) else 0
     while at < len(options):
         kind = options[at]
         if kind == _END:

@@ -85,11 +85,29 @@ class StreamData:
             self._acks = self._acks.tolist()
         return self._packets, self._times, self._acks
 
+    def part(self, position: int, stop: int) -> tuple[int, list[int], list[int], list[int], list[int], list[int]]:
+        """Of the pieces that hold the bytes from one position up to another, and perhaps of others: the index of the first, where they end, counted from start, packets of delivery,
+        times of capture (ns), raw acknowledgement numbers, and packets that carried them. A run that is long and hardly looked into stays columns.
+        """
+        ends = self._ends
+        if type(ends) is list:
+            packets, times, acks = self.columns()
+            return 0, ends, packets, times, acks, self.origins()
+        first = int(ends.searchsorted(position, "right"))
+        some = slice(first, int(ends.searchsorted(stop - 1, "right")) + 1)
+        told = [column[some] for column in (self._packets, self._times, self._acks)]
+        packets, times, acks = told if type(self._packets) is list else [column.tolist() for column in told]
+        return first, ends[some].tolist(), packets, times, acks, packets
+
+    def piece_end(self, piece: int) -> int:
+        """Where a piece ends, counted from start."""
+        return int(self._ends[piece])
+
     def take(self, position: int, n: int) -> bytes:
         """n bytes from a position counted from start."""
         ends = self._ends
         if type(ends) is not list:
-            ends = self.piece_ends()
+            return self._take_of_columns(position, n)
         at = self._at
         view = self.view
         i = 0 if position < ends[0] else bisect_right(ends, position)
@@ -105,6 +123,18 @@ class StreamData:
         pieces = [view[a:b] for a, b in zip(at[i + 1 : last], stops[i + 1 : last], strict=True)]
         return b"".join((view[begin : begin + room], *pieces, view[tail : tail + position + n - ends[last - 1]]))
 
+    def _take_of_columns(self, position: int, n: int) -> bytes:
+        """`take` where the pieces are columns: only those that hold the bytes are looked at, so that the tail of a run that nobody reads costs no lists of all of it."""
+        ends, view = self._ends, self.view
+        first = int(ends.searchsorted(position, "right"))
+        begin = int(self._stops[first]) - int(ends[first]) + position
+        if n <= int(ends[first]) - position:
+            return bytes(view[begin : begin + n])
+        last = int(ends.searchsorted(position + n - 1, "right"))
+        at, stops = self._at[first : last + 1].tolist(), self._stops[first : last + 1].tolist()
+        at[0], stops[-1] = begin, at[-1] + position + n - int(ends[last - 1])
+        return b"".join([view[a:b] for a, b in zip(at, stops, strict=True)])
+
     def text(self, piece: int) -> bytes:
         """The bytes of a piece."""
         ends = self.piece_ends()
@@ -113,7 +143,8 @@ class StreamData:
 
     def piece(self, position: int) -> int:
         """Index of the piece that holds the byte at a position counted from start."""
-        return bisect_right(self.piece_ends(), position)
+        ends = self._ends
+        return bisect_right(ends, position) if type(ends) is list else int(ends.searchsorted(position, "right"))
 
     def after(self, position: int) -> StreamData:
         """The same without what comes before a position."""

@@ -7,12 +7,18 @@ import os
 import struct
 import threading
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pcapflow.budget import Ledger
+from pcapflow.capture.block import PAD
 from pcapflow.capture.formats import open_capture
+from pcapflow.capture.pcap import Pcap
+from pcapflow.capture.reader import CaptureInfo
 from pcapflow.capture.source import open_source
 from pcapflow.errors import CaptureError
 from pcapflow.limits import Limits
@@ -136,3 +142,25 @@ def test_packet_numbers_go_on_from_capture_to_capture(tmp_path: Path) -> None:
     path.write_bytes(EXCHANGE.bytes())
     pipeline.run([str(path)], write=whole.extend)
     assert unplaced(lines) == unplaced(whole)
+
+
+@given(
+    runs=st.lists(st.tuples(st.sampled_from((1, 50, 66, 1514, 70_000)), st.integers(1, 90)), min_size=1, max_size=8),
+    cut=st.integers(0, 200),
+    most=st.integers(1, 400),
+    order=st.sampled_from("<>"),
+)
+def test_records_of_one_length_are_found_as_one_by_one(runs: list[tuple[int, int]], cut: int, most: int, order: str) -> None:
+    lengths = [length for length, n in runs for _ in range(n)]
+    # data that looks like the header of a record of the same length, wherever a comparison may fall
+    data = {length: (struct.pack(f"{order}I", length) * (length // 4 + 1))[:length] for length, _ in runs}
+    whole = b"".join(struct.pack(f"{order}4I", 1, 2, length, length) + data[length] for length in lengths)
+    have = max(0, len(whole) - cut)
+    form = Pcap(CaptureInfo("x"), Limits())
+    form._order = order
+    scan = form.scan(bytearray(whole[:have]) + bytearray(PAD), 0, have, most)
+    ends = list(accumulate(length + 16 for length in lengths))
+    expected = [begin for begin, end in pairwise((0, *ends)) if end <= have][:most]
+    assert scan.starts == expected
+    assert scan.at == ([0, *ends])[len(expected)]
+    assert not scan.damage

@@ -115,6 +115,37 @@ def test_they_agree_on_random_packets(tmp_path_factory: pytest.TempPathFactory, 
         agree(block)
 
 
+plain_frames = st.builds(
+    lambda tcp_options, data, pad, cut, spoil: _frame([], False, b"", tcp_options, data, pad, cut, spoil, []),
+    st.binary(max_size=12),
+    st.binary(max_size=40),
+    st.integers(0, 20),
+    st.none() | st.integers(10, 110),
+    st.none() | st.tuples(st.integers(12, 56), st.integers(0, 255)),
+)
+
+
+@given(st.lists(plain_frames, min_size=1, max_size=3))
+def test_they_agree_on_packets_that_are_taken_at_once(
+    tmp_path_factory: pytest.TempPathFactory, packets: list[tuple[int, bytes, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("paths") / "x.pcap"
+    path.write_bytes(pcap(packets))
+    for block in blocks(path):
+        agree(block)
+
+
+@pytest.mark.parametrize("at", range(12, 56))
+@pytest.mark.parametrize("value", [0, 1, 0x20, 0x45, 0x46, 0xFF])
+def test_they_agree_whatever_one_byte_of_the_headers_is(tmp_path: Path, at: int, value: int) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(
+        pcap([_frame([], False, b"", b"", b"data", 0, None, (at, value), []), _frame([], False, b"", b"", b"", 6, None, None, [])])
+    )
+    for block in blocks(path):
+        agree(block)
+
+
 def decoded(
     tmp_path: Path, *packets: tuple[int, bytes] | tuple[int, bytes, int], link: int = 1
 ) -> tuple[SegmentColumns, DecodeCounts, PacketBlock]:

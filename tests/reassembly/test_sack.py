@@ -47,6 +47,13 @@ def test_blocks_are_what_the_option_says(options: bytes, blocks: list[tuple[int,
     assert sack_blocks(options) == blocks
 
 
+@given(st.binary(max_size=30), st.integers(0, 12))
+def test_timestamps_before_it_change_nothing(options: bytes, cut: int) -> None:
+    times = b"\1\1\x08\x0aTTTTEEEE"
+    assert sack_blocks(times + options) == sack_blocks(options)
+    assert sack_blocks(times[:cut]) == []
+
+
 def test_ranges_are_bounded_and_the_first_word_counts() -> None:
     sacked = Sacked()
     for i in range(RANGES * 3):

@@ -155,9 +155,7 @@ class Framer(Framing):
         known = self._cache.get
         begins = MAY_BEGIN[self.side]
         by_packet = self.services.by_packet
-        ends = data.piece_ends()
-        packets, times, acks = data.columns()
-        carried = data.origins()
+        first, ends, packets, times, acks, carried = data.part(max(base, 0), base + size)
         waited = data.waited
         piece = bisect_right(ends, max(base, 0))
         while at < size:
@@ -190,7 +188,7 @@ class Framer(Framing):
                 position = base + stop - 1
                 while ends[piece] <= position:
                     piece += 1
-                last_ts = self.until(data, piece) if waited or self.waited else times[piece]
+                last_ts = self.until(data, first + piece) if waited or self.waited else times[piece]
                 read = HeadRead(head, stop - at, offset, packet, ts, ack, packets[piece], last_ts)
                 self.surplus = base + stop < ends[piece] and (view[stop] if stop < size else data.take(base + stop, 1)[0]) not in begins
                 yield read
@@ -210,7 +208,7 @@ class Framer(Framing):
                     position = base + stop - 1
                     while ends[piece] <= position:
                         piece += 1
-                    last_ts = self.until(data, piece) if waited or self.waited else times[piece]
+                    last_ts = self.until(data, first + piece) if waited or self.waited else times[piece]
                     if base + stop < ends[piece] and (view[stop] if stop < size else data.take(base + stop, 1)[0]) not in begins:
                         yield Odd(Anomaly.MORE_THAN_LENGTH)
                     yield BodyRead(read, view[at:stop], packets[piece], last_ts)

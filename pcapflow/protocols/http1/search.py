@@ -50,13 +50,13 @@ _LINE_BYTES = 80
 
 def message_follows(data: StreamData, end: int, side: str) -> bool:
     """Whether in its segment a message begins at a position."""
-    segment = data.piece_ends()[data.piece(end - 1)]
+    segment = data.piece_end(data.piece(end - 1))
     return end < segment and begins(data, end, segment, FORM_OF[side])
 
 
 def surplus_follows(data: StreamData, end: int, side: str) -> bool:
     """Whether behind a message that ends at a position its segment goes on with bytes that begin no other."""
-    return end < data.piece_ends()[data.piece(end - 1)] and data.take(end, 1)[0] not in MAY_BEGIN[side]
+    return end < data.piece_end(data.piece(end - 1)) and data.take(end, 1)[0] not in MAY_BEGIN[side]
 
 
 def stands_alone(data: StreamData, base: int, view: bytes, at: int) -> bool:
@@ -65,7 +65,7 @@ def stands_alone(data: StreamData, base: int, view: bytes, at: int) -> bool:
     end = base + line.end() - at if line is not None else 0
     if end <= 0:
         return False  # it came before, and was none: a field began in its segment
-    segment = data.piece_ends()[data.piece(end - 1)]
+    segment = data.piece_end(data.piece(end - 1))
     return segment == end or FIELD.match(data.take(end, min(_LINE_BYTES, segment - end))) is None
 
 
