@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.wire import ACK, MSS, PSH, SYN, Wire
+from tests.wire import ACK, MSS, PSH, SYN, Wire, ok_head
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 _PAIRS = [a + b for a, b in itertools.product(string.ascii_lowercase + string.digits, repeat=2)]
@@ -249,6 +249,58 @@ def whole_texts(w: Wire, size: int) -> None:
         there = _ask(w, c)
         body = texts[c % len(texts)]
         _send(w, c, 1, 1, there, _json(len(body)) + body)
+
+
+_RING_STREAMS = 9
+_RING_PAGES = 1_000
+
+
+def _full_rings(w: Wire, first: int, size: int) -> None:
+    """Streams that hold a byte on each of many pages behind a hole: as many as `size` asks for, nine of a thousand pages at the most."""
+    for c in range(first, first + _RING_STREAMS):
+        there = _ask(w, c)
+        here = _send(w, c, 1, 1, there, ok_head(b"Content-Type: text/plain", b"Content-Length: %d" % _OPEN))
+        for page in range(min(_RING_PAGES, size)):
+            w.packet(c, 1, here + 4096 * (page + 1), there, ACK, b"x")
+
+
+def behind_rings(w: Wire, size: int) -> None:
+    """Rings that are full, and then so many connections with two requests each, for which they are given up."""
+    _full_rings(w, 40_000, size)
+    for c in range(size):
+        w.open(c)
+        _send(w, c, 0, 1, 1, b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\nX-%d: %d\r\n\r\n" % (c, c, i) for i in range(2)))
+
+
+def open_both_sides(w: Wire, size: int) -> None:
+    """So many exchanges whose bodies of JSON are both open within a string."""
+    body = b'{"a":1,"b":"'
+    for c in range(size):
+        w.open(c)
+        head = b"POST /p%d HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (c % 50, _OPEN)
+        there = _send(w, c, 0, 1, 1, head + body)
+        _send(w, c, 1, 1, there, _json(_OPEN) + body)
+
+
+def deep_yaml(w: Wire, size: int) -> None:
+    """So many bodies of YAML that stay open 500 levels deep, each under a key of 64 characters of which one takes four bytes."""
+    keys = [f"{{\U0001f600{i:03}{'k' * 60}: " + "\n " * (i % 10 == 9) for i in range(500)]
+    body = f"a: 1\nb:\n  {''.join(keys)}[\n{' 1,' * 20}\n".encode() + b" 1,\n" * 2_000
+    for c in range(size):
+        there = _ask(w, c)
+        _send(w, c, 1, 1, there, ok_head(b"Content-Type: application/yaml", b"Content-Length: %d" % _OPEN) + body)
+
+
+def deep_shapes(w: Wire, size: int) -> None:
+    """So many bodies of JSON that have more paths than a shape keeps, and then stay open 505 levels deep under wide keys of 100 characters."""
+    names = [b"k%02d" % i for i in range(23)]
+    row = b"{" + b",".join(b'"%s":1' % name for name in names) + b"}"
+    wide = "{" + "".join(f'"\U0001f600{i:03}{"k" * 95}":{{' for i in range(503)) + '"a":['
+    body = b"{" + b",".join(b'"%s":{%s}' % (name, b",".join(b'"%s":%s' % (inner, row) for inner in names)) for name in names)
+    body += b',"b":' + wide.encode() + b"1," * 20_000
+    for c in range(size):
+        there = _ask(w, c)
+        _send(w, c, 1, 1, there, _json(_OPEN) + body)
 
 
 def unanswered_values(w: Wire, size: int) -> None:
@@ -702,6 +754,11 @@ ATTACKS: dict[str, Attack] = {
     "open_texts": Attack(_wired(open_texts), 24, 300),
     "whole_texts": Attack(_wired(whole_texts), 8, 400),
     "unanswered_values": Attack(_wired(unanswered_values), 120, 2_000, ("extract", "item", "--where", "status=200")),
+    "behind_rings": Attack(_wired(behind_rings), 1_500, 10_000),
+    "open_both_sides": Attack(_wired(open_both_sides), 1_500, 10_000, ("extract", "..a")),
+    "deep_yaml": Attack(_wired(deep_yaml), 48, 400),
+    "deep_yaml_extracted": Attack(_wired(deep_yaml), 48, 400, ("extract", "..a")),
+    "deep_shapes": Attack(_wired(deep_shapes), 16, 200, ("analyze", "--shapes")),
     "long_records": Attack(_wired(long_records), 300, 10_000, ("analyze", "--ndjson")),
     "vlans": Attack(_wired(vlans), 8_000, 200_000),
     "swapped": Attack(_wired(swapped), 24_000, 600_000),

@@ -116,8 +116,7 @@ class BodyReader:
         self._first: bytes | None = b"" if form and not codings else None
         """The first bytes, while they may be of a gzip member that no field announces."""
         self._gapped = False
-        self._lost = False
-        """Nothing can be read behind a gap."""
+        self._lost = False  # nothing can be read behind a gap
         self._shut = False
         """Nothing more comes out of the codings."""
         self.decoded_bytes: int | None = 0 if self._looks else None

@@ -162,6 +162,10 @@ def _written(whole: Shape) -> Iterator[str]:
             left.append((depth + 1, shape.items, "[]", False))
 
 
+_LEFT_OUT: dict[str, tuple[None, str | None]] = {"start_map": (None, ""), "start_array": (None, None)}
+"""Of an open container whose shape is not kept; one for all, since a text may be hundreds of levels deep."""
+
+
 class Shapes:
     """A body's, of all its documents."""
 
@@ -185,8 +189,10 @@ class Shapes:
         opened = self._open
         for name, value in events:
             if name == "map_key":
-                key = str(value)
-                opened[-1] = (opened[-1][0], key if len(key) <= _KEY_CHARS else key[:_KEY_CHARS] + "...")
+                around = opened[-1][0]
+                if around is not None:
+                    key = str(value)
+                    opened[-1] = (around, key if len(key) <= _KEY_CHARS else key[:_KEY_CHARS] + "...")
             elif name == "end_map" or name == "end_array":
                 opened.pop()
             elif name == "start_map" or name == "start_array":
@@ -194,7 +200,9 @@ class Shapes:
                 if here is not None:
                     here.types |= OBJECT if name == "start_map" else ARRAY
                     here.objects += name == "start_map"
-                opened.append((here, "" if name == "start_map" else None))
+                if opened and opened[-1][1]:
+                    opened[-1] = (opened[-1][0], "")  # what its key led to is known: no key is kept but the innermost one
+                opened.append(_LEFT_OUT[name] if here is None else (here, "" if name == "start_map" else None))
             else:
                 here = self._here()
                 if here is not None:

@@ -25,6 +25,8 @@ from pcapflow.payload.yaml_tokens import Tokens
 
 PARSER_BYTES = 40 << 10
 """Of a parser: a greenlet with its stack, and libyaml's buffers (tests/payload/test_yaml.py measures it)."""
+LEVEL_BYTES = 320
+"""Of an open collection: libyaml's states and keys that may be simple, a row of the stack here and of each tap's (tests/payload/test_yaml.py measures it)."""
 _PER_BYTE = 7
 """A byte of a scalar may take two in a buffer that doubled, one in the token, and four in Python's text."""
 SLICE = 4 << 10
@@ -89,7 +91,7 @@ class YamlParser:
         self._last_read: Any = None
         """The last event when libyaml last asked for more."""
         self._stack: list[tuple[bool, int, str]] = []
-        """The same of those around it, with the key at hand."""
+        """The same of those around it, with the key at hand where a path may name it."""
         self._greenlet: Any = None
         available = tools()
         assert available is not None
@@ -166,7 +168,7 @@ class YamlParser:
     def _take(self, data: bytes) -> bool:
         """Some of a slice; whether it goes on."""
         self._since += len(data)
-        if not self._hold(PARSER_BYTES + _PER_BYTE * (self._since + self._directive_bytes)):
+        if not self._hold(self._worst()):
             return False
         good = _good(data)
         if 0 < good < len(data):
@@ -174,7 +176,13 @@ class YamlParser:
             data = data[good:]
         if self._greenlet is not None:
             self._switch(data)
+        if self._greenlet is not None:
+            self._hold(self._worst())  # it may be hundreds of levels deeper, and stay so
         return self._greenlet is not None
+
+    def _worst(self) -> int:
+        """Bytes that it holds at the most before it has more."""
+        return PARSER_BYTES + _PER_BYTE * (self._since + self._directive_bytes) + LEVEL_BYTES * len(self._stack)
 
     def _hold(self, n: int) -> bool:
         """Reserve what is kept; whether there was room."""
@@ -271,7 +279,7 @@ class YamlParser:
             yaml.AliasEvent,
             yaml.StreamEndEvent,
         )
-        found, deepest, stack = self.found, self._limits.yaml_max_depth, self._stack
+        found, deepest, named, stack = self.found, self._limits.yaml_max_depth, self._limits.json_path_max_depth, self._stack
         events = iter(parser.get_event, None)
         for event in events if self._tokens is None else map(self._tokens.take, events):
             kind = type(event)
@@ -279,7 +287,7 @@ class YamlParser:
                 self._children += 1
                 self._before, self._last = self._last, event
             elif kind is mapping or kind is sequence:
-                key = self._key() if self._children & 1 else "?"
+                key = "?" if not self._children & 1 else self._key() if len(stack) <= named else ""  # no path is longer
                 self._children += 1
                 stack.append((self._in_map, self._children, key))
                 if len(stack) > found.max_depth:

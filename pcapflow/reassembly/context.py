@@ -16,6 +16,7 @@ from pcapflow.reassembly.beliefs import WINDOW
 from pcapflow.reassembly.causes import Conflict, Why
 from pcapflow.reassembly.clock import BlockClock
 from pcapflow.reassembly.observer import StreamObserver
+from pcapflow.reassembly.pages import Pages
 from pcapflow.reassembly.pressure import Holder, Pressure
 from pcapflow.reassembly.sizing import Needs
 from pcapflow.reassembly.skews import Skews
@@ -92,7 +93,7 @@ class Context:
     """One run's shared state."""
 
     __slots__ = (
-        "armed", "block", "closed", "drops_streams", "early_acks", "here", "ident", "ledger", "limits", "needs", "observer", "overlap", "pressure", "reach", "resets_ignored", "skews",
+        "armed", "block", "closed", "drops_streams", "early_acks", "here", "ident", "ledger", "limits", "needs", "observer", "overlap", "pages", "pressure", "reach", "resets_ignored", "skews",
     )  # fmt: skip
 
     def __init__(
@@ -106,6 +107,7 @@ class Context:
         self.drops_streams = drops_streams
         self.overlap = overlap
         self.needs = Needs()
+        self.pages = Pages()
         self.block = BlockClock()
         self.pressure: Pressure[Victim] = Pressure(ledger.rings, limits.soft_percent)
         self.early_acks = 0

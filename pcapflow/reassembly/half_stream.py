@@ -292,7 +292,7 @@ class HalfStream(Holes):
                     # not even an empty ring can hold it: what lies between is given up
                     self._give_up(ctx, offset, RING_SIZE, packet, ts)
                     continue
-                behind = self.behind = Behind(limits, ctx.ledger.rings, ctx.overlap)
+                behind = self.behind = Behind(limits, ctx.ledger.rings, ctx.pages, ctx.overlap)
             elif offset > self.next and (end - self.next > limits.ring_size or not behind.assembler.fits(offset, end)):
                 why = RING_SIZE if end - self.next > limits.ring_size else RING_RANGES
                 self._give_up(ctx, min(offset, behind.first), why, packet, ts)

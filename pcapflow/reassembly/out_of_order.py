@@ -15,6 +15,7 @@ from pcapflow.policy import Policy
 from pcapflow.reassembly.assembler import Assembler
 from pcapflow.reassembly.overlap import Arrivals, owners
 from pcapflow.reassembly.overlap_ambiguity import Witness
+from pcapflow.reassembly.pages import Pages
 from pcapflow.reassembly.pending_run import Rows
 from pcapflow.reassembly.ring import MARKS_MAX, Mark, Ring
 from pcapflow.reassembly.sack import Sacked, Told
@@ -48,9 +49,9 @@ class Behind:
 
     __slots__ = ("_account", "_arrivals", "_limits", "_own", "_policy", "_sacked", "_witness", "assembler", "ring")
 
-    def __init__(self, limits: Limits, account: Account, policy: Policy) -> None:
+    def __init__(self, limits: Limits, account: Account, pool: Pages, policy: Policy) -> None:
         self.assembler = Assembler(limits.ring_ranges)
-        self.ring = Ring(account)
+        self.ring = Ring(account, pool)
         self._account = account
         self._policy = policy
         self._limits = limits

@@ -12,10 +12,10 @@ from array import array
 from typing import NamedTuple
 
 from pcapflow.budget import Account
+from pcapflow.reassembly.pages import PAGE, Page, Pages
 from pcapflow.reassembly.pending_run import Rows
 
-PAGE = 4096
-PAGE_BYTES = PAGE + 320
+PAGE_BYTES = PAGE + 352
 """Reserved for a page: its bytes, and its places in the tables of pages and of segments."""
 MARK = 160
 """Bytes that remembering one held segment takes: where it began, what carried it, and perhaps a range of its own in the assembler."""
@@ -38,11 +38,12 @@ _FIELDS = len(Mark._fields)
 class Ring:
     """Bytes at offsets, in pages."""
 
-    __slots__ = ("_account", "_marks", "_pages", "held", "marks")
+    __slots__ = ("_account", "_marks", "_pages", "_pool", "held", "marks")
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, pool: Pages) -> None:
         self._account = account
-        self._pages: dict[int, bytearray] = {}
+        self._pool = pool
+        self._pages: dict[int, Page] = {}
         self._marks: dict[int, array[int]] = {}
         """The fields of each mark, one after the other, by the page where the segment begins."""
         self.marks = 0
@@ -66,7 +67,7 @@ class Ring:
         if not self._account.reserve(len(fresh) * PAGE_BYTES + mark * MARK):
             return False
         for p in fresh:
-            pages[p] = bytearray(PAGE)
+            pages[p] = self._pool.take()
         if mark:
             self._mark(first, segment)
             self.marks += 1
@@ -90,7 +91,7 @@ class Ring:
         if self._account.used + cost > most or not self._account.has_room(cost) or not self._account.reserve(cost):
             return False
         for p in fresh:
-            pages[p] = bytearray(PAGE)
+            pages[p] = self._pool.take()
         at = offset
         for row in range(i, i + remembered):
             self._mark(at // PAGE, Mark(at, rows.packet[row], rows.ts[row], rows.ack[row]))
@@ -106,17 +107,17 @@ class Ring:
         while done < len(data):
             p, inside = divmod(offset + done, PAGE)
             size = min(PAGE - inside, len(data) - done)
-            self._pages[p][inside : inside + size] = data[done : done + size]
+            self._pages[p].put(inside, data[done : done + size])
             done += size
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes of [start, end), all of which were written."""
         first, last = start // PAGE, (end - 1) // PAGE
         if first == last:
-            return bytes(self._pages[first][start - first * PAGE : end - first * PAGE])
-        parts = [memoryview(self._pages[first])[start - first * PAGE :]]
-        parts.extend(memoryview(self._pages[p]) for p in range(first + 1, last))
-        parts.append(memoryview(self._pages[last])[: end - last * PAGE])
+            return bytes(self._pages[first].get(start - first * PAGE, end - first * PAGE))
+        parts = [self._pages[first].get(start - first * PAGE, PAGE)]
+        parts.extend(self._pages[p].get(0, PAGE) for p in range(first + 1, last))
+        parts.append(self._pages[last].get(0, end - last * PAGE))
         return b"".join(parts)
 
     def take(self, start: int, end: int, keep_from: int | None) -> tuple[bytes | bytearray, list[Mark]]:
@@ -132,9 +133,9 @@ class Ring:
         for p in range(start // PAGE, (end - 1) // PAGE + 1):
             begin, stop = max(start, p * PAGE), min(end, (p + 1) * PAGE)
             if isinstance(data, bytearray):
-                data[begin - start : stop - start] = memoryview(self._pages[p])[begin - p * PAGE : stop - p * PAGE]
+                data[begin - start : stop - start] = self._pages[p].get(begin - p * PAGE, stop - p * PAGE)
             if keep is None or p < keep:
-                del self._pages[p]
+                self._pool.give(self._pages.pop(p))
                 gone += 1
             here = self._marks.get(p)
             if here is not None:
@@ -157,6 +158,8 @@ class Ring:
     def clear(self) -> None:
         """Give everything back."""
         self._account.release(self.cost)
+        for page in self._pages.values():
+            self._pool.give(page)
         self._pages.clear()
         self._marks.clear()
         self.marks = 0

@@ -12,7 +12,8 @@ from pcapflow.budget import Account
 from pcapflow.limits import Limits
 from pcapflow.reassembly.out_of_order import BEHIND_BYTES, Behind
 from pcapflow.reassembly.overlap_ambiguity import COPY_BYTES
-from pcapflow.reassembly.ring import MARK, MARKS_MAX, PAGE, PAGE_BYTES
+from pcapflow.reassembly.pages import PAGE
+from pcapflow.reassembly.ring import MARK, MARKS_MAX, PAGE_BYTES
 
 _LOST_BYTES = 512
 """Reserved for each hole that a shadow has."""

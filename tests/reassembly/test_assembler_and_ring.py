@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pcapflow.budget import Ledger
 from pcapflow.limits import Limits
 from pcapflow.reassembly.assembler import Assembler
-from pcapflow.reassembly.ring import MARK, PAGE, PAGE_BYTES, Mark, Ring
+from pcapflow.reassembly.pages import PAGE, Pages
+from pcapflow.reassembly.ring import MARK, PAGE_BYTES, Mark, Ring
 
 
 def ranges(bits: set[int]) -> list[tuple[int, int]]:
@@ -47,7 +48,7 @@ def test_the_assembler_is_a_bitmap(pieces: list[tuple[int, int]], capacity: int)
 @given(st.lists(st.tuples(st.integers(0, 40_000), st.binary(min_size=1, max_size=9000)), max_size=12))
 def test_the_ring_is_a_dictionary_and_pays_for_its_pages(pieces: list[tuple[int, bytes]]) -> None:
     ledger = Ledger(Limits())
-    ring = Ring(ledger.rings)
+    ring = Ring(ledger.rings, Pages())
     assembler = Assembler(100)
     model: dict[int, int] = {}
     marks: list[Mark] = []
@@ -72,7 +73,7 @@ def test_the_ring_is_a_dictionary_and_pays_for_its_pages(pieces: list[tuple[int,
 
 def test_a_refused_write_changes_nothing() -> None:
     ledger = Ledger(Limits(rings_total=PAGE_BYTES + MARK + 100))
-    ring = Ring(ledger.rings)
+    ring = Ring(ledger.rings, Pages())
     assert ring.write(Mark(0, 1, 1, 1), memoryview(b"x" * 10))
     before = ledger.rings.used
     assert not ring.write(Mark(20, 1, 1, 1), memoryview(b"y" * PAGE))
