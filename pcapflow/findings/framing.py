@@ -71,8 +71,10 @@ class Placed:
                 yield begin, end, kind
 
     def apart(self, ranges: Iterable[MaskRange]) -> Iterator[MaskRange]:
-        """Ranges without what is framing."""
+        """Sorted ranges without what is framing. Of those of one kind that overlap each byte is given once, and each line looked at once, however many they are."""
         over, lines = self.over, self.lines
+        given: dict[int, int] = {}
+        """Of each kind: up to where."""
         for begin, end, kind in ranges:
             if kind == BLIND:
                 yield from self._unread(begin, end)
@@ -81,8 +83,11 @@ class Placed:
                 continue
             i = bisect_right(over, begin)
             stop = min(end, over[i]) if i < len(over) else end
-            at = begin
-            for j in range(bisect_right(lines, begin) // 2, (bisect_left(lines, stop) + 1) // 2):
+            at = max(begin, given.get(kind, 0))
+            if at >= stop:
+                continue
+            given[kind] = stop
+            for j in range(bisect_right(lines, at) // 2, (bisect_left(lines, stop) + 1) // 2):
                 if lines[2 * j] > at:
                     yield at, lines[2 * j], kind
                 at = max(at, lines[2 * j + 1])

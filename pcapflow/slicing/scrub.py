@@ -227,7 +227,7 @@ class _Rewriter:
             sure_one = kind == KNOWN and high - low <= LONG and b"\n" not in payload[low:high]
             (sure if sure_one else others).append(filled(payload, low, high))
         for known, offset in inside if not copies else ():
-            its = [(low + offset, high + offset, kind) for low, high, kind in others]
+            its = sorted((low + offset, high + offset, kind) for low, high, kind in others)
             others = [(low - offset, high - offset, kind) for low, high, kind in known.framing.apart(its)]
         for low, high, kind in others + sure:
             found[low:high] = _fill(bytes(found[low:high]), kind)

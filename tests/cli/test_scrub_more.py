@@ -240,6 +240,24 @@ def test_ranges_end_at_messages_and_leave_chunk_lines_out() -> None:
     assert list(framing.apart([(81, 90, 0)])) == [(81, 90, 0)]
 
 
+def test_ranges_that_overlap_are_given_once_however_many_they_are() -> None:
+    framing = Framing(Ledger(Limits()).output)
+    framing.message(0, 9)
+    for at in range(20, 20_000, 10):
+        framing.chunk_line(at, at + 3)
+    framing.message_over(25_000)
+    framing.message(25_000, 9)
+    many = [(begin, 20_000 + begin, 0) for begin in range(10, 1_010)]
+    found = list(framing.apart(many))
+    assert len(found) < 2_000 + len(many)
+    assert found[:3] == [(10, 20, 0), (23, 30, 0), (33, 40, 0)]
+    assert {at for begin, end, _ in found for at in range(begin, end)} == set(range(10, 21_009)) - {
+        at + i for at in range(20, 20_000, 10) for i in range(3)
+    }
+    # what is cut at the end of a message hides nothing of what begins behind it
+    assert list(framing.apart([(24_000, 26_000, 1), (25_100, 25_900, 1)])) == [(24_000, 25_000, 1), (25_100, 25_900, 1)]
+
+
 # --- time, memory, what is left on the disk
 
 
@@ -258,6 +276,7 @@ def test_time_is_linear_in_what_is_looked_at(text: bytes) -> None:
 
         return calls(work)
 
+    look(10_000)  # what is loaded when something is looked at first
     assert look(400_000) < 2.5 * look(200_000)
 
 
