@@ -147,7 +147,7 @@ def test_expectations_come_from_the_project_s_settings(pcapflow: Pcapflow, proje
         ("gap", "lossy.pcap", "and 5 more (packet 496)"),
         ("truncated", "lossy.pcap", "(packet "),
         ("invalid-json", "json-api.pcap", "the literal is not true, false or null"),
-        ("unread", "lossy.pcap", "124,528 bytes behind_loss, and 4 more"),
+        ("unread", "lossy.pcap", "124,528 bytes from the server (behind_loss), and 4 more"),
         ("unread", "json-api.pcap", None),
         ("unanswered", "lossy.pcap", "and "),
         ("unanswered", "json-api.pcap", None),

@@ -177,7 +177,7 @@ def test_what_is_wrong_with_a_command_is_said(tmp_path: Path) -> None:
         (("--connection", "2", "--packet", "2"), "exclude each other"),
         (("--connection", "9999"), "no connection starts with packet 9999"),
         (("--packet", "9999"), "there is no packet 9999"),
-        (("--where", "colour=red"), "'colour=red' is not one of"),
+        (("--where", "colour=red"), "'colour=red' has an unknown key"),
     ):
         assert words in pcapflow("slice", tmp_path / "x.pcap", *options, "-o", tmp_path / "s.pcap", status=2)[1]
         assert not (tmp_path / "s.pcap").exists()
