@@ -51,7 +51,8 @@ def is_secret_parameter(name: str) -> bool:
         name = unquote(name)
     from pcapflow.secret_words import FIELD, NOT, PARAMETER  # noqa: PLC0415 - see there
 
-    return (PARAMETER.search(name) is not None or FIELD.search(name) is not None) and not NOT.match(name)
+    found = PARAMETER.search(name) is not None or (FIELD.search(name) is not None and not name.lower().endswith(("cookie", "cookies")))
+    return found and not NOT.match(name)
 
 
 _LABELS = frozenset(("key", "code", "pin", "signature", "ticket"))

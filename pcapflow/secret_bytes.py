@@ -23,9 +23,11 @@ _IN_LINE = re.compile(
     re.IGNORECASE,
 )
 """A field of a head within another text: of several parts in quotes each is found alone."""
-_PARAMETER = re.compile(rb"(^(?:export[ \t])?|[?&;#\"']|--|\\u0026)([^=&;#?\s\"'<>\\]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
-_NESTED = re.compile(rb"[?&;#\"']([^=&;#?\s\"'<>\\]{1,128})=([^&;#?\s\"'<>\\]++)")
+_PARAMETER = re.compile(rb"(^(?:export[ \t])?|[?&;#\"']|--|\\u0026)([^=&;#?\s\"'<>\\|(){}]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
+_NESTED = re.compile(rb"[?&;#\"']([A-Za-z0-9_.%\[\]-]{1,128}+)=([^&;#?\s\"'<>\\]++)")
 """Of a URL in a part of a query."""
+_CALLS = re.compile(rb"[A-Za-z_$][A-Za-z0-9_$.]*+[(\[]|\[|\{")
+"""What a script has behind a name."""
 _WHOLE = re.compile(rb"[^&#\s\"<>\\]{1,4096}+")
 """The value of such a part where `;` and `'` may be in it."""
 _FORM_FIELD = re.compile(rb"(?:^|&)([^=&\r\n]{1,256})=([^&]++)")
@@ -100,6 +102,8 @@ def _in_queries(text: bytes, *, begins: bool) -> Iterator[Place]:
     over = 0
     for part in _PARAMETER.finditer(text):
         if not begins and not part.start(2):
+            continue
+        if part[1] == b";" and _CALLS.match(part[3]):
             continue
         if not part[1] and (is_call(part[3]) or is_reference(part[3].rstrip(b",;)")) or part[3][:2] in (b"$(", b"(")):
             continue

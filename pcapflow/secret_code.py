@@ -32,7 +32,7 @@ _CODE = re.compile(
 """An expression, to its end or to that of its line."""
 _SCRIPT = re.compile(rb"%s|%s\(.*|(?:\(|\{|\[).*|[^\r\n]*[{(]" % (_CODE.pattern, _DOTTED), re.DOTALL)
 """The same behind a colon, where the line before shows nothing."""
-_CALL = re.compile(rb"%s\([^()]*+\)[;,]?" % _DOTTED)
+_CALL = re.compile(rb"(?:function|async|await|new)\b.*|%s\([^()]*+\)(?:[;,.)\]}].*)?" % _DOTTED, re.DOTALL)
 _ARGUMENT = re.compile(rb"(%s)[,)](?:[,): ].*)?" % _DOTTED, re.DOTALL)
 """Of a call, with what follows it."""
 _LIST = re.compile(rb"\[.*\]|\{.*\}", re.DOTALL)

@@ -63,6 +63,8 @@ def in_settings(text: bytes, *, begins: bool = True) -> Iterator[Place]:
 
 
 def _is_secret(name: bytes, value: bytes) -> bool:
+    if name.endswith(b".cookie"):  # of a script: the place of all cookies
+        return False
     plain = str(name, "latin-1")
     return is_secret_key(plain) or (may_be_key(plain) and is_key(value.strip(b" \t\"'")))
 
