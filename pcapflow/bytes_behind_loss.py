@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 
-from pcapflow.secret_bytes import NAME
 from pcapflow.secret_kinds import GOES_ON, LOST
+from pcapflow.secret_lines import NAME
 
 _START = re.compile(rb"HTTP/[0-9]|[A-Z]{3,20} [^ ]+ HTTP/[0-9]|\r?\n")
 _LOST_LINES = re.compile(
-    rb'(?:\r?\n[A-Za-z0-9+/]{40,76}={0,2}(?=\r?\n))++(?:\r?\n[A-Za-z0-9+/]{1,76}={0,2}(?=\r?\n|\Z))?|(?<=")\r?\n\r?\n[^\r\n]++'
+    rb'(?:\r?\n[A-Za-z0-9+/]{40,76}={0,2}(?=\r?\n))++(?:\r?\n[A-Za-z0-9+/]{1,76}={0,2}(?=\r?\n|\Z))?|(?<=")(?:\r?\n[A-Za-z-]{1,64}+:[^\r\n]{0,256}+){0,8}+\r?\n\r?\n[^\r\n]++'
 )
 """What goes on behind a line whose beginning is missing."""
 _NEXT_FIELD = re.compile(rb"\r\n(?:\r\n|%s{1,64}:[ \t])" % NAME)

@@ -38,9 +38,9 @@ def _part(part: re.Match[str]) -> str:
 
 def is_secret_field(name: str) -> bool:
     """Whether a field of that name carries a secret."""
-    from pcapflow.secret_words import FIELD, NOT  # noqa: PLC0415 - see there
+    from pcapflow.secret_words import ANY_KEY, FIELD, LINK, NOT  # noqa: PLC0415 - see there
 
-    return FIELD.search(name) is not None and not NOT.match(name)
+    return (FIELD.search(name) is not None or ANY_KEY.search(name) is not None) and not NOT.match(name) and not LINK.match(name)
 
 
 def is_secret_parameter(name: str) -> bool:
@@ -49,9 +49,10 @@ def is_secret_parameter(name: str) -> bool:
         from urllib.parse import unquote  # noqa: PLC0415 - few names need it
 
         name = unquote(name)
-    from pcapflow.secret_words import PARAMETER  # noqa: PLC0415 - see there
+    from pcapflow.secret_words import FIELD, NOT, PARAMETER  # noqa: PLC0415 - see there
 
-    return PARAMETER.search(name) is not None
+    found = PARAMETER.search(name) is not None or (FIELD.search(name) is not None and not name.lower().endswith(("cookie", "cookies")))
+    return found and not NOT.match(name)
 
 
 _LABELS = frozenset(("key", "code", "pin", "signature", "ticket"))
@@ -60,9 +61,16 @@ _LABELS = frozenset(("key", "code", "pin", "signature", "ticket"))
 
 def is_secret_key(name: str) -> bool:
     """Whether a member of JSON with that key does."""
-    from pcapflow.secret_words import NOT  # noqa: PLC0415 - see there
+    from pcapflow.secret_words import LINK  # noqa: PLC0415 - see there
 
-    return is_secret_field(name) or (name.lower() not in _LABELS and is_secret_parameter(name) and not NOT.match(name))
+    return is_secret_field(name) or (name.lower() not in _LABELS and is_secret_parameter(name) and not LINK.match(name))
+
+
+def may_be_key(name: str) -> bool:
+    """Whether something with that name does if it looks like no word."""
+    from pcapflow.secret_words import MAY_BE_KEY, NO_KEY, NOT  # noqa: PLC0415 - see there
+
+    return MAY_BE_KEY.search(name) is not None and not NO_KEY.search(name) and not NOT.match(name)
 
 
 def value_shown(name: str, value: str) -> str:

@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 LONG = 4 << 10
 """A value of more bytes is looked for by its beginning, and ends with the word that it begins."""
-FIELD, STRING, WORD, VALUE, PART, LOST, QUERY, HOLDER, KNOWN, ELEMENT, PEM, OPEN = range(12)
-"""How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins, with a part of a query. HOLDER is masked, but not looked for elsewhere: an encoded value that has a secret in it, or plain words; KNOWN is a value that was known. ELEMENT ends with a tag, PEM with its last line. OPEN is none: a field with secrets in it that goes on, perhaps."""
+FIELD, STRING, WORD, VALUE, PART, LOST, QUERY, HOLDER, KNOWN, ELEMENT, PEM, TEXT, OPEN = range(13)
+"""How a secret ends: with its line and those folded into it, with a quote, with its word, with a field of a form, with a part of a body, with a line or where a message begins, with a part of a query. HOLDER is masked, but not looked for elsewhere: an encoded value that has a secret in it, or plain words; KNOWN is a value that was known. ELEMENT ends with a tag, PEM with its last line, TEXT with a line of a text that is a string of JSON. OPEN is none: a field with secrets in it that goes on, perhaps."""
 GOES_ON = (
     re.compile(rb"(?:[^\r\n]|\r\n[ \t])*+"),
     re.compile(rb'(?:[^"\\]|\\.)*+(?:\\\Z)?', re.DOTALL),
@@ -26,6 +26,7 @@ GOES_ON = (
     re.compile(rb"[^&;,#\s\"'<>\\]*+"),
     re.compile(rb"[^<>]*+"),
     re.compile(rb"[A-Za-z0-9+/=\s\\:,%]*+"),
+    re.compile(rb"(?:[^\"\\\r\n]|\\[^nr\r\n])*+"),
 )
 """What is still of it, by that."""
 
@@ -37,6 +38,7 @@ MOST = 4096
 PLAIN_WORDS = re.compile(rb"[a-z]{1,24}(?:[-_ ][a-z]{1,24}){0,8}")
 """Words that are masked where a secret may be, and not looked for elsewhere."""
 _LIKE_A_TOKEN = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^a-z]*+[a-z])(?=[^A-Z]*+[A-Z])[A-Za-z0-9._~+/%-]{20,}=*")
+_LIKE_A_KEY = re.compile(rb"(?=[^0-9]*+[0-9])(?=[^A-Za-z]*+[A-Za-z])[A-Za-z0-9._~+/%=-]{16,}")
 _RANDOM = re.compile(rb"(?<![A-Za-z0-9_])(?=[A-Za-z_]*+[0-9])[A-Za-z0-9_]{12,}|[A-Za-z0-9]{20,}")
 """Part of a token: words of a text, or names in a path, are shorter or have no digits."""
 
@@ -56,6 +58,11 @@ def is_token(value: bytes) -> bool:
     """Whether a value looks like a token; one with escapes is looked at without them."""
     plain = unquote_to_bytes(value) if b"%" in value else value
     return _LIKE_A_TOKEN.fullmatch(plain) is not None and _RANDOM.search(plain) is not None
+
+
+def is_key(value: bytes) -> bool:
+    """Whether a value looks like no word, name or path: one of a key whose name alone does not say that it is secret."""
+    return _LIKE_A_KEY.fullmatch(value) is not None and _RANDOM.search(value) is not None
 
 
 class Lengths:

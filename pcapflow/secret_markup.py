@@ -9,21 +9,27 @@ import re
 from collections.abc import Iterator
 
 from pcapflow.redaction import is_secret_key, is_secret_parameter
+from pcapflow.secret_code import is_sentence
 from pcapflow.secret_kinds import ELEMENT, WORD, Place
 
 _ELEMENT = re.compile(
     rb"<((?:[A-Za-z0-9_-]{1,32}+:)?([A-Za-z0-9_.-]{1,64}+))(\s[^<>]*+)?>\s{0,64}+(?:<!\[CDATA\[((?:[^\]]|\](?!\]>))++)|([^<>]++)(?:(?=</\1\s{0,8}>)|\Z))"
 )
 """With a text that ends with its own end tag, or is cut."""
-_NAMED = re.compile(rb"\s(?:name|key|id)\s{0,8}=\s{0,8}[\"']([^\"'<>]{1,128}+)[\"']", re.IGNORECASE)
+_NAMED = re.compile(rb"\s(name|key|id)\s{0,8}=\s{0,8}[\"']([^\"'<>]{1,128}+)[\"']", re.IGNORECASE)
+_NO_WORDS = re.compile(rb"\s*+(?=[^0-9]*+[0-9])[^\s]{6,}+\s*+")
 _INPUT = re.compile(
     rb"<(?:input|meta|button|add|property|param|option|entry|item)(?=\s)((?:[^<>\"']++|\"[^\"]*+\"|'[^']*+'|[\"'])++)", re.IGNORECASE
 )
+_LABELLED = re.compile(rb"\stype\s{0,8}=\s{0,8}[\"']?(?:submit|reset|checkbox|radio|image)\b", re.IGNORECASE)
+"""The value of such an input is shown, or says nothing."""
 _ATTRIBUTE = re.compile(
     rb"\s(name|id|property|type|key|value|content)\s{0,8}=\s{0,8}(?:\"([^\"]*+)(?:\"|\Z)|'([^']*+)(?:'|\Z)|([^\s\"']++))", re.IGNORECASE
 )
 _PAIR = re.compile(rb"<(?:[kK]ey|[nN]ame)>([^<>]{1,128}+)</(?:[kK]ey|[nN]ame)>\s{0,64}+<(?:[vV]alue|string)>(?:<string>)?([^<>]++)")
 """An element with the name of what is in the next."""
+_NESTED = re.compile(rb"<(?:property|entry|item|param|option|setting)(\s[^<>]*+)>\s{0,64}+<(?:[vV]alue|string)>([^<>]++)")
+"""The same in an attribute."""
 _OF_PAGES = frozenset((b"csrf-param", b"submit", b"hidden", b"text"))
 
 
@@ -35,11 +41,16 @@ def in_markup(text: bytes) -> Iterator[Place]:
         group = 4 if element[4] is not None else 5
         if group == 5 and element.end() == len(text) and b'"' in element[5]:
             continue  # of a string of JSON that has a tag in it
-        if is_secret_key(str(element[2], "latin-1")) or (element[3] is not None and _is_named(element[3])):
+        if is_sentence(element[group]):
+            continue
+        if is_secret_key(str(element[2], "latin-1")) or (element[3] is not None and _is_named(element[3], element[group])):
             yield *element.span(group), ELEMENT
     for pair in _PAIR.finditer(text):
         if is_secret_key(str(pair[1], "latin-1")):
             yield *pair.span(2), ELEMENT
+    for nested in _NESTED.finditer(text):
+        if _is_named(nested[1], nested[2]):
+            yield *nested.span(2), ELEMENT
     for tag in _INPUT.finditer(text):
         values = []
         named = known = False
@@ -51,12 +62,16 @@ def in_markup(text: bytes) -> Iterator[Place]:
             else:
                 known = known or name != b"type"
                 named = named or (value.lower() not in _OF_PAGES and is_secret_parameter(str(value, "latin-1")))
+        if _LABELLED.search(tag[1]):
+            continue
         for span in values:
             if named or (not known and span[1] == len(text)):  # its name may come behind it
                 yield *span, WORD
 
 
-def _is_named(attributes: bytes) -> bool:
-    """Whether an attribute of an element says that its text is a secret."""
+def _is_named(attributes: bytes, text: bytes) -> bool:
+    """Whether an attribute of an element says that its text is a secret: `id` where the text looks like no words, for pages have them for headings too."""
     named = _NAMED.search(attributes)
-    return named is not None and is_secret_key(str(named[1], "latin-1"))
+    if named is None or not is_secret_key(str(named[2], "latin-1")):
+        return False
+    return named[1].lower() != b"id" or _NO_WORDS.fullmatch(text) is not None

@@ -8,19 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pcapflow.redaction import is_secret_field, is_secret_key
+from pcapflow.redaction import is_secret_key
+from pcapflow.secret_code import is_sentence
 from pcapflow.secret_kinds import HOLDER, PLAIN_WORDS, STRING, WORD, Lengths, Place, is_token
+from pcapflow.secret_pairs import in_pairs, is_secret_member
 
 _KEY = rb'"(?:(?<!\\")|(?=(?:[^"\\]|\\.){1,24}+"))((?:[^"\\]|\\.){1,128}+)"'
 """Of a JSON object. One whose first quote is escaped is none of this object: it is short, or each quote of a long string would be tried."""
 _MEMBER = re.compile(rb'%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++(?:\\\Z)?)' % _KEY, re.DOTALL)
 """With a string, which may be cut within an escape."""
-_PAIR = re.compile(
-    rb'"(?:[nN]ame|[kK]ey|header|ParameterKey)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"([^"\\]{1,128}+)",[ \t\r\n]{0,64}"(?:[vV]alue|ParameterValue)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++(?:\\\Z)?)'
-    rb'|\[[ \t\r\n]{0,64}"((?i:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,64}))",[ \t\r\n]{0,64}"((?:[^"\\]|\\.)++(?:\\\Z)?)',
-    re.DOTALL,
-)
-"""Members, or a list, of which one has the name of the other."""
 _INNER_MEMBER = re.compile(rb'(?<!\\)(\\++)"([^"\\]{1,128}+)\1"[ \t]{0,8}:[ \t]{0,8}(?=\1")')
 """The same in JSON that is a string of JSON: the quotes have backslashes."""
 _INNER_VALUE = re.compile(rb'(\\++)"((?:[^"\\]|(?!\1")\\++"?){1,4096}+)')
@@ -33,13 +29,27 @@ _ENTITY_MEMBER = re.compile(
     re.DOTALL,
 )
 """The same where the quotes are written as HTML or JSON escapes them. One without an end is none of the string or the tag that it is in."""
-_CLOSES = rb"(?![ \t\r\n]{0,8}(?:[,}\]:)]|\Z))"
-"""A quote before that is the end of a string."""
-_LITERAL = re.compile(
-    rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)(?:'\]?|\"\]|\"(?=[ \t]{0,8}=>))?[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}(\\{0,8}+)(\"\2\"\2\"|[\"'`])%s"
-    rb"(?:((?:(?!\2\3)[^\r\n]){1,4096}+)(?=\2\3)|((?:(?!\2\3)[^\r\n\"]){1,4096}+))" % _CLOSES
+_CLOSES = re.compile(rb"[ \t\r\n]{0,8}(?:[,}\]:)]|\Z)")
+"""A quote before that may be the end of a string: `_closes` tells."""
+_NAMED = rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)(?:'\]?|\"\]|\"(?=[ \t]{0,8}=>))?[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}"
+_LITERAL = re.compile(_NAMED + rb"(\"\"\"|[\"'`])(?:((?:(?!\2)(?:[^\\\r\n]|\\[^\r\n])){1,4096}+)(?=\2)|((?:(?!\2)[^\r\n\"]){1,4096}+))")
+"""A literal behind a name: of GraphQL, of scripts, of settings. A backslash escapes its quote."""
+_ESCAPED_LITERAL = re.compile(
+    _NAMED + rb"(\\{1,8}+)(\"\2\"\2\"|[\"'`])(?:((?:(?!\2\3)[^\r\n]){1,4096}+)(?=\2\3)|((?:(?!\2\3)[^\r\n\"]){1,4096}+))"
 )
-"""A literal behind a name: of GraphQL, of scripts, of settings."""
+"""The same in a string of JSON: its quotes have backslashes."""
+_ENTITY_LITERAL = re.compile(
+    rb"(?<![A-Za-z0-9_-])([A-Za-z_][A-Za-z0-9_-]{0,127}+)[ \t]{0,8}[:=][ \t]{0,8}(&quot;|&#34;|&#x22;|&#x27;|&#39;|&apos;)((?:(?!\2)[^\r\n<>]){1,4096}+)(?=\2)"
+)
+"""The same in a page that shows a program."""
+_BETWEEN = re.compile(rb"[\s,:\[\]{}()0-9.+-]*+|\s*+,[\s,\w.()]*+")
+"""What stands between two strings, rather than in one."""
+_ENDS_BEFORE_STRING = re.compile(rb"[,:\[{(=+?&|][ \t]*+\Z")
+"""What stands before a string."""
+_PARITY = 512
+"""Bytes of a line in which quotes are counted."""
+_JOINED = re.compile(rb"[ \t]++[+.&|].*[+.&|][ \t]*+", re.DOTALL)
+"""Between two strings that a script joins."""
 _CALL = re.compile(
     rb"\b(?:set|append|add|put|header|cookie|define)[A-Za-z]{0,24}+\([ \t]{0,8}([\"'`])([A-Za-z0-9_.-]{1,64}+)\1[ \t]{0,8},[ \t]{0,8}([\"'`])(?:((?:(?!\3)[^\r\n]){1,4096}+)(?=\3)|((?:(?!\3)[^\r\n\"]){1,4096}+))"
 )
@@ -51,7 +61,7 @@ _INNER_BRACKETED = re.compile(rb'[\[{]|[\]}]|(?<!\\)(\\++)"((?:[^"\\]|(?!\1")\\+
 _BRACKETED = re.compile(rb'[\[{]|[\]}]|"((?:[^"\\]|\\.)*+(?:\\\Z)?)(?:"(?![ \t\r\n]{0,8}:)|\Z)|"(?:[^"\\]|\\.)*+"', re.DOTALL)
 """A string that ends within an escape is one too: else each quote of it would be tried as the first."""
 _SCHEMA = re.compile(
-    rb'\{[ \t\r\n]{0,64}\\{0,8}"(?:\$ref|type|title|description|format|allOf|oneOf|anyOf|schema|in|required|deprecated|example)\\{0,8}"[ \t\r\n]{0,64}:'
+    rb'\{[ \t\r\n]{0,64}\\{0,8}"(?:\$ref|type|title|description|format|allOf|oneOf|anyOf|schema|in|required|deprecated|example|properties|enum|nullable|items|additionalProperties|get|post|put|patch|delete|parameters|summary|operationId)\\{0,8}"[ \t\r\n]{0,64}:'
 )
 """An object that describes a value (JSON Schema, OpenAPI)."""
 _MIXED = frozenset(("session", "auth", "authorization", "authentication", "oauth", "oauth2"))
@@ -67,14 +77,10 @@ def members(text: bytes) -> Iterator[Place]:
     """Values of JSON whose key says that they are secrets: strings, those in JSON within a string, and those in arrays and objects, as far as these are at hand."""
     jwk = b'"kty"' in text
     for member in _MEMBER.finditer(text):
-        named = is_secret_key(_plain(member[1])) or (member[1] == b"key" and is_token(member[2]))
+        named = is_secret_member(_plain(member[1]), member[2]) or (member[1] == b"key" and is_token(member[2]))
         if named or (jwk and member[1] in _OF_JWK and len(member[2]) >= _JWK_LEAST):
             yield *member.span(2), STRING
-    for pair in _PAIR.finditer(text):
-        if pair[1] is not None and is_secret_key(str(pair[1], "latin-1")):
-            yield *pair.span(2), STRING
-        elif pair[3] is not None and is_secret_field(str(pair[3], "latin-1")):
-            yield *pair.span(4), STRING
+    yield from in_pairs(text)
     if b'\\"' in text:
         yield from _inner_members(text)
         for token, mixed in _bracketed(text, _INNER_BRACKET, _INNER_BRACKETED):
@@ -82,20 +88,46 @@ def members(text: bytes) -> Iterator[Place]:
                 yield *token.span(2), WORD
     yield from _literals(text)
     for token, mixed in _bracketed(text, _BRACKET_MEMBER, _BRACKETED):
-        if token[1] and (not mixed or _NO_WORD.fullmatch(token[1])):
+        if token[1] and (not mixed or _NO_WORD.fullmatch(token[1])) and not is_sentence(token[1]):
             yield *token.span(1), HOLDER if PLAIN_WORDS.fullmatch(token[1]) else STRING
 
 
 def _literals(text: bytes) -> Iterator[Place]:
     """Values of scripts and pages, in quotes of any kind."""
-    patterns = [(_LITERAL, 1, 4), (_CALL, 2, 4)]
-    if b"&quot;" in text or b"&#" in text or b"\\u0022" in text:
+    patterns = [(_LITERAL, 1, 3), (_CALL, 2, 4)]
+    if b"\\" in text:
+        patterns.append((_ESCAPED_LITERAL, 1, 4))
+    entities = b"&quot;" in text or b"&#" in text
+    if entities or b"\\u0022" in text:
         patterns.append((_ENTITY_MEMBER, 2, 3))
     lengths = Lengths(text)
     for pattern, name, value in patterns:
         for member in pattern.finditer(text):
-            if is_secret_key(str(member[name], "latin-1")):
-                yield lengths.of(*member.span(value if member[value] is not None else value + 1))
+            group = value if member[value] is not None else value + 1
+            if is_secret_member(str(member[name], "latin-1"), member[group]) and not _closes(text, member, group, pattern):
+                yield lengths.of(*member.span(group))
+    for member in _ENTITY_LITERAL.finditer(text) if entities else ():
+        if is_secret_member(str(member[1], "latin-1"), member[3]):
+            yield lengths.of(*member.span(3))
+
+
+def _closes(text: bytes, member: re.Match[bytes], group: int, pattern: re.Pattern[bytes]) -> bool:
+    """Whether the quote before what was taken for a literal is the end of a string, so that this stands behind it."""
+    if pattern not in (_LITERAL, _ESCAPED_LITERAL):
+        return False
+    begin, end = member.span(group)
+    if _JOINED.fullmatch(text, begin, end):
+        return True
+    if not _CLOSES.match(text, begin):
+        return False
+    if pattern is _ESCAPED_LITERAL:
+        return True  # the text is looked at without its escapes too
+    if _BETWEEN.fullmatch(text, begin, end):
+        return True
+    line = text.rfind(b"\n", max(0, begin - _PARITY), begin)
+    if line < 0 and begin > _PARITY:
+        return _ENDS_BEFORE_STRING.search(text, begin, end) is not None
+    return text.count(member[2][:1], max(0, line), member.start(2)) % 2 == 1
 
 
 def _inner_members(text: bytes) -> Iterator[Place]:
@@ -125,7 +157,7 @@ def _bracketed(text: bytes, opens: re.Pattern[bytes], tokens: re.Pattern[bytes])
         at = opened.end()
         bracket = opens.groups
         key = _plain(opened[bracket - 1])
-        if is_secret_key(key) and not _SCHEMA.match(text, opened.start(bracket)):
+        if is_secret_key(key) and key[:1] != "/" and not _SCHEMA.match(text, opened.start(bracket)):
             mixed = opened[bracket] == b"{" and key.lower() in _MIXED
             depth = 0
             for token in tokens.finditer(text, opened.start(bracket)):
