@@ -23,7 +23,7 @@ _IN_LINE = re.compile(
     re.IGNORECASE,
 )
 """A field of a head within another text: of several parts in quotes each is found alone."""
-_PARAMETER = re.compile(rb"(^(?:export[ \t])?|[?&;#\"']|--|\\u0026)([^=&;#?\s\"'<>\\|(){}]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
+_PARAMETER = re.compile(rb"(^(?:export[ \t])?|[?&;#\"']|(?<!-)--|\\u0026)([^=&;#?\s\"'<>\\|(){}]{1,128})=([^&;#\s\"'<>\\]++)", re.MULTILINE)
 _NESTED = re.compile(rb"[?&;#\"']([A-Za-z0-9_.%\[\]-]{1,128}+)=([^&;#?\s\"'<>\\]++)")
 """Of a URL in a part of a query."""
 _CALLS = re.compile(rb"[A-Za-z_$][A-Za-z0-9_$.]*+[(\[]|\[|\{")
@@ -85,16 +85,23 @@ def secrets_in(text: bytes, *, form: bool = False, begins: bool = True) -> Itera
         rest = text[: text.find(b"&")] if b"&" in text else text
         if b"=" not in rest[:257] and next(within(rest), None) is not None:  # of a field whose name came before
             yield 0, len(rest), HOLDER
-    for part in _PART.finditer(text):
-        name = _PART_NAME.search(text, *part.span(1))
-        if name is not None and is_secret_parameter(str(name[1], "latin-1")):
-            value = _PART_REST.match(text, part.end())
-            if value is not None:
-                yield *value.span(1), PART
+    yield from _in_parts(text)
     yield from _by_form(text)
     yield from members(text)
     yield from in_markup(text)
     yield from _in_strings(text, _LEVELS)
+
+
+def _in_parts(text: bytes) -> Iterator[Place]:
+    """Parts of multipart bodies. What looks like the head of one within the value of another is masked with that."""
+    over = 0
+    for part in _PART.finditer(text):
+        name = _PART_NAME.search(text, *part.span(1)) if part.start() >= over else None
+        if name is not None and is_secret_parameter(str(name[1], "latin-1")):
+            value = _PART_REST.match(text, part.end())
+            if value is not None:
+                over = value.end(1)
+                yield *value.span(1), PART
 
 
 def _in_queries(text: bytes, *, begins: bool) -> Iterator[Place]:

@@ -10,7 +10,7 @@ import pytest
 
 from pcapflow import secret_kinds, secret_members
 from pcapflow.secret_bytes import secrets_in
-from pcapflow.secret_kinds import OPEN, Place
+from pcapflow.secret_kinds import OPEN, PART, Place
 
 STRETCH = 24 << 10
 PLAIN = {
@@ -96,3 +96,8 @@ def test_a_key_that_an_escaped_quote_begins_is_short(name: str) -> None:
         assert pattern.search(first + b"k" * most + end)
         assert not pattern.search(first + b"k" * (most + 1) + end)
     assert places(b'\\"' * (STRETCH * 4)) == []
+
+
+def test_what_looks_like_a_part_within_the_value_of_another_is_masked_with_that() -> None:
+    text = b"Content-Disposition: name=pin\n\nHTTP/1.1 2" * 500
+    assert sum(kind == PART for _, _, kind in secrets_in(text)) == 1
