@@ -1,8 +1,8 @@
 """Large captures for the benchmark, written from nothing: the same bytes for the same arguments, standard library only.
 
-    python -m tests.benchmarks.inputs opaque|json|small|churn|ten|flood|vxlan OUT.pcap [SIZE]
+    python -m tests.benchmarks.inputs opaque|json|wide|small|churn|ten|flood|vxlan OUT.pcap [SIZE]
 
-opaque: SIZE MB of random bytes over HTTP on 8 connections; json: SIZE MB of JSON answers of 0.6 to 284 kB on 32 connections;
+opaque: SIZE MB of random bytes over HTTP on 8 connections; json: SIZE MB of JSON answers of 0.6 to 284 kB on 32 connections; wide: on 400;
 small: SIZE keep-alive exchanges of 11 bytes on 64 connections; churn: SIZE connections of one exchange, every second answer 600 bytes of JSON;
 ten: SIZE connections of ten packets and one such exchange each,
 16 at a time; flood: SIZE unanswered SYNs; vxlan: `opaque` as a mirror in a cloud sends it.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.wire import MSS, Wire
 
-DEFAULTS = {"opaque": 500, "json": 900, "small": 540_000, "churn": 40_000, "ten": 500_000, "flood": 1_000_000, "vxlan": 500}
+DEFAULTS = {"opaque": 500, "json": 900, "wide": 900, "small": 540_000, "churn": 40_000, "ten": 500_000, "flood": 1_000_000, "vxlan": 500}
 
 
 class Tunnelled(Wire):
@@ -111,10 +111,14 @@ def make(kind: str, path: Path, size: int) -> None:
         if kind in ("opaque", "vxlan"):
             body = answer(rng.randbytes(1 << 20), "application/octet-stream")
             side_by_side([Connection(w, rng, i) for i in range(8)], iter([(get, body)] * size), 40)
-        elif kind == "json":
+        elif kind in ("json", "wide"):
             bodies = [answer(d, "application/json") for d in documents(rng)]
             count = size * 1_000_000 // sum(map(len, bodies))
-            side_by_side([Connection(w, rng, i) for i in range(32)], iter([(get, b) for _ in range(count) for b in bodies]), 20)
+            side_by_side(
+                [Connection(w, rng, i) for i in range(400 if kind == "wide" else 32)],
+                iter([(get, b) for _ in range(count) for b in bodies]),
+                20,
+            )
         elif kind == "small":
             exchange = (get, answer(b'{"ok":true}', "application/json"))
             side_by_side([Connection(w, rng, i) for i in range(64)], iter([exchange] * size), 2)

@@ -34,10 +34,21 @@ def pss(pid: int) -> int:
 
 
 def run(capture: str, way: list[str], workers: int, *, weigh: bool) -> tuple[float, float, int]:
-    """Wall and processor seconds, and bytes where they are weighed, which takes time."""
+    """Wall and processor seconds, and bytes where they are weighed, which takes time. workers: 0 for as many as pcapflow chooses."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    command = [sys.executable, "-m", "pcapflow", "analyze", "-q", *way, "--workers", str(workers), "-o", os.devnull, capture]
+    command = [
+        sys.executable,
+        "-m",
+        "pcapflow",
+        "analyze",
+        "-q",
+        *way,
+        *(["--workers", str(workers)] if workers else []),
+        "-o",
+        os.devnull,
+        capture,
+    ]
     most = 0
     with subprocess.Popen(command) as process:
         while weigh and process.poll() is None:
@@ -55,9 +66,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("captures", nargs="+")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="0: as many as pcapflow chooses")
     given = parser.parse_args()
-    print(f"{'capture':<12} {'records':<11} {'1 worker':>9} {f'{given.workers} workers':>9} {'ratio':>6} {'processor':>13} {'memory':>12}")
+    print(
+        f"{'capture':<12} {'records':<11} {'1 worker':>9} {f'{given.workers} workers' if given.workers else 'default':>9} {'ratio':>6} {'processor':>13} {'memory':>12}"
+    )
     for capture in given.captures:
         for name, way in WAYS.items():
             walls: dict[int, list[float]] = {1: [], given.workers: []}
