@@ -115,7 +115,7 @@ def slice_(
         if made.result is not None and (made.result.asked_to_stop or made.result.out_of_memory):
             ending.begin()
             finish(made.result)
-        if name is not None and not made.packets:
+        if name is not None and conditions is None and not problems and not made.packets:
             raise UsageError(not_there(name))
         compressing.close()
         ending.begin()

@@ -169,7 +169,7 @@ def _lost(s: Summary) -> list[str]:
     talked = tcp.connections - tcp.half_open_connections
     if tcp.one_directional_connections and tcp.one_directional_connections >= _SHARE * talked:
         lines.append(
-            f"{_percent(tcp.one_directional_connections, talked)} of the connections{_examples(s, 'one_directional', tcp.one_directional_connections)} were captured in one direction only: responses have no requests, and holes are "
+            f"{_percent(tcp.one_directional_connections, talked)} of the connections{_examples(s, 'one_directional', tcp.one_directional_connections)} were captured in one direction only: requests or responses are missing, and holes are "
             "never acknowledged; capture both directions (both ports of a mirror, both paths of a route)"
         )
     if tcp.streams_out_of_window:

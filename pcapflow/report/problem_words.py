@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pcapflow.anomalies import NoResponse
 from pcapflow.summary import Summary
 from pcapflow.tables import Problem
-from pcapflow.terminal_text import duration
+from pcapflow.terminal_text import counted, duration
 
 SENTENCES = {
     "broken_json": "invalid JSON",
@@ -78,9 +78,10 @@ def network(s: Summary) -> list[Line]:
     if n.stalled_connections:
         some = s.tcp.examples.get("stalled", [])
         who = ", ".join([*map(str, some), *(["..."] if n.stalled_connections > len(some) else [])])
-        waited = f": {n.stalled_connections:,} connections ({who}) waited {duration(n.stalled)} in total"
+        waited = f": {counted(n.stalled_connections, 'connection')} ({who}) waited {duration(n.stalled)} in total"
     if n.lost or n.stalled_connections:
-        rows.append(Line(n.lost, f"network losses, repaired by {n.lost_segments:,} retransmitted segments{waited}"))
+        losses = "network loss" if n.lost == 1 else "network losses"
+        rows.append(Line(n.lost, f"{losses}, repaired by {counted(n.lost_segments, 'retransmitted segment')}{waited}"))
     if n.zero_windows:
         rows.append(Line(n.zero_windows, f"times a receiver's window was closed, for {duration(n.closed)}: it reads slowly"))
     if n.retransmitted_segments:

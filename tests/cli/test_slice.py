@@ -241,3 +241,11 @@ def test_a_slice_of_no_connection_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.pcap").write_bytes(merge(*three()))
     _, errors = pcapflow("slice", tmp_path / "x.pcap", "--where", "status=418", "-o", tmp_path / "y.pcap", "--scrub")
     assert errors.splitlines()[1:] == ["pcapflow: warning: no connection was selected: the slice has no packets"]
+
+
+@pytest.mark.parametrize("name", [("--connection", "1"), ("--packet", "2")])
+def test_a_connection_that_meets_no_other_condition_is_an_empty_slice(tmp_path: Path, name: tuple[str, str]) -> None:
+    path = Talk().open().send(0, request("/a")).send(1, response(b"{}")).close().save(tmp_path / "x.pcap")
+    errors = pcapflow("slice", path, *name, "--where", "status=404", "-o", tmp_path / "out.pcap")[1]
+    assert "0 of 8 packets, 0 connections" in errors
+    assert "no connection was selected" in errors
