@@ -35,6 +35,9 @@ def before_field(text: bytes, at: int) -> bool:
 
 def behind_loss(text: bytes) -> int:
     """Bytes at the beginning of some that may be the rest of a secret whose name is missing: the line, unless it shows that it is none."""
+    lines = _LOST_LINES.match(text)
+    if lines is not None:  # the loss ended with a line of a key in PEM
+        return lines.end()
     if _START.match(text) or _is_chunk_line(text):
         return 0
     line = GOES_ON[LOST].match(text)

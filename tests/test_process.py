@@ -81,7 +81,10 @@ def test_in_a_container_the_memory_limit_is_what_fits_and_that_is_said(
     container(100)
     assert memory.memory_limit(None, None) == 36 * MIB
     said = capsys.readouterr().err
-    assert said == "pcapflow: memory limit 36 MiB: the container's limit of 100 MiB leaves no more beside 64 MiB for the program itself\n"
+    assert (
+        said
+        == "pcapflow: memory limit 36 MiB: the container's limit of 100 MiB leaves no more than that after 64 MiB for the program itself\n"
+    )
     assert memory.memory_limit(None, 70 * MIB) == 6 * MIB
     assert "memory limit 6 MiB: --process-limit of 70 MiB leaves no more" in capsys.readouterr().err
     container(60)

@@ -70,9 +70,14 @@ class Placed:
             else:
                 yield begin, end, kind
 
+    def message_end(self, begin: int, end: int) -> int:
+        """Where a range that begins there ends, which is with its message at the latest."""
+        i = bisect_right(self.over, begin)
+        return min(end, self.over[i]) if i < len(self.over) else end
+
     def apart(self, ranges: Iterable[MaskRange]) -> Iterator[MaskRange]:
         """Sorted ranges without what is framing. Of those of one kind that overlap each byte is given once, and each line looked at once, however many they are."""
-        over, lines = self.over, self.lines
+        lines = self.lines
         given: dict[int, int] = {}
         """Of each kind: up to where."""
         for begin, end, kind in ranges:
@@ -81,8 +86,7 @@ class Placed:
                 continue
             if self._begins_at(begin):
                 continue
-            i = bisect_right(over, begin)
-            stop = min(end, over[i]) if i < len(over) else end
+            stop = self.message_end(begin, end)
             at = max(begin, given.get(kind, 0))
             if at >= stop:
                 continue

@@ -6,6 +6,7 @@ counted: coded bodies that hold a secret or could not be decoded, streams behind
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -41,6 +42,7 @@ from pcapflow.slicing.writing import Packet
 _HEADER = 20
 _CHECKSUM_AT = 16
 _DIGITS = bytes(0x31 if 0x30 <= c <= 0x39 else c for c in range(256))
+_LINE_END = re.compile(rb"[\r\n]")
 _MODULUS = 1 << 32
 _SAME_ENDS_MOST = 8
 """Connections with the same ends whose packet one may be: one that is late is of the last few. Where more go on at the same time, it is overwritten."""
@@ -224,11 +226,13 @@ class _Rewriter:
         others: list[MaskRange] = []
         for low, high, kind in places:
             # one that was learnt with what frames chunks in it, or to the end of a word, may have framing in it here too
-            sure_one = kind == KNOWN and high - low <= LONG and b"\n" not in payload[low:high]
+            sure_one = kind == KNOWN and high - low <= LONG and not _LINE_END.search(payload, low, high)
             (sure if sure_one else others).append(filled(payload, low, high))
         for known, offset in inside if not copies else ():
             its = sorted((low + offset, high + offset, kind) for low, high, kind in others)
             others = [(low - offset, high - offset, kind) for low, high, kind in known.framing.apart(its)]
+            # and one that goes on to the end of a word ends with its message
+            sure = [(low, known.framing.message_end(low + offset, high + offset) - offset, kind) for low, high, kind in sure]
         for low, high, kind in others + sure:
             found[low:high] = _fill(bytes(found[low:high]), kind)
         found[n:] = bytes(len(found) - n)  # what fills a frame may be anything

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import random
 from pathlib import Path
 from urllib.parse import quote
@@ -82,3 +83,46 @@ def test_a_packet_that_begins_or_ends_within_a_string_leaves_what_is_around_it(t
 def test_of_credentials_with_one_part_alone_that_is_the_secret() -> None:
     for plain in (b":" + SECRET, SECRET + b":"):
         assert SECRET in variants(base64.b64encode(plain))
+
+
+def test_a_mask_ends_with_its_message_where_the_next_one_follows_in_the_same_segment(tmp_path: Path) -> None:
+    form = "Content-Type: application/x-www-form-urlencoded\r\n"
+    login = request("/login", method="POST", body=b"user=bob&password=MqhZ60DaWlF0VPqdw5D", fields=form)
+    answer = response(b"DB_PASSWORD=" + SECRET, kind="text/plain")
+    t = Talk().open().send(0, login + request("/next") + login).send(1, answer * 3)
+    after = slice_of(t.close(), tmp_path)
+    assert b"password=" + b"x" * 19 + b"GET /next HTTP/1.1\r\n" in after
+    assert b"DB_PASSWORD=" + b"x" * len(SECRET) + b"HTTP/1.1 200 OK\r\n" in after
+
+
+@pytest.mark.parametrize("cut", range(12))
+def test_a_secret_in_two_chunks_leaves_what_is_between_them_wherever_segments_end(cut: int, tmp_path: Path) -> None:
+    body = b'{"a":1,"password":"MqhZ60DaWlF0VPqdw5D","b":2}'
+    said = chunked(body, [25, 100])
+    at = said.index(b"\r\n", said.index(b"MqhZ60")) - 4 + cut
+    t = Talk().open().send(0, request("/a")).send(1, said[:at]).send(1, said[at:])
+    after = slice_of(t.close(), tmp_path)
+    assert b"MqhZ60" not in after
+    assert b"VPqdw5D" not in after
+    (record,) = (
+        json.loads(line) for line in pcapflow("analyze", "--ndjson", "--records", "http", tmp_path / "s.pcap")[0].splitlines()[:-1]
+    )
+    assert (record["response"]["body"]["status"], record["response"]["body"]["json"]["keys"]) == ("complete", 3)
+
+
+def test_the_rest_of_a_key_is_masked_where_a_loss_ends_with_one_of_its_lines(tmp_path: Path) -> None:
+    r = random.Random(3)
+    lines = [base64.b64encode(r.randbytes(48)) for _ in range(20)]
+    key = b"-----BEGIN PRIVATE KEY-----\n" + b"\n".join(lines) + b"\n-----END PRIVATE KEY-----\n"
+    answer = response(key, kind="text/plain")
+    begin = answer.index(lines[0]) + len(lines[0])
+    t = (
+        Talk()
+        .open()
+        .send(0, request("/a"))
+        .send(1, answer[: begin - 20])
+        .send(1, answer[begin - 20 : begin], keep=False)
+        .send(1, answer[begin:])
+    )
+    after = slice_of(t.acknowledge(0).close(), tmp_path)
+    assert not any(line[:16] in after for line in lines)

@@ -83,7 +83,7 @@ def test_what_is_wrong_with_one_is_said_and_the_others_go_on(captures: Path, tmp
 
 def test_reports_that_would_be_in_one_place_are_refused_and_so_is_what_goes_to_nobody(captures: Path, tmp_path: Path) -> None:
     for args, problem in (
-        (("-o", tmp_path / "r", captures, SAMPLES / "lossy.pcap"), "its report would take the place of that of"),
+        (("-o", tmp_path / "r", captures, SAMPLES / "lossy.pcap"), "its report would overwrite the report of"),
         ((captures,), "--separate needs a place for the reports"),
         (("-o", tmp_path / "r", "--json", captures), "--json cannot be used with --separate"),
         (("-o", tmp_path / "r", "--html", "x.html", captures), "--html cannot be used with --separate"),

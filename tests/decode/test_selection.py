@@ -101,7 +101,7 @@ def test_vlans_may_be_told(tmp_path: Path, expression: str, names: str) -> None:
         ("host example.com", "'example.com' is not an address; names are not looked up"),
         ("host 10.0.0.0/8", "is a network: write net 10.0.0.0/8"),
         ("net nonsense", "is not an address or network"),
-        ("udp", "only TCP is looked at, not udp"),
+        ("udp", "only TCP is read; udp is not supported"),
         ("(port 80", "ends where a closing parenthesis is expected"),
         ("port 80 port 81", "'port' is not expected"),
         ("port 80 & port 81", "'& port 81' is not understood"),
