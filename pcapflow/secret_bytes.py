@@ -141,7 +141,14 @@ def _in_strings(text: bytes, levels: int) -> Iterator[Place]:
     """Secrets of texts within strings: of files, of logs, of programs."""
     for one in texts_within(text):
         plain = one.text
-        found = [*in_lines(plain), *in_settings(plain), *members(plain)]
+        found = [
+            *in_lines(plain),
+            *in_settings(plain),
+            *members(plain),
+            *in_markup(plain),
+            *_by_form(plain),
+            *_in_queries(plain, begins=True),
+        ]
         if levels > 1:
             found += _in_strings(plain, levels - 1)
         for begin, end, kind in found:

@@ -16,7 +16,7 @@ _BEGINS = re.compile(
     rb"[A-Za-z_][A-Za-z0-9_.-]{0,127}+=|--[A-Za-z]|(?:[A-Za-z-]{0,64}[Aa]uthorization|[Cc]ookie|[Ss]et-[Cc]ookie|[Xx]-[A-Za-z-]{1,64}):"
 )
 """With a setting, or a field of a head."""
-_TELLING = re.compile(rb"\\(?:[nrt\"\\]|u00)")
+_TELLING = re.compile(rb"\\(?:[nrt\"\\/]|u00)")
 """Escapes of what separates lines or has quotes."""
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|([^\r\n]))")
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}

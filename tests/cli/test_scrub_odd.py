@@ -126,3 +126,32 @@ def test_the_rest_of_a_key_is_masked_where_a_loss_ends_with_one_of_its_lines(tmp
     )
     after = slice_of(t.acknowledge(0).close(), tmp_path)
     assert not any(line[:16] in after for line in lines)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"html":"<input type=\"hidden\" name=\"authenticity_token\" value=\"%s\">"}',
+        rb'{"h":"<meta name=\"csrf-token\" content=\"%s\">"}',
+        rb'{"h":"\u003cinput name=\"csrfmiddlewaretoken\" value=\"%s\"\u003e"}',
+        rb'{"x":"<Password>%s<\/Password>"}',
+        rb'{"u":"https:\/\/shop.example\/reset-password\/%s"}',
+        rb'{"u":"https:\/\/hooks.slack.com\/services\/T04ABCDEF12\/B05ABCDEF34\/%s"}',
+        rb'{"u":"http:\/\/a.example\/b?access_token\u003d%s\u0026x\u003d1"}',
+    ],
+)
+def test_markup_and_links_in_strings_of_json_are_looked_at_without_their_escapes(body: bytes, tmp_path: Path) -> None:
+    secret = b"Pz9RB3LoKtvHRlTlchIe"
+    t = Talk().open().send(0, request("/a")).send(1, response(body % secret))
+    after = slice_of(t.close(), tmp_path)
+    assert secret not in after
+    (record,) = (
+        json.loads(line) for line in pcapflow("analyze", "--ndjson", "--records", "http", tmp_path / "s.pcap")[0].splitlines()[:-1]
+    )
+    assert record["response"]["body"]["json"]["status"] == "complete"
+
+
+def test_links_in_strings_that_hold_no_secret_stay(tmp_path: Path) -> None:
+    body = rb'{"next":"https:\/\/shop.example\/products?page=2\u0026sort=price","img":"https:\/\/cdn.example\/a\/b_c-1.png","h":"<p class=\"lead\">Reset your password<\/p>"}'
+    t = Talk().open().send(0, request("/a")).send(1, response(body))
+    assert body in slice_of(t.close(), tmp_path)
