@@ -1,6 +1,6 @@
 """Texts within strings of JSON, without their escapes: files, logs and programs that an interface hands on. Vocabulary.
 
-Contract: `texts_within` gives those that have several lines, quotes or a setting in them; `Unescaped.place` gives where their bytes stand. Invariant: time is linear in the bytes: each is of one text.
+Contract: `texts_within` gives those that have several lines, quotes, escaped slashes or a setting in them; `Unescaped.place` gives where their bytes stand. Invariant: time is linear in the bytes: each is of one text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BEGINS = re.compile(
 )
 """With a setting, or a field of a head."""
 _TELLING = re.compile(rb"\\(?:[nrt\"\\/]|u00)")
-"""Escapes of what separates lines or has quotes."""
+"""Escapes of what separates lines, of quotes, and of slashes as PHP writes them."""
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|([^\r\n]))")
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _LAST = 0x100

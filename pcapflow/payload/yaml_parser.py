@@ -26,7 +26,7 @@ from pcapflow.payload.yaml_tokens import Tokens
 PARSER_BYTES = 40 << 10
 """Of a parser: a greenlet with its stack, and libyaml's buffers (tests/payload/test_yaml.py measures it)."""
 LEVEL_BYTES = 320
-"""Of an open collection: libyaml's states and keys that may be simple, a row of the stack here and of each tap's (tests/payload/test_yaml.py measures it)."""
+"""Of an open collection: libyaml's states and keys that may be simple, a row of the stack here and of each tap's (`deep_yaml` of tests/attacks.py holds the resident peak to it)."""
 _PER_BYTE = 7
 """A byte of a scalar may take two in a buffer that doubled, one in the token, and four in Python's text."""
 SLICE = 4 << 10
