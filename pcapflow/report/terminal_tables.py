@@ -107,13 +107,12 @@ class _Endpoints:
         first = max((n for n in map(cell_len, [text for both in texts for text in both]) if n <= room), default=0)
         yield _line(Text(), numbers[0], first, widths, "cyan")
         for (name, below), values in zip(texts, numbers[1:], strict=True):
-            beside, alone = Text(name), Text(below, style="dim", overflow="fold")
-            if cell_len(name) > room:
+            fits = cell_len(name) <= room
+            if not fits:
                 yield Text(shortened(name, options.max_width))
-                beside, alone = (Text(), alone) if cell_len(below) > room else (Text(below, style="dim"), Text())
-            yield _line(beside, values, first, widths)
-            if alone:
-                yield alone
+            yield _line(Text(name if fits else ""), values, first, widths)
+            if below:
+                yield Text(below, style="dim", overflow="fold")
 
 
 _NUMBERS = ("count", "p50", "p95", "max", "mostly")
