@@ -12,7 +12,7 @@ _HASH_BYTES, _TAP_BYTES, _VALUES_BYTES = 400, 600, 2000
 class Looking:
     """Each of these costs time. A plain class: the command line imports it, and is to answer at once."""
 
-    __slots__ = ("duplicate_keys", "hashes", "shapes", "sniff", "values")
+    __slots__ = ("counts_alone", "duplicate_keys", "hashes", "shapes", "sniff", "values")
 
     def __init__(
         self, *, sniff: bool = False, hashes: bool = False, duplicate_keys: bool = False, shapes: bool = False, values: tuple[str, ...] = ()
@@ -20,15 +20,19 @@ class Looking:
         """sniff: JSON in bodies that say something else or nothing; hashes: the SHA-256 of every body; duplicate_keys: how many keys their object had
         already; shapes: which paths there are, and of which types; values: paths whose values are recorded.
         """
+        self.counts_alone = False
+        """Of JSON that is found: nobody lists it, so nobody asks where it broke."""
         self.sniff = sniff
         self.hashes = hashes
         self.duplicate_keys = duplicate_keys
         self.shapes = shapes
         self.values = values
 
-    def sniffing(self) -> Looking:
-        """The same, and JSON in what does not say that it is."""
-        return Looking(sniff=True, hashes=False, duplicate_keys=self.duplicate_keys, shapes=self.shapes, values=self.values)
+    def sniffing(self, *, counts_alone: bool = False) -> Looking:
+        """The same, and JSON in what does not say that it is; counts_alone: see there."""
+        looking = Looking(sniff=True, hashes=False, duplicate_keys=self.duplicate_keys, shapes=self.shapes, values=self.values)
+        looking.counts_alone = counts_alone
+        return looking
 
     @property
     def nothing(self) -> bool:

@@ -15,7 +15,7 @@ from pcapflow.contents import FormBody, JsonBody, Other, YamlBody
 from pcapflow.counting import Inner
 from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
-from pcapflow.payload.at_once import SMALL, has_no_document, parse_at_once
+from pcapflow.payload.at_once import SMALL, counts_alone, has_no_document, parse_at_once
 from pcapflow.payload.body_listener import BodyListener
 from pcapflow.payload.content import Decoder, missing
 from pcapflow.payload.duplicates import DuplicateKeys
@@ -45,6 +45,7 @@ class BodyReader:
 
     __slots__ = (
         "_begin",
+        "_counts_alone",
         "_decoder",
         "_duplicates",
         "_first",
@@ -115,8 +116,8 @@ class BodyReader:
         self._decoder: Decoder | None = None
         self._first: bytes | None = b"" if form and not codings else None
         """The first bytes, while they may be of a gzip member that no field announces."""
-        self._gapped = False
-        self._lost = False  # nothing can be read behind a gap
+        self._counts_alone = looking.counts_alone
+        self._gapped = self._lost = False  # lost: nothing can be read behind a gap
         self._shut = False
         """Nothing more comes out of the codings."""
         self.decoded_bytes: int | None = 0 if self._looks else None
@@ -224,7 +225,7 @@ class BodyReader:
             self._decoder = None
         breaks = self._breaks(whole=whole)
         if not breaks:
-            self._open_held()
+            self._open_held(whole=whole)
         text = self._text
         found = None
         if text is not None:
@@ -274,9 +275,9 @@ class BodyReader:
         """What reads a payload that is not JSON; what is within it is looked into as it is."""
         limits, ledger = self._limits, self._ledger
 
-        def part(content_type: str, codings: tuple[str, ...]) -> PartReader:
+        def part(content_type: str, codings: tuple[str, ...], *, counts_alone: bool) -> PartReader:
             form = form_within(content_type) if depth < DEEPEST else json_form(content_type.lower())
-            lower = looking if content_type else looking.sniffing()
+            lower = looking if content_type else looking.sniffing(counts_alone=counts_alone)
             return BodyReader(
                 codings, form, limits, ledger, lower, Shared(tap) if tap is not None else None, content_type=content_type, depth=depth
             )
@@ -335,10 +336,14 @@ class BodyReader:
             and has_no_document(self._begin, self._limits)
         )
 
-    def _open_held(self) -> None:
-        """What reads the first bytes, where they were held and begin as JSON does."""
+    def _open_held(self, *, whole: bool = False) -> None:
+        """What reads the first bytes, where they were held and begin as JSON does; whole: they are the body."""
         begin, self._begin = self._begin, b""
         if begin and seems_json(begin):
+            if whole and self._counts_alone and self._tap is None and self.drop is None and not self._gapped:
+                self._text = counts_alone(begin, self._limits)
+                if self._text is not None:
+                    return
             self._text = open_text("json", self._limits, self._ledger.json, self._tap)
             self._text.feed(begin)
 

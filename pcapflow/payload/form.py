@@ -155,7 +155,7 @@ class Form:
             whole and self._opening.tap is None and has_no_document(begin, self._opening.limits)
         ):
             return None
-        return self._opening.part("", ())
+        return self._opening.part("", (), counts_alone=len(self.listed) >= LISTED)
 
     def _begin_long(self, begun: bytes) -> None:
         """One that is too long to be kept."""

@@ -259,7 +259,8 @@ class Multipart:
         self._base64, self._triple, self._coded = encoding == "base64", b"", False
         if self._own <= self._opening.limits.parts_max and encoding != "quoted-printable":
             coding = fields.get("content-encoding", "").lower()
-            self._reader = self._opening.part(content_type or "", (coding,) if coding and coding != "identity" else ())
+            codings = (coding,) if coding and coding != "identity" else ()
+            self._reader = self._opening.part(content_type or "", codings, counts_alone=len(self.listed) >= LISTED)
 
     def _give(self, data: bytes) -> None:
         """The next bytes of the part's content."""

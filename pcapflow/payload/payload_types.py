@@ -7,7 +7,6 @@ payload of its own. Invariant: readers keep what they keep in the account that t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from pcapflow.budget import Account
@@ -89,6 +88,14 @@ class PartReader(Protocol):
         ...
 
 
+class OpensParts(Protocol):
+    """Gives what reads a part."""
+
+    def __call__(self, content_type: str, codings: tuple[str, ...], *, counts_alone: bool) -> PartReader:
+        """content_type: empty for a part that has none; codings: to be undone; counts_alone: nobody lists it, so its counts suffice."""
+        ...
+
+
 class Opening(NamedTuple):
     """What a reader of a payload needs."""
 
@@ -96,5 +103,4 @@ class Opening(NamedTuple):
     account: Account
     tap: Tap | None
     """Who wants the events."""
-    part: Callable[[str, tuple[str, ...]], PartReader]
-    """What reads a part of that content type, empty for none, and of these codings."""
+    part: OpensParts

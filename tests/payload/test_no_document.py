@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pcapflow.body_options import Looking
 from pcapflow.budget import Ledger
+from pcapflow.contents import JsonBody
 from pcapflow.limits import Limits
 from pcapflow.payload import json_kept
 from pcapflow.payload.at_once import has_no_document
@@ -151,3 +152,37 @@ def test_a_limit_that_a_field_passes_before_it_breaks_is_told(begin: bytes, rest
         text.feed(begin + rest)
         json = text.finish(whole=True, gapped=False)
         assert (json.status, json.documents, text.drop) == ("invalid", 0, None)
+
+
+@pytest.mark.parametrize("limits", [Limits(), LOW], ids=["defaults", "low limits"])
+@given(BEGINS, RESTS, st.booleans(), st.sampled_from([None, None, None, 0, 9]))
+def test_a_text_that_nobody_lists_has_the_counts_of_one_whose_error_is_located(
+    limits: Limits, begin: bytes, rest: bytes, whole: bool, gap: int | None
+) -> None:
+    def read(*, counts_alone: bool) -> tuple[object, ...]:
+        ledger = Ledger(limits)
+        reader = BodyReader((), "", limits, ledger, Looking().sniffing(counts_alone=counts_alone))
+        reader.feed((begin + rest)[:gap])
+        if gap is not None:
+            reader.gap(3)
+        reader.finish(whole=whole)
+        assert ledger.used == 0
+        json = reader.found
+        assert json is None or isinstance(json, JsonBody)
+        told = None if json is None else (json.documents, json.events, json.keys, json.max_depth, json.top_level, json.bytes, json.status)
+        return told, None if json is None else (json.broken, json.drop_reason), reader.drop
+
+    assert read(counts_alone=True) == read(counts_alone=False)
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type", "unit", "between", "end"),
+    [("form", "", b"a=[1][2", b"&", b""), ("multipart", "multipart/mixed; boundary=a", b"\r\n[1][2", b"\r\n--a\r\n", b"\r\n--a--")],
+)
+def test_only_texts_that_are_listed_are_given_to_the_parser_that_locates_errors(
+    form: str, content_type: str, unit: bytes, between: bytes, end: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = counted(monkeypatch)
+    body, drop = found(between.lstrip(b"\r\n") * bool(content_type) + between.join([unit] * 900) + end, form, content_type)
+    assert (getattr(body, "fields", 0) or getattr(body, "parts", 0), drop) == (900, None)
+    assert len(made) == len(body.listed) == 32  # type: ignore[attr-defined]
