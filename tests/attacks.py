@@ -357,6 +357,33 @@ def unanswered_broken(w: Wire, size: int) -> None:
         _send(w, c, 0, 1, 1, _post(b'{"' + "\U0001f600".encode() * 1000 + b'":x}'))
 
 
+def broken_fields(w: Wire, size: int) -> None:
+    """So many bytes of forms whose fields are JSON that breaks behind a document."""
+    _forms(w, b"=[1][2&", size)
+
+
+def encoded_fields(w: Wire, size: int) -> None:
+    """The same of fields whose values are queries that are encoded twice, with a secret each."""
+    _forms(w, b"a=%3fpin=x%2525%2525&", size)
+
+
+def _forms(w: Wire, field: bytes, size: int) -> None:
+    body = field * 1_000
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n" % len(body)
+    w.open(1)
+    there = here = 1
+    for _ in range(max(1, size // len(body))):
+        there = _send(w, 1, 0, there, here, head + body)
+        here = _send(w, 1, 1, here, there, b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+def open_lines(w: Wire, size: int) -> None:
+    """So many bytes of lines of JSON that break at once."""
+    there = _ask(w, 1)
+    body = b"[1\n" * (size // 3)
+    _send(w, 1, 1, 1, there, ok_head(b"Content-Type: application/x-ndjson", b"Content-Length: %d" % len(body)) + body)
+
+
 def recorded_fields(w: Wire, size: int) -> None:
     """So many requests that nobody answers, no two alike, with a field of 8,000 characters."""
     for c in range(size):
@@ -734,6 +761,7 @@ expectations_behind_hole = _behind_hole(b"P /%06d HTTP/1.1\nExpect:100-continue\
 bodies_behind_hole = _behind_hole(b"P /%06d HTTP/1.0\nContent-Length:1\n\n{")
 
 
+SCRUB = ("slice", "--connection", "1", "-o", "/dev/null", "--scrub")
 ATTACKS: dict[str, Attack] = {
     "answers": Attack(_wired(answers), 60, 512),
     "waiting": Attack(_wired(waiting), 8, 90),
@@ -816,6 +844,9 @@ ATTACKS: dict[str, Attack] = {
     "open_keys": Attack(_wired(open_keys), 8_000, 100_000, ("analyze", "--shapes")),
     "unanswered_trailers": Attack(_wired(unanswered_trailers), 8, 200, ("analyze", "--ndjson", "--headers", "all")),
     "unanswered_broken": Attack(_wired(unanswered_broken), 1_500, 30_000),
+    "broken_fields": Attack(_wired(broken_fields), 40_000, 1_000_000),
+    "masked_fields": Attack(_wired(encoded_fields), 84_000, 500_000, SCRUB),
+    "masked_lines": Attack(_wired(open_lines), 40_000, 500_000, (*SCRUB, "--mask-json", "a")),
     "recorded_fields": Attack(_wired(recorded_fields), 600, 20_000, ("analyze", "--ndjson", "--headers", "all")),
     "open_events": Attack(_wired(open_events), 600, 20_000, ("analyze", "--ndjson", "--hash-bodies", "--shapes", "--duplicate-keys")),
 }
@@ -839,7 +870,7 @@ try:
     main()
 except SystemExit as e:
     status = e.code
-seconds, summary = made[0]
+seconds, summary = sum(took for took, _ in made), made[0][1]
 drops = {reason: count.count for reason, count in summary.drops.by_reason.items()}
 import json
 print(json.dumps([status, summary.memory.peak_bytes, resident_bytes()[0], summary.memory.process.start_rss_bytes, seconds, summary.decode.packets,
