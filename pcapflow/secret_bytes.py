@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from pcapflow.redaction import is_secret_parameter, may_be_key
 from pcapflow.secret_code import is_call, is_reference
-from pcapflow.secret_kinds import FIELD, HOLDER, OPEN, PART, PEM, QUERY, TEXT, VALUE, WORD, Place, is_key, is_token
+from pcapflow.secret_kinds import FIELD, HOLDER, OPEN, PART, PEM, QUERY, TEXT, VALUE, WORD, Place, is_key, is_mixed, is_token
 from pcapflow.secret_lines import in_lines
 from pcapflow.secret_markup import in_markup
 from pcapflow.secret_members import members
@@ -68,6 +68,8 @@ _IN_PATH = re.compile(
     rb"/[a-z_-]{0,32}(?:reset|activat|confirm|invit|magic|recover)[a-z_-]{0,32}/(?:[A-Za-z0-9_=-]{1,16}/)?([A-Za-z0-9_=-]{20,512}+)(?=[/?#\s\"'&<>\\]|\Z)"
 )
 """A token in a link that somebody is sent."""
+_TITLE = re.compile(rb"(?:[A-Z]?[a-z]++|[0-9]++|[A-Z]++)?+(?:[-_](?:[A-Z]?[a-z]++|[0-9]++|[A-Z]++)?+)*+")
+"""Words and numbers in place of one."""
 
 
 def secrets_in(text: bytes, *, form: bool = False, begins: bool = True) -> Iterator[Place]:
@@ -99,7 +101,8 @@ def _in_parts(text: bytes) -> Iterator[Place]:
         name = _PART_NAME.search(text, *part.span(1)) if part.start() >= over else None
         if name is not None and is_secret_parameter(str(name[1], "latin-1")):
             value = _PART_REST.match(text, part.end())
-            if value is not None:
+            # to a store of objects, `key` is the name of one
+            if value is not None and (name[1].lower() != b"key" or is_key(value[1])):
                 over = value.end(1)
                 yield *value.span(1), PART
 
@@ -181,7 +184,7 @@ def _by_form(text: bytes) -> Iterator[Place]:
         if match[2] or match[3]:
             yield *match.span(2 if match[2] else 3), WORD
     for match in _IN_PATH.finditer(text):
-        if is_key(match[1]):
+        if is_key(match[1]) or (is_mixed(match[1]) and not _TITLE.fullmatch(match[1])):
             yield *match.span(1), WORD
     for match in _TOKEN.finditer(text):
         yield *match.span(), WORD
@@ -201,7 +204,7 @@ def within(value: bytes, levels: int = 2) -> Iterator[bytes]:
     for part in _NESTED.finditer(plain):
         if is_secret_parameter(str(part[1], "latin-1")):
             yield part[2]
-    for user in _USER.finditer(plain):
-        yield user[2] or user[3] or user[1]
+    for begin, end, _ in _by_form(plain):
+        yield plain[begin:end]
     if levels > 1:
         yield from within(plain, levels - 1)

@@ -60,6 +60,11 @@ def is_token(value: bytes) -> bool:
     return _LIKE_A_TOKEN.fullmatch(plain) is not None and _RANDOM.search(plain) is not None
 
 
+def is_mixed(value: bytes) -> bool:
+    """Whether a value has capital letters, small letters and digits."""
+    return _LIKE_A_TOKEN.fullmatch(value) is not None
+
+
 def is_key(value: bytes) -> bool:
     """Whether a value looks like no word, name or path: one of a key whose name alone does not say that it is secret."""
     return _LIKE_A_KEY.fullmatch(value) is not None and _RANDOM.search(value) is not None

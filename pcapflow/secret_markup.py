@@ -28,6 +28,10 @@ _ATTRIBUTE = re.compile(
 )
 _PAIR = re.compile(rb"<(?:[kK]ey|[nN]ame)>([^<>]{1,128}+)</(?:[kK]ey|[nN]ame)>\s{0,64}+<(?:[vV]alue|string)>(?:<string>)?([^<>]++)")
 """An element with the name of what is in the next."""
+_CELLS = re.compile(
+    rb"<t[dh](?:\s[^<>]{0,256}+)?>\s{0,8}+([A-Za-z_][^<>\s]{0,127}+)\s{0,8}+</t[dh]>\s{0,64}+<td(?:\s[^<>]{0,256}+)?>([^<>]++)"
+)
+"""A table of names and values, such as phpinfo shows."""
 _NESTED = re.compile(rb"<(?:property|entry|item|param|option|setting)(\s[^<>]*+)>\s{0,64}+<(?:[vV]alue|string)>([^<>]++)")
 """The same in an attribute."""
 _OF_PAGES = frozenset((b"csrf-param", b"submit", b"hidden", b"text"))
@@ -48,6 +52,9 @@ def in_markup(text: bytes) -> Iterator[Place]:
     for pair in _PAIR.finditer(text):
         if is_secret_key(str(pair[1], "latin-1")):
             yield *pair.span(2), ELEMENT
+    for cells in _CELLS.finditer(text):
+        if is_secret_key(str(cells[1], "latin-1")) and _NO_WORDS.fullmatch(cells[2]) is not None:
+            yield *cells.span(2), ELEMENT
     for nested in _NESTED.finditer(text):
         if _is_named(nested[1], nested[2]):
             yield *nested.span(2), ELEMENT

@@ -51,7 +51,7 @@ _PARITY = 512
 _JOINED = re.compile(rb"[ \t]++[+.&|].*[+.&|][ \t]*+", re.DOTALL)
 """Between two strings that a script joins."""
 _CALL = re.compile(
-    rb"\b(?:set|append|add|put|header|cookie|define)[A-Za-z]{0,24}+\([ \t]{0,8}([\"'`])([A-Za-z0-9_.-]{1,64}+)\1[ \t]{0,8},[ \t]{0,8}([\"'`])(?:((?:(?!\3)[^\r\n]){1,4096}+)(?=\3)|((?:(?!\3)[^\r\n\"]){1,4096}+))"
+    rb"\b(?:set|append|add|put|header|cookie|define|env|getenv|environ\.get|config)[A-Za-z]{0,24}+\([ \t]{0,64}([\"'`])([A-Za-z0-9_.-]{1,64}+)\1[ \t]{0,64},[ \t]{0,64}([\"'`])(?:((?:(?!\3)[^\r\n]){1,4096}+)(?=\3)|((?:(?!\3)[^\r\n\"]){1,4096}+))"
 )
 """A name and a value handed to a function of a script."""
 _BRACKET_MEMBER = re.compile(rb"%s[ \t\r\n]{0,64}:[ \t\r\n]{0,64}([\[{])" % _KEY, re.DOTALL)

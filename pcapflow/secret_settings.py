@@ -40,6 +40,13 @@ _OPTION = re.compile(rb"(?<![A-Za-z0-9_-])--([A-Za-z][A-Za-z0-9_.-]{0,63}+)(=|[ 
 _NO_WORD = re.compile(rb"(?=[^0-9]*+[0-9]).{8,}", re.DOTALL)
 """Behind a blank: other words are of a text."""
 _NETRC = re.compile(rb"\bmachine\s{1,8}[^\s]{1,256}+\s{1,64}login\s{1,8}[^\s]{1,256}+\s{1,64}password\s{1,8}([^\s\"\\]++)")
+_LOGIN = re.compile(
+    rb"\b(?:docker|podman|buildah|skopeo|helm|oc|az|cf)[ \t][^\r\n]{0,128}?\blogin[ \t][^\r\n]{0,256}?(?<=[ \t])-p[ \t]++[\"']?([^\s\"'\\-][^\s\"'\\]*+)"
+)
+_CURL = re.compile(
+    rb"\bcurl[ \t][^\r\n]{0,512}?(?<=[ \t])(?:-[a-zA-Z]{0,8}u|--user|-U|--proxy-user)[ \t=]*+(?:([\"'])[^:\"'\\\r\n]{1,128}+:((?:(?!\1)[^\\\r\n]){1,256}+)(?=\1)|[^\s:\"'\\]{1,128}+:([^\s\"'\\]++))"
+)
+"""Logins handed to a program."""
 _WORD_ENDS = b",;:.)}]|"
 _CALLS = re.compile(rb"[A-Za-z_$][A-Za-z0-9_$.]*+[(\[]")
 _NAME_OF_CODE = re.compile(rb"[A-Za-z_$][A-Za-z_$.]*+")
@@ -57,6 +64,13 @@ def in_settings(text: bytes, *, begins: bool = True) -> Iterator[Place]:
         for login in _NETRC.finditer(text) if b"machine" in text else ():
             yield *login.span(1), WORD
         yield from _assigned(text)
+    for login in _LOGIN.finditer(text) if b"login" in text else ():
+        if not is_reference(login[1]):
+            yield *login.span(1), WORD
+    for login in _CURL.finditer(text) if b"curl" in text else ():
+        value = 3 if login[2] is None else 2
+        if not is_reference(login[value]):
+            yield *login.span(value), WORD
     for setting in _NAMED.finditer(text):
         if _is_secret(setting[1], setting[2]) and not is_reference(setting[2]):
             yield *setting.span(2), FIELD

@@ -10,7 +10,7 @@ import re
 FIELD = re.compile(
     r"authorization|authentication$|cookies?2?$|key-data$|api[-_]?key|auth[-_]?key|access[-_]?key|private[-_]?key|subscription[-_]?key|token(?!i[sz])|secret|passw|pass(?:phrase|code)|(?:^|[-_])pass$|(?:^|[-_])pwd$|(?:^|[-_])otp$"
     r"|credential|session|jwt|signature(?:[-_]?256)?$|(?:^|[-_])auth$|registry-config$|art-api$|hmac|(?<!bread)crumb|wp-nonce|^x-(?:sid|pin)$|dockerconfigjson|(?:device|pin)[-_]?code$|(?:^|[-_])ticket$|bearer|[cx]srf|assertion|^dpop$|-oidc-"
-    r"|mfa[-_]?code|totp|(?:auth|verification|sms)[-_]?code|sessid|(?:encryption|master|app|ssh|licen[cs]e)[-_]?key$|(?:^|[-_])psk$|(?:^|[-_])creds?$|connection[-_]?string|bindpw|2fa[-_]?code|^(?:x-)?authz$|unseal[-_]?key|(?:^|-)sign$|mnemonic|(?:recovery|seed)[-_]?phrase|sesskey$|pass(?:wd|word)?[-_]?hash$|(?<=[a-z0-9])[-_.]salt$|(?-i:[a-z]Salt$)",
+    r"|mfa[-_]?code|totp|(?:auth|verification|sms)[-_]?code|sessid|(?:encryption|master|app|ssh|licen[cs]e)[-_]?key$|(?:^|[-_])psk$|(?:^|[-_])creds?$|connection[-_]?string|bindpw|require-?pass$|master-?auth$|2fa[-_]?code|^(?:x-)?authz$|unseal[-_]?key|(?:^|-)sign$|mnemonic|(?:recovery|seed)[-_]?phrase|sesskey$|pass(?:wd|word)?[-_]?hash$|(?<=[a-z0-9])[-_.]salt$|(?-i:[a-z]Salt$)",
     re.IGNORECASE,
 )
 """Fields of messages."""
@@ -33,7 +33,7 @@ _CAMEL = (
     "|Iframe|Version|Timestamp|Algorithm|Spec|Scope|Strength|Error|Help|Feedback|File|Filename|Dir|Prefix|Format|Regex|Pattern|Driver|Provider|Class|Handler|Middleware|Strategy|Store|Validator|Rule|Hasher"
 )
 NOT = re.compile(
-    r"access-control-|sec-websocket-|www-|proxy-authenticate|(?:.*[-_.])?(?:idempotency|surrogate|cache|partition|primary|foreign|public|routing|sort|row|map|input|output|result|limit)[-_]key$|(?:input|output)[-_]token$"
+    r"access-control-|oauth_(?:callback|callback_confirmed|version|timestamp|signature_method)$|sec-websocket-|www-|proxy-authenticate|(?:.*[-_.])?(?:idempotency|surrogate|cache|partition|primary|foreign|public|routing|sort|row|map|input|output|result|limit)[-_]key$|(?:input|output)[-_]token$"
     rf"|.*[-_](?:{_SUFFIXES})s?$|.*[a-z](?-i:{_CAMEL})s?$"
     r"|.*(?:[cx]srf|crumb|token)[-_]?(?:request[-_]?)?(?:header|param(?:eter)?|field)$|(?-i:SecretId)$",
     re.IGNORECASE,

@@ -87,6 +87,9 @@ def test_another_code_is_left(text: str) -> None:
         "?next=/cb?access_token=%s&a=1",
         "GET /accounts/reset/MQ/c0ffee-0123456789abcdef-%s/ HTTP/1.1",
         '{"api_key":"a","encoded":"dTE6cDI6%sdTE6cDI6"}',
+        "text=Reset%%3A+https%%3A%%2F%%2Fa.example%%2Freset-password%%2Fc0ffee-0123456789abcdef-%s&x=1",
+        "u=https%%3A%%2F%%2Fhooks.slack.com%%2Fservices%%2FT04ABCDEF12%%2FB05ABCDEF34%%2Fq9Lm2QweR7tZk3Jf%s&x=1",
+        "see https://a.example/reset-password/PzRB3Lo--tvHRlTl-%s now",
     ],
 )
 def test_what_stands_beside_a_value_says_that_it_is_secret(text: str) -> None:
@@ -127,6 +130,11 @@ def test_a_token_among_the_names_of_protocols_is_masked(first: str) -> None:
         '{"required":["password","email"]}',
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
         "GET /help/reset-password/how-to-do-it-in-the-app HTTP/1.1",
+        "GET /activate/Windows-10-Professional-Edition HTTP/1.1",
+        "a=1&oauth_callback_confirmed=true",
+        '--a\r\nContent-Disposition: form-data; name="key"\r\n\r\nuploads/photo-1.jpg\r\n--a--',
+        "<tr><td>Password</td><td>at least eight letters</td></tr>",
+        "os.getenv('HOME', '/root')",
         "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host",
     ],
 )
