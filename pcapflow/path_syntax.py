@@ -17,7 +17,7 @@ _QUOTED = r'"(?P<double>(?:[^"\\]|\\.)*)"|\'(?P<single>[^\']*)\''
 _STEP = re.compile(
     rf"(?P<dot>\.?)(?:(?P<name>[A-Za-z_][A-Za-z0-9_-]*|[0-9]+|\.\.\.)|{_QUOTED}|\[(?:(?P<index>[0-9]{{0,9}})|{_QUOTED.replace('double', 'key').replace('single', 'word')})\])"
 )
-HOW = "write it as jq would: items[].address, items[0], .'odd key'"
+HOW = 'write it like items[].address, items[0] or ."odd key"'
 
 
 def parse_path(text: str) -> tuple[Step, ...]:
@@ -66,7 +66,9 @@ def parse_pattern(text: str) -> Pattern:
         )  # others are filters
         if found is None:
             if not done and not i:
-                raise ValueError(f"{text} is not a path: {HOW}, domains.*.serial, ..id")
+                raise ValueError(
+                    f"{text} is not a path: {HOW}, domains.*.serial, ..id; pass other filters to jq: extract '' ... | jq {quote(text)}"
+                )
             rest = " | ".join(one.strip() for one in parts[i:])
             raise ValueError(
                 f"{text}: {part.strip()} is not a path; values are printed one per line; pass them to jq: extract {quote(done)} ... | jq {quote(rest)}"

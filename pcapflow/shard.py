@@ -171,6 +171,7 @@ class Shard:
 
     def decode(self) -> Decode:
         """What the packets were."""
+        selection = self._selection
         return Decode(
             packets=self._counts.packets,
             tcp=self._counts.tcp,
@@ -185,7 +186,7 @@ class Shard:
             datagrams=self._fragments.datagrams,
             fragments_dropped=self._fragments.dropped,
             fragments_overlapping=self._fragments.overlapping,
-            filtered_out=self._selection.filtered_out,
+            filtered_out=selection.filtered_out,
             snapped=self._counts.snapped + self._watch.sliced,
             duplicated=self._copies.count,
             duplicated_bytes=self._copies.bytes,
@@ -197,8 +198,8 @@ class Shard:
             ),
             oversized=self._watch.oversized,
             backwards=self._watch.backwards,
-            checksums_checked=self._watch.checksums,
-            checksums_wrong=self._watch.wrong_checksums,
+            checksums_checked=self._watch.checksums if selection.verified is None else selection.verified,
+            checksums_wrong=self._watch.wrong_checksums if selection.verified is None else selection.wrong,
         )
 
     def partial(self, start_rss: int, read: Reading, *, no_memory: bool) -> Partial:

@@ -101,8 +101,9 @@ def bodies(
         result.warnings.append(f"{n:,} {'body is' if n == 1 else 'bodies are'} left out ({what})")
     if not sink.written and not sink.left_out:
         http = result.summary.http
-        meant = f"none belongs to an exchange that matches --where {where}" if where else "none has a body"
-        result.warnings.append(f"no body: of {http.requests:,} requests and {http.responses:,} responses {meant}")
+        read = f"{http.requests:,} requests and {http.responses:,} responses"
+        none = f"no message that matches --where {where} has a body ({read} were read)" if where else f"none of {read} has a body"
+        result.warnings.append(f"no body: {none}")
     elif isinstance(target, OneAfterTheOther) and target.count > 1:
         errors.say(f"{target.count:,} bodies; a line between two bodies names the next one; -o DIR writes each to a file")
     finish(result)

@@ -98,7 +98,7 @@ def extract(
     refuse_one_place_twice({"the output": output or "-", "--drops": drops})
     refuse_overwriting(captures, {"-o": output or "-", "--drops": drops})
     extraction = Extraction(path, Conditions.parse(where), with_source=with_source)
-    bounds, options = settings(run, Looking(sniff=sniff_json))
+    bounds, options = settings({**run, "where": where}, Looking(sniff=sniff_json))
     with Ending() as ending, ExitStack() as stack:
         out = stack.enter_context(open_output(output))
         others = stack.enter_context(open_output(drops)) if drops is not None else None
@@ -115,15 +115,24 @@ def extract(
         )
         ending.begin()
     if not values.count:
-        errors.say(_nothing(path, nothing))
+        errors.say(_nothing(path, where, nothing))
     finish(result)
 
 
-def _nothing(path: str, searched: NothingFound) -> str:
+def _nothing(path: str, conditions: str, searched: NothingFound) -> str:
     """What to say where no value was found."""
+    if not searched.bodies and conditions:
+        return f"no value: no body of JSON matches --where {conditions}"
     if not searched.bodies:
         return "no value: there is no JSON to search, in bodies that say they are JSON or in streams of it; --sniff-json looks in other bodies too"
-    bodies = "1 body of JSON was" if searched.bodies == 1 else f"{searched.bodies:,} bodies of JSON were"
+    bodies = "1 JSON body" if searched.bodies == 1 else f"{searched.bodies:,} JSON bodies"
+    bodies += (
+        f" that {'matches' if searched.bodies == 1 else 'match'} --where {conditions} {'was' if searched.bodies == 1 else 'were'}"
+        if conditions
+        else " was"
+        if searched.bodies == 1
+        else " were"
+    )
     from pcapflow.findings.extract import nearest_to
 
     near = nearest_to(path, searched.elsewhere, _NEAREST)

@@ -139,7 +139,9 @@ def _check_options(name: ConnectionName | None, packet: int | None, gap_fill: st
         raise click.UsageError("--gap-fill requires --raw")
     if gap_fill is not None and not _FILL.fullmatch(gap_fill):
         raise click.UsageError(f"--gap-fill: {gap_fill!r} is not a byte; write two hexadecimal digits")
-    if (name is None) == (packet is None):
+    if name is not None and packet is not None:
+        raise click.UsageError("--connection and --packet exclude each other")
+    if name is None and packet is None:
         raise click.UsageError("select a connection with --connection or --packet")
 
 

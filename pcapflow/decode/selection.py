@@ -28,13 +28,16 @@ class Selection:
         self._begin = begin
         self._end = end
         self._matches = compile_filter(expression) if expression is not None else None
-        self._verify = verify_checksums
         self.asked = verify_checksums or any(one is not None for one in (begin, end, expression))
         """Whether anything was."""
         self._of_day = [(option, time) for option, time in (("--from", begin), ("--to", end)) if isinstance(time, TimeOfDay)]
         self._day: int | None = None
         self.filtered_out = 0
         """Segments outside the times or the filter."""
+        self.verified: int | None = 0 if verify_checksums else None
+        """Segments whose checksum was verified; None where nobody asked. Of a segment that is not captured whole nobody can tell."""
+        self.wrong = 0
+        """Of these the ones whose checksum is wrong."""
 
     def take(self, block: PacketBlock, segments: SegmentColumns) -> tuple[SegmentColumns, list[tuple[int, int, int]]]:
         """The segments that go on, and packet, time (ns) and bytes of those that are refused for their checksum."""
@@ -51,10 +54,14 @@ class Selection:
         if not keep.all():
             self.filtered_out += int(np.count_nonzero(~keep))
             segments = segments.take(np.flatnonzero(keep))
-        bad = checksums.wrong(block, segments) if self._verify else None
-        if bad is None or not bad.any():
+        if self.verified is None:
+            return segments, []
+        self.verified += int(np.count_nonzero(segments.snapped == 0))
+        bad = checksums.wrong(block, segments)
+        if not bad.any():
             return segments, []
         out = segments.take(np.flatnonzero(bad))
+        self.wrong += len(out)
         refused = zip(out.packet.tolist(), block.ts[out.row].tolist(), out.payload_len.tolist(), strict=True)
         return segments.take(np.flatnonzero(~bad)), list(refused)
 

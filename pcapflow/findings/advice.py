@@ -12,6 +12,7 @@ from pcapflow.body_options import EXTRAS
 from pcapflow.decode.unread import QUIC, Kind
 from pcapflow.decode.unread import name as name_of
 from pcapflow.drops import DropReason, GapCause
+from pcapflow.findings.adding import EXAMPLES_MAX
 from pcapflow.reassembly.connection import CONNECTION_BYTES
 from pcapflow.reassembly.half_open import SYN_BYTES
 from pcapflow.reassembly.sizing import Needs
@@ -30,7 +31,8 @@ _MOST = 1 << 40
 
 def advise(s: Summary, needs: Needs) -> list[str]:
     """The lines, most telling first."""
-    return [*_snapped(s), *_options(s, needs), *_codings(s), *_slow(s), *_not_looked_at(s), *_capture(s)]
+    options = _options(s, needs)
+    return [*_snapped(s), *options, *_codings(s), *_slow(s), *_not_looked_at(s), *_capture(s, options)]
 
 
 _STALLED = 0.1
@@ -126,8 +128,8 @@ def _not_looked_at(s: Summary) -> list[str]:
     return [f"{n:,} HTTP bodies start like JSON but have another Content-Type, or none: --sniff-json reads them"] if n else []
 
 
-def _capture(s: Summary) -> list[str]:
-    return [*_lost(s), *_not_read(s), *_shape(s), *_order(s)]
+def _capture(s: Summary, options: list[str]) -> list[str]:
+    return [*_lost(s), *_not_read(s, options), *_shape(s), *_order(s)]
 
 
 def _snapped(s: Summary) -> list[str]:
@@ -174,12 +176,12 @@ def _lost(s: Summary) -> list[str]:
         )
     if tcp.streams_out_of_window:
         lines.append(
-            f"{tcp.streams_out_of_window:,} streams{_examples(s, 'out_of_window', tcp.streams_out_of_window)} have bytes with impossible sequence numbers, at least 1% of what was captured: these bytes were "
+            f"{_some(tcp.streams_out_of_window, 'stream has', 'streams have')} bytes with impossible sequence numbers, at least 1% of what was captured{_examples(s, 'out_of_window', tcp.streams_out_of_window)}: these bytes were "
             "not delivered; inspect the packets (pcapflow follow --connection N)"
         )
     if DropReason.CHECKSUM_WRONG in s.drops.by_reason:
         lines.append(
-            f"{decode.checksums_wrong:,} segments were dropped because their TCP checksum is wrong: a capture on the sender sees them before the network card fills in the checksum; "
+            f"{_some(s.drops.by_reason[DropReason.CHECKSUM_WRONG].count, 'segment was', 'segments were')} dropped because of a wrong TCP checksum: a capture on the sender sees them before the network card fills in the checksum; "
             "omit --verify-checksums, or capture on another machine (or: ethtool -K IFACE tx off)"
         )
     elif decode.checksums_wrong and (tcp.conflicts or (s.json.invalid and 2 * decode.checksums_wrong < decode.checksums_checked)):
@@ -190,7 +192,7 @@ def _lost(s: Summary) -> list[str]:
     return lines
 
 
-def _not_read(s: Summary) -> list[str]:
+def _not_read(s: Summary, options: list[str]) -> list[str]:
     """Traffic that is there and is not read."""
     lines: list[str] = []
     quic = s.decode.not_read.get(QUIC_NAME)
@@ -198,10 +200,10 @@ def _not_read(s: Summary) -> list[str]:
         lines.append(
             f"{_percent(quic.bytes, s.decode.bytes)} of the bytes are UDP {QUIC} (QUIC), which is not read; disable QUIC (HTTP/3) in the client to make it use TCP"
         )
-    lines += _unread(s)
+    lines += _unread(s, options)
     if s.tcp.multipath_connections:
         lines.append(
-            f"{s.tcp.multipath_connections:,} connections{_examples(s, 'multipath', s.tcp.multipath_connections)} offer Multipath TCP (MP_CAPABLE): the data of one side may be spread over several of them, sent "
+            f"{_some(s.tcp.multipath_connections, 'connection offers', 'connections offer')} Multipath TCP (MP_CAPABLE){_examples(s, 'multipath', s.tcp.multipath_connections)}: the data of one side may be spread over several of them, sent "
             "twice, and carry its own sequence numbers, so that bodies seem broken; disable it for the capture (sysctl net.mptcp.enabled=0)"
         )
     return lines
@@ -244,7 +246,7 @@ _NOT_OURS = frozenset((GapCause.ACKNOWLEDGED, GapCause.SNAPPED, GapCause.END))
 """Causes of gaps that no option would have kept from being."""
 
 
-def _unread(s: Summary) -> list[str]:
+def _unread(s: Summary, options: list[str]) -> list[str]:
     """What is delivered and little or nothing of it read, where that is a part of what was said."""
     delivered = s.tcp.payload_bytes.delivered
     least = max(1, _SHARE * delivered)
@@ -260,7 +262,7 @@ def _unread(s: Summary) -> list[str]:
         unread = s.tcp.unread.get(reason)
         if unread is not None and unread.bytes >= least:
             such = ", ".join(map(str, s.tcp.examples.get(reason, [])))
-            if reason == UnreadReason.BEHIND_LOSS and not s.tcp.gaps_by_cause.keys() <= _NOT_OURS:
+            if reason == UnreadReason.BEHIND_LOSS and options and not s.tcp.gaps_by_cause.keys() <= _NOT_OURS:
                 help_ = "apply the options named above"
             lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (for example connection {such}): {help_}")
     return lines
@@ -327,7 +329,15 @@ def _order(s: Summary) -> list[str]:
 def _examples(s: Summary, name: str, most: int) -> str:
     """Which connections a line speaks of, of so many at the most."""
     numbers = s.tcp.examples.get(name, [])
-    return f" ({', '.join(map(str, numbers))}{', ...' if most > len(numbers) else ''})" if numbers else ""
+    if not numbers:
+        return ""
+    more = ", ..." if most > len(numbers) == EXAMPLES_MAX else ""
+    return f" (connection{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}{more})"
+
+
+def _some(n: int, one: str, several: str) -> str:
+    """So many of something, with their verb."""
+    return f"{n:,} {one if n == 1 else several}"
 
 
 def _round(n: int, unit: int) -> str:

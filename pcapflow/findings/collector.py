@@ -24,7 +24,7 @@ from pcapflow.findings.bodies import Bodies
 from pcapflow.findings.ends import LatestEnds
 from pcapflow.findings.listening import NOBODY_MORE, Who
 from pcapflow.findings.losses import conflict_record, gap_record
-from pcapflow.findings.matching import exchange_meant
+from pcapflow.findings.matching import body_meant, exchange_meant, raw_meant
 from pcapflow.findings.ordering import RecordSorter, Take
 from pcapflow.findings.plugged import PluggedBodies
 from pcapflow.findings.streams import connection_record, half_open_record
@@ -333,9 +333,10 @@ class Collector:
         if answer.json is not None:
             count_json(self._json, answer.json, answer.uses)
 
-    def takes(self, connection: int, exchange: Exchange) -> bool:
+    def takes(self, connection: int, exchange: Exchange, side: str = "") -> bool:
         """See `Host`."""
-        return self._where is None or exchange_meant(self._where, connection, exchange)
+        where = self._where
+        return where is None or (body_meant(where, connection, exchange, side) if side else exchange_meant(where, connection, exchange))
 
     def http(self, packet: int, record: records.Http) -> None:
         """See `Host`."""
@@ -344,7 +345,7 @@ class Collector:
 
     def json(self, packet: int, record: records.Json) -> None:
         """See `Host`."""
-        if self._takes_json:
+        if self._takes_json and (record.exchange is not None or self._where is None or raw_meant(self._where, record.connection)):
             kind = "json" if record.exchange is None else OWNED_JSON
             self._add(packet, record.connection, kind, self._encode(record), _JSON + (record.stream == "server"))
 

@@ -70,8 +70,8 @@ class Extraction(Listener):
         self._found = False
         self._bodies = 0
         self._elsewhere: dict[str, int] = {}
-        self._waiting: dict[object, list[tuple[str, bytes]]] = {}
-        """By exchange: who said it, and the value."""
+        self._waiting: dict[object, list[tuple[str, bytes | None]]] = {}
+        """By exchange: who said it, and the value; None for a body that counts if its exchange is taken."""
 
     def begin(self, run: Run) -> None:
         """See `Listener`."""
@@ -92,7 +92,10 @@ class Extraction(Listener):
             else:
                 self._add(origin.packet, origin.connection, origin.stream, line)
 
-        self._bodies += 1
+        if taken is None:
+            self._await(origin)
+        else:
+            self._bodies += 1
         values = Values(
             self._wanted,
             self._run.limits,
@@ -101,7 +104,7 @@ class Extraction(Listener):
             lambda drop: self._given_up(origin, drop, 0),
             (source, b"}" if source else b""),
         )
-        nearest = self._nearest()
+        nearest = self._nearest() if taken else None
         return values if nearest is None else Both(values, nearest)
 
     def _nearest(self) -> Tap | None:
@@ -118,6 +121,11 @@ class Extraction(Listener):
             self._run.entry(self._run.ledger.packet, 0, SEARCHED, said, _RANK_VALUE)
 
     # --- values that wait for their exchange's end
+
+    def _await(self, origin: BodyOrigin) -> None:
+        """A body is searched that may not be meant. Where there is no room it is not counted, which matters where nothing is found alone."""
+        if not self._found and self._run.ledger.output.reserve(_WAITING_BYTES):
+            self._waiting.setdefault(origin.exchange, []).append((origin.stream, None))
 
     def _wait(self, origin: BodyOrigin, line: bytes) -> None:
         account = self._run.ledger.output
@@ -140,8 +148,10 @@ class Extraction(Listener):
         assert isinstance(exchange, Exchange)
         taken = exchange_taken(self._where, exchange)
         for stream, line in lines:
-            self._run.ledger.output.release(len(line) + _WAITING_BYTES)
-            if taken:
+            self._run.ledger.output.release(len(line or b"") + _WAITING_BYTES)
+            if line is None:
+                self._bodies += taken
+            elif taken:
                 self._add(packet, conversation.number, stream, line)
 
     def _add(self, packet: int, connection: int, stream: str, line: bytes) -> None:

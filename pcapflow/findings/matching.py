@@ -40,6 +40,19 @@ def exchange_meant(where: Conditions, connection: int, exchange: Exchange) -> bo
     )
 
 
+def body_meant(where: Conditions, connection: int, exchange: Exchange, side: str) -> bool:
+    """Whether a body that is over is meant, as far as is known while its exchange goes on."""
+    head = exchange.head if side == "request" else exchange.response_head
+    if not where.takes(connection, exchange.index, side, exchange.head, head.content_type if head is not None else None):
+        return False
+    return side == "request" or where.status_is(exchange.response_head.status_text if exchange.response_head is not None else "")
+
+
+def raw_meant(where: Conditions, connection: int) -> bool:
+    """Whether a stream of JSON that is no message is."""
+    return where.takes(connection, None, "raw", None, None)
+
+
 def _status(exchange: Exchange) -> str:
     response = exchange.response_head
     return response.status_text if response is not None and exchange.response is not None else ""

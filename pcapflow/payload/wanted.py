@@ -1,6 +1,6 @@
 """Which values of a JSON text are wanted, told while its containers open: a small automaton over keys and positions.
 
-Contract: `wanted` takes a path as jq writes it (`items[].id`, `domains.*.serial`, `..id`), or a prefix as ijson does (`items.item.id`: neither brackets, quotes, wildcards nor a leading dot), where
+Contract: `wanted` takes a path as jq writes it (`items[].id`, `domains.*.serial`, `..id`), or a prefix as ijson does (`items.item.id`: neither brackets of any kind, quotes, wildcards nor a leading dot), where
 `item` is an array's element or a key of that name, and a dot may be in a key. Raises `ValueError`. Invariant: states are as many as the path has steps or characters, whatever the text; no key of the text
 is kept.
 """
@@ -56,7 +56,7 @@ def pattern_of(path: str) -> Pattern:
 
 
 def _is_path(path: str) -> bool:
-    return path.startswith((".", "$")) or not set(path).isdisjoint("[]\"'|?") or "*" in path.split(".")
+    return path.startswith((".", "$")) or not set(path).isdisjoint("[]\"'|?(){}") or "*" in path.split(".")
 
 
 def _of_path(path: str) -> Wanted:

@@ -228,8 +228,8 @@ class Host(Protocol):
         """A body ended that begins like JSON and was not looked at."""
         ...
 
-    def takes(self, connection: int, exchange: Exchange) -> bool:
-        """Whether an exchange that is over has a record."""
+    def takes(self, connection: int, exchange: Exchange, side: str = "") -> bool:
+        """Whether an exchange that is over has a record. side: `request` or `response` of one that goes on, whose body is over."""
         ...
 
     def http(self, packet: int, record: Http) -> None:

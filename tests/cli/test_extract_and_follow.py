@@ -83,14 +83,38 @@ def test_where_selects_exchanges(capture: Path, where: str, count: int) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("items.id", "no value: 3 bodies of JSON were searched, none has items.id; items[].id has 3,901 values"),
-        ("Who", "no value: 3 bodies of JSON were searched, none has Who; items[].who has 3,900 values"),
-        (".nothing", "no value: 3 bodies of JSON were searched, none has .nothing"),
+        ("items.id", "no value: 3 JSON bodies were searched, none has items.id; items[].id has 3,901 values"),
+        ("Who", "no value: 3 JSON bodies were searched, none has Who; items[].who has 3,900 values"),
+        (".nothing", "no value: 3 JSON bodies were searched, none has .nothing"),
     ],
 )
 def test_an_empty_answer_says_what_was_searched_and_what_is_near(capture: Path, path: str, said: str) -> None:
     for options in ((), ("--block-size", "3KiB"), ("--workers", "2")):
         assert pcapflow("extract", "-q", path, capture, *options) == (b"", f"pcapflow: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("path=/v1/*", "1 JSON body that matches --where path=/v1/* was searched, none has note"),
+        ("host=example", "3 JSON bodies that match --where host=example were searched, none has note"),
+        ("status=404,side=request", "1 JSON body that matches --where status=404,side=request was searched, none has note"),
+        ("status=500", "no body of JSON matches --where status=500"),
+        ("status=500,side=request", "no body of JSON matches --where status=500,side=request"),
+    ],
+)
+def test_an_empty_answer_speaks_of_the_bodies_that_were_meant(capture: Path, where: str, said: str) -> None:
+    for options in ((), ("--block-size", "3KiB"), ("--workers", "2")):
+        assert pcapflow("extract", "-q", "--where", where, "note", capture, *options) == (b"", f"pcapflow: no value: {said}\n")
+
+
+@pytest.mark.parametrize(("where", "warned"), [("", 2), ("status=200", 1), ("path=/b", 1), ("side=request", 0), ("connection=9", 0)])
+def test_only_bodies_that_are_meant_are_warned_of(tmp_path: Path, where: str, warned: int) -> None:
+    t = Talk().open()
+    for path, status in (("/a", "200 OK"), ("/b", "500 Oops")):
+        t.send(0, request(path)).send(1, response(b"[1,", status=status)).acknowledge(0)
+    errors = pcapflow("extract", "-q", "--where", where, "x", t.close().save(tmp_path / "x.pcap"))[1]
+    assert errors.count("invalid JSON") == warned
 
 
 def test_an_empty_answer_where_nothing_is_json_says_so(tmp_path: Path) -> None:
@@ -139,7 +163,7 @@ def test_what_was_given_up_is_said_or_written(tmp_path: Path) -> None:
     assert "server: json_scalar_too_large at byte " in dropped
     assert (partial.partition("response: ")[2].split(" ")[0], cut.partition("response: ")[2].split(" ")[0]) == ("dropped", "invalid")
     errors = pcapflow("extract", "item", "--drops", drops, path)[1]
-    assert errors.startswith("pcapflow: no value: 2 bodies of JSON were searched")
+    assert errors.startswith("pcapflow: no value: 2 JSON bodies were searched")
     assert errors.count("\n") == 1
     assert "no value" in errors
     assert [json.loads(line).get("reason") for line in drops.read_text().splitlines()] == ["json_scalar_too_large", None, None]
@@ -229,7 +253,7 @@ def test_the_streams_have_the_names_that_the_report_gives_them(name: str) -> Non
         (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"),
         (["--connection", "1", "--raw", "--hex"], "exclude"),
         ([], "--connection"),
-        (["--connection", "1", "--packet", "4"], "select a connection"),
+        (["--connection", "1", "--packet", "4"], "exclude each other"),
         (["--packet", "9", "--packets", "8"], "is beyond --packets 8"),
     ],
 )

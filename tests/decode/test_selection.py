@@ -181,6 +181,8 @@ def test_segments_with_a_wrong_checksum_are_dropped_and_counted(run: Run) -> Non
         total = ran.summary.tcp.payload_bytes
         assert (total.captured, total.delivered, total.dropped, total.balanced) == (100, 80, 20, True)
         assert ran.summary.tcp.missing_bytes == 20
+        assert (ran.summary.decode.checksums_checked, ran.summary.decode.checksums_wrong) == (len(frames), 2)
+        assert any("2 segments were dropped because of a wrong TCP checksum" in line for line in ran.summary.advice)
         assert ran.summary.drops.by_reason[DropReason.CHECKSUM_WRONG].bytes == 20
         drops = ran.of("drop")
         assert [(d["layer"], d["reason"], d["packet"], d["bytes"]) for d in drops] == [

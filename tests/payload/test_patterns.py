@@ -162,7 +162,10 @@ def test_what_jq_users_write_is_read_as(text: str, steps: tuple[str | int | Elli
     [
         (".items | length", "extract .items ... | jq length"),
         (".items[] | select(.id > 3) | .name", "extract '.items[]' ... | jq 'select(.id > 3) | .name'"),
-        ("items[1:3]", "is not a path: write it as jq would"),
+        ("items[1:3]", "is not a path: write it like items"),
+        ("items[1:3]", "extract '' ... | jq 'items[1:3]'"),
+        ("map(.x)", "extract '' ... | jq 'map(.x)'"),
+        ("{a}", "extract '' ... | jq '{a}'"),
         ("a*b[]", "is not a path"),
         ("[" + "].." * 3, "is not a path"),
     ],

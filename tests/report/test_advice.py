@@ -41,6 +41,7 @@ def lost_for_room(summary: Summary) -> dict[str, Any]:
     }
 
 
+SAMPLES = Path(__file__).parents[2] / "samples"
 SMALL = Limits(
     memory_limit=16 * MIB, ring_ranges=256, rings_total=256 * KIB, ring_size=32 * KIB, connections_total=10 * MIB, max_half_open=64
 )
@@ -177,7 +178,14 @@ def test_one_direction_only_is_said(run: Run) -> None:
         talk.packet(0, ACK, b"x")
         if i:
             talk.packet(1, ACK, b"y")
-    assert "25.0% of the connections (1) were captured in one direction only" in said(run, merge(*talks))
+    assert "25.0% of the connections (connection 1) were captured in one direction only" in said(run, merge(*talks))
+
+
+def test_options_are_said_to_be_named_only_where_they_are() -> None:
+    for names in (("lossy.pcap", "redis.pcap"), ("lossy.pcap",)):
+        advice = pipeline.run([str(SAMPLES / name) for name in names]).summary.advice
+        (unread,) = [line for line in advice if "belong to messages with missing bytes" in line]
+        assert "options named above" not in unread or any("--" in line for line in advice[: advice.index(unread)])
 
 
 @pytest.mark.parametrize("block_packets", [1, 2, 3, 100])

@@ -275,8 +275,9 @@ class Flow:
         return self._services.heads.rules.recorded(state.trailer)
 
     def _json_record(self, stream: str, source: str, exchange: Exchange, json: JsonBody, ts: int, packet: int) -> None:
-        where = (self._conversation.number, stream, source, exchange.index, seconds(ts))
-        self._services.json(packet, Json(*where, *astuple(json)))
+        number = self._conversation.number
+        if self._services.takes(number, exchange, source.removeprefix("http-")):
+            self._services.json(packet, Json(number, stream, source, exchange.index, seconds(ts), *astuple(json)))
 
     def given_up(self, side: int, drop: Drop, packet: int, ts: int, offset: int, held: int) -> None:
         """Something of that side is, which begins at that offset of its stream; held: bytes that were."""
