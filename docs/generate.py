@@ -87,9 +87,10 @@ def overlaps() -> str:
         *(f"| `{policy.value}` | {policy.sentence} |" for policy in Policy),
         "",
         "The rules are those of Novak and Sturges, *Target-Based TCP Stream Reassembly* (2007). `first` is also Windows Vista and later, `bsd` also",
-        "macOS, `solaris` also HP-UX 11. Who has the overlap, O the original, N the new segment, by where the new one begins and ends:",
+        "macOS, `solaris` also HP-UX 11. The table shows which segment keeps the overlap: O is the original, N the new one. The columns say where the new segment",
+        "begins; the three letters in a cell are for a new segment that ends before the original ends, with it, or after it.",
         "",
-        "| `--overlap` | begins before: ends before, with, after | begins with: before, with, after | begins after: before, with, after |",
+        "| `--overlap` | begins before the original | begins with it | begins after its beginning |",
         "|---|---|---|---|",
     ]
     for policy in Policy:
@@ -100,9 +101,9 @@ def overlaps() -> str:
         lines.append(f"| `{policy.value}` | " + " | ".join(cells) + " |")
     lines += [
         "",
-        "Rules for pairs do not say what becomes of three segments (the PYROLYSE paper, 2025). Here each policy is an order of the segments as they came,",
-        "untrimmed, and of all that cover a byte the first in the order has it: `bsd` by start, then arrival; `linux` by start, then the longer,",
-        "then arrival; `solaris` by the later end, then start, then the later arrival. That is what Linux's queue does as long as it does not join buffers;",
+        "Rules for pairs do not say what becomes of three segments (the PYROLYSE paper, 2025). pcapflow therefore sorts the untrimmed segments, and of all",
+        "that cover a byte, the first in this order supplies it. `bsd`: earlier start, then earlier arrival. `linux`: earlier start, then longer, then earlier",
+        "arrival. `solaris`: later end, then earlier start, then later arrival. That is what Linux's queue does as long as it does not join buffers;",
         "old BSDs and Solaris trim what they queue, and differ on some triples. `tests/reassembly/test_overlap.py` has the triples.",
     ]
     return "\n".join(lines) + "\n"
@@ -209,8 +210,8 @@ def captures() -> str:
         "",
         "## VLANs",
         "",
-        "VLAN ids (802.1Q, QinQ) separate networks that use the same addresses. On many mirrors the two directions of a connection have different ids: two tags,",
-        "a tag and none, or priority tag 0. pcapflow decides once, at the first packet with a second tag. With the same addresses, ports and tunnel, the packet",
+        "VLAN ids (802.1Q, QinQ) separate networks that use the same addresses. On many mirrors the two directions of a connection have different ids: 100 and",
+        "200, a tag and no tag, or priority tag 0. pcapflow decides once, at the first packet whose ids differ from those of the earlier packets. With the same addresses, ports and tunnel, the packet",
         "belongs to the connection whose SYN it answers, or whose sequence and acknowledgement numbers it continues; otherwise it begins another connection. `vlan`",
         "has the ids of the client's direction, `vlan_server` those of the server's direction if they differ. `--vlan-key on` always separates by id, `off` never does. At most",
         "`max_vlan_pairs` such decisions are kept.",
@@ -221,8 +222,8 @@ def captures() -> str:
         "it twice, a routed packet appears on two VLANs, and captures of both ends, read together, contain everything twice. A copy has the same addresses, ports,",
         "tunnel, IP identification, sequence and acknowledgement numbers, flags, window, TCP checksum, length, and payload (a sample of it is compared). The link",
         "header, hop limit and VLAN may differ; so may the checksum in another file, interface or VLAN, because a sender's own capture often has no checksum yet. A",
-        "retransmission has another IP identification. Without an identification (IPv6, or 0), a copy must be in another file, interface or VLAN with the same checksum, or",
-        "follow a segment with data within 1 ms. A packet with more bytes than the first one is not a copy. Copies are removed before reassembly:",
+        "retransmission has another IP identification. Without an identification (IPv6, or 0), a copy must either be in another file, interface or VLAN and have the same",
+        "checksum, or be in the same place, carry data and come within 1 ms of the first one. A packet with more bytes than the first one is not a copy. Copies are removed before reassembly:",
         "`decode.duplicated` and `duplicated_bytes` count them, and `duplicated_by_place` gives what differed. Copies count neither as captured nor as retransmitted bytes.",
         "pcapflow remembers the last `copies_window` segments.",
         "",
@@ -261,12 +262,12 @@ def captures() -> str:
         "`dst`; `tcp`, `ip`, `ip6`, `vlan`; `and`, `or`, `not`, parentheses. Addresses and ports are those of the connection, inside its tunnel; host names are not",
         "resolved. `--from` and `--to` are capture times: `2026-11-24T13:10:32Z`, a date, seconds since the epoch, or, in a capture of one day (UTC), `13:10:32`. A bare year (`2023`) is",
         "refused: write `2023-01-01`. A time of day works only for a capture of one day: the run fails at the first packet of another day. Discard any output already written.",
-        "`--packets` limits the number of packets read; with several captures, `captures[].packets` counts only packets within the limit. For a pipe, it counts all packets",
-        "that were read. Excluded packets are counted (`decode.filtered_out`), and all packets keep their numbers. Copies are",
+        "`--packets` limits the number of packets read; with several captures, `captures[].packets` counts only packets within the limit, except for a pipe that is read",
+        "together with other captures: there it counts every packet of the pipe. Excluded packets are counted (`decode.filtered_out`), and all packets keep their numbers. Copies are",
         "recognized among the remaining packets only.",
         "",
         "`--verify-checksums` drops segments whose TCP checksum is wrong and counts them (`checksum_wrong`). Without it, such segments are accepted, because a capture on the",
-        "sending machine sees packets before the network card fills in the checksum. pcapflow verifies one segment in 256 and mentions wrong checksums in the advice.",
+        "sending machine sees packets before the network card fills in the checksum. pcapflow then verifies one segment in 256 and mentions wrong checksums in the advice.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -198,7 +198,7 @@ class Limits(StreamLimits):
         64 * KIB,
         "bytes",
         "the body text in the HAR file ends there, with a comment",
-        "bytes that `--har` keeps of one body, in the account of output; about a page of text; a thousand exchanges at a time fit beside the records",
+        "bytes that `--har` keeps of one body, in the account of output, which has 2 MiB for the bodies of incomplete exchanges: 32 of this size, or a thousand of 2 KiB",
     )
     page_rows: int = limit(
         1_000,

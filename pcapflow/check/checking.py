@@ -35,6 +35,7 @@ from pcapflow.files import begins_as_capture, closing, discard, is_folder, place
 from pcapflow.limits import Limits
 from pcapflow.records import AnyRecord, Connection, Drop, Gap, Http, Json, Streams
 from pcapflow.summary import Summary
+from pcapflow.terminal_text import counted
 from pcapflow.unread import Unread
 
 
@@ -251,7 +252,8 @@ def _detail(kind: str, record: AnyRecord) -> str:
         return f": {', '.join(record.anomalies)}"
     if isinstance(record, Connection):
         sides = (("client", record.streams.client), ("server", record.streams.server))
-        return f": {', '.join(f'{one.bytes:,} bytes from the {side} ({one.name or one.reason})' for side, stream in sides for one in stream.unread)}"
+        unread = [(one, side) for side, stream in sides for one in stream.unread]
+        return ": " + ", ".join(f"{counted(one.bytes, 'byte')} from the {side} ({one.name or one.reason})" for one, side in unread)
     if isinstance(record, Json):
         return _error(record.error)
     if kind == "invalid-json" and isinstance(record, Http):

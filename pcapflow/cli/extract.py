@@ -59,7 +59,7 @@ class _Extract(Command):
     metavar="FILE",
     type=click.Path(),
     default=None,
-    help="Write records of left-out values and of bodies that did not end well to FILE, instead of a line for each to standard error.",
+    help="Write records of left-out values and of incomplete or invalid bodies to FILE, instead of a line for each to standard error.",
 )
 @click.option("--sniff-json", is_flag=True, help="Also look for JSON in bodies with another Content-Type, or none.")
 @click.option(

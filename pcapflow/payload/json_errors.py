@@ -15,7 +15,7 @@ SENTENCES = {
     JsonProblem.STRING: "a string has an escape or a control character that JSON does not allow",
     JsonProblem.NUMBER: "a number is not written as JSON has it",
     JsonProblem.LITERAL: "the literal is not true, false or null",
-    JsonProblem.UNICODE: "a string is no Unicode text",
+    JsonProblem.UNICODE: "a string is not valid Unicode",
     JsonProblem.ENDS: "the text ends inside a document",
     JsonProblem.CUT: "the body ends inside a document",
 }

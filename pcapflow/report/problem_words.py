@@ -80,23 +80,40 @@ def network(s: Summary) -> list[Line]:
         who = ", ".join([*map(str, some), *(["..."] if n.stalled_connections > len(some) else [])])
         waited = f": {counted(n.stalled_connections, 'connection')} ({who}) waited {duration(n.stalled)} in total"
     if n.lost or n.stalled_connections:
-        losses = "network loss" if n.lost == 1 else "network losses"
-        rows.append(Line(n.lost, f"{losses}, repaired by {counted(n.lost_segments, 'retransmitted segment')}{waited}"))
+        rows.append(
+            Line(n.lost, f"network loss{'es' * (n.lost != 1)}, repaired by {counted(n.lost_segments, 'retransmitted segment')}{waited}")
+        )
     if n.zero_windows:
-        rows.append(Line(n.zero_windows, f"times a receiver's window was closed, for {duration(n.closed)}: it reads slowly"))
+        rows.append(
+            Line(
+                n.zero_windows, f"{_word(n.zero_windows, 'time')} a receiver's window was closed, for {duration(n.closed)}: it reads slowly"
+            )
+        )
     if n.retransmitted_segments:
         rows.append(
-            Line(n.retransmitted_segments, "retransmissions of captured segments: network loss after the capture point, or spurious")
+            Line(
+                n.retransmitted_segments,
+                f"{_word(n.retransmitted_segments, 'retransmission')} of captured segments: network loss after the capture point, or spurious",
+            )
         )
     return rows
+
+
+def _word(n: int, one: str) -> str:
+    """That of so many things."""
+    return one if n == 1 else f"{one}s"
+
+
+def _some_bytes(n: int) -> str:
+    return "1 byte is" if n == 1 else f"{n:,} bytes are"
 
 
 def losses(s: Summary) -> list[Line]:
     """What of the streams is not there."""
     rows = []
     if s.tcp.gaps:
-        rows.append(Line(s.tcp.gaps, f"gaps: {s.tcp.missing_bytes:,} bytes are missing from the streams"))
+        rows.append(Line(s.tcp.gaps, f"{_word(s.tcp.gaps, 'gap')}: {_some_bytes(s.tcp.missing_bytes)} missing from the streams"))
     given_up = sum(count.count for count in s.drops.by_reason.values())
     if given_up:
-        rows.append(Line(given_up, f"drops: {', '.join(s.drops.by_reason)}"))
+        rows.append(Line(given_up, f"{_word(given_up, 'drop')}: {', '.join(s.drops.by_reason)}"))
     return rows

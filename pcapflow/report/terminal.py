@@ -161,7 +161,7 @@ def _not_read(s: Summary) -> list[RenderableType]:
     return [_grid(*rows)] if rows else []
 
 
-_PAYLOADS = {"yaml": ("YAML bodies", "documents"), "form": ("forms", "fields"), "multipart": ("multipart bodies", "parts")}
+_PAYLOADS = {"yaml": ("YAML bodies", "document"), "form": ("forms", "field"), "multipart": ("multipart bodies", "part")}
 
 
 def _recovered(s: Summary) -> list[RenderableType]:
@@ -172,7 +172,9 @@ def _recovered(s: Summary) -> list[RenderableType]:
         (
             "delivered",
             _size(payload.delivered),
-            f"reassembled in order, {_percent(payload.delivered, whole)} of delivered and missing bytes",
+            f"reassembled in order, {_percent(payload.delivered, whole)} of delivered and missing bytes"
+            if whole
+            else "reassembled in order",
         ),
     ]
     if payload.delivered:
@@ -191,9 +193,9 @@ def _recovered(s: Summary) -> list[RenderableType]:
             )
         )
     for name, one in s.payloads.items():
-        kind, pieces = _PAYLOADS[name]
+        kind, piece = _PAYLOADS[name]
         more = [f"{n:,} {word}" for n, word in ((one.invalid, "invalid"), (one.not_read, "not read: install pcapflow[yaml]")) if n]
-        rows.append((kind, f"{one.bodies:,}", ", ".join([_size(one.bytes), f"{one.pieces:,} {pieces}", *more])))
+        rows.append((kind, f"{one.bodies:,}", ", ".join([_size(one.bytes), counted(one.pieces, piece), *more])))
     for name, n in s.not_written.items():
         rows.append(("not written", f"{n:,}", f"records of {name} that the database rejected"))
     if json.invalid:

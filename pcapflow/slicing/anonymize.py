@@ -38,7 +38,7 @@ def key_of(path: str) -> bytes:
     except OSError as e:
         raise UsageError(f"--anonymize: {path}: cannot be read: {e.strerror}") from None
     if len(text) < LEAST_KEY:
-        raise UsageError(f"--anonymize: {path}: a key has {LEAST_KEY} bytes at least; head -c 32 /dev/urandom > {path} makes one")
+        raise UsageError(f"--anonymize: {path}: the key must have at least {LEAST_KEY} bytes; head -c 32 /dev/urandom > {path} makes one")
     return blake2b(text).digest()
 
 

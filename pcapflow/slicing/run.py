@@ -44,7 +44,7 @@ def make(captures: Sequence[str], limits: Limits, options: Options, choice: Choi
     once = next((path for path in captures if not can_be_read_twice(path)), None)
     if once is not None and needs_run(choice):
         raise UsageError(
-            f"this reads a capture several times, and {once!r} can be read once; save it to a file, or name the connection by its ends: --connection IP:PORT-IP:PORT"
+            f"slice reads the capture several times, but {once!r} can be read only once; save it to a file, or name the connection by its ends: --connection IP:PORT-IP:PORT"
         )
     pipeline.check(options)
     found = chosen(captures, limits, options, choice, watch)

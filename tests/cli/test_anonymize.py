@@ -180,5 +180,5 @@ def test_a_key_that_is_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "short").write_bytes(b"short")
     (tmp_path / "x.pcap").write_bytes(merge(whole_talk()))
     command = ("slice", tmp_path / "x.pcap", "--problems", "-o", tmp_path / "s.pcap", "--anonymize")
-    assert "a key has 16 bytes at least" in pcapflow(*command, tmp_path / "short", status=2)[1]
+    assert "the key must have at least 16 bytes" in pcapflow(*command, tmp_path / "short", status=2)[1]
     assert "cannot be read" in pcapflow(*command, tmp_path / "nothere", status=2)[1]

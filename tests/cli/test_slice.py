@@ -166,7 +166,7 @@ def test_standard_input_is_sliced_by_ends_in_one_pass_and_else_refused(tmp_path:
     with (tmp_path / "x.pcap").open("rb") as file:
         done = subprocess.run([*command, "--problems"], stdin=file, capture_output=True, check=False)
     assert done.returncode == 2
-    assert b"reads a capture several times, and '-' can be read once; save it to a file, or name the connection by its ends" in done.stderr
+    assert b"reads the capture several times, but '-' can be read only once; save it to a file, or name the connection by its ends" in done.stderr
     assert done.stdout == b""
 
 

@@ -529,13 +529,13 @@ def of_chunks(name: str, body: bytes, outcome: str, anomalies: str = "", why: st
 
 
 UNTIL_CLOSE = "an endpoint rejects it; an observer reports the bytes, which can only belong to this response"
-ODD_LINE = "an endpoint may refuse what an observer reports: who asked for what"
+ODD_LINE = "an endpoint may reject this; an observer reports what was sent"
 PRECEDES = "RFC 9112 section 6.3: Transfer-Encoding decides; an endpoint may reject the message, an observer reports what was framed"
-ONE_READING = "there is one reading; it is named"
+ONE_READING = "there is one reading; it is reported as an anomaly"
 LINE_FEED = "RFC 9112 section 2.2 allows a recipient to take a bare LF"
-SAID = "framing does not depend on it; it is named"
+SAID = "framing does not depend on it; it is reported as an anomaly"
 NO_NAME = "a name that is not a token is not a field name; the line is skipped"
-CHUNK_LF = "the line's end is certain; it is named"
+CHUNK_LF = "the line's end is certain; it is reported as an anomaly"
 NOT_LAST = "RFC 9112 section 6.3, rule 4: until close where chunked is not last in a response"
 CODINGS = "framing needs the last coding only"
 LENIENT_START = "RFC 9112 sections 3 and 4 allow a recipient to part the words at any white space"

@@ -75,7 +75,7 @@ def test_what_went_wrong_comes_first_in_the_words_of_the_terminal(shown: Any) ->
     assert f"{SENTENCES['broken_json']} from client 10.0.0.1" in problems
     assert UNANSWERED[NoResponse.OPEN] in problems
     assert f"{SENTENCES['gapped_body']} in the response" in problems
-    assert problems[-1].startswith("gaps: 2,000 bytes are missing from the streams")
+    assert problems[-1].startswith("gap: 2,000 bytes are missing from the streams")
     assert shown.column("endpoints", "endpoint")[0] == "GET example/api/slow"
     assert shown.column("endpoints", "p95")[0] == "700 ms"
 
