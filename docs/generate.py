@@ -69,7 +69,7 @@ def overlaps() -> str:
         "# Overlapping segments",
         "",
         "Two copies of the same bytes that differ are an attack or a broken middlebox: an intrusion detection system and the receiver may",
-        "read different streams. Each such segment is counted (`conflicting`), and has a record of its own:",
+        "read different streams. `tcp.conflicts` counts such segments, `payload_bytes.conflicting` their bytes; each has a record of its own:",
         "",
         "```sh",
         "pcapflow analyze --ndjson trace.pcap | jq -c 'select(.record == \"conflict\")'",
@@ -263,11 +263,11 @@ def captures() -> str:
         "resolved. `--from` and `--to` are capture times: `2026-11-24T13:10:32Z`, a date, seconds since the epoch, or, in a capture of one day (UTC), `13:10:32`. A bare year (`2023`) is",
         "refused: write `2023-01-01`. A time of day works only for a capture of one day: the run fails at the first packet of another day. Discard any output already written.",
         "`--packets` limits the number of packets read; with several captures, `captures[].packets` counts only packets within the limit, except for a pipe that is read",
-        "together with other captures: there it counts every packet of the pipe. Excluded packets are counted (`decode.filtered_out`), and all packets keep their numbers. Copies are",
+        "together with other captures: there it counts every packet of the pipe. Excluded TCP segments are counted (`decode.filtered_out`), UDP and other packets whether they match or not; all packets keep their numbers. Copies are",
         "recognized among the remaining packets only.",
         "",
         "`--verify-checksums` drops segments whose TCP checksum is wrong and counts them (`checksum_wrong`). Without it, such segments are accepted, because a capture on the",
-        "sending machine sees packets before the network card fills in the checksum. pcapflow then verifies one segment in 256 and mentions wrong checksums in the advice.",
+        "sending machine sees packets before the network card fills in the checksum. pcapflow then verifies one segment in 256, and mentions wrong checksums in the advice if bytes conflict, or if JSON is invalid and fewer than half of the verified checksums are wrong (more suggest checksum offload).",
     ]
     return "\n".join(lines) + "\n"
 

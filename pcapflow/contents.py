@@ -42,7 +42,7 @@ TOP = says_or_null(
 )
 JSON_BYTES = counts("Bytes after content codings are undone.")
 JSON_STATUS = says(
-    "`invalid`: the body is complete but its JSON is broken or unfinished; `partial`: the same in a 206 response; `truncated`: the body was cut; `gapped`: the body has a gap, and was not "
+    "`invalid`: the JSON is broken or unfinished, and no byte before the error is missing; `partial`: the same in a 206 response; `truncated`: the body was cut; `gapped`: the body has a gap, and was not "
     "invalid before it.",
     *_JSON,
 )

@@ -74,10 +74,7 @@ _TITLE = re.compile(rb"(?:[A-Z]?[a-z]++|[0-9]++|[A-Z]++)?+(?:[-_](?:[A-Z]?[a-z]+
 
 def secrets_in(text: bytes, *, form: bool = False, begins: bool = True) -> Iterator[Place]:
     """The places of secrets in some bytes, in no order; they may overlap. form: they are of a form, whose fields end with `&` alone; begins: their first byte may be a line's."""
-    yield from in_lines(text, begins=begins)
-    if not form:
-        yield from in_settings(text, begins=begins)
-    yield from _in_queries(text, begins=begins)
+    yield from _in_text(text, form=form, begins=begins)
     if form:
         for part in _FORM_FIELD.finditer(text):
             if _is_secret(part[1], part[2]):
@@ -88,10 +85,18 @@ def secrets_in(text: bytes, *, form: bool = False, begins: bool = True) -> Itera
         if b"=" not in rest[:257] and next(within(rest), None) is not None:  # of a field whose name came before
             yield 0, len(rest), HOLDER
     yield from _in_parts(text)
+    yield from _in_strings(text, _LEVELS)
+
+
+def _in_text(text: bytes, *, form: bool = False, begins: bool = True) -> Iterator[Place]:
+    """Those that a text shows, whether it is the bytes or within a string of theirs."""
+    yield from in_lines(text, begins=begins)
+    if not form:
+        yield from in_settings(text, begins=begins)
+    yield from _in_queries(text, begins=begins)
     yield from _by_form(text)
     yield from members(text)
     yield from in_markup(text)
-    yield from _in_strings(text, _LEVELS)
 
 
 def _in_parts(text: bytes) -> Iterator[Place]:
@@ -143,17 +148,9 @@ def _is_secret(name: bytes, value: bytes) -> bool:
 def _in_strings(text: bytes, levels: int) -> Iterator[Place]:
     """Secrets of texts within strings: of files, of logs, of programs."""
     for one in texts_within(text):
-        plain = one.text
-        found = [
-            *in_lines(plain),
-            *in_settings(plain),
-            *members(plain),
-            *in_markup(plain),
-            *_by_form(plain),
-            *_in_queries(plain, begins=True),
-        ]
+        found = [*_in_text(one.text)]
         if levels > 1:
-            found += _in_strings(plain, levels - 1)
+            found += _in_strings(one.text, levels - 1)
         for begin, end, kind in found:
             if kind != OPEN:
                 yield one.at(begin), one.at(end), _IN_STRING.get(kind, WORD)

@@ -230,7 +230,7 @@ class JsonSummary(msgspec.Struct):
     duplicate_keys: Annotated[int, counts("Duplicate keys within an object, where counted.")] = 0
     bytes: Annotated[int, counts("Bytes after content codings are undone.")] = 0
     complete: Annotated[int, counts("Bodies with status `complete`.")] = 0
-    invalid: Annotated[int, counts("Complete bodies that are not valid JSON.")] = 0
+    invalid: Annotated[int, counts("Bodies that are not valid JSON, with no byte before the error missing.")] = 0
     partial: Annotated[int, counts("Partial texts in 206 (Partial Content) responses.")] = 0
     truncated: Annotated[int, counts("Truncated bodies.")] = 0
     gapped: Annotated[int, counts("Bodies with missing bytes.")] = 0
@@ -248,7 +248,7 @@ class PayloadSummary(msgspec.Struct):
     pieces: Annotated[int, counts("YAML documents, form fields, or parts of multipart bodies.")] = 0
     bytes: Annotated[int, counts("Bytes after content codings are undone.")] = 0
     complete: Annotated[int, counts("Bodies with status `complete`.")] = 0
-    invalid: Annotated[int, counts("Complete bodies that are not valid in their format.")] = 0
+    invalid: Annotated[int, counts("Bodies that are not valid in their format, with no byte before the error missing.")] = 0
     partial: Annotated[int, counts("Partial texts in 206 (Partial Content) responses.")] = 0
     truncated: Annotated[int, counts("Truncated bodies.")] = 0
     gapped: Annotated[int, counts("Bodies with missing bytes.")] = 0

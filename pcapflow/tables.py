@@ -20,6 +20,7 @@ PROBLEMS = (
     "unanswered",
     "gapped_body",
     "truncated_body",
+    "cut_head",
     "dropped_body",
     "other",
 )

@@ -59,6 +59,10 @@ def folder_of(job: Job) -> Path | None:
 
 
 def _check(job: Job, verdict: Verdict) -> None:
+    if job.baseline is not None and not os.path.lexists(job.capture) and os.path.lexists(job.baseline):
+        missing = f"the capture is missing, and its baseline {job.baseline.name} is there: restore the capture, or delete the baseline"
+        verdict.fail(Problem("error", missing), status=NOT_A_CAPTURE)
+        return
     folder = folder_of(job)
     try:
         fd, report = temporary(folder if folder is not None else tempfile.gettempdir())
@@ -211,9 +215,8 @@ def _fail_on(kinds: tuple[str, ...], report: Path) -> Iterator[Problem]:
             yield Problem("fail-on", "truncated: the capture's last record is cut short")
         if count[kind]:
             record = first[kind]
-            more = f", and {count[kind] - 1:,} more" if count[kind] > 1 else ""
-            name = name_of(record)
-            yield Problem("fail-on", f"{kind}: {name}{_detail(kind, record)}{more}", packet_of(record))
+            packet = _unread(record.streams)[0].packet if isinstance(record, Connection) else packet_of(record)
+            yield Problem("fail-on", f"{kind}: {name_of(record)}{_detail(kind, record)}", packet, more=count[kind] - 1)
 
 
 def _kinds_of(record: AnyRecord) -> list[str]:
@@ -277,12 +280,12 @@ def _error(error: JsonError | None) -> str:
     return f": {error.message} (byte {error.offset}, at {error.location or 'the top'})" if error is not None else ""
 
 
-def captures_of(folder: str, limits: Limits, ledger: Ledger) -> tuple[list[str], str]:
-    """The captures in a directory, by name, those too that only their baselines tell of; and what to say of its other files. ledger: of all directories
+def captures_of(folder: str, limits: Limits, ledger: Ledger, *, baselines: bool = True) -> tuple[list[str], str]:
+    """The captures in a directory, by name, those too that only their baselines tell of, where these count; and what to say of its other files. ledger: of all directories
     of a run, whose names are kept together.
     """
     captures, others = captures_in(folder, limits, ledger, Interrupt())
     suffixes = (baseline.SUFFIX, content.SUFFIX)
-    baselines = {path for path in others if path.endswith(suffixes)}
-    missed = {path.removesuffix(suffixes[0]).removesuffix(suffixes[1]) for path in baselines} - set(captures)
-    return sorted({*captures, *missed}), skipped_files([path for path in others if path not in baselines and path not in missed])
+    accepted = {path for path in others if path.endswith(suffixes)}
+    missed = {path.removesuffix(suffixes[0]).removesuffix(suffixes[1]) for path in accepted if baselines} - set(captures)
+    return sorted({*captures, *missed}), skipped_files([path for path in others if path not in accepted and path not in missed])

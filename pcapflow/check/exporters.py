@@ -24,7 +24,8 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def told(problem: Problem) -> str:
     """A problem on one line."""
     places = [f"{name} {n}" for name, n in (("connection", problem.connection), ("packet", problem.packet)) if n is not None]
-    return f"{problem.message} ({', '.join(places)})" if places else problem.message
+    more = f", and {problem.more:,} more" if problem.more else ""
+    return f"{problem.message} ({', '.join(places)}){more}" if places else problem.said
 
 
 def rest(verdict: Verdict) -> list[str]:
@@ -114,7 +115,7 @@ def markdown(verdict: Verdict) -> str:
     if verdict.problems:
         lines += ["| what | problem | connection | packet |", "|---|---|---|---|"]
         lines += [
-            f"| {problem.kind} | {_cell(problem.message)} | {problem.connection or ''} | {problem.packet or ''} |"
+            f"| {problem.kind} | {_cell(problem.said)} | {problem.connection or ''} | {problem.packet or ''} |"
             for problem in verdict.problems
         ]
         lines += ["", *(_cell(line) + "  " for line in rest(verdict)), ""]

@@ -77,6 +77,13 @@ class Problem:
     message: str
     packet: int | None = None
     connection: int | None = None
+    more: int = 0
+    """Others of the same kind."""
+
+    @property
+    def said(self) -> str:
+        """Without its place."""
+        return f"{self.message}, and {self.more:,} more" if self.more else self.message
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ Examples:
     "kinds",
     type=RecordTypes(),
     default=None,
-    help="Write only records of these types: http, connection, json, gap, drop, conflict, plugin or plugin.NAME. `json` also writes one record per JSON body, in addition to the exchange that contains it.",
+    help="Write only records of these types: http, connection, json, gap, drop, conflict, plugin or plugin.NAME. `json` includes a record of each JSON body in an HTTP exchange; without it, such a body is only in its `http` record.",
 )
 @where_option(
     "Write only records of HTTP exchanges that match all conditions (with --json, --ndjson, --har, --html, --parquet, --sqlite or --postgres); the counts still cover everything"

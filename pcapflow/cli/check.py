@@ -220,7 +220,7 @@ def _jobs(
 
     bounds, options = _settings(ctx, project, run)
     command = ("pcapflow", "check", "--update", *_options_given(ctx))
-    for capture in dict.fromkeys(_expanded(captures)):
+    for capture in dict.fromkeys(_expanded(captures, baselines=baselines)):
         place = baseline.place_of_baseline(capture, project.compare)[0] if baselines else None
         beside = is_file(capture) and not capture.startswith(("/dev/", "/proc/"))
         if place is not None and (is_url(capture) or (is_there(capture) and not beside)):
@@ -315,7 +315,7 @@ def _settings_of(ctx: click.Context, project: Config) -> dict[str, Any]:
     return found
 
 
-def _expanded(captures: tuple[str, ...]) -> Iterator[str]:
+def _expanded(captures: tuple[str, ...], *, baselines: bool) -> Iterator[str]:
     from pcapflow.budget import Ledger
     from pcapflow.check.checking import captures_of
 
@@ -327,7 +327,7 @@ def _expanded(captures: tuple[str, ...]) -> Iterator[str]:
         if not is_folder(path):
             yield path
             continue
-        found, warning = captures_of(path, limits, ledger)
+        found, warning = captures_of(path, limits, ledger, baselines=baselines)
         if not found:
             raise CaptureError(path, "is a directory without captures")
         if warning:

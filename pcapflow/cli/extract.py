@@ -122,10 +122,10 @@ def extract(
 def _nothing(path: str, conditions: str, searched: NothingFound) -> str:
     """What to say where no value was found."""
     if not searched.bodies and conditions:
-        return f"no value: no body of JSON matches --where {conditions}"
+        return f"no value: no body that can be searched matches --where {conditions}"
     if not searched.bodies:
-        return "no value: there is no JSON to search, in bodies that say they are JSON or in streams of it; --sniff-json looks in other bodies too"
-    bodies = "1 JSON body" if searched.bodies == 1 else f"{searched.bodies:,} JSON bodies"
+        return "no value: there is no JSON to search: no body has a JSON Content-Type, and no stream is JSON; --sniff-json looks in other bodies too"
+    bodies = "1 body" if searched.bodies == 1 else f"{searched.bodies:,} bodies"
     bodies += (
         f" that {'matches' if searched.bodies == 1 else 'match'} --where {conditions} {'was' if searched.bodies == 1 else 'were'}"
         if conditions

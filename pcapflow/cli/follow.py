@@ -107,7 +107,7 @@ def follow(
         ending.begin()
         result.warnings += _warnings(following, filled, messages)
         if not following.number:
-            raise UsageError(not_there(name))
+            raise UsageError(not_there(name, result.summary.decode.packets if options.packets is None else None))
     if following.others:
         others = ", ".join(map(str, following.others)) + (f" and {following.more:,} more" if following.more else "")
         result.warnings.append(
@@ -145,11 +145,13 @@ def _check_options(name: ConnectionName | None, packet: int | None, gap_fill: st
         raise click.UsageError("select a connection with --connection or --packet")
 
 
-def not_there(name: ConnectionName) -> str:
-    """What to say of a connection that is not in the capture."""
+def not_there(name: ConnectionName, packets: int | None) -> str:
+    """What to say of a connection that is not in the capture, which has so many packets; None where nobody knows."""
     lists = "`pcapflow analyze --ndjson --records connection` lists all connections"
     if name.number is None:
         return f"no connection matches {name.text}; {lists}"
+    if packets is not None and name.number > packets:
+        return f"there is no packet {name.number}: the capture has {packets:,}"
     return f"no connection starts with packet {name.number}; --packet {name.number} selects the connection of that packet; {lists}"
 
 

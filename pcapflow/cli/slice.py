@@ -116,7 +116,8 @@ def slice_(
             ending.begin()
             finish(made.result)
         if name is not None and conditions is None and not problems and not made.packets:
-            raise UsageError(not_there(name))
+            whole = made.result is not None and options.packets is None
+            raise UsageError(not_there(name, made.result.summary.decode.packets if made.result is not None and whole else None))
         compressing.close()
         ending.begin()
     _say(made, counts, unmapped)

@@ -25,6 +25,8 @@ from pcapflow.unread import UnreadReason
 QUIC_NAME = name_of(Kind.SERVICE, QUIC)
 _SHARE = 0.01
 """Part of the segments, or of the bytes, from which on a habit of the capture is worth a line."""
+_ETHERNET = 1500
+"""Bytes of a packet as Ethernet carries it."""
 _MOST = 1 << 40
 """An option beyond this many bytes is no advice."""
 
@@ -138,7 +140,12 @@ def _snapped(s: Summary) -> list[str]:
     if not decode.snapped:
         return []
     sent = tcp.payload_bytes.delivered + tcp.missing_bytes
-    longer = "; offloading makes packets longer than 1,500 bytes, and a snap length of that size truncates them" if decode.oversized else ""
+    cut_at = min((capture.snaplen for capture in s.captures if capture.snaplen), default=0)
+    longer = (
+        f"; with offloading, packets can be longer than 1,500 bytes, so a snap length of {cut_at:,} bytes is too short"
+        if decode.oversized and _ETHERNET <= cut_at <= 2 * _ETHERNET
+        else ""
+    )
     return [
         (
             f"{_percent(decode.snapped, decode.packets)} of the packets were truncated by the snap length, which loses {_percent(tcp.snapped_missing_bytes, sent)} of "
@@ -261,10 +268,11 @@ def _unread(s: Summary, options: list[str]) -> list[str]:
     for reason, (what, help_) in _UNREAD_BYTES.items():
         unread = s.tcp.unread.get(reason)
         if unread is not None and unread.bytes >= least:
-            such = ", ".join(map(str, s.tcp.examples.get(reason, [])))
+            numbers = s.tcp.examples.get(reason, [])
+            such = f"{'connections' if len(numbers) > 1 else 'connection'} {', '.join(map(str, numbers))}"
             if reason == UnreadReason.BEHIND_LOSS and options and not s.tcp.gaps_by_cause.keys() <= _NOT_OURS:
                 help_ = "apply the options named above"
-            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (for example connection {such}): {help_}")
+            lines.append(f"{_percent(unread.bytes, delivered)} of the delivered bytes {what} (for example {such}): {help_}")
     return lines
 
 

@@ -168,7 +168,7 @@ class Answers:
                     (trouble.kind, name, detail, sender, addresses(conversation)[trouble.side]), number, exchange, places, trouble.error
                 )
             else:
-                self._wrong((f"{trouble.status}_body", name, "", sender, None), number, exchange, places)
+                self._wrong((trouble.kind or f"{trouble.status}_body", name, "", sender, None), number, exchange, places)
 
     def _timed(self, found: _Endpoint, number: int, exchange: Exchange, round_trip: int, places: Places) -> None:
         response = exchange.response_head

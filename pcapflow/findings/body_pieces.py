@@ -240,7 +240,7 @@ class _Sent:
         if body is None:
             return "its exchange was given up, for want of memory"
         if self.gapped:
-            return f"{self.missing:,} bytes are missing: zeros stand for them"
+            return f"{self.missing:,} missing bytes are filled with zeros"
         if body.status != "complete":
             return f"{body.status}{f' ({body.drop_reason})' if body.drop_reason else ''}: the end of the body was not captured"
         json = body.json

@@ -20,6 +20,7 @@ SENTENCES = {
     "unanswered": "no response",
     "gapped_body": "gapped body",
     "truncated_body": "truncated body",
+    "cut_head": "incomplete head",
     "dropped_body": "dropped body",
     "other": "other",
 }
@@ -51,7 +52,8 @@ def what(problem: Problem) -> str:
     sentence = SENTENCES[problem.kind]
     if problem.kind.startswith("broken_"):
         return f"{sentence} from {problem.sender} {problem.ip}"
-    return f"{sentence} in the {'request' if problem.sender == 'client' else 'response'}" if problem.sender is not None else sentence
+    where = "of" if problem.kind == "cut_head" else "in"
+    return f"{sentence} {where} the {'request' if problem.sender == 'client' else 'response'}" if problem.sender is not None else sentence
 
 
 def broken(problem: Problem) -> str:

@@ -199,7 +199,7 @@ def _recovered(s: Summary) -> list[RenderableType]:
     for name, n in s.not_written.items():
         rows.append(("not written", f"{n:,}", f"records of {name} that the database rejected"))
     if json.invalid:
-        rows.append(("invalid JSON", f"{json.invalid:,}", "complete bodies that are not valid JSON"))
+        rows.append(("invalid JSON", f"{json.invalid:,}", "bodies that are not valid JSON"))
     return [heading("Recovered"), _grid(*rows)]
 
 
@@ -254,7 +254,7 @@ def _lost(s: Summary) -> list[RenderableType]:
     for name, n, remark in (
         ("late", payload.late, "arrived after their gap was given up"),
         ("out of window", payload.out_of_window, "have sequence numbers outside the stream's window"),
-        ("dropped", payload.dropped, "of streams that were given up"),
+        ("dropped", payload.dropped, "given up: streams, connections without memory, segments with a wrong checksum"),
     ):
         if n:
             rows.append((name, _size(n), remark))
@@ -263,7 +263,7 @@ def _lost(s: Summary) -> list[RenderableType]:
     bodies = s.http.bodies
     for name, n, remark in (
         ("gapped", bodies.gapped, "HTTP bodies with missing bytes inside"),
-        ("truncated", bodies.truncated, "HTTP bodies whose end was not captured"),
+        ("truncated", bodies.truncated, "HTTP messages that ended early: the connection or the capture ended, or the head is cut"),
         ("dropped", bodies.dropped, "HTTP bodies whose contents pcapflow gave up"),
     ):
         if n:

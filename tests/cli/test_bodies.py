@@ -181,7 +181,7 @@ def test_a_body_with_a_gap_is_cut_there_or_filled_or_left_out(tmp_path: Path) ->
     assert f"connection 1, exchange 0, response: bytes are missing behind byte {len(cut):,}: it is cut there" in errors
     filled, errors = pcapflow("bodies", path, "--gaps", "fill")
     assert filled == cut + bytes(1448) + body[len(cut) + 1448 :]
-    assert "1,448 bytes are missing: zeros stand for them" in errors
+    assert "1,448 missing bytes are filled with zeros" in errors
     nothing, errors = pcapflow("bodies", path, "--gaps", "refuse", "-o", tmp_path / "out")
     assert "1 body is left out (--gaps refuse)" in errors
     (row,) = index(tmp_path / "out")

@@ -144,10 +144,10 @@ def test_expectations_come_from_the_project_s_settings(pcapflow: Pcapflow, proje
 @pytest.mark.parametrize(
     ("kind", "capture", "said"),
     [
-        ("gap", "lossy.pcap", "and 5 more (packet 496)"),
+        ("gap", "lossy.pcap", "(packet 496), and 5 more"),
         ("truncated", "lossy.pcap", "(packet "),
         ("invalid-json", "json-api.pcap", "the literal is not true, false or null"),
-        ("unread", "lossy.pcap", "124,528 bytes from the server (behind_loss), and 4 more"),
+        ("unread", "lossy.pcap", "124,528 bytes from the server (behind_loss) (packet 496), and 4 more"),
         ("unread", "json-api.pcap", None),
         ("unanswered", "lossy.pcap", "and "),
         ("unanswered", "json-api.pcap", None),
@@ -309,6 +309,10 @@ def test_a_capture_that_only_its_baseline_tells_of_is_missed(pcapflow: Pcapflow,
         ran = pcapflow("check", "fixtures")
         assert ran.returncode == 3
         assert "ERROR  fixtures/lossy.pcap" in ran.stdout
+    assert "the capture is missing, and its baseline lossy.pcap.report.json is there" in ran.stdout
+    ran = pcapflow("check", "--no-baseline", "fixtures")
+    assert ran.returncode == 0
+    assert "lossy" not in ran.stdout + ran.stderr
     (project / "fixtures" / "notes.txt").write_text("mine")
     assert "warning: fixtures/notes.txt: not a capture, skipped" in pcapflow("check", "fixtures").stderr
 

@@ -83,9 +83,9 @@ def test_where_selects_exchanges(capture: Path, where: str, count: int) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("items.id", "no value: 3 JSON bodies were searched, none has items.id; items[].id has 3,901 values"),
-        ("Who", "no value: 3 JSON bodies were searched, none has Who; items[].who has 3,900 values"),
-        (".nothing", "no value: 3 JSON bodies were searched, none has .nothing"),
+        ("items.id", "no value: 3 bodies were searched, none has items.id; items[].id has 3,901 values"),
+        ("Who", "no value: 3 bodies were searched, none has Who; items[].who has 3,900 values"),
+        (".nothing", "no value: 3 bodies were searched, none has .nothing"),
     ],
 )
 def test_an_empty_answer_says_what_was_searched_and_what_is_near(capture: Path, path: str, said: str) -> None:
@@ -96,11 +96,11 @@ def test_an_empty_answer_says_what_was_searched_and_what_is_near(capture: Path, 
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("path=/v1/*", "1 JSON body that matches --where path=/v1/* was searched, none has note"),
-        ("host=example", "3 JSON bodies that match --where host=example were searched, none has note"),
-        ("status=404,side=request", "1 JSON body that matches --where status=404,side=request was searched, none has note"),
-        ("status=500", "no body of JSON matches --where status=500"),
-        ("status=500,side=request", "no body of JSON matches --where status=500,side=request"),
+        ("path=/v1/*", "1 body that matches --where path=/v1/* was searched, none has note"),
+        ("host=example", "3 bodies that match --where host=example were searched, none has note"),
+        ("status=404,side=request", "1 body that matches --where status=404,side=request was searched, none has note"),
+        ("status=500", "no body that can be searched matches --where status=500"),
+        ("status=500,side=request", "no body that can be searched matches --where status=500,side=request"),
     ],
 )
 def test_an_empty_answer_speaks_of_the_bodies_that_were_meant(capture: Path, where: str, said: str) -> None:
@@ -163,7 +163,7 @@ def test_what_was_given_up_is_said_or_written(tmp_path: Path) -> None:
     assert "server: json_scalar_too_large at byte " in dropped
     assert (partial.partition("response: ")[2].split(" ")[0], cut.partition("response: ")[2].split(" ")[0]) == ("dropped", "invalid")
     errors = pcapflow("extract", "item", "--drops", drops, path)[1]
-    assert errors.startswith("pcapflow: no value: 2 JSON bodies were searched")
+    assert errors.startswith("pcapflow: no value: 2 bodies were searched")
     assert errors.count("\n") == 1
     assert "no value" in errors
     assert [json.loads(line).get("reason") for line in drops.read_text().splitlines()] == ["json_scalar_too_large", None, None]
@@ -248,7 +248,9 @@ def test_the_streams_have_the_names_that_the_report_gives_them(name: str) -> Non
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--connection", "2"], "no connection starts with packet 2"),
+        (["--connection", "2"], "no connection starts with packet 2; --packet 2 selects"),
+        (["--connection", "9999"], "there is no packet 9999: the capture has "),
+        (["--connection", "9999", "--packets", "8"], "no connection starts with packet 9999"),
         (["--connection", "1", "--gap-fill", "00"], "--gap-fill requires --raw"),
         (["--connection", "1", "--raw", "--gap-fill", "0"], "not a byte"),
         (["--connection", "1", "--raw", "--hex"], "exclude"),

@@ -166,7 +166,10 @@ def test_standard_input_is_sliced_by_ends_in_one_pass_and_else_refused(tmp_path:
     with (tmp_path / "x.pcap").open("rb") as file:
         done = subprocess.run([*command, "--problems"], stdin=file, capture_output=True, check=False)
     assert done.returncode == 2
-    assert b"reads the capture several times, but '-' can be read only once; save it to a file, or name the connection by its ends" in done.stderr
+    assert (
+        b"reads the capture several times, but '-' can be read only once; save it to a file, or name the connection by its ends"
+        in done.stderr
+    )
     assert done.stdout == b""
 
 
@@ -175,7 +178,8 @@ def test_what_is_wrong_with_a_command_is_said(tmp_path: Path) -> None:
     for options, words in (
         ((), "select connections"),
         (("--connection", "2", "--packet", "2"), "exclude each other"),
-        (("--connection", "9999"), "no connection starts with packet 9999"),
+        (("--connection", "9999"), "there is no packet 9999: the capture has "),
+        (("--connection", "20"), "no connection starts with packet 20; --packet 20 selects"),
         (("--packet", "9999"), "there is no packet 9999"),
         (("--where", "colour=red"), "'colour=red' has an unknown key"),
     ):

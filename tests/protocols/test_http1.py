@@ -689,6 +689,7 @@ def test_a_head_whose_end_was_not_captured_is_reported_from_its_whole_lines(run:
     assert (only["response"]["status"], only["response"]["body"]["status"]) == (200, "truncated")
     assert only["anomalies"] == ["head_cut"]
     assert ran.summary.http.bodies.truncated == 2
+    assert sorted((one.kind, one.sender) for one in ran.summary.problems) == [("cut_head", "client"), ("cut_head", "server")]
 
 
 def test_an_answer_to_a_head_request_that_was_not_captured_has_no_body(run: Run) -> None:

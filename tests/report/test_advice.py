@@ -209,9 +209,10 @@ def test_retransmissions_that_come_later_are_no_second_copies(run: Run) -> None:
 def test_offloaded_segments_are_said_where_the_snap_length_cuts_them(run: Run) -> None:
     talk = Talk().open().send(1, b"z" * 60_000, size=20_000)
     assert "offloading" not in said(run, talk.bytes())
-    assert "offloading makes packets longer than 1,500 bytes" in said(
-        run, pcap([(us, frame[:1514], len(frame)) for us, frame in talk.frames])
-    )
+    for cut, is_said in ((1514, True), (128, False)):
+        advice = said(run, pcap([(us, frame[:cut], len(frame)) for us, frame in talk.frames], snaplen=cut))
+        assert ("so a snap length of 1,514 bytes is too short" in advice) is is_said
+        assert "capture whole packets" in advice
 
 
 def checksummed(frame: bytes, *, wrong: bool) -> bytes:

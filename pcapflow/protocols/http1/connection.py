@@ -373,7 +373,7 @@ class HttpConnection:
             exchange = self.pairs.ask(head, 0, where.offset, packet, where.ts, where.ack)
             exchange.request_packet, exchange.request_end = where.origin, ts
             services.body("truncated")
-            exchange.troubles += (Trouble(0, "truncated"),)
+            exchange.troubles += (Trouble(0, "truncated", "cut_head"),)
             exchange.request = head.with_body(body)
             if head.connect or head.upgrade:
                 self.client.paused, self._pause_for = True, exchange  # as behind a whole head
@@ -394,7 +394,7 @@ class HttpConnection:
             bodiless = head.status in BODILESS or (request is not None and request.method == "HEAD")
             if not bodiless:
                 services.body("truncated")
-                exchange.troubles += (Trouble(1, "truncated"),)
+                exchange.troubles += (Trouble(1, "truncated", "cut_head"),)
             self.flow.answered(exchange, head.bodiless if bodiless else head.with_body(body), packet, ts)
         elif exchange.response_done:
             self.flow.tell(exchange)
