@@ -73,13 +73,13 @@ class Limits(StreamLimits):
         200,
         "decoded bytes per encoded byte",
         "drop `content_ratio`",
-        "expansion of one compressed body; DEFLATE reaches 1,032 on zeros, the most repetitive JSON stays below 100",
+        "expansion of one compressed body, with the compressed parts within it; DEFLATE reaches 1,032 on zeros, the most repetitive JSON stays below 100",
     )
     content_ratio_floor: int = limit(
         64 * KIB,
         "bytes",
         "content_max_ratio applies from here on",
-        "decoded size up to which the ratio is not checked, since small bodies may be repetitive; a body of this size costs at most a few hundred times as much as its packets",
+        "decoded size of a message up to which the ratio is not checked, since small bodies may be repetitive; one of this size costs at most a few hundred times as much as its packets",
     )
     content_total: int = limit(
         16 * MIB,

@@ -17,13 +17,13 @@ from pcapflow.drops import Drop, DropReason
 from pcapflow.limits import Limits
 from pcapflow.payload.at_once import SMALL, counts_alone, has_no_document, parse_at_once
 from pcapflow.payload.body_listener import BodyListener
-from pcapflow.payload.content import Decoder, missing
+from pcapflow.payload.content import Decoder, Expansion, missing
 from pcapflow.payload.duplicates import DuplicateKeys
 from pcapflow.payload.json_counts import counts
 from pcapflow.payload.json_formats import JSON_FORMS, open_text, seems_json
 from pcapflow.payload.json_formats import form_of as json_form
 from pcapflow.payload.opening import open_other
-from pcapflow.payload.payload_types import ASKING, DEEPEST, Opening, PartReader, PayloadReader, form_within
+from pcapflow.payload.payload_types import ASKING, DEEPEST, NOTHING_AROUND, Around, Opening, PartReader, PayloadReader, form_within
 from pcapflow.payload.shape import Shapes
 from pcapflow.payload.tap import Both, Shared, Tap
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b\x08"
 """What a gzip member begins with (RFC 1952 section 2.3.1): no text of JSON does."""
-READER_BYTES = 1640
+READER_BYTES = 1680
 """What a reader takes with the first bytes that it keeps, beside its parser."""
 
 
@@ -44,10 +44,12 @@ class BodyReader:
     """One body."""
 
     __slots__ = (
+        "_around",
         "_begin",
         "_counts_alone",
         "_decoder",
         "_duplicates",
+        "_expansion",
         "_first",
         "_form",
         "_gapped",
@@ -85,13 +87,12 @@ class BodyReader:
         *,
         content_type: str = "",
         asks: bool = False,
-        depth: int = 0,
+        around: Around = NOTHING_AROUND,
     ) -> None:
         """codings: to be undone, in that order; form: of its payload, empty for a body that does not say it is one; tap: gets the events of its JSON;
-        listeners: get its bytes; asks: it is a request's, which may name an operation; depth: of multipart bodies around it.
+        listeners: get its bytes; asks: it is a request's, which may name an operation; around: what it is within.
         """
-        self._limits = limits
-        self._ledger = ledger
+        self._limits, self._ledger, self._around, self._expansion = limits, ledger, around, around.expansion
         self._hash = _sha256() if looking.hashes else None
         self._tap = self._tapped(looking, tap)
         self._form = form
@@ -108,7 +109,7 @@ class BodyReader:
             if form in JSON_FORMS:
                 self._text = open_text(form, limits, ledger.json, self._tap)
             else:
-                self._text = self._other(form, content_type, looking, tap, depth + 1)
+                self._text = self._other(form, content_type, looking, tap)
             if asks and form in ASKING:
                 from pcapflow.payload.operations import Operations
 
@@ -147,7 +148,8 @@ class BodyReader:
         """Make ready what undoes the codings."""
         problem = missing(codings)
         if problem is None:
-            decoder = Decoder(codings, self._limits, self._ledger.content, self._decoded)
+            outermost = not self._around.is_decoded
+            decoder = Decoder(codings, self._limits, self._ledger.content, self._decoded, self._growth(), is_outermost=outermost)
             drop = decoder.open()
             if drop is None:
                 self._decoder = decoder
@@ -160,6 +162,12 @@ class BodyReader:
             self._looks, self.decoded_bytes = False, None
         for listener in self._listeners:
             listener.undecoded(problem.detail)
+
+    def _growth(self) -> Expansion:
+        """That of the message."""
+        if self._expansion is None:
+            self._expansion = Expansion()
+        return self._expansion
 
     @property
     def _reads(self) -> bool:
@@ -271,16 +279,16 @@ class BodyReader:
         if first and self._wanted:
             self._decoded(first)
 
-    def _other(self, form: str, content_type: str, looking: Looking, tap: Tap | None, depth: int) -> PayloadReader:
+    def _other(self, form: str, content_type: str, looking: Looking, tap: Tap | None) -> PayloadReader:
         """What reads a payload that is not JSON; what is within it is looked into as it is."""
-        limits, ledger = self._limits, self._ledger
+        limits, ledger, depth = self._limits, self._ledger, self._around.depth + 1
 
         def part(content_type: str, codings: tuple[str, ...], *, counts_alone: bool) -> PartReader:
             form = form_within(content_type) if depth < DEEPEST else json_form(content_type.lower())
             lower = looking if content_type else looking.sniffing(counts_alone=counts_alone)
-            return BodyReader(
-                codings, form, limits, ledger, lower, Shared(tap) if tap is not None else None, content_type=content_type, depth=depth
-            )
+            around = Around(depth, self._growth(), self._around.is_decoded or self._decoder is not None)
+            taps = Shared(tap) if tap is not None else None
+            return BodyReader(codings, form, limits, ledger, lower, taps, content_type=content_type, around=around)
 
         return open_other(form, content_type, Opening(limits, ledger.json, self._tap, part))
 

@@ -180,14 +180,37 @@ class _Zstd:
             raise _Malformed(f"zstd: {e}") from None
 
 
+class Expansion:
+    """How a message grows: a body, and what is within it, share what they may. Each decoder within another multiplies what that one made."""
+
+    __slots__ = ("given", "taken")
+
+    def __init__(self) -> None:
+        self.taken = 0
+        """Bytes that decoders took which are within no other."""
+        self.given = 0
+        """Bytes that came out of all of them."""
+
+
 class Decoder:
     """One body with one or more content codings."""
 
-    __slots__ = ("_account", "_codings", "_limits", "_out", "_reserved", "_stages", "_tail", "_taken")
+    __slots__ = ("_account", "_codings", "_expansion", "_is_outermost", "_limits", "_out", "_reserved", "_stages", "_tail", "_taken")
 
-    def __init__(self, codings: tuple[str, ...], limits: Limits, account: Account, out: Out) -> None:
-        """codings: in the order in which they are undone, each supported."""
+    def __init__(
+        self,
+        codings: tuple[str, ...],
+        limits: Limits,
+        account: Account,
+        out: Out,
+        expansion: Expansion | None = None,
+        *,
+        is_outermost: bool = True,
+    ) -> None:
+        """codings: in the order in which they are undone, each supported; expansion: the message's, where this is a part of one; is_outermost: no decoder made what this one takes."""
         self._codings = codings
+        self._expansion = expansion if expansion is not None else Expansion()
+        self._is_outermost = is_outermost
         self._limits = limits
         self._account = account
         self._out = out
@@ -198,8 +221,9 @@ class Decoder:
         self._reserved = 0
 
     def open(self) -> Drop | None:
-        """Reserve what the decoders need from the start."""
-        return self._reserve(0)
+        """Reserve what the decoders need from the start; the message may have grown beyond its limit."""
+        whole = self._expansion
+        return self._grown(whole.given, whole.taken) or self._reserve(0)
 
     def close(self) -> None:
         """Give all memory back."""
@@ -254,7 +278,9 @@ class Decoder:
         """Bytes for a stage, or out."""
         self._taken[i] += len(data)
         if i:
-            self._check(i)
+            self._check(i, len(data))
+        elif self._is_outermost:
+            self._expansion.taken += len(data)
         drop = self._reserve(_STEP)
         if drop is not None:
             raise _Stop(drop)
@@ -263,15 +289,26 @@ class Decoder:
         else:
             self._out(data)
 
-    def _check(self, i: int) -> None:
-        """What came out of a stage must stay within the limits."""
-        limits = self._limits
+    def _check(self, i: int, n: int) -> None:
+        """What came out of a stage, n bytes at last, must stay within the limits; and so must what comes out of all decoders of the message."""
+        limits, whole = self._limits, self._expansion
         decoded, encoded = self._taken[i], self._taken[0]
         if decoded > limits.content_max_bytes:
             raise _Stop(Drop(DropReason.CONTENT_TOO_LARGE, "content_max_bytes", limits.content_max_bytes, f"{decoded} bytes decoded"))
-        if decoded > limits.content_ratio_floor and decoded > limits.content_max_ratio * encoded:
-            detail = f"{encoded} bytes decoded to {decoded}"
-            raise _Stop(Drop(DropReason.CONTENT_RATIO, "content_max_ratio", limits.content_max_ratio, detail))
+        if i == len(self._stages):
+            whole.given += n
+            if whole.given > decoded:
+                decoded, encoded = whole.given, whole.taken
+        drop = self._grown(decoded, encoded)
+        if drop is not None:
+            raise _Stop(drop)
+
+    def _grown(self, decoded: int, encoded: int) -> Drop | None:
+        """What to say of bytes that came out of so many where they are too many."""
+        limits = self._limits
+        if decoded <= limits.content_ratio_floor or decoded <= limits.content_max_ratio * encoded:
+            return None
+        return Drop(DropReason.CONTENT_RATIO, "content_max_ratio", limits.content_max_ratio, f"{encoded} bytes decoded to {decoded}")
 
     def _reserve(self, ahead: int) -> Drop | None:
         """Room for what the stages may hold now; where there is not enough, for some bytes ahead of it."""

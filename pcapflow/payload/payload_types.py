@@ -14,6 +14,7 @@ from pcapflow.contents import JsonBody, Other
 from pcapflow.counting import Inner
 from pcapflow.drops import Drop
 from pcapflow.limits import Limits
+from pcapflow.payload.content import Expansion
 from pcapflow.payload.json_formats import form_of
 from pcapflow.payload.tap import Tap
 
@@ -86,6 +87,20 @@ class PartReader(Protocol):
     def finish(self, *, whole: bool) -> None:
         """It is over. Sets the attributes."""
         ...
+
+
+class Around(NamedTuple):
+    """What a body is within."""
+
+    depth: int = 0
+    """Multipart bodies around it."""
+    expansion: Expansion | None = None
+    """That of the message, where a body around it, or beside it, has one."""
+    is_decoded: bool = False
+    """It comes out of a decoder."""
+
+
+NOTHING_AROUND = Around()
 
 
 class OpensParts(Protocol):

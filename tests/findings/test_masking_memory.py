@@ -18,7 +18,7 @@ from pcapflow.limits import Limits
 from pcapflow.options import Options
 from tests.craft import Talk, merge, request, response
 
-N = 600
+N = 200
 PLACES = (
     "findings/masked_bodies",
     "payload/json_values",

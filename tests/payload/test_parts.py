@@ -19,6 +19,7 @@ from pcapflow.budget import Ledger
 from pcapflow.contents import FormBody, JsonBody, MultipartBody, YamlBody
 from pcapflow.drops import DropReason
 from pcapflow.limits import Limits
+from pcapflow.payload import content as content_module
 from pcapflow.payload import multipart as multipart_module
 from pcapflow.payload.extract import Values
 from pcapflow.payload.form import LISTED
@@ -369,3 +370,60 @@ def test_the_head_of_a_part_that_comes_byte_by_byte_is_looked_at_once(monkeypatc
     assert body == multipart(data)
     assert body.listed[0].name == "n"
     assert looked.bytes < 30 * len(head)
+
+
+def coded_parts(content: bytes, n: int, mark: str = "a", kind: str = "a/x-ndjson") -> bytes:
+    return (
+        b"".join(b"--%s\nContent-Type: %s\nContent-Encoding: gzip\n\n%s\n" % (mark.encode(), kind.encode(), content) for _ in range(n))
+        + f"--{mark}--".encode()
+    )
+
+
+LINES = gzip.compress(b"".join(b"[%d]\n" % i + b"[]\n" * 2000 for i in range(5)))
+"""30 KB in 200 bytes."""
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "codings"),
+    [
+        (coded_parts(LINES, 100), "multipart/a; boundary=a", ()),
+        (gzip.compress(coded_parts(LINES, 100)), "multipart/a; boundary=a", ("gzip",)),
+        (
+            gzip.compress(coded_parts(gzip.compress(coded_parts(LINES, 30)), 30, "b", "multipart/a; boundary=a")),
+            "multipart/a; boundary=b",
+            ("gzip",),
+        ),
+    ],
+    ids=["parts", "parts of a coded body", "two levels"],
+)
+def test_parts_that_grow_share_what_their_message_may(
+    body: bytes, kind: str, codings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    out = content_module.Decoder._stage
+
+    def counted(self: Any, i: int, data: bytes) -> None:
+        sizes.append(len(data) * (i == len(self._stages)))
+        out(self, i, data)
+
+    monkeypatch.setattr(content_module.Decoder, "_stage", counted)
+    limits = Limits(content_max_ratio=100)
+    found = read([body], kind, limits, codings=codings)
+    assert found.drop is not None
+    assert (found.drop.reason, found.drop.limit_name) == (DropReason.CONTENT_RATIO, "content_max_ratio")
+    assert sum(sizes) <= max(limits.content_ratio_floor, 100 * len(body)) + 2 * content_module.PIECE
+    expected = (found.found, found.drop, found.inner.json if found.inner is not None else None)
+    for size in (1, 7, 1000, 4096):
+        again = read(in_pieces(body, size), kind, limits, codings=codings)
+        assert (again.found, again.drop, again.inner.json if again.inner is not None else None) == expected
+
+
+def test_coded_parts_within_a_coded_body_are_read() -> None:
+    parts = [
+        coded_parts(gzip.compress(json.dumps([{"id": i * n} for i in range(300)]).encode()), 1, kind="application/json") for n in range(40)
+    ]
+    body = gzip.compress(b"".join(part.removesuffix(b"--a--") for part in parts) + b"--a--")
+    found = read([body], "multipart/mixed; boundary=a", codings=("gzip",))
+    assert found.drop is None
+    assert found.inner is not None
+    assert (found.inner.json.bodies, found.inner.json.keys) == (40, 12_000)
