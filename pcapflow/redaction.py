@@ -7,6 +7,7 @@ Time is linear in the text.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from pcapflow.header_options import Headers
 
@@ -36,8 +37,18 @@ def _part(part: re.Match[str]) -> str:
     return f"{part[1]}{part[2]}={hidden(part[3])}" if part[3] and is_secret_parameter(part[2]) else part[0]
 
 
+_KNOWN = 512
+"""Names whose answer is kept, of each question; those of at most _NAME_CHARS characters, so that no capture says what that takes."""
+_NAME_CHARS = 64
+
+
 def is_secret_field(name: str) -> bool:
     """Whether a field of that name carries a secret."""
+    return _is_field(name) if len(name) <= _NAME_CHARS else _is_field.__wrapped__(name)
+
+
+@lru_cache(_KNOWN)
+def _is_field(name: str) -> bool:
     from pcapflow.secret_words import ANY_KEY, FIELD, LINK, NOT  # noqa: PLC0415 - see there
 
     return (FIELD.search(name) is not None or ANY_KEY.search(name) is not None) and not NOT.match(name) and not LINK.match(name)
@@ -45,6 +56,11 @@ def is_secret_field(name: str) -> bool:
 
 def is_secret_parameter(name: str) -> bool:
     """Whether a part of a query with that name does."""
+    return _is_parameter(name) if len(name) <= _NAME_CHARS else _is_parameter.__wrapped__(name)
+
+
+@lru_cache(_KNOWN)
+def _is_parameter(name: str) -> bool:
     if "%" in name:
         from urllib.parse import unquote  # noqa: PLC0415 - few names need it
 
@@ -61,6 +77,11 @@ _LABELS = frozenset(("key", "code", "pin", "signature", "ticket"))
 
 def is_secret_key(name: str) -> bool:
     """Whether a member of JSON with that key does."""
+    return _is_member(name) if len(name) <= _NAME_CHARS else _is_member.__wrapped__(name)
+
+
+@lru_cache(_KNOWN)
+def _is_member(name: str) -> bool:
     from pcapflow.secret_words import LINK  # noqa: PLC0415 - see there
 
     return is_secret_field(name) or (name.lower() not in _LABELS and is_secret_parameter(name) and not LINK.match(name))
@@ -68,6 +89,11 @@ def is_secret_key(name: str) -> bool:
 
 def may_be_key(name: str) -> bool:
     """Whether something with that name does if it looks like no word."""
+    return _may_be(name) if len(name) <= _NAME_CHARS else _may_be.__wrapped__(name)
+
+
+@lru_cache(_KNOWN)
+def _may_be(name: str) -> bool:
     from pcapflow.secret_words import MAY_BE_KEY, NO_KEY, NOT  # noqa: PLC0415 - see there
 
     return MAY_BE_KEY.search(name) is not None and not NO_KEY.search(name) and not NOT.match(name)

@@ -18,6 +18,10 @@ _BEGINS = re.compile(
 """With a setting, or a field of a head."""
 _TELLING = re.compile(rb"\\(?:[nrt\"\\/]|u00)")
 """Escapes of what separates lines, of quotes, and of slashes as PHP writes them."""
+_LEAST = 6
+"""Bytes of a text at the least: a name, what is behind it, and a value."""
+_MAY_HAVE = re.compile(rb"[=:<]|--|ENV|.{16}", re.DOTALL)
+"""Something between a name and a value; a longer text may be a secret itself."""
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|([^\r\n]))")
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _LAST = 0x100
@@ -59,5 +63,7 @@ def texts_within(data: bytes) -> Iterator[Unescaped]:
         return
     for piece in _PIECE.finditer(data):
         begin, end = piece.span()
+        if end - begin < _LEAST or not _MAY_HAVE.search(data, begin, end):
+            continue
         if _TELLING.search(data, begin, end) or (data[begin - 1 : begin] == b'"' and _BEGINS.match(data, begin, end)):
             yield Unescaped(data, begin, end)

@@ -377,6 +377,13 @@ def _forms(w: Wire, field: bytes, size: int) -> None:
         here = _send(w, 1, 1, here, there, b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
+def quoted_pieces(w: Wire, size: int) -> None:
+    """So many bytes of a text of short pieces between quotes and backslashes, each of which may be a text of its own."""
+    body = b'\\"eyJ--=api_key\n ' * (size // 17)
+    there = _ask(w, 1)
+    _send(w, 1, 1, 1, there, ok_head(b"Content-Type: text/plain", b"Content-Length: %d" % len(body)) + body)
+
+
 def open_lines(w: Wire, size: int) -> None:
     """So many bytes of lines of JSON that break at once."""
     there = _ask(w, 1)
@@ -846,6 +853,7 @@ ATTACKS: dict[str, Attack] = {
     "unanswered_broken": Attack(_wired(unanswered_broken), 1_500, 30_000),
     "broken_fields": Attack(_wired(broken_fields), 40_000, 1_000_000),
     "masked_fields": Attack(_wired(encoded_fields), 84_000, 500_000, SCRUB),
+    "masked_pieces": Attack(_wired(quoted_pieces), 34_000, 200_000, SCRUB),
     "masked_lines": Attack(_wired(open_lines), 40_000, 500_000, (*SCRUB, "--mask-json", "a")),
     "recorded_fields": Attack(_wired(recorded_fields), 600, 20_000, ("analyze", "--ndjson", "--headers", "all")),
     "open_events": Attack(_wired(open_events), 600, 20_000, ("analyze", "--ndjson", "--hash-bodies", "--shapes", "--duplicate-keys")),

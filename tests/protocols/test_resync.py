@@ -235,12 +235,35 @@ def test_a_search_that_begins_again_and_again_looks_at_few_bytes_each_time(run: 
     looked = 0
     lines = ChunkSearch._lines
 
-    def counted(self: ChunkSearch, text: bytes, base: int) -> Any:
+    def counted(self: ChunkSearch, text: bytes, base: int, fresh: int) -> Any:
         nonlocal looked
-        looked += len(text)
-        return lines(self, text, base)
+        looked += len(text) - fresh
+        return lines(self, text, base, fresh)
 
     monkeypatch.setattr(ChunkSearch, "_lines", counted)
     data = part * 2000
     run(talk([HEAD + b"5\r\nhel", b"z" * 10, b"\r\n" + data], [1]).bytes())
     assert looked < 100 * len(data)
+
+
+def test_bytes_of_an_open_trailer_that_come_one_by_one_cost_some_steps_each(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = asked = 0
+    lines, first_of = ChunkSearch._lines, ChunkSearch._first_of
+
+    def counted(self: ChunkSearch, text: bytes, base: int, fresh: int) -> Any:
+        nonlocal looked
+        looked += len(text) - fresh
+        return lines(self, text, base, fresh)
+
+    def counted_chain(self: ChunkSearch, *given: Any) -> int:
+        nonlocal asked
+        asked += 1
+        return first_of(self, *given)
+
+    monkeypatch.setattr(ChunkSearch, "_lines", counted)
+    monkeypatch.setattr(ChunkSearch, "_first_of", counted_chain)
+    data = (b"\r\n0\r\n" + b"a: b\r\n" * 680) * 2
+    begun = b"\r\nffffff\r\nxx" * 80
+    run(talk([HEAD + b"5\r\nhel", b"z" * 10, begun, *(data[i : i + 1] for i in range(len(data)))], [1]).bytes())
+    assert looked < 200 * len(data)
+    assert asked < 4 * len(data)

@@ -65,6 +65,7 @@ class ChunkSearch:
     __slots__ = (
         "_account",
         "_chains",
+        "_earliest",
         "_kept",
         "_last",
         "_limit",
@@ -99,6 +100,8 @@ class ChunkSearch:
         """The first byte that was looked at and is not delivered."""
         self._chains: dict[int, tuple[int, ...]] = {}
         """By the offset at which a line must stand: the lines that led there."""
+        self._earliest: int | None = None
+        """The first line of any chain; None where it is not known: chains came or went."""
         self._purge_at = 0
         self._trailer: tuple[tuple[int, ...], int] | None = None
         """The lines that led to a last chunk, and where its trailer begins."""
@@ -128,7 +131,7 @@ class ChunkSearch:
             tail = self._tail()
             text = bytes(tail) + data.take(at, n)
             self._append(data, at, at + n)
-            shown = self._lines(text, start + at - len(tail))
+            shown = self._lines(text, start + at - len(tail), max(0, len(tail) - _LINE_BYTES))
             if shown is not None:
                 return shown
             at += n
@@ -153,10 +156,10 @@ class ChunkSearch:
         n = min(len(self._kept), max(_LINE_BYTES, self.base + len(self._kept) - wanted))
         return self._kept[len(self._kept) - n :]
 
-    def _lines(self, text: bytes, base: int) -> Shown | None:
-        """Lines in text, which begins at the offset base: those that were looked at before stand in front of `_lines_from`."""
+    def _lines(self, text: bytes, base: int, fresh: int) -> Shown | None:
+        """Lines in text, which begins at the offset base, from the position fresh on: what ends before was looked at, and so was what stands in front of `_lines_from`."""
         first = _FIRST_LINE.match(text) if base == self._start == self._lines_from else None
-        found = ((line.start(), line.end(), line[1]) for line in _LINE.finditer(text))
+        found = ((line.start(), line.end(), line[1]) for line in _LINE.finditer(text, fresh))
         for begin, end, size in chain([(first.start(1), first.end(), first[2])] if first is not None else [], found):
             if base + begin < self._lines_from:
                 continue
@@ -172,6 +175,7 @@ class ChunkSearch:
     def _line(self, begin: int, end: int, size: int) -> Shown | None:
         """A line between two offsets."""
         lines = (*self._chains.pop(begin, ()), begin)[-_LINES:]
+        self._earliest = None
         if not size:
             self._trailer = (lines, end)
             return None
@@ -230,12 +234,8 @@ class ChunkSearch:
 
     def _trim(self, now: int) -> None:
         """Everything up to an offset was looked at: keep what may be wanted. Where there is no room for that, the search begins anew."""
-        chains = [*self._chains.values(), *([self._trailer[0]] if self._trailer is not None else [])]
-        wanted = [self._first_of(lines, now) for lines in chains]
-        if self._last is not None:
-            wanted.append(self._last[0])
         tail = self._tail_from(now)
-        keep_from = max(min([*wanted, tail]), min(tail, now - self._limit))
+        keep_from = max(min(self._wanted_from(now, tail), tail), min(tail, now - self._limit))
         gone = max(0, keep_from - self.base)
         del self._kept[:gone]
         self.base += gone
@@ -249,6 +249,17 @@ class ChunkSearch:
         if cost < self._reserved:
             self._account.release(self._reserved - cost)
         self._reserved = cost
+
+    def _wanted_from(self, now: int, tail: int) -> int:
+        """The first byte that a chain, or the last chunk that was seen, may want; where nothing does, the tail's. Segments may have a byte each: chains are asked where they changed, or where what the first one wants is no longer kept."""
+        if self._earliest is None or self._earliest < now - self._limit:
+            self._earliest = min((self._first_of(lines, now) for lines in self._chains.values()), default=now)
+        wanted = [min(self._earliest, tail)]
+        if self._trailer is not None:
+            wanted.append(self._first_of(self._trailer[0], now))
+        if self._last is not None:
+            wanted.append(self._last[0])
+        return min(wanted)
 
     def _tail_from(self, now: int) -> int:
         at = now - _LINE_BYTES
