@@ -11,7 +11,7 @@ has the figure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pcapflow.limits import Limits
 
@@ -19,7 +19,7 @@ from pcapflow.limits import Limits
 class Account:
     """The reservations of one component, in bytes."""
 
-    __slots__ = ("_ledger", "limit", "limit_name", "name", "peak", "peak_packet", "peak_ts", "used")
+    __slots__ = ("_ledger", "beside", "limit", "limit_name", "name", "peak", "peak_packet", "peak_ts", "used")
 
     def __init__(self, ledger: Ledger, name: str, limit: int, limit_name: str) -> None:
         self._ledger = ledger
@@ -30,13 +30,15 @@ class Account:
         self.peak = 0
         self.peak_packet = 0
         self.peak_ts = 0
+        self.beside: tuple[Account, ...] = ()
+        """Accounts of small objects, whose room this one cannot have when they have given it back: see `stays`."""
 
     def reserve(self, n: int) -> bool:
         """Take n bytes; False, with nothing changed, where this account or the whole has too little left."""
         ledger = self._ledger
         used = self.used + n
         total = ledger.used + n
-        if used > self.limit or total > ledger.limit:
+        if used > self.limit or total > ledger.limit or (self.beside and total + stays(self.beside) > ledger.limit):
             ledger.pressure = True
             ledger.refused = self.limit_name if used > self.limit else "memory_limit"
             return False
@@ -69,12 +71,12 @@ class Account:
 
     def has_room(self, n: int) -> bool:
         """Whether n bytes could be reserved; asking is no request, and leaves no mark."""
-        return self.used + n <= self.limit and self._ledger.used + n <= self._ledger.limit
+        return self.used + n <= self.limit and self._ledger.used + n + stays(self.beside) <= self._ledger.limit
 
     def is_half_free(self, n: int) -> bool:
         """Whether with n bytes more at least half of the account and of the whole were free still: for what can do without, and is not to be why others are refused."""
         ledger = self._ledger
-        return 2 * (self.used + n) <= self.limit and 2 * (ledger.used + n) <= ledger.limit + ledger.aside
+        return 2 * (self.used + n) <= self.limit and 2 * (ledger.used + n + stays(self.beside)) <= ledger.limit + ledger.aside
 
     def refusal(self) -> tuple[str, int]:
         """The limit that refused the last reservation that was refused, and its value."""
@@ -94,6 +96,13 @@ class Account:
         self._ledger.used -= n
         if self.used < 0:
             raise AssertionError(f"account {self.name} gave back more than it took")
+
+
+def stays(accounts: Iterable[Account]) -> int:
+    """Bytes that the process may still have of small objects which those accounts took and gave back: one that is left keeps the memory around it from the system, so that other small objects may have it, and
+    nothing else. An eighth less than they were, so that a run in which they took all has something left.
+    """
+    return sum([account.peak - account.used for account in accounts]) * 7 // 8
 
 
 class RefusingAccount(Account):
@@ -172,6 +181,9 @@ class Ledger:
         self.output = account("output")
         self.fragments = account("fragments")
         self.blocks = account("blocks")
+        small = (self.connections, self.history, self.http)
+        for large in (self.rings, self.content, self.json):
+            large.beside = small
 
     def accounts(self) -> list[Account]:
         """The accounts in the order of the report."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.wire import ACK, MSS, PSH, SYN, Wire, ok_head
+from tests.wire import ACK, MSS, PSH, RST, SYN, Wire, ok_head
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 _PAIRS = [a + b for a, b in itertools.product(string.ascii_lowercase + string.digits, repeat=2)]
@@ -270,6 +270,29 @@ def behind_rings(w: Wire, size: int) -> None:
     for c in range(size):
         w.open(c)
         _send(w, c, 0, 1, 1, b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\nX-%d: %d\r\n\r\n" % (c, c, i) for i in range(2)))
+
+
+def before_rings(w: Wire, size: int) -> None:
+    """So many connections with a request that nobody answers, of which one in 64 stays; then what rings and texts of JSON may take."""
+    ends = []
+    for c in range(size):
+        w.open(c)
+        ends.append(_send(w, c, 0, 1, 1, b"GET /%d HTTP/1.1\r\nHost: a\r\nX-%d: %b\r\n\r\n" % (c, c, b"x" * 200)))
+    w.ns += 10**9
+    for c in range(size):
+        if c % 64:
+            w.packet(c, 0, ends[c], 1, RST | ACK)
+    for _ in range(20_000):  # blocks end, and what is over leaves
+        w.ns += 2 * 10**6
+        w.packet(0, 1, 1, ends[0], ACK)
+    for c in range(size, size + 6):
+        there = _ask(w, c)
+        here = _send(w, c, 1, 1, there, ok_head(b"Content-Type: text/plain", b"Content-Length: %d" % _OPEN))
+        for page in range(size // 10):
+            w.packet(c, 1, here + 4096 * (page + 1), there, ACK, b"x")
+    for c in range(size + 6, size + 14):
+        there = _ask(w, c)
+        _send(w, c, 1, 1, there, _json(_OPEN) + b'["\\n' + b"k" * 1_030_000)
 
 
 def open_both_sides(w: Wire, size: int) -> None:
@@ -790,6 +813,7 @@ ATTACKS: dict[str, Attack] = {
     "whole_texts": Attack(_wired(whole_texts), 8, 400),
     "unanswered_values": Attack(_wired(unanswered_values), 120, 2_000, ("extract", "item", "--where", "status=200")),
     "behind_rings": Attack(_wired(behind_rings), 1_500, 10_000),
+    "before_rings": Attack(_wired(before_rings), 1_200, 9_000),
     "open_both_sides": Attack(_wired(open_both_sides), 1_500, 10_000, ("extract", "..a")),
     "deep_yaml": Attack(_wired(deep_yaml), 48, 400),
     "deep_yaml_extracted": Attack(_wired(deep_yaml), 48, 400, ("extract", "..a")),

@@ -31,6 +31,7 @@ NAMED: dict[str, tuple[int, set[str]]] = {
     "tunnels": (0, {"http_memory"}),
     "zstd_bodies": (0, {"content_memory"}),
     "behind_rings": (0, {"http_memory"}),
+    "before_rings": (0, {"json_memory"}),
     "open_both_sides": (0, {"http_memory", "json_memory"}),
     "deep_yaml": (0, {"json_memory"}),
     "deep_yaml_extracted": (0, {"json_memory"}),

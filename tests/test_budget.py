@@ -16,11 +16,15 @@ from pcapflow.limits import Limits
 def test_the_whole_is_the_sum_and_nothing_passes_its_limit(steps: list[tuple[str, int, bool]]) -> None:
     ledger = Ledger(replace(Limits(), memory_limit=10_000, rings_total=4000, json_total=5000))
     held: dict[str, int] = dict.fromkeys(Ledger.NAMES, 0)
+    peaks = dict(held)
     peak = 0
     for name, n, take in steps:
         account = getattr(ledger, name)
         if take:
-            fits = held[name] + n <= account.limit and sum(held.values()) + n <= 10_000
+            lent = sum(peaks[small] - held[small] for small in ("connections", "history", "http")) * 7 // 8
+            room = 10_000 - lent * (name in ("rings", "content", "json"))
+            fits = held[name] + n <= account.limit and sum(held.values()) + n <= room
+            assert account.has_room(n) == fits
             assert account.reserve(n) == fits
             held[name] += n * fits
         else:
@@ -28,6 +32,7 @@ def test_the_whole_is_the_sum_and_nothing_passes_its_limit(steps: list[tuple[str
             account.release(n)
             held[name] -= n
         peak = max(peak, sum(held.values()))
+        peaks[name] = max(peaks[name], held[name])
         assert {a.name: a.used for a in ledger.accounts()} == held
         assert ledger.used == sum(held.values())
         assert ledger.peak == peak
@@ -48,3 +53,14 @@ def test_giving_back_more_than_was_taken_is_a_defect() -> None:
     ledger = Ledger(Limits())
     with pytest.raises(AssertionError, match="rings"):
         ledger.rings.release(1)
+
+
+def test_room_that_small_objects_gave_back_is_theirs_and_not_that_of_buffers() -> None:
+    ledger = Ledger(replace(Limits(), memory_limit=10_000, connections_total=8000, rings_total=8000, json_total=8000))
+    assert ledger.connections.reserve(8000)
+    ledger.connections.release(8000)
+    assert not ledger.rings.reserve(3001)
+    assert ledger.rings.refusal() == ("memory_limit", 10_000)
+    assert not ledger.json.is_half_free(2000)
+    assert ledger.rings.reserve(3000)
+    assert ledger.connections.reserve(7000)
