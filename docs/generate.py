@@ -263,7 +263,7 @@ def captures() -> str:
         "resolved. `--from` and `--to` are capture times: `2026-11-24T13:10:32Z`, a date, seconds since the epoch, or, in a capture of one day (UTC), `13:10:32`. A bare year (`2023`) is",
         "refused: write `2023-01-01`. A time of day works only for a capture of one day: the run fails at the first packet of another day. Discard any output already written.",
         "`--packets` limits the number of packets read; with several captures, `captures[].packets` counts only packets within the limit, except for a pipe that is read",
-        "together with other captures: there it counts every packet of the pipe. Excluded TCP segments are counted (`decode.filtered_out`), UDP and other packets whether they match or not; all packets keep their numbers. Copies are",
+        "together with other captures: there it counts every packet of the pipe. Excluded TCP segments are counted in `decode.filtered_out`. These options do not apply to UDP and other packets, which always count in `udp` and `other`. All packets keep their numbers. Copies are",
         "recognized among the remaining packets only.",
         "",
         "`--verify-checksums` drops segments whose TCP checksum is wrong and counts them (`checksum_wrong`). Without it, such segments are accepted, because a capture on the",

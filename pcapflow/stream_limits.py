@@ -55,7 +55,7 @@ class StreamLimits:
         10_000,
         "decompressed bytes per compressed byte",
         "the capture counts as damaged there: reading stops, exit status 4",
-        "compression ratio, checked beyond 16 MiB; gzip reaches 1,032, 64 KiB packets of zeros about 8,000, and a file of empty records over 11,000",
+        "compression ratio, checked beyond 16 MiB; gzip reaches at most 1,032, xz and zstd about 7,000 on packets of zeros; bzip2 of such packets, and zstd of empty records, exceed it",
     )
     fragment_timeout: int = limit(
         30 * SECOND,

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pcapflow.entries import Entry
-from pcapflow.findings.decoding import BYTES, GAP, HEAD, MESSAGE, Said
+from pcapflow.findings.decoding import BYTES, GAP, HEAD, MESSAGE, UNREAD, Said
 from pcapflow.report.sinks.base import Sink
 from pcapflow.terminal_text import counted, plain_lines
 
@@ -98,6 +98,10 @@ class MessageView(_Speakers, Sink):
         """Bytes of the body at hand that came."""
         self._left_out = {"client": -1, "server": -1}
         """Of a binary body, bytes that are not shown; -1 for text."""
+        self.missing = 0
+        """Bytes that are missing in bodies, and were shown to be."""
+        self._unread: dict[str, dict[str, int]] = {"client": {}, "server": {}}
+        """Bytes that are of no message, behind the last one that was shown: by their reason."""
 
     def entries(self, some: list[Entry]) -> None:
         """See `Sink`."""
@@ -111,10 +115,17 @@ class MessageView(_Speakers, Sink):
         """See `Sink`."""
         for name in ("client", "server"):
             self._end_binary(name)
+            if self.heads:
+                self._end_unread(name)
 
     def _said(self, name: str, said: Said) -> None:
+        if said.kind == UNREAD:
+            reason = str(said.data, "ascii")
+            self._unread[name][reason] = self._unread[name].get(reason, 0) + said.number
+            return
         if said.kind == HEAD:
             self._end_binary(name)
+            self._end_unread(name)
             self.heads += 1
             self._offsets[name] = 0
             self._say(f"{name}, packet {said.packet}")
@@ -125,6 +136,7 @@ class MessageView(_Speakers, Sink):
             self._bytes(name, said)
             return
         self._end_binary(name)
+        self.missing += said.number if said.kind == GAP else 0
         self._say(
             f"{name}, gap of {counted(said.number, 'byte')}, known at packet {said.packet}"
             if said.kind == GAP
@@ -157,6 +169,12 @@ class MessageView(_Speakers, Sink):
         if self._left_out[name] > 0:
             self._say(f"{name}: {counted(self._left_out[name], 'more byte')} of binary data; --hex shows them")
         self._left_out[name] = -1
+
+    def _end_unread(self, name: str) -> None:
+        for reason, n in self._unread[name].items():
+            self._say(f"{name}: {counted(n, 'byte')} in no message ({reason}); follow without --decode shows them")
+            self._speaker = ""
+        self._unread[name].clear()
 
 
 def is_binary(begins: bytes) -> bool:

@@ -155,7 +155,7 @@ def _words(line: bytes) -> str:
         whose = f"connection {record.connection}, exchange {record.exchange}, {'request' if record.stream == 'client' else 'response'}"
     if record.status == "invalid" and record.error is not None:
         return f"{whose}: {invalid_json(record.error)}"
-    return f"{whose}: {record.status}{f' ({record.drop_reason})' if record.drop_reason else ''} after {record.bytes:,} bytes"
+    return f"{whose}: {record.status}{f' ({record.drop_reason})' if record.drop_reason else ''}; {record.bytes:,} bytes of it were read"
 
 
 def _lines_to(out: Output | None) -> Any:

@@ -18,7 +18,7 @@ from pcapflow.limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pcapflow.cli.conversation_view import MessageView
+    from pcapflow.cli.conversation_view import MessageView, View
     from pcapflow.connection_names import ConnectionName
     from pcapflow.findings.follow import Following
     from pcapflow.pipeline import Options, Progress
@@ -71,7 +71,7 @@ def follow(
 ) -> None:
     """Print the reassembled bytes of one connection, both sides in capture order.
 
-    Missing bytes are shown as a gap, with its cause (pcapflow docs drops) and the packet at which pcapflow detected it. With --raw they are omitted, unless --gap-fill is given.
+    Missing bytes are shown as a gap, with its cause (pcapflow docs drops) and the packet at which pcapflow detected it. With --raw they are omitted, unless --gap-fill is given; with --decode, gaps outside bodies are only counted.
     """
     _check_options(name, packet, gap_fill, as_hex=as_hex, raw=raw, decode=decode)
     refuse_overwriting(captures, {"-o": output or "-"})
@@ -88,12 +88,10 @@ def follow(
         show = filled if raw else view
         messages = MessageView(out, stream, as_hex=as_hex) if decode else None
 
-        def take(side: str, part: Part) -> None:
-            if messages is None and (stream is None or side == stream):
-                show.part(side, part)
+        gaps = _Missing(stream, show if messages is None else None)
 
         name = name or connection_of(packet or 0, captures, bounds, options, progress)
-        following = Following(name, take)
+        following = Following(name, gaps.take)
         result = pipeline.run(
             captures,
             bounds,
@@ -105,7 +103,7 @@ def follow(
             listeners=[Decoding()] if messages is not None else [],
         )
         ending.begin()
-        result.warnings += _warnings(following, filled, messages)
+        result.warnings += _warnings(following, filled, messages, gaps.bytes)
         if not following.number:
             raise UsageError(not_there(name, result.summary.decode.packets if options.packets is None else None))
     if following.others:
@@ -116,8 +114,25 @@ def follow(
     finish(result)
 
 
-def _warnings(following: Following, filled: _Raw, messages: MessageView | None) -> list[str]:
-    """What is to be said of what was shown."""
+class _Missing:
+    """Gives on what the wanted sides say, and counts the bytes that are missing there."""
+
+    def __init__(self, side: str | None, show: View | _Raw | None) -> None:
+        """side: None for both; show: None for messages alone, which are shown as they are read."""
+        self._side = side
+        self._show = show
+        self.bytes = 0
+
+    def take(self, side: str, part: Part) -> None:
+        """The next part of a side."""
+        if self._side in (None, side):
+            self.bytes += part.gap.length if part.gap is not None else 0
+            if self._show is not None:
+                self._show.part(side, part)
+
+
+def _warnings(following: Following, filled: _Raw, messages: MessageView | None, missing: int) -> list[str]:
+    """What is to be said of what was shown. missing: bytes of the streams."""
     found: list[str] = []
     if following.unordered:
         found.append(
@@ -126,6 +141,11 @@ def _warnings(following: Following, filled: _Raw, messages: MessageView | None) 
         )
     if messages is not None and following.number and not messages.heads:
         found.append("no HTTP message was read on this connection: nothing is shown; without --decode its bytes are")
+    elif messages is not None and missing > messages.missing:
+        from pcapflow.terminal_text import counted
+
+        outside = counted(missing - messages.missing, "missing byte")
+        found.append(f"{outside} in no body: --decode does not show them, follow without it does")
     if filled.left_out:
         found.append(f"gap_fill_max_bytes: {filled.left_out:,} missing bytes are not filled, so what follows them stands too early")
     return found

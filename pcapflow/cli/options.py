@@ -35,7 +35,7 @@ def limit_option(flag: str, name: str, kind: Any, text: str) -> Callable[[_Comma
 
 
 _OPTIONS = (
-    click.option("-q", "--quiet", is_flag=True, help="Hide the progress bar."),
+    click.option("-q", "--quiet", is_flag=True, help="Hide the progress bar; with check, print one line per capture."),
     limit_option("--memory-limit", "memory_limit", Size(), "Limit on all data held in memory."),
     limit_option("--ring-size", "ring_size", Size(), "Limit on the bytes one stream buffers out of order."),
     limit_option("--ring-ranges", "ring_ranges", click.IntRange(1), "Limit on the disjoint ranges one stream buffers out of order."),

@@ -180,7 +180,7 @@ def _say(made: Made, counts: Counts | None, unmapped: Unmapped) -> None:
 
 def _say_masked(counts: Counts) -> None:
     """What was masked, and what could not be masked in place."""
-    errors.say(f"{counted(counts.secrets, 'secret')} masked, {counted(counts.bytes, 'byte')} overwritten")
+    errors.say(f"{counted(counts.bytes, 'byte')} overwritten ({counted(counts.secrets, 'known secret')})")
     for n, what, why_one, why_many in (
         (
             counts.coded,

@@ -159,6 +159,7 @@ class _Sent:
 
     __slots__ = (
         "_cut",
+        "_ends",
         "_fill",
         "_hash",
         "_note",
@@ -190,6 +191,8 @@ class _Sent:
         self._pretty = Pretty() if what.pretty and head.form in _JSON_FORMS else None
         self._hash = hashlib.sha256()
         self._note = ""
+        self._ends = "the body is left out" if what.gaps == "refuse" else "the body ends there"
+        """What becomes of it at a gap that is not filled."""
         self._cut = False
         """Nothing more of it is given."""
         self._whole = False
@@ -211,11 +214,11 @@ class _Sent:
             self._zeros(zeros)
         if zeros < n:
             self._cut = True
-            self._note = f"bytes are missing behind byte {self.bytes:,}: it is cut there"
+            self._note = f"bytes are missing after byte {self.bytes:,}: {self._ends}"
 
     def stop(self, drop: Drop) -> None:
         """See `BodyListener`."""
-        self._note = f"{drop.detail or drop.reason.sentence} ({drop.reason.value}, behind {self.bytes:,} bytes)"
+        self._note = f"{drop.detail or drop.reason.sentence} ({drop.reason.value}, after {self.bytes:,} bytes)"
         self._cut = True
 
     def undecoded(self, problem: str) -> None:

@@ -1,6 +1,6 @@
 """The messages of one connection, chunking and codings undone, for `pcapflow follow --decode`.
 
-Contract: a `Listener`; what it finds are entries of the kind MESSAGE, in the order of the packets that brought them: a head as it was sent, the bytes of its body, what is missing, and notes. Invariant: no byte is kept.
+Contract: a `Listener`; what it finds are entries of the kind MESSAGE, in the order of the packets that brought them: a head as it was sent, the bytes of its body, what is missing there, how much is of no message, and notes. Invariant: no byte is kept.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from pcapflow.drops import Drop
 from pcapflow.findings.listening import Listener, Run
 from pcapflow.protocols.host import BodyOrigin
 from pcapflow.protocols.http.message import Head, HeadRead
+from pcapflow.streams.conversation import Conversation
+from pcapflow.unread import Unread
 
 MESSAGE = "message"
-HEAD, BYTES, GAP, NOTE = b"h", b"d", b"g", b"n"
+HEAD, BYTES, GAP, NOTE, UNREAD = b"h", b"d", b"g", b"n", b"u"
 _FIELDS = struct.Struct("<c?QQ")
 _RANK = 2
 _PIECE = 64 << 10
@@ -28,7 +30,7 @@ class Said(NamedTuple):
     packet: int
     """That brought it, or a head's first byte."""
     number: int
-    """Of a head, how many bytes there are; of a gap, how many are missing."""
+    """Of a head, how many bytes there are; of a gap, how many are missing; of what is unread, how many these are."""
     data: bytes = b""
 
     def packed(self) -> bytes:
@@ -61,6 +63,11 @@ class Decoding(Listener):
     def body(self, head: Head, origin: BodyOrigin) -> _Body:
         """See `Listener`."""
         return _Body(self, head, origin)
+
+    def unread(self, conversation: Conversation, direction: int, unread: Unread) -> None:
+        """See `Listener`."""
+        packet = self._run.ledger.packet
+        self.say(packet, conversation.number, Said(UNREAD, direction != conversation.client, packet, unread.bytes, unread.reason.encode()))
 
     def say(self, packet: int, connection: int, said: Said) -> None:
         """Give it on."""

@@ -172,7 +172,7 @@ def _recovered(s: Summary) -> list[RenderableType]:
         (
             "delivered",
             _size(payload.delivered),
-            f"reassembled in order, {_percent(payload.delivered, whole)} of delivered and missing bytes"
+            f"reassembled in order: {_percent(payload.delivered, whole)} of the bytes sent (delivered and missing)"
             if whole
             else "reassembled in order",
         ),
@@ -262,12 +262,12 @@ def _lost(s: Summary) -> list[RenderableType]:
         rows.append(("evicted", f"{s.tcp.evicted_connections:,}", "connections removed from the full connection table"))
     bodies = s.http.bodies
     for name, n, remark in (
-        ("gapped", bodies.gapped, "HTTP bodies with missing bytes inside"),
-        ("truncated", bodies.truncated, "HTTP messages that ended early: the connection or the capture ended, or the head is cut"),
-        ("dropped", bodies.dropped, "HTTP bodies whose contents pcapflow gave up"),
+        ("gapped bodies", bodies.gapped, "HTTP bodies with missing bytes inside"),
+        ("truncated", bodies.truncated, "HTTP messages that ended early or were cut"),
+        ("dropped bodies", bodies.dropped, "HTTP bodies whose contents pcapflow gave up"),
     ):
         if n:
-            rows.append((f"{name} bodies", f"{n:,}", remark))
+            rows.append((name, f"{n:,}", remark))
     for reason, count in s.drops.by_reason.items():
         label = Text(f"  {reason}", style="red")
         rows.append((label, f"{count.count:,}", Text(DropReason(reason).sentence, style="dim")))

@@ -178,7 +178,7 @@ def test_a_body_with_a_gap_is_cut_there_or_filled_or_left_out(tmp_path: Path) ->
     cut, errors = pcapflow("bodies", path)
     assert body.startswith(cut)
     assert len(cut) < 1448
-    assert f"connection 1, exchange 0, response: bytes are missing behind byte {len(cut):,}: it is cut there" in errors
+    assert f"connection 1, exchange 0, response: bytes are missing after byte {len(cut):,}: the body ends there" in errors
     filled, errors = pcapflow("bodies", path, "--gaps", "fill")
     assert filled == cut + bytes(1448) + body[len(cut) + 1448 :]
     assert "1,448 missing bytes are filled with zeros" in errors

@@ -471,3 +471,17 @@ def test_a_path_that_was_forgotten_is_what_is_missing(tmp_path: Path) -> None:
         in pcapflow("extract", path, status=2)[1]
     )
     assert "Missing argument 'CAPTURE...'" in pcapflow("extract", ".a", status=2)[1]
+
+
+def test_decoded_messages_come_with_what_is_of_no_message(tmp_path: Path) -> None:
+    t = Talk().open().send(0, request("/a")).send(1, response(b"[1]")).acknowledge(0)
+    t.send(0, request("/b")).send(1, response(b"[2]"), keep=False).send(1, b"x" * 300 + response(b"[3]")[:10]).acknowledge(0)
+    t.send(0, request("/c")).send(1, response(b"[4]")).acknowledge(0).close()
+    path = t.save(tmp_path / "x.pcap")
+    out, errors = pcapflow("follow", path, "--connection", "1", "--decode")
+    assert b"--- server: 310 bytes in no message (behind_loss); follow without --decode shows them" in out
+    assert b"[4]" in out
+    assert f"{len(response(b'[2]')):,} missing bytes in no body: --decode does not show them" in errors
+    out, errors = pcapflow("follow", path, "--connection", "1", "--decode", "--stream", "client")
+    assert b"in no message" not in out
+    assert "missing" not in errors

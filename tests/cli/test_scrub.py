@@ -212,7 +212,7 @@ def test_what_was_masked_and_what_could_not_be_is_said(tmp_path: Path) -> None:
     t.send(1, response(gzip.compress(b"you said " + BEARER, mtime=0), kind="text/plain", fields="Content-Encoding: gzip\r\n")).close()
     t.save(tmp_path / "x.pcap")
     _, errors = pcapflow("slice", tmp_path / "x.pcap", "--connection", "1", "-o", tmp_path / "s.pcap", "--scrub")
-    assert re.search(r"^pcapflow: 1 secret masked, \d+ bytes overwritten$", errors, re.MULTILINE)
+    assert re.search(r"^pcapflow: \d+ bytes overwritten \(1 known secret\)$", errors, re.MULTILINE)
     assert "1 compressed body overwritten completely: it contains a secret or could not be decoded" in errors
     assert (
         "--mask-json requires --scrub" in pcapflow("slice", tmp_path / "x.pcap", "--problems", "-o", "y", "--mask-json", "a", status=2)[1]

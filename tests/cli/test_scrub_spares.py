@@ -24,7 +24,7 @@ def scrubbed(t: Talk, folder: Path) -> tuple[list[Any], list[Any], int]:
     """What its exchanges say before and after, and how many bytes are masked."""
     t.save(folder / "x.pcap")
     _, said = pcapflow("slice", folder / "x.pcap", "--connection", "1", "-o", folder / "s.pcap", "--scrub")
-    masked = int(next(line for line in said.splitlines() if "masked, " in line).split(", ")[1].split()[0].replace(",", ""))
+    masked = int(next(line for line in said.splitlines() if " overwritten (" in line).split()[1].replace(",", ""))
     before, after = ([one for one in records(folder / name) if one["record"] == "http"] for name in ("x.pcap", "s.pcap"))
     return before, after, masked
 

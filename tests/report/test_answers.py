@@ -229,6 +229,7 @@ def test_every_kind_of_problem_is_named_with_its_first_exchange(run: Run) -> Non
         torn,
         gap,
         Talk(sport=9).open().send(0, request("/y")).send(1, response(b"a: [1", kind="text/yaml")).acknowledge(0),
+        Talk(sport=11).open().send(0, request("/cut")).send(1, response(b"{}")[:30]).acknowledge(0),
         Talk(sport=10).open().send(0, request("/m")).send(1, response(b"no parts", kind="multipart/mixed; boundary=x")).acknowledge(0),
     ]
     for i, t in enumerate(talks):
