@@ -181,7 +181,7 @@ class Ledger:
         self.output = account("output")
         self.fragments = account("fragments")
         self.blocks = account("blocks")
-        small = (self.connections, self.history, self.http)
+        small = (self.connections, self.history, self.http, self.output)
         for large in (self.rings, self.content, self.json):
             large.beside = small
 

@@ -60,6 +60,10 @@ _PART_NAME = re.compile(rb"[; \t\n]name\*?[ \t]{0,8}=[ \t]{0,8}(?:UTF-8'[a-z-]{0
 _PART_REST = re.compile(rb"[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}+\r?\n){0,16}+\r?\n((?:[^\r\n]|\r?\n(?!--)|\r(?!\n))++)")
 _IN_STRING = {FIELD: TEXT, HOLDER: HOLDER, VALUE: TEXT, PART: TEXT, TEXT: TEXT}
 """How a secret of a text ends where that is a string: others with their word."""
+_FORM_LEAST = 14
+"""Bytes of what looks like nothing else, at the least, but for passwords of URLs."""
+_WITHIN = re.compile(rb"[\":=]|[A-Za-z0-9_.-]{20}")
+"""What JSON, URLs and tokens have."""
 _LEVELS = 3
 """Of strings within strings that are looked at."""
 
@@ -89,12 +93,15 @@ def secrets_in(text: bytes, *, form: bool = False, begins: bool = True) -> Itera
 
 
 def _in_text(text: bytes, *, form: bool = False, begins: bool = True) -> Iterator[Place]:
-    """Those that a text shows, whether it is the bytes or within a string of theirs."""
-    yield from in_lines(text, begins=begins)
+    """Those that a text shows, whether it is the bytes or within a string of theirs. There may be many short texts: what cannot have something is not looked at for it."""
+    if b":" in text:
+        yield from in_lines(text, begins=begins)
     if not form:
         yield from in_settings(text, begins=begins)
-    yield from _in_queries(text, begins=begins)
-    yield from _by_form(text)
+    if b"=" in text:
+        yield from _in_queries(text, begins=begins)
+    if len(text) >= _FORM_LEAST or b"//" in text:
+        yield from _by_form(text)
     yield from members(text)
     yield from in_markup(text)
 
@@ -107,8 +114,8 @@ def _in_parts(text: bytes) -> Iterator[Place]:
         if name is not None and is_secret_parameter(str(name[1], "latin-1")):
             value = _PART_REST.match(text, part.end())
             # to a store of objects, `key` is the name of one
+            over = value.end(1) if value is not None else over
             if value is not None and (name[1].lower() != b"key" or is_key(value[1])):
-                over = value.end(1)
                 yield *value.span(1), PART
 
 
@@ -196,12 +203,13 @@ def within(value: bytes, levels: int = 2) -> Iterator[bytes]:
     if b"%" not in value:
         return
     plain = unquote_to_bytes(value.replace(b"+", b" "))
-    for begin, end, _ in members(plain):
-        yield plain[begin:end]
-    for part in _NESTED.finditer(plain):
-        if is_secret_parameter(str(part[1], "latin-1")):
-            yield part[2]
-    for begin, end, _ in _by_form(plain):
-        yield plain[begin:end]
+    if _WITHIN.search(plain):
+        for begin, end, _ in members(plain):
+            yield plain[begin:end]
+        for part in _NESTED.finditer(plain):
+            if is_secret_parameter(str(part[1], "latin-1")):
+                yield part[2]
+        for begin, end, _ in _by_form(plain):
+            yield plain[begin:end]
     if levels > 1:
         yield from within(plain, levels - 1)

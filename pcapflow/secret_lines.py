@@ -48,7 +48,7 @@ QUOTED = re.compile(rb"([\"'`])(.*)\1[ \t]*+[;,]?[ \t]*+(?:#.*|//.*)?", re.DOTAL
 _OF_SELECTORS = frozenset((b".", b"#", b"&", b"*"))
 """What names in style sheets begin with."""
 _SELECTOR = re.compile(
-    rb"(?:hover|focus|active|visited|valid|invalid|disabled|enabled|checked|before|after|not|empty|required|root|target|(?:first|last|nth|only)-[a-z-]{4,16}|:[a-z-]{4,24})\b[^\r\n;]*[{,][^\r\n]*+\Z"
+    rb"(?:hover|focus|active|visited|valid|invalid|disabled|enabled|checked|before|after|not|empty|required|root|target|(?:first|last|nth|only)-[a-z-]{4,16}|:[a-z-]{4,24})\b[^\r\n;{,]*+[{,][^\r\n]*+\Z"
 )
 """What stands in a style sheet behind the name of a class."""
 _SUBPROTOCOL = b"sec-websocket-protocol"

@@ -24,11 +24,11 @@ _MESSAGE_BEHIND = re.compile(rb"(?:[A-Z]{3,16} [^ ]{1,2048}+ HTTP/1\.[01]$)|HTTP
 _FORM = re.compile(rb"[^&=\r\n]*+(?:&[^&=\s]{1,128}+=[^&\r\n]*+)++")
 """The value of a field of a form, and the fields behind it."""
 _NEXT = re.compile(
-    rb"[ \t]++[A-Za-z_][A-Za-z0-9_.-]{0,63}+=(?!=)"
+    rb"(?<![ \t])[ \t]++[A-Za-z_][A-Za-z0-9_.-]{0,63}+=(?!=)"
     rb"|;[ \t]*+(?i:server|data ?source|database|initial|user|uid|pwd|port|host|trust|encrypt|persist|integrated|timeout|connect|pooling|ssl|account|endpoint|shared|entity|driver)[A-Za-z ]{0,31}+="
 )
 """What ends a value in a line of several settings."""
-_COMMENT = re.compile(rb"[ \t]++(?:#|;|//)[ \t]")
+_COMMENT = re.compile(rb"(?<![ \t])[ \t]++(?:#|;|//)[ \t]")
 _LINE_BEHIND = re.compile(rb"[ \t]*+\r?\n[ \t]*+[^\s]")
 _CAPITALS = re.compile(rb"[A-Z][A-Z0-9_]*+")
 _ASSIGNED = re.compile(
@@ -40,12 +40,12 @@ _OPTION = re.compile(rb"(?<![A-Za-z0-9_-])--([A-Za-z][A-Za-z0-9_.-]{0,63}+)(=|[ 
 _NO_WORD = re.compile(rb"(?=[^0-9]*+[0-9]).{8,}", re.DOTALL)
 """Behind a blank: other words are of a text."""
 _NETRC = re.compile(rb"\bmachine\s{1,8}[^\s]{1,256}+\s{1,64}login\s{1,8}[^\s]{1,256}+\s{1,64}password\s{1,8}([^\s\"\\]++)")
-_LOGIN = re.compile(
-    rb"\b(?:docker|podman|buildah|skopeo|helm|oc|az|cf)[ \t][^\r\n]{0,128}?\blogin[ \t][^\r\n]{0,256}?(?<=[ \t])-p[ \t]++[\"']?([^\s\"'\\-][^\s\"'\\]*+)"
+_LOGIN = re.compile(rb"(?<=[ \t])-p[ \t]++[\"']?([^\s\"'\\-][^\s\"'\\]*+)")
+_LOGS_IN = re.compile(rb"\b(?:docker|podman|buildah|skopeo|helm|oc|az|cf)[ \t]")
+_USER = re.compile(
+    rb"(?<=[ \t])(?:-[a-zA-Z]{0,8}u|--user|-U|--proxy-user)[ \t=]*+(?:([\"'])[^:\"'\\\r\n]{1,128}+:((?:(?!\1)[^\\\r\n]){1,256}+)(?=\1)|[^\s:\"'\\]{1,128}+:([^\s\"'\\]++))"
 )
-_CURL = re.compile(
-    rb"\bcurl[ \t][^\r\n]{0,512}?(?<=[ \t])(?:-[a-zA-Z]{0,8}u|--user|-U|--proxy-user)[ \t=]*+(?:([\"'])[^:\"'\\\r\n]{1,128}+:((?:(?!\1)[^\\\r\n]){1,256}+)(?=\1)|[^\s:\"'\\]{1,128}+:([^\s\"'\\]++))"
-)
+_FETCHES = re.compile(rb"\bcurl[ \t]")
 """Logins handed to a program."""
 _WORD_ENDS = b",;:.)}]|"
 _CALLS = re.compile(rb"[A-Za-z_$][A-Za-z0-9_$.]*+[(\[]")
@@ -64,16 +64,28 @@ def in_settings(text: bytes, *, begins: bool = True) -> Iterator[Place]:
         for login in _NETRC.finditer(text) if b"machine" in text else ():
             yield *login.span(1), WORD
         yield from _assigned(text)
-    for login in _LOGIN.finditer(text) if b"login" in text else ():
-        if not is_reference(login[1]):
-            yield *login.span(1), WORD
-    for login in _CURL.finditer(text) if b"curl" in text else ():
-        value = 3 if login[2] is None else 2
-        if not is_reference(login[value]):
-            yield *login.span(value), WORD
+    yield from _logins(text)
     for setting in _NAMED.finditer(text):
         if _is_secret(setting[1], setting[2]) and not is_reference(setting[2]):
             yield *setting.span(2), FIELD
+
+
+def _logins(text: bytes) -> Iterator[Place]:
+    """Those handed to a program, which stands before them in their line."""
+    for login in _LOGIN.finditer(text) if b"login" in text else ():
+        before = _command(text, login.start())
+        if b"login" in before and _LOGS_IN.search(before) and not is_reference(login[1]):
+            yield *login.span(1), WORD
+    for login in _USER.finditer(text) if b"curl" in text else ():
+        value = 3 if login[2] is None else 2
+        if not is_reference(login[value]) and _FETCHES.search(_command(text, login.start())):
+            yield *login.span(value), WORD
+
+
+def _command(text: bytes, at: int) -> bytes:
+    """What of a line stands before a place in it."""
+    begin = max(0, at - BESIDE)
+    return text[max(begin, text.rfind(b"\n", begin, at) + 1) : at]
 
 
 def _is_secret(name: bytes, value: bytes) -> bool:

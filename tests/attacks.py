@@ -401,8 +401,23 @@ def _forms(w: Wire, field: bytes, size: int) -> None:
 
 
 def quoted_pieces(w: Wire, size: int) -> None:
-    """So many bytes of a text of short pieces between quotes and backslashes, each of which may be a text of its own."""
-    body = b'\\"eyJ--=api_key\n ' * (size // 17)
+    """So many bytes of a text of short pieces between quotes and backslashes, each of which may be a text of its own, and has a value that is encoded twice."""
+    names = itertools.product(string.ascii_lowercase.encode(), repeat=3)
+    body = b"".join(b'\\"%b=%%2525\n' % bytes(name) for name in itertools.islice(itertools.cycle(names), size // 12))
+    there = _ask(w, 1)
+    _send(w, 1, 1, 1, there, ok_head(b"Content-Type: text/plain", b"Content-Length: %d" % len(body)) + body)
+
+
+def long_runs(w: Wire, size: int) -> None:
+    """So many bytes of lines on which a pattern could begin at each byte: blanks in a value, commands, lists, heads of parts."""
+    body = b"".join(
+        (
+            b"password=a" + b" " * 7_900 + b"b\n",
+            b"az login " * 900 + b"\n",
+            b"authorization:hover" + b"," * 7_900 + b"\r\n x\r\n",
+            b"Content-Disposition:;name=key\n\n" * 250,
+        )
+    ) * max(1, size // 32_000)
     there = _ask(w, 1)
     _send(w, 1, 1, 1, there, ok_head(b"Content-Type: text/plain", b"Content-Length: %d" % len(body)) + body)
 
@@ -878,6 +893,7 @@ ATTACKS: dict[str, Attack] = {
     "broken_fields": Attack(_wired(broken_fields), 40_000, 1_000_000),
     "masked_fields": Attack(_wired(encoded_fields), 84_000, 500_000, SCRUB),
     "masked_pieces": Attack(_wired(quoted_pieces), 34_000, 200_000, SCRUB),
+    "masked_runs": Attack(_wired(long_runs), 64_000, 1_000_000, SCRUB),
     "masked_lines": Attack(_wired(open_lines), 40_000, 500_000, (*SCRUB, "--mask-json", "a")),
     "recorded_fields": Attack(_wired(recorded_fields), 600, 20_000, ("analyze", "--ndjson", "--headers", "all")),
     "open_events": Attack(_wired(open_events), 600, 20_000, ("analyze", "--ndjson", "--hash-bodies", "--shapes", "--duplicate-keys")),

@@ -9,6 +9,7 @@ PAGE_BYTES for each committed page plus MARK bytes for each remembered segment s
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from pcapflow.budget import Account
@@ -79,7 +80,11 @@ class Ring:
         marks = self._marks.get(page)
         if marks is None:
             marks = self._marks[page] = array("q")
-        marks.extend(segment)
+        if not marks or marks[-_FIELDS] <= segment.offset:
+            marks.extend(segment)
+        else:  # those of a page are in the order of their offsets
+            at = bisect_right(marks[::_FIELDS], segment.offset) * _FIELDS
+            marks[at:at] = array("q", segment)
 
     def write_run(self, offset: int, view: memoryview, rows: Rows, i: int, j: int, n: int, most: int) -> bool:
         """Copy the n bytes of rows[i:j] as `write` would one after the other; False, and nothing changed, where the account would come above `most`."""
@@ -139,13 +144,12 @@ class Ring:
                 gone += 1
             here = self._marks.get(p)
             if here is not None:
-                leaving = [i for i, offset in enumerate(here[::_FIELDS]) if offset < end]
-                marks += [Mark._make(here[i * _FIELDS : (i + 1) * _FIELDS]) for i in leaving]
-                if len(leaving) * _FIELDS == len(here):
+                leaving = bisect_left(here[::_FIELDS], end) * _FIELDS
+                marks += [Mark._make(here[i : i + _FIELDS]) for i in range(0, leaving, _FIELDS)]
+                if leaving == len(here):
                     del self._marks[p]
                 else:
-                    for i in reversed(leaving):
-                        del here[i * _FIELDS : (i + 1) * _FIELDS]
+                    del here[:leaving]
         marks.sort()
         self.marks -= len(marks)
         self._account.release(gone * PAGE_BYTES + len(marks) * MARK)

@@ -221,3 +221,23 @@ def test_a_setting_in_a_long_string_is_masked_to_the_end_of_its_line(before: int
         masked = {at for begin, end, _ in places for at in range(begin, end)}
         begin = text.index(secret.encode())
         assert masked == set(range(begin, begin + len(secret)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=a" + " " * 300 + "%s\nnext\n",
+        "user=a   password=%s   host=b\n",
+        "az login az login --tenant x -p %s\n",
+        "curl -H 'A: b' https://a.example -u bob:%s -v\n",
+    ],
+)
+def test_runs_before_and_behind_a_value_change_nothing(text: str) -> None:
+    masked = after(text % SECRET)
+    assert SECRET not in masked
+    assert masked.endswith(text.rpartition("%s")[2])
+
+
+@pytest.mark.parametrize("text", ["make -p 12345678\n", "ssh -u bob:x1y2z3w4\n", "a curl; then\nbob -u bob:x1y2z3w4\n", "docker run -p 8080:80 web\n"])
+def test_options_of_other_programs_are_left(text: str) -> None:
+    assert after(text) == text

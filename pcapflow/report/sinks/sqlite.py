@@ -29,7 +29,9 @@ BATCH = 2 << 20
 """Bytes of records, as text, that wait for a transaction: some 2,000."""
 TIMEOUT = 60.0
 """Seconds that a transaction waits for another program's."""
-_CACHE_KIB = 4096
+_CACHE_KIB = 1024
+_ROW_BYTES = 120
+"""Of a row that waits, beside its line."""
 """Of pages, that SQLite keeps."""
 _APPLICATION = 0x70636170
 """`pcap`, which the file says it belongs to."""
@@ -147,9 +149,10 @@ class SqliteTables(Sink):
         assert share is not None
         for entry in some:
             self._key.update(entry.line)
-            if not share.take(len(entry.line)):
+            n = len(entry.line) + _ROW_BYTES
+            if not share.take(n):
                 self._write()
-                share.take(len(entry.line))  # one line that is longer than the share is written next
+                share.take(n)  # one line that is longer than the share is written next
             self._waiting["json" if entry.kind == OWNED_JSON else entry.kind].append((self._records, entry.line))
             self._records += 1
 
