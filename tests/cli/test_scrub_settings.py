@@ -238,6 +238,8 @@ def test_runs_before_and_behind_a_value_change_nothing(text: str) -> None:
     assert masked.endswith(text.rpartition("%s")[2])
 
 
-@pytest.mark.parametrize("text", ["make -p 12345678\n", "ssh -u bob:x1y2z3w4\n", "a curl; then\nbob -u bob:x1y2z3w4\n", "docker run -p 8080:80 web\n"])
+@pytest.mark.parametrize(
+    "text", ["make -p 12345678\n", "ssh -u bob:x1y2z3w4\n", "a curl; then\nbob -u bob:x1y2z3w4\n", "docker run -p 8080:80 web\n"]
+)
 def test_options_of_other_programs_are_left(text: str) -> None:
     assert after(text) == text

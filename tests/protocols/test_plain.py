@@ -224,3 +224,17 @@ def test_an_answer_that_comes_once_is_not_kept(run: Run, monkeypatch: pytest.Mon
         t.send(0, request("/a")).send(1, response(b'{"n":%d}' % (i + 10)))
     assert run(t.close().bytes()).summary.json.complete == 20
     assert not kept
+
+
+def test_which_answers_are_kept_depends_on_no_address_and_no_hash_seed(run: Run) -> None:
+    t = Talk().open()
+    for _ in range(3):
+        for i in range(200):
+            t.send(0, request("/x")).send(1, response(b'{"a":%d}' % i))
+    capture = t.acknowledge(0).close().bytes()
+    kept = []
+    peaks = set()
+    for n in range(6):
+        peaks.add(run(capture).summary.memory.components["http"].peak_bytes)
+        kept.append([object() for _ in range(1000 * n + 1)])  # the next run's objects lie elsewhere
+    assert len(peaks) == 1

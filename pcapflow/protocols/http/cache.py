@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from sys import getsizeof
+from zlib import crc32
 
 from pcapflow.budget import Account
 from pcapflow.contents import JsonBody
@@ -49,7 +50,7 @@ class Heads:
     """The heads and answers of one run."""
 
     __slots__ = (
-        "_account", "_answer_bytes", "_bytes", "_forgotten", "_marks", "_most", "answers", "forgotten", "requests", "responses", "rules",
+        "_account", "_answer_bytes", "_bytes", "_forgotten", "_kept", "_marks", "_most", "answers", "forgotten", "requests", "responses", "rules",
     )  # fmt: skip
 
     def __init__(self, account: Account, forgotten: Callable[[Answer], None], rules: HeadRules) -> None:
@@ -64,10 +65,12 @@ class Heads:
         self._bytes = [0, 0]
         """Of the requests and the responses kept."""
         self._answer_bytes = 0
+        self._kept = 0
+        """Heads that were kept so far."""
         self.forgotten = 0
         """How often the answers were: what was known of them before is not theirs any more."""
         self._marks = array("q", bytes(8 * _MARKS))
-        """Hashes of answers that came, each in its slot."""
+        """Answers that came, each in its slot: the number of the head, and a checksum of the body. Python's own hashes differ between runs."""
 
     def keep(self, raw: bytes, head: Head) -> None:
         """A head that was parsed."""
@@ -81,7 +84,8 @@ class Heads:
         if cost > self._most or not self._account.reserve(cost):
             return
         head.cost = cost
-        head.cached = True
+        self._kept += 1
+        head.cached = self._kept
         self._bytes[kind] += cost
         kept[raw] = head  # type: ignore[assignment]
 
@@ -100,7 +104,9 @@ class Heads:
 
     def comes_again(self, head: ResponseHead, body: bytes) -> bool:
         """Whether an answer came before, as far as that is remembered: only what repeats is worth keeping."""
-        mark = hash((head, body))
+        if not head.cached:
+            return False
+        mark = head.cached << 32 | crc32(body)
         slot = mark % _MARKS
         came = self._marks[slot] == mark
         self._marks[slot] = mark
@@ -127,7 +133,7 @@ class Heads:
         if kind:
             self._forget_answers()
         for head in kept.values():
-            head.cached = False
+            head.cached = 0
             if not head.holders:
                 self._account.release(head.cost)
         kept.clear()

@@ -85,7 +85,7 @@ class Head:
 
     framing: `none`, `length`, `chunked`, `close` or `refused`, before the rules that depend on the other side; length: -1 where unknown;
     raw: its bytes, where somebody asked for them and it has any; codings: the content and transfer codings to undo, in that order, one more than are undone at the
-    most; cost: bytes that it takes, as Python holds it; cached, holders: who reserves them (`cache`); form: what kind of payload its content type says
+    most; cost: bytes that it takes, as Python holds it; cached, holders: who reserves them (`cache`): its number there, from 1, 0 for none, and how many others; form: what kind of payload its content type says
     (`payload.registry`), empty for one that nobody reads.
     """
 
@@ -107,7 +107,7 @@ class Head:
     )
 
     anomalies: list[str]
-    cached: bool
+    cached: int
     codings: tuple[str, ...]
     content_encoding: str | None
     content_type: str | None
@@ -203,7 +203,7 @@ def finished(result: _H, anomalies: list[str], first: str, second: str, third: s
     result.anomalies = [str(name) for name in dict.fromkeys(anomalies)] if anomalies else NOTHING
     bodiless: Any = encoded(result.with_body(result.empty))
     result.bodiless = bodiless
-    result.cached, result.holders = False, 0
+    result.cached, result.holders = 0, 0
     codings = result.codings
     result.cost = (
         _OBJECT_BYTES + memoryview(bodiless).nbytes + (memoryview(result.headers).nbytes if result.headers is not None else 0) + (getsizeof(result.endpoint) if isinstance(result, RequestHead) else 0) + getsizeof(first) + getsizeof(second) + getsizeof(third) + getsizeof(result.version)
