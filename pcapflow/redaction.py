@@ -7,7 +7,8 @@ Time is linear in the text.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
 
 from pcapflow.header_options import Headers
 
@@ -42,25 +43,28 @@ _KNOWN = 512
 _NAME_CHARS = 64
 
 
+def _remembered(ask: Callable[[str], bool]) -> Callable[[str], bool]:
+    """The same question, with the answers for some short names kept."""
+    known = lru_cache(_KNOWN)(ask)
+
+    @wraps(ask)
+    def answer(name: str) -> bool:
+        return known(name) if len(name) <= _NAME_CHARS else ask(name)
+
+    return answer
+
+
+@_remembered
 def is_secret_field(name: str) -> bool:
     """Whether a field of that name carries a secret."""
-    return _is_field(name) if len(name) <= _NAME_CHARS else _is_field.__wrapped__(name)
-
-
-@lru_cache(_KNOWN)
-def _is_field(name: str) -> bool:
     from pcapflow.secret_words import ANY_KEY, FIELD, LINK, NOT  # noqa: PLC0415 - see there
 
     return (FIELD.search(name) is not None or ANY_KEY.search(name) is not None) and not NOT.match(name) and not LINK.match(name)
 
 
+@_remembered
 def is_secret_parameter(name: str) -> bool:
     """Whether a part of a query with that name does."""
-    return _is_parameter(name) if len(name) <= _NAME_CHARS else _is_parameter.__wrapped__(name)
-
-
-@lru_cache(_KNOWN)
-def _is_parameter(name: str) -> bool:
     if "%" in name:
         from urllib.parse import unquote  # noqa: PLC0415 - few names need it
 
@@ -75,25 +79,17 @@ _LABELS = frozenset(("key", "code", "pin", "signature", "ticket"))
 """What parts of queries are secrets by, and keys of JSON often are not."""
 
 
+@_remembered
 def is_secret_key(name: str) -> bool:
     """Whether a member of JSON with that key does."""
-    return _is_member(name) if len(name) <= _NAME_CHARS else _is_member.__wrapped__(name)
-
-
-@lru_cache(_KNOWN)
-def _is_member(name: str) -> bool:
     from pcapflow.secret_words import LINK  # noqa: PLC0415 - see there
 
     return is_secret_field(name) or (name.lower() not in _LABELS and is_secret_parameter(name) and not LINK.match(name))
 
 
+@_remembered
 def may_be_key(name: str) -> bool:
     """Whether something with that name does if it looks like no word."""
-    return _may_be(name) if len(name) <= _NAME_CHARS else _may_be.__wrapped__(name)
-
-
-@lru_cache(_KNOWN)
-def _may_be(name: str) -> bool:
     from pcapflow.secret_words import MAY_BE_KEY, NO_KEY, NOT  # noqa: PLC0415 - see there
 
     return MAY_BE_KEY.search(name) is not None and not NO_KEY.search(name) and not NOT.match(name)

@@ -125,14 +125,11 @@ def _nothing(path: str, conditions: str, searched: NothingFound) -> str:
         return f"no value: no body that can be searched matches --where {conditions}"
     if not searched.bodies:
         return "no value: there is no JSON to search: no body has a JSON Content-Type, and no stream is JSON; --sniff-json looks in other bodies too"
-    bodies = "1 body" if searched.bodies == 1 else f"{searched.bodies:,} bodies"
-    bodies += (
-        f" that {'matches' if searched.bodies == 1 else 'match'} --where {conditions} {'was' if searched.bodies == 1 else 'were'}"
-        if conditions
-        else " was"
-        if searched.bodies == 1
-        else " were"
-    )
+    from pcapflow.terminal_text import counted
+
+    one = searched.bodies == 1
+    meant = f" that {'matches' if one else 'match'} --where {conditions}" if conditions else ""
+    bodies = f"{counted(searched.bodies, 'body')}{meant} {'was' if one else 'were'}"
     from pcapflow.findings.extract import nearest_to
 
     near = nearest_to(path, searched.elsewhere, _NEAREST)

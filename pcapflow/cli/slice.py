@@ -116,8 +116,8 @@ def slice_(
             ending.begin()
             finish(made.result)
         if name is not None and conditions is None and not problems and not made.packets:
-            whole = made.result is not None and options.packets is None
-            raise UsageError(not_there(name, made.result.summary.decode.packets if made.result is not None and whole else None))
+            read = made.result if options.packets is None else None
+            raise UsageError(not_there(name, read.summary.decode.packets if read is not None else None))
         compressing.close()
         ending.begin()
     _say(made, counts, unmapped)

@@ -235,7 +235,7 @@ class ChunkSearch:
     def _trim(self, now: int) -> None:
         """Everything up to an offset was looked at: keep what may be wanted. Where there is no room for that, the search begins anew."""
         tail = self._tail_from(now)
-        keep_from = max(min(self._wanted_from(now, tail), tail), min(tail, now - self._limit))
+        keep_from = max(self._wanted_from(now, tail), min(tail, now - self._limit))
         gone = max(0, keep_from - self.base)
         del self._kept[:gone]
         self.base += gone
